@@ -1,0 +1,292 @@
+//! Billing one payer: the charge dates that have come, oldest first, each seeing what the ones before it billed, so
+//! that a late run makes the invoices of the on-time runs (rules.md T5, T6, I1, I8).
+
+use super::drafting::{self, Group, Sheet};
+use super::hash::payer_hash;
+use super::items::{Item, ItemKind, due_items};
+use super::late::{self, LatePeriod};
+use super::rating::{Desk, FixedGrant, Parked, Rated, Rating};
+use super::{Billed, BilledLine, CarriedDraft, PayerBook, RunContext};
+use crate::customer::Customer;
+use crate::exact::Exact;
+use crate::ids::{ChargeReference, SubscriptionId};
+use crate::invoice::{Draft, LineKind};
+use crate::measure::Measured;
+use crate::period::plus_months;
+use crate::subscription::Life;
+use chrono::{Datelike, NaiveDate};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Months after which a carried draft is invoiced whatever its size (rules.md I8).
+const CARRIED_MONTHS_MAX: i64 = 12;
+
+/// Bills everything that is due on or before the run's as-of. A payer that cannot be billed as it stands is parked
+/// with the reason; nothing else is filled in then.
+pub fn bill(book: &PayerBook, measured: &Measured, run: RunContext) -> Billed {
+    match bill_or_park(book, measured, run) {
+        Ok(billed) => billed,
+        Err(Parked(reason)) => {
+            Billed { parked: Some(reason), carried: book.carried.clone(), ..Billed::default() }
+        }
+    }
+}
+
+fn bill_or_park(book: &PayerBook, measured: &Measured, run: RunContext) -> Result<Billed, Parked> {
+    let payer = book.customers.get(&book.payer);
+    let payer = payer.ok_or_else(|| Parked(format!("payer {} is not in its own book", book.payer)))?;
+    let items = due_items(book, run.as_of).map_err(|missing| Parked(missing.to_string()))?;
+    check_catch_up(&items, run)?;
+    let late = late::periods(book, &items, run.as_of);
+    let mut desk = Billing::open(book, payer, measured, run);
+    desk.plan_releases();
+    let mut dates: BTreeSet<NaiveDate> = items.iter().map(|item| item.date).collect();
+    dates.extend(late.iter().map(|period| period.item.date));
+    while let Some(date) = desk.next_date(&mut dates) {
+        let due: Vec<&Item<'_>> = items.iter().filter(|item| item.date == date).collect();
+        let late: Vec<&LatePeriod<'_>> = late.iter().filter(|period| period.item.date == date).collect();
+        desk.bill_date(date, &due, &late)?;
+    }
+    let hash = if desk.drafts.is_empty() { String::new() } else { payer_hash(&desk.drafts) };
+    let mut carried = desk.carried;
+    carried.sort_by_key(|c| (c.since, c.draft.id));
+    Ok(Billed { drafts: desk.drafts, lines: desk.taken, carried, parked: None, hash })
+}
+
+/// rules.md T6: a bound on what one run catches up.
+fn check_catch_up(items: &[Item<'_>], run: RunContext) -> Result<(), Parked> {
+    let mut per_charge: BTreeMap<ChargeReference, u32> = BTreeMap::new();
+    for item in items.iter().filter(|item| item.kind == ItemKind::Period) {
+        let count = per_charge.entry(item.reference).or_default();
+        *count += 1;
+        if *count > run.catch_up_max {
+            let (sku, number) = (&item.terms.charge.sku, &item.subscription.number);
+            return Err(Parked(format!("{sku} of {number} has more than {} periods to catch up", run.catch_up_max)));
+        }
+    }
+    Ok(())
+}
+
+/// The state between two charge dates.
+struct Billing<'a> {
+    book: &'a PayerBook,
+    payer: &'a Customer,
+    measured: &'a Measured,
+    run: RunContext,
+    /// Billed in this run, by charge.
+    billed_now: BTreeMap<ChargeReference, Vec<BilledLine>>,
+    carried: Vec<CarriedDraft>,
+    /// Days on which a carried draft is let go, whatever its size.
+    releases: BTreeSet<NaiveDate>,
+    /// Days on which subscriptions end, as known.
+    ends: BTreeMap<SubscriptionId, NaiveDate>,
+    drafts: Vec<Draft>,
+    taken: Vec<BilledLine>,
+}
+
+impl<'a> Billing<'a> {
+    fn open(book: &'a PayerBook, payer: &'a Customer, measured: &'a Measured, run: RunContext) -> Self {
+        Self {
+            book,
+            payer,
+            measured,
+            run,
+            billed_now: BTreeMap::new(),
+            carried: book.carried.clone(),
+            releases: BTreeSet::new(),
+            ends: BTreeMap::new(),
+            drafts: Vec::new(),
+            taken: Vec::new(),
+        }
+    }
+
+    /// The next day on which something happens.
+    fn next_date(&mut self, dates: &mut BTreeSet<NaiveDate>) -> Option<NaiveDate> {
+        dates.extend(self.releases.iter().copied());
+        self.releases.clear();
+        dates.pop_first()
+    }
+
+    fn bill_date(
+        &mut self,
+        date: NaiveDate,
+        due: &[&Item<'_>],
+        late: &[&LatePeriod<'_>],
+    ) -> Result<(), Parked> {
+        let mut sheets: BTreeMap<Group, Vec<Rated>> = BTreeMap::new();
+        for item in due {
+            let rating = self.desk().rate(item)?;
+            self.collect(item, rating, &mut sheets);
+        }
+        for period in late {
+            let rating = self.desk().rate_late(period)?;
+            self.collect(&period.item, rating, &mut sheets);
+        }
+        let mut sheets: Vec<Sheet> =
+            sheets.into_iter().map(|(group, rated)| Sheet { group, rated }).collect();
+        sheets.sort_by_key(|sheet| !sheet.rated.iter().any(|rated| rated.line.arrears)); // by invoice date
+        let granted = self.granted_before(date, &sheets);
+        drafting::grant_fixed(&self.book.catalogue, &mut sheets, &granted);
+        sheets.sort_by(|a, b| a.group.cmp(&b.group));
+        for sheet in sheets {
+            self.draft(date, sheet);
+        }
+        self.release(date);
+        Ok(())
+    }
+
+    fn desk(&self) -> Desk<'_> {
+        Desk { book: self.book, measured: self.measured, run: self.run, billed_now: &self.billed_now }
+    }
+
+    fn collect(&mut self, item: &Item<'_>, rating: Rating, sheets: &mut BTreeMap<Group, Vec<Rated>>) {
+        for line in rating.silent {
+            self.take(line);
+        }
+        if !rating.rated.is_empty() {
+            sheets.entry(self.group(item)).or_default().extend(rating.rated);
+        }
+    }
+
+    /// rules.md I1, B2.
+    fn group(&self, item: &Item<'_>) -> Group {
+        let alone = !self.payer.collective_billing || item.payment_method.is_some();
+        Group {
+            subscription_number: alone.then(|| item.subscription.number.clone()),
+            subscription: alone.then_some(item.subscription.id),
+            currency: item.subscription.currency,
+            payment_method: item.payment_method.clone(),
+        }
+    }
+
+    fn take(&mut self, line: BilledLine) {
+        self.billed_now.entry(line.key.charge).or_default().push(line.clone());
+        self.taken.push(line);
+    }
+
+    fn draft(&mut self, date: NaiveDate, sheet: Sheet) {
+        let currency = sheet.group.currency;
+        let own_minor: i64 = sheet.rated.iter().map(|rated| rated.line.subtotal_minor).sum();
+        let joining: Vec<CarriedDraft> = if own_minor >= 0 {
+            let (joining, waiting) =
+                std::mem::take(&mut self.carried).into_iter().partition(|c| c.draft.currency == currency);
+            self.carried = waiting;
+            joining
+        } else {
+            Vec::new()
+        };
+        let since = joining.iter().map(|carried| carried.since).min();
+        let joined = joining.into_iter().map(|carried| carried.draft).collect();
+        let drafted = drafting::draft(self.book, self.payer, date, sheet, joined, self.run);
+        let is_carried = self.is_below_minimum(&drafted.draft, date, since);
+        for mut line in drafted.taken {
+            if is_carried {
+                line.invoice = None;
+            }
+            self.take(line);
+        }
+        if is_carried {
+            let since = since.unwrap_or(date);
+            self.carried.push(CarriedDraft { draft: drafted.draft, since });
+            self.plan_releases();
+        } else {
+            self.drafts.push(drafted.draft);
+        }
+    }
+
+    /// rules.md I8: whether a draft waits for a larger invoice.
+    fn is_below_minimum(&mut self, draft: &Draft, date: NaiveDate, since: Option<NaiveDate>) -> bool {
+        let Some(minimum) = self.book.catalogue.tenant.minimum_invoice else { return false };
+        let gross = Exact::of_minor(draft.gross_minor(), draft.currency);
+        if draft.gross_minor() <= 0 || gross >= Exact::of(minimum) {
+            return false;
+        }
+        let waited_long = since.is_some_and(|since| released_after(since) <= date);
+        !waited_long && !self.has_ended(draft, date)
+    }
+
+    /// Whether every subscription on a draft has ended by a day.
+    fn has_ended(&mut self, draft: &Draft, date: NaiveDate) -> bool {
+        let on_draft: BTreeSet<SubscriptionId> = draft.lines.iter().filter_map(|l| l.subscription).collect();
+        on_draft.into_iter().all(|id| self.end_of(id).is_some_and(|end| end <= date))
+    }
+
+    /// First day after a subscription's service, or the day on which that was known.
+    fn end_of(&mut self, id: SubscriptionId) -> Option<NaiveDate> {
+        if let Some(end) = self.ends.get(&id) {
+            return Some(*end);
+        }
+        let subscription = self.book.subscriptions.get(&id)?;
+        let ending = Life::known(subscription, self.run.as_of, self.run.as_of).end?;
+        let act = subscription.acts.iter().find(|act| Some(act.ordinal) == ending.act);
+        let end = act.map_or(ending.on, |act| act.done.max(ending.on));
+        self.ends.insert(id, end);
+        Some(end)
+    }
+
+    /// Notes the days on which what is carried must go out.
+    fn plan_releases(&mut self) {
+        let carried: Vec<(NaiveDate, Vec<SubscriptionId>)> = self
+            .carried
+            .iter()
+            .map(|c| (c.since, c.draft.lines.iter().filter_map(|line| line.subscription).collect()))
+            .collect();
+        for (since, subscriptions) in carried {
+            let ended: Option<NaiveDate> =
+                subscriptions.into_iter().map(|id| self.end_of(id)).collect::<Option<Vec<_>>>().and_then(|e| e.into_iter().max());
+            let days = [Some(released_after(since)), ended];
+            self.releases.extend(days.into_iter().flatten().filter(|day| *day <= self.run.as_of));
+        }
+    }
+
+    /// Makes invoices of carried drafts whose time is over, on their own (rules.md I8).
+    fn release(&mut self, date: NaiveDate) {
+        for carried in std::mem::take(&mut self.carried) {
+            let is_over = released_after(carried.since) <= date || self.has_ended(&carried.draft, date);
+            if !is_over {
+                self.carried.push(carried);
+                continue;
+            }
+            let own = carried.draft.subscription;
+            let group = Group {
+                subscription_number: carried.draft.subscription_number.clone(),
+                subscription: own,
+                currency: carried.draft.currency,
+                payment_method: carried.draft.payment_method.clone().filter(|_| own.is_some()),
+            };
+            let sheet = Sheet { group, rated: Vec::new() };
+            let drafted =
+                drafting::draft(self.book, self.payer, date, sheet, vec![carried.draft], self.run);
+            self.drafts.push(drafted.draft);
+        }
+    }
+
+    /// Fixed-amount discounts that an earlier run has granted for this charge date (rules.md D1).
+    fn granted_before(&self, date: NaiveDate, sheets: &[Sheet]) -> BTreeSet<FixedGrant> {
+        let grants: BTreeSet<&FixedGrant> =
+            sheets.iter().flat_map(|sheet| &sheet.rated).filter_map(|rated| rated.fixed.as_ref()).collect();
+        if grants.is_empty() {
+            return BTreeSet::new();
+        }
+        let mut granted = BTreeSet::new();
+        for line in self.book.billed.values().flatten() {
+            let is_of_the_day = line.charge_date == date && line.line.is_some() && line.key.kind != LineKind::Late;
+            if !is_of_the_day {
+                continue;
+            }
+            let owner = self.book.subscriptions.get(&line.subscription).map(|s| s.customer.0);
+            let enjoyed_by = [owner, Some(line.subscription.0), Some(line.key.charge.0)];
+            for grant in &grants {
+                let on = enjoyed_by.get(usize::from(grant.level)).copied().flatten();
+                if on == Some(grant.on) && grant.from <= date {
+                    granted.insert((*grant).clone());
+                }
+            }
+        }
+        granted
+    }
+}
+
+/// The day from which a draft carried since a day waits no longer.
+fn released_after(since: NaiveDate) -> NaiveDate {
+    plus_months(since, CARRIED_MONTHS_MAX, since.day())
+}

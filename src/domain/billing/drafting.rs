@@ -1,0 +1,275 @@
+//! From rated lines to drafts: grouping, tax, dates, parties, series (rules.md I1–I3, I5, I8, B2, D1, X1).
+
+use super::rating::{FixedGrant, LineTax, Rated};
+use super::{BilledLine, PayerBook, RunContext};
+use crate::catalogue::{Catalogue, InvoiceDateRule, Tenant};
+use crate::customer::Customer;
+use crate::discount::allocate_fixed;
+use crate::exact::Exact;
+use crate::ids::{self, CustomerId, InvoiceId, SubscriptionId};
+use crate::invoice::{Draft, Line, Party};
+use crate::money::Currency;
+use crate::period::plus_days;
+use crate::tax::{self, TaxParty, Treatment};
+use crate::zone::previous_day;
+use chrono::{Datelike, NaiveDate};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What one invoice is made for, on one charge date (rules.md I1): the subscription unless invoices are collected, the
+/// currency, and the payment method that is the subscription's own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Group {
+    pub subscription_number: Option<String>,
+    pub subscription: Option<SubscriptionId>,
+    pub currency: Currency,
+    pub payment_method: Option<String>,
+}
+
+/// Lines of one invoice to be.
+#[derive(Debug, Clone)]
+pub(super) struct Sheet {
+    pub group: Group,
+    pub rated: Vec<Rated>,
+}
+
+/// A draft and the periods that its lines take.
+#[derive(Debug, Clone)]
+pub(super) struct Drafted {
+    pub draft: Draft,
+    pub taken: Vec<BilledLine>,
+}
+
+/// Spreads each fixed-amount discount of the day over the lines that may carry it, in the order in which the invoices
+/// will be numbered (rules.md D1). `granted` holds those that were granted for this charge date before.
+pub(super) fn grant_fixed(
+    catalogue: &Catalogue,
+    sheets: &mut [Sheet],
+    granted: &BTreeSet<FixedGrant>,
+) {
+    let mut grants: BTreeMap<FixedGrant, Vec<(usize, usize)>> = BTreeMap::new();
+    for (at, sheet) in sheets.iter().enumerate() {
+        for (number, rated) in sheet.rated.iter().enumerate() {
+            if let Some(grant) = rated.fixed.as_ref().filter(|grant| !granted.contains(grant)) {
+                grants.entry(grant.clone()).or_default().push((at, number));
+            }
+        }
+    }
+    for (grant, places) in grants {
+        let Some(discount) = catalogue.discounts.get(&grant.discount) else { continue };
+        let currency = sheets[places[0].0].group.currency;
+        let lines: Vec<i64> = places.iter().map(|(at, n)| sheets[*at].rated[*n].line.subtotal_minor).collect();
+        let wanted = Exact::of(discount.amount).checked_round_half_away(currency.decimals()).unwrap_or(i64::MAX);
+        for ((at, number), share) in places.into_iter().zip(allocate_fixed(wanted, &lines)) {
+            let rated = &mut sheets[at].rated[number];
+            rated.line.subtotal_minor -= share;
+            rated.line.discount_minor += share;
+            rated.taken.net_minor -= share;
+            if share != 0 {
+                rated.line.discount_text = Some(discount.invoice_text.clone());
+            }
+        }
+    }
+}
+
+/// Makes the draft of a sheet. `carried` are drafts below the minimum whose lines join it (rules.md I8).
+pub(super) fn draft(
+    book: &PayerBook,
+    payer: &Customer,
+    charge_date: NaiveDate,
+    mut sheet: Sheet,
+    carried: Vec<Draft>,
+    run: RunContext,
+) -> Drafted {
+    let tenant = &book.catalogue.tenant;
+    let group = sheet.group;
+    sheet.rated.sort_by(|a, b| a.place.cmp(&b.place));
+    let mut lines: Vec<Line> = sheet.rated.iter().map(|rated| rated.line.clone()).collect();
+    let mut treatments: Vec<Treatment<'_>> = sheet.rated.iter().map(|rated| treatment(&rated.tax)).collect();
+    for line in carried.iter().flat_map(|draft| &draft.lines) {
+        lines.push(before_tax(line));
+        treatments.push(Treatment::Kept);
+    }
+    for (number, line) in (1..).zip(&mut lines) {
+        line.number = number;
+    }
+    tax::assign(&mut lines, &treatments, &book.catalogue.tax_rules, seller_tax(tenant), buyer_tax(payer));
+    let invoice_date = invoice_date(tenant, charge_date, &lines);
+    let vat_groups = tax::vat(&mut lines, group.currency);
+    let net_minor = lines.iter().map(|line| line.subtotal_minor).sum();
+    let vat_minor = lines.iter().map(|line| line.vat_minor).sum();
+    let is_credit_note = net_minor + vat_minor < 0;
+    let (series, number_pattern) = series(&book.catalogue, payer, is_credit_note, invoice_date);
+    let payment_term = payer.payment_term.unwrap_or(tenant.payment_term);
+    let is_released = sheet.rated.is_empty();
+    let id = draft_id(book, &group, charge_date, is_released, run);
+    let draft = Draft {
+        id,
+        payer: payer.id,
+        account_number: payer.account_number.clone(),
+        subscription: group.subscription,
+        subscription_number: group.subscription_number.clone(),
+        child: child(payer, &lines),
+        currency: group.currency,
+        charge_date,
+        invoice_date,
+        due_date: plus_days(invoice_date, i64::from(payment_term)),
+        payment_term,
+        is_credit_note,
+        credits: if is_credit_note { amended(&lines) } else { Vec::new() },
+        series,
+        number_pattern,
+        autobill: payer.autobill,
+        seller: seller(tenant),
+        buyer: buyer(payer),
+        payment_method: group
+            .payment_method
+            .clone()
+            .or_else(|| payer.default_method().map(|method| method.refkey.clone())),
+        reference: reference(book, payer, &group),
+        language: payer.language.clone().unwrap_or_else(|| tenant.language.clone()),
+        business_unit: payer.business_unit.clone(),
+        lines,
+        vat_groups,
+        net_minor,
+        vat_minor,
+        revision: book.revision,
+    };
+    let taken = sheet.rated.into_iter().zip(&draft.lines).map(|(rated, line)| BilledLine {
+        invoice: Some(id),
+        tax_category: line.tax_category,
+        tax_pct: line.tax_pct,
+        ..rated.taken
+    });
+    let taken = taken.collect();
+    Drafted { draft, taken }
+}
+
+fn treatment(tax: &LineTax) -> Treatment<'_> {
+    match tax {
+        LineTax::ByRule => Treatment::ByRule,
+        LineTax::Exempt(reason) => Treatment::Exempt(reason.as_deref()),
+        LineTax::Kept => Treatment::Kept,
+    }
+}
+
+/// A carried line as it was before its VAT was split off, so that it can be taxed with the others (rules.md M4).
+fn before_tax(line: &Line) -> Line {
+    let mut line = line.clone();
+    if line.tax_inclusive {
+        line.subtotal_minor += line.vat_minor;
+    }
+    line
+}
+
+/// rules.md S5; what was carried and goes out alone may meet a draft of the same day.
+fn draft_id(
+    book: &PayerBook,
+    group: &Group,
+    charge_date: NaiveDate,
+    is_released: bool,
+    run: RunContext,
+) -> InvoiceId {
+    let payer = book.payer;
+    let subscription = group.subscription.map(|id| id.to_string()).unwrap_or_default();
+    let method = group.payment_method.as_deref().filter(|_| group.subscription.is_none()).unwrap_or_default();
+    let currency = group.currency;
+    let carried = if is_released { "carried" } else { "" };
+    let natural = format!("{payer}\u{1f}{subscription}\u{1f}{currency}\u{1f}{charge_date}\u{1f}{method}{carried}");
+    InvoiceId(ids::run_made(run.ordinal, "invoice", &natural))
+}
+
+/// rules.md I2: the charge date, or the day before if any line is in arrears; or the first day of any line.
+fn invoice_date(tenant: &Tenant, charge_date: NaiveDate, lines: &[Line]) -> NaiveDate {
+    match tenant.invoice_date_rule {
+        InvoiceDateRule::ChargeDate if lines.iter().any(|line| line.arrears) => previous_day(charge_date),
+        InvoiceDateRule::ChargeDate => charge_date,
+        InvoiceDateRule::Earliest => {
+            lines.iter().map(|line| line.period.start).chain([charge_date]).min().unwrap_or(charge_date)
+        }
+    }
+}
+
+/// Series and pattern of a number (rules.md I5): of the payer's business unit if it has a pattern of its own, else the
+/// tenant's; by year where the pattern holds `{year}`.
+pub(super) fn series(
+    catalogue: &Catalogue,
+    payer: &Customer,
+    is_credit_note: bool,
+    invoice_date: NaiveDate,
+) -> (String, String) {
+    series_of(catalogue, payer.business_unit.as_deref(), is_credit_note, invoice_date)
+}
+
+/// As [`series`], for a business unit.
+pub(super) fn series_of(
+    catalogue: &Catalogue,
+    business_unit: Option<&str>,
+    is_credit_note: bool,
+    invoice_date: NaiveDate,
+) -> (String, String) {
+    let tenant = &catalogue.tenant;
+    let unit = business_unit.and_then(|refkey| catalogue.business_units.get(refkey));
+    let own = unit.and_then(|unit| {
+        let pattern =
+            if is_credit_note { &unit.credit_note_number_pattern } else { &unit.invoice_number_pattern };
+        pattern.as_ref().map(|pattern| (format!("{}/", unit.refkey), pattern.clone()))
+    });
+    let (prefix, pattern) = own.unwrap_or_else(|| {
+        let pattern =
+            if is_credit_note { &tenant.credit_note_number_pattern } else { &tenant.invoice_number_pattern };
+        (String::new(), pattern.clone())
+    });
+    let kind = if is_credit_note { "credit_note" } else { "invoice" };
+    let year = if pattern.contains("{year}") { format!("/{}", invoice_date.year()) } else { String::new() };
+    (format!("{prefix}{kind}{year}"), pattern)
+}
+
+/// rules.md B2: the owner, if it is one for all lines and not the payer.
+fn child(payer: &Customer, lines: &[Line]) -> Option<CustomerId> {
+    let first = lines.first()?.owner;
+    (first != payer.id && lines.iter().all(|line| line.owner == first)).then_some(first)
+}
+
+fn amended(lines: &[Line]) -> Vec<String> {
+    let numbers: BTreeSet<&String> = lines.iter().filter_map(|line| line.amends.as_ref()).collect();
+    numbers.into_iter().cloned().collect()
+}
+
+fn reference(book: &PayerBook, payer: &Customer, group: &Group) -> Option<String> {
+    let subscription = group.subscription.and_then(|id| book.subscriptions.get(&id));
+    subscription.and_then(|s| s.reference.clone()).or_else(|| payer.our_reference.clone())
+}
+
+fn seller(tenant: &Tenant) -> Party {
+    Party {
+        name: tenant.fullname.clone(),
+        vat_number: tenant.company_vat.clone(),
+        address: tenant.address.clone(),
+        email: tenant.email.clone(),
+    }
+}
+
+fn buyer(payer: &Customer) -> Party {
+    Party {
+        name: payer.company_name.clone().unwrap_or_else(|| payer.fullname.clone()),
+        vat_number: payer.company_vat.clone(),
+        address: payer.address.clone(),
+        email: payer.invoice_addresses().into_iter().next(),
+    }
+}
+
+fn seller_tax(tenant: &Tenant) -> TaxParty<'_> {
+    TaxParty {
+        country: tenant.address.country.as_deref(),
+        state: tenant.address.state.as_deref(),
+        vat_number: tenant.company_vat.as_deref(),
+    }
+}
+
+fn buyer_tax(payer: &Customer) -> TaxParty<'_> {
+    TaxParty {
+        country: payer.address.country.as_deref(),
+        state: payer.address.state.as_deref(),
+        vat_number: payer.company_vat.as_deref(),
+    }
+}

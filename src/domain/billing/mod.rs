@@ -1,0 +1,160 @@
+//! The core: every invoice comes into being here, in `run`, `run --preview` and `simulate` alike. Synchronous and
+//! pure: load a [`PayerBook`], ask what is [`due`], measure it, [`bill`] it, save the outcome.
+
+mod bill;
+mod booking;
+mod changes;
+mod credit;
+mod drafting;
+mod hash;
+mod items;
+mod late;
+mod rating;
+#[cfg(test)]
+pub(crate) mod sample;
+mod windows;
+
+pub use bill::bill;
+pub use booking::{BookError, book, check, format_number, rank};
+pub use credit::{CreditLine, CreditScope, credit_note};
+pub use hash::run_hash;
+pub use windows::{due, instants, zone};
+
+use crate::catalogue::{Catalogue, TaxCategory};
+use crate::customer::Customer;
+use crate::exact::Exact;
+use crate::ids::*;
+use crate::invoice::{Draft, LineKey};
+use crate::measure::{Instants, Window};
+use crate::money::Currency;
+use crate::period::Period;
+use crate::subscription::Subscription;
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// All that billing one root payer needs: the payer, everybody who bills to it, their subscriptions, and what has
+/// been billed before.
+#[derive(Debug, Clone)]
+pub struct PayerBook {
+    pub catalogue: Arc<Catalogue>,
+    /// The customer who receives the invoices: the first ancestor without `bill_to_parent` (rules.md B2).
+    pub payer: CustomerId,
+    /// Raised by any change to the tree; drafts carry it.
+    pub revision: i64,
+    pub customers: BTreeMap<CustomerId, Customer>,
+    pub subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    /// What drafts and invoices have taken, oldest first, per charge reference.
+    pub billed: BTreeMap<ChargeReference, Vec<BilledLine>>,
+    /// Lines of drafts below the tenant's minimum that wait for a larger invoice (rules.md I8).
+    pub carried: Vec<CarriedDraft>,
+    /// How often each discount's codes have been redeemed (rules.md D1).
+    pub codes_redeemed: BTreeMap<DiscountId, u32>,
+    /// Usage that came in after its period was billed (rules.md Q5).
+    pub late: Vec<LateHint>,
+}
+
+/// Newly imported events of a subscription and meter lie inside `range`: billed periods that it meets are measured
+/// again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateHint {
+    pub subscription: SubscriptionId,
+    pub meter: String,
+    pub range: Instants,
+}
+
+/// A period that some draft or invoice has taken, also with quantity 0 (rules.md Q5).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BilledLine {
+    pub key: LineKey,
+    pub subscription: SubscriptionId,
+    pub period: Period,
+    pub charge_date: NaiveDate,
+    /// None if quantity 0 printed no line.
+    pub line: Option<LineId>,
+    /// None if nothing was drafted for it.
+    pub invoice: Option<InvoiceId>,
+    /// Set once booked.
+    pub invoice_number: Option<String>,
+    pub currency: Currency,
+    /// Group of a grouped charge.
+    pub group: Option<String>,
+    /// The rated quantity.
+    pub quantity: Exact,
+    /// Net of the line after discount, minor units (gross on tax-inclusive plans).
+    pub net_minor: i64,
+    /// Discount as a fraction, kept for corrections (rules.md M5).
+    pub discount: Decimal,
+    pub tax_category: TaxCategory,
+    pub tax_pct: Decimal,
+    /// The run's usage mark: later imports are late (rules.md Q5).
+    pub usage_mark: i64,
+}
+
+/// A draft that waits because it is below the minimum.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CarriedDraft {
+    pub draft: Draft,
+    pub since: NaiveDate,
+}
+
+/// What must be measured before a payer can be billed, and how its usage is accounted for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Due {
+    pub windows: Vec<Window>,
+    /// Per subscription and meter: which class each event of a time range is in, over the periods that this run
+    /// bills (rules.md Q4).
+    pub classes: Vec<ClassRange>,
+}
+
+/// All events of (subscription, meter) inside `range` are of one class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassRange {
+    pub subscription: SubscriptionId,
+    pub meter: String,
+    pub range: Instants,
+    pub class: UsageClass,
+}
+
+/// What becomes of an event (rules.md Q4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageClass {
+    Rated,
+    Open,
+    NoCharge,
+    BeforeStart,
+    AfterEnd,
+    OnHold,
+    Trial,
+    CutOff,
+}
+
+/// What does not follow from the book: which run this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunContext {
+    /// Counts runs from 1; goes into every id (rules.md S5).
+    pub ordinal: u64,
+    pub as_of: NaiveDate,
+    /// Highest import number this run reads (rules.md Q5).
+    pub usage_mark: i64,
+    /// Charge dates per charge that one run may catch up (rules.md T6).
+    pub catch_up_max: u32,
+}
+
+/// What came of billing one payer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Billed {
+    /// Oldest charge date first.
+    pub drafts: Vec<Draft>,
+    /// Every period taken, with or without a line.
+    pub lines: Vec<BilledLine>,
+    /// The payer's carried drafts after this run (replaces what was there).
+    pub carried: Vec<CarriedDraft>,
+    /// A safety bound stopped the payer: nothing else is filled in.
+    pub parked: Option<String>,
+    /// SHA-256 over what is billed: lines and amounts, not ids, numbers or times; empty if nothing is.
+    pub hash: String,
+}

@@ -1,0 +1,552 @@
+//! From a due item and its quantity to lines before tax (rules.md P1–P9, R1–R3, D1, M5, Q5).
+
+use super::items::{ChangeTiming, Item, ItemKind};
+use super::late::LatePeriod;
+use super::windows::{is_measured, stretch_starts, window_key};
+use super::{BilledLine, PayerBook, RunContext};
+use crate::catalogue::{BusinessUnit, ChargeType, PricingModel, TaxCategory};
+use crate::discount::{self, DiscountCandidates, DiscountLevel, WinningDiscount};
+use crate::exact::Exact;
+use crate::ids::{self, DiscountId, LineId};
+use crate::invoice::{Line, LineKey, LineKind};
+use crate::measure::{GroupMeasure, Measure, Measured, MeasuredWindow};
+use crate::money::Money;
+use crate::pricing::{self, Priced, Stretch};
+use crate::proration::part_minor;
+use crate::subscription::Subscription;
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+/// Largest amount of a line, minor units: sums of lines stay far inside 64 bits.
+const LINE_MAX_MINOR: i64 = 1_000_000_000_000_000;
+
+/// A line before tax, with what tax, fixed discounts and grouping must know.
+#[derive(Debug, Clone)]
+pub(super) struct Rated {
+    pub line: Line,
+    pub taken: BilledLine,
+    pub tax: LineTax,
+    /// The fixed-amount discount that the line may carry.
+    pub fixed: Option<FixedGrant>,
+    pub place: Place,
+}
+
+/// How a line comes to its tax.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum LineTax {
+    ByRule,
+    Exempt(Option<String>),
+    /// It amends something booked and keeps its category and rate (rules.md M5).
+    Kept,
+}
+
+/// Order of lines on an invoice: subscription number, charge order in the plan, period, kind, ordinal.
+pub(super) type Place = (String, usize, NaiveDate, LineKind, u32, ids::ChargeReference);
+
+/// One application of a fixed-amount discount: it is granted once per charge date (rules.md D1).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FixedGrant {
+    pub level: u8,
+    /// Customer, subscription or charge that enjoys it.
+    pub on: uuid::Uuid,
+    pub discount: DiscountId,
+    pub from: NaiveDate,
+}
+
+/// Why a payer cannot be billed as it stands; a person decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Parked(pub String);
+
+/// What came of an item.
+#[derive(Debug, Default)]
+pub(super) struct Rating {
+    pub rated: Vec<Rated>,
+    /// Periods that are taken without a line.
+    pub silent: Vec<BilledLine>,
+}
+
+/// What rating looks at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Desk<'a> {
+    pub book: &'a PayerBook,
+    pub measured: &'a Measured,
+    pub run: RunContext,
+    /// Billed in this run so far, by charge.
+    pub billed_now: &'a BTreeMap<ids::ChargeReference, Vec<BilledLine>>,
+}
+
+impl Desk<'_> {
+    /// Lines of a due item. A quantity of 0 takes its period without a line (rules.md P4, Q5).
+    pub fn rate(&self, item: &Item<'_>) -> Result<Rating, Parked> {
+        if item.as_nothing {
+            return Ok(Rating { rated: Vec::new(), silent: vec![self.nothing(item, LineKind::Regular, 0)] });
+        }
+        match item.kind {
+            ItemKind::Period | ItemKind::OneTime => self.regular(item),
+            ItemKind::ChangeCredit { .. } | ItemKind::ChangeCharge { .. } => self.change(item),
+        }
+    }
+
+    /// Lines of late usage: what the period is worth now, less what has been billed of it (rules.md M5, Q5). Nothing
+    /// came in since: nothing.
+    pub fn rate_late(&self, period: &LatePeriod<'_>) -> Result<Rating, Parked> {
+        let item = &period.item;
+        let Some(window) = self.measured.get(&window_key(item)) else { return Ok(Rating::default()) };
+        if window.newest_import <= period.usage_mark() {
+            return Ok(Rating::default());
+        }
+        let mut differences = self.differences(period, window)?;
+        let next = next_ordinal(self.billed_of(item), LineKind::Late);
+        let mut rating = Rating::default();
+        differences.retain(|d| d.net_minor != 0);
+        if differences.is_empty() {
+            rating.silent.push(self.nothing(item, LineKind::Late, next));
+        }
+        for (ordinal, difference) in (next..).zip(differences) {
+            rating.rated.push(self.late_line(period, difference, ordinal)?);
+        }
+        Ok(rating)
+    }
+
+    fn regular(&self, item: &Item<'_>) -> Result<Rating, Parked> {
+        let mut rating = Rating::default();
+        let mut before_discount_minor = 0;
+        let mut ordinal = 0;
+        for value in self.values(item)? {
+            if !value.priced.charged {
+                continue;
+            }
+            let key = LineKey { ordinal, ..item.key() };
+            before_discount_minor += rounded(item, value.amount)?;
+            rating.rated.push(self.priced_line(item, key, &value)?);
+            ordinal += 1;
+        }
+        if let Some(true_up) = self.true_up(item, before_discount_minor)? {
+            rating.rated.push(true_up);
+        }
+        if ordinal == 0 {
+            rating.silent.push(self.nothing(item, LineKind::Regular, 0));
+        }
+        Ok(rating)
+    }
+
+    /// What each group of an item is worth: quantities measured, or the one that is agreed.
+    fn values(&self, item: &Item<'_>) -> Result<Vec<Value>, Parked> {
+        let by_hand;
+        let window = if is_measured(item) {
+            self.measured.get(&window_key(item)).map(|window| window.groups.as_slice()).unwrap_or_default()
+        } else {
+            let measure = Measure { quantity: Exact::of(item.amount), events: 0, each: Vec::new() };
+            by_hand = [GroupMeasure { group: None, stretches: vec![measure] }];
+            &by_hand[..]
+        };
+        self.values_of(item, window)
+    }
+
+    fn values_of(&self, item: &Item<'_>, groups: &[GroupMeasure]) -> Result<Vec<Value>, Parked> {
+        let charge = item.terms.charge;
+        let currency = item.subscription.currency;
+        let starts = if charge.is_metered() {
+            stretch_starts(charge, currency, item.piece)
+        } else {
+            vec![item.piece.start]
+        };
+        let empty;
+        let groups = if groups.is_empty() {
+            empty = [GroupMeasure { group: None, stretches: starts.iter().map(|_| Measure::empty()).collect() }];
+            &empty[..]
+        } else {
+            groups
+        };
+        let mut values = Vec::with_capacity(groups.len());
+        for group in groups {
+            let stretches: Vec<Stretch<'_>> =
+                starts.iter().zip(&group.stretches).map(|(on, measure)| Stretch { on: *on, measure }).collect();
+            let priced = pricing::price(charge, currency, item.unit_price, &stretches);
+            rounded(item, priced.amount)?;
+            let amount = self.share(item, priced.amount);
+            values.push(Value { group: group.group.clone(), priced, amount });
+        }
+        Ok(values)
+    }
+
+    /// A part of a period costs its share of a recurring price; usage, one-time and custom prices are not prorated
+    /// (rules.md R1, R2, P6).
+    fn share(&self, item: &Item<'_>, full_amount: Exact) -> Exact {
+        let currency = item.subscription.currency;
+        if is_prorated(item) {
+            let minor = part_minor(full_amount, currency, item.charged_from, item.piece, item.full);
+            Exact::of_minor(minor, currency)
+        } else {
+            full_amount
+        }
+    }
+
+    fn priced_line(&self, item: &Item<'_>, key: LineKey, value: &Value) -> Result<Rated, Parked> {
+        let winner = self.discount(item);
+        let fraction = winner.and_then(|w| w.fraction()).unwrap_or_default();
+        let mut rated = self.line(item, key, value.amount, fraction, &value.priced)?;
+        let unit = rated.line.unit.clone();
+        let unit_price = value.priced.unit_price.filter(|_| !is_prorated(item));
+        if let Some(unit_price) = unit_price {
+            rated.line.quantity = value.priced.quantity.to_decimal(9);
+            rated.line.unit_price = unit_price;
+        }
+        rated.line.description = describe(item, value, unit.as_deref(), unit_price.is_some());
+        rated.line.discount_text = winner.filter(|_| !fraction.is_zero()).map(|w| w.discount.invoice_text.clone());
+        rated.taken.group.clone_from(&value.group);
+        rated.fixed = winner.and_then(|w| fixed_grant(item, w));
+        Ok(rated)
+    }
+
+    /// The line that lifts a period to its minimum, shown with the last regular line (rules.md P6).
+    fn true_up(&self, item: &Item<'_>, before_discount_minor: i64) -> Result<Option<Rated>, Parked> {
+        let Some(minimum) = self.minimum(item) else { return Ok(None) };
+        let currency = item.subscription.currency;
+        let missing = pricing::shortfall(minimum, currency, before_discount_minor);
+        if missing == 0 {
+            return Ok(None);
+        }
+        let value = Value::of_minor(missing, currency);
+        let key = LineKey { kind: LineKind::TrueUp, ..item.key() };
+        let mut rated = self.priced_line(item, key, &value)?;
+        rated.line.description = format!("up to the minimum of {}", decimals(minimum, currency));
+        Ok(Some(rated))
+    }
+
+    /// The least that the item's days cost, major units; a stub owes its share.
+    fn minimum(&self, item: &Item<'_>) -> Option<Exact> {
+        let currency = item.subscription.currency;
+        let whole = pricing::minimum(item.terms.charge, currency).filter(|_| is_whole_or_stub(item))?;
+        if !item.is_part() {
+            return Some(whole);
+        }
+        let minor = part_minor(whole, currency, item.charged_from, item.piece, item.full);
+        Some(Exact::of_minor(minor, currency))
+    }
+
+    /// What a change gives back or charges for the days that are left (rules.md R2, R3).
+    fn change(&self, item: &Item<'_>) -> Result<Rating, Parked> {
+        let is_credit = matches!(item.kind, ItemKind::ChangeCredit { .. });
+        let original = is_credit.then(|| self.original(item)).flatten().cloned();
+        let version_on = original.as_ref().map_or(item.piece.start, |line| line.period.start);
+        let measure = Measure { quantity: Exact::of(item.amount), events: 0, each: Vec::new() };
+        let stretch = Stretch { on: version_on, measure: &measure };
+        let currency = item.subscription.currency;
+        let priced = pricing::price(item.terms.charge, currency, item.unit_price, &[stretch]);
+        rounded(item, priced.amount)?;
+        let part = part_minor(priced.amount, currency, item.charged_from, item.piece, item.full);
+        let amount = Exact::of_minor(if is_credit { -part } else { part }, currency);
+        let value = Value { group: None, priced, amount };
+        let mut rated = match &original {
+            Some(original) => {
+                let mut rated = self.line(item, item.key(), value.amount, original.discount, &value.priced)?;
+                keep_tax(&mut rated, original);
+                rated
+            }
+            None => self.priced_line(item, item.key(), &value)?,
+        };
+        let word = if is_credit { "unused" } else { "changed" };
+        let (days, of) = (item.piece.days(), item.full.days());
+        rated.line.description = format!("{word}: {} for {days} of {of} days", item.amount.normalize());
+        if value.priced.charged { Ok(Rating { rated: vec![rated], silent: Vec::new() }) } else { self.silent(item) }
+    }
+
+    fn silent(&self, item: &Item<'_>) -> Result<Rating, Parked> {
+        let key = item.key();
+        Ok(Rating { rated: Vec::new(), silent: vec![self.nothing(item, key.kind, key.ordinal)] })
+    }
+
+    /// The regular line of the period that a credit gives back a part of.
+    fn original(&self, item: &Item<'_>) -> Option<&BilledLine> {
+        self.billed(item.reference).find(|line| {
+            line.key.kind == LineKind::Regular && line.line.is_some() && line.period.contains(item.piece.start)
+        })
+    }
+
+    /// What was billed of a charge, before and in this run so far.
+    fn billed(&self, reference: ids::ChargeReference) -> impl Iterator<Item = &BilledLine> {
+        let before = self.book.billed.get(&reference);
+        before.into_iter().chain(self.billed_now.get(&reference)).flatten()
+    }
+
+    fn billed_of(&self, item: &Item<'_>) -> impl Iterator<Item = &BilledLine> {
+        let start = item.piece.start;
+        self.billed(item.reference).filter(move |line| line.key.period_start == start)
+    }
+
+    /// Per group what a period is worth now less what was billed of it; a minimum's true-up is one more difference,
+    /// or part of the only one.
+    fn differences(&self, period: &LatePeriod<'_>, window: &MeasuredWindow) -> Result<Vec<Difference>, Parked> {
+        let item = &period.item;
+        let currency = item.subscription.currency;
+        let original = period.billed.iter().find(|line| line.line.is_some() && line.key.kind == LineKind::Regular);
+        let fraction = match original {
+            Some(original) => original.discount,
+            None => self.discount(item).and_then(|w| w.fraction()).unwrap_or_default(),
+        };
+        let mut values: BTreeMap<Option<String>, Value> = BTreeMap::new();
+        for value in self.values_of(item, &window.groups)? {
+            values.insert(value.group.clone(), value);
+        }
+        let is_true_up = |line: &BilledLine| line.key.kind == LineKind::TrueUp;
+        let mut groups: Vec<Option<String>> = values.keys().cloned().collect();
+        groups.extend(period.billed.iter().filter(|l| !is_true_up(l)).map(|l| l.group.clone()));
+        groups.sort_unstable();
+        groups.dedup();
+        let mut before_discount_minor = 0;
+        let mut differences = Vec::new();
+        for group in groups {
+            let value = values.remove(&group).filter(|value| value.priced.charged);
+            let worth = value.as_ref().map_or(Exact::ZERO, |value| value.amount);
+            before_discount_minor += rounded(item, worth)?;
+            let now = discount::take_off(worth, fraction, currency).subtotal_minor;
+            let before: i64 =
+                period.billed.iter().filter(|l| l.group == group && !is_true_up(l)).map(|l| l.net_minor).sum();
+            differences.push(Difference { group, net_minor: now - before, value });
+        }
+        let missing =
+            self.minimum(item).map_or(0, |min| pricing::shortfall(min, currency, before_discount_minor));
+        let now = discount::take_off(Exact::of_minor(missing, currency), fraction, currency).subtotal_minor;
+        let before: i64 = period.billed.iter().filter(|l| is_true_up(l)).map(|l| l.net_minor).sum();
+        match differences.as_mut_slice() {
+            [only] => only.net_minor += now - before,
+            _ => differences.push(Difference { group: None, net_minor: now - before, value: None }),
+        }
+        Ok(differences)
+    }
+
+    fn late_line(&self, period: &LatePeriod<'_>, late: Difference, ordinal: u32) -> Result<Rated, Parked> {
+        let item = &period.item;
+        let currency = item.subscription.currency;
+        let key = LineKey { kind: LineKind::Late, ordinal, ..item.key() };
+        let value = late.value.unwrap_or_else(|| Value::of_minor(late.net_minor, currency));
+        let amount = Exact::of_minor(late.net_minor, currency);
+        let mut rated = self.line(item, key, amount, Decimal::ZERO, &value.priced)?;
+        let original = period.billed.iter().find(|line| line.line.is_some() && line.key.kind == LineKind::Regular);
+        if let Some(original) = original {
+            keep_tax(&mut rated, original);
+        }
+        rated.taken.discount = original.map_or(Decimal::ZERO, |line| line.discount);
+        rated.taken.group.clone_from(&late.group);
+        rated.line.is_amendment = true;
+        let days = format!("late usage of {} – {}", item.piece.start, item.piece.last_day());
+        rated.line.description = match &late.group {
+            Some(group) => format!("{}: {group}; {days}", item.terms.charge.group_by.as_deref().unwrap_or("group")),
+            None => days,
+        };
+        Ok(rated)
+    }
+
+    /// rules.md D1: the most specific discount that runs on the line's tax date.
+    fn discount<'i>(&'i self, item: &'i Item<'_>) -> Option<WinningDiscount<'i>> {
+        let candidates = DiscountCandidates {
+            customer: item.owner.discount.as_ref(),
+            subscription: item.subscription_discount.as_ref(),
+            charge: item.charge_discount.as_ref(),
+        };
+        discount::winning(candidates, &self.book.catalogue.discounts, item.tax_date(), item.subscription.currency)
+    }
+
+    fn line(
+        &self,
+        item: &Item<'_>,
+        key: LineKey,
+        amount: Exact,
+        fraction: Decimal,
+        priced: &Priced,
+    ) -> Result<Rated, Parked> {
+        rounded(item, amount)?;
+        let (charge, subscription) = (item.terms.charge, item.subscription);
+        let currency = subscription.currency;
+        let discounted = discount::take_off(amount, fraction, currency);
+        let before = discounted.subtotal_minor + discounted.discount_minor;
+        let unit = owner_unit(self.book, item);
+        let timing = match item.kind {
+            ItemKind::ChangeCredit { timing, .. } | ItemKind::ChangeCharge { timing, .. } => Some(timing),
+            _ => None,
+        };
+        let line = Line {
+            id: line_id(self.run, &key),
+            number: 0,
+            owner: item.owner.id,
+            subscription: Some(subscription.id),
+            subscription_number: Some(subscription.number.clone()),
+            sku: charge.sku.clone(),
+            title: charge.invoice_text.clone(),
+            description: String::new(),
+            quantity: Decimal::ONE,
+            unit_price: Money::new(before, currency).decimal(),
+            rated_quantity: priced.quantity.to_decimal(9),
+            unit: uom(self.book, item),
+            subtotal_minor: discounted.subtotal_minor,
+            discount: fraction,
+            discount_minor: discounted.discount_minor,
+            discount_text: None,
+            tax_category: TaxCategory::O,
+            tax_pct: Decimal::ZERO,
+            tax_reason: None,
+            vat_minor: 0,
+            period: item.piece,
+            tax_date: item.tax_date(),
+            deferred: charge.charge_type == ChargeType::Recurring && !charge.is_arrears(),
+            arrears: item.is_arrears(),
+            tax_inclusive: item.terms.plan.tax_inclusive,
+            is_amendment: timing == Some(ChangeTiming::NextCharge),
+            is_adjustment: timing == Some(ChangeTiming::AtOnce),
+            amends: None,
+            business_unit: unit.map(|unit| unit.refkey.clone()),
+            accounting_code: unit.and_then(|unit| unit.accounting_code.clone()),
+            exact: amount,
+            key: Some(key.clone()),
+        };
+        let taken = BilledLine {
+            line: Some(line.id),
+            quantity: priced.quantity,
+            net_minor: discounted.subtotal_minor,
+            discount: fraction,
+            ..self.nothing(item, key.kind, key.ordinal)
+        };
+        let tax = if charge.taxable { LineTax::ByRule } else { LineTax::Exempt(charge.exempt_reason.clone()) };
+        let place = place(subscription, item, &key);
+        Ok(Rated { line, taken, tax, fixed: None, place })
+    }
+
+    /// The period as taken without a line.
+    fn nothing(&self, item: &Item<'_>, kind: LineKind, ordinal: u32) -> BilledLine {
+        BilledLine {
+            key: LineKey { kind, ordinal, ..item.key() },
+            subscription: item.subscription.id,
+            period: item.piece,
+            charge_date: item.date,
+            line: None,
+            invoice: None,
+            invoice_number: None,
+            currency: item.subscription.currency,
+            group: None,
+            quantity: Exact::ZERO,
+            net_minor: 0,
+            discount: Decimal::ZERO,
+            tax_category: TaxCategory::O,
+            tax_pct: Decimal::ZERO,
+            usage_mark: self.run.usage_mark,
+        }
+    }
+}
+
+/// What a group of a period is worth.
+#[derive(Debug, Clone)]
+struct Value {
+    group: Option<String>,
+    priced: Priced,
+    /// Major units before discount, prorated.
+    amount: Exact,
+}
+
+impl Value {
+    /// An amount that no quantity stands behind.
+    fn of_minor(minor: i64, currency: crate::money::Currency) -> Self {
+        let amount = Exact::of_minor(minor, currency);
+        let priced =
+            Priced { amount, quantity: Exact::ZERO, charged: true, unit_price: None, tiers: Vec::new() };
+        Self { group: None, priced, amount }
+    }
+}
+
+/// What late usage changes of one group.
+#[derive(Debug, Clone)]
+struct Difference {
+    group: Option<String>,
+    net_minor: i64,
+    value: Option<Value>,
+}
+
+/// rules.md M5: category, rate and invoice of what is amended; none is tested again.
+fn keep_tax(rated: &mut Rated, original: &BilledLine) {
+    rated.tax = LineTax::Kept;
+    rated.line.tax_category = original.tax_category;
+    rated.line.tax_pct = original.tax_pct;
+    rated.line.amends.clone_from(&original.invoice_number);
+}
+
+/// Minor units of an exact amount, if a line can carry them.
+fn rounded(item: &Item<'_>, amount: Exact) -> Result<i64, Parked> {
+    let minor = amount.checked_round_half_away(item.subscription.currency.decimals());
+    minor.filter(|minor| minor.abs() <= LINE_MAX_MINOR).ok_or_else(|| {
+        let (sku, number) = (&item.terms.charge.sku, &item.subscription.number);
+        Parked(format!("{sku} of {number} from {}: the amount is beyond what an invoice carries", item.piece.start))
+    })
+}
+
+fn is_prorated(item: &Item<'_>) -> bool {
+    let charge = item.terms.charge;
+    item.is_part()
+        && charge.charge_type == ChargeType::Recurring
+        && charge.pricing_model != PricingModel::Custom
+}
+
+fn is_whole_or_stub(item: &Item<'_>) -> bool {
+    matches!(item.kind, ItemKind::Period | ItemKind::OneTime)
+}
+
+fn next_ordinal<'b>(lines: impl Iterator<Item = &'b BilledLine>, kind: LineKind) -> u32 {
+    lines.filter(|line| line.key.kind == kind).map(|line| line.key.ordinal + 1).max().unwrap_or(0)
+}
+
+fn place(subscription: &Subscription, item: &Item<'_>, key: &LineKey) -> Place {
+    (subscription.number.clone(), item.terms.order, item.piece.start, key.kind, key.ordinal, key.charge)
+}
+
+fn line_id(run: RunContext, key: &LineKey) -> LineId {
+    let LineKey { charge, period_start, revision, kind, ordinal } = key;
+    let natural = format!("{charge}\u{1f}{period_start}\u{1f}{revision}\u{1f}{}\u{1f}{ordinal}", kind.name());
+    LineId(ids::run_made(run.ordinal, "line", &natural))
+}
+
+fn fixed_grant(item: &Item<'_>, winner: WinningDiscount<'_>) -> Option<FixedGrant> {
+    winner.fixed_amount()?;
+    let (level, on) = match winner.level {
+        DiscountLevel::Customer => (0, item.owner.id.0),
+        DiscountLevel::Subscription => (1, item.subscription.id.0),
+        DiscountLevel::Charge => (2, item.reference.0),
+    };
+    Some(FixedGrant { level, on, discount: winner.applied.discount, from: winner.applied.from })
+}
+
+/// The owner's business unit: the subscription's, else the customer's (rules.md B2).
+fn owner_unit<'b>(book: &'b PayerBook, item: &Item<'_>) -> Option<&'b BusinessUnit> {
+    let refkey = item.subscription.business_unit.as_ref().or(item.owner.business_unit.as_ref())?;
+    book.catalogue.business_units.get(refkey)
+}
+
+fn uom(book: &PayerBook, item: &Item<'_>) -> Option<String> {
+    let refkey = item.terms.charge.uom.as_ref()?;
+    book.catalogue.uoms.get(refkey).map(|uom| uom.fullname.clone())
+}
+
+/// Group, quantity and tiers where the line shows 1 × its amount, and the share of a stub (rules.md P7).
+fn describe(item: &Item<'_>, value: &Value, unit: Option<&str>, shows_quantity: bool) -> String {
+    let charge = item.terms.charge;
+    let mut parts = Vec::new();
+    if let (Some(property), Some(group)) = (&charge.group_by, &value.group) {
+        parts.push(format!("{property}: {group}"));
+    }
+    if !shows_quantity {
+        let tiers = pricing::tier_text(&value.priced.tiers, unit, item.subscription.currency);
+        if !tiers.is_empty() {
+            parts.push(tiers);
+        } else if value.priced.quantity != Exact::ONE && !value.priced.quantity.is_zero() {
+            let quantity = value.priced.quantity.to_decimal(9);
+            parts.push(unit.map_or_else(|| quantity.to_string(), |unit| format!("{quantity} {unit}")));
+        }
+    }
+    if is_prorated(item) {
+        parts.push(format!("{} of {} days", item.piece.days(), item.full.days()));
+    }
+    parts.join("; ")
+}
+
+fn decimals(amount: Exact, currency: crate::money::Currency) -> String {
+    Money::new(amount.round_half_away(currency.decimals()), currency).decimal().to_string()
+}

@@ -1,0 +1,129 @@
+//! A small catalogue and invoices of it, for the tests of this module.
+
+use crate::catalogue::{Catalogue, InvoiceDateRule, TaxCategory, Tenant};
+use crate::customer::Address;
+use crate::exact::Exact;
+use crate::ids::{CustomerId, InvoiceId, LineId};
+use crate::invoice::{Draft, Invoice, Line, Party};
+use crate::period::Period;
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+pub fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+pub fn catalogue() -> Catalogue {
+    Catalogue {
+        tenant: Tenant {
+            fullname: "Nordlys Cloud ApS".into(),
+            company_vat: Some("DK12345678".into()),
+            currency: "DKK".parse().unwrap(),
+            timezone: chrono_tz::Europe::Copenhagen,
+            payment_term: 14,
+            address: Address::default(),
+            iban: None,
+            bic: None,
+            email: None,
+            phone: None,
+            invoice_date_rule: InvoiceDateRule::ChargeDate,
+            minimum_invoice: None,
+            invoice_number_pattern: "INV-{seq:07}".into(),
+            credit_note_number_pattern: "CN-{seq:07}".into(),
+            language: "en".into(),
+            invoice_note: None,
+            accounts: crate::ledger::Chart::default(),
+        },
+        business_units: BTreeMap::new(),
+        tax_rules: Vec::new(),
+        rates: Vec::new(),
+        uoms: BTreeMap::new(),
+        families: BTreeMap::new(),
+        plans: BTreeMap::new(),
+        discounts: BTreeMap::new(),
+    }
+}
+
+fn line(number: u32, net_minor: i64, tax_pct: &str) -> Line {
+    Line {
+        id: LineId::of(&number.to_string()),
+        number,
+        key: None,
+        owner: CustomerId::of("CU-0001"),
+        subscription: None,
+        subscription_number: None,
+        sku: format!("SKU-{number}"),
+        title: format!("Line {number}"),
+        description: String::new(),
+        quantity: Decimal::ONE,
+        unit_price: Decimal::new(net_minor, 2),
+        rated_quantity: Decimal::ONE,
+        unit: None,
+        subtotal_minor: net_minor,
+        discount: Decimal::ZERO,
+        discount_minor: 0,
+        discount_text: None,
+        tax_category: if tax_pct == "0" { TaxCategory::Z } else { TaxCategory::S },
+        tax_pct: tax_pct.parse().unwrap(),
+        tax_reason: None,
+        vat_minor: 0,
+        period: Period::new(day("2026-01-01"), day("2026-02-01")),
+        tax_date: day("2026-01-01"),
+        deferred: false,
+        arrears: false,
+        tax_inclusive: false,
+        is_amendment: false,
+        is_adjustment: false,
+        amends: None,
+        business_unit: None,
+        accounting_code: None,
+        exact: Exact::of_minor(net_minor, "DKK".parse().unwrap()),
+    }
+}
+
+/// A booked invoice with lines of (net in minor units, VAT percent).
+pub fn invoice(number: &str, nets: &[(i64, &str)]) -> Invoice {
+    let currency = "DKK".parse().unwrap();
+    let mut lines: Vec<Line> =
+        (1..).zip(nets).map(|(n, (net_minor, tax_pct))| line(n, *net_minor, tax_pct)).collect();
+    let vat_groups = crate::tax::vat(&mut lines, currency);
+    let party = Party { name: "Kaffe".into(), vat_number: None, address: Address::default(), email: None };
+    let draft = Draft {
+        id: InvoiceId::of(number),
+        payer: CustomerId::of("CU-0001"),
+        account_number: "CU-0001".into(),
+        subscription: None,
+        subscription_number: None,
+        child: None,
+        currency,
+        charge_date: day("2026-01-01"),
+        invoice_date: day("2026-01-01"),
+        due_date: day("2026-01-15"),
+        payment_term: 14,
+        is_credit_note: false,
+        credits: Vec::new(),
+        series: "invoice".into(),
+        number_pattern: "INV-{seq:07}".into(),
+        autobill: true,
+        seller: party.clone(),
+        buyer: party,
+        payment_method: None,
+        reference: None,
+        language: "en".into(),
+        business_unit: None,
+        net_minor: lines.iter().map(|l| l.subtotal_minor).sum(),
+        vat_minor: lines.iter().map(|l| l.vat_minor).sum(),
+        lines,
+        vat_groups,
+        revision: 0,
+    };
+    Invoice {
+        draft,
+        number: number.into(),
+        sequence: 1,
+        booked_on: day("2026-01-01"),
+        payable_by: day("2026-01-15"),
+        base: None,
+    }
+}

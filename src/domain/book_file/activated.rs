@@ -1,0 +1,171 @@
+//! What a book may still change of a subscription that is activated: the rest has its verb (rules.md S6).
+
+use super::codes::keep_until;
+use super::fault::Place;
+use super::merge::Desk;
+use super::subscription::WrittenSubscription;
+use crate::catalogue::Plan;
+use crate::ids::ChargeReference;
+use crate::subscription::{Subscription, SubscriptionCharge, Verb};
+use rust_decimal::Decimal;
+
+/// Whether the subscription was loaded as active, or has been activated since.
+pub(super) fn is_activated(stored: &Subscription) -> bool {
+    stored.activated.is_some() || stored.acts.iter().any(|act| matches!(act.verb, Verb::Activate))
+}
+
+/// The stored subscription with what a book may change; everything else that differs is a fault.
+/// `plan` is the plan that the book names, `built` what the book alone would make.
+pub(super) fn update(
+    desk: &mut Desk<'_>,
+    plan: &Plan,
+    place: &Place,
+    stored: &Subscription,
+    built: Subscription,
+    written: &WrittenSubscription,
+) -> Subscription {
+    check_terms(desk, place, stored, &built, written);
+    let mut charges = stored.charges.clone();
+    if stored.plan == built.plan {
+        check_charges(desk, plan, place, stored, &built, written);
+        for charge in &mut charges {
+            let loaded = built.charges.iter().find(|other| other.reference == charge.reference);
+            let discount = loaded.and_then(|other| other.discount.clone());
+            charge.discount = keep_until(discount, charge.discount.as_ref());
+        }
+    }
+    Subscription {
+        auto_renew: built.auto_renew,
+        renewal_term: built.renewal_term,
+        reference: built.reference,
+        refkey: built.refkey,
+        business_unit: built.business_unit,
+        payment_method: built.payment_method,
+        discount: built.discount,
+        charges,
+        ..stored.clone()
+    }
+}
+
+/// Owner, plan, currency, dates and status stay as they were loaded.
+fn check_terms(
+    desk: &mut Desk<'_>,
+    place: &Place,
+    stored: &Subscription,
+    built: &Subscription,
+    written: &WrittenSubscription,
+) {
+    let number = &stored.number;
+    let verb = |words: &str| format!("run `tallybook subscriptions {words}`");
+    let is_draft = !written.is_active;
+    let terms: [(&str, bool, String); 8] = [
+        ("customer", stored.customer == built.customer, "cancel it and load a new subscription".to_owned()),
+        ("productplan", stored.plan == built.plan, verb(&format!("switchplan {number}"))),
+        (
+            "currencycode",
+            stored.currency == built.currency,
+            "cancel it and load a new subscription".to_owned(),
+        ),
+        ("startdate", stored.start == built.start, "cancel it and load a new subscription".to_owned()),
+        ("enddate", stored.end == built.end, verb(&format!("cancel {number}"))),
+        ("trialend", stored.trial_end == built.trial_end, "cancel it and load a new subscription".to_owned()),
+        ("initialtermperiod", stored.initial_term == built.initial_term, verb(&format!("cancel {number}"))),
+        ("status", !is_draft, verb(&format!("cancel {number}"))),
+    ];
+    for (name, is_kept, hint) in terms {
+        if !is_kept {
+            let message = "cannot change: the subscription is activated";
+            desk.faults.hinted(&place.member(name), message, hint);
+        }
+    }
+}
+
+/// Charges, quantities and prices stay as they were loaded, or say what the verbs have made of them.
+fn check_charges(
+    desk: &mut Desk<'_>,
+    plan: &Plan,
+    place: &Place,
+    stored: &Subscription,
+    built: &Subscription,
+    written: &WrittenSubscription,
+) {
+    for new in &built.charges {
+        let own = written.charges.iter().find(|listed| listed.charge.name == new.charge);
+        let place = own.map_or_else(|| place.member("charges"), |own| own.charge.place.clone());
+        let Some(old) = stored.charges.iter().find(|old| old.reference == new.reference) else {
+            // A standard charge that the plan has got since is for new subscriptions.
+            if own.is_some() {
+                let message =
+                    format!("the charge {} cannot be added: the subscription is activated", new.charge);
+                let hint = format!("run `tallybook subscriptions addoptionalcharge {}`", stored.number);
+                desk.faults.hinted(&place, message, hint);
+            }
+            continue;
+        };
+        check_charge(desk, plan, &place, stored, old, new);
+    }
+    for old in &stored.charges {
+        if !built.charges.iter().any(|new| new.reference == old.reference) {
+            let message =
+                format!("the charge {} cannot be left out: the subscription is activated", old.charge);
+            let hint = format!("run `tallybook subscriptions removecharge {}`", stored.number);
+            desk.faults.hinted(&place.member("charges"), message, hint);
+        }
+    }
+}
+
+fn check_charge(
+    desk: &mut Desk<'_>,
+    plan: &Plan,
+    place: &Place,
+    stored: &Subscription,
+    old: &SubscriptionCharge,
+    new: &SubscriptionCharge,
+) {
+    // A charge that is not listed has the plan's default amount, and that may have changed for new subscriptions.
+    let is_default = plan.charge(&new.charge).is_some_and(|charge| charge.default_amount == new.amount);
+    let stored_default = desk
+        .known
+        .catalogue
+        .as_ref()
+        .and_then(|catalogue| catalogue.plans.get(&stored.plan)?.charge(&new.charge))
+        .is_some_and(|charge| charge.default_amount == old.amount);
+    let now = amount_now(stored, old.reference).unwrap_or(old.amount);
+    if new.amount != old.amount && new.amount != now && !(is_default && stored_default) {
+        let message = format!(
+            "the quantity of {} cannot change from {} to {}: the subscription is activated",
+            new.charge, old.amount, new.amount
+        );
+        let hint = format!(
+            "run `tallybook subscriptions setamount {} --charge {} --amount {}`",
+            stored.number, new.charge, new.amount
+        );
+        desk.faults.hinted(place, message, hint);
+    }
+    let price_now = price_now(stored, old.reference).unwrap_or(old.unit_price);
+    if new.unit_price != old.unit_price && new.unit_price != price_now {
+        let message = format!("the price of {} cannot change: the subscription is activated", new.charge);
+        let hint =
+            format!("run `tallybook subscriptions setprice {} --charge {}`", stored.number, new.charge);
+        desk.faults.hinted(place, message, hint);
+    }
+    if new.start != old.start {
+        let message = format!("the start of {} cannot change: the subscription is activated", new.charge);
+        let hint = format!("run `tallybook subscriptions setnextchargedate {}`", stored.number);
+        desk.faults.hinted(place, message, hint);
+    }
+}
+
+fn amount_now(stored: &Subscription, reference: ChargeReference) -> Option<Decimal> {
+    stored.acts.iter().rev().find_map(|act| match &act.verb {
+        Verb::SetAmount { charge, amount, .. } if *charge == reference => Some(*amount),
+        _ => None,
+    })
+}
+
+fn price_now(stored: &Subscription, reference: ChargeReference) -> Option<Option<Decimal>> {
+    stored.acts.iter().rev().find_map(|act| match &act.verb {
+        Verb::SetPrice { charge, unit_price } if *charge == reference => Some(*unit_price),
+        _ => None,
+    })
+}

@@ -1,0 +1,216 @@
+//! Checks of single values: VAT and bank account numbers, countries, zones, payment terms, number patterns, mail.
+
+use super::fields::Fields;
+use super::nearest::did_you_mean;
+use crate::customer::Address;
+use chrono_tz::Tz;
+
+/// Net days that a payment term may have (rules.md I3).
+const PAYMENT_TERMS: [u32; 8] = [0, 8, 14, 21, 30, 45, 60, 90];
+/// Languages of documents.
+const LANGUAGES: [&str; 2] = ["da", "en"];
+
+/// The address fields that tenants, customers and contacts share.
+pub(super) fn address(fields: &mut Fields<'_, '_>) -> Address {
+    fields.ignore(&["county"]);
+    Address {
+        line1: fields.text("addressline1"),
+        line2: fields.text("addressline2"),
+        postal_code: fields.text("postalcode"),
+        city: fields.text("city"),
+        state: fields.text("state"),
+        country: country(fields),
+    }
+}
+
+/// ISO 3166 alpha-2, upper case.
+fn country(fields: &mut Fields<'_, '_>) -> Option<String> {
+    let text = fields.text("country")?;
+    if !is_country(&text) {
+        fields.hinted(
+            "country",
+            format!("`{text}` is not a country code"),
+            "two letters of ISO 3166, for example DK",
+        );
+        return None;
+    }
+    Some(text.to_ascii_uppercase())
+}
+
+/// Two letters.
+pub(super) fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic())
+}
+
+/// A VAT number: two letters of the country, then 2 to 13 letters and digits; upper case, without spaces.
+pub(super) fn vat_number(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<String> {
+    let text = fields.text(name)?;
+    let number: String = text.chars().filter(|c| *c != ' ').collect::<String>().to_ascii_uppercase();
+    let is_good = number.is_ascii()
+        && (4..=15).contains(&number.len())
+        && number.bytes().take(2).all(|b| b.is_ascii_alphabetic())
+        && number.bytes().skip(2).all(|b| b.is_ascii_alphanumeric());
+    if !is_good {
+        let hint = "two letters of the country and then letters and digits, for example DK12345678";
+        fields.hinted(name, format!("`{text}` is not a VAT number"), hint);
+        return None;
+    }
+    Some(number)
+}
+
+/// An IBAN with right check digits (ISO 13616, mod 97), without spaces.
+pub(super) fn iban(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<String> {
+    let text = fields.text(name)?;
+    let number: String = text.chars().filter(|c| *c != ' ').collect::<String>().to_ascii_uppercase();
+    match iban_fault(&number) {
+        Some(fault) => {
+            fields.fault(name, format!("`{text}` is not an IBAN: {fault}"));
+            None
+        }
+        None => Some(number),
+    }
+}
+
+fn iban_fault(number: &str) -> Option<&'static str> {
+    let bytes = number.as_bytes();
+    let is_shaped = (15..=34).contains(&bytes.len())
+        && bytes.iter().all(u8::is_ascii_alphanumeric)
+        && bytes[..2].iter().all(u8::is_ascii_alphabetic)
+        && bytes[2..4].iter().all(u8::is_ascii_digit);
+    if !is_shaped {
+        return Some("two letters, two check digits, and 11 to 30 letters and digits were expected");
+    }
+    let mut rest: u32 = 0;
+    for &byte in bytes[4..].iter().chain(&bytes[..4]) {
+        let value = if byte.is_ascii_digit() { u32::from(byte - b'0') } else { u32::from(byte - b'A') + 10 };
+        let shift = if value > 9 { 100 } else { 10 };
+        rest = (rest * shift + value) % 97;
+    }
+    (rest != 1).then_some("its check digits do not fit")
+}
+
+/// A BIC: 8 or 11 letters and digits.
+pub(super) fn bic(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<String> {
+    let text = fields.text(name)?;
+    if !matches!(text.len(), 8 | 11) || !text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        fields.fault(name, format!("`{text}` is not a BIC: 8 or 11 letters and digits were expected"));
+        return None;
+    }
+    Some(text.to_ascii_uppercase())
+}
+
+/// A mail address: something, one `@`, something; no spaces.
+pub(super) fn email(fields: &mut Fields<'_, '_>, names: &'static str) -> Option<String> {
+    let text = fields.text(names)?;
+    let is_good = text.split_once('@').is_some_and(|(local, host)| {
+        !local.is_empty()
+            && !host.is_empty()
+            && !host.contains('@')
+            && !host.starts_with('.')
+            && !host.ends_with('.')
+    });
+    if !is_good || text.contains([' ', ',', ';', '<', '>', '"']) {
+        fields.fault(names, format!("`{text}` is not a mail address"));
+        return None;
+    }
+    Some(text)
+}
+
+/// A time zone of the IANA database.
+pub(super) fn timezone(fields: &mut Fields<'_, '_>) -> Option<Tz> {
+    let text = fields.text("timezone")?;
+    if let Ok(zone) = text.parse::<Tz>() {
+        return Some(zone);
+    }
+    let hint = did_you_mean(&text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()))
+        .unwrap_or_else(|| "a name of the IANA database, for example Europe/Copenhagen".to_owned());
+    fields.hinted("timezone", format!("`{text}` is not a time zone"), hint);
+    None
+}
+
+/// A payment term in net days; −1 (Upodi: not set) counts as absent (rules.md I3).
+pub(super) fn payment_term(fields: &mut Fields<'_, '_>) -> Option<u32> {
+    let days = fields.integer("paymentterm", -1..=10_000)?;
+    let term = u32::try_from(days).ok()?;
+    if !PAYMENT_TERMS.contains(&term) {
+        let hint = "one of 0, 8, 14, 21, 30, 45, 60, 90 net days";
+        fields.hinted("paymentterm", format!("{term} days is not a payment term"), hint);
+        return None;
+    }
+    Some(term)
+}
+
+/// A language of documents.
+pub(super) fn language(fields: &mut Fields<'_, '_>) -> Option<String> {
+    let language = fields.text("language")?.to_ascii_lowercase();
+    if !LANGUAGES.contains(&language.as_str()) {
+        fields.hinted("language", format!("there are no documents in `{language}`"), "one of da, en");
+        return None;
+    }
+    Some(language)
+}
+
+/// A pattern of document numbers: `{seq}` or `{seq:07}` once, `{year}` at most once, and no other braces (rules.md I5).
+pub(super) fn number_pattern(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<String> {
+    let pattern = fields.text(name)?;
+    if let Some(fault) = pattern_fault(&pattern) {
+        fields.hinted(name, format!("`{pattern}` {fault}"), "for example INV-{seq:07} or {year}-{seq:05}");
+        return None;
+    }
+    Some(pattern)
+}
+
+fn pattern_fault(pattern: &str) -> Option<&'static str> {
+    let (mut sequences, mut years) = (0, 0);
+    let mut rest = pattern;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, behind)) = after.split_once('}') else {
+            return Some("has a brace that is not closed");
+        };
+        if before.contains('}') {
+            return Some("has a brace that is not opened");
+        }
+        match name {
+            "year" => years += 1,
+            "seq" => sequences += 1,
+            padded => match padded.strip_prefix("seq:0").map(str::parse::<u8>) {
+                Some(Ok(1..=18)) => sequences += 1,
+                _ => return Some("has a part that is neither {seq}, {seq:07} nor {year}"),
+            },
+        }
+        rest = behind;
+    }
+    match (rest.contains('}'), sequences, years) {
+        (true, _, _) => Some("has a brace that is not opened"),
+        (_, 1, 0 | 1) => None,
+        (_, 1, _) => Some("has {year} more than once"),
+        _ => Some("needs {seq} exactly once"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_iban_needs_its_check_digits() {
+        for good in ["DK5000400440116243", "DE89370400440532013000", "GB82WEST12345698765432"] {
+            assert_eq!(iban_fault(good), None, "{good}");
+        }
+        for bad in ["DK5000400440116244", "DK50", "5000400440116243DK", "DE8937040044053201300Ø"] {
+            assert!(iban_fault(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_number_pattern_has_one_sequence() {
+        for good in ["INV-{seq:07}", "{seq}", "{year}-{seq:05}", "F{seq:010}/{year}"] {
+            assert_eq!(pattern_fault(good), None, "{good}");
+        }
+        for bad in
+            ["INV", "{seq}{seq}", "{year}{year}{seq}", "{month}{seq}", "{seq", "seq}", "{seq:7}", "{seq:00}"]
+        {
+            assert!(pattern_fault(bad).is_some(), "{bad}");
+        }
+    }
+}

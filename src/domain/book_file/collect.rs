@@ -1,0 +1,286 @@
+//! Gathers the objects of all files, each converted on its own; who refers to whom is settled afterwards.
+
+use super::content::{ContentHash, ObjectKind, content_hash};
+use super::customer::{self, WrittenCustomer};
+use super::discount::{self, WrittenDiscount};
+use super::fault::{Faults, Place};
+use super::fields::Fields;
+use super::json::Node;
+use super::nearest::did_you_mean;
+use super::plan::{self, WrittenPlan};
+use super::seller;
+use super::subscription::{self, WrittenSubscription};
+use super::{Known, LoadReport};
+use crate::catalogue::{BusinessUnit, ProductFamily, Rate, TaxRule, Tenant, Uom};
+use crate::ids::{DiscountId, PlanId};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// One object that is new or changed.
+pub(super) struct Item<T> {
+    pub key: String,
+    pub place: Place,
+    pub hash: ContentHash,
+    pub value: T,
+    /// No fault was found in the object itself.
+    pub is_sound: bool,
+}
+
+/// All that the files hold and the store does not, by kind.
+#[derive(Default)]
+pub(super) struct Written {
+    pub tenant: Vec<Item<Tenant>>,
+    pub business_units: Vec<Item<BusinessUnit>>,
+    pub tax_rules: Vec<Item<TaxRule>>,
+    pub rates: Vec<Item<Rate>>,
+    pub uoms: Vec<Item<Uom>>,
+    pub families: Vec<Item<ProductFamily>>,
+    pub plans: Vec<Item<WrittenPlan>>,
+    pub discounts: Vec<Item<WrittenDiscount>>,
+    pub customers: Vec<Item<WrittenCustomer>>,
+    pub subscriptions: Vec<Item<WrittenSubscription>>,
+}
+
+/// Gathers objects.
+pub(super) struct Collector<'k> {
+    pub known: &'k Known,
+    pub written: Written,
+    pub faults: Faults,
+    pub report: LoadReport,
+    /// Where each object was first seen; objects with faults are there too.
+    pub seen: HashMap<(ObjectKind, String), Place>,
+    /// Other names of objects: refkey and id → natural key.
+    pub aliases: HashMap<(ObjectKind, String), String>,
+    /// No file was cut off or unreadable: what is missing is truly missing.
+    pub is_all_read: bool,
+}
+
+impl<'k> Collector<'k> {
+    pub fn new(known: &'k Known) -> Self {
+        Self {
+            known,
+            written: Written::default(),
+            faults: Faults::default(),
+            report: LoadReport::default(),
+            seen: HashMap::new(),
+            aliases: HashMap::new(),
+            is_all_read: true,
+        }
+    }
+
+    /// A document or an NDJSON line: lists under their plural names, single objects under their singular ones.
+    pub fn document(&mut self, node: &Node, place: &Place) {
+        let Node::Object(members) = node else {
+            let hint = "a book is {\"tenant\": {…}, \"productplans\": […], \"customers\": […], …}";
+            self.faults.hinted(place, format!("is {}, an object was expected", node.noun()), hint);
+            self.is_all_read = false;
+            return;
+        };
+        for (key, value) in members {
+            let place = place.member(key);
+            let of_name = |name: &str| name.eq_ignore_ascii_case(key);
+            let single = ObjectKind::ALL.iter().find(|kind| of_name(kind.singular()));
+            let list = ObjectKind::ALL.iter().find(|kind| of_name(kind.name()));
+            match (single, list, value) {
+                (_, _, Node::Null) => {}
+                (Some(kind), _, value) => self.object(*kind, value, place),
+                (None, Some(kind), Node::List(list)) => {
+                    for (index, part) in list.iter().enumerate() {
+                        self.object(*kind, part, place.element(index));
+                    }
+                }
+                (None, Some(_), other) => {
+                    self.faults.add(&place, format!("is {}, a list was expected", other.noun()))
+                }
+                (None, None, _) => {
+                    let names = ObjectKind::ALL.iter().flat_map(|kind| [kind.name(), kind.singular()]);
+                    self.faults.note(&place, format!("unknown field `{key}`"), did_you_mean(key, names));
+                }
+            }
+        }
+    }
+
+    fn object(&mut self, kind: ObjectKind, node: &Node, place: Place) {
+        match kind {
+            ObjectKind::Tenant => {
+                self.convert(kind, node, place, seller::tenant, |_| "tenant".to_owned(), |w| &mut w.tenant)
+            }
+            ObjectKind::BusinessUnit => self.convert(
+                kind,
+                node,
+                place,
+                seller::business_unit,
+                |v| v.refkey.clone(),
+                |w| &mut w.business_units,
+            ),
+            ObjectKind::TaxRule => {
+                self.convert(kind, node, place, seller::tax_rule, seller::tax_rule_key, |w| &mut w.tax_rules)
+            }
+            ObjectKind::Rate => {
+                self.convert(kind, node, place, seller::rate, seller::rate_key, |w| &mut w.rates)
+            }
+            ObjectKind::Uom => {
+                self.convert(kind, node, place, seller::uom, |v| v.refkey.clone(), |w| &mut w.uoms)
+            }
+            ObjectKind::ProductFamily => self.convert(
+                kind,
+                node,
+                place,
+                seller::product_family,
+                |v| v.refkey.clone(),
+                |w| &mut w.families,
+            ),
+            ObjectKind::ProductPlan => {
+                self.convert(kind, node, place, plan::plan, |v| v.plan.sku.clone(), |w| &mut w.plans)
+            }
+            ObjectKind::Discount => self.convert(
+                kind,
+                node,
+                place,
+                discount::discount,
+                |v| v.discount.refkey.clone(),
+                |w| &mut w.discounts,
+            ),
+            ObjectKind::Customer => {
+                let key = |v: &WrittenCustomer| v.customer.account_number.clone();
+                self.convert(kind, node, place, customer::customer, key, |w| &mut w.customers)
+            }
+            ObjectKind::Subscription => {
+                let key = |v: &WrittenSubscription| v.number.clone();
+                self.convert(kind, node, place, subscription::subscription, key, |w| &mut w.subscriptions)
+            }
+        }
+    }
+
+    /// Converts one object and keeps it if it is not what was loaded last (rules.md S6).
+    fn convert<T>(
+        &mut self,
+        kind: ObjectKind,
+        node: &Node,
+        place: Place,
+        reader: impl FnOnce(&mut Fields<'_, '_>) -> Option<T>,
+        key_of: impl FnOnce(&T) -> String,
+        list: impl FnOnce(&mut Written) -> &mut Vec<Item<T>>,
+    ) {
+        let hash = content_hash(node);
+        if let Some(key) = self.key_if_unchanged(kind, node, hash) {
+            if self.register(kind, &key, node, &place) {
+                self.report.unchanged(kind);
+            }
+            return;
+        }
+        let faults_before = self.faults.met();
+        let value = Fields::read(node, place.clone(), &mut self.faults, |fields| {
+            let value = reader(fields);
+            // Upodi's server-set fields, and names that are read below.
+            fields.ignore(&["id", "createdby", "createddate", "modifiedby", "modifieddate"]);
+            if kind == ObjectKind::ProductPlan {
+                fields.ignore(&["refkey"]);
+            }
+            value
+        })
+        .flatten();
+        let is_sound = self.faults.met() == faults_before;
+        let Some(value) = value else {
+            if is_sound {
+                self.faults.add(&place, "cannot be read");
+            }
+            self.register_faulty(kind, node, place);
+            return;
+        };
+        let key = key_of(&value);
+        if !self.register(kind, &key, node, &place) {
+            return;
+        }
+        let identity = (kind, key);
+        let last = self.known.hashes.get(&identity).filter(|_| is_stored(self.known, kind, &identity.1));
+        match last {
+            Some(last) if *last == hash && is_sound => self.report.unchanged(kind),
+            before => {
+                if is_stored(self.known, kind, &identity.1) || before.is_some() {
+                    self.report.updated(kind);
+                } else {
+                    self.report.created(kind);
+                }
+                list(&mut self.written).push(Item { key: identity.1, place, hash, value, is_sound });
+            }
+        }
+    }
+
+    /// The natural key of an object whose content is what was loaded last, if one field is the key.
+    fn key_if_unchanged(&self, kind: ObjectKind, node: &Node, hash: ContentHash) -> Option<String> {
+        let Some(Node::Text(key)) = node.member(key_field(kind)?) else { return None };
+        let identity = (kind, key.clone());
+        let is_same = self.known.hashes.get(&identity) == Some(&hash) && is_stored(self.known, kind, key);
+        is_same.then_some(identity.1)
+    }
+
+    /// An object that could not be converted keeps its names, so that references to it are no faults.
+    fn register_faulty(&mut self, kind: ObjectKind, node: &Node, place: Place) {
+        if kind == ObjectKind::Tenant {
+            self.register(kind, "tenant", node, &place);
+        }
+        let Some(name) = key_field(kind) else { return };
+        if let Some(Node::Text(key)) = node.member(name) {
+            self.register(kind, key, node, &place);
+        }
+    }
+
+    /// Notes an object's names; `false` if the object was seen before, which is a fault.
+    fn register(&mut self, kind: ObjectKind, key: &str, node: &Node, place: &Place) -> bool {
+        let key = key.to_owned();
+        match self.seen.entry((kind, key.clone())) {
+            Entry::Occupied(first) => {
+                let message = if kind == ObjectKind::Tenant {
+                    format!("there is a tenant already, at {}", first.get().pointer)
+                } else {
+                    format!("the {} `{key}` occurs twice, first at {}", kind.singular(), first.get().pointer)
+                };
+                self.faults.add(place, message);
+                return false;
+            }
+            Entry::Vacant(slot) => drop(slot.insert(place.clone())),
+        }
+        for name in ["refkey", "id"] {
+            let Some(Node::Text(alias)) = node.member(name) else { continue };
+            if *alias == key {
+                continue;
+            }
+            if let Some(other) = self.aliases.insert((kind, alias.clone()), key.clone()) {
+                let message = format!("`{alias}` names {} `{other}` too", kind.singular());
+                self.faults.add(&place.member(name), message);
+            }
+        }
+        true
+    }
+}
+
+/// The field that is the natural key; none if there is but one object or the key is made of several fields.
+fn key_field(kind: ObjectKind) -> Option<&'static str> {
+    match kind {
+        ObjectKind::Tenant | ObjectKind::TaxRule | ObjectKind::Rate => None,
+        ObjectKind::BusinessUnit | ObjectKind::Uom | ObjectKind::ProductFamily | ObjectKind::Discount => {
+            Some("refkey")
+        }
+        ObjectKind::ProductPlan => Some("sku"),
+        ObjectKind::Customer => Some("accountnumber"),
+        ObjectKind::Subscription => Some("subscriptionnumber"),
+    }
+}
+
+/// Whether the store has the object.
+fn is_stored(known: &Known, kind: ObjectKind, key: &str) -> bool {
+    let Some(catalogue) = &known.catalogue else { return false };
+    match kind {
+        ObjectKind::Tenant => true,
+        ObjectKind::BusinessUnit => catalogue.business_units.contains_key(key),
+        // Lists without an index: what was loaded has a hash.
+        ObjectKind::TaxRule | ObjectKind::Rate => known.hashes.contains_key(&(kind, key.to_owned())),
+        ObjectKind::Uom => catalogue.uoms.contains_key(key),
+        ObjectKind::ProductFamily => catalogue.families.contains_key(key),
+        ObjectKind::ProductPlan => catalogue.plans.contains_key(&PlanId::of(key)),
+        ObjectKind::Discount => catalogue.discounts.contains_key(&DiscountId::of(key)),
+        ObjectKind::Customer => known.customers.contains_key(key),
+        ObjectKind::Subscription => known.subscriptions.contains_key(key),
+    }
+}

@@ -1,0 +1,326 @@
+//! Merges what the files hold into what the store holds: references, rules between objects, and what may not change.
+
+use super::charge_checks::check_billed;
+use super::codes::{self, Codes};
+use super::collect::{Collector, Item};
+use super::content::{ContentHash, ObjectKind};
+use super::directory::Directory;
+use super::discount::WrittenDiscount;
+use super::fault::{Fault, Faults, Place};
+use super::plan::WrittenPlan;
+use super::seller::{rate_key, tax_rule_key};
+use super::{Known, LoadSet, agreements, owners};
+use crate::catalogue::{BusinessUnit, Catalogue, Discount, Plan, ProductFamily, Rate, TaxRule, Tenant, Uom};
+use crate::ids::{DiscountId, PlanId};
+use crate::subscription::Verb;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The catalogue while a tenant may still be missing.
+#[derive(Default)]
+pub(super) struct Shelf {
+    pub tenant: Option<Tenant>,
+    pub business_units: BTreeMap<String, BusinessUnit>,
+    tax_rules: Vec<TaxRule>,
+    rates: Vec<Rate>,
+    uoms: BTreeMap<String, Uom>,
+    families: BTreeMap<String, ProductFamily>,
+    pub plans: BTreeMap<PlanId, Plan>,
+    discounts: BTreeMap<DiscountId, Discount>,
+    /// Plans that have a fault themselves: what refers to them is not judged.
+    pub faulty_plans: BTreeSet<PlanId>,
+}
+
+/// What every step of the merge needs.
+pub(super) struct Desk<'k> {
+    pub known: &'k Known,
+    pub directory: Directory<'k>,
+    pub faults: Faults,
+    hashes: Vec<(ObjectKind, String, ContentHash)>,
+}
+
+/// All or nothing.
+pub(super) fn merge(collector: Collector<'_>) -> Result<LoadSet, Vec<Fault>> {
+    let Collector { known, mut written, faults, report, seen, aliases, is_all_read } = collector;
+    let mut desk =
+        Desk { known, directory: Directory::new(known, seen, aliases), faults, hashes: Vec::new() };
+    let mut shelf = known.catalogue.as_ref().map(|stored| Shelf::of((**stored).clone())).unwrap_or_default();
+    shelf.seller(&mut desk, std::mem::take(&mut written.tenant), std::mem::take(&mut written.business_units));
+    if is_all_read && shelf.tenant.is_none() && !desk.directory.is_in_files(ObjectKind::Tenant, "tenant") {
+        desk.faults.add(&Place::new(0, "/tenant"), "is missing: the first book needs a tenant");
+    }
+    shelf.rules(&mut desk, std::mem::take(&mut written.tax_rules), std::mem::take(&mut written.rates));
+    for item in std::mem::take(&mut written.uoms) {
+        desk.hashes.push((ObjectKind::Uom, item.key.clone(), item.hash));
+        shelf.uoms.insert(item.key, item.value);
+    }
+    for item in std::mem::take(&mut written.families) {
+        desk.hashes.push((ObjectKind::ProductFamily, item.key.clone(), item.hash));
+        shelf.families.insert(item.key, item.value);
+    }
+    let changed_plans = shelf.plans(&mut desk, std::mem::take(&mut written.plans));
+    shelf.discounts(&mut desk, std::mem::take(&mut written.discounts));
+    let catalogue_changed = !desk.hashes.is_empty();
+
+    let codes = Codes::new(&shelf.discounts);
+    let customers = owners::merge(&mut desk, &shelf, &codes, written.customers);
+    let subscriptions = agreements::merge(&mut desk, &shelf, &codes, &customers, written.subscriptions);
+    check_plans_in_use(&mut desk, &shelf, &changed_plans);
+    check_redemptions(&mut desk, &codes, &customers, &subscriptions);
+
+    if shelf.tenant.is_none() && desk.faults.met() == 0 {
+        desk.faults.add(&Place::new(0, "/tenant"), "is missing: the first book needs a tenant");
+    }
+    let faults = desk.faults.into_list();
+    let Some(catalogue) = shelf.into_catalogue().filter(|_| faults.is_empty()) else { return Err(faults) };
+    let customers = customers.into_iter().map(|merged| merged.value).collect();
+    let subscriptions = subscriptions.into_iter().map(|merged| merged.value).collect();
+    Ok(LoadSet { catalogue, catalogue_changed, customers, subscriptions, hashes: desk.hashes, report })
+}
+
+/// A customer or subscription as it will be stored, and where it came from.
+pub(super) struct Merged<T> {
+    pub place: Place,
+    pub value: T,
+}
+
+impl Desk<'_> {
+    /// Remembers the content of an object that will be stored.
+    pub fn remember(&mut self, kind: ObjectKind, key: &str, hash: ContentHash) {
+        self.hashes.push((kind, key.to_owned(), hash));
+    }
+}
+
+impl Shelf {
+    fn of(stored: Catalogue) -> Self {
+        Self {
+            tenant: Some(stored.tenant),
+            business_units: stored.business_units,
+            tax_rules: stored.tax_rules,
+            rates: stored.rates,
+            uoms: stored.uoms,
+            families: stored.families,
+            plans: stored.plans,
+            discounts: stored.discounts,
+            faulty_plans: BTreeSet::new(),
+        }
+    }
+
+    fn into_catalogue(self) -> Option<Catalogue> {
+        Some(Catalogue {
+            tenant: self.tenant?,
+            business_units: self.business_units,
+            tax_rules: self.tax_rules,
+            rates: self.rates,
+            uoms: self.uoms,
+            families: self.families,
+            plans: self.plans,
+            discounts: self.discounts,
+        })
+    }
+
+    /// Currency and zones are fixed once anything is billed (rules.md T1).
+    fn seller(&mut self, desk: &mut Desk<'_>, tenant: Vec<Item<Tenant>>, units: Vec<Item<BusinessUnit>>) {
+        let billed = desk.known.anything_billed;
+        for item in tenant {
+            if let Some(stored) = self.tenant.as_ref().filter(|_| billed) {
+                let fixed = [
+                    ("currencycode", stored.currency == item.value.currency, stored.currency.to_string()),
+                    ("timezone", stored.timezone == item.value.timezone, stored.timezone.to_string()),
+                ];
+                for (name, _, was) in fixed.iter().filter(|(_, is_kept, _)| !is_kept) {
+                    let message = format!("cannot change from {was}: something has been billed");
+                    desk.faults.hinted(
+                        &item.place.member(name),
+                        message,
+                        "begin a new home for another tenant",
+                    );
+                }
+            }
+            desk.remember(ObjectKind::Tenant, &item.key, item.hash);
+            self.tenant = Some(item.value);
+        }
+        for item in units {
+            let stored = self.business_units.get(&item.key).filter(|_| billed);
+            if stored.is_some_and(|stored| stored.timezone != item.value.timezone) {
+                desk.faults.add(&item.place.member("timezone"), "cannot change: something has been billed");
+            }
+            desk.remember(ObjectKind::BusinessUnit, &item.key, item.hash);
+            self.business_units.insert(item.key, item.value);
+        }
+    }
+
+    fn rules(&mut self, desk: &mut Desk<'_>, tax_rules: Vec<Item<TaxRule>>, rates: Vec<Item<Rate>>) {
+        let base = self.tenant.as_ref().map(|tenant| tenant.currency);
+        let rule_at: BTreeMap<String, usize> =
+            self.tax_rules.iter().enumerate().map(|(i, r)| (tax_rule_key(r), i)).collect();
+        for item in tax_rules {
+            desk.remember(ObjectKind::TaxRule, &item.key, item.hash);
+            match rule_at.get(&item.key) {
+                Some(&index) => self.tax_rules[index] = item.value,
+                None => self.tax_rules.push(item.value),
+            }
+        }
+        let rate_at: BTreeMap<String, usize> =
+            self.rates.iter().enumerate().map(|(i, r)| (rate_key(r), i)).collect();
+        for item in rates {
+            if Some(item.value.currency) == base && item.value.rate != rust_decimal::Decimal::ONE {
+                let message = format!("{} is the tenant's own currency: its rate is 1", item.value.currency);
+                desk.faults.add(&item.place.member("rate"), message);
+            }
+            desk.remember(ObjectKind::Rate, &item.key, item.hash);
+            match rate_at.get(&item.key) {
+                Some(&index) => self.rates[index] = item.value,
+                None => self.rates.push(item.value),
+            }
+        }
+    }
+
+    /// Returns the plans that changed, with their places.
+    fn plans(&mut self, desk: &mut Desk<'_>, items: Vec<Item<WrittenPlan>>) -> BTreeMap<PlanId, Place> {
+        let mut changed = BTreeMap::new();
+        for Item { key, place, hash, value, is_sound } in items {
+            let WrittenPlan { mut plan, family, uoms } = value;
+            if let Some(family) = family {
+                plan.family = desk.directory.resolve(ObjectKind::ProductFamily, &family, &mut desk.faults);
+            }
+            for (index, uom) in uoms {
+                let uom = desk.directory.resolve(ObjectKind::Uom, &uom, &mut desk.faults);
+                if let Some(charge) = plan.charges.get_mut(index) {
+                    charge.uom = uom;
+                }
+            }
+            let id = PlanId::of(&key);
+            if !is_sound {
+                self.faulty_plans.insert(id);
+            } else if let Some(stored) = self.plans.get(&id) {
+                check_billed_plan(desk, stored, &plan, &place);
+                changed.insert(id, place);
+            }
+            desk.remember(ObjectKind::ProductPlan, &key, hash);
+            self.plans.insert(id, plan);
+        }
+        changed
+    }
+
+    fn discounts(&mut self, desk: &mut Desk<'_>, items: Vec<Item<WrittenDiscount>>) {
+        for Item { key, place, hash, value, .. } in items {
+            let WrittenDiscount { mut discount, plans } = value;
+            for (index, plan) in plans {
+                let plan = desk.directory.resolve(ObjectKind::ProductPlan, &plan, &mut desk.faults);
+                if let (Some(code), Some(plan)) = (discount.codes.get_mut(index), plan) {
+                    code.plans.push(plan);
+                }
+            }
+            let id = DiscountId::of(&key);
+            self.discounts.remove(&id);
+            let mut own = BTreeSet::new();
+            for code in discount.codes.iter().map(|code| code.complete()) {
+                let is_taken =
+                    self.discounts.values().flat_map(|d| &d.codes).any(|other| other.complete() == code);
+                if !own.insert(code.clone()) || is_taken {
+                    desk.faults.add(&place.member("codes"), format!("the code `{code}` occurs twice"));
+                }
+            }
+            desk.remember(ObjectKind::Discount, &key, hash);
+            self.discounts.insert(id, discount);
+        }
+    }
+}
+
+/// rules.md P9.
+fn check_billed_plan(desk: &mut Desk<'_>, stored: &Plan, plan: &Plan, place: &Place) {
+    let is_billed = |sku: &str| desk.known.billed_charges.contains(&(stored.sku.clone(), sku.to_owned()));
+    let billed: Vec<_> = stored.charges.iter().filter(|charge| is_billed(&charge.sku)).collect();
+    if !billed.is_empty() && stored.tax_inclusive != plan.tax_inclusive {
+        desk.faults.add(&place.member("taxinclusive"), "cannot change: the plan has been billed");
+    }
+    for was in billed {
+        match plan.charges.iter().position(|charge| charge.sku == was.sku) {
+            Some(index) => {
+                check_billed(
+                    was,
+                    &plan.charges[index],
+                    &place.member("charges").element(index),
+                    &mut desk.faults,
+                );
+            }
+            None => {
+                let message = format!("the charge {} has been billed and cannot be left out", was.sku);
+                let hint = "set its `chargesetup` to optional, so that new subscriptions do without it";
+                desk.faults.hinted(&place.member("charges"), message, hint);
+            }
+        }
+    }
+}
+
+/// A changed plan still serves the subscriptions that are on it.
+fn check_plans_in_use(desk: &mut Desk<'_>, shelf: &Shelf, changed: &BTreeMap<PlanId, Place>) {
+    if changed.is_empty() {
+        return;
+    }
+    let mut said: BTreeSet<(PlanId, String)> = BTreeSet::new();
+    for subscription in desk.known.subscriptions.values() {
+        if desk.directory.is_in_files(ObjectKind::Subscription, &subscription.number) {
+            continue;
+        }
+        let Some((plan, place)) = shelf.plans.get(&subscription.plan).zip(changed.get(&subscription.plan))
+        else {
+            continue;
+        };
+        let added = subscription.acts.iter().filter_map(|act| match &act.verb {
+            Verb::AddOptionalCharge { charge, .. } => Some(charge),
+            _ => None,
+        });
+        let has_switched = subscription.acts.iter().any(|act| matches!(act.verb, Verb::SwitchPlan { .. }));
+        let of_base = subscription.charges.iter().map(|charge| &charge.charge);
+        for sku in of_base.chain(added.filter(|_| !has_switched)) {
+            let fault = match plan.charge(sku) {
+                None => format!("the charge {sku} is left out"),
+                Some(charge) if !charge.priced_in(subscription.currency) => {
+                    format!("the charge {sku} has no price in {}", subscription.currency)
+                }
+                Some(_) => continue,
+            };
+            if said.insert((subscription.plan, fault.clone())) {
+                let message = format!("{fault}, but the subscription {} has it", subscription.number);
+                desk.faults.add(&place.member("charges"), message);
+            }
+        }
+    }
+}
+
+/// No code is applied more often than it may be (rules.md D1).
+fn check_redemptions(
+    desk: &mut Desk<'_>,
+    codes: &Codes<'_>,
+    customers: &[Merged<crate::customer::Customer>],
+    subscriptions: &[Merged<crate::subscription::Subscription>],
+) {
+    let on_customers = customers.iter().filter_map(|c| Some((&c.place, c.value.discount.as_ref()?)));
+    let on_subscriptions = subscriptions.iter().flat_map(|s| {
+        let charges = s.value.charges.iter().filter_map(|charge| charge.discount.as_ref());
+        s.value.discount.iter().chain(charges).map(|applied| (&s.place, applied))
+    });
+    let limited: Vec<_> = on_customers
+        .chain(on_subscriptions)
+        .filter_map(|(place, applied)| Some((place, applied, codes.limit(&applied.code)?)))
+        .collect();
+    if limited.is_empty() {
+        return;
+    }
+    let counts = codes::applications(
+        desk.known,
+        customers.iter().map(|c| &c.value),
+        subscriptions.iter().map(|s| &s.value),
+    );
+    for (place, applied, limit) in limited {
+        let count = counts.get(applied.code.as_str()).copied().unwrap_or(0);
+        if count > limit {
+            let message = format!(
+                "the code `{}` may be applied {limit} times, and is applied {count} times",
+                applied.code
+            );
+            desk.faults.add(&place.member("discount"), message);
+        }
+    }
+}

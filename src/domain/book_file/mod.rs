@@ -1,0 +1,152 @@
+//! The book file: one JSON document, or NDJSON with one object per line, that describes everything a run needs.
+//!
+//! [`read`] is all or nothing: it returns what is new or changed against what is [`Known`], or every [`Fault`] at
+//! once, each with its JSON pointer. What could only fail at a run is refused here, with the reason (rules.md P2, P8).
+//!
+//! Bytes go through `source` (framing), `json` (exact text of numbers, repeated keys), `fields` and `values` (one
+//! object's fields) and one file per noun; `collect` gathers the objects, and `merge` settles who refers to whom.
+//!
+//! ```
+//! use domain::book_file::{self, Known};
+//! let book = r#"{"tenant": {"fullname": "Nordlys Cloud ApS", "currencycode": "DKK", "timezone": "Europe/Copenhagen"},
+//!                "customers": [{"accountnumber": "CU-0001", "fullname": "Kaffe & Co", "country": "DK"}]}"#;
+//! let set = book_file::read_text("book.json", book, &Known::default()).map_err(|faults| faults[0].to_string())?;
+//! assert_eq!(set.customers[0].currency.code(), "DKK");
+//! # Ok::<(), String>(())
+//! ```
+
+mod activated;
+mod agreements;
+mod charge_checks;
+mod checks;
+mod codes;
+mod collect;
+mod content;
+mod customer;
+mod directory;
+mod discount;
+mod fault;
+mod fields;
+mod json;
+mod merge;
+mod nearest;
+mod owners;
+mod plan;
+mod pricing;
+mod seller;
+mod source;
+mod subscription;
+mod values;
+
+pub use content::{ContentHash, NotAContentHash, ObjectKind};
+pub use fault::Fault;
+
+use crate::catalogue::Catalogue;
+use crate::customer::Customer;
+use crate::subscription::Subscription;
+use collect::Collector;
+use fault::Place;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::sync::Arc;
+
+/// What is in the store already.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// None before the first load.
+    pub catalogue: Option<Arc<Catalogue>>,
+    /// By account number.
+    pub customers: BTreeMap<String, Customer>,
+    /// By subscription number, with their acts.
+    pub subscriptions: BTreeMap<String, Subscription>,
+    /// Content last loaded, by kind and natural key (rules.md S6).
+    pub hashes: BTreeMap<(ObjectKind, String), ContentHash>,
+    /// Plan SKU and charge SKU of every charge that a booked line has (rules.md P9).
+    pub billed_charges: BTreeSet<(String, String)>,
+    /// Whether any invoice was booked: currency and zones are fixed then (rules.md T1).
+    pub anything_billed: bool,
+}
+
+/// What a load changes. Saving it and loading the same files again changes nothing.
+#[derive(Debug, Clone)]
+pub struct LoadSet {
+    /// The whole catalogue, stored and loaded merged.
+    pub catalogue: Catalogue,
+    /// Whether anything of the catalogue is new or changed.
+    pub catalogue_changed: bool,
+    /// Those created or updated, in the order of the files.
+    pub customers: Vec<Customer>,
+    /// Those created or updated, in the order of the files; an update keeps acts and state.
+    pub subscriptions: Vec<Subscription>,
+    /// Content of every object that is new or changed.
+    pub hashes: Vec<(ObjectKind, String, ContentHash)>,
+    pub report: LoadReport,
+}
+
+/// How many objects a load created, updated and left as they were; every kind that occurs is in all three.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct LoadReport {
+    pub created: BTreeMap<&'static str, u64>,
+    pub updated: BTreeMap<&'static str, u64>,
+    pub unchanged: BTreeMap<&'static str, u64>,
+}
+
+impl LoadReport {
+    fn created(&mut self, kind: ObjectKind) {
+        self.count(kind, [1, 0, 0]);
+    }
+
+    fn updated(&mut self, kind: ObjectKind) {
+        self.count(kind, [0, 1, 0]);
+    }
+
+    fn unchanged(&mut self, kind: ObjectKind) {
+        self.count(kind, [0, 0, 1]);
+    }
+
+    fn count(&mut self, kind: ObjectKind, by: [u64; 3]) {
+        let maps = [&mut self.created, &mut self.updated, &mut self.unchanged];
+        for (map, by) in maps.into_iter().zip(by) {
+            *map.entry(kind.name()).or_default() += by;
+        }
+    }
+}
+
+/// Reads book files, given as name and content, against what is stored. Each file is one JSON document or NDJSON;
+/// a byte order mark is tolerated. Objects may refer to one another across the files in any order.
+///
+/// # Errors
+/// Every fault of every file; nothing is to be changed then.
+pub fn read(files: Vec<(String, Box<dyn Read>)>, known: &Known) -> Result<LoadSet, Vec<Fault>> {
+    let mut collector = Collector::new(known);
+    for (name, source) in files {
+        source::read(&name, source, &mut collector);
+    }
+    merge::merge(collector)
+}
+
+/// Reads a book from its text; `name` stands in faults.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_text(name: &str, text: &str, known: &Known) -> Result<LoadSet, Vec<Fault>> {
+    let source: Box<dyn Read> = Box::new(std::io::Cursor::new(text.to_owned().into_bytes()));
+    read(vec![(name.to_owned(), source)], known)
+}
+
+/// Reads a book that is part of a parsed document (a scenario); its faults are of the file `book`. A number with a
+/// fraction and more than 15 digits is refused, because the parser may have rounded it: [`read_text`] has no such limit.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_value(value: &serde_json::Value, known: &Known) -> Result<LoadSet, Vec<Fault>> {
+    let mut collector = Collector::new(known);
+    let place = Place::new(collector.faults.file("book"), "");
+    let node = json::from_value(value, &place, &mut collector.faults);
+    collector.document(&node, &place);
+    merge::merge(collector)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! Tenant, business units, tax rules, exchange rates, units of measure and product families as written.
+
+use super::checks;
+use super::fault::Place;
+use super::fields::Fields;
+use crate::catalogue::{
+    BusinessUnit, InvoiceDateRule, ProductFamily, Rate, RuleType, TaxCategory, TaxRule, Tenant, Uom,
+};
+use crate::decimal::RATE;
+use crate::ledger::Chart;
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+/// Net days of a tenant that does not say (Upodi's default).
+const DEFAULT_PAYMENT_TERM: u32 = 8;
+const DEFAULT_INVOICE_PATTERN: &str = "INV-{seq:07}";
+const DEFAULT_CREDIT_NOTE_PATTERN: &str = "CN-{seq:07}";
+const RULE_TYPES: &[&str] = &["*", "business", "consumer"];
+
+/// The tenant.
+pub(super) fn tenant(fields: &mut Fields<'_, '_>) -> Option<Tenant> {
+    fields.ignore(&["id", "note", "description"]);
+    let fullname = fields.required_text("fullname");
+    let currency = fields.required_currency("currencycode");
+    let timezone = checks::timezone(fields);
+    let timezone = fields.require("timezone", timezone);
+    let tenant = TenantRest::read(fields);
+    Some(Tenant {
+        fullname: fullname?,
+        company_vat: tenant.company_vat,
+        currency: currency?,
+        timezone: timezone?,
+        payment_term: tenant.payment_term,
+        address: tenant.address,
+        iban: tenant.iban,
+        bic: tenant.bic,
+        email: tenant.email,
+        phone: tenant.phone,
+        invoice_date_rule: tenant.invoice_date_rule,
+        minimum_invoice: tenant.minimum_invoice,
+        invoice_number_pattern: tenant.invoice_number_pattern,
+        credit_note_number_pattern: tenant.credit_note_number_pattern,
+        language: tenant.language,
+        invoice_note: tenant.invoice_note,
+        accounts: tenant.accounts,
+    })
+}
+
+/// What a tenant may leave out; read before anything that is missing stops the reading.
+struct TenantRest {
+    company_vat: Option<String>,
+    payment_term: u32,
+    address: crate::customer::Address,
+    iban: Option<String>,
+    bic: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+    invoice_date_rule: InvoiceDateRule,
+    minimum_invoice: Option<Decimal>,
+    invoice_number_pattern: String,
+    credit_note_number_pattern: String,
+    language: String,
+    invoice_note: Option<String>,
+    accounts: Chart,
+}
+
+impl TenantRest {
+    fn read(fields: &mut Fields<'_, '_>) -> Self {
+        let invoice_date_rule =
+            fields.choice("invoicedaterule|invoicedate", InvoiceDateRule::parse, InvoiceDateRule::NAMES);
+        let pattern = checks::number_pattern(fields, "invoicenumberpattern");
+        let credit_note_pattern = checks::number_pattern(fields, "creditnotenumberpattern");
+        Self {
+            company_vat: checks::vat_number(fields, "companyvat"),
+            payment_term: checks::payment_term(fields).unwrap_or(DEFAULT_PAYMENT_TERM),
+            address: checks::address(fields),
+            iban: checks::iban(fields, "iban"),
+            bic: checks::bic(fields, "bic"),
+            email: checks::email(fields, "email|primaryemail"),
+            phone: fields.text("phone|businessphone"),
+            invoice_date_rule: invoice_date_rule.unwrap_or(InvoiceDateRule::ChargeDate),
+            minimum_invoice: fields.positive("minimuminvoice", crate::decimal::PRICE),
+            invoice_number_pattern: pattern.unwrap_or_else(|| DEFAULT_INVOICE_PATTERN.to_owned()),
+            credit_note_number_pattern: credit_note_pattern
+                .unwrap_or_else(|| DEFAULT_CREDIT_NOTE_PATTERN.to_owned()),
+            language: checks::language(fields).unwrap_or_else(|| "en".to_owned()),
+            invoice_note: fields.note("invoicenote"),
+            accounts: chart(fields),
+        }
+    }
+}
+
+fn chart(fields: &mut Fields<'_, '_>) -> Chart {
+    let Some(value) = fields.value("accounts") else { return Chart::default() };
+    let chart: Chart = match serde_json::from_value(value) {
+        Ok(chart) => chart,
+        Err(fault) => {
+            fields.fault("accounts", format!("is not a chart of accounts: {fault}"));
+            return Chart::default();
+        }
+    };
+    let place = fields.at("accounts");
+    for (pointer, message) in chart.faults() {
+        let place = Place::new(place.file, format!("{}{pointer}", place.pointer));
+        fields.faults.add(&place, message);
+    }
+    chart
+}
+
+/// A business unit (rules.md B1).
+pub(super) fn business_unit(fields: &mut Fields<'_, '_>) -> Option<BusinessUnit> {
+    let refkey = fields.key("refkey");
+    let fullname = fields.text("fullname");
+    let accounts = fields.texts_by_name("accounts");
+    let mut mapped: BTreeMap<String, String> = BTreeMap::new();
+    for (from, to) in accounts {
+        match to.as_slice() {
+            [one] => drop(mapped.insert(from, one.clone())),
+            _ => fields.fault("accounts", format!("account {from} must be replaced by one account")),
+        }
+    }
+    let accounting_code = fields.text("accountingcode");
+    let timezone = checks::timezone(fields);
+    let invoice_number_pattern = checks::number_pattern(fields, "invoicenumberpattern");
+    let credit_note_number_pattern = checks::number_pattern(fields, "creditnotenumberpattern");
+    let refkey = refkey?;
+    Some(BusinessUnit {
+        fullname: fullname.unwrap_or_else(|| refkey.clone()),
+        refkey,
+        accounting_code,
+        timezone,
+        invoice_number_pattern,
+        credit_note_number_pattern,
+        accounts: mapped,
+    })
+}
+
+/// A tax rule (rules.md X1): without a category it is S, or Z at 0 %.
+pub(super) fn tax_rule(fields: &mut Fields<'_, '_>) -> Option<TaxRule> {
+    fields.ignore(&["id"]);
+    let fullname = fields.required_text("fullname");
+    let country = any_or_country(fields);
+    let state = fields.text("state").unwrap_or_else(|| "*".to_owned());
+    let rule_type = fields.choice("ruletype", RuleType::parse, RULE_TYPES).unwrap_or(RuleType::Any);
+    let priority = fields.integer("priority", 0..=1_000_000).unwrap_or(0);
+    let tax_pct = fields.non_negative("taxpct", RATE);
+    let tax_pct = fields.require("taxpct", tax_pct);
+    let category = fields.choice("category", TaxCategory::parse, &["S", "Z", "E", "AE", "K", "G", "O"]);
+    let valid_from = fields.date("validfrom");
+    let valid_to = fields.date("validto");
+    let reason = fields.text("reason");
+    if valid_from.zip(valid_to).is_some_and(|(from, to)| to <= from) {
+        fields.hinted(
+            "validto",
+            "is not after `validfrom`",
+            "validto is the first day on which the rule no longer holds",
+        );
+    }
+    let tax_pct = tax_pct?;
+    if tax_pct > Decimal::ONE_HUNDRED {
+        fields.hinted("taxpct", format!("{tax_pct} is more than 100 %"), "taxpct is in percent: 25 is 25 %");
+    }
+    let category = category.unwrap_or(if tax_pct.is_zero() { TaxCategory::Z } else { TaxCategory::S });
+    match (category, tax_pct.is_zero()) {
+        (TaxCategory::S, true) => {
+            fields.hinted(
+                "taxpct",
+                "category S needs a rate above 0",
+                "a rate of 0 is category Z, E, AE, K, G or O",
+            );
+        }
+        (TaxCategory::S, false) | (_, true) => {}
+        (other, false) => fields.hinted(
+            "taxpct",
+            format!("category {} has no VAT, its rate must be 0", other.code()),
+            "a rate above 0 is category S",
+        ),
+    }
+    Some(TaxRule {
+        fullname: fullname?,
+        country: country?,
+        state,
+        rule_type,
+        priority,
+        tax_pct,
+        category,
+        valid_from,
+        valid_to,
+        reason,
+    })
+}
+
+/// Country of a tax rule; `*` and absence mean any.
+fn any_or_country(fields: &mut Fields<'_, '_>) -> Option<String> {
+    let text = fields.text("country").unwrap_or_else(|| "*".to_owned());
+    if text != "*" && !checks::is_country(&text) {
+        fields.hinted("country", format!("`{text}` is not a country code"), "two letters of ISO 3166, or *");
+        return None;
+    }
+    Some(text.to_ascii_uppercase())
+}
+
+/// The natural key of a tax rule.
+pub(super) fn tax_rule_key(rule: &TaxRule) -> String {
+    let valid_from = rule.valid_from.map(|day| day.to_string()).unwrap_or_default();
+    format!("{}|{}|{}|{}|{valid_from}", rule.fullname, rule.country, rule.state, rule.rule_type.name())
+}
+
+/// An exchange rate.
+pub(super) fn rate(fields: &mut Fields<'_, '_>) -> Option<Rate> {
+    let currency = fields.required_currency("currencycode");
+    let date = fields.date("date");
+    let date = fields.require("date", date);
+    let rate = fields.positive("rate|exchangerate", RATE);
+    let rate = fields.require("rate|exchangerate", rate);
+    let source = fields.text("source").unwrap_or_default();
+    Some(Rate { currency: currency?, date: date?, rate: rate?, source })
+}
+
+/// The natural key of an exchange rate.
+pub(super) fn rate_key(rate: &Rate) -> String {
+    format!("{} {}", rate.currency, rate.date)
+}
+
+/// A unit of measure.
+pub(super) fn uom(fields: &mut Fields<'_, '_>) -> Option<Uom> {
+    let (refkey, fullname) = named(fields)?;
+    Some(Uom { refkey, fullname })
+}
+
+/// A product family.
+pub(super) fn product_family(fields: &mut Fields<'_, '_>) -> Option<ProductFamily> {
+    fields.ignore(&["description"]);
+    let (refkey, fullname) = named(fields)?;
+    Some(ProductFamily { refkey, fullname })
+}
+
+fn named(fields: &mut Fields<'_, '_>) -> Option<(String, String)> {
+    let refkey = fields.key("refkey");
+    let fullname = fields.text("fullname");
+    let refkey = refkey?;
+    let fullname = fullname.unwrap_or_else(|| refkey.clone());
+    Some((refkey, fullname))
+}

@@ -1,0 +1,146 @@
+//! From bytes to objects: one JSON document, or NDJSON line by line. Which one it is shows in the content: a first
+//! line that is complete JSON with more behind it, or that begins with the name of a single object, makes it NDJSON.
+
+use super::collect::Collector;
+use super::content::ObjectKind;
+use super::fault::{Faults, Place};
+use super::json;
+use std::io::{BufRead, BufReader, Read};
+
+/// Bytes of a document; a bigger book is NDJSON.
+const DOCUMENT_BYTES_MAX: usize = 256 << 20;
+/// Bytes of an NDJSON line.
+const LINE_BYTES_MAX: usize = 16 << 20;
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Reads one file into the collector.
+pub(super) fn read(name: &str, source: Box<dyn Read>, collector: &mut Collector<'_>) {
+    let file = collector.faults.file(name);
+    let mut lines = Lines { reader: BufReader::with_capacity(1 << 16, source), number: 0, file };
+    let faults_before = collector.faults.met();
+    let Some(first) = lines.next_filled(DOCUMENT_BYTES_MAX, &mut collector.faults) else {
+        collector.is_all_read = false;
+        if collector.faults.met() == faults_before {
+            collector.faults.add(&Place::new(file, ""), "is empty");
+        }
+        return;
+    };
+    let first_number = lines.number;
+    let is_complete = std::str::from_utf8(&first).is_ok_and(json::is_complete);
+    if !is_complete && !begins_with_a_single_object(&first) {
+        read_document(first, first_number, lines, collector);
+        return;
+    }
+    let second = lines.next_filled(LINE_BYTES_MAX, &mut collector.faults);
+    if second.is_none() && is_complete && !begins_with_a_single_object(&first) {
+        parse(&first, first_number, &Place::new(file, ""), collector);
+        return;
+    }
+    read_line(&first, first_number, file, collector);
+    let mut line = second;
+    while let Some(bytes) = line {
+        read_line(&bytes, lines.number, file, collector);
+        line = lines.next_filled(LINE_BYTES_MAX, &mut collector.faults);
+    }
+}
+
+/// `{"customer": …` and the like; the tenant has but one name and tells nothing.
+fn begins_with_a_single_object(line: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(&line[..line.len().min(64)]);
+    let Some(rest) = text.trim_start().strip_prefix('{') else { return false };
+    let Some(rest) = rest.trim_start().strip_prefix('"') else { return false };
+    let Some((key, _)) = rest.split_once('"') else { return false };
+    let is_single =
+        |kind: &&ObjectKind| **kind != ObjectKind::Tenant && kind.singular().eq_ignore_ascii_case(key);
+    ObjectKind::ALL.iter().any(|kind| is_single(&kind))
+}
+
+fn read_document(mut bytes: Vec<u8>, first_number: usize, mut lines: Lines, collector: &mut Collector<'_>) {
+    let place = Place::new(lines.file, "");
+    let room = DOCUMENT_BYTES_MAX.saturating_sub(bytes.len());
+    bytes.push(b'\n');
+    let limit = u64::try_from(room).unwrap_or(u64::MAX).saturating_add(1);
+    match lines.reader.by_ref().take(limit).read_to_end(&mut bytes) {
+        Ok(read) if read <= room => return parse(&bytes, first_number, &place, collector),
+        Ok(_) => too_long(&place, DOCUMENT_BYTES_MAX, &mut collector.faults),
+        Err(error) => collector.faults.add(&place, format!("cannot be read: {error}")),
+    }
+    collector.is_all_read = false;
+}
+
+fn read_line(bytes: &[u8], number: usize, file: usize, collector: &mut Collector<'_>) {
+    let place = Place::new(file, format!("line {number}"));
+    if bytes.len() > LINE_BYTES_MAX {
+        too_long(&place, LINE_BYTES_MAX, &mut collector.faults);
+        collector.is_all_read = false;
+        return;
+    }
+    let spaced = Place::new(file, format!("line {number} "));
+    parse(bytes, number, &spaced, collector);
+}
+
+fn too_long(place: &Place, bytes_max: usize, faults: &mut Faults) {
+    let hint = "write the book as NDJSON, one object per line";
+    faults.hinted(place, format!("is longer than {} MiB", bytes_max >> 20), hint);
+}
+
+fn parse(bytes: &[u8], first_line: usize, place: &Place, collector: &mut Collector<'_>) {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let (line, column) = json::line_and_column(bytes, error.valid_up_to());
+            let line = first_line + line - 1;
+            let message = format!("is not UTF-8 at line {line}, column {column}");
+            collector.faults.hinted(place, message, "save the file as UTF-8");
+            collector.is_all_read = false;
+            return;
+        }
+    };
+    match json::parse(text, first_line, place, &mut collector.faults) {
+        Some(node) => collector.document(&node, place),
+        None => collector.is_all_read = false,
+    }
+}
+
+/// Lines with their numbers, one at a time.
+struct Lines {
+    reader: BufReader<Box<dyn Read>>,
+    /// Number of the line read last, from 1.
+    number: usize,
+    file: usize,
+}
+
+impl Lines {
+    /// The next line that is not blank, without its end; `None` at the end, after a fault of reading, or after a
+    /// line that is too long to go on behind it.
+    fn next_filled(&mut self, bytes_max: usize, faults: &mut Faults) -> Option<Vec<u8>> {
+        loop {
+            let mut line = Vec::new();
+            let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
+            let place = Place::new(self.file, format!("line {}", self.number + 1));
+            let read = match self.reader.by_ref().take(limit).read_until(b'\n', &mut line) {
+                Ok(0) => return None,
+                Ok(read) => read,
+                Err(error) => {
+                    self.number += 1;
+                    faults.add(&place, format!("cannot be read: {error}"));
+                    return None;
+                }
+            };
+            self.number += 1;
+            if read > bytes_max {
+                too_long(&place, bytes_max, faults);
+                return None;
+            }
+            if self.number == 1 && line.starts_with(BYTE_ORDER_MARK) {
+                line.drain(..BYTE_ORDER_MARK.len());
+            }
+            while line.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
+                line.pop();
+            }
+            if !line.trim_ascii().is_empty() {
+                return Some(line);
+            }
+        }
+    }
+}

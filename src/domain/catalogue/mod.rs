@@ -1,0 +1,84 @@
+//! The catalogue: who sells (tenant, business units), what is sold (plans, charges, pricings), and the rules that
+//! hold for everybody (tax rules, discounts, exchange rates). Field names are Upodi's.
+
+mod charge;
+mod enums;
+mod seller;
+
+pub use charge::{Charge, Plan, Pricing, TierBound};
+pub use enums::*;
+pub use seller::{BusinessUnit, Rate, TaxRule, Tenant, Uom, ProductFamily};
+
+use crate::ids::{DiscountId, PlanId};
+use crate::money::Currency;
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything of the book that is not per payer. Small: it is loaded once per run and shared.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Catalogue {
+    pub tenant: Tenant,
+    /// By refkey.
+    pub business_units: BTreeMap<String, BusinessUnit>,
+    pub tax_rules: Vec<TaxRule>,
+    pub rates: Vec<Rate>,
+    /// By refkey.
+    pub uoms: BTreeMap<String, Uom>,
+    /// By refkey.
+    pub families: BTreeMap<String, ProductFamily>,
+    /// By id (the id follows from the SKU).
+    pub plans: BTreeMap<PlanId, Plan>,
+    /// By id (the id follows from the refkey).
+    pub discounts: BTreeMap<DiscountId, Discount>,
+}
+
+/// A discount as defined in the book; who enjoys it is an [`AppliedDiscount`] (rules.md D1, D2).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Discount {
+    pub refkey: String,
+    pub fullname: String,
+    /// Percentage as a fraction (0.10 = 10 %), or a fixed amount in major units of `currency`.
+    pub amount: Decimal,
+    pub kind: DiscountType,
+    /// Only for fixed amounts.
+    pub currency: Option<Currency>,
+    /// Printed on discounted lines.
+    pub invoice_text: String,
+    /// How long it runs from its application; none = for ever.
+    pub expiry: Option<(ExpiryPeriod, u32)>,
+    pub codes: Vec<DiscountCode>,
+}
+
+/// A code that grants a discount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscountCode {
+    pub prefix: String,
+    pub code: String,
+    /// How often it may be applied; 0 = without limit.
+    pub redemption: u32,
+    /// First day on which it can no longer be applied.
+    pub expire_date: Option<NaiveDate>,
+    /// SKUs of the plans it is restricted to; empty = any.
+    pub plans: Vec<String>,
+}
+
+impl DiscountCode {
+    /// `PREFIX-CODE`.
+    pub fn complete(&self) -> String {
+        format!("{}-{}", self.prefix, self.code)
+    }
+}
+
+/// A discount in force on a customer, subscription or charge since `from`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedDiscount {
+    pub discount: DiscountId,
+    /// `PREFIX-CODE` that was applied.
+    pub code: String,
+    /// First day on which it counts.
+    pub from: NaiveDate,
+    /// First day on which it no longer counts, if it was cleared by hand.
+    pub until: Option<NaiveDate>,
+}

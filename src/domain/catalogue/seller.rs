@@ -1,0 +1,101 @@
+//! The tenant (the seller), its business units, tax rules, exchange rates and units of measure.
+
+use super::{InvoiceDateRule, RuleType, TaxCategory};
+use crate::customer::Address;
+use crate::ledger::Chart;
+use crate::money::Currency;
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The one legal entity that sells: VAT number, base currency, ledger and accounting periods are its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tenant {
+    pub fullname: String,
+    pub company_vat: Option<String>,
+    /// Base currency.
+    pub currency: Currency,
+    /// Local dates are dates in this zone, unless a business unit has its own (rules.md T1).
+    pub timezone: Tz,
+    /// Net days: 0, 8, 14, 21, 30, 45, 60 or 90.
+    pub payment_term: u32,
+    pub address: Address,
+    pub iban: Option<String>,
+    pub bic: Option<String>,
+    pub email: Option<String>,
+    pub phone: Option<String>,
+    pub invoice_date_rule: InvoiceDateRule,
+    /// Smallest gross that is invoiced, in major units of the invoice's currency; none = off (rules.md I8).
+    pub minimum_invoice: Option<Decimal>,
+    /// `INV-{seq:07}` unless set; `{year}` starts a new series each year (rules.md I5).
+    pub invoice_number_pattern: String,
+    /// `CN-{seq:07}` unless set.
+    pub credit_note_number_pattern: String,
+    /// Language of documents, `en` or `da`.
+    pub language: String,
+    /// Text under the totals.
+    pub invoice_note: Option<String>,
+    /// Overrides of the chart of accounts.
+    pub accounts: Chart,
+}
+
+/// A branch of the tenant (rules.md B1).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BusinessUnit {
+    pub refkey: String,
+    pub fullname: String,
+    /// Printed on ledger lines.
+    pub accounting_code: Option<String>,
+    pub timezone: Option<Tz>,
+    /// A unit with a pattern has its own invoice series.
+    pub invoice_number_pattern: Option<String>,
+    pub credit_note_number_pattern: Option<String>,
+    /// Account numbers of the tenant's chart that this unit replaces: from → to.
+    pub accounts: BTreeMap<String, String>,
+}
+
+/// A dated tax rule (rules.md X1).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaxRule {
+    pub fullname: String,
+    /// ISO 3166 alpha-2 or `*`.
+    pub country: String,
+    /// State or `*`.
+    pub state: String,
+    pub rule_type: RuleType,
+    /// The lowest wins.
+    pub priority: i64,
+    /// Percent: 25 = 25 %.
+    pub tax_pct: Decimal,
+    pub category: TaxCategory,
+    pub valid_from: Option<NaiveDate>,
+    /// First day on which it no longer holds.
+    pub valid_to: Option<NaiveDate>,
+    /// Printed for categories without VAT.
+    pub reason: Option<String>,
+}
+
+/// An exchange rate: units of the base currency for one unit of `currency` on `date`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    pub currency: Currency,
+    pub date: NaiveDate,
+    pub rate: Decimal,
+    pub source: String,
+}
+
+/// A unit of measure, printed beside quantities.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uom {
+    pub refkey: String,
+    pub fullname: String,
+}
+
+/// A group of plans.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductFamily {
+    pub refkey: String,
+    pub fullname: String,
+}

@@ -1,0 +1,99 @@
+//! Customers, their contacts and payment methods.
+
+use crate::catalogue::AppliedDiscount;
+use crate::ids::CustomerId;
+use crate::money::Currency;
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+/// A postal address; every part may be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    pub line1: Option<String>,
+    pub line2: Option<String>,
+    pub postal_code: Option<String>,
+    pub city: Option<String>,
+    pub state: Option<String>,
+    /// ISO 3166 alpha-2, upper case.
+    pub country: Option<String>,
+}
+
+/// A customer: owner of subscriptions and, unless it bills to its parent, payer of invoices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Customer {
+    pub id: CustomerId,
+    pub account_number: String,
+    pub fullname: String,
+    pub company_name: Option<String>,
+    /// Presence makes the customer a business for tax rules.
+    pub company_vat: Option<String>,
+    pub refkey: Option<String>,
+    pub currency: Currency,
+    /// `false` leaves invoices as drafts for review (rules.md I4).
+    pub autobill: bool,
+    /// Net days; none = the tenant's.
+    pub payment_term: Option<u32>,
+    pub address: Address,
+    pub email: Option<String>,
+    pub phone: Option<String>,
+    /// Refkey of the business unit.
+    pub business_unit: Option<String>,
+    /// All invoices of one charge date and currency are collected on one (rules.md I1).
+    pub collective_billing: bool,
+    pub parent: Option<CustomerId>,
+    pub bill_to_parent: bool,
+    pub our_reference: Option<String>,
+    /// Language of documents; none = the tenant's.
+    pub language: Option<String>,
+    pub discount: Option<AppliedDiscount>,
+    pub contacts: Vec<Contact>,
+    pub payment_methods: Vec<PaymentMethod>,
+}
+
+/// A person or address at a customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    pub fullname: String,
+    pub refkey: Option<String>,
+    pub receives_invoice: bool,
+    pub is_delivery: bool,
+    pub is_einvoice: bool,
+    pub gln: Option<String>,
+    pub email: Option<String>,
+    pub address: Address,
+}
+
+/// A way to pay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentMethod {
+    pub refkey: String,
+    /// `token` (online, through a gateway) or another type that is collected elsewhere.
+    pub kind: String,
+    pub gateway: Option<String>,
+    /// Never logged, never printed.
+    pub token: Option<String>,
+    pub is_default: bool,
+    /// First day on which it is no longer valid.
+    pub expires: Option<NaiveDate>,
+}
+
+impl PaymentMethod {
+    /// Whether a charge can be made without the customer.
+    pub fn is_online(&self) -> bool {
+        self.gateway.is_some() && self.token.is_some()
+    }
+}
+
+impl Customer {
+    /// The method that is charged unless a subscription has its own.
+    pub fn default_method(&self) -> Option<&PaymentMethod> {
+        self.payment_methods.iter().find(|m| m.is_default)
+    }
+
+    /// Where invoices are mailed: contacts flagged for invoices, else the customer's own address.
+    pub fn invoice_addresses(&self) -> Vec<String> {
+        let flagged: Vec<String> =
+            self.contacts.iter().filter(|c| c.receives_invoice).filter_map(|c| c.email.clone()).collect();
+        if flagged.is_empty() { self.email.clone().into_iter().collect() } else { flagged }
+    }
+}

@@ -1,0 +1,333 @@
+//! The chart of accounts: which account a role has, and what the account is called (rules.md L1, B1).
+
+use crate::catalogue::{BusinessUnit, TaxCategory};
+use rust_decimal::Decimal;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+
+/// Longest account code, in bytes.
+pub const ACCOUNT_CODE_MAX: usize = 20;
+
+/// What an account is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// What payers owe.
+    Receivable,
+    /// Money that a provider has taken and not yet paid out.
+    Clearing,
+    /// Money on its way back to payers.
+    Refunds,
+    /// Billed and not yet earned; used only if [`Chart::defer`] is set.
+    DeferredRevenue,
+    /// VAT owed to the state.
+    VatPayable,
+    Revenue,
+    PaymentFees,
+    /// Receivables written off.
+    BadDebt,
+    /// Differences too small to collect.
+    Rounding,
+    /// Other side of opening balances in exports; nothing is ever booked on it.
+    Opening,
+}
+
+/// Side of the balance that an account belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountType {
+    Asset,
+    Liability,
+    Equity,
+    Income,
+    Expense,
+}
+
+/// An account of the chart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Account {
+    /// Stands on postings.
+    pub code: String,
+    /// For people.
+    pub name: String,
+    pub kind: AccountType,
+    /// Name in plain-text journals, for example `assets:receivable`.
+    pub path: String,
+}
+
+/// What a tenant changes about an account: `"5600"` or `{"code": "5600", "name": "Debitorer"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccountChange {
+    pub code: String,
+    /// The default name unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// The tenant's chart: defaults, and what the tenant changes about them.
+///
+/// ```
+/// # use domain::ledger::{Chart, Role};
+/// let chart: Chart = serde_json::from_str(r#"{"receivable": "5600", "vat": {"S25": "6902"}}"#).unwrap();
+/// assert_eq!(chart.account(Role::Receivable).code, "5600");
+/// assert_eq!(chart.account(Role::Revenue).code, "4000");
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Chart {
+    /// Lines that are spread over their period go to deferred revenue first; `false` = revenue at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub defer: bool,
+    /// VAT accounts by category and rate, for example `S25` or `S12.5`; all others share the role's account.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vat: BTreeMap<String, AccountChange>,
+    /// Revenue accounts by SKU of the charge; all others share the role's account.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revenue_by_sku: BTreeMap<String, AccountChange>,
+    #[serde(flatten)]
+    pub roles: BTreeMap<Role, AccountChange>,
+}
+
+impl Role {
+    /// Every role, in the order of the default codes.
+    pub const ALL: [Role; 10] = [
+        Self::Receivable,
+        Self::Clearing,
+        Self::Refunds,
+        Self::DeferredRevenue,
+        Self::VatPayable,
+        Self::Opening,
+        Self::Revenue,
+        Self::PaymentFees,
+        Self::BadDebt,
+        Self::Rounding,
+    ];
+
+    fn default_account(self) -> Account {
+        use AccountType::{Asset, Equity, Expense, Income, Liability};
+        let (code, name, kind, path) = match self {
+            Self::Receivable => ("1100", "Trade receivables", Asset, "assets:receivable"),
+            Self::Clearing => ("1900", "Payment clearing", Asset, "assets:clearing"),
+            Self::Refunds => ("1910", "Refunds in transit", Asset, "assets:refunds"),
+            Self::DeferredRevenue => ("2100", "Deferred revenue", Liability, "liabilities:deferred-revenue"),
+            Self::VatPayable => ("2610", "VAT payable", Liability, "liabilities:vat"),
+            Self::Opening => ("3000", "Opening balances", Equity, "equity:opening-balances"),
+            Self::Revenue => ("4000", "Revenue", Income, "income:sales"),
+            Self::PaymentFees => ("6100", "Payment fees", Expense, "expenses:payment-fees"),
+            Self::BadDebt => ("6200", "Bad debt", Expense, "expenses:bad-debt"),
+            Self::Rounding => ("6300", "Rounding differences", Expense, "expenses:rounding"),
+        };
+        Account { code: code.to_owned(), name: name.to_owned(), kind, path: path.to_owned() }
+    }
+}
+
+impl Chart {
+    /// The account of a role.
+    pub fn account(&self, role: Role) -> Account {
+        let mut account = role.default_account();
+        if let Some(change) = self.roles.get(&role) {
+            account.code.clone_from(&change.code);
+            account.name = change.name.clone().unwrap_or(account.name);
+        }
+        account
+    }
+
+    /// Code of a role's account, without building the rest.
+    pub fn code(&self, role: Role) -> String {
+        self.roles.get(&role).map_or_else(|| role.default_account().code, |change| change.code.clone())
+    }
+
+    /// The VAT account of a (category, rate) group; `rate_pct` in percent.
+    pub fn vat_account(&self, category: TaxCategory, rate_pct: Decimal) -> Account {
+        let key = vat_key(category, rate_pct);
+        let account = self.account(Role::VatPayable);
+        self.vat.get(&key).map_or(account.clone(), |change| sub_account(&account, change, &key))
+    }
+
+    /// The revenue account of a charge.
+    pub fn revenue_account(&self, sku: &str) -> Account {
+        let account = self.account(Role::Revenue);
+        self.revenue_by_sku.get(sku).map_or(account.clone(), |change| sub_account(&account, change, sku))
+    }
+
+    /// Every account that postings of this chart may carry, also those that business units map to, by code.
+    /// Where two share a code, the role that comes first names it.
+    pub fn accounts<'a>(
+        &self,
+        units: impl IntoIterator<Item = &'a BusinessUnit>,
+    ) -> BTreeMap<String, Account> {
+        let mut accounts = BTreeMap::new();
+        let mut add = |account: Account| {
+            accounts.entry(account.code.clone()).or_insert(account);
+        };
+        Role::ALL.into_iter().for_each(|role| add(self.account(role)));
+        let vat = self.account(Role::VatPayable);
+        self.vat.iter().for_each(|(key, change)| add(sub_account(&vat, change, key)));
+        let revenue = self.account(Role::Revenue);
+        self.revenue_by_sku.iter().for_each(|(sku, change)| add(sub_account(&revenue, change, sku)));
+        for unit in units {
+            for (from, to) in &unit.accounts {
+                let Some(base) = accounts.get(from).cloned() else { continue };
+                let change = AccountChange { code: to.clone(), name: None };
+                let mapped = sub_account(&base, &change, &unit.fullname);
+                accounts.entry(mapped.code.clone()).or_insert(mapped);
+            }
+        }
+        accounts
+    }
+
+    /// What is wrong with the chart, as (pointer below the chart, message); empty if nothing is. Codes are 1 to 20
+    /// letters, digits, `.`, `-` or `_`, and one code has one type.
+    pub fn faults(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let mut types: BTreeMap<String, (Role, AccountType)> = BTreeMap::new();
+        for role in Role::ALL {
+            let account = self.account(role);
+            let pointer = || format!("/{}", role_name(role));
+            faults.extend(code_fault(&account.code).map(|text| (pointer(), text)));
+            let (first, kind) = *types.entry(account.code.clone()).or_insert((role, account.kind));
+            if kind != account.kind {
+                let text =
+                    format!("account `{}` is already {}, of another type", account.code, role_name(first));
+                faults.push((pointer(), text));
+            }
+        }
+        for (list, changes, role) in
+            [("vat", &self.vat, Role::VatPayable), ("revenue_by_sku", &self.revenue_by_sku, Role::Revenue)]
+        {
+            for (key, change) in changes {
+                let pointer = || format!("/{list}/{}", key.replace('~', "~0").replace('/', "~1"));
+                faults.extend(code_fault(&change.code).map(|text| (pointer(), text)));
+                let other = types.get(&change.code).filter(|(_, kind)| *kind != role.default_account().kind);
+                if let Some((other, _)) = other {
+                    let text = format!(
+                        "account `{}` is already {}, of another type",
+                        change.code,
+                        role_name(*other)
+                    );
+                    faults.push((pointer(), text));
+                }
+                if list == "vat" && !is_vat_key(key) {
+                    faults
+                        .push((pointer(), format!("`{key}` is not a category and rate such as S25 or AE0")));
+                }
+            }
+        }
+        faults
+    }
+}
+
+/// Key of a VAT group in [`Chart::vat`]: `S25`, `S12.5`, `AE0`.
+pub fn vat_key(category: TaxCategory, rate_pct: Decimal) -> String {
+    format!("{}{}", category.code(), rate_pct.normalize())
+}
+
+fn is_vat_key(key: &str) -> bool {
+    let digits = key.find(|c: char| c.is_ascii_digit()).unwrap_or(key.len());
+    let (category, rate) = key.split_at(digits);
+    let category = TaxCategory::parse(category).filter(|c| c.code() == category);
+    let rate = crate::decimal::parse(rate, crate::decimal::RATE);
+    matches!((category, rate), (Some(category), Ok(rate)) if vat_key(category, rate) == key)
+}
+
+fn sub_account(base: &Account, change: &AccountChange, qualifier: &str) -> Account {
+    if change.code == base.code {
+        return base.clone();
+    }
+    Account {
+        code: change.code.clone(),
+        name: change.name.clone().unwrap_or_else(|| format!("{}, {qualifier}", base.name)),
+        kind: base.kind,
+        path: format!("{}:{}", base.path, change.code),
+    }
+}
+
+fn code_fault(code: &str) -> Option<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let fine = !code.is_empty() && code.len() <= ACCOUNT_CODE_MAX && code.chars().all(allowed);
+    (!fine).then(|| {
+        format!("account code `{code}` is not 1 to {ACCOUNT_CODE_MAX} letters, digits, `.`, `-` or `_`")
+    })
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Receivable => "receivable",
+        Role::Clearing => "clearing",
+        Role::Refunds => "refunds",
+        Role::DeferredRevenue => "deferred_revenue",
+        Role::VatPayable => "vat_payable",
+        Role::Revenue => "revenue",
+        Role::PaymentFees => "payment_fees",
+        Role::BadDebt => "bad_debt",
+        Role::Rounding => "rounding",
+        Role::Opening => "opening",
+    }
+}
+
+impl<'de> Deserialize<'de> for AccountChange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Code(String),
+            Full { code: String, name: Option<String> },
+        }
+        let form = Form::deserialize(deserializer)
+            .map_err(|_| D::Error::custom("an account is \"code\" or {\"code\": …, \"name\": …}"))?;
+        Ok(match form {
+            Form::Code(code) => Self { code, name: None },
+            Form::Full { code, name } => Self { code, name },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(json: &str) -> Chart {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_default_chart_is_sound_and_every_code_is_its_own() {
+        let chart = Chart::default();
+        assert_eq!(chart.faults(), []);
+        assert_eq!(chart.accounts([]).len(), Role::ALL.len());
+        assert_eq!(chart.vat_account(TaxCategory::S, Decimal::from(25)).code, "2610");
+    }
+
+    #[test]
+    fn a_tenant_changes_codes_names_and_single_rates() {
+        let chart = chart(
+            r#"{"defer": true, "receivable": {"code": "5600", "name": "Debitorer"}, "vat": {"S12.5": "2612"},
+                "revenue_by_sku": {"PRO-API": {"code": "4010", "name": "API"}}}"#,
+        );
+        assert!(chart.defer);
+        assert_eq!(chart.account(Role::Receivable).name, "Debitorer");
+        assert_eq!(chart.vat_account(TaxCategory::S, Decimal::new(1250, 2)).path, "liabilities:vat:2612");
+        assert_eq!(chart.vat_account(TaxCategory::S, Decimal::from(25)).code, "2610");
+        assert_eq!(chart.revenue_account("PRO-API").name, "API");
+        let again: Chart = serde_json::from_str(&serde_json::to_string(&chart).unwrap()).unwrap();
+        assert_eq!(again, chart);
+    }
+
+    #[test]
+    fn what_a_chart_must_not_say_is_named() {
+        assert!(serde_json::from_str::<Chart>(r#"{"recievable": "5600"}"#).is_err());
+        assert!(serde_json::from_str::<Chart>(r#"{"receivable": 5600}"#).is_err());
+        let table = [
+            (r#"{"receivable": ""}"#, "/receivable"),
+            (r#"{"revenue": "a b"}"#, "/revenue"),
+            (r#"{"revenue": "1100"}"#, "/revenue"),
+            (r#"{"vat": {"25": "2611"}}"#, "/vat/25"),
+            (r#"{"vat": {"S25.0": "2611"}}"#, "/vat/S25.0"),
+            (r#"{"revenue_by_sku": {"A/B": "1100"}}"#, "/revenue_by_sku/A~1B"),
+        ];
+        for (json, pointer) in table {
+            let faults = chart(json).faults();
+            assert_eq!(faults.iter().map(|f| f.0.as_str()).collect::<Vec<_>>(), [pointer], "{json}");
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Payment attempts, decline classes and the dunning ladder (rules.md Y1–Y4).
+
+use crate::exact::Exact;
+use crate::ids::{AttemptId, CustomerId, InvoiceId};
+use crate::money::Currency;
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+/// An attempt to collect an invoice; the row is committed before the provider is called (rules.md Y1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Also the provider's idempotency key.
+    pub id: AttemptId,
+    pub invoice: InvoiceId,
+    pub customer: CustomerId,
+    /// From 1 per invoice.
+    pub ordinal: u32,
+    pub amount_minor: i64,
+    pub currency: Currency,
+    /// Refkey of the method and its gateway.
+    pub method: String,
+    pub gateway: String,
+    /// Day of the attempt.
+    pub on: NaiveDate,
+    pub state: AttemptState,
+    pub provider_reference: Option<String>,
+    pub decline_code: Option<String>,
+    pub fee_minor: i64,
+}
+
+/// State of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptState {
+    /// Written, not yet answered: ask again with the same id.
+    Pending,
+    Paid,
+    /// Declined, may be retried.
+    SoftDecline,
+    /// Declined for good: the method is unhealthy.
+    HardDecline,
+    /// The provider could not be reached or failed.
+    Technical,
+}
+
+impl AttemptState {
+    /// The word used in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Paid => "paid",
+            Self::SoftDecline => "soft_decline",
+            Self::HardDecline => "hard_decline",
+            Self::Technical => "technical",
+        }
+    }
+}
+
+/// Days after `payable_by` on which a step of the default dunning ladder is taken (rules.md Y3).
+pub const DEFAULT_LADDER_DAYS: [u32; 6] = [0, 1, 3, 5, 8, 13];
+
+/// Minutes after which a technical failure is tried again, with the same attempt id (rules.md Y2).
+pub const TECHNICAL_LADDER_MINUTES: [u32; 4] = [1, 5, 15, 60];
+
+/// Attempts that card schemes allow on one method in 30 days (rules.md Y2).
+pub const ATTEMPTS_MAX_30_DAYS: usize = 20;
+/// Attempts that card schemes allow on one method in 24 hours (rules.md Y2).
+pub const ATTEMPTS_MAX_24_HOURS: usize = 10;
+
+/// A step of the dunning ladder that is still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LadderStep {
+    /// From 1.
+    pub step: u32,
+    /// First day on which it may be taken.
+    pub on: NaiveDate,
+}
+
+/// The next step after `steps_taken` steps, or none if the ladder is climbed (rules.md Y3). At most one step per
+/// invoice and day: a late run takes the steps it missed one day after the other. `last_attempt` is the day of the
+/// newest attempt of any kind, also the first one at booking.
+///
+/// ```
+/// # use domain::payment::{next_step, DEFAULT_LADDER_DAYS};
+/// # use domain::NaiveDate;
+/// let day = |d| NaiveDate::from_ymd_opt(2026, 2, d).unwrap();
+/// let step = next_step(day(14), &DEFAULT_LADDER_DAYS, 2, Some(day(15))).unwrap();
+/// assert_eq!((step.step, step.on), (3, day(17)));
+/// ```
+pub fn next_step(
+    payable_by: NaiveDate,
+    ladder_days: &[u32],
+    steps_taken: u32,
+    last_attempt: Option<NaiveDate>,
+) -> Option<LadderStep> {
+    let days = *ladder_days.get(usize::try_from(steps_taken).ok()?)?;
+    let nominal = payable_by.checked_add_days(Days::new(u64::from(days)))?;
+    let free = last_attempt.and_then(|day| day.succ_opt());
+    Some(LadderStep { step: steps_taken + 1, on: free.map_or(nominal, |free| free.max(nominal)) })
+}
+
+/// If a cap of the card schemes is reached, the instant from which the method may be charged again (rules.md Y2).
+/// `attempts` are the instants of all attempts on the method, in any order.
+pub fn blocked_until(attempts: &[DateTime<Utc>], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let until = |max: usize, window: TimeDelta| {
+        let mut recent: Vec<_> = attempts.iter().copied().filter(|at| *at > now - window).collect();
+        recent.sort_unstable_by(|a, b| b.cmp(a));
+        recent.get(max - 1).map(|oldest| *oldest + window)
+    };
+    until(ATTEMPTS_MAX_24_HOURS, TimeDelta::hours(24)).max(until(ATTEMPTS_MAX_30_DAYS, TimeDelta::days(30)))
+}
+
+/// Why a charge was declined (rules.md Y2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeclineClass {
+    /// Never retried; the method is unhealthy.
+    Hard,
+    /// Retried along the dunning ladder.
+    Soft,
+    /// The provider failed; retried along its own short ladder.
+    Technical,
+}
+
+impl DeclineClass {
+    /// The state that an attempt so declined has.
+    pub fn state(self) -> AttemptState {
+        match self {
+            Self::Hard => AttemptState::HardDecline,
+            Self::Soft => AttemptState::SoftDecline,
+            Self::Technical => AttemptState::Technical,
+        }
+    }
+
+    /// The class of a decline code as providers name it; what nobody knows is soft. "Do not retry" advice makes any
+    /// code hard.
+    pub fn of_code(code: &str, do_not_retry: bool) -> Self {
+        match code {
+            _ if do_not_retry => Self::Hard,
+            "expired_card"
+            | "invalid_number"
+            | "invalid_account"
+            | "invalid_token"
+            | "stolen_card"
+            | "lost_card"
+            | "pickup_card"
+            | "closed_account"
+            | "fraudulent"
+            | "revocation_of_authorization" => Self::Hard,
+            "processing_error" | "issuer_unavailable" | "try_again_later" | "rate_limited" => Self::Technical,
+            _ => Self::Soft,
+        }
+    }
+}
+
+/// A decline as the provider words it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decline {
+    pub class: DeclineClass,
+    /// For example `insufficient_funds`.
+    pub code: String,
+    /// What the provider says about trying again.
+    pub advice: Option<String>,
+}
+
+impl Decline {
+    fn new(class: DeclineClass, code: &str, advice: Option<&str>) -> Self {
+        Self { class, code: code.to_owned(), advice: advice.map(str::to_owned) }
+    }
+}
+
+/// What the sandbox does with a charge (catalogue.md). Shared by the gateway and `simulate`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SandboxAnswer {
+    Paid {
+        fee_minor: i64,
+    },
+    /// Paid, but the first answer never arrives: asked again with the same key it says so.
+    PaidAnswerLost {
+        fee_minor: i64,
+    },
+    Declined(Decline),
+}
+
+/// The sandbox's decision: a function of the token, the amount, and how often it has declined this invoice softly
+/// with this token before. An unknown token is a hard decline.
+///
+/// ```
+/// # use domain::payment::{sandbox_answer, SandboxAnswer};
+/// assert!(matches!(sandbox_answer("tok_ok_after_2", 19_900, 1), SandboxAnswer::Declined(_)));
+/// assert_eq!(sandbox_answer("tok_ok_after_2", 19_900, 2), SandboxAnswer::Paid { fee_minor: 0 });
+/// ```
+pub fn sandbox_answer(token: &str, amount_minor: i64, prior_soft_declines: u32) -> SandboxAnswer {
+    let soft = || {
+        let decline = Decline::new(DeclineClass::Soft, "insufficient_funds", Some("try_again_later"));
+        SandboxAnswer::Declined(decline)
+    };
+    let hard = |code, advice| SandboxAnswer::Declined(Decline::new(DeclineClass::Hard, code, Some(advice)));
+    match token {
+        "tok_ok" => SandboxAnswer::Paid { fee_minor: 0 },
+        "tok_ok_fee" => SandboxAnswer::Paid { fee_minor: sandbox_fee(amount_minor) },
+        "tok_soft_decline" => soft(),
+        "tok_hard_decline" => hard("stolen_card", "do_not_retry"),
+        "tok_expired" => hard("expired_card", "update_method"),
+        "tok_ok_after_2" if prior_soft_declines < 2 => soft(),
+        "tok_ok_after_2" => SandboxAnswer::Paid { fee_minor: 0 },
+        "tok_timeout_once" => SandboxAnswer::PaidAnswerLost { fee_minor: 0 },
+        _ => hard("invalid_token", "update_method"),
+    }
+}
+
+/// The fee of `tok_ok_fee`: 1.4 % of the amount, rounded half away from zero, once.
+fn sandbox_fee(amount_minor: i64) -> i64 {
+    Exact::int(i128::from(amount_minor)).times(Exact::ratio(14, 1000)).round_half_away(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(month: u32, day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, month, day).unwrap()
+    }
+
+    #[test]
+    fn the_default_ladder_counts_from_payable_by() {
+        let due = day(1, 31);
+        let mut last = Some(day(1, 17));
+        let mut steps = Vec::new();
+        let mut taken = 0;
+        while let Some(step) = next_step(due, &DEFAULT_LADDER_DAYS, taken, last) {
+            assert_eq!(step.step, taken + 1);
+            steps.push(step.on);
+            (taken, last) = (step.step, Some(step.on));
+        }
+        assert_eq!(steps, [day(1, 31), day(2, 1), day(2, 3), day(2, 5), day(2, 8), day(2, 13)]);
+    }
+
+    #[test]
+    fn a_late_run_takes_one_step_a_day() {
+        let due = day(1, 31);
+        assert_eq!(next_step(due, &DEFAULT_LADDER_DAYS, 1, Some(day(3, 1))).unwrap().on, day(3, 2));
+        assert_eq!(next_step(due, &DEFAULT_LADDER_DAYS, 0, None).unwrap().on, due);
+        assert_eq!(next_step(due, &DEFAULT_LADDER_DAYS, 6, None), None);
+        assert_eq!(next_step(due, &[], 0, None), None);
+        assert_eq!(next_step(NaiveDate::MAX, &[1], 0, None), None);
+    }
+
+    #[test]
+    fn card_scheme_caps_block_until_the_window_has_passed() {
+        let now = DateTime::from_timestamp(1_770_000_000, 0).unwrap();
+        let ago = |hours: i64| now - TimeDelta::hours(hours);
+        let nine: Vec<_> = (0..9).map(ago).collect();
+        assert_eq!(blocked_until(&nine, now), None);
+        let ten: Vec<_> = (0..10).map(ago).collect();
+        assert_eq!(blocked_until(&ten, now), Some(ago(9) + TimeDelta::hours(24)));
+        let twenty: Vec<_> = (1..=20).map(|n| ago(n * 30)).collect();
+        assert_eq!(blocked_until(&twenty, now), Some(ago(600) + TimeDelta::days(30)));
+        assert_eq!(blocked_until(&twenty[..19], now), None);
+    }
+
+    #[test]
+    fn the_sandbox_tokens_do_what_the_catalogue_says() {
+        let declined = |token, prior| match sandbox_answer(token, 10_000, prior) {
+            SandboxAnswer::Declined(decline) => Some((decline.class, decline.code)),
+            _ => None,
+        };
+        assert_eq!(declined("tok_ok", 0), None);
+        for prior in [0, 1, 9] {
+            let expected = (DeclineClass::Soft, "insufficient_funds".to_owned());
+            assert_eq!(declined("tok_soft_decline", prior), Some(expected));
+        }
+        assert_eq!(declined("tok_hard_decline", 0).unwrap().0, DeclineClass::Hard);
+        assert_eq!(declined("tok_expired", 0), Some((DeclineClass::Hard, "expired_card".to_owned())));
+        assert_eq!(declined("tok_ok_after_2", 0).unwrap().0, DeclineClass::Soft);
+        assert_eq!(declined("tok_ok_after_2", 1).unwrap().0, DeclineClass::Soft);
+        assert_eq!(declined("tok_ok_after_2", 2), None);
+        assert_eq!(sandbox_answer("tok_timeout_once", 1, 0), SandboxAnswer::PaidAnswerLost { fee_minor: 0 });
+        assert_eq!(sandbox_answer("tok_ok_fee", 19_950, 0), SandboxAnswer::Paid { fee_minor: 279 });
+        assert_eq!(declined("tok_nonsense", 0).unwrap().1, "invalid_token");
+    }
+
+    #[test]
+    fn advice_not_to_retry_makes_any_code_hard() {
+        assert_eq!(DeclineClass::of_code("insufficient_funds", false), DeclineClass::Soft);
+        assert_eq!(DeclineClass::of_code("insufficient_funds", true), DeclineClass::Hard);
+        assert_eq!(DeclineClass::of_code("expired_card", false), DeclineClass::Hard);
+        assert_eq!(DeclineClass::of_code("issuer_unavailable", false), DeclineClass::Technical);
+    }
+}

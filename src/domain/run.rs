@@ -1,0 +1,123 @@
+//! Runs, their steps and slices, and what a run reports.
+
+use crate::ids::RunId;
+use crate::money::Currency;
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+/// What a run bills.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Scope {
+    /// Account numbers; empty = every payer.
+    pub customers: Vec<String>,
+    /// Refkey of a business unit.
+    pub business_unit: Option<String>,
+}
+
+impl Scope {
+    /// Stable text for keys and messages: `all`, `customers CU-1,CU-2`, `unit dk`.
+    pub fn key(&self) -> String {
+        let mut customers = self.customers.clone();
+        customers.sort_unstable();
+        match (&self.business_unit, customers.is_empty()) {
+            (None, true) => "all".to_owned(),
+            (Some(unit), true) => format!("unit {unit}"),
+            (None, false) => format!("customers {}", customers.join(",")),
+            (Some(unit), false) => format!("unit {unit} customers {}", customers.join(",")),
+        }
+    }
+}
+
+/// State of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    Open,
+    /// Stopped at drafts, waiting for `runs approve`.
+    Review,
+    Closed,
+    Cancelled,
+    /// All its invoices have credit notes.
+    Reversed,
+}
+
+/// The steps of a run, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    Rate,
+    Draft,
+    Book,
+    Render,
+    Send,
+    Collect,
+    Seal,
+    Close,
+}
+
+macro_rules! words {
+    ($type:ident { $($variant:ident = $text:literal,)* }) => {
+        impl $type {
+            /// The word used in tables and messages.
+            pub fn name(self) -> &'static str { match self { $(Self::$variant => $text,)* } }
+            /// Reads the word back.
+            pub fn parse(text: &str) -> Option<Self> { match text { $($text => Some(Self::$variant),)* _ => None } }
+        }
+    };
+}
+
+words! { RunState { Open = "open", Review = "review", Closed = "closed", Cancelled = "cancelled", Reversed = "reversed", } }
+words! { Step { Rate = "rate", Draft = "draft", Book = "book", Render = "render", Send = "send", Collect = "collect", Seal = "seal", Close = "close", } }
+words! { ItemState { Open = "open", Done = "done", Nothing = "nothing", Failed = "failed", Parked = "parked", } }
+
+/// State of one payer in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemState {
+    Open,
+    Done,
+    /// Nothing was due.
+    Nothing,
+    /// Set aside with a reason; the rest went on.
+    Failed,
+    /// A safety bound stopped it; a person decides.
+    Parked,
+}
+
+/// Totals of one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTotal {
+    pub currency: Currency,
+    pub invoices: u64,
+    pub net_minor: i128,
+    pub vat_minor: i128,
+}
+
+/// How many usage events a run touched, and what became of them (rules.md Q4).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UsageCounts {
+    pub rated: u64,
+    /// Reason → events: no_charge, before_start, after_end, on_hold, trial, cut_off.
+    pub unrated: std::collections::BTreeMap<String, u64>,
+    pub superseded: u64,
+    /// Their period is not due yet.
+    pub open: u64,
+}
+
+/// A run as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSummary {
+    pub id: RunId,
+    pub ordinal: u64,
+    pub as_of: NaiveDate,
+    pub scope: Scope,
+    pub state: RunState,
+    pub payers: u64,
+    pub invoiced: u64,
+    pub failed: u64,
+    pub parked: u64,
+    pub totals: Vec<RunTotal>,
+    pub usage: UsageCounts,
+    /// Hash over the payers' hashes in payer order; covers what is billed, not ids, numbers or times.
+    pub hash: String,
+}

@@ -1,0 +1,204 @@
+//! Verbs on invoices: book, cancel, credit, markpaid, recharge, refund (rules.md I4, I7, Y4).
+
+use super::collecting::{self, Kind};
+use super::running;
+use super::world::{Document, Transaction, TransactionKind, World};
+use crate::billing::{CreditLine, CreditScope, credit_note};
+use crate::decimal::{Bounds, parse};
+use crate::exact::Exact;
+use crate::invoice::{Invoice, InvoiceStatus, Settlement};
+use crate::ledger::Happening;
+use crate::money::Currency;
+use crate::payment::AttemptState;
+use crate::subscription::{Arguments, Refusal};
+use chrono::NaiveDate;
+use serde_json::{Map, Value};
+
+/// Amounts as people write them.
+const AMOUNT: Bounds = Bounds { integer_digits: 15, scale: 4 };
+
+/// Does a verb on the invoice that the step names.
+///
+/// # Errors
+/// If there is no such invoice or verb, or it cannot be done.
+pub(super) fn act(world: &mut World, verb: &str, step: &Map<String, Value>, on: NaiveDate) -> Result<(), Refusal> {
+    let arguments = Arguments(step);
+    let name = arguments.required(&["invoice"], arguments.text(&["invoice"]))?;
+    let at = world.document(&name)?;
+    match verb.to_ascii_lowercase().as_str() {
+        "book" => book(world, at, on),
+        "cancel" => cancel(world, at, arguments.flag(&["release"])?.unwrap_or(false)),
+        "credit" => credit(world, at, step, on),
+        "markpaid" => {
+            let date = arguments.date(&["paymentdate", "date"])?.unwrap_or(on);
+            mark_paid(world, at, date, arguments.text(&["amount"]))
+        }
+        "recharge" => collecting::charge(world, at, on),
+        "refund" => refund(world, at, on),
+        other => {
+            let message = format!("there is no verb `{other}` of invoices");
+            Err(Refusal::new("unknown_verb", message).hint("one of book, cancel, credit, markpaid, recharge, refund"))
+        }
+    }
+}
+
+fn book(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
+    let document = &world.documents[at];
+    if !document.is_draft() {
+        return Err(not_a_draft(document, "booked"));
+    }
+    running::book(world, &[at], on)?;
+    let _ = collecting::charge(world, at, on);
+    Ok(())
+}
+
+/// rules.md I4: cancelling a draft waives its periods unless they are released.
+fn cancel(world: &mut World, at: usize, release: bool) -> Result<(), Refusal> {
+    let document = &mut world.documents[at];
+    if !document.is_draft() {
+        return Err(not_a_draft(document, "cancelled"));
+    }
+    document.settlement.status = InvoiceStatus::Cancelled;
+    let id = document.id();
+    for lines in world.billed.values_mut() {
+        if release {
+            lines.retain(|line| line.invoice != Some(id));
+        }
+        for line in lines.iter_mut().filter(|line| line.invoice == Some(id)) {
+            (line.invoice, line.line, line.net_minor) = (None, None, 0);
+        }
+    }
+    Ok(())
+}
+
+fn not_a_draft(document: &Document, wanted: &str) -> Refusal {
+    let (what, hint) = match &document.booked {
+        Some(invoice) => (format!("{} is booked", invoice.number), "credit it instead"),
+        None => ("the draft is cancelled".to_owned(), "run again to make a new one"),
+    };
+    Refusal::new("conflict", format!("{what} and cannot be {wanted}")).hint(hint)
+}
+
+fn booked(world: &World, at: usize) -> Result<Invoice, Refusal> {
+    let document = &world.documents[at];
+    document.booked.clone().ok_or_else(|| Refusal::new("conflict", "it is not booked").hint("book it first"))
+}
+
+/// Makes and books a credit note, and sets it against its invoice first, then against the oldest open ones.
+fn credit(world: &mut World, at: usize, step: &Map<String, Value>, on: NaiveDate) -> Result<(), Refusal> {
+    let invoice = booked(world, at)?;
+    let scope = scope(step, &invoice)?;
+    let earlier: Vec<Invoice> = world
+        .documents
+        .iter()
+        .filter_map(|document| document.booked.as_ref())
+        .filter(|note| note.draft.is_credit_note && note.draft.credits == [invoice.number.clone()])
+        .filter(|note| note.draft.lines.iter().all(|line| is_credit_of(line, &invoice)))
+        .cloned()
+        .collect();
+    let earlier: Vec<&Invoice> = earlier.iter().collect();
+    let catalogue = world.catalogue()?.clone();
+    let draft = credit_note(&invoice, &earlier, &scope, on, world.runs.max(1), &catalogue)?;
+    let note = world.documents.len();
+    world.documents.push(Document { draft, booked: None, settlement: Settlement::open(InvoiceStatus::Draft) });
+    let open = world.documents[at].settlement.open_minor(invoice.draft.gross_minor());
+    let owed = world.documents[note].draft.gross_minor();
+    running::book_only(world, &[note], on)?;
+    let part = open.min(-owed).max(0);
+    if part > 0 {
+        collecting::settle(world, at, part, on);
+        collecting::settle(world, note, -part, on);
+    }
+    collecting::set_off(world, invoice.draft.payer, on);
+    Ok(())
+}
+
+/// Lines of a credit note keep number and key of what they credit.
+fn is_credit_of(line: &crate::invoice::Line, invoice: &Invoice) -> bool {
+    invoice.draft.lines.iter().any(|own| own.number == line.number && own.key == line.key)
+}
+
+fn scope(step: &Map<String, Value>, invoice: &Invoice) -> Result<CreditScope, Refusal> {
+    let Some(lines) = step.get("lines").filter(|lines| !lines.is_null()) else { return Ok(CreditScope::Whole) };
+    let Some(lines) = lines.as_array() else {
+        return Err(Refusal::new("bad_argument", "`lines` is a list of {line, amount}"));
+    };
+    let currency = invoice.draft.currency;
+    let read = |line: &Value| {
+        let bad = || Refusal::new("bad_argument", format!("{line} is not a line: {{\"line\": 1, \"amount\": \"10.00\"}}"));
+        if let Some(number) = line.as_u64() {
+            let number = u32::try_from(number).map_err(|_| bad())?;
+            return Ok(CreditLine { number, net_minor: None });
+        }
+        let map = line.as_object().ok_or_else(bad)?;
+        let arguments = Arguments(map);
+        let number = arguments.text(&["line", "linenumber", "number"]).and_then(|n| n.parse().ok()).ok_or_else(bad)?;
+        let net_minor = arguments.text(&["amount", "subtotal"]).map(|text| minor(&text, currency)).transpose()?;
+        Ok(CreditLine { number, net_minor })
+    };
+    Ok(CreditScope::Lines(lines.iter().map(read).collect::<Result<_, Refusal>>()?))
+}
+
+/// Minor units of an amount that has no more decimals than its currency.
+fn minor(text: &str, currency: Currency) -> Result<i64, Refusal> {
+    let bad = || Refusal::new("bad_argument", format!("`{text}` is not an amount of {currency}"));
+    let amount = Exact::of(parse(text, AMOUNT).map_err(|_| bad())?);
+    let minor = amount.checked_round_half_away(currency.decimals()).ok_or_else(bad)?;
+    if Exact::of_minor(minor, currency) == amount { Ok(minor) } else { Err(bad()) }
+}
+
+fn mark_paid(world: &mut World, at: usize, date: NaiveDate, amount: Option<String>) -> Result<(), Refusal> {
+    let invoice = booked(world, at)?;
+    let gross_minor = invoice.draft.gross_minor();
+    let open = world.documents[at].settlement.open_minor(gross_minor);
+    if collecting::is_paid(world, at) || open <= 0 {
+        let message = format!("nothing is open on {}", invoice.number);
+        return Err(Refusal::new("conflict", message));
+    }
+    let amount_minor = match amount {
+        Some(text) => minor(&text, invoice.draft.currency)?,
+        None => open,
+    };
+    if amount_minor <= 0 {
+        return Err(Refusal::new("bad_argument", "an amount above 0 is paid"));
+    }
+    record(world, at, &invoice, amount_minor, date, TransactionKind::Manual);
+    Ok(())
+}
+
+/// rules.md I7: a booked credit note is refunded as far as it is open.
+fn refund(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
+    let invoice = booked(world, at)?;
+    if !invoice.draft.is_credit_note {
+        let message = format!("{} is no credit note", invoice.number);
+        return Err(Refusal::new("conflict", message).hint("credit the invoice, then refund the credit note"));
+    }
+    let open = world.documents[at].settlement.open_minor(invoice.draft.gross_minor());
+    if open >= 0 {
+        let message = format!("nothing of {} is left to refund", invoice.number);
+        return Err(Refusal::new("conflict", message));
+    }
+    record(world, at, &invoice, open, on, TransactionKind::Refund);
+    Ok(())
+}
+
+/// Settles, posts and notes a movement of money; a refund is below 0.
+fn record(
+    world: &mut World,
+    at: usize,
+    invoice: &Invoice,
+    amount_minor: i64,
+    on: NaiveDate,
+    kind: TransactionKind,
+) {
+    let own = world.transactions.iter().filter(|t| t.attempt.invoice == invoice.draft.id).count();
+    let ordinal = u32::try_from(own).unwrap_or(u32::MAX).saturating_add(1);
+    let draft = &invoice.draft;
+    let magnitude = amount_minor.abs();
+    let mut attempt = collecting::attempt(draft.id, draft.payer, ordinal, magnitude, draft.currency, on);
+    attempt.state = AttemptState::Paid;
+    collecting::settle(world, at, amount_minor, on);
+    let posted = if kind == TransactionKind::Refund { Kind::Refund } else { Kind::Payment };
+    collecting::post(world, at, posted, Happening { ordinal, on, amount_minor: magnitude });
+    world.transactions.push(Transaction { attempt, kind });
+}

@@ -1,0 +1,34 @@
+//! Scenarios on a book held in memory: the same core as `run` and `run --preview`, without database or files. It is
+//! also how people explore a price list, and what golden scenarios are held against.
+//!
+//! [`steps`] reads the timeline and hands each step to its file: [`intake`] takes usage, [`running`] bills and books,
+//! [`documents`] and [`agreements`] do the verbs, [`collecting`] charges the sandbox's tokens, [`answer`] writes what
+//! came of it. [`world`] is the book.
+
+mod agreements;
+mod answer;
+mod collecting;
+mod documents;
+mod intake;
+mod running;
+mod steps;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Map, Value, json};
+
+/// Runs one scenario, given as the text of one JSON object, and answers as one JSON object: name, steps, invoices,
+/// transactions, ledger and rejects. A step that is refused is answered with its error and does not stop the rest; a
+/// scenario whose book is refused has one step and nothing else.
+pub fn simulate(line: &str) -> Value {
+    let scenario: Map<String, Value> = match serde_json::from_str(line) {
+        Ok(scenario) => scenario,
+        Err(error) => {
+            let message = format!("a scenario is one JSON object: {error}");
+            return answer::refused(Value::Null, json!({"code": "malformed", "message": message}));
+        }
+    };
+    steps::play(&scenario)
+}

@@ -1,0 +1,290 @@
+//! The `run` step: measure, bill, book in rank order, collect.
+
+use super::collecting;
+use super::steps::Said;
+use super::world::{Document, World};
+use crate::billing::{self, Billed, PayerBook, RunContext};
+use crate::customer::Customer;
+use crate::ids::{CustomerId, InvoiceId, SubscriptionId};
+use crate::invoice::{Draft, InvoiceStatus, LineKind, Settlement, at_booking};
+use crate::ledger;
+use crate::measure::{self, Measured, StoredEvent, Window};
+use crate::money::Money;
+use crate::subscription::{Arguments, Refusal};
+use chrono::NaiveDate;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Charge dates per charge that one run may catch up (rules.md T6).
+const CATCH_UP_MAX: u32 = 36;
+
+/// Options of the step, as on the command line.
+struct Options {
+    as_of: NaiveDate,
+    preview: bool,
+    /// Stops at drafts.
+    review: bool,
+    accounts: Vec<String>,
+    business_unit: Option<String>,
+    collect: bool,
+}
+
+/// Runs everything that is due.
+///
+/// # Errors
+/// If an option is wrong, or the as-of lies before that of an earlier run.
+pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<Said, Refusal> {
+    let options = Options::read(world, options, on)?;
+    let ordinal = world.runs + 1;
+    let context = RunContext {
+        ordinal,
+        as_of: options.as_of,
+        usage_mark: world.imports,
+        catch_up_max: CATCH_UP_MAX,
+    };
+    let billed = bill(world, &options, context)?;
+    let hash = billing::run_hash(billed.iter().filter(|(_, b)| !b.hash.is_empty()).map(|(a, b)| (a.as_str(), b.hash.as_str())));
+    let mut said = told(&billed, &hash, &options);
+    if options.preview {
+        return Ok(said);
+    }
+    said.remove("preview");
+    world.runs = ordinal;
+    world.last_as_of = Some(options.as_of);
+    let mut drafts = Vec::new();
+    for (account, billed) in billed {
+        if billed.parked.is_some() {
+            continue;
+        }
+        let payer = world.known.customers.get(&account).map(|payer| payer.id);
+        if let Some(payer) = payer {
+            world.carried.insert(payer, billed.carried);
+        }
+        for line in billed.lines {
+            world.billed.entry(line.key.charge).or_default().push(line);
+        }
+        drafts.extend(billed.drafts);
+    }
+    let first = world.documents.len();
+    drafts.sort_by(|a, b| billing::rank(a).cmp(&billing::rank(b)));
+    for draft in drafts {
+        world.note_billed(&draft);
+        let settlement = Settlement::open(InvoiceStatus::Draft);
+        world.documents.push(Document { draft, booked: None, settlement });
+    }
+    if options.review {
+        return Ok(said);
+    }
+    let ready = (first..world.documents.len()).filter(|at| world.documents[*at].draft.autobill).collect::<Vec<_>>();
+    book(world, &ready, options.as_of)?;
+    if options.collect {
+        collecting::at_booking(world, &ready, options.as_of);
+        collecting::retry(world, options.as_of);
+    }
+    Ok(said)
+}
+
+impl Options {
+    fn read(world: &World, options: &Value, on: NaiveDate) -> Result<Self, Refusal> {
+        let empty = Map::new();
+        let map = match options {
+            Value::Object(map) => map,
+            Value::Null | Value::Bool(true) => &empty,
+            _ => return Err(Refusal::new("malformed", "`run` is an object of options")),
+        };
+        let read = Arguments(map);
+        let as_of = read.date(&["as-of", "asof", "as_of"])?.unwrap_or(on);
+        if let Some(last) = world.last_as_of.filter(|last| as_of < *last) {
+            let message = format!("a run as of {last} has been made, so {as_of} is too early");
+            return Err(Refusal::new("before_last_run", message).hint(format!("give {last} or later")));
+        }
+        let accounts = match read.value(&["customer", "customers"]) {
+            None => Vec::new(),
+            Some(Value::Array(list)) => list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
+            Some(_) => read.text(&["customer", "customers"]).into_iter().collect(),
+        };
+        if let Some(unknown) = accounts.iter().find(|account| !world.known.customers.contains_key(*account)) {
+            return Err(Refusal::new("unknown_customer", format!("there is no customer `{unknown}`")));
+        }
+        let business_unit = read.text(&["business-unit", "businessunit", "business_unit"]);
+        let known = |unit: &String| world.catalogue.as_ref().is_some_and(|c| c.business_units.contains_key(unit));
+        if let Some(unknown) = business_unit.as_ref().filter(|unit| !known(unit)) {
+            return Err(Refusal::new("unknown_business_unit", format!("there is no business unit `{unknown}`")));
+        }
+        let skipped = read.value(&["skip"]).map(ToString::to_string).unwrap_or_default();
+        Ok(Self {
+            as_of,
+            preview: read.flag(&["preview"])?.unwrap_or(false),
+            review: read.flag(&["review"])?.unwrap_or(false),
+            accounts,
+            business_unit,
+            collect: !skipped.contains("collect"),
+        })
+    }
+}
+
+/// Bills the payers of the scope, in account-number order.
+fn bill(world: &World, options: &Options, context: RunContext) -> Result<Vec<(String, Billed)>, Refusal> {
+    let roots = world.payers();
+    let mut members: BTreeMap<CustomerId, Vec<&Customer>> = BTreeMap::new();
+    for customer in world.known.customers.values() {
+        if let Some(root) = roots.get(&customer.id) {
+            members.entry(*root).or_default().push(customer);
+        }
+    }
+    let named: BTreeSet<CustomerId> = options
+        .accounts
+        .iter()
+        .filter_map(|account| world.known.customers.get(account))
+        .filter_map(|customer| roots.get(&customer.id).copied())
+        .collect();
+    let events = Events::of(world);
+    let mut all = Vec::new();
+    for payer in world.known.customers.values().filter(|customer| members.contains_key(&customer.id)) {
+        let is_out = !named.is_empty() && !named.contains(&payer.id);
+        let is_other = options.business_unit.is_some() && payer.business_unit != options.business_unit;
+        if is_out || is_other {
+            continue;
+        }
+        let book = world.payer_book(payer.id, &members[&payer.id])?;
+        let measured = events.measure(&book, options.as_of, context.usage_mark);
+        all.push((payer.account_number.clone(), billing::bill(&book, &measured, context)));
+    }
+    Ok(all)
+}
+
+/// Events by subscription. A correction may name another subject than what it corrects, so all are looked at where
+/// there are any.
+struct Events<'w> {
+    all: Vec<&'w StoredEvent>,
+    by_subscription: BTreeMap<SubscriptionId, Vec<&'w StoredEvent>>,
+}
+
+impl<'w> Events<'w> {
+    fn of(world: &'w World) -> Self {
+        let mut by_subscription: BTreeMap<SubscriptionId, Vec<&StoredEvent>> = BTreeMap::new();
+        for stored in &world.events {
+            by_subscription.entry(stored.subscription).or_default().push(stored);
+        }
+        let has_corrections = !world.corrected.is_empty();
+        let all = if has_corrections { world.events.iter().collect() } else { Vec::new() };
+        Self { all, by_subscription }
+    }
+
+    fn measure(&self, book: &PayerBook, as_of: NaiveDate, usage_mark: i64) -> Measured {
+        let due = billing::due(book, as_of);
+        let mut measured = Measured::new();
+        for window in due.windows {
+            let window = Window { up_to_import: Some(usage_mark), ..window };
+            let own = self.by_subscription.get(&window.subscription);
+            let events = if self.all.is_empty() { own.map_or(&[][..], Vec::as_slice) } else { &self.all };
+            measured.insert(window.key, measure::fold(&window, events));
+        }
+        measured
+    }
+}
+
+/// What a preview answers; of a real run only what was set aside is told.
+fn told(billed: &[(String, Billed)], hash: &str, options: &Options) -> Said {
+    let mut said = Said::new();
+    let parked: Vec<Value> = billed
+        .iter()
+        .filter_map(|(account, b)| Some(json!({"account": account, "reason": b.parked.as_ref()?})))
+        .collect();
+    if !parked.is_empty() {
+        said.insert("parked".to_owned(), Value::Array(parked));
+    }
+    if !options.preview {
+        return said;
+    }
+    let mut totals: BTreeMap<crate::money::Currency, (u64, i64, i64)> = BTreeMap::new();
+    let mut invoices = Vec::new();
+    for draft in billed.iter().flat_map(|(_, b)| &b.drafts) {
+        let total = totals.entry(draft.currency).or_default();
+        *total = (total.0 + 1, total.1 + draft.net_minor, total.2 + draft.vat_minor);
+        invoices.push(super::answer::value(&crate::invoice::InvoiceWire::draft(draft)));
+    }
+    let totals: Vec<Value> = totals
+        .into_iter()
+        .map(|(currency, (count, net, vat))| {
+            let money = |minor| Money::new(minor, currency).decimal().to_string();
+            json!({"currency": currency.code(), "invoices": count, "net": money(net), "vat": money(vat), "gross": money(net + vat)})
+        })
+        .collect();
+    let preview = json!({"asof": options.as_of, "hash": hash, "totals": totals, "invoices": invoices});
+    said.insert("preview".to_owned(), preview);
+    said
+}
+
+/// Books drafts in the order given, each with the next number of its series.
+///
+/// # Errors
+/// If a draft's sums do not agree, or it cannot be posted.
+pub(super) fn book(world: &mut World, places: &[usize], on: NaiveDate) -> Result<(), Refusal> {
+    book_only(world, places, on)?;
+    let payers: BTreeSet<CustomerId> = places.iter().map(|at| world.documents[*at].draft.payer).collect();
+    for payer in payers {
+        collecting::set_off(world, payer, on);
+    }
+    Ok(())
+}
+
+/// As [`book`], and sets nothing off.
+pub(super) fn book_only(world: &mut World, places: &[usize], on: NaiveDate) -> Result<(), Refusal> {
+    let mut sequences = world.sequences.clone();
+    let mut numbers: BTreeMap<InvoiceId, (u64, String)> = BTreeMap::new();
+    for at in places {
+        let draft = &world.documents[*at].draft;
+        let next = sequences.entry(draft.series.clone()).or_insert(0);
+        *next += 1;
+        let number = billing::format_number(&draft.number_pattern, *next, draft.invoice_date).map_err(cannot_book)?;
+        numbers.insert(draft.id, (*next, number));
+    }
+    world.sequences = sequences;
+    for (id, (_, number)) in &numbers {
+        world.name_billed(*id, number);
+    }
+    for at in places {
+        let mut draft = world.documents[*at].draft.clone();
+        name_amended(world, &mut draft);
+        let Some((sequence, _)) = numbers.get(&draft.id) else { continue };
+        let catalogue = world.catalogue()?.clone();
+        let invoice = billing::book(draft, *sequence, on, &catalogue).map_err(cannot_book)?;
+        let entry = ledger::book_entry(&invoice, &catalogue, None).map_err(cannot_post)?;
+        if !entry.postings.is_empty() {
+            world.entries.push(entry);
+        }
+        let document = &mut world.documents[*at];
+        document.settlement = at_booking(invoice.draft.gross_minor(), on);
+        document.draft = invoice.draft.clone();
+        document.booked = Some(invoice);
+    }
+    Ok(())
+}
+
+/// Names the invoices that lines amend which were booked in the same run (rules.md M5).
+fn name_amended(world: &World, draft: &mut Draft) {
+    for line in draft.lines.iter_mut().filter(|line| line.amends.is_none()) {
+        let Some(key) = line.key.as_ref() else { continue };
+        if !matches!(key.kind, LineKind::ProrationCredit | LineKind::Late) {
+            continue;
+        }
+        let lines = world.billed.get(&key.charge).map_or(&[][..], Vec::as_slice);
+        let original = lines.iter().find(|l| {
+            l.key.kind == LineKind::Regular && l.line.is_some() && l.period.contains(line.period.start)
+        });
+        line.amends = original.and_then(|l| l.invoice_number.clone());
+    }
+    if draft.is_credit_note {
+        let numbers: BTreeSet<String> = draft.lines.iter().filter_map(|line| line.amends.clone()).collect();
+        draft.credits = numbers.into_iter().collect();
+    }
+}
+
+fn cannot_book(error: billing::BookError) -> Refusal {
+    Refusal::new("cannot_book", error.to_string())
+}
+
+pub(super) fn cannot_post(error: ledger::PostingFault) -> Refusal {
+    Refusal::new("cannot_post", error.to_string())
+}

@@ -1,0 +1,112 @@
+//! The timeline of a scenario, step by step.
+
+use super::answer;
+use super::world::World;
+use super::{agreements, documents, intake, running};
+use crate::book_file::{self, Fault};
+use crate::subscription::{Arguments, Refusal};
+use chrono::NaiveDate;
+use serde_json::{Map, Value, json};
+
+/// Faults of a refused book that are told.
+const FAULTS_TOLD: usize = 5;
+
+/// Plays a scenario and answers.
+pub(super) fn play(scenario: &Map<String, Value>) -> Value {
+    let name = scenario.get("name").cloned().unwrap_or(Value::Null);
+    let mut world = World::default();
+    let Some(book) = scenario.get("book").filter(|book| !book.is_null()) else {
+        return answer::refused(name, json!({"code": "no_book", "message": "the scenario has no `book`"}));
+    };
+    if let Err(refusal) = load(&mut world, book) {
+        return answer::refused(name, answer::error(&refusal));
+    }
+    let empty = Vec::new();
+    let timeline = match scenario.get("timeline") {
+        None | Some(Value::Null) => &empty,
+        Some(Value::Array(steps)) => steps,
+        Some(_) => {
+            let message = "`timeline` is not a list of steps";
+            return answer::refused(name, json!({"code": "malformed", "message": message}));
+        }
+    };
+    let steps: Vec<Value> = timeline.iter().map(|step| play_step(&mut world, step)).collect();
+    answer::answer(name, steps, &mut world)
+}
+
+/// What a step says besides that it was done.
+pub(super) type Said = Map<String, Value>;
+
+fn play_step(world: &mut World, step: &Value) -> Value {
+    let on = step.get("on").cloned().unwrap_or(Value::Null);
+    let done = match step.as_object() {
+        Some(step) => dispatch(world, step),
+        None => Err(Refusal::new("malformed", "a step is a JSON object")),
+    };
+    let mut said = Map::new();
+    said.insert("on".to_owned(), on);
+    match done {
+        Ok(more) => {
+            said.insert("ok".to_owned(), Value::Bool(true));
+            said.extend(more);
+        }
+        Err(refusal) => {
+            said.insert("ok".to_owned(), Value::Bool(false));
+            said.insert("error".to_owned(), answer::error(&refusal));
+        }
+    }
+    Value::Object(said)
+}
+
+fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<Said, Refusal> {
+    let on = day_of(world, step)?;
+    let arguments = Arguments(step);
+    let quiet = |done: Result<(), Refusal>| done.map(|()| Said::new());
+    let verb = || arguments.required(&["do"], arguments.text(&["do"]));
+    if let Some(book) = step.get("load") {
+        quiet(load(world, book))
+    } else if let Some(events) = step.get("ingest") {
+        quiet(intake::ingest(world, events, on))
+    } else if let Some(options) = step.get("run") {
+        running::run(world, options, on)
+    } else if step.contains_key("discount") {
+        quiet(agreements::discount(world, &verb()?, step, on))
+    } else if step.contains_key("invoice") {
+        quiet(documents::act(world, &verb()?, step, on))
+    } else if step.contains_key("subscription") {
+        quiet(agreements::act(world, &verb()?, step, on))
+    } else {
+        let message = "a step is one of load, ingest, run, subscription, invoice, discount";
+        Err(Refusal::new("unknown_step", message))
+    }
+}
+
+/// The step's day; it never goes back.
+fn day_of(world: &mut World, step: &Map<String, Value>) -> Result<NaiveDate, Refusal> {
+    let arguments = Arguments(step);
+    let on = arguments.required(&["on"], arguments.date(&["on"])?)?;
+    if let Some(today) = world.today.filter(|today| on < *today) {
+        let message = format!("{on} lies before {today}, the day of the step before");
+        return Err(Refusal::new("goes_back", message).hint("steps run in the order given"));
+    }
+    world.today = Some(on);
+    Ok(on)
+}
+
+fn load(world: &mut World, book: &Value) -> Result<(), Refusal> {
+    let set = book_file::read_value(book, &world.known).map_err(|faults| refused_book(&faults))?;
+    world.load(set);
+    Ok(())
+}
+
+fn refused_book(faults: &[Fault]) -> Refusal {
+    let told: Vec<String> =
+        faults.iter().take(FAULTS_TOLD).map(|fault| format!("{}: {}", fault.pointer, fault.message)).collect();
+    let more = faults.len().saturating_sub(FAULTS_TOLD);
+    let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let refusal = Refusal::new("book_refused", format!("{}{rest}", told.join("; ")));
+    match faults.iter().find_map(|fault| fault.hint.clone()) {
+        Some(hint) => refusal.hint(hint),
+        None => refusal,
+    }
+}

@@ -1,0 +1,352 @@
+//! Verbs: changes, holds, cancellations, switches, terms.
+
+use super::*;
+
+#[test]
+fn an_upgrade_is_prorated_with_its_day_as_charge_date() {
+    let scenario = Scenario::new("2026-03-01", vec![seats("10.00", "1")])
+        .run("2026-03-01")
+        .act("2026-03-15", "setamount", json!({"charge": "SEATS", "amount": "2"}))
+        .run("2026-03-15")
+        .run("2026-04-01");
+    // CHG-01: 17 of 31 days of 10.00 and 20.00, each rounded alone.
+    assert_eq!(
+        scenario.invoices(),
+        [
+            "INV-0000001 2026-03-01 12.50: SEATS 10.00 [2026-03-01 2026-03-31]",
+            "INV-0000002 2026-03-15 6.86: SEATS -5.48 [2026-03-15 2026-03-31]; SEATS 10.97 [2026-03-15 2026-03-31]",
+            "INV-0000003 2026-04-01 25.00: SEATS 20.00 [2026-04-01 2026-04-30]",
+        ]
+    );
+    let answer = scenario.answer();
+    let lines = &answer["invoices"][1]["InvoiceLines"];
+    assert_eq!((&lines[0]["IsAdjustment"], &lines[1]["IsAmendment"]), (&json!(true), &json!(false)));
+}
+
+#[test]
+fn changehandle_decides_when_an_upgrade_is_billed() {
+    let with = |handle: u8| {
+        Scenario::new("2026-03-01", vec![seats("10.00", "1")])
+            .with("/productplans/0/changehandle", json!(handle))
+            .run("2026-03-01")
+            .act("2026-03-15", "setamount", json!({"amount": "2"}))
+            .run("2026-04-01")
+            .invoices()
+    };
+    assert_eq!(with(0)[1..], ["INV-0000002 2026-04-01 25.00: SEATS 20.00 [2026-04-01 2026-04-30]"]);
+    assert_eq!(
+        with(2)[1..],
+        ["INV-0000002 2026-04-01 31.86: SEATS -5.48 [2026-03-15 2026-03-31]; \
+          SEATS 10.97 [2026-03-15 2026-03-31]; SEATS 20.00 [2026-04-01 2026-04-30]"]
+    );
+}
+
+#[test]
+fn a_downgrade_waits_for_the_next_period_unless_asked() {
+    let with = |prorate: Value| {
+        Scenario::new("2026-03-01", vec![seats("10.00", "3")])
+            .run("2026-03-01")
+            .act("2026-03-11", "setamount", json!({"amount": "1", "prorate": prorate}))
+            .run("2026-04-01")
+            .invoices()
+    };
+    assert_eq!(with(json!(null))[1..], ["INV-0000002 2026-04-01 12.50: SEATS 10.00 [2026-04-01 2026-04-30]"]);
+    assert_eq!(
+        with(json!(true))[1..],
+        [
+            "CN-0000001 2026-03-11 -16.94: SEATS -20.32 [2026-03-11 2026-03-31]; SEATS 6.77 [2026-03-11 2026-03-31]",
+            "INV-0000002 2026-04-01 12.50: SEATS 10.00 [2026-04-01 2026-04-30]",
+        ]
+    );
+}
+
+#[test]
+fn after_an_uncredited_downgrade_an_upgrade_pays_only_what_is_more_than_paid() {
+    let scenario = Scenario::new("2026-04-01", vec![seats("30.00", "4")])
+        .run("2026-04-01")
+        .act("2026-04-11", "setamount", json!({"amount": "1"}))
+        .act("2026-04-16", "setamount", json!({"amount": "3"}))
+        .act("2026-04-21", "setamount", json!({"amount": "5"}))
+        .run("2026-04-30");
+    assert_eq!(
+        scenario.invoices()[1..],
+        ["INV-0000002 2026-04-21 12.50: SEATS -40.00 [2026-04-21 2026-04-30]; SEATS 50.00 [2026-04-21 2026-04-30]"]
+    );
+}
+
+#[test]
+fn a_change_on_the_charge_date_belongs_to_the_period_or_is_prorated_if_a_run_was_before() {
+    let change = json!({"amount": "2"});
+    let before = Scenario::new("2026-03-01", vec![seats("10.00", "1")])
+        .act("2026-03-01", "setamount", change.clone())
+        .run("2026-03-01")
+        .run("2026-03-20");
+    assert_eq!(before.invoices(), ["INV-0000001 2026-03-01 25.00: SEATS 20.00 [2026-03-01 2026-03-31]"]);
+    let after = Scenario::new("2026-03-01", vec![seats("10.00", "1")])
+        .run("2026-03-01")
+        .act("2026-03-01", "setamount", change)
+        .run("2026-03-20");
+    assert_eq!(
+        after.invoices()[1..],
+        ["INV-0000002 2026-03-01 12.50: SEATS -10.00 [2026-03-01 2026-03-31]; SEATS 20.00 [2026-03-01 2026-03-31]"]
+    );
+}
+
+#[test]
+fn an_upgrade_in_arrears_is_billed_in_parts_at_the_periods_end() {
+    let arrears = but(seats("31.00", "1"), json!({"billingperiodalignment": "period_end"}));
+    let scenario = Scenario::new("2026-03-01", vec![arrears])
+        .act("2026-03-22", "setamount", json!({"amount": "3"}))
+        .run("2026-04-01");
+    assert_eq!(
+        scenario.invoices(),
+        ["INV-0000001 2026-03-31 63.75: SEATS 31.00 [2026-03-01 2026-03-31]; SEATS -10.00 [2026-03-22 2026-03-31]; \
+          SEATS 30.00 [2026-03-22 2026-03-31]"]
+    );
+}
+
+#[test]
+fn a_cancellation_takes_effect_as_asked_and_refunds_only_if_asked() {
+    let with = |arguments: Value| {
+        Scenario::new("2026-03-01", vec![base("31.00"), calls("1.00")])
+            .run("2026-03-01")
+            .usage("2026-03-11", "e", "calls", "4", "2026-03-05T12:00:00Z")
+            .act("2026-03-11", "cancel", arguments)
+            .run("2026-04-15")
+            .invoices()
+    };
+    let usage = |end: &str| format!("CALLS 4.00 [2026-03-01 {end}]");
+    assert_eq!(
+        with(json!({"option": "immediately"}))[1..],
+        [format!("INV-0000002 2026-03-10 5.00: {}", usage("2026-03-10"))]
+    );
+    assert_eq!(
+        with(json!({"option": "immediately", "refund": "prorated"}))[1..],
+        [format!("CN-0000001 2026-03-10 -21.25: BASE -21.00 [2026-03-11 2026-03-31]; {}", usage("2026-03-10"))]
+    );
+    assert_eq!(
+        with(json!({}))[1..],
+        [format!("INV-0000002 2026-03-31 5.00: {}", usage("2026-03-31"))],
+        "before the next billing"
+    );
+    assert_eq!(
+        with(json!({"option": "on_date", "date": "2026-04-11"}))[1..],
+        ["INV-0000002 2026-03-31 17.91: BASE 10.33 [2026-04-01 2026-04-10]; CALLS 4.00 [2026-03-01 2026-03-31]"]
+    );
+}
+
+#[test]
+fn a_cancellation_ahead_can_be_taken_back() {
+    let scenario = Scenario::new("2026-03-01", vec![base("31.00")])
+        .run("2026-03-01")
+        .act("2026-03-11", "cancel", json!({}))
+        .act("2026-03-20", "reactivate", json!({}))
+        .run("2026-04-01");
+    assert_eq!(scenario.invoices().len(), 2);
+}
+
+#[test]
+fn resuming_bills_from_the_next_period_the_hold_or_today() {
+    let with = |option: &str| {
+        Scenario::new("2026-01-01", vec![base("31.00")])
+            .run("2026-01-01")
+            .act("2026-01-10", "hold", json!({}))
+            .run("2026-02-05")
+            .act("2026-02-15", "resume", json!({"option": option}))
+            .run("2026-03-15")
+            .invoices()
+    };
+    let line = |number: u8, date: &str, period: &str| format!("INV-000000{number} {date} 38.75: BASE 31.00 [{period}]");
+    let march = "2026-03-01 2026-03-31";
+    assert_eq!(with("next_period")[1..], [line(2, "2026-03-01", march)]);
+    assert_eq!(
+        with("from_hold_date")[1..],
+        [line(2, "2026-02-15", "2026-02-01 2026-02-28"), line(3, "2026-03-01", march)]
+    );
+    assert_eq!(
+        with("today")[1..],
+        [line(2, "2026-02-15", "2026-02-15 2026-03-14"), line(3, "2026-03-15", "2026-03-15 2026-04-14")]
+    );
+}
+
+#[test]
+fn a_hold_closes_usage_with_a_stub_and_frees_what_is_used_meanwhile() {
+    let with = |option: &str| {
+        Scenario::new("2026-01-01", vec![calls("1.00")])
+            .act("2026-01-10", "hold", json!({}))
+            .act("2026-02-15", "resume", json!({"option": option}))
+            .usage("2026-03-01", "before", "calls", "1", "2026-01-09T12:00:00Z")
+            .usage("2026-03-01", "meanwhile", "calls", "10", "2026-01-20T12:00:00Z")
+            .usage("2026-03-01", "after", "calls", "100", "2026-02-20T12:00:00Z")
+            .run("2026-03-15")
+            .invoices()
+    };
+    assert_eq!(
+        with("next_period"),
+        [
+            "INV-0000001 2026-01-09 1.25: CALLS 1.00 [2026-01-01 2026-01-09]",
+            "INV-0000002 2026-02-28 125.00: CALLS 100.00 [2026-02-15 2026-02-28]",
+        ]
+    );
+    assert_eq!(
+        with("from_hold_date"),
+        [
+            "INV-0000001 2026-01-09 1.25: CALLS 1.00 [2026-01-01 2026-01-09]",
+            "INV-0000002 2026-02-14 12.50: CALLS 10.00 [2026-01-10 2026-01-31]",
+            "INV-0000003 2026-02-28 125.00: CALLS 100.00 [2026-02-01 2026-02-28]",
+        ]
+    );
+}
+
+/// The book with a second plan, whose base costs 62.00 and whose setup is paid once.
+fn with_big_plan(scenario: Scenario, charges: Vec<Value>) -> Scenario {
+    scenario.with(
+        "/productplans/-",
+        json!({"sku": "BIG", "fullname": "Big", "currencycode": "DKK", "currencies": ["DKK"], "changehandle": 1,
+               "charges": charges}),
+    )
+}
+
+#[test]
+fn a_switch_pairs_charges_by_anchor_code() {
+    let setup = but(base("5.00"), json!({"sku": "SETUP", "anchorcode": "setup", "chargetype": "one_time"}));
+    let big = vec![
+        but(base("62.00"), json!({"sku": "BIG-BASE"})),
+        but(setup.clone(), json!({"sku": "BIG-SETUP"})),
+        but(seats("31.00", "1"), json!({"sku": "BIG-SEATS"})),
+    ];
+    let scenario = |when: &str| {
+        with_big_plan(Scenario::new("2026-03-01", vec![base("31.00"), setup.clone()]), big.clone())
+            .run("2026-03-01")
+            .act("2026-03-22", "switchplan", json!({"plan": "BIG", "when": when}))
+            .run("2026-04-01")
+            .invoices()
+    };
+    assert_eq!(
+        scenario("now")[1..],
+        [
+            "INV-0000002 2026-03-22 25.00: BASE -10.00 [2026-03-22 2026-03-31]; \
+             BIG-BASE 20.00 [2026-03-22 2026-03-31]; BIG-SEATS 10.00 [2026-03-22 2026-03-31]",
+            "INV-0000003 2026-04-01 116.25: BIG-BASE 62.00 [2026-04-01 2026-04-30]; BIG-SEATS 31.00 [2026-04-01 2026-04-30]",
+        ]
+    );
+    assert_eq!(
+        scenario("next_charge")[1..],
+        ["INV-0000002 2026-04-01 116.25: BIG-BASE 62.00 [2026-04-01 2026-04-30]; BIG-SEATS 31.00 [2026-04-01 2026-04-30]"]
+    );
+}
+
+#[test]
+fn a_switch_at_renewal_waits_for_the_terms_end() {
+    let big = vec![but(base("62.00"), json!({"sku": "BIG-BASE"}))];
+    let scenario = with_big_plan(Scenario::new("2026-01-01", vec![base("31.00")]), big)
+        .with("/subscriptions/0/initialtermperiod", json!("quarters"))
+        .with("/subscriptions/0/initialterminterval", json!(1))
+        .with("/subscriptions/0/autorenew", json!(true))
+        .act("2026-01-20", "switchplan", json!({"plan": "BIG", "when": "at_renewal"}))
+        .run("2026-04-01");
+    let skus: Vec<String> =
+        scenario.invoices().iter().map(|i| i.split(": ").nth(1).unwrap().split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(skus, ["BASE", "BASE", "BASE", "BIG-BASE"]);
+}
+
+#[test]
+fn optional_charges_come_with_a_stub_and_go() {
+    let extra = but(base("31.00"), json!({"sku": "EXTRA", "anchorcode": "extra", "chargesetup": "optional"}));
+    let scenario = Scenario::new("2026-03-01", vec![base("31.00"), extra])
+        .run("2026-03-01")
+        .act("2026-03-22", "addoptionalcharge", json!({"charge": "EXTRA"}))
+        .run("2026-03-22")
+        .act("2026-04-11", "removecharge", json!({"charge": "EXTRA"}))
+        .run("2026-05-01");
+    assert_eq!(
+        scenario.invoices()[1..],
+        [
+            "INV-0000002 2026-03-22 12.50: EXTRA 10.00 [2026-03-22 2026-03-31]",
+            "INV-0000003 2026-04-01 77.50: BASE 31.00 [2026-04-01 2026-04-30]; EXTRA 31.00 [2026-04-01 2026-04-30]",
+            "INV-0000004 2026-05-01 38.75: BASE 31.00 [2026-05-01 2026-05-31]",
+        ]
+    );
+}
+
+#[test]
+fn a_charge_is_toggled_skipped_or_moved_by_hand() {
+    let months = |scenario: Scenario| {
+        let starts = |invoice: &String| invoice.split('[').nth(1).unwrap()[..10].to_owned();
+        scenario.run("2026-04-01").invoices().iter().map(starts).collect::<Vec<_>>()
+    };
+    let start = || Scenario::new("2026-01-01", vec![base("31.00")]).run("2026-01-01");
+    let toggled = start()
+        .act("2026-01-20", "togglecharge", json!({"charge": "BASE"}))
+        .act("2026-02-20", "togglecharge", json!({"charge": "BASE"}));
+    assert_eq!(months(toggled), ["2026-01-01", "2026-03-01", "2026-04-01"]);
+    let skipped = start().act("2026-01-20", "skipnextcharge", json!({"charge": "BASE"}));
+    assert_eq!(months(skipped), ["2026-01-01", "2026-03-01", "2026-04-01"]);
+    let moved = start().act("2026-01-20", "setnextchargedate", json!({"charge": "BASE", "date": "2026-02-10"}));
+    let invoices = moved.run("2026-02-28").invoices();
+    assert_eq!(invoices[1], "INV-0000002 2026-02-10 38.75: BASE 31.00 [2026-02-01 2026-02-28]");
+}
+
+#[test]
+fn a_draft_is_billed_from_its_activation_with_its_periods_unchanged() {
+    let scenario = Scenario::new("2026-01-01", vec![base("31.00")])
+        .with("/subscriptions/0/status", json!("draft"))
+        .run("2026-01-15")
+        .act("2026-02-10", "activate", json!({}))
+        .run("2026-03-01");
+    assert_eq!(
+        scenario.invoices(),
+        [
+            "INV-0000001 2026-02-10 77.50: BASE 31.00 [2026-01-01 2026-01-31]; BASE 31.00 [2026-02-01 2026-02-28]",
+            "INV-0000002 2026-03-01 38.75: BASE 31.00 [2026-03-01 2026-03-31]",
+        ]
+    );
+}
+
+#[test]
+fn dependent_charges_follow_their_parents_quantity() {
+    let dependent = but(
+        seats("2.00", "3"),
+        json!({"sku": "BACKUP", "anchorcode": "backup", "productchargetype": "dependency", "dependson": "SEATS"}),
+    );
+    let scenario = Scenario::new("2026-04-01", vec![seats("10.00", "2"), dependent])
+        .run("2026-04-01")
+        .act("2026-04-16", "setamount", json!({"charge": "SEATS", "amount": "4"}))
+        .run("2026-04-16");
+    assert_eq!(
+        scenario.invoices(),
+        [
+            "INV-0000001 2026-04-01 40.00: SEATS 20.00 [2026-04-01 2026-04-30]; BACKUP 12.00 [2026-04-01 2026-04-30]",
+            "INV-0000002 2026-04-16 20.00: SEATS -10.00 [2026-04-16 2026-04-30]; SEATS 20.00 [2026-04-16 2026-04-30]; \
+             BACKUP -6.00 [2026-04-16 2026-04-30]; BACKUP 12.00 [2026-04-16 2026-04-30]",
+        ]
+    );
+}
+
+#[test]
+fn refused_verbs_say_why_and_change_nothing() {
+    let scenario = || Scenario::new("2026-01-01", vec![base("31.00"), calls("1.00")]).run("2026-03-01");
+    let table = [
+        ("resume", json!({}), "conflict"),
+        ("activate", json!({}), "conflict"),
+        ("renew", json!({}), "conflict"),
+        ("setamount", json!({"charge": "NOPE", "amount": "1"}), "unknown_charge"),
+        ("setamount", json!({"charge": "CALLS", "amount": "1"}), "conflict"),
+        ("setamount", json!({"charge": "BASE", "amount": "-1"}), "bad_argument"),
+        ("setamount", json!({"charge": "BASE", "amount": "2", "effective": "2026-02-10"}), "before_booked"),
+        ("cancel", json!({"option": "at_renewal"}), "conflict"),
+        ("cancel", json!({"option": "on_date", "date": "2026-02-01"}), "bad_argument"),
+        ("switchplan", json!({"plan": "NOPE"}), "unknown_plan"),
+        ("switchplan", json!({"plan": "PRO"}), "conflict"),
+        ("setpaymentmethod", json!({"paymentmethod": "card"}), "unknown_method"),
+        ("addoptionalcharge", json!({"charge": "BASE"}), "conflict"),
+        ("fly", json!({}), "unknown_verb"),
+    ];
+    for (verb, arguments, code) in table {
+        assert_eq!(scenario().act("2026-03-02", verb, arguments).refusals(), [code], "{verb}");
+    }
+    let answer = scenario().act("2026-03-02", "resume", json!({})).answer();
+    let error = &answer["steps"][1]["error"];
+    assert_eq!(error["message"], "SUB-1 is active and cannot resume");
+    assert!(error["hint"].as_str().unwrap().contains("cancel, hold"));
+}

@@ -1,0 +1,120 @@
+//! A late run makes the invoices of the on-time runs, whatever was done in between (rules.md T6).
+
+use super::*;
+use proptest::prelude::*;
+
+/// Lines and amounts of all invoices, without numbers, which depend on when a run was made.
+fn billed(scenario: &Scenario) -> Vec<String> {
+    let mut invoices: Vec<String> = short(&scenario.answer())
+        .iter()
+        .map(|invoice| invoice.split_once(' ').map(|(_, rest)| rest.to_owned()).unwrap())
+        .collect();
+    invoices.sort();
+    invoices
+}
+
+fn plan() -> Vec<Value> {
+    let arrears = but(base("47.11"), json!({"sku": "ARREARS", "anchorcode": "arrears", "billingperiodalignment": "period_end"}));
+    let weekly = but(seats("3.33", "2"), json!({"sku": "WEEKLY", "anchorcode": "weekly", "billingperiod": "day_of_week", "billingday": 1}));
+    let optional = but(base("12.34"), json!({"sku": "EXTRA", "anchorcode": "extra", "chargesetup": "optional"}));
+    let setup = but(base("5.00"), json!({"sku": "SETUP", "anchorcode": "setup", "chargetype": "one_time"}));
+    let hours = json!({"sku": "HOURS", "anchorcode": "hours", "fullname": "Hours", "chargetype": "usage",
+        "pricingmodel": "per_unit", "billingperiod": "monthly", "defaultamount": "1", "taxable": true,
+        "pricings": [{"currencycode": "DKK", "price": "9.99"}]});
+    vec![base("100.00"), seats("19.99", "3"), arrears, weekly, optional, setup, hours, calls("0.07")]
+}
+
+fn scenario(start: &str) -> Scenario {
+    let big = vec![but(base("150.00"), json!({"sku": "BIG-BASE"})), but(seats("17.77", "1"), json!({"sku": "BIG-SEATS"}))];
+    Scenario::new(start, plan())
+        .with(
+            "/productplans/-",
+            json!({"sku": "BIG", "fullname": "Big", "currencycode": "DKK", "currencies": ["DKK"], "changehandle": 1,
+                   "charges": big}),
+        )
+        .with("/subscriptions/0/charges", json!([{"charge": "SEATS", "amount": "3"}]))
+}
+
+/// Everything that was used, before the first run: usage is what is stored at the mark, not what was on the day.
+fn all_usage(mut scenario: Scenario, start: &str) -> Scenario {
+    let from: chrono::NaiveDate = start.parse().unwrap();
+    let events: Vec<Value> = (0..75)
+        .map(|n| {
+            let day = from + chrono::Days::new(n);
+            json!({"id": format!("e{n}"), "subject": "SUB-1", "meter": "calls", "quantity": (n * 7 % 23).to_string(),
+                   "time": format!("{day}T23:30:00Z")})
+        })
+        .collect();
+    scenario = scenario.step(json!({"on": start, "ingest": events}));
+    scenario
+}
+
+/// A verb by number; refused ones are part of the game.
+fn verb(number: u8) -> (&'static str, Value) {
+    match number {
+        0 => ("setamount", json!({"charge": "SEATS", "amount": "5"})),
+        1 => ("setamount", json!({"charge": "SEATS", "amount": "1"})),
+        2 => ("setamount", json!({"charge": "SEATS", "amount": "2", "prorate": true})),
+        3 => ("setamount", json!({"charge": "HOURS", "amount": "4"})),
+        4 => ("hold", json!({})),
+        5 => ("resume", json!({"option": "next_period"})),
+        6 => ("resume", json!({"option": "today"})),
+        7 => ("resume", json!({"option": "from_hold_date"})),
+        8 => ("cancel", json!({"option": "before_next_billing"})),
+        9 => ("cancel", json!({"option": "immediately", "refund": "prorated"})),
+        10 => ("reactivate", json!({})),
+        11 => ("addoptionalcharge", json!({"charge": "EXTRA"})),
+        12 => ("togglecharge", json!({"charge": "BASE"})),
+        13 => ("switchplan", json!({"plan": "BIG"})),
+        14 => ("skipnextcharge", json!({"charge": "ARREARS"})),
+        15 => ("removecharge", json!({"charge": "EXTRA"})),
+        16 => ("setprice", json!({"charge": "BASE", "unitprice": "77.00"})),
+        _ => ("expire", json!({})),
+    }
+}
+
+const START: &str = "2026-01-31";
+const DAYS: u64 = 75;
+
+/// The timeline of acts with a run at the end of each of these days, and on the last day. Verbs whose effect depends
+/// on what is billed already are given the same billed past: a run precedes every act.
+fn with_runs(acts: &[(u64, u8)], run_days: &[u64], before_acts: bool) -> Scenario {
+    let day = |n: u64| (START.parse::<chrono::NaiveDate>().unwrap() + chrono::Days::new(n)).to_string();
+    let mut scenario = all_usage(scenario(START), START);
+    for n in 0..=DAYS {
+        for (_, number) in acts.iter().filter(|(on, _)| *on == n) {
+            let (name, arguments) = verb(*number);
+            scenario = scenario.act(&day(n), name, arguments);
+        }
+        if run_days.contains(&n) || n == DAYS || (before_acts && acts.iter().any(|(on, _)| *on == n + 1)) {
+            scenario = scenario.run(&day(n));
+        }
+    }
+    scenario
+}
+
+#[test]
+fn one_run_after_three_months_makes_what_daily_runs_would_have_made() {
+    let acts = [(10, 0), (20, 1), (25, 11), (40, 4), (50, 6), (60, 2)];
+    let daily: Vec<u64> = (0..=DAYS).collect();
+    let on_time = billed(&with_runs(&acts, &daily, false));
+    assert_eq!(billed(&with_runs(&acts, &[], false)), on_time);
+    assert!(on_time.len() > 10, "{on_time:#?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Any acts, any set of days on which a run was missed.
+    #[test]
+    fn a_late_run_equals_the_on_time_runs(
+        mut acts in proptest::collection::vec((1_u64..DAYS, 0_u8..18), 0..7),
+        runs in proptest::collection::vec(0_u64..DAYS, 0..12),
+    ) {
+        acts.sort_by_key(|(on, _)| *on);
+        let daily: Vec<u64> = (0..=DAYS).collect();
+        let on_time = with_runs(&acts, &daily, true);
+        let late = with_runs(&acts, &runs, true);
+        prop_assert_eq!(billed(&late), billed(&on_time));
+    }
+}

@@ -1,0 +1,135 @@
+//! From draft to paid: booking by hand, payments, credit notes, refunds, and the ledger that follows.
+
+use super::*;
+
+fn paying(token: &str) -> Scenario {
+    Scenario::new("2026-01-01", vec![base("100.00")]).with(
+        "/customers/0/paymentmethods",
+        json!([{"refkey": "card", "type": "token", "gateway": "sandbox", "token": token, "makedefault": true}]),
+    )
+}
+
+fn statuses(answer: &Value) -> Vec<[u64; 3]> {
+    let names = ["InvoiceStatus", "PaymentStatus", "SettlementStatus"];
+    answer["invoices"].as_array().unwrap().iter().map(|i| names.map(|name| i[name].as_u64().unwrap())).collect()
+}
+
+#[track_caller]
+fn assert_balanced(answer: &Value) {
+    for entry in answer["ledger"].as_array().unwrap() {
+        let sum = |side: &str| -> rust_decimal::Decimal {
+            let amounts = entry["postings"].as_array().unwrap().iter().map(|p| p[side].as_str().unwrap());
+            amounts.map(|text| text.parse::<rust_decimal::Decimal>().unwrap()).sum()
+        };
+        assert_eq!(sum("debit"), sum("credit"), "{entry}");
+    }
+}
+
+#[test]
+fn the_sandboxs_tokens_pay_decline_and_pay_later() {
+    let paid = paying("tok_ok").run("2026-01-01").answer();
+    assert_eq!(statuses(&paid), [[10, 20, 4]]);
+    assert_eq!(paid["transactions"][0]["StateCode"], 1);
+    let kinds: Vec<&str> = paid["ledger"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["booking", "payment"]);
+    assert_balanced(&paid);
+
+    let hard = paying("tok_hard_decline").run("2026-01-01").answer();
+    assert_eq!(statuses(&hard), [[10, 80, 0]]);
+
+    let later = paying("tok_ok_after_2").run("2026-01-01").run("2026-01-15").run("2026-01-15").run("2026-01-16");
+    let answer = later.answer();
+    let states: Vec<u64> =
+        answer["transactions"].as_array().unwrap().iter().map(|t| t["StateCode"].as_u64().unwrap()).collect();
+    assert_eq!(states, [8, 8, 1]);
+    assert_eq!(statuses(&answer), [[10, 20, 4]]);
+}
+
+#[test]
+fn a_draft_waits_is_booked_by_hand_or_cancelled() {
+    let draft = || Scenario::new("2026-01-01", vec![base("100.00")]).with("/customers/0/autobill", json!(false)).run("2026-01-01");
+    assert_eq!(draft().invoices(), ["draft 2026-01-01 125.00: BASE 100.00 [2026-01-01 2026-01-31]"]);
+    let booked = draft().step(json!({"on": "2026-01-02", "invoice": 1, "do": "book"}));
+    assert_eq!(booked.invoices(), ["INV-0000001 2026-01-01 125.00: BASE 100.00 [2026-01-01 2026-01-31]"]);
+    let waived = draft().step(json!({"on": "2026-01-02", "invoice": 1, "do": "cancel"})).run("2026-01-03");
+    assert_eq!(statuses(&waived.answer()), [[50, 0, 0]]);
+    let released =
+        draft().step(json!({"on": "2026-01-02", "invoice": "1", "do": "cancel", "release": true})).run("2026-01-03");
+    assert_eq!(statuses(&released.answer()), [[50, 0, 0], [0, 0, 0]]);
+}
+
+#[test]
+fn a_credit_note_closes_its_invoice_and_a_paid_one_can_be_refunded() {
+    let whole = Scenario::new("2026-01-01", vec![base("100.00")])
+        .run("2026-01-01")
+        .step(json!({"on": "2026-01-05", "invoice": "INV-0000001", "do": "credit"}));
+    assert_eq!(whole.invoices()[1], "CN-0000001 2026-01-05 -125.00: BASE -100.00 [2026-01-01 2026-01-31]");
+    assert_eq!(statuses(&whole.answer()), [[10, 20, 4], [10, 20, 4]]);
+
+    let refunded = paying("tok_ok")
+        .run("2026-01-01")
+        .step(json!({"on": "2026-01-05", "invoice": 1, "do": "credit", "lines": [{"line": 1, "amount": "40.00"}]}))
+        .step(json!({"on": "2026-01-06", "invoice": "CN-0000001", "do": "refund"}))
+        .step(json!({"on": "2026-01-07", "invoice": "INV-0000001", "do": "credit"}))
+        .step(json!({"on": "2026-01-07", "invoice": "INV-0000001", "do": "credit"}))
+        .step(json!({"on": "2026-01-08", "invoice": "INV-0000001", "do": "refund"}));
+    assert_eq!(refunded.refusals(), ["nothing_left", "conflict"]);
+    let answer = refunded.answer();
+    assert_eq!(answer["invoices"][1]["TotalAmount"], "-50.00");
+    assert_eq!(answer["invoices"][2]["TotalAmount"], "-75.00");
+    assert_eq!((&answer["transactions"][1]["Type"], &answer["transactions"][1]["TotalAmount"]), (&json!(16), &json!("50.00")));
+    assert_balanced(&answer);
+}
+
+#[test]
+fn a_negative_invoice_is_set_against_the_oldest_open_one() {
+    let scenario = Scenario::new("2026-01-01", vec![base("31.00")])
+        .run("2026-01-01")
+        .act("2026-01-22", "cancel", json!({"option": "immediately", "refund": "prorated"}))
+        .run("2026-01-22");
+    let answer = scenario.answer();
+    assert_eq!(answer["invoices"][1]["TotalAmount"], "-12.50");
+    assert_eq!(statuses(&answer), [[10, 0, 2], [10, 20, 4]]);
+}
+
+#[test]
+fn marking_paid_recharging_and_refusals() {
+    let scenario = Scenario::new("2026-01-01", vec![base("100.00")])
+        .run("2026-01-01")
+        .step(json!({"on": "2026-01-05", "invoice": 1, "do": "recharge"}))
+        .step(json!({"on": "2026-01-05", "invoice": 1, "do": "markpaid", "PaymentDate": "2026-01-04"}))
+        .step(json!({"on": "2026-01-05", "invoice": 1, "do": "markpaid"}))
+        .step(json!({"on": "2026-01-05", "invoice": 1, "do": "cancel"}))
+        .step(json!({"on": "2026-01-05", "invoice": 7, "do": "cancel"}))
+        .step(json!({"on": "2026-01-01", "run": {}}))
+        .step(json!({"on": "2026-01-06", "run": {"as_of": "2025-12-31"}}));
+    assert_eq!(
+        scenario.refusals(),
+        ["no_method", "conflict", "conflict", "unknown_invoice", "goes_back", "before_last_run"]
+    );
+    let answer = scenario.answer();
+    assert_eq!(answer["invoices"][0]["PaymentDate"], "2026-01-04");
+    assert_eq!(answer["transactions"][0]["StateCode"], 32);
+}
+
+#[test]
+fn numbers_follow_the_rank_and_have_no_gap() {
+    let scenario = Scenario::new("2026-01-01", vec![base("100.00")])
+        .with("/tenant/invoicenumberpattern", json!("{year}-{seq:03}"))
+        .with(
+            "/customers/-",
+            json!({"accountnumber": "CU-0", "fullname": "First", "currencycode": "DKK", "autobill": true, "country": "DK"}),
+        )
+        .with(
+            "/subscriptions/-",
+            json!({"subscriptionnumber": "SUB-0", "customer": "CU-0", "productplan": "PRO", "startdate": "2025-12-15",
+                   "status": "active"}),
+        )
+        .run("2026-02-01");
+    let numbers: Vec<String> =
+        scenario.invoices().iter().map(|i| i.split(": ").next().unwrap().rsplit_once(' ').unwrap().0.to_owned()).collect();
+    assert_eq!(
+        numbers,
+        ["2025-001 2025-12-15", "2026-001 2026-01-01", "2026-002 2026-01-15", "2026-003 2026-02-01"]
+    );
+}

@@ -1,0 +1,278 @@
+//! The book in memory, and what has happened to it.
+
+use crate::billing::{BilledLine, CarriedDraft, LateHint, PayerBook};
+use crate::book_file::{Known, LoadSet};
+use crate::catalogue::Catalogue;
+use crate::customer::Customer;
+use crate::ids::{ChargeReference, CustomerId, DiscountId, InvoiceId, SubscriptionId};
+use crate::invoice::{Draft, Invoice, InvoiceStatus, InvoiceWire, Settlement};
+use crate::ledger::Entry;
+use crate::measure::{Instants, StoredEvent};
+use crate::payment::Attempt;
+use crate::subscription::{Refusal, Subscription, Timeline, Verb};
+use crate::usage::Reject;
+use chrono::NaiveDate;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Ancestors looked at for a payer.
+const ANCESTORS_MAX: usize = 100;
+
+/// Everything a scenario knows.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub known: Known,
+    pub catalogue: Option<Arc<Catalogue>>,
+    /// Day of the last step.
+    pub today: Option<NaiveDate>,
+    pub events: Vec<StoredEvent>,
+    /// (source, id) of accepted events → place in `events`.
+    pub keys: HashMap<(String, String), usize>,
+    /// Events that were corrected.
+    pub corrected: BTreeSet<(String, String)>,
+    pub rejects: Vec<Rejected>,
+    /// Number of the newest import.
+    pub imports: i64,
+    /// Runs so far.
+    pub runs: u64,
+    pub last_as_of: Option<NaiveDate>,
+    pub billed: BTreeMap<ChargeReference, Vec<BilledLine>>,
+    pub carried: BTreeMap<CustomerId, Vec<CarriedDraft>>,
+    pub documents: Vec<Document>,
+    pub sequences: BTreeMap<String, u64>,
+    pub transactions: Vec<Transaction>,
+    pub entries: Vec<Entry>,
+    /// (customer, refkey) of methods that were declined for good.
+    pub unhealthy: BTreeSet<(CustomerId, String)>,
+}
+
+/// A refused usage record.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    pub on: NaiveDate,
+    pub id: Option<String>,
+    pub reject: Reject,
+}
+
+/// An invoice or credit note, from draft on, at its place in the order in which they were made.
+#[derive(Debug, Clone)]
+pub(super) struct Document {
+    pub draft: Draft,
+    pub booked: Option<Invoice>,
+    pub settlement: Settlement,
+}
+
+/// A movement of money, or the attempt at one.
+#[derive(Debug, Clone)]
+pub(super) struct Transaction {
+    pub attempt: Attempt,
+    pub kind: TransactionKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TransactionKind {
+    Online,
+    /// Paid elsewhere and marked by hand.
+    Manual,
+    Refund,
+}
+
+impl Document {
+    pub fn id(&self) -> InvoiceId {
+        self.draft.id
+    }
+
+    pub fn is_draft(&self) -> bool {
+        self.booked.is_none() && self.settlement.status == InvoiceStatus::Draft
+    }
+
+    pub fn wire(&self) -> InvoiceWire {
+        match &self.booked {
+            Some(invoice) => InvoiceWire::booked(invoice, &self.settlement),
+            None => InvoiceWire::unbooked(&self.draft, &self.settlement),
+        }
+    }
+}
+
+impl World {
+    /// Takes what a load changes.
+    pub fn load(&mut self, set: LoadSet) {
+        let catalogue = Arc::new(set.catalogue);
+        self.known.catalogue = Some(Arc::clone(&catalogue));
+        self.catalogue = Some(catalogue);
+        for customer in set.customers {
+            self.known.customers.insert(customer.account_number.clone(), customer);
+        }
+        for subscription in set.subscriptions {
+            self.known.subscriptions.insert(subscription.number.clone(), subscription);
+        }
+        for (kind, key, hash) in set.hashes {
+            self.known.hashes.insert((kind, key), hash);
+        }
+    }
+
+    pub fn catalogue(&self) -> Result<&Arc<Catalogue>, Refusal> {
+        self.catalogue.as_ref().ok_or_else(|| Refusal::new("no_book", "no book is loaded"))
+    }
+
+    pub fn customer(&self, id: CustomerId) -> Option<&Customer> {
+        self.known.customers.values().find(|customer| customer.id == id)
+    }
+
+    /// The root payer of every customer (rules.md B2), in account-number order.
+    pub fn payers(&self) -> BTreeMap<CustomerId, CustomerId> {
+        let by_id: BTreeMap<CustomerId, &Customer> =
+            self.known.customers.values().map(|customer| (customer.id, customer)).collect();
+        let root = |customer: &Customer| {
+            let mut at = customer;
+            for _ in 0..ANCESTORS_MAX {
+                let parent = at.parent.filter(|_| at.bill_to_parent).and_then(|id| by_id.get(&id));
+                let Some(parent) = parent else { break };
+                at = parent;
+            }
+            at.id
+        };
+        by_id.values().map(|customer| (customer.id, root(customer))).collect()
+    }
+
+    /// All that billing a payer needs.
+    pub fn payer_book(&self, payer: CustomerId, members: &[&Customer]) -> Result<PayerBook, Refusal> {
+        let customers: BTreeMap<CustomerId, Customer> =
+            members.iter().map(|customer| (customer.id, (*customer).clone())).collect();
+        let subscriptions: BTreeMap<SubscriptionId, Subscription> = self
+            .known
+            .subscriptions
+            .values()
+            .filter(|s| customers.contains_key(&s.customer))
+            .map(|s| (s.id, s.clone()))
+            .collect();
+        let mut billed: BTreeMap<ChargeReference, Vec<BilledLine>> = BTreeMap::new();
+        for (reference, lines) in &self.billed {
+            if lines.iter().any(|line| subscriptions.contains_key(&line.subscription)) {
+                billed.insert(*reference, lines.clone());
+            }
+        }
+        let mut book = PayerBook {
+            catalogue: Arc::clone(self.catalogue()?),
+            payer,
+            revision: 0,
+            customers,
+            subscriptions,
+            billed,
+            carried: self.carried.get(&payer).cloned().unwrap_or_default(),
+            codes_redeemed: self.redeemed_discounts(),
+            late: Vec::new(),
+        };
+        book.late = self.late_hints(&book);
+        Ok(book)
+    }
+
+    /// Where events came in since a subscription was last billed. A correction touches its own time and that of what
+    /// it corrects.
+    fn late_hints(&self, book: &PayerBook) -> Vec<LateHint> {
+        let mut marks: BTreeMap<SubscriptionId, i64> = BTreeMap::new();
+        for line in book.billed.values().flatten() {
+            let mark = marks.entry(line.subscription).or_insert(line.usage_mark);
+            *mark = line.usage_mark.min(*mark);
+        }
+        let mut ranges: BTreeMap<(SubscriptionId, String), Instants> = BTreeMap::new();
+        let mut touch = |stored: &StoredEvent| {
+            let time_us = stored.event.time_us;
+            let range = Instants { from_us: time_us, to_us: time_us + 1 };
+            let known = ranges.entry((stored.subscription, stored.event.meter.clone())).or_insert(range);
+            known.from_us = known.from_us.min(time_us);
+            known.to_us = known.to_us.max(time_us + 1);
+        };
+        for stored in &self.events {
+            let is_late = marks.get(&stored.subscription).is_some_and(|mark| stored.import > *mark);
+            if is_late {
+                touch(stored);
+            }
+            let corrects = stored.event.corrects.as_ref().map(|id| (stored.event.source.clone(), id.clone()));
+            let original = corrects.and_then(|key| self.keys.get(&key)).and_then(|at| self.events.get(*at));
+            if let Some(original) = original
+                && marks.get(&original.subscription).is_some_and(|mark| stored.import > *mark)
+            {
+                touch(original);
+            }
+        }
+        ranges
+            .into_iter()
+            .map(|((subscription, meter), range)| LateHint { subscription, meter, range })
+            .collect()
+    }
+
+    /// How often each code has been applied.
+    pub fn redeemed(&self) -> BTreeMap<String, u32> {
+        let mut redeemed: BTreeMap<String, u32> = BTreeMap::new();
+        let mut count = |code: &str| *redeemed.entry(code.to_owned()).or_default() += 1;
+        for customer in self.known.customers.values() {
+            customer.discount.iter().for_each(|d| count(&d.code));
+        }
+        for subscription in self.known.subscriptions.values() {
+            subscription.discount.iter().for_each(|d| count(&d.code));
+            subscription.charges.iter().filter_map(|c| c.discount.as_ref()).for_each(|d| count(&d.code));
+            for act in &subscription.acts {
+                if let Verb::ApplyDiscount { discount, .. } = &act.verb {
+                    count(&discount.code);
+                }
+            }
+        }
+        redeemed
+    }
+
+    fn redeemed_discounts(&self) -> BTreeMap<DiscountId, u32> {
+        let Some(catalogue) = &self.catalogue else { return BTreeMap::new() };
+        if catalogue.discounts.is_empty() {
+            return BTreeMap::new();
+        }
+        let redeemed = self.redeemed();
+        let of = |codes: &[crate::catalogue::DiscountCode]| {
+            codes.iter().filter_map(|code| redeemed.get(&code.complete())).sum::<u32>()
+        };
+        catalogue.discounts.iter().map(|(id, discount)| (*id, of(&discount.codes))).collect()
+    }
+
+    /// Notes what can no longer be changed by a load (rules.md P9, S6).
+    pub fn note_billed(&mut self, draft: &Draft) {
+        let Some(catalogue) = self.catalogue.clone() else { return };
+        self.known.anything_billed = true;
+        for line in &draft.lines {
+            let Some(subscription) = line.subscription_number.as_ref().and_then(|n| self.known.subscriptions.get(n))
+            else {
+                continue;
+            };
+            let day = line.period.start;
+            let Ok(timeline) = Timeline::known(subscription, &catalogue, draft.charge_date, day) else { continue };
+            let life = line.key.as_ref().and_then(|key| timeline.charge(key.charge));
+            if let Some(life) = life {
+                let terms = life.terms_on(day);
+                self.known.billed_charges.insert((terms.plan.sku.clone(), terms.charge.sku.clone()));
+            }
+        }
+    }
+
+    /// Zone of local times without offset: the tenant's.
+    pub fn zone(&self) -> chrono_tz::Tz {
+        self.catalogue.as_ref().map_or(chrono_tz::UTC, |catalogue| catalogue.tenant.timezone)
+    }
+
+    /// A document by its number, or by its place from 1 in the order in which they were made.
+    pub fn document(&self, name: &str) -> Result<usize, Refusal> {
+        let by_number =
+            self.documents.iter().position(|d| d.booked.as_ref().is_some_and(|invoice| invoice.number == name));
+        let by_place = || name.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).filter(|n| *n < self.documents.len());
+        by_number.or_else(by_place).ok_or_else(|| {
+            let message = format!("there is no invoice `{name}`");
+            Refusal::new("unknown_invoice", message)
+                .hint(format!("{} have been made: give a number, or a place from 1", self.documents.len()))
+        })
+    }
+
+    /// Accounts for the billed lines of a draft that is booked now.
+    pub fn name_billed(&mut self, invoice: InvoiceId, number: &str) {
+        for line in self.billed.values_mut().flatten().filter(|line| line.invoice == Some(invoice)) {
+            line.invoice_number = Some(number.to_owned());
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! A subscription's life as it is known on a day: activation, trial, terms, holds and end (rules.md S2–S4).
+
+use super::{Act, CancelOption, ResumeOption, Subscription, Verb};
+use crate::catalogue::TermPeriod;
+use crate::period::{Period, plus_days, plus_months};
+use chrono::{Datelike, NaiveDate};
+
+/// Renewals looked at in one go: daily terms over more than a century.
+const RENEWALS_MAX: usize = 40_000;
+
+/// What is known of a subscription, folded from its terms and the acts done so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Life {
+    /// Day of activation; none = draft.
+    pub activated: Option<NaiveDate>,
+    /// First day of service: the agreement's start, or the day after the trial (rules.md S3).
+    pub service_start: NaiveDate,
+    /// The trial, during which nothing is charged.
+    pub trial: Option<Period>,
+    /// First day after service, and why; none = evergreen, or renewed beyond the horizon.
+    pub end: Option<Ending>,
+    /// Days on which another term begins, ascending, up to the horizon.
+    pub renewals: Vec<NaiveDate>,
+    /// Ascending, not overlapping.
+    pub holds: Vec<Hold>,
+}
+
+/// How a subscription ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// First day after service.
+    pub on: NaiveDate,
+    pub cause: EndCause,
+    /// Ordinal of the act that ends it; none for a term that runs out.
+    pub act: Option<u32>,
+}
+
+/// Why a subscription ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndCause {
+    /// Its term runs out and is not renewed.
+    TermOver,
+    Cancelled(CancelOption),
+    Expired,
+}
+
+/// A stretch without service that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    /// First day without service.
+    pub from: NaiveDate,
+    /// First day after it, and from when it is billed again; none = still on hold.
+    pub resumed: Option<(NaiveDate, ResumeOption)>,
+}
+
+impl Life {
+    /// Folds the acts that were done on or before `known_on`; renewals are listed up to `horizon`.
+    pub fn known(subscription: &Subscription, known_on: NaiveDate, horizon: NaiveDate) -> Self {
+        let acts: Vec<&Act> = acts_known(subscription, known_on);
+        let activation = acts.iter().rev().find(|a| matches!(a.verb, Verb::Activate)).map(|a| a.on);
+        let trial = trial(subscription);
+        let stopped = stopping(&acts);
+        let terms = Terms::of(subscription, &acts);
+        let (renewals, term_over) = terms.until(horizon, stopped.map(|s| s.on));
+        Self {
+            activated: activation.or(subscription.activated),
+            service_start: trial.map_or(subscription.start, |trial| trial.end.max(subscription.start)),
+            trial,
+            end: [stopped, term_over].into_iter().flatten().min_by_key(|ending| ending.on),
+            renewals,
+            holds: holds(&acts),
+        }
+    }
+
+    /// First day after service, if there is one.
+    pub fn ends_on(&self) -> Option<NaiveDate> {
+        self.end.map(|ending| ending.on)
+    }
+
+    /// The hold that a day lies in.
+    pub fn hold_on(&self, day: NaiveDate) -> Option<&Hold> {
+        self.holds.iter().find(|hold| hold.from <= day && hold.resumed.is_none_or(|(until, _)| day < until))
+    }
+
+    /// Where periods are counted from on a day: the start of service, or the last resume that set a new anchor.
+    pub fn anchor_on(&self, day: NaiveDate) -> NaiveDate {
+        let set_anew = self.holds.iter().filter_map(|hold| match hold.resumed {
+            Some((until, ResumeOption::Today)) if until <= day => Some(until),
+            _ => None,
+        });
+        set_anew.max().map_or(self.service_start, |anew| anew.max(self.service_start))
+    }
+}
+
+/// Acts done on or before a day, in the order in which they take effect (rules.md T7).
+pub fn acts_known(subscription: &Subscription, known_on: NaiveDate) -> Vec<&Act> {
+    let mut acts: Vec<&Act> = subscription.acts.iter().filter(|act| act.done <= known_on).collect();
+    acts.sort_by_key(|act| (act.on, rank(&act.verb), act.ordinal));
+    acts
+}
+
+/// rules.md T7: changes, then cancellation, renewal, plan switch.
+fn rank(verb: &Verb) -> u8 {
+    match verb {
+        Verb::Cancel { .. } | Verb::Expire => 1,
+        Verb::Renew => 2,
+        Verb::SwitchPlan { .. } => 3,
+        _ => 0,
+    }
+}
+
+fn trial(subscription: &Subscription) -> Option<Period> {
+    let end = subscription.trial_end?;
+    (end > subscription.start).then(|| Period::new(subscription.start, end))
+}
+
+/// The act that ends the subscription: the last one that was not taken back.
+fn stopping(acts: &[&Act]) -> Option<Ending> {
+    let mut by_ordinal: Vec<&&Act> = acts.iter().collect();
+    by_ordinal.sort_by_key(|act| act.ordinal);
+    by_ordinal.into_iter().fold(None, |ending, act| match act.verb {
+        Verb::Cancel { option, .. } => {
+            Some(Ending { on: act.on, cause: EndCause::Cancelled(option), act: Some(act.ordinal) })
+        }
+        Verb::Expire => Some(Ending { on: act.on, cause: EndCause::Expired, act: Some(act.ordinal) }),
+        Verb::Reactivate => None,
+        _ => ending,
+    })
+}
+
+fn holds(acts: &[&Act]) -> Vec<Hold> {
+    let mut by_ordinal: Vec<&&Act> = acts.iter().collect();
+    by_ordinal.sort_by_key(|act| act.ordinal);
+    let mut holds: Vec<Hold> = Vec::new();
+    for act in by_ordinal {
+        match act.verb {
+            Verb::Hold => holds.push(Hold { from: act.on, resumed: None }),
+            Verb::Resume { option } => {
+                if let Some(hold) = holds.last_mut() {
+                    hold.resumed = hold.resumed.or(Some((act.on.max(hold.from), option)));
+                }
+            }
+            _ => {}
+        }
+    }
+    holds
+}
+
+/// The terms of an agreement: the first one, and those that follow by renewal.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// First day after the initial term; none = evergreen.
+    first_end: Option<NaiveDate>,
+    /// Day of the month that term ends aim at.
+    day: u32,
+    renewal: Option<(TermPeriod, u32)>,
+    auto_renew: bool,
+    /// Renewals asked for by hand.
+    by_hand: usize,
+}
+
+impl Terms {
+    /// The terms of a subscription with the acts that are known.
+    pub fn of(subscription: &Subscription, acts: &[&Act]) -> Self {
+        let derived = subscription.initial_term.map(|term| after(subscription.start, term, 1, subscription.start.day()));
+        let first_end = subscription.end.or(derived);
+        let day = match subscription.end {
+            Some(end) => end.day(),
+            None => subscription.start.day(),
+        };
+        Self {
+            first_end,
+            day,
+            renewal: subscription.renewal_term.or(subscription.initial_term),
+            auto_renew: subscription.auto_renew,
+            by_hand: acts.iter().filter(|act| matches!(act.verb, Verb::Renew)).count(),
+        }
+    }
+
+    /// Whether a term follows when one is over.
+    pub fn renews_by_itself(&self) -> bool {
+        self.auto_renew && self.renewal.is_some()
+    }
+
+    /// Whether there is a term to renew by.
+    pub fn can_renew(&self) -> bool {
+        self.first_end.is_some() && self.renewal.is_some()
+    }
+
+    /// First day after the term that holds `day`, renewals by hand included; none = evergreen or over before.
+    pub fn end_after(&self, day: NaiveDate) -> Option<NaiveDate> {
+        (0..RENEWALS_MAX)
+            .map_while(|n| self.end(n))
+            .find(|end| *end > day)
+    }
+
+    /// End of term `n`, if there is such a term; counted from the first end, so that months' ends return (rules.md T2).
+    fn end(&self, n: usize) -> Option<NaiveDate> {
+        let first = self.first_end?;
+        if n == 0 {
+            return Some(first);
+        }
+        let renewal = self.renewal.filter(|_| self.auto_renew || n <= self.by_hand)?;
+        Some(after(first, renewal, i64::try_from(n).unwrap_or(i64::MAX), self.day))
+    }
+
+    /// Days on which a further term begins up to `horizon` (and before the stop), and the end that no term follows.
+    fn until(&self, horizon: NaiveDate, stop: Option<NaiveDate>) -> (Vec<NaiveDate>, Option<Ending>) {
+        let mut renewals = Vec::new();
+        for n in 0..RENEWALS_MAX {
+            let Some(end) = self.end(n) else { return (renewals, None) };
+            if stop.is_some_and(|stop| stop <= end) {
+                return (renewals, None);
+            }
+            if self.end(n + 1).is_none_or(|next| next <= end) {
+                return (renewals, Some(Ending { on: end, cause: EndCause::TermOver, act: None }));
+            }
+            if end > horizon {
+                return (renewals, None);
+            }
+            renewals.push(end);
+        }
+        (renewals, None)
+    }
+}
+
+/// `count` terms after a day; months aim at `day` of the month (rules.md T2).
+fn after(from: NaiveDate, (unit, interval): (TermPeriod, u32), count: i64, day: u32) -> NaiveDate {
+    let units = i64::from(interval).saturating_mul(count);
+    match unit {
+        TermPeriod::Days => plus_days(from, units),
+        TermPeriod::Months => plus_months(from, units, day),
+        TermPeriod::Quarters => plus_months(from, units.saturating_mul(3), day),
+        TermPeriod::Years => plus_months(from, units.saturating_mul(12), day),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subscription::sample::{act, day, subscription};
+
+    fn known(s: &Subscription, on: &str) -> Life {
+        Life::known(s, day(on), day(on))
+    }
+
+    #[test]
+    fn an_agreement_without_a_term_is_evergreen() {
+        let s = subscription("2026-01-31");
+        let life = known(&s, "2030-01-01");
+        assert_eq!((life.activated, life.end, life.renewals.len()), (Some(day("2026-01-31")), None, 0));
+    }
+
+    #[test]
+    fn terms_renew_from_the_first_end_and_return_to_the_31st() {
+        let mut s = subscription("2026-01-31");
+        s.initial_term = Some((TermPeriod::Months, 1));
+        s.auto_renew = true;
+        let life = known(&s, "2026-05-01");
+        let expected = ["2026-02-28", "2026-03-31", "2026-04-30"].map(day);
+        assert_eq!(life.renewals, expected);
+        assert_eq!(life.end, None);
+    }
+
+    #[test]
+    fn without_autorenew_the_term_runs_out_unless_renewed_by_hand() {
+        let mut s = subscription("2026-01-01");
+        s.initial_term = Some((TermPeriod::Quarters, 1));
+        let over = known(&s, "2026-02-01").end.unwrap();
+        assert_eq!((over.on, over.cause), (day("2026-04-01"), EndCause::TermOver));
+        s.renewal_term = Some((TermPeriod::Days, 10));
+        s.acts.push(act(1, "2026-03-01", Verb::Renew));
+        let life = known(&s, "2026-05-01");
+        assert_eq!((life.ends_on(), life.renewals), (Some(day("2026-04-11")), vec![day("2026-04-01")]));
+    }
+
+    #[test]
+    fn a_cancellation_is_known_from_the_day_it_was_done_and_can_be_taken_back() {
+        let mut s = subscription("2026-01-01");
+        let cancel = Verb::Cancel { option: CancelOption::OnDate, refund_prorated: false };
+        s.acts.push(Act { on: day("2026-03-15"), done: day("2026-02-10"), ordinal: 1, verb: cancel });
+        assert_eq!(known(&s, "2026-02-09").end, None);
+        assert_eq!(known(&s, "2026-02-10").ends_on(), Some(day("2026-03-15")));
+        s.acts.push(act(2, "2026-03-01", Verb::Reactivate));
+        assert_eq!(known(&s, "2026-03-01").end, None);
+    }
+
+    #[test]
+    fn holds_pair_with_their_resume() {
+        let mut s = subscription("2026-01-01");
+        s.acts.push(act(1, "2026-01-10", Verb::Hold));
+        s.acts.push(act(2, "2026-02-15", Verb::Resume { option: ResumeOption::Today }));
+        s.acts.push(act(3, "2026-03-01", Verb::Hold));
+        let life = known(&s, "2026-03-02");
+        assert_eq!(life.holds.len(), 2);
+        assert!(life.hold_on(day("2026-02-14")).is_some() && life.hold_on(day("2026-02-15")).is_none());
+        assert!(life.hold_on(day("2026-03-01")).is_some());
+        assert_eq!(life.anchor_on(day("2026-03-01")), day("2026-02-15"));
+    }
+
+    #[test]
+    fn a_trials_end_is_the_first_day_of_service() {
+        let mut s = subscription("2026-01-01");
+        s.trial_end = Some(day("2026-01-15"));
+        let life = known(&s, "2026-01-01");
+        assert_eq!(life.service_start, day("2026-01-15"));
+        assert_eq!(life.trial, Some(Period::new(day("2026-01-01"), day("2026-01-15"))));
+    }
+}

@@ -1,0 +1,138 @@
+//! Subscriptions: what was agreed at the start, and the ordered timeline of dated acts since (rules.md S4).
+
+mod life;
+mod refusal;
+mod request;
+#[cfg(test)]
+pub(crate) mod sample;
+mod service;
+mod state;
+mod timeline;
+mod verbs;
+
+pub use life::{EndCause, Ending, Hold, Life, Terms, acts_known};
+pub use refusal::Refusal;
+pub use request::{Arguments, Request};
+pub use service::{Slot, interval_of};
+pub use state::{State, VerbName};
+pub use timeline::{AmountStep, ChangeMark, ChargeLife, ChargeTerms, NotInCatalogue, Removal, Timeline, pair};
+pub use verbs::{ActContext, act, applicable};
+
+use crate::catalogue::{AppliedDiscount, TermPeriod};
+use crate::ids::{ChargeReference, CustomerId, PlanId, SubscriptionId};
+use crate::money::Currency;
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// A subscription as loaded, plus what has been done to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subscription {
+    pub id: SubscriptionId,
+    pub number: String,
+    /// The owner.
+    pub customer: CustomerId,
+    pub plan: PlanId,
+    /// Fixed at activation (rules.md P8).
+    pub currency: Currency,
+    /// First day of the agreement.
+    pub start: NaiveDate,
+    /// First day after the agreement; none = evergreen.
+    pub end: Option<NaiveDate>,
+    /// Day of activation; none = draft. Loaded as active counts as activated on `start` (rules.md T5).
+    pub activated: Option<NaiveDate>,
+    pub auto_renew: bool,
+    pub initial_term: Option<(TermPeriod, u32)>,
+    pub renewal_term: Option<(TermPeriod, u32)>,
+    /// First day after the trial (rules.md S3).
+    pub trial_end: Option<NaiveDate>,
+    /// Copied to invoices (PO number).
+    pub reference: Option<String>,
+    pub refkey: Option<String>,
+    pub business_unit: Option<String>,
+    /// Refkey of a payment method of the owner that overrides the default.
+    pub payment_method: Option<String>,
+    pub discount: Option<AppliedDiscount>,
+    pub charges: Vec<SubscriptionCharge>,
+    /// In the order in which they take effect (rules.md T7).
+    pub acts: Vec<Act>,
+}
+
+/// A plan charge on a subscription.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubscriptionCharge {
+    pub reference: ChargeReference,
+    /// SKU of the plan charge.
+    pub charge: String,
+    /// Quantity (Upodi `amount`).
+    pub amount: Decimal,
+    /// Overrides the plan's price; the price of `custom` charges. Major units.
+    pub unit_price: Option<Decimal>,
+    /// First day of service if it is not the subscription's: optional charges, `customer_date` alignment.
+    pub start: Option<NaiveDate>,
+    pub discount: Option<AppliedDiscount>,
+}
+
+/// Something done to a subscription, with the day on which it takes effect and the day on which it was done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Act {
+    /// First day of the new state.
+    pub on: NaiveDate,
+    /// Day on which it was asked for.
+    pub done: NaiveDate,
+    /// Position among the acts of the subscription, from 1.
+    pub ordinal: u32,
+    pub verb: Verb,
+}
+
+/// The verbs of rules.md S2 with their arguments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "lowercase")]
+pub enum Verb {
+    Activate,
+    Cancel { option: CancelOption, refund_prorated: bool },
+    Reactivate,
+    Hold,
+    Resume { option: ResumeOption },
+    Expire,
+    SwitchPlan { plan: PlanId, when: SwitchWhen, prorate: Option<bool> },
+    SetAmount { charge: ChargeReference, amount: Decimal, prorate: Option<bool> },
+    SetPrice { charge: ChargeReference, unit_price: Option<Decimal> },
+    AddOptionalCharge { charge: String, reference: ChargeReference, amount: Decimal, unit_price: Option<Decimal> },
+    RemoveCharge { charge: ChargeReference },
+    ToggleCharge { charge: ChargeReference, toggled: bool },
+    SetPaymentMethod { refkey: Option<String> },
+    SetNextChargeDate { charge: ChargeReference, date: NaiveDate },
+    SkipNextCharge { charge: ChargeReference },
+    Renew,
+    ApplyDiscount { charge: Option<ChargeReference>, discount: AppliedDiscount },
+    ClearDiscount { charge: Option<ChargeReference> },
+}
+
+/// When a cancellation takes effect (Upodi `CancelOption`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelOption {
+    AtRenewal,
+    Immediately,
+    BeforeNextBilling,
+    OnDate,
+}
+
+/// From when a resumed subscription is billed again (rules.md S4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResumeOption {
+    NextPeriod,
+    FromHoldDate,
+    Today,
+}
+
+/// When a plan switch takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SwitchWhen {
+    Now,
+    NextCharge,
+    AtRenewal,
+}

@@ -1,0 +1,306 @@
+//! What is asked of a subscription: a verb with its arguments as they are written (rules.md S2).
+
+use super::state::VerbName;
+use super::{CancelOption, Refusal, ResumeOption, SwitchWhen};
+use crate::decimal::{Bounds, PRICE, QUANTITY, parse};
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use serde_json::{Map, Value};
+
+/// A verb and its arguments, names not yet looked up.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    Activate,
+    /// None: at renewal if there is a term, else before the next billing.
+    Cancel { option: Option<CancelOption>, date: Option<NaiveDate>, refund_prorated: bool },
+    Reactivate,
+    Hold,
+    Resume { option: ResumeOption },
+    Expire,
+    SwitchPlan { plan: String, when: SwitchWhen, prorate: Option<bool> },
+    /// None: every recurring charge (`all`), or the only charge that takes a quantity.
+    SetAmount { charge: Option<String>, all: bool, amount: Decimal, prorate: Option<bool> },
+    SetPrice { charge: String, unit_price: Option<Decimal> },
+    AddOptionalCharge { charge: String, amount: Option<Decimal>, unit_price: Option<Decimal> },
+    RemoveCharge { charge: String },
+    /// None flips it.
+    ToggleCharge { charge: String, toggled: Option<bool> },
+    SetPaymentMethod { refkey: Option<String> },
+    SetNextChargeDate { charge: String, date: NaiveDate },
+    SkipNextCharge { charge: String },
+    Renew,
+    ApplyDiscount { charge: Option<String>, code: String },
+    ClearDiscount { charge: Option<String> },
+}
+
+impl Request {
+    /// The verb.
+    pub fn verb(&self) -> VerbName {
+        match self {
+            Self::Activate => VerbName::Activate,
+            Self::Cancel { .. } => VerbName::Cancel,
+            Self::Reactivate => VerbName::Reactivate,
+            Self::Hold => VerbName::Hold,
+            Self::Resume { .. } => VerbName::Resume,
+            Self::Expire => VerbName::Expire,
+            Self::SwitchPlan { .. } => VerbName::SwitchPlan,
+            Self::SetAmount { .. } => VerbName::SetAmount,
+            Self::SetPrice { .. } => VerbName::SetPrice,
+            Self::AddOptionalCharge { .. } => VerbName::AddOptionalCharge,
+            Self::RemoveCharge { .. } => VerbName::RemoveCharge,
+            Self::ToggleCharge { .. } => VerbName::ToggleCharge,
+            Self::SetPaymentMethod { .. } => VerbName::SetPaymentMethod,
+            Self::SetNextChargeDate { .. } => VerbName::SetNextChargeDate,
+            Self::SkipNextCharge { .. } => VerbName::SkipNextCharge,
+            Self::Renew => VerbName::Renew,
+            Self::ApplyDiscount { .. } => VerbName::ApplyDiscount,
+            Self::ClearDiscount { .. } => VerbName::ClearDiscount,
+        }
+    }
+
+    /// Reads a request from a verb's name and its arguments: Upodi's names, in any case. Decimals and dates are text
+    /// (numbers are taken as written), options are names or Upodi's numbers.
+    ///
+    /// # Errors
+    /// `unknown_verb`, `missing_argument`, `bad_argument`.
+    pub fn read(verb: &str, arguments: &Map<String, Value>) -> Result<Self, Refusal> {
+        let Some(name) = VerbName::parse(verb) else {
+            let names: Vec<&str> = VerbName::ALL.iter().map(|v| v.name()).collect();
+            let message = format!("there is no verb `{verb}` of subscriptions");
+            return Err(Refusal::new("unknown_verb", message).hint(format!("one of {}", names.join(", "))));
+        };
+        let read = Arguments(arguments);
+        let charge = || read.text(&CHARGE);
+        let named_charge = || read.required(&CHARGE, charge());
+        Ok(match name {
+            VerbName::Activate => Self::Activate,
+            VerbName::Cancel => Self::Cancel {
+                option: read.option(&["option", "canceloption", "when"], cancel_option)?,
+                date: read.date(&["date", "enddate", "at"])?,
+                refund_prorated: read.refund()?,
+            },
+            VerbName::Reactivate => Self::Reactivate,
+            VerbName::Hold => Self::Hold,
+            VerbName::Resume => Self::Resume {
+                option: read
+                    .option(&["option", "resumeoption", "from", "strategy"], resume_option)?
+                    .unwrap_or(ResumeOption::NextPeriod),
+            },
+            VerbName::Expire => Self::Expire,
+            VerbName::SwitchPlan => Self::SwitchPlan {
+                plan: read.required(&PLAN, read.text(&PLAN))?,
+                when: read.option(&["when", "option"], switch_when)?.unwrap_or(SwitchWhen::Now),
+                prorate: read.flag(&["prorate"])?,
+            },
+            VerbName::SetAmount => Self::SetAmount {
+                charge: charge(),
+                all: read.flag(&["all"])?.unwrap_or(false),
+                amount: read.required(&AMOUNT, read.decimal(&AMOUNT, QUANTITY)?)?,
+                prorate: read.flag(&["prorate"])?,
+            },
+            VerbName::SetPrice => {
+                Self::SetPrice { charge: named_charge()?, unit_price: read.decimal(&UNIT_PRICE, PRICE)? }
+            }
+            VerbName::AddOptionalCharge => Self::AddOptionalCharge {
+                charge: named_charge()?,
+                amount: read.decimal(&AMOUNT, QUANTITY)?,
+                unit_price: read.decimal(&UNIT_PRICE, PRICE)?,
+            },
+            VerbName::RemoveCharge => Self::RemoveCharge { charge: named_charge()? },
+            VerbName::ToggleCharge => {
+                Self::ToggleCharge { charge: named_charge()?, toggled: read.flag(&["toggled"])? }
+            }
+            VerbName::SetPaymentMethod => {
+                Self::SetPaymentMethod { refkey: read.text(&["paymentmethod", "paymentmethodid", "refkey", "method"]) }
+            }
+            VerbName::SetNextChargeDate => Self::SetNextChargeDate {
+                charge: named_charge()?,
+                date: read.required(&NEXT_DATE, read.date(&NEXT_DATE)?)?,
+            },
+            VerbName::SkipNextCharge => Self::SkipNextCharge { charge: named_charge()? },
+            VerbName::Renew => Self::Renew,
+            VerbName::ApplyDiscount => {
+                Self::ApplyDiscount { charge: charge(), code: read.required(&CODE, read.text(&CODE))? }
+            }
+            VerbName::ClearDiscount => Self::ClearDiscount { charge: charge() },
+        })
+    }
+}
+
+const CHARGE: [&str; 8] = [
+    "charge",
+    "subscriptioncharge",
+    "reference",
+    "referenceid",
+    "productplancharge",
+    "productplanchargeid",
+    "sku",
+    "anchorcode",
+];
+const PLAN: [&str; 3] = ["plan", "productplan", "productplanid"];
+const AMOUNT: [&str; 2] = ["amount", "quantity"];
+const UNIT_PRICE: [&str; 3] = ["unitprice", "price", "customprice"];
+const NEXT_DATE: [&str; 2] = ["date", "nextchargedate"];
+const CODE: [&str; 3] = ["code", "discountcode", "discount"];
+
+fn cancel_option(text: &str) -> Option<CancelOption> {
+    Some(match text {
+        "atrenewal" | "0" => CancelOption::AtRenewal,
+        "immediately" | "1" => CancelOption::Immediately,
+        "beforenextbilling" | "2" => CancelOption::BeforeNextBilling,
+        "ondate" | "3" => CancelOption::OnDate,
+        _ => return None,
+    })
+}
+
+fn resume_option(text: &str) -> Option<ResumeOption> {
+    Some(match text {
+        "nextperiod" | "0" => ResumeOption::NextPeriod,
+        "fromholddate" | "1" => ResumeOption::FromHoldDate,
+        "today" | "2" => ResumeOption::Today,
+        _ => return None,
+    })
+}
+
+fn switch_when(text: &str) -> Option<SwitchWhen> {
+    Some(match text {
+        "now" | "0" => SwitchWhen::Now,
+        "nextcharge" | "1" => SwitchWhen::NextCharge,
+        "atrenewal" | "2" => SwitchWhen::AtRenewal,
+        _ => return None,
+    })
+}
+
+/// The arguments of a step, looked up by several names.
+pub struct Arguments<'a>(pub &'a Map<String, Value>);
+
+impl Arguments<'_> {
+    /// The value under the first of these names that is there and not null; names are read in any case.
+    pub fn value(&self, names: &[&str]) -> Option<&Value> {
+        let found = names.iter().find_map(|name| {
+            self.0.get(*name).or_else(|| {
+                self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+            })
+        });
+        found.filter(|value| !value.is_null())
+    }
+
+    /// Text, or a number or flag as written.
+    pub fn text(&self, names: &[&str]) -> Option<String> {
+        match self.value(names)? {
+            Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(flag) => Some(flag.to_string()),
+            _ => None,
+        }
+    }
+
+    /// What was found, or a refusal that names the argument.
+    ///
+    /// # Errors
+    /// `missing_argument`.
+    pub fn required<T>(&self, names: &[&str], found: Option<T>) -> Result<T, Refusal> {
+        found.ok_or_else(|| Refusal::new("missing_argument", format!("`{}` is missing", names[0])))
+    }
+
+    /// A day.
+    ///
+    /// # Errors
+    /// `bad_argument`.
+    pub fn date(&self, names: &[&str]) -> Result<Option<NaiveDate>, Refusal> {
+        let Some(text) = self.text(names) else { return Ok(None) };
+        let date = text.parse().map_err(|_| bad(names[0], &text, "a date like 2026-01-31"))?;
+        Ok(Some(date))
+    }
+
+    /// A decimal of 0 or more.
+    ///
+    /// # Errors
+    /// `bad_argument`.
+    pub fn decimal(&self, names: &[&str], bounds: Bounds) -> Result<Option<Decimal>, Refusal> {
+        let Some(text) = self.text(names) else { return Ok(None) };
+        match parse(&text, bounds) {
+            Ok(value) if value >= Decimal::ZERO => Ok(Some(value)),
+            Ok(_) => Err(bad(names[0], &text, "0 or more")),
+            Err(fault) => Err(Refusal::new("bad_argument", format!("`{}`: `{text}` {fault}", names[0]))),
+        }
+    }
+
+    /// Yes or no.
+    ///
+    /// # Errors
+    /// `bad_argument`.
+    pub fn flag(&self, names: &[&str]) -> Result<Option<bool>, Refusal> {
+        match self.text(names).map(|text| text.to_ascii_lowercase()).as_deref() {
+            None => Ok(None),
+            Some("true" | "yes" | "1") => Ok(Some(true)),
+            Some("false" | "no" | "0") => Ok(Some(false)),
+            Some(other) => Err(bad(names[0], other, "true or false")),
+        }
+    }
+
+    fn option<T>(&self, names: &[&str], read: fn(&str) -> Option<T>) -> Result<Option<T>, Refusal> {
+        let Some(text) = self.text(names) else { return Ok(None) };
+        let plain: String =
+            text.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
+        read(&plain).map(Some).ok_or_else(|| bad(names[0], &text, "an option of this verb"))
+    }
+
+    /// `refund: "prorated"` or true (rules.md R4).
+    fn refund(&self) -> Result<bool, Refusal> {
+        match self.text(&["refund"]).map(|text| text.to_ascii_lowercase()).as_deref() {
+            None | Some("none" | "false" | "no") => Ok(false),
+            Some("prorated" | "true" | "yes") => Ok(true),
+            Some(other) => Err(bad("refund", other, "prorated or none")),
+        }
+    }
+}
+
+fn bad(name: &str, text: &str, expected: &str) -> Refusal {
+    Refusal::new("bad_argument", format!("`{name}`: `{text}` is not {expected}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(verb: &str, arguments: Value) -> Result<Request, Refusal> {
+        Request::read(verb, arguments.as_object().unwrap())
+    }
+
+    #[test]
+    fn arguments_are_read_by_upodis_names_and_numbers() {
+        let three = "3".parse().unwrap();
+        assert_eq!(
+            read("setAmount", json!({"ProductPlanChargeID": "PRO-BASE", "quantity": 3, "prorate": true})).unwrap(),
+            Request::SetAmount { charge: Some("PRO-BASE".into()), all: false, amount: three, prorate: Some(true) }
+        );
+        let date = "2026-03-01".parse().ok();
+        for option in [json!("on_date"), json!(3), json!("OnDate")] {
+            assert_eq!(
+                read("cancel", json!({"option": option, "date": "2026-03-01", "refund": "prorated"})).unwrap(),
+                Request::Cancel { option: Some(CancelOption::OnDate), date, refund_prorated: true }
+            );
+        }
+        assert_eq!(read("resume", json!({})).unwrap(), Request::Resume { option: ResumeOption::NextPeriod });
+    }
+
+    #[test]
+    fn bad_arguments_are_named() {
+        let table = [
+            ("explode", json!({}), "unknown_verb", "explode"),
+            ("setamount", json!({"charge": "A"}), "missing_argument", "amount"),
+            ("setamount", json!({"charge": "A", "amount": "-1"}), "bad_argument", "-1"),
+            ("setamount", json!({"amount": "1.0000000001"}), "bad_argument", "more than 9 decimals"),
+            ("cancel", json!({"option": "sometime"}), "bad_argument", "sometime"),
+            ("setnextchargedate", json!({"charge": "A", "date": "2026-02-30"}), "bad_argument", "2026-02-30"),
+            ("cancel", json!({"refund": "all"}), "bad_argument", "all"),
+        ];
+        for (verb, arguments, code, words) in table {
+            let refused = read(verb, arguments).unwrap_err();
+            assert_eq!(refused.code, code, "{verb}");
+            assert!(refused.message.contains(words), "{}", refused.message);
+        }
+    }
+}

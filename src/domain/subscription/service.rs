@@ -1,0 +1,295 @@
+//! Service periods of a charge, counted from its anchor (rules.md T2–T5, S4).
+
+use super::life::{EndCause, Hold, Life};
+use super::timeline::ChargeLife;
+use super::{CancelOption, ResumeOption};
+use crate::catalogue::{Alignment, Charge, ChargeType};
+use crate::period::{Interval, Period};
+use chrono::NaiveDate;
+
+/// A stretch of service that is billed at once: a whole period, a stub, or what a hold or switch leaves of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// The days served.
+    pub piece: Period,
+    /// The whole period that they are part of (rules.md R1).
+    pub full: Period,
+    /// First charged day of the whole period (rules.md R2).
+    pub charged_from: NaiveDate,
+    /// Charge date before any act moved it: the first day on which it may be billed (rules.md T5).
+    pub nominal: NaiveDate,
+    /// Charge date.
+    pub date: NaiveDate,
+    /// Billed as nothing, by hand.
+    pub skipped: bool,
+    /// First slot of the charge.
+    pub is_first: bool,
+}
+
+/// Uninterrupted service on one anchor.
+#[derive(Debug, Clone)]
+struct Span {
+    from: NaiveDate,
+    until: Option<NaiveDate>,
+    anchor: NaiveDate,
+    interval: Interval,
+    arrears: bool,
+    /// Days on which a period in arrears is closed early, although service goes on.
+    cuts: Vec<NaiveDate>,
+}
+
+/// How a plan charge repeats.
+pub fn interval_of(charge: &Charge) -> Interval {
+    Interval { unit: charge.billing_period, count: charge.billing_interval, day: charge.billing_day }
+}
+
+impl ChargeLife<'_> {
+    /// Slots of a recurring or usage charge with a charge date on or before `horizon`, by piece. A subscription that
+    /// is not activated has none.
+    pub fn slots(&self, life: &Life, horizon: NaiveDate) -> Vec<Slot> {
+        if self.terms[0].charge.charge_type == ChargeType::OneTime || life.activated.is_none() {
+            return Vec::new();
+        }
+        let reach = self.moved.iter().map(|(from, _)| *from).chain([horizon]).max().unwrap_or(horizon);
+        let mut slots: Vec<Slot> = self.spans(life).iter().flat_map(|span| span.slots(reach)).collect();
+        if let Some(first) = slots.first_mut() {
+            first.is_first = true;
+        }
+        for slot in &mut slots {
+            let by_hand = self.moved.iter().rev().find(|(from, _)| *from == slot.nominal);
+            slot.date = by_hand.map_or(slot.nominal, |(_, to)| *to);
+            slot.skipped = self.skipped.contains(&slot.nominal);
+        }
+        slots.retain(|slot| slot.date <= horizon);
+        slots
+    }
+
+    /// Days on which a one-time charge is billed, up to `horizon` (rules.md T4, T5).
+    pub fn triggers(&self, life: &Life, horizon: NaiveDate) -> Vec<NaiveDate> {
+        let charge = self.terms[0].charge;
+        let Some(activated) = life.activated.filter(|_| charge.charge_type == ChargeType::OneTime) else {
+            return Vec::new();
+        };
+        let after_trial = |day: NaiveDate| day.max(life.trial.map_or(day, |trial| trial.end));
+        let own = |day: NaiveDate| self.own_start.map_or(day, |own| own.max(day));
+        let ended = |is_meant: fn(EndCause) -> bool| life.end.filter(|e| is_meant(e.cause)).map(|e| e.on);
+        let mut days: Vec<NaiveDate> = match charge.alignment {
+            Alignment::SubscriptionStart => vec![own(life.service_start)],
+            Alignment::SubscriptionActivation => vec![own(after_trial(activated))],
+            Alignment::CustomerDate => self.own_start.into_iter().collect(),
+            Alignment::PeriodEnd => {
+                let interval = interval_of(charge);
+                let from = own(life.service_start);
+                vec![interval.bound(interval.anchor_on_or_after(from), 1)]
+            }
+            Alignment::SubscriptionRenewal => life.renewals.clone(),
+            Alignment::SubscriptionEnd => ended(|_| true).into_iter().collect(),
+            Alignment::SubscriptionCancellation => {
+                let at_once = |cause| cause == EndCause::Cancelled(CancelOption::Immediately);
+                ended(at_once).into_iter().collect()
+            }
+        };
+        let fires_at_the_end = matches!(
+            charge.alignment,
+            Alignment::SubscriptionEnd | Alignment::SubscriptionCancellation | Alignment::PeriodEnd
+        );
+        days.retain(|day| {
+            let gone = self.removed.is_some_and(|removed| removed.on <= *day);
+            let over = life.ends_on().is_some_and(|end| if fires_at_the_end { end < *day } else { end <= *day });
+            !gone && !over && life.hold_on(*day).is_none_or(|_| fires_at_the_end)
+        });
+        for day in &mut days {
+            if let Some((_, to)) = self.moved.iter().rev().find(|(from, _)| from == day) {
+                *day = *to;
+            }
+        }
+        days.retain(|day| *day <= horizon && !self.skipped.contains(day));
+        days
+    }
+
+    /// Days on which nothing of this charge is served although the subscription has begun, up to `until`: before its
+    /// start and after its end, and holds in between.
+    pub fn gaps(&self, life: &Life, from: NaiveDate, until: NaiveDate) -> Vec<Period> {
+        let mut gaps = Vec::new();
+        let mut at = from;
+        for span in self.spans(life) {
+            let gap = Period::new(at, span.from.min(until));
+            if !gap.is_empty() {
+                gaps.push(gap);
+            }
+            at = at.max(span.until.unwrap_or(until));
+        }
+        if at < until {
+            gaps.push(Period::new(at, until));
+        }
+        gaps
+    }
+
+    /// Whether the charge is served on a day.
+    pub fn is_served_on(&self, life: &Life, day: NaiveDate) -> bool {
+        self.spans(life).iter().any(|span| span.from <= day && span.until.is_none_or(|until| day < until))
+    }
+
+    /// Days served within a range, for usage windows longer than a billing period.
+    pub fn served_within(&self, life: &Life, range: Period) -> Vec<Period> {
+        let served = self.spans(life);
+        served
+            .iter()
+            .filter_map(|span| range.intersect(Period::new(span.from, span.until.unwrap_or(NaiveDate::MAX))))
+            .collect()
+    }
+
+    fn spans(&self, life: &Life) -> Vec<Span> {
+        let mut spans = Vec::new();
+        let mut segment = self.first_segment(life);
+        for terms in &self.terms[1..] {
+            let Some(current) = &mut segment else { break };
+            if interval_of(terms.charge) == current.interval {
+                if current.arrears {
+                    current.cuts.push(terms.from);
+                }
+                continue;
+            }
+            let from = self.new_rhythm_from(current, terms.from, terms.switch.and_then(|mark| mark.prorate));
+            let interval = interval_of(terms.charge);
+            let anchor = interval.anchor_on_or_after(from);
+            let next = Span { from, until: None, anchor, interval, arrears: current.arrears, cuts: Vec::new() };
+            current.until = Some(from);
+            spans.extend(segment.replace(next));
+        }
+        spans.extend(segment);
+        let gone = [life.ends_on(), self.removed.map(|removed| removed.on)].into_iter().flatten().min();
+        for span in &mut spans {
+            span.until = [span.until, gone].into_iter().flatten().min();
+        }
+        let on_hold: Vec<Span> = spans.into_iter().flat_map(|span| span.without_holds(&life.holds)).collect();
+        on_hold.into_iter().filter(|span| span.until.is_none_or(|until| span.from < until)).collect()
+    }
+
+    /// Another interval begins with the switch if that is prorated or the charge is in arrears; else with the end of
+    /// what has been charged in advance.
+    fn new_rhythm_from(&self, current: &Span, switched: NaiveDate, prorate: Option<bool>) -> NaiveDate {
+        let change_handle = self.terms_on(switched.pred_opt().unwrap_or(switched)).plan.change_handle;
+        let prorated = prorate.unwrap_or(change_handle > 0);
+        let at_once = current.arrears || prorated || switched <= current.from;
+        if at_once {
+            return switched.max(current.from);
+        }
+        let n = current.interval.index_containing(current.anchor, switched);
+        let period = current.interval.period(current.anchor, n);
+        if period.start == switched { switched } else { period.end }
+    }
+
+    /// Service from the charge's first day on, by its alignment (rules.md T4); none if that day is not known yet.
+    fn first_segment(&self, life: &Life) -> Option<Span> {
+        let charge = self.terms[0].charge;
+        let activated = life.activated?;
+        let after_trial = |day: NaiveDate| day.max(life.trial.map_or(day, |trial| trial.end));
+        let base = match charge.alignment {
+            Alignment::SubscriptionStart | Alignment::PeriodEnd | Alignment::SubscriptionEnd => life.service_start,
+            Alignment::SubscriptionActivation => after_trial(activated),
+            Alignment::SubscriptionRenewal => *life.renewals.first()?,
+            Alignment::CustomerDate => after_trial(self.own_start?),
+            Alignment::SubscriptionCancellation => return None,
+        };
+        let from = self.own_start.map_or(base, |own| own.max(base));
+        let counted_from = match charge.alignment {
+            Alignment::SubscriptionStart | Alignment::PeriodEnd => life.anchor_on(from).min(from),
+            Alignment::SubscriptionEnd => life.ends_on().unwrap_or(base),
+            _ => base,
+        };
+        let interval = interval_of(charge);
+        let anchor = interval.anchor_on_or_after(counted_from);
+        Some(Span { from, until: None, anchor, interval, arrears: charge.is_arrears(), cuts: Vec::new() })
+    }
+}
+
+impl Span {
+    /// What holds leave of the span (rules.md S4).
+    fn without_holds(self, holds: &[Hold]) -> Vec<Span> {
+        let mut left = Vec::new();
+        let mut current = self;
+        for hold in holds {
+            let is_over = current.until.is_some_and(|until| until <= hold.from);
+            let is_before = hold.resumed.is_some_and(|(until, _)| until <= current.from);
+            if is_over || is_before {
+                continue;
+            }
+            let Some((resumed, option)) = hold.resumed else {
+                current.until = Some(hold.from.max(current.from));
+                left.push(current);
+                return left;
+            };
+            if option == ResumeOption::FromHoldDate {
+                if current.arrears {
+                    current.cuts.push(hold.from);
+                }
+                continue;
+            }
+            let after = current.after_hold(resumed, option);
+            current.until = Some(hold.from.max(current.from));
+            left.push(current);
+            current = after;
+        }
+        left.push(current);
+        left
+    }
+
+    fn after_hold(&self, resumed: NaiveDate, option: ResumeOption) -> Span {
+        let mut after = self.clone();
+        after.from = resumed.max(self.from);
+        if option == ResumeOption::Today {
+            after.anchor = self.interval.anchor_on_or_after(after.from);
+        } else if !self.arrears {
+            let n = self.interval.index_containing(self.anchor, after.from);
+            let period = self.interval.period(self.anchor, n);
+            after.from = if period.start == after.from { after.from } else { period.end };
+        }
+        after
+    }
+
+    fn slots(&self, horizon: NaiveDate) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        let mut n = self.interval.index_containing(self.anchor, self.from);
+        loop {
+            let full = self.interval.period(self.anchor, n);
+            let end = self.until.map_or(full.end, |until| until.min(full.end));
+            let served = Period::new(full.start.max(self.from), end);
+            if served.is_empty() {
+                return slots;
+            }
+            for piece in self.pieces(served) {
+                let nominal = if self.arrears { piece.end } else { piece.start };
+                if nominal > horizon {
+                    return slots;
+                }
+                let charged_from = served.start;
+                slots.push(Slot {
+                    piece,
+                    full,
+                    charged_from,
+                    nominal,
+                    date: nominal,
+                    skipped: false,
+                    is_first: false,
+                });
+            }
+            n += 1;
+        }
+    }
+
+    fn pieces(&self, served: Period) -> Vec<Period> {
+        let mut bounds: Vec<NaiveDate> =
+            self.cuts.iter().copied().filter(|cut| served.start < *cut && *cut < served.end).collect();
+        bounds.push(served.end);
+        bounds.sort_unstable();
+        bounds.dedup();
+        let mut from = served.start;
+        let mut pieces = Vec::with_capacity(bounds.len());
+        for until in bounds {
+            pieces.push(Period::new(from, until));
+            from = until;
+        }
+        pieces
+    }
+}

@@ -1,0 +1,529 @@
+//! Doing something to a subscription: the request is checked against its state and its book, and becomes one or more
+//! dated acts (rules.md S1, S2, R3, R4).
+
+use super::request::Request;
+use super::service::{Slot, interval_of};
+use super::state::State;
+use super::timeline::{ChargeLife, Timeline, pair};
+use super::{Act, CancelOption, Refusal, Subscription, SwitchWhen, Terms, Verb, acts_known};
+use crate::billing::BilledLine;
+use crate::catalogue::{
+    Alignment, AppliedDiscount, Catalogue, Charge, ChargeSetup, ChargeType, Plan, PricingModel,
+};
+use crate::customer::PaymentMethod;
+use crate::ids::{ChargeReference, PlanId};
+use crate::invoice::LineKind;
+use crate::period::plus_days;
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+/// What a verb has to know besides the subscription.
+#[derive(Debug, Clone, Copy)]
+pub struct ActContext<'a> {
+    pub catalogue: &'a Catalogue,
+    /// What drafts and invoices have taken, by charge.
+    pub billed: &'a BTreeMap<ChargeReference, Vec<BilledLine>>,
+    /// Methods of the owner and of those who pay for it.
+    pub methods: &'a [PaymentMethod],
+    /// How often each code has been applied.
+    pub redeemed: &'a BTreeMap<String, u32>,
+}
+
+/// The subscription after a request, which is done `today` and takes effect `on`: today for most verbs, another day
+/// for changes of quantity, price, charges and plan, which may be dated ahead, or back as far as nothing is billed.
+///
+/// # Errors
+/// `conflict` for a verb that the state does not allow, or what is wrong with its arguments; nothing is changed then.
+pub fn act(
+    subscription: &Subscription,
+    context: &ActContext<'_>,
+    request: &Request,
+    on: NaiveDate,
+    today: NaiveDate,
+) -> Result<Subscription, Refusal> {
+    if let Some(last) = subscription.acts.iter().map(|act| act.done).max().filter(|last| *last > today) {
+        let message = format!("{} was changed on {last}, after {today}", subscription.number);
+        return Err(Refusal::new("out_of_order", message).hint(format!("do it on {last} or later")));
+    }
+    State::on(subscription, today).allow(request.verb(), &subscription.number)?;
+    let horizon = plus_days(today, 1);
+    let timeline = Timeline::known(subscription, context.catalogue, today, horizon)
+        .map_err(|missing| Refusal::new("broken_book", missing.to_string()))?;
+    let desk = Desk { subscription, context, timeline, on, today };
+    let verbs = desk.verbs(request)?;
+    let mut changed = subscription.clone();
+    for (on, verb) in verbs {
+        let ordinal = u32::try_from(changed.acts.len()).unwrap_or(u32::MAX).saturating_add(1);
+        changed.acts.push(Act { on, done: today, ordinal, verb });
+    }
+    Ok(changed)
+}
+
+struct Desk<'a> {
+    subscription: &'a Subscription,
+    context: &'a ActContext<'a>,
+    timeline: Timeline<'a>,
+    on: NaiveDate,
+    today: NaiveDate,
+}
+
+/// What is done, and the day on which it takes effect.
+type Dated = (NaiveDate, Verb);
+
+impl<'a> Desk<'a> {
+    fn verbs(&self, request: &Request) -> Result<Vec<Dated>, Refusal> {
+        let today = |verb| Ok(vec![(self.today, verb)]);
+        match request {
+            Request::Activate => self.activate(),
+            Request::Cancel { option, date, refund_prorated } => self.cancel(*option, *date, *refund_prorated),
+            Request::Reactivate => self.reactivate(),
+            Request::Hold => {
+                self.check_all_open(self.today)?;
+                today(Verb::Hold)
+            }
+            Request::Resume { option } => today(Verb::Resume { option: *option }),
+            Request::Expire => {
+                self.check_all_open(self.today)?;
+                today(Verb::Expire)
+            }
+            Request::SwitchPlan { plan, when, prorate } => self.switch_plan(plan, *when, *prorate),
+            Request::SetAmount { charge, all, amount, prorate } => {
+                self.set_amount(charge.as_deref(), *all, *amount, *prorate)
+            }
+            Request::SetPrice { charge, unit_price } => self.set_price(charge, *unit_price),
+            Request::AddOptionalCharge { charge, amount, unit_price } => {
+                self.add_charge(charge, *amount, *unit_price)
+            }
+            Request::RemoveCharge { charge } => {
+                let life = self.charge(charge)?;
+                self.check_open(life, self.on)?;
+                Ok(vec![(self.on, Verb::RemoveCharge { charge: life.reference })])
+            }
+            Request::ToggleCharge { charge, toggled } => {
+                let life = self.charge(charge)?;
+                let toggled = toggled.unwrap_or(!life.is_toggled_off(self.on));
+                Ok(vec![(self.on, Verb::ToggleCharge { charge: life.reference, toggled })])
+            }
+            Request::SetPaymentMethod { refkey } => self.set_payment_method(refkey.as_deref()),
+            Request::SetNextChargeDate { charge, date } => self.set_next_charge_date(charge, *date),
+            Request::SkipNextCharge { charge } => {
+                let life = self.charge(charge)?;
+                let next = self.next_of(life).ok_or_else(|| self.no_next(life))?;
+                Ok(vec![(next.nominal, Verb::SkipNextCharge { charge: life.reference })])
+            }
+            Request::Renew => self.renew(),
+            Request::ApplyDiscount { charge, code } => self.apply_discount(charge.as_deref(), code),
+            Request::ClearDiscount { charge } => self.clear_discount(charge.as_deref()),
+        }
+    }
+
+    fn activate(&self) -> Result<Vec<Dated>, Refusal> {
+        let plan = self.plan()?;
+        if !plan.active {
+            let message = format!("the plan {} is not active", plan.sku);
+            return Err(Refusal::new("conflict", message).hint("activate the plan, or switch to another one"));
+        }
+        for life in &self.timeline.charges {
+            let charge = life.last_terms().charge;
+            let priced = life.unit_price_on(self.today).is_some()
+                || charge.pricings.iter().any(|p| p.currency == self.subscription.currency);
+            if !priced {
+                return Err(self.not_priced(charge));
+            }
+        }
+        Ok(vec![(self.today, Verb::Activate)])
+    }
+
+    fn cancel(
+        &self,
+        option: Option<CancelOption>,
+        date: Option<NaiveDate>,
+        refund_prorated: bool,
+    ) -> Result<Vec<Dated>, Refusal> {
+        let implied = match (date, self.term_end()) {
+            (Some(_), _) => CancelOption::OnDate,
+            (None, Some(_)) => CancelOption::AtRenewal,
+            (None, None) => CancelOption::BeforeNextBilling,
+        };
+        let option = option.unwrap_or(implied);
+        let on = match option {
+            CancelOption::Immediately => self.today,
+            CancelOption::AtRenewal => self.term_end().ok_or_else(|| self.no_term())?,
+            CancelOption::BeforeNextBilling => self.next_charge_date().unwrap_or(self.today).max(self.today),
+            CancelOption::OnDate => {
+                let missing = || Refusal::new("missing_argument", "`date` is missing: from when is it cancelled");
+                let date = date.ok_or_else(missing)?;
+                if date < self.today {
+                    let message = format!("{date} has passed: a cancellation takes effect today or later");
+                    return Err(Refusal::new("bad_argument", message).hint(format!("give {} or later", self.today)));
+                }
+                date
+            }
+        };
+        self.check_all_open(on)?;
+        Ok(vec![(on, Verb::Cancel { option, refund_prorated })])
+    }
+
+    fn reactivate(&self) -> Result<Vec<Dated>, Refusal> {
+        if self.timeline.life.end.is_some_and(|end| end.act.is_some()) {
+            return Ok(vec![(self.today, Verb::Reactivate)]);
+        }
+        let message = format!("{} is not cancelled", self.subscription.number);
+        Err(Refusal::new("conflict", message).hint("only a cancellation that lies ahead can be taken back"))
+    }
+
+    fn switch_plan(&self, sku: &str, when: SwitchWhen, prorate: Option<bool>) -> Result<Vec<Dated>, Refusal> {
+        let catalogue = self.context.catalogue;
+        let id = PlanId::of(sku);
+        let Some(plan) = catalogue.plans.get(&id) else {
+            let known: Vec<&str> = catalogue.plans.values().map(|plan| plan.sku.as_str()).collect();
+            let message = format!("there is no plan `{sku}`");
+            return Err(Refusal::new("unknown_plan", message).hint(format!("one of {}", known.join(", "))));
+        };
+        let on = match when {
+            SwitchWhen::Now => self.on,
+            SwitchWhen::NextCharge => self.next_charge_date().unwrap_or(self.on).max(self.on),
+            SwitchWhen::AtRenewal => self.term_end().ok_or_else(|| self.no_term())?,
+        };
+        self.check_switch(plan, id, on)?;
+        self.check_all_open(on)?;
+        Ok(vec![(on, Verb::SwitchPlan { plan: id, when, prorate })])
+    }
+
+    /// rules.md S2: an active plan in the same currency, at least one shared anchor, prices for all that begins.
+    fn check_switch(&self, plan: &Plan, id: PlanId, on: NaiveDate) -> Result<(), Refusal> {
+        let conflict = |message: String| Err(Refusal::new("conflict", message));
+        if id == self.timeline.plan() {
+            return conflict(format!("{} has the plan {} already", self.subscription.number, plan.sku));
+        }
+        if !plan.active {
+            return conflict(format!("the plan {} is not active", plan.sku));
+        }
+        let currency = self.subscription.currency;
+        if !plan.currencies.contains(&currency) && plan.currency != currency {
+            return conflict(format!("the plan {} is not sold in {currency}", plan.sku));
+        }
+        let lives: Vec<&ChargeLife<'_>> =
+            self.timeline.charges.iter().filter(|life| life.removed.is_none_or(|gone| gone.on > on)).collect();
+        if !lives.iter().any(|life| pair(life.last_terms().charge, plan).is_some()) {
+            let message = format!("the plan {} shares no anchor code with the present one", plan.sku);
+            return Err(Refusal::new("conflict", message).hint("give charges that follow one another the same anchorcode"));
+        }
+        for charge in &plan.charges {
+            let follows = lives.iter().find(|life| life.last_terms().charge.anchor() == charge.anchor());
+            let pairs = follows.is_some_and(|life| pair(life.last_terms().charge, plan).is_some());
+            if follows.is_some() && !pairs {
+                let message = format!("the charges with anchor `{}` are billed at different ends of a period", charge.anchor());
+                return conflict(message);
+            }
+            let begins = charge.setup == ChargeSetup::Standard || follows.is_some();
+            if begins && charge.version_on(currency, on).is_empty() {
+                return Err(self.not_priced(charge));
+            }
+        }
+        let discounts = self.timeline.discounts.iter().filter(|d| d.until.is_none_or(|until| until > on));
+        for applied in discounts {
+            let code = self.code(&applied.code);
+            if let Some((_, code)) = code.filter(|(_, c)| !c.plans.is_empty() && !c.plans.contains(&plan.sku)) {
+                let message = format!("the discount {} is not for the plan {}", code.complete(), plan.sku);
+                return Err(Refusal::new("conflict", message).hint("clear the discount first"));
+            }
+        }
+        Ok(())
+    }
+
+    fn set_amount(
+        &self,
+        charge: Option<&str>,
+        all: bool,
+        amount: Decimal,
+        prorate: Option<bool>,
+    ) -> Result<Vec<Dated>, Refusal> {
+        let takes_quantity = |life: &&ChargeLife<'_>| {
+            !life.last_terms().charge.is_metered() && life.removed.is_none_or(|gone| gone.on > self.on)
+        };
+        let named;
+        let lives: Vec<&ChargeLife<'_>> = match charge {
+            Some(name) => {
+                named = self.charge(name)?;
+                vec![named]
+            }
+            None => {
+                let recurring = |life: &&ChargeLife<'_>| life.last_terms().charge.charge_type == ChargeType::Recurring;
+                let mut lives: Vec<_> = self.timeline.charges.iter().filter(takes_quantity).collect();
+                if all {
+                    lives.retain(recurring);
+                }
+                lives
+            }
+        };
+        if lives.is_empty() || (charge.is_none() && !all && lives.len() > 1) {
+            let message = "`charge` is missing: several charges have a quantity".to_owned();
+            return Err(Refusal::new("missing_argument", message).hint(self.charge_names()));
+        }
+        let mut acts = Vec::with_capacity(lives.len());
+        for life in lives {
+            let charge = life.last_terms().charge;
+            if charge.is_metered() {
+                let message = format!("the quantity of {} is measured", charge.sku);
+                return Err(Refusal::new("conflict", message).hint(format!("ingest usage of the meter {}", charge.meter)));
+            }
+            self.check_open(life, self.on)?;
+            acts.push((self.on, Verb::SetAmount { charge: life.reference, amount, prorate }));
+        }
+        Ok(acts)
+    }
+
+    fn set_price(&self, name: &str, unit_price: Option<Decimal>) -> Result<Vec<Dated>, Refusal> {
+        let life = self.charge(name)?;
+        let charge = life.terms_on(self.on).charge;
+        let takes_one = matches!(charge.pricing_model, PricingModel::Flat | PricingModel::PerUnit | PricingModel::Custom);
+        if !takes_one && unit_price.is_some() {
+            let model = charge.pricing_model.name();
+            let message = format!("the charge {} has the model {model}: one price cannot stand for it", charge.sku);
+            return Err(Refusal::new("conflict", message));
+        }
+        if unit_price.is_none() && charge.version_on(self.subscription.currency, self.on).is_empty() {
+            return Err(self.not_priced(charge));
+        }
+        self.check_open(life, self.on)?;
+        Ok(vec![(self.on, Verb::SetPrice { charge: life.reference, unit_price })])
+    }
+
+    fn add_charge(
+        &self,
+        name: &str,
+        amount: Option<Decimal>,
+        unit_price: Option<Decimal>,
+    ) -> Result<Vec<Dated>, Refusal> {
+        let plan = self.plan()?;
+        let Some(charge) = plan.charges.iter().find(|c| c.sku == name || c.anchor_code.as_deref() == Some(name)) else {
+            let message = format!("the plan {} has no charge `{name}`", plan.sku);
+            return Err(Refusal::new("unknown_charge", message));
+        };
+        if charge.setup != ChargeSetup::Optional {
+            let message = format!("the charge {} is standard: it is on every subscription", charge.sku);
+            return Err(Refusal::new("conflict", message).hint("only optional charges can be added"));
+        }
+        if unit_price.is_none() && charge.version_on(self.subscription.currency, self.on).is_empty() {
+            return Err(self.not_priced(charge));
+        }
+        let reference = (0..)
+            .map(|n| ChargeReference::for_charge(self.subscription.id, charge.anchor(), n))
+            .find(|reference| self.timeline.charge(*reference).is_none());
+        let reference = reference.ok_or_else(|| Refusal::new("conflict", "too many charges"))?;
+        let amount = amount.unwrap_or(charge.default_amount);
+        Ok(vec![(self.on, Verb::AddOptionalCharge { charge: charge.sku.clone(), reference, amount, unit_price })])
+    }
+
+    fn set_payment_method(&self, refkey: Option<&str>) -> Result<Vec<Dated>, Refusal> {
+        let known = |refkey: &str| self.context.methods.iter().any(|method| method.refkey == refkey);
+        if let Some(unknown) = refkey.filter(|refkey| !known(refkey)) {
+            let names: Vec<&str> = self.context.methods.iter().map(|method| method.refkey.as_str()).collect();
+            let message = format!("there is no payment method `{unknown}`");
+            return Err(Refusal::new("unknown_method", message).hint(format!("one of {}", names.join(", "))));
+        }
+        Ok(vec![(self.today, Verb::SetPaymentMethod { refkey: refkey.map(str::to_owned) })])
+    }
+
+    fn set_next_charge_date(&self, name: &str, date: NaiveDate) -> Result<Vec<Dated>, Refusal> {
+        let life = self.charge(name)?;
+        if date < self.today {
+            let message = format!("{date} has passed");
+            return Err(Refusal::new("bad_argument", message).hint(format!("give {} or later", self.today)));
+        }
+        let verb = Verb::SetNextChargeDate { charge: life.reference, date };
+        let waits = life.own_start.is_none() && life.last_terms().charge.alignment == Alignment::CustomerDate;
+        if waits {
+            return Ok(vec![(self.today, verb)]);
+        }
+        let next = self.next_of(life).ok_or_else(|| self.no_next(life))?;
+        Ok(vec![(next.nominal, verb)])
+    }
+
+    fn renew(&self) -> Result<Vec<Dated>, Refusal> {
+        let terms = self.terms();
+        let conflict = |message: String| Err(Refusal::new("conflict", message));
+        if terms.renews_by_itself() {
+            return conflict(format!("{} renews by itself", self.subscription.number));
+        }
+        if !terms.can_renew() {
+            return conflict(format!("{} has no term to renew by", self.subscription.number));
+        }
+        Ok(vec![(self.today, Verb::Renew)])
+    }
+
+    fn apply_discount(&self, charge: Option<&str>, code: &str) -> Result<Vec<Dated>, Refusal> {
+        let plan = self.plan()?;
+        let discount = applicable(self.context, code, self.today, Some(&plan.sku))?;
+        let charge = charge.map(|name| self.charge(name)).transpose()?.map(|life| life.reference);
+        let discount = AppliedDiscount { from: self.on, ..discount };
+        Ok(vec![(self.on, Verb::ApplyDiscount { charge, discount })])
+    }
+
+    fn clear_discount(&self, charge: Option<&str>) -> Result<Vec<Dated>, Refusal> {
+        let life = charge.map(|name| self.charge(name)).transpose()?;
+        let discounts = life.map_or(&self.timeline.discounts, |life| &life.discounts);
+        if discounts.last().is_none_or(|last| last.until.is_some_and(|until| until <= self.on)) {
+            return Err(Refusal::new("conflict", "there is no discount to clear"));
+        }
+        Ok(vec![(self.on, Verb::ClearDiscount { charge: life.map(|life| life.reference) })])
+    }
+
+    fn plan(&self) -> Result<&'a Plan, Refusal> {
+        let plan = self.context.catalogue.plans.get(&self.timeline.plan());
+        plan.ok_or_else(|| Refusal::new("broken_book", "its plan is not in the catalogue"))
+    }
+
+    /// A charge by reference, SKU or anchor code; the last one that is still there.
+    fn charge(&self, name: &str) -> Result<&ChargeLife<'a>, Refusal> {
+        let is_it = |life: &&ChargeLife<'_>| {
+            let charge = life.last_terms().charge;
+            charge.sku == name || charge.anchor() == name || life.reference.to_string().eq_ignore_ascii_case(name)
+        };
+        let there = |life: &&ChargeLife<'_>| life.removed.is_none_or(|gone| gone.on > self.today);
+        let mut found = self.timeline.charges.iter().filter(is_it).filter(there);
+        let Some(first) = found.next() else {
+            let message = format!("{} has no charge `{name}`", self.subscription.number);
+            return Err(Refusal::new("unknown_charge", message).hint(self.charge_names()));
+        };
+        let more: Vec<String> = found.map(|life| life.reference.to_string()).collect();
+        if more.is_empty() {
+            return Ok(first);
+        }
+        let message = format!("{} has the charge `{name}` several times", self.subscription.number);
+        let hint = format!("give its reference: {}, {}", first.reference, more.join(", "));
+        Err(Refusal::new("ambiguous_charge", message).hint(hint))
+    }
+
+    fn charge_names(&self) -> String {
+        let there = self.timeline.charges.iter().filter(|life| life.removed.is_none_or(|gone| gone.on > self.today));
+        let names: Vec<&str> = there.map(|life| life.last_terms().charge.sku.as_str()).collect();
+        format!("one of {}", names.join(", "))
+    }
+
+    fn code(&self, complete: &str) -> Option<(&'a crate::catalogue::Discount, &'a crate::catalogue::DiscountCode)> {
+        find_code(self.context.catalogue, complete).map(|(_, discount, code)| (discount, code))
+    }
+
+    fn terms(&self) -> Terms {
+        Terms::of(self.subscription, &acts_known(self.subscription, self.today))
+    }
+
+    /// First day after the running term.
+    fn term_end(&self) -> Option<NaiveDate> {
+        self.terms().end_after(self.today)
+    }
+
+    fn no_term(&self) -> Refusal {
+        let message = format!("{} has no term that ends", self.subscription.number);
+        Refusal::new("conflict", message).hint("choose another day: immediately, before_next_billing or on_date")
+    }
+
+    fn no_next(&self, life: &ChargeLife<'_>) -> Refusal {
+        let sku = &life.last_terms().charge.sku;
+        Refusal::new("conflict", format!("the charge {sku} has no charge date ahead"))
+    }
+
+    fn not_priced(&self, charge: &Charge) -> Refusal {
+        let currency = self.subscription.currency;
+        let message = format!("the charge {} has no price in {currency}", charge.sku);
+        Refusal::new("conflict", message).hint(format!("add a {currency} price to the charge"))
+    }
+
+    /// The next charge date of any charge that repeats.
+    fn next_charge_date(&self) -> Option<NaiveDate> {
+        let there = self.timeline.charges.iter().filter(|life| life.removed.is_none());
+        there.filter_map(|life| self.next_of(life)).map(|slot| slot.date).min()
+    }
+
+    /// The next slot of a charge that nobody has billed.
+    fn next_of(&self, life: &ChargeLife<'_>) -> Option<Slot> {
+        let charge = life.last_terms().charge;
+        let billed = self.context.billed.get(&life.reference).map_or(&[][..], Vec::as_slice);
+        if charge.charge_type == ChargeType::OneTime {
+            let far = plus_days(self.today, 36_600);
+            let day = life.triggers(&self.timeline.life, far).into_iter().next().filter(|_| billed.is_empty())?;
+            let piece = crate::period::Period::single(day);
+            return Some(Slot {
+                piece,
+                full: piece,
+                charged_from: day,
+                nominal: day,
+                date: day,
+                skipped: false,
+                is_first: true,
+            });
+        }
+        let starts = [Some(self.today), self.timeline.life.activated, Some(self.subscription.start), life.own_start];
+        let from = starts.into_iter().flatten().max().unwrap_or(self.today);
+        let horizon = plus_days(interval_of(charge).bound(from, 2), 1);
+        let is_billed = |slot: &Slot| {
+            billed.iter().any(|l| l.key.kind == LineKind::Regular && l.key.period_start == slot.piece.start)
+        };
+        let slots = life.slots(&self.timeline.life, horizon);
+        slots.into_iter().filter(|slot| !slot.skipped && !is_billed(slot)).min_by_key(|slot| slot.date)
+    }
+
+    /// rules.md S4: what is booked stays. A change may start with the last billed period of a charge in advance, and
+    /// after the last billed period of one in arrears.
+    fn check_open(&self, life: &ChargeLife<'_>, on: NaiveDate) -> Result<(), Refusal> {
+        let billed = self.context.billed.get(&life.reference).map_or(&[][..], Vec::as_slice);
+        let charge = life.terms_on(on).charge;
+        if charge.charge_type == ChargeType::OneTime {
+            return Ok(());
+        }
+        let last = billed.iter().filter(|line| line.key.kind == LineKind::Regular).max_by_key(|line| line.period.start);
+        let Some(last) = last else { return Ok(()) };
+        let open_from = if charge.is_arrears() { last.period.end } else { last.period.start };
+        if on >= open_from {
+            return Ok(());
+        }
+        let message = format!("{on} lies before what is billed of {}", charge.sku);
+        Err(Refusal::new("before_booked", message).hint(format!("it may start on {open_from}")))
+    }
+
+    fn check_all_open(&self, on: NaiveDate) -> Result<(), Refusal> {
+        let there = self.timeline.charges.iter().filter(|life| life.removed.is_none());
+        there.map(|life| self.check_open(life, on)).collect()
+    }
+}
+
+/// A code by its complete form, with its discount.
+fn find_code<'c>(
+    catalogue: &'c Catalogue,
+    complete: &str,
+) -> Option<(crate::ids::DiscountId, &'c crate::catalogue::Discount, &'c crate::catalogue::DiscountCode)> {
+    catalogue.discounts.iter().find_map(|(id, discount)| {
+        discount.codes.iter().find(|code| code.complete() == complete).map(|code| (*id, discount, code))
+    })
+}
+
+/// The discount that a code grants from `today` on (rules.md D1): known, not expired, not used up, and for the plan.
+///
+/// # Errors
+/// `unknown_code`, `expired_code`, `used_up`, `restricted_code`.
+pub fn applicable(
+    context: &ActContext<'_>,
+    code: &str,
+    today: NaiveDate,
+    plan: Option<&str>,
+) -> Result<AppliedDiscount, Refusal> {
+    let Some((discount, _, found)) = find_code(context.catalogue, code) else {
+        let message = format!("there is no discount code `{code}`");
+        return Err(Refusal::new("unknown_code", message).hint("a code is written PREFIX-CODE"));
+    };
+    if let Some(expired) = found.expire_date.filter(|expired| *expired <= today) {
+        return Err(Refusal::new("expired_code", format!("the code {code} cannot be applied from {expired} on")));
+    }
+    let used = context.redeemed.get(code).copied().unwrap_or(0);
+    if found.redemption > 0 && used >= found.redemption {
+        return Err(Refusal::new("used_up", format!("the code {code} has been applied {used} times already")));
+    }
+    if let Some(plan) = plan.filter(|plan| !found.plans.is_empty() && !found.plans.iter().any(|p| p == plan)) {
+        let message = format!("the code {code} is only for the plans {}, not for {plan}", found.plans.join(", "));
+        return Err(Refusal::new("restricted_code", message));
+    }
+    Ok(AppliedDiscount { discount, code: code.to_owned(), from: today, until: None })
+}
