@@ -1,0 +1,293 @@
+//! The book of customers and subscriptions: what a load brings, what a verb changes, and the trees of payers.
+//!
+//! Any change to a customer or subscription raises the revision of the root payers concerned, so that what was
+//! rated or drafted from the old book is noticed (architecture.md §3).
+
+pub use crate::load::{known, save_load};
+
+use crate::bulk::{Bulk, Cell};
+use crate::counter;
+use crate::tx::{PerDriver, Tx, by_keys, on};
+use crate::value::Ids;
+use anyhow::{Context, ensure};
+use domain::catalogue::AppliedDiscount;
+use domain::customer::Customer;
+use domain::ids::*;
+use domain::subscription::{Subscription, Verb};
+use sqlx::types::Json;
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+/// Writes customers, new or changed, re-roots the bill-to-parent trees and raises the payers' revisions.
+pub async fn save_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<()> {
+    if customers.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<CustomerId> = customers.iter().map(|c| c.id).collect();
+    let mut touched = roots_of(tx, &ids).await?;
+    let columns =
+        &["id", "account_number", "payer", "parent", "bill_to_parent", "business_unit", "revision", "body"];
+    let mut rows = Bulk::into("customer", columns).on_conflict(
+        "on conflict (id) do update set
+             account_number = excluded.account_number,
+             parent = excluded.parent,
+             bill_to_parent = excluded.bill_to_parent,
+             business_unit = excluded.business_unit,
+             body = excluded.body",
+    );
+    for c in customers {
+        rows.row([
+            c.id.0.into(),
+            (&c.account_number).into(),
+            c.id.0.into(),
+            c.parent.map(|p| p.0).into(),
+            (c.bill_to_parent && c.parent.is_some()).into(),
+            (&c.business_unit).into(),
+            0i64.into(),
+            Cell::json(c)?,
+        ]);
+    }
+    rows.insert(tx).await?;
+    save_redemptions(tx, customers.iter().filter_map(|c| c.discount.as_ref().map(|d| (c.id.0, c.id, d))))
+        .await?;
+    re_root(tx, &ids).await?;
+    touched.extend(roots_of(tx, &ids).await?);
+    raise(tx, touched).await
+}
+
+/// Writes subscriptions, new or changed, numbers them and their charges for the usage store, and raises the
+/// payers' revisions. Customers must be there.
+pub async fn save_subscriptions(tx: &mut Tx, subscriptions: &[Subscription]) -> anyhow::Result<()> {
+    if subscriptions.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<SubscriptionId> = subscriptions.iter().map(|s| s.id).collect();
+    let known = numbers_of(tx, &ids).await?;
+    let new = subscriptions.iter().filter(|s| !known.contains_key(&s.id.0)).count();
+    let mut next = counter::take(tx, counter::SUBSCRIPTION, i64::try_from(new)?).await?;
+    let mut rows = Bulk::into("subscription", &["id", "number", "no", "customer", "plans", "body"])
+        .on_conflict(
+            "on conflict (id) do update set
+             number = excluded.number,
+             customer = excluded.customer,
+             plans = excluded.plans,
+             body = excluded.body",
+        );
+    for s in subscriptions {
+        let no = known.get(&s.id.0).copied().unwrap_or_else(|| {
+            next += 1;
+            next - 1
+        });
+        rows.row([
+            s.id.0.into(),
+            (&s.number).into(),
+            no.into(),
+            s.customer.0.into(),
+            Cell::json(&plans_of(s))?,
+            Cell::json(s)?,
+        ]);
+    }
+    rows.insert(tx).await?;
+    save_charges(tx, subscriptions).await?;
+    save_redemptions(tx, subscriptions.iter().flat_map(discounts_of)).await?;
+    let owners: BTreeSet<CustomerId> = subscriptions.iter().map(|s| s.customer).collect();
+    let owners: Vec<CustomerId> = owners.into_iter().collect();
+    let touched = roots_of(tx, &owners).await?;
+    raise(tx, touched).await
+}
+
+/// Every plan that a subscription has or has had.
+fn plans_of(subscription: &Subscription) -> BTreeSet<PlanId> {
+    let switched = subscription.acts.iter().filter_map(|act| match &act.verb {
+        Verb::SwitchPlan { plan, .. } => Some(*plan),
+        _ => None,
+    });
+    switched.chain([subscription.plan]).collect()
+}
+
+/// (charge reference, SKU) of every charge that was agreed or added.
+fn charges_of(subscription: &Subscription) -> impl Iterator<Item = (ChargeReference, &str)> {
+    let added = subscription.acts.iter().filter_map(|act| match &act.verb {
+        Verb::AddOptionalCharge { charge, reference, .. } => Some((*reference, charge.as_str())),
+        _ => None,
+    });
+    subscription.charges.iter().map(|c| (c.reference, c.charge.as_str())).chain(added)
+}
+
+async fn save_charges(tx: &mut Tx, subscriptions: &[Subscription]) -> anyhow::Result<()> {
+    const KNOWN: PerDriver =
+        by_keys!("select reference from subscription_charge where subscription", uuid, "");
+    let sql = tx.pick(&KNOWN);
+    let ids: Vec<SubscriptionId> = subscriptions.iter().map(|s| s.id).collect();
+    let mut known: BTreeSet<Uuid> =
+        on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(&ids)).fetch_all(c).await?).into_iter().collect();
+    let mut new = Vec::new();
+    for s in subscriptions {
+        for (reference, sku) in charges_of(s) {
+            if known.insert(reference.0) {
+                new.push((reference, s.id, sku));
+            }
+        }
+    }
+    let first = counter::take(tx, counter::CHARGE, i64::try_from(new.len())?).await?;
+    let mut rows = Bulk::into("subscription_charge", &["reference", "subscription", "sku", "no"]);
+    for (no, (reference, subscription, sku)) in (first..).zip(new) {
+        rows.row([reference.0.into(), subscription.0.into(), sku.into(), no.into()]);
+    }
+    rows.insert(tx).await.map(drop)
+}
+
+async fn numbers_of(tx: &mut Tx, ids: &[SubscriptionId]) -> anyhow::Result<BTreeMap<Uuid, i64>> {
+    const SQL: PerDriver = by_keys!("select id, no from subscription where id", uuid, "");
+    let sql = tx.pick(&SQL);
+    let rows: Vec<(Uuid, i64)> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(ids)).fetch_all(c).await?);
+    Ok(rows.into_iter().collect())
+}
+
+/// Roots as stored of customers that exist.
+async fn roots_of(tx: &mut Tx, customers: &[CustomerId]) -> anyhow::Result<BTreeSet<Uuid>> {
+    const SQL: PerDriver = by_keys!("select distinct payer from customer where id", uuid, "");
+    let sql = tx.pick(&SQL);
+    let rows: Vec<Uuid> = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(customers)).fetch_all(c).await?);
+    Ok(rows.into_iter().collect())
+}
+
+/// Raises the revision of these payers.
+async fn raise(tx: &mut Tx, payers: BTreeSet<Uuid>) -> anyhow::Result<()> {
+    const SQL: PerDriver = by_keys!("update customer set revision = revision + 1 where id", uuid, "");
+    let sql = tx.pick(&SQL);
+    let ids = Ids(payers.into_iter().collect());
+    on!(tx, c => sqlx::query(sql).bind(ids).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Gives the customers that were touched, and everybody below them, their root: the first ancestor that does not
+/// bill to its parent (rules.md B2). Only customers who bill to a parent are read.
+async fn re_root(tx: &mut Tx, touched: &[CustomerId]) -> anyhow::Result<()> {
+    let edges: Vec<(Uuid, Uuid, Uuid)> = on!(tx, c => sqlx::query_as(
+        "select id, parent, payer from customer where bill_to_parent and parent is not null").fetch_all(c).await?);
+    let parents: BTreeMap<Uuid, Uuid> = edges.iter().map(|(id, parent, _)| (*id, *parent)).collect();
+    let stored: BTreeMap<Uuid, Uuid> = edges.iter().map(|(id, _, payer)| (*id, *payer)).collect();
+    let mut by_root: BTreeMap<Uuid, BTreeSet<Uuid>> = BTreeMap::new();
+    for id in touched.iter().map(|c| c.0).chain(parents.keys().copied()) {
+        let mut root = id;
+        let mut steps = 0;
+        while let Some(parent) = parents.get(&root) {
+            root = *parent;
+            steps += 1;
+            ensure!(steps <= parents.len(), "customer {id} bills to itself over its parents");
+        }
+        if stored.get(&id) != Some(&root) {
+            by_root.entry(root).or_default().insert(id);
+        }
+    }
+    // Most are their own root, and were when they were inserted.
+    const OWN: PerDriver = by_keys!("update customer set payer = id where payer <> id and id", uuid, "");
+    const MOVED: PerDriver = by_keys!("update customer set payer = $2 where payer <> $2 and id", uuid, "");
+    let own: Vec<Uuid> =
+        by_root.iter().filter(|(root, ids)| ids.contains(root)).map(|(root, _)| *root).collect();
+    let sql = tx.pick(&OWN);
+    on!(tx, c => sqlx::query(sql).bind(Ids(own)).execute(c).await.map(drop))?;
+    let sql = tx.pick(&MOVED);
+    for (root, ids) in by_root {
+        let below: Vec<Uuid> = ids.into_iter().filter(|id| *id != root).collect();
+        if !below.is_empty() {
+            on!(tx, c => sqlx::query(sql).bind(Ids(below)).bind(root).execute(c).await.map(drop))?;
+        }
+    }
+    Ok(())
+}
+
+/// The customer of this account number.
+pub async fn customer(tx: &mut Tx, account_number: &str) -> anyhow::Result<Option<Customer>> {
+    let row: Option<Json<Customer>> = on!(tx, c => sqlx::query_scalar(
+        "select body from customer where account_number = $1").bind(account_number).fetch_optional(c).await?);
+    Ok(row.map(|j| j.0))
+}
+
+/// The customers of these ids.
+pub async fn customers(tx: &mut Tx, ids: &[CustomerId]) -> anyhow::Result<BTreeMap<CustomerId, Customer>> {
+    const SQL: PerDriver = by_keys!("select body from customer where id", uuid, "");
+    let sql = tx.pick(&SQL);
+    let rows: Vec<Json<Customer>> =
+        on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(ids)).fetch_all(c).await?);
+    Ok(rows.into_iter().map(|j| (j.0.id, j.0)).collect())
+}
+
+/// (account number, full name) of every customer: exports name them, the ledger does not.
+pub async fn customer_names(tx: &mut Tx) -> anyhow::Result<BTreeMap<String, String>> {
+    let rows: Vec<(String, String)> = on!(tx, c => sqlx::query_as(
+        "select account_number, body ->> 'fullname' from customer").fetch_all(c).await?);
+    Ok(rows.into_iter().collect())
+}
+
+/// The subscription of this number.
+pub async fn subscription(tx: &mut Tx, number: &str) -> anyhow::Result<Option<Subscription>> {
+    let row: Option<Json<Subscription>> = on!(tx, c => sqlx::query_scalar(
+        "select body from subscription where number = $1").bind(number).fetch_optional(c).await?);
+    Ok(row.map(|j| j.0))
+}
+
+/// Subscriptions of a customer, or all, by number.
+pub async fn subscriptions(tx: &mut Tx, customer: Option<CustomerId>) -> anyhow::Result<Vec<Subscription>> {
+    let rows: Vec<Json<Subscription>> = on!(tx, c => sqlx::query_scalar(
+        "select body from subscription where $1 is null or customer = $1 order by number")
+        .bind(customer.map(|c| c.0))
+        .fetch_all(c)
+        .await?);
+    Ok(rows.into_iter().map(|j| j.0).collect())
+}
+
+/// Root payer of a customer: whose book a verb on its subscription is checked against.
+pub async fn payer_of(tx: &mut Tx, customer: CustomerId) -> anyhow::Result<CustomerId> {
+    let payer: Option<Uuid> = on!(tx, c => sqlx::query_scalar("select payer from customer where id = $1")
+        .bind(customer.0)
+        .fetch_optional(c)
+        .await?);
+    payer.map(CustomerId).with_context(|| format!("customer {customer} is not in the book"))
+}
+
+/// Notes who enjoys which discount code since when: (holder, owner, applied discount). A repeat is quiet.
+async fn save_redemptions<'a>(
+    tx: &mut Tx,
+    applied: impl Iterator<Item = (Uuid, CustomerId, &'a AppliedDiscount)>,
+) -> anyhow::Result<()> {
+    let mut rows =
+        Bulk::into("discount_redemption", &["discount", "code", "holder", "customer", "applied_on"])
+            .on_conflict("on conflict (discount, code, holder, applied_on) do nothing");
+    for (holder, customer, discount) in applied {
+        rows.row([
+            discount.discount.0.into(),
+            (&discount.code).into(),
+            holder.into(),
+            customer.0.into(),
+            discount.from.into(),
+        ]);
+    }
+    rows.insert(tx).await.map(drop)
+}
+
+/// Every discount applied to a subscription or its charges, with its holder.
+fn discounts_of(s: &Subscription) -> impl Iterator<Item = (Uuid, CustomerId, &AppliedDiscount)> {
+    let own = s.discount.iter().map(|d| (s.id.0, s.customer, d));
+    let charges =
+        s.charges.iter().filter_map(|c| c.discount.as_ref().map(|d| (c.reference.0, s.customer, d)));
+    let acts = s.acts.iter().filter_map(|act| match &act.verb {
+        Verb::ApplyDiscount { charge, discount } => {
+            Some((charge.map_or(s.id.0, |c| c.0), s.customer, discount))
+        }
+        _ => None,
+    });
+    own.chain(charges).chain(acts)
+}
+
+/// How often a code has been applied (rules.md D1).
+pub async fn redeemed(tx: &mut Tx, discount: DiscountId, code: &str) -> anyhow::Result<u64> {
+    let n: i64 = on!(tx, c => sqlx::query_scalar(
+        "select count(*) from discount_redemption where discount = $1 and code = $2")
+        .bind(discount.0)
+        .bind(code)
+        .fetch_one(c)
+        .await?);
+    crate::words::count(n, "discount_redemption")
+}

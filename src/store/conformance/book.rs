@@ -1,0 +1,165 @@
+use super::on_both;
+use super::sample::{self, BOOK, date, read_book};
+use crate::tx::on;
+use crate::{book, catalogue, load, meta, payer, subject};
+use domain::ids::*;
+use domain::run::Scope;
+use domain::subscription::{Act, Verb};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+on_both!(a_book_comes_back_as_it_was_loaded_and_loading_it_again_changes_nothing, store => {
+    let mut tx = store.begin().await.unwrap();
+    let first = read_book(BOOK, &load::known(&mut tx).await.unwrap());
+    load::save_load(&mut tx, &first).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let mut tx = store.read().await.unwrap();
+    let known = load::known(&mut tx).await.unwrap();
+    let stored = known.catalogue.clone().unwrap();
+    assert_eq!(serde_json::to_value(&*stored).unwrap(), serde_json::to_value(&first.catalogue).unwrap());
+    for customer in &first.customers {
+        assert_eq!(known.customers[&customer.account_number], *customer);
+    }
+    for subscription in &first.subscriptions {
+        assert_eq!(known.subscriptions[&subscription.number], *subscription);
+    }
+    let again = read_book(BOOK, &known);
+    assert!(!again.catalogue_changed && again.customers.is_empty() && again.subscriptions.is_empty());
+    assert!(!known.anything_billed && known.billed_charges.is_empty());
+});
+
+on_both!(a_payer_is_the_root_of_its_tree_and_sees_every_change_in_it, store => {
+    sample::load(&store).await;
+    let mut tx = store.begin().await.unwrap();
+    let before = payer::payers(&mut tx, &Scope::default()).await.unwrap();
+    let accounts: Vec<&str> = before.iter().map(|p| p.account_number.as_str()).collect();
+    assert_eq!(accounts, ["CU-1", "CU-3"], "CU-2 bills to CU-1");
+
+    let mut child = book::subscription(&mut tx, "SUB-2").await.unwrap().unwrap();
+    child.acts.push(Act { on: date("2026-02-01"), done: date("2026-02-01"), ordinal: 1, verb: Verb::Hold });
+    book::save_subscriptions(&mut tx, std::slice::from_ref(&child)).await.unwrap();
+    let after = payer::payers(&mut tx, &Scope::default()).await.unwrap();
+    assert!(after[0].revision > before[0].revision, "the root is revised");
+    assert_eq!(after[1], before[1], "others are not");
+    assert_eq!(book::subscription(&mut tx, "SUB-2").await.unwrap().unwrap(), child);
+
+    let same = catalogue::load(&mut tx).await.unwrap().unwrap();
+    catalogue::save(&mut tx, &same).await.unwrap();
+    let revised = payer::locked_refs(&mut tx, &[before[0].id, before[1].id]).await.unwrap();
+    assert!(revised.iter().zip(&after).all(|(now, then)| now.revision > then.revision), "all are");
+});
+
+on_both!(a_child_that_leaves_its_parent_revises_both_payers, store => {
+    sample::load(&store).await;
+    let mut tx = store.begin().await.unwrap();
+    let before = payer::refs(&mut tx, &[CustomerId::of("CU-1")]).await.unwrap();
+    let mut child = book::customer(&mut tx, "CU-2").await.unwrap().unwrap();
+    child.bill_to_parent = false;
+    book::save_customers(&mut tx, &[child.clone()]).await.unwrap();
+    let payers = payer::payers(&mut tx, &Scope::default()).await.unwrap();
+    assert_eq!(payers.len(), 3);
+    assert!(payers[0].revision > before[0].revision);
+    assert_eq!(book::payer_of(&mut tx, child.id).await.unwrap(), child.id);
+
+    // And moves below another, with everybody below it.
+    child.parent = Some(CustomerId::of("CU-3"));
+    child.bill_to_parent = true;
+    book::save_customers(&mut tx, &[child.clone()]).await.unwrap();
+    assert_eq!(book::payer_of(&mut tx, child.id).await.unwrap(), CustomerId::of("CU-3"));
+});
+
+on_both!(scopes_name_customers_or_a_business_unit, store => {
+    sample::load(&store).await;
+    let mut tx = store.read().await.unwrap();
+    let named = |customers: &[&str], unit: Option<&str>| Scope {
+        customers: customers.iter().map(|c| (*c).to_owned()).collect(),
+        business_unit: unit.map(str::to_owned),
+    };
+    for (scope, expected) in [
+        (named(&["CU-2"], None), vec!["CU-1"]),
+        (named(&["CU-3", "CU-1"], None), vec!["CU-1", "CU-3"]),
+        (named(&[], Some("dk")), vec!["CU-1"]),
+        (named(&["CU-3"], Some("dk")), vec![]),
+        (named(&["nobody"], None), vec![]),
+    ] {
+        let payers = payer::payers(&mut tx, &scope).await.unwrap();
+        let accounts: Vec<&str> = payers.iter().map(|p| p.account_number.as_str()).collect();
+        assert_eq!(accounts, expected, "{scope:?}");
+    }
+});
+
+on_both!(a_payer_book_holds_the_whole_tree, store => {
+    sample::load(&store).await;
+    let mut tx = store.read().await.unwrap();
+    let catalogue = Arc::new(catalogue::load(&mut tx).await.unwrap().unwrap());
+    let ids = [CustomerId::of("CU-3"), CustomerId::of("CU-1")];
+    let books = payer::books(&mut tx, &ids, &catalogue).await.unwrap();
+    assert_eq!(books.iter().map(|b| b.payer).collect::<Vec<_>>(), ids, "in the order asked for");
+    assert_eq!((books[1].customers.len(), books[1].subscriptions.len()), (2, 2));
+    assert_eq!((books[0].customers.len(), books[0].subscriptions.len()), (1, 0));
+    assert_eq!(books[1].codes_redeemed.values().copied().collect::<Vec<_>>(), [1]);
+    assert_eq!(book::redeemed(&mut tx, DiscountId::of("launch"), "LAUNCH-A1").await.unwrap(), 1);
+    assert_eq!(payer::payer_count(&mut tx).await.unwrap(), 2);
+});
+
+on_both!(subjects_have_dense_numbers_that_survive_a_change, store => {
+    sample::load(&store).await;
+    let mut tx = store.begin().await.unwrap();
+    let before = subject::all(&mut tx).await.unwrap();
+    assert_eq!(before.iter().map(|s| (s.number.as_str(), s.no)).collect::<Vec<_>>(), [("SUB-1", 1), ("SUB-2", 2)]);
+    let numbers: BTreeSet<u32> = before.iter().flat_map(|s| &s.charges).map(|c| c.no).collect();
+    assert_eq!(numbers, BTreeSet::from([1, 2, 3, 4]));
+    assert_eq!(before[1].account_number, "CU-2");
+    assert_eq!(before[1].plans, BTreeSet::from([PlanId::of("PRO")]));
+
+    let mut changed = book::subscription(&mut tx, "SUB-1").await.unwrap().unwrap();
+    let reference = ChargeReference::for_charge(changed.id, "extra", 0);
+    let added = Verb::AddOptionalCharge {
+        charge: "PRO-EXTRA".to_owned(),
+        reference,
+        amount: sample::dec("1"),
+        unit_price: None,
+    };
+    changed.acts.push(Act { on: date("2026-02-01"), done: date("2026-02-01"), ordinal: 1, verb: added });
+    book::save_subscriptions(&mut tx, &[changed]).await.unwrap();
+    let after = subject::all(&mut tx).await.unwrap();
+    assert_eq!(after[0].charges.len(), 3);
+    assert_eq!(subject::charge_numbers(&mut tx).await.unwrap()[&reference], 5);
+    assert_eq!(subject::subscription_numbers(&mut tx).await.unwrap()[&after[1].id], 2);
+    let meters = BTreeSet::from(["api_calls".to_owned(), "storage".to_owned()]);
+    let given = subject::meter_numbers(&mut tx, &meters).await.unwrap();
+    assert_eq!(given.values().copied().collect::<BTreeSet<_>>(), BTreeSet::from([1, 2]));
+    assert_eq!(subject::meter_numbers(&mut tx, &meters).await.unwrap(), given);
+});
+
+on_both!(the_key_seed_is_made_once, store => {
+    let mut tx = store.begin().await.unwrap();
+    let seed = meta::key_seed(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = store.read().await.unwrap();
+    assert_eq!(meta::key_seed(&mut tx).await.unwrap(), seed);
+});
+
+on_both!(a_reader_cannot_write_and_a_dropped_transaction_leaves_nothing, store => {
+    let mut tx = store.read().await.unwrap();
+    assert!(meta::set(&mut tx, "a", "b").await.is_err());
+    drop(tx);
+    let mut tx = store.begin().await.unwrap();
+    meta::set(&mut tx, "a", "b").await.unwrap();
+    drop(tx);
+    let mut tx = store.read().await.unwrap();
+    assert_eq!(meta::get(&mut tx, "a").await.unwrap(), None);
+    let one: i64 = on!(&mut tx, c => sqlx::query_scalar("select count(*) from meta").fetch_one(c).await).unwrap();
+    assert_eq!(one, 0);
+});
+
+on_both!(names_are_those_of_the_customers, store => {
+    sample::load(&store).await;
+    let mut tx = store.read().await.unwrap();
+    let names = book::customer_names(&mut tx).await.unwrap();
+    assert_eq!(names["CU-2"], "Børsens Bageri");
+    let ids: Vec<CustomerId> = ["CU-1", "CU-3", "CU-9"].iter().map(|n| CustomerId::of(n)).collect();
+    assert_eq!(book::customers(&mut tx, &ids).await.unwrap().len(), 2);
+    assert_eq!(book::subscriptions(&mut tx, Some(ids[0])).await.unwrap().len(), 1);
+});

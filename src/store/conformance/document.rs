@@ -1,0 +1,111 @@
+use super::on_both;
+use super::sample::{self, now};
+use crate::delivery::{self, Delivery, DeliveryState};
+use crate::document::{self, Document};
+use crate::journal::{self, Record};
+use crate::schedule;
+use chrono::Duration;
+use domain::ids::InvoiceId;
+
+fn document_of(n: u32) -> Document {
+    Document {
+        invoice: sample::invoice(n).draft.id,
+        template: "pdf".to_owned(),
+        path: format!("documents/{n}.pdf"),
+        sha256: "ab".to_owned(),
+        bytes: 19_000,
+    }
+}
+
+on_both!(a_document_is_written_once, store => {
+    sample::load(&store).await;
+    sample::book(&store, 3).await;
+    let mut tx = store.begin().await.unwrap();
+    let all: Vec<Document> = (1..=3).map(document_of).collect();
+    assert_eq!(document::save(&mut tx, &all).await.unwrap(), 3);
+    let other = Document { sha256: "cd".to_owned(), ..document_of(1) };
+    assert_eq!(document::save(&mut tx, &[other]).await.unwrap(), 0);
+    assert_eq!(document::of_invoices(&mut tx, &[all[0].invoice]).await.unwrap(), all[..1]);
+    let mut paged = Vec::new();
+    loop {
+        let last: Option<(InvoiceId, String)> = paged.last().map(|d: &Document| (d.invoice, d.template.clone()));
+        let page = document::page(&mut tx, last.as_ref().map(|(i, t)| (*i, t.as_str())), 2).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        paged.extend(page);
+    }
+    assert_eq!(paged.len(), 3);
+});
+
+fn delivery_of(n: u32) -> Delivery {
+    Delivery {
+        invoice: sample::invoice(n).draft.id,
+        channel: "email".to_owned(),
+        address: "bogholder@kaffe.example".to_owned(),
+        message_id: format!("{n}@nordlys.example"),
+        state: DeliveryState::Pending,
+        reason: None,
+        attempts: 0,
+        due_at: None,
+    }
+}
+
+on_both!(a_delivery_is_planned_once_and_answered_until_it_is_sent, store => {
+    sample::load(&store).await;
+    sample::book(&store, 2).await;
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(delivery::plan(&mut tx, &[delivery_of(1), delivery_of(2)]).await.unwrap(), 2);
+    assert_eq!(delivery::plan(&mut tx, &[delivery_of(1)]).await.unwrap(), 0);
+    assert_eq!(delivery::due(&mut tx, now(), 9).await.unwrap().len(), 2);
+    let later = Delivery {
+        reason: Some("451 later".to_owned()),
+        attempts: 1,
+        due_at: Some(now() + Duration::minutes(5)),
+        ..delivery_of(1)
+    };
+    let failed = Delivery {
+        state: DeliveryState::Failed,
+        reason: Some("550 no such user".to_owned()),
+        attempts: 1,
+        ..delivery_of(2)
+    };
+    assert_eq!(delivery::answer(&mut tx, &[later.clone(), failed.clone()]).await.unwrap(), 2);
+    assert_eq!(delivery::due(&mut tx, now(), 9).await.unwrap(), []);
+    assert_eq!(delivery::due(&mut tx, now() + Duration::minutes(5), 9).await.unwrap(), std::slice::from_ref(&later));
+    let sent = Delivery { state: DeliveryState::Sent, attempts: 2, due_at: None, reason: None, ..later };
+    assert_eq!(delivery::answer(&mut tx, std::slice::from_ref(&sent)).await.unwrap(), 1);
+    assert_eq!(delivery::answer(&mut tx, &[failed]).await.unwrap(), 0, "it is not pending");
+    assert_eq!(delivery::retry(&mut tx, &[delivery_of(1).invoice, delivery_of(2).invoice]).await.unwrap(), 1);
+    assert_eq!(delivery::of_invoices(&mut tx, &[sent.invoice]).await.unwrap(), [sent]);
+});
+
+on_both!(two_schedulers_make_one_tick, store => {
+    let mut tx = store.begin().await.unwrap();
+    schedule::plan(&mut tx, "run", "0 5 * * *", Some(now())).await.unwrap();
+    let next = Some(now() + Duration::days(1));
+    assert!(schedule::tick(&mut tx, "run", now(), now(), next, 2).await.unwrap());
+    assert!(!schedule::tick(&mut tx, "run", now(), now(), next, 2).await.unwrap());
+    schedule::plan(&mut tx, "run", "0 6 * * *", next).await.unwrap();
+    let jobs = schedule::jobs(&mut tx).await.unwrap();
+    assert_eq!((jobs[0].last_at, jobs[0].next_at, jobs[0].missed), (Some(now()), next, 2));
+    assert_eq!(jobs[0].expression, "0 6 * * *");
+    assert_eq!(schedule::prune(&mut tx, now()).await.unwrap(), 0);
+    assert_eq!(schedule::prune(&mut tx, now() + Duration::days(1)).await.unwrap(), 1);
+});
+
+on_both!(the_journal_keeps_everything_in_order, store => {
+    let of = |action: &str, object: &str| Record {
+        at: now(),
+        actor: "anna".to_owned(),
+        action: action.to_owned(),
+        object: object.to_owned(),
+        detail: serde_json::json!({"reason": "goodwill"}),
+    };
+    let mut tx = store.begin().await.unwrap();
+    for (action, object) in [("open", "run 1"), ("cancel", "invoice 3"), ("close", "run 1")] {
+        journal::record(&mut tx, &of(action, object)).await.unwrap();
+    }
+    assert_eq!(journal::newest(&mut tx, Some("run 1"), 9).await.unwrap(), [of("close", "run 1"), of("open", "run 1")]);
+    assert_eq!(journal::newest(&mut tx, None, 1).await.unwrap(), [of("close", "run 1")]);
+});

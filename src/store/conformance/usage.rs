@@ -1,0 +1,171 @@
+use super::on_both;
+use super::sample::{self, now};
+use crate::imports::{self, Begun, Committed, ImportState, ImportTotals, NewImport, Staged};
+use crate::run::{self, RunOptions};
+use crate::segment::{self, Bumped, Compaction, KeyRun, Segment};
+use crate::{Store, verify};
+use chrono::Duration;
+use domain::run::{RunState, Scope};
+use uuid::Uuid;
+
+fn new_import(n: u8) -> NewImport {
+    NewImport {
+        id: Uuid::from_u128(u128::from(n)),
+        sha256: format!("{:064x}", n % 100),
+        file_name: format!("usage-{n}.csv"),
+        source: Some("eu".to_owned()),
+        owner: "host:1".to_owned(),
+        deadline: now() + Duration::minutes(10),
+        paths: vec![format!("segments/{n}-*"), format!("keys/{n}")],
+    }
+}
+
+fn segment_of(path: &str, rows: u64) -> Segment {
+    Segment {
+        path: path.to_owned(),
+        import: None,
+        import_number: None,
+        month: "2026-01".to_owned(),
+        rows,
+        bytes: 1_000,
+        sha256: "ab".to_owned(),
+        min_time_us: -5,
+        max_time_us: 1_770_000_000_000_000,
+        min_subscription: 1,
+        max_subscription: 9,
+        corrections: 1,
+    }
+}
+
+fn key_run(path: &str, rows: u64) -> KeyRun {
+    KeyRun { path: path.to_owned(), import_number: 0, rows, bytes: 32, sha256: "cd".to_owned() }
+}
+
+fn staged(n: u8, accepted: u64) -> Staged {
+    let rejects = [("bad_time".to_owned(), 1)].into();
+    Staged {
+        totals: ImportTotals { read: accepted + 3, accepted, duplicate: 2, rejected: 1, late: 1, rejects },
+        segments: vec![segment_of(&format!("segments/{n}-a"), accepted)],
+        key_runs: vec![key_run(&format!("keys/{n}"), accepted)],
+        reject_path: Some(format!("rejects/{n}.csv")),
+    }
+}
+
+async fn bring_in(store: &Store, n: u8, accepted: u64) -> Committed {
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(imports::begin(&mut tx, &new_import(n), now()).await.unwrap(), Begun::New);
+    let seen = segment::version(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    let committed =
+        imports::commit(&mut tx, new_import(n).id, seen, &staged(n, accepted), now()).await.unwrap();
+    tx.commit().await.unwrap();
+    committed
+}
+
+on_both!(an_import_becomes_visible_with_the_next_number_and_version, store => {
+    assert_eq!(bring_in(&store, 1, 10).await, Committed::Done { number: 1, version: 1 });
+    assert_eq!(bring_in(&store, 2, 20).await, Committed::Done { number: 2, version: 2 });
+    let mut tx = store.read().await.unwrap();
+    let at_one = segment::visible_at(&mut tx, 1).await.unwrap();
+    let expected = Segment {
+        import: Some(Uuid::from_u128(1)),
+        import_number: Some(1),
+        ..segment_of("segments/1-a", 10)
+    };
+    assert_eq!(at_one, [expected]);
+    assert_eq!(segment::visible_at(&mut tx, 2).await.unwrap().len(), 2);
+    assert_eq!(segment::key_runs(&mut tx, 1, 2).await.unwrap()[0].import_number, 2);
+    let stored = imports::by_number(&mut tx, 2).await.unwrap().unwrap();
+    assert_eq!((stored.state, stored.totals), (ImportState::Done, staged(2, 20).totals));
+    assert_eq!(stored.ended_at, Some(now()));
+    assert_eq!(imports::newest_number(&mut tx).await.unwrap(), 2);
+    assert_eq!(imports::newest(&mut tx, 9).await.unwrap().len(), 2);
+    assert!(verify::all(&mut tx).await.unwrap().iter().all(verify::Check::is_ok));
+});
+
+on_both!(the_same_bytes_are_brought_in_once_and_an_abandoned_import_makes_room, store => {
+    let mut tx = store.begin().await.unwrap();
+    imports::begin(&mut tx, &new_import(1), now()).await.unwrap();
+    let other = NewImport { id: Uuid::from_u128(77), ..new_import(1) };
+    assert!(matches!(imports::begin(&mut tx, &other, now()).await.unwrap(), Begun::Writing(i) if i.id == new_import(1).id));
+    assert!(imports::abandon_expired(&mut tx, now()).await.unwrap().is_empty());
+    assert_eq!(imports::abandon_expired(&mut tx, now() + Duration::hours(1)).await.unwrap(), [new_import(1).id]);
+    assert_eq!(imports::begin(&mut tx, &other, now()).await.unwrap(), Begun::New);
+    assert!(imports::abandon_of(&mut tx, "host:2", now()).await.unwrap().is_empty());
+    let gone = imports::commit(&mut tx, new_import(1).id, 0, &staged(1, 4), now()).await.unwrap();
+    assert_eq!(gone, Committed::NotWriting);
+    drop(tx);
+    bring_in(&store, 1, 5).await;
+    let mut tx = store.begin().await.unwrap();
+    assert!(matches!(imports::begin(&mut tx, &other, now()).await.unwrap(), Begun::Done(i) if i.number == Some(1)));
+    assert!(!imports::abandon(&mut tx, new_import(1).id, now()).await.unwrap());
+});
+
+on_both!(a_commit_on_an_old_version_is_told_to_look_again, store => {
+    bring_in(&store, 1, 5).await;
+    let mut tx = store.begin().await.unwrap();
+    imports::begin(&mut tx, &new_import(2), now()).await.unwrap();
+    let moved = imports::commit(&mut tx, new_import(2).id, 0, &staged(2, 5), now()).await.unwrap();
+    assert_eq!(moved, Committed::Moved { now: 1 });
+});
+
+on_both!(totals_that_do_not_add_up_are_refused, store => {
+    let mut tx = store.begin().await.unwrap();
+    imports::begin(&mut tx, &new_import(1), now()).await.unwrap();
+    for wrong in [
+        ImportTotals { read: 9, ..staged(1, 5).totals },
+        ImportTotals { accepted: 6, read: 9, ..staged(1, 5).totals },
+        ImportTotals { rejects: Default::default(), ..staged(1, 5).totals },
+    ] {
+        let staged = Staged { totals: wrong, ..staged(1, 5) };
+        assert!(imports::commit(&mut tx, new_import(1).id, 0, &staged, now()).await.is_err());
+    }
+});
+
+on_both!(compaction_keeps_every_row_and_pinned_files_stay, store => {
+    bring_in(&store, 1, 10).await;
+    bring_in(&store, 2, 20).await;
+    let mut tx = store.begin().await.unwrap();
+    let scope = Scope::default();
+    run::open(&mut tx, &scope, sample::date("2026-02-01"), &RunOptions::default(), now()).await.unwrap();
+    let run = run::unfinished(&mut tx, &scope).await.unwrap().unwrap();
+    assert_eq!((run.usage_mark, run.usage_version), (2, 2));
+    let mut compaction = Compaction {
+        remove_segments: vec!["segments/1-a".to_owned(), "segments/2-a".to_owned()],
+        add_segments: vec![segment_of("segments/merged", 29)],
+        remove_key_runs: vec!["keys/1".to_owned(), "keys/2".to_owned()],
+        add_key_runs: vec![key_run("keys/merged", 30)],
+    };
+    tx.commit().await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    assert!(segment::compact(&mut tx, 2, &compaction).await.is_err(), "a row is lost");
+    drop(tx);
+    compaction.add_segments[0].rows = 30;
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(segment::compact(&mut tx, 1, &compaction).await.unwrap(), Bumped::Moved { now: 2 });
+    assert_eq!(segment::compact(&mut tx, 2, &compaction).await.unwrap(), Bumped::To(3));
+    assert_eq!(segment::visible_at(&mut tx, 2).await.unwrap().len(), 2, "the run reads what it pinned");
+    assert_eq!(segment::visible_at(&mut tx, 3).await.unwrap().len(), 1);
+    assert_eq!(segment::deletable(&mut tx).await.unwrap(), ["keys/1", "keys/2"]);
+    assert!(run::set_state(&mut tx, run.id, RunState::Open, RunState::Closed, now()).await.unwrap());
+    let deletable = segment::deletable(&mut tx).await.unwrap();
+    assert_eq!(deletable, ["keys/1", "keys/2", "segments/1-a", "segments/2-a"]);
+    segment::forget(&mut tx, &deletable).await.unwrap();
+    assert!(segment::deletable(&mut tx).await.unwrap().is_empty());
+    let failed: Vec<_> = verify::all(&mut tx).await.unwrap().into_iter().filter(|c| !c.is_ok()).collect();
+    assert_eq!(failed, []);
+});
+
+on_both!(paths_of_abandoned_imports_may_be_deleted, store => {
+    let mut tx = store.begin().await.unwrap();
+    imports::begin(&mut tx, &new_import(1), now()).await.unwrap();
+    imports::add_paths(&mut tx, new_import(1).id, &["rejects/1.csv".to_owned()]).await.unwrap();
+    assert!(segment::deletable(&mut tx).await.unwrap().is_empty());
+    assert!(imports::abandon(&mut tx, new_import(1).id, now()).await.unwrap());
+    let paths = segment::deletable(&mut tx).await.unwrap();
+    assert_eq!(paths, ["keys/1", "rejects/1.csv", "segments/1-*"]);
+    segment::forget(&mut tx, &paths).await.unwrap();
+    assert!(segment::deletable(&mut tx).await.unwrap().is_empty());
+    assert_eq!(imports::by_id(&mut tx, new_import(1).id).await.unwrap().unwrap().state, ImportState::Abandoned);
+});

@@ -1,0 +1,20 @@
+//! Booked invoices: inserted once in the booking transaction, with their number, and never changed (rules.md I5,
+//! I6). What moves afterwards is in [`settle`].
+
+mod list;
+mod save;
+mod settle;
+
+pub(crate) use list::tax_category;
+pub use list::{InvoiceFilter, InvoiceState, buyers, by_id, by_ids, by_number, ids, of_line, of_run};
+pub use save::{save_booked, take_numbers};
+pub use settle::{Part, lock_settlements, open_with_credit, parts, save_settlements, settle};
+
+use domain::invoice::{Invoice, Settlement};
+
+/// An invoice as booked, and how far it is settled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Booked {
+    pub invoice: Invoice,
+    pub settlement: Settlement,
+}

@@ -1,0 +1,140 @@
+//! How far invoices are settled: the marks that move after booking. Each payment, credit or set-off is a part with
+//! its source as key, so that a repeat settles nothing twice.
+
+use crate::bulk::Bulk;
+use crate::tx::{PerDriver, Tx, by_keys, on};
+use crate::value::Ids;
+use crate::words::word;
+use anyhow::{Context, ensure};
+use chrono::NaiveDate;
+use domain::ids::{CustomerId, InvoiceId};
+use domain::invoice::{OpenDocument, Settlement};
+use domain::money::Currency;
+use uuid::Uuid;
+
+/// What moved a settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    pub invoice: InvoiceId,
+    /// `payment`, `credit`, `set_off`, `write_off`, `refund`.
+    pub kind: &'static str,
+    /// The attempt, credit note or bank line it came from.
+    pub source: Uuid,
+    /// Minor units of the invoice's currency; the sign is the invoice's when it settles, opposite when it undoes.
+    pub amount_minor: i64,
+    pub on: NaiveDate,
+}
+
+/// Writes a part and the settlement that results from it; `false`, and nothing written, if this source has settled
+/// the invoice before.
+pub async fn settle(tx: &mut Tx, part: &Part, settlement: &Settlement) -> anyhow::Result<bool> {
+    const LOCK: PerDriver = PerDriver {
+        sqlite: "select settled_minor from invoice_settlement where invoice = $1",
+        postgres: "select settled_minor from invoice_settlement where invoice = $1 for update",
+    };
+    let sql = tx.pick(&LOCK);
+    let before: Option<i64> =
+        on!(tx, c => sqlx::query_scalar(sql).bind(part.invoice.0).fetch_optional(c).await?);
+    let before = before.with_context(|| format!("invoice {} is not booked", part.invoice))?;
+    let mut rows =
+        Bulk::into("settlement_part", &["invoice", "kind", "source", "amount_minor", "settled_on"])
+            .on_conflict("on conflict (invoice, kind, source) do nothing");
+    rows.row([
+        part.invoice.0.into(),
+        part.kind.into(),
+        part.source.into(),
+        part.amount_minor.into(),
+        part.on.into(),
+    ]);
+    if rows.insert(tx).await? == 0 {
+        return Ok(false);
+    }
+    ensure!(
+        before + part.amount_minor == settlement.settled_minor,
+        "settling invoice {}: {before} + {} is not {}",
+        part.invoice,
+        part.amount_minor,
+        settlement.settled_minor
+    );
+    save_settlements(tx, &[(part.invoice, settlement.clone())]).await?;
+    Ok(true)
+}
+
+/// Nobody else can move the settlements of these invoices until the transaction ends (SQLite's writer is alone).
+pub async fn lock_settlements(tx: &mut Tx, invoices: &[InvoiceId]) -> anyhow::Result<()> {
+    const SQL: PerDriver = PerDriver {
+        sqlite: "select json_array_length($1)",
+        postgres: "select count(*)
+                   from (select 1 from invoice_settlement where invoice = any($1) order by invoice for update) held",
+    };
+    let sql = tx.pick(&SQL);
+    let _: i64 = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(invoices)).fetch_one(c).await?);
+    Ok(())
+}
+
+/// Open documents of those of these payers who have an open credit in the same currency, by payer, currency and age
+/// (rules.md I8). Invoices whose payment is under way are left out: what will come of it is not known.
+pub async fn open_with_credit(
+    tx: &mut Tx,
+    payers: &[CustomerId],
+) -> anyhow::Result<Vec<(CustomerId, Currency, OpenDocument)>> {
+    const SQL: PerDriver = by_keys!(
+        "select i.payer, i.currency, i.id, s.open_minor
+         from invoice i
+         join invoice_settlement s on s.invoice = i.id
+         where s.open_minor <> 0
+           and exists (select 1
+                       from invoice credit
+                       join invoice_settlement cs on cs.invoice = credit.id
+                       where credit.payer = i.payer and credit.currency = i.currency and cs.open_minor < 0)
+           and not exists (select 1 from payment_attempt a where a.invoice = i.id and a.state = 'pending')
+           and i.payer",
+        uuid,
+        " order by i.payer, i.currency, i.invoice_date, i.series, i.sequence"
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<(Uuid, String, Uuid, i64)> =
+        on!(tx, c => sqlx::query_as(sql).bind(Ids::of(payers)).fetch_all(c).await?);
+    rows.into_iter()
+        .map(|(payer, currency, id, open_minor)| {
+            Ok((CustomerId(payer), currency.parse()?, OpenDocument { id: InvoiceId(id), open_minor }))
+        })
+        .collect()
+}
+
+/// Parts of an invoice's settlement, oldest first.
+pub async fn parts(tx: &mut Tx, invoice: InvoiceId) -> anyhow::Result<Vec<(String, Uuid, i64, NaiveDate)>> {
+    Ok(on!(tx, c => sqlx::query_as(
+        "select kind, source, amount_minor, settled_on
+         from settlement_part
+         where invoice = $1
+         order by settled_on, kind, source")
+        .bind(invoice.0)
+        .fetch_all(c)
+        .await?))
+}
+
+/// Replaces settlements: payment status, dunning step, next retry. Amounts move only through [`settle`].
+pub async fn save_settlements(tx: &mut Tx, settlements: &[(InvoiceId, Settlement)]) -> anyhow::Result<()> {
+    for (invoice, s) in settlements {
+        let (status, payment_status) = (word(&s.status)?, word(&s.payment_status)?);
+        let saved = on!(tx, c => sqlx::query(
+            "update invoice_settlement
+             set status = $2, payment_status = $3, settled_minor = $4, payment_date = $5, dunning_step = $6,
+                 next_retry = $7,
+                 open_minor = (select i.net_minor + i.vat_minor from invoice i where i.id = $1) - $4
+             where invoice = $1")
+            .bind(invoice.0)
+            .bind(status)
+            .bind(payment_status)
+            .bind(s.settled_minor)
+            .bind(s.payment_date)
+            .bind(i64::from(s.dunning_step))
+            .bind(s.next_retry)
+            .execute(c)
+            .await?
+            .rows_affected());
+        ensure!(saved == 1, "invoice {invoice} has no settlement");
+    }
+    Ok(())
+}

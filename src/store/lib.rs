@@ -1,0 +1,43 @@
+//! What is kept between two steps: the book, runs, drafts, invoices, the ledger and the queue, in SQLite or
+//! PostgreSQL. The only crate that names sqlx.
+//!
+//! Read [`open`] for the two databases, [`tx`] for how one text serves both, then the file of the noun. Every
+//! function takes a [`Tx`]: [`Store::begin`] to write, [`Store::read`] to read one snapshot. Locks are taken in
+//! one order: payer, then run, then invoice, then ledger.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod book;
+mod bulk;
+pub mod catalogue;
+#[cfg(test)]
+mod conformance;
+pub mod counter;
+pub mod crash;
+pub mod delivery;
+pub mod document;
+pub mod draft;
+pub mod imports;
+pub mod invoice;
+pub mod journal;
+pub mod ledger;
+mod load;
+pub mod measured;
+pub mod meta;
+mod open;
+pub mod payer;
+pub mod payment;
+pub mod queue;
+pub mod run;
+pub mod schedule;
+pub mod segment;
+pub mod slice;
+pub mod subject;
+mod tx;
+mod value;
+pub mod verify;
+mod words;
+pub mod worker;
+
+pub use open::{Database, OpenError, QueuePool, Store};
+pub use tx::{Tx, is_transient};

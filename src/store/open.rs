@@ -1,0 +1,229 @@
+//! Opening a database: create, check the version, migrate, and set what makes it durable.
+
+use crate::tx::Tx;
+use anyhow::Context;
+use apalis_postgres::PostgresStorage;
+use apalis_sqlite::SqliteStorage;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, SqlitePool};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
+
+/// How long a statement waits for the writer before it gives up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long apalis waits: longer, because a worker that meets an error dies (architecture.md §5, fact 12).
+const QUEUE_BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+const READERS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// Where the books are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A file; created with mode 0600 if it is not there.
+    Sqlite { path: PathBuf },
+    /// A server of version 15 or later; the database must exist.
+    Postgres { url: String },
+}
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A later tallybook has migrated it.
+    #[error("the database is of version {found}, this program knows version {known} at most")]
+    Newer { found: i64, known: i64 },
+    /// A migration that was applied differs from ours: another program, or a damaged file.
+    #[error("migration {version} of the database is not the one of this program")]
+    Changed { version: i64 },
+    /// PostgreSQL before 15.
+    #[error("PostgreSQL {found} is too old: version 15 or later is needed")]
+    TooOld { found: String },
+    /// The URL cannot be read.
+    #[error("the database URL cannot be read: {0}")]
+    Url(String),
+    /// No file, no permission, no server, no database.
+    #[error("the database cannot be opened: {0}")]
+    Unreachable(String),
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+/// An open database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pools: Pools,
+}
+
+#[derive(Debug, Clone)]
+enum Pools {
+    Sqlite { writer: SqlitePool, reader: SqlitePool, queue: SqlitePool },
+    Postgres(PgPool),
+}
+
+/// The pool on which apalis works.
+#[derive(Debug, Clone)]
+pub enum QueuePool {
+    /// Two connections of their own, durable, with a long busy timeout (architecture.md §5, fact 12).
+    Sqlite(SqlitePool),
+    /// The store's pool.
+    Postgres(PgPool),
+}
+
+impl Store {
+    /// Opens or creates the database and brings it to this program's version.
+    pub async fn open(database: &Database) -> Result<Self, OpenError> {
+        match database {
+            Database::Sqlite { path } => Self::open_sqlite(path).await,
+            Database::Postgres { url } => Self::open_postgres(url).await,
+        }
+    }
+
+    /// Begins a transaction that writes. On SQLite it holds the write lock from here on: keep it under a second.
+    pub async fn begin(&self) -> anyhow::Result<Tx> {
+        Ok(match &self.pools {
+            Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("begin immediate").await?),
+            Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Begins a read: one consistent snapshot that neither waits for writers nor holds them up. Writing in it fails.
+    pub async fn read(&self) -> anyhow::Result<Tx> {
+        Ok(match &self.pools {
+            Pools::Sqlite { reader, .. } => Tx::Sqlite(reader.begin().await?),
+            Pools::Postgres(pool) => {
+                Tx::Postgres(pool.begin_with("begin isolation level repeatable read, read only").await?)
+            }
+        })
+    }
+
+    /// The pool for apalis.
+    pub fn queue_pool(&self) -> QueuePool {
+        match &self.pools {
+            Pools::Sqlite { queue, .. } => QueuePool::Sqlite(queue.clone()),
+            Pools::Postgres(pool) => QueuePool::Postgres(pool.clone()),
+        }
+    }
+
+    /// Whether the books are a SQLite file.
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self.pools, Pools::Sqlite { .. })
+    }
+
+    /// Closes every connection and waits for them; on SQLite this folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { writer, reader, queue } => {
+                reader.close().await;
+                queue.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// `pragma synchronous` of every pool's connection, for the durability test: 2 is FULL. Empty on PostgreSQL.
+    pub async fn synchronous(&self) -> anyhow::Result<Vec<i64>> {
+        let Pools::Sqlite { writer, queue, .. } = &self.pools else { return Ok(Vec::new()) };
+        let mut levels = vec![sqlx::query_scalar("pragma synchronous").fetch_one(writer).await?];
+        let (mut one, mut two) = (queue.acquire().await?, queue.acquire().await?);
+        levels.push(sqlx::query_scalar("pragma synchronous").fetch_one(&mut *one).await?);
+        levels.push(sqlx::query_scalar("pragma synchronous").fetch_one(&mut *two).await?);
+        Ok(levels)
+    }
+
+    async fn open_sqlite(path: &Path) -> Result<Self, OpenError> {
+        create_private(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("temp_store", "memory")
+            .pragma("cache_size", "-65536");
+        let writer = sqlite_pool(options.clone(), 1, BUSY_TIMEOUT).await?;
+        migrate_sqlite(&writer).await?;
+        let queue = sqlite_pool(options.clone(), 2, QUEUE_BUSY_TIMEOUT).await?;
+        let reader = sqlite_pool(options.read_only(true), READERS, BUSY_TIMEOUT).await?;
+        Ok(Self { pools: Pools::Sqlite { writer, reader, queue } })
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self, OpenError> {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(OpenError::Url("it does not begin with postgres://".to_owned()));
+        }
+        let options = PgConnectOptions::from_str(url).map_err(|e| OpenError::Url(e.to_string()))?;
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(|e| OpenError::Unreachable(e.to_string()))?;
+        let version: String = sqlx::query_scalar("select current_setting('server_version_num')")
+            .fetch_one(&pool)
+            .await
+            .context("asking PostgreSQL for its version")?;
+        if version.parse::<u32>().unwrap_or(0) < 150_000 {
+            return Err(OpenError::TooOld { found: version });
+        }
+        migrate_postgres(&pool).await?;
+        Ok(Self { pools: Pools::Postgres(pool) })
+    }
+}
+
+async fn sqlite_pool(
+    options: SqliteConnectOptions,
+    connections: u32,
+    busy_timeout: Duration,
+) -> Result<SqlitePool, OpenError> {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(QUEUE_BUSY_TIMEOUT)
+        .connect_with(options.busy_timeout(busy_timeout))
+        .await
+        .map_err(|e| OpenError::Unreachable(e.to_string()))
+}
+
+async fn migrate_sqlite(writer: &SqlitePool) -> Result<(), OpenError> {
+    SQLITE_MIGRATIONS.run(writer).await.map_err(|e| refused(e, &SQLITE_MIGRATIONS))?;
+    // Their migrations would clash with ours in `_sqlx_migrations`, and their `setup()` turns durability off.
+    let mut theirs = SqliteStorage::<()>::migrations();
+    theirs.dangerous_set_table_name("_apalis_migrations");
+    theirs.run(writer).await.context("migrating the queue")?;
+    Ok(())
+}
+
+async fn migrate_postgres(pool: &PgPool) -> Result<(), OpenError> {
+    POSTGRES_MIGRATIONS.run(pool).await.map_err(|e| refused(e, &POSTGRES_MIGRATIONS))?;
+    PostgresStorage::<()>::migrations().run(pool).await.context("migrating the queue")?;
+    Ok(())
+}
+
+fn refused(error: MigrateError, ours: &Migrator) -> OpenError {
+    let known = ours.iter().map(|m| m.version).max().unwrap_or(0);
+    match error {
+        MigrateError::VersionMissing(found) | MigrateError::VersionNotPresent(found) => {
+            OpenError::Newer { found, known }
+        }
+        MigrateError::VersionTooNew(found, _) => OpenError::Newer { found, known },
+        MigrateError::VersionMismatch(version) | MigrateError::Dirty(version) => {
+            OpenError::Changed { version }
+        }
+        other => OpenError::Other(anyhow::Error::new(other).context("migrating the database")),
+    }
+}
+
+/// Creates the file for its owner alone before SQLite opens it; its journal files inherit the mode.
+fn create_private(path: &Path) -> Result<(), OpenError> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop).map_err(|e| OpenError::Unreachable(format!("{}: {e}", path.display())))
+}

@@ -1,0 +1,305 @@
+//! Root payers and all that billing them needs, hundreds at a time with a handful of statements.
+
+use crate::tx::{PerDriver, Tx, by_keys, on};
+use crate::value::{Dec, Ids, Texts};
+use crate::words::{count, small};
+use anyhow::{Context, anyhow};
+use chrono::NaiveDate;
+use domain::billing::{BilledLine, CarriedDraft, PayerBook};
+use domain::catalogue::{Catalogue, TaxCategory};
+use domain::customer::Customer;
+use domain::exact::Exact;
+use domain::ids::*;
+use domain::invoice::{LineKey, LineKind};
+use domain::period::Period;
+use domain::run::Scope;
+use domain::subscription::Subscription;
+use sqlx::types::Json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A root payer and the state of its book.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayerRef {
+    pub id: CustomerId,
+    pub account_number: String,
+    /// Raised by any change to its tree or to the catalogue.
+    pub revision: i64,
+}
+
+type PayerRow = (Uuid, String, i64);
+
+fn payer_ref((id, account_number, revision): PayerRow) -> PayerRef {
+    PayerRef { id: CustomerId(id), account_number, revision }
+}
+
+/// Root payers of a scope in account-number order. A customer who bills to a parent stands for its root; a business
+/// unit is the payer's (rules.md B2).
+pub async fn payers(tx: &mut Tx, scope: &Scope) -> anyhow::Result<Vec<PayerRef>> {
+    const NAMED: PerDriver = by_keys!(
+        "select c.id, c.account_number, c.revision + (select revision from catalogue_revision)
+         from customer c
+         where c.id = c.payer
+           and ($2 is null or c.business_unit = $2)
+           and c.id in (select n.payer from customer n where n.account_number",
+        text,
+        ") order by c.account_number"
+    );
+    let rows: Vec<PayerRow> = if scope.customers.is_empty() {
+        on!(tx, c => sqlx::query_as(
+            "select c.id, c.account_number, c.revision + (select revision from catalogue_revision)
+             from customer c
+             where c.id = c.payer
+               and ($1 is null or c.business_unit = $1)
+             order by c.account_number")
+            .bind(&scope.business_unit)
+            .fetch_all(c)
+            .await?)
+    } else {
+        let sql = tx.pick(&NAMED);
+        on!(tx, c => sqlx::query_as(sql)
+            .bind(Texts(scope.customers.clone()))
+            .bind(&scope.business_unit)
+            .fetch_all(c)
+            .await?)
+    };
+    Ok(rows.into_iter().map(payer_ref).collect())
+}
+
+/// The payers of these ids as they are now, in account-number order: drafting and booking compare revisions.
+pub async fn refs(tx: &mut Tx, ids: &[CustomerId]) -> anyhow::Result<Vec<PayerRef>> {
+    const SQL: PerDriver = by_keys!(
+        "select c.id, c.account_number, c.revision + (select revision from catalogue_revision)
+         from customer c
+         where c.id",
+        uuid,
+        " order by c.account_number"
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<PayerRow> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(ids)).fetch_all(c).await?);
+    Ok(rows.into_iter().map(payer_ref).collect())
+}
+
+/// As [`refs`], and nobody can change these payers' books until the transaction ends.
+pub async fn locked_refs(tx: &mut Tx, ids: &[CustomerId]) -> anyhow::Result<Vec<PayerRef>> {
+    const LOCK: PerDriver = PerDriver {
+        sqlite: "select count(*) from customer where id in (select unhex(value) from json_each($1))",
+        postgres: "select count(*) from (select id from customer where id = any($1) order by id for share) held",
+    };
+    const CATALOGUE: PerDriver = PerDriver {
+        sqlite: "select revision from catalogue_revision",
+        postgres: "select revision from catalogue_revision for share",
+    };
+    let sql = tx.pick(&CATALOGUE);
+    let _: i64 = on!(tx, c => sqlx::query_scalar(sql).fetch_one(c).await?);
+    let sql = tx.pick(&LOCK);
+    let _: i64 = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(ids)).fetch_one(c).await?);
+    refs(tx, ids).await
+}
+
+/// The books of these payers, in the order given. `late` is left empty: only the usage store knows it.
+pub async fn books(
+    tx: &mut Tx,
+    payers: &[CustomerId],
+    catalogue: &Arc<Catalogue>,
+) -> anyhow::Result<Vec<PayerBook>> {
+    let mut books: BTreeMap<Uuid, PayerBook> =
+        refs(tx, payers).await?.into_iter().map(|p| (p.id.0, empty_book(p, Arc::clone(catalogue)))).collect();
+    let roots = add_customers(tx, payers, &mut books).await?;
+    add_subscriptions(tx, payers, &roots, &mut books).await?;
+    for (payer, line) in billed_lines(tx, payers).await? {
+        if let Some(book) = books.get_mut(&payer) {
+            book.billed.entry(line.key.charge).or_default().push(line);
+        }
+    }
+    add_carried(tx, payers, &mut books).await?;
+    add_redeemed(tx, payers, &mut books).await?;
+    payers
+        .iter()
+        .map(|payer| books.remove(&payer.0).with_context(|| format!("payer {payer} is not in the book")))
+        .collect()
+}
+
+fn empty_book(payer: PayerRef, catalogue: Arc<Catalogue>) -> PayerBook {
+    PayerBook {
+        catalogue,
+        payer: payer.id,
+        revision: payer.revision,
+        customers: BTreeMap::new(),
+        subscriptions: BTreeMap::new(),
+        billed: BTreeMap::new(),
+        carried: Vec::new(),
+        codes_redeemed: BTreeMap::new(),
+        late: Vec::new(),
+    }
+}
+
+/// Adds every customer of the trees; returns customer → root.
+async fn add_customers(
+    tx: &mut Tx,
+    payers: &[CustomerId],
+    books: &mut BTreeMap<Uuid, PayerBook>,
+) -> anyhow::Result<BTreeMap<Uuid, Uuid>> {
+    const SQL: PerDriver = by_keys!("select payer, body from customer where payer", uuid, "");
+    let sql = tx.pick(&SQL);
+    let rows: Vec<(Uuid, Json<Customer>)> =
+        on!(tx, c => sqlx::query_as(sql).bind(Ids::of(payers)).fetch_all(c).await?);
+    let mut roots = BTreeMap::new();
+    for (root, Json(customer)) in rows {
+        roots.insert(customer.id.0, root);
+        if let Some(book) = books.get_mut(&root) {
+            book.customers.insert(customer.id, customer);
+        }
+    }
+    Ok(roots)
+}
+
+async fn add_subscriptions(
+    tx: &mut Tx,
+    payers: &[CustomerId],
+    roots: &BTreeMap<Uuid, Uuid>,
+    books: &mut BTreeMap<Uuid, PayerBook>,
+) -> anyhow::Result<()> {
+    const SQL: PerDriver = by_keys!(
+        "select s.body
+         from subscription s
+         join customer c on c.id = s.customer
+         where c.payer",
+        uuid,
+        ""
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<Json<Subscription>> =
+        on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(payers)).fetch_all(c).await?);
+    for Json(subscription) in rows {
+        let book = roots.get(&subscription.customer.0).and_then(|root| books.get_mut(root));
+        if let Some(book) = book {
+            book.subscriptions.insert(subscription.id, subscription);
+        }
+    }
+    Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct BilledRow {
+    payer: Uuid,
+    charge: Uuid,
+    key_start: NaiveDate,
+    revision: i64,
+    kind: String,
+    ordinal: i64,
+    subscription: Uuid,
+    period_start: NaiveDate,
+    period_end: NaiveDate,
+    charge_date: NaiveDate,
+    line: Option<Uuid>,
+    invoice: Option<Uuid>,
+    invoice_number: Option<String>,
+    currency: String,
+    group_value: Option<String>,
+    quantity: String,
+    net_minor: i64,
+    discount: Dec,
+    tax_category: String,
+    tax_pct: Dec,
+    usage_mark: i64,
+}
+
+/// Every period that these payers' drafts and invoices have taken, by charge reference, oldest first.
+pub async fn billed_lines(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<Vec<(Uuid, BilledLine)>> {
+    const SQL: PerDriver = by_keys!(
+        "select b.payer, b.charge, b.key_start, b.revision, b.kind, b.ordinal, b.subscription,
+                b.period_start, b.period_end, b.charge_date, b.line, b.invoice, i.number as invoice_number,
+                b.currency, b.group_value, b.quantity, b.net_minor, b.discount, b.tax_category, b.tax_pct, b.usage_mark
+         from billed_line b
+         left join invoice i on i.id = b.invoice
+         where b.payer",
+        uuid,
+        " order by b.charge, b.key_start, b.revision, b.charge_date, b.kind, b.ordinal"
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<BilledRow> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(payers)).fetch_all(c).await?);
+    rows.into_iter().map(|row| Ok((row.payer, BilledLine::try_from(row)?))).collect()
+}
+
+impl TryFrom<BilledRow> for BilledLine {
+    type Error = anyhow::Error;
+
+    fn try_from(row: BilledRow) -> anyhow::Result<Self> {
+        let kind: LineKind = crate::words::read_word(&row.kind, "billed_line.kind")?;
+        Ok(Self {
+            key: LineKey {
+                charge: ChargeReference(row.charge),
+                period_start: row.key_start,
+                revision: small(row.revision, "billed_line.revision")?,
+                kind,
+                ordinal: small(row.ordinal, "billed_line.ordinal")?,
+            },
+            subscription: SubscriptionId(row.subscription),
+            period: Period::new(row.period_start, row.period_end),
+            charge_date: row.charge_date,
+            line: row.line.map(LineId),
+            invoice: row.invoice.map(InvoiceId),
+            invoice_number: row.invoice_number,
+            currency: row.currency.parse()?,
+            group: row.group_value,
+            quantity: Exact::from_fraction_text(&row.quantity)
+                .ok_or_else(|| anyhow!("billed_line.quantity holds `{}`", row.quantity))?,
+            net_minor: row.net_minor,
+            discount: row.discount.0,
+            tax_category: TaxCategory::parse(&row.tax_category)
+                .ok_or_else(|| anyhow!("billed_line.tax_category holds `{}`", row.tax_category))?,
+            tax_pct: row.tax_pct.0,
+            usage_mark: row.usage_mark,
+        })
+    }
+}
+
+async fn add_carried(
+    tx: &mut Tx,
+    payers: &[CustomerId],
+    books: &mut BTreeMap<Uuid, PayerBook>,
+) -> anyhow::Result<()> {
+    const SQL: PerDriver =
+        by_keys!("select payer, drafts from carried_set where payer", uuid, " order by payer, run_ordinal");
+    let sql = tx.pick(&SQL);
+    let rows: Vec<(Uuid, Json<Vec<CarriedDraft>>)> =
+        on!(tx, c => sqlx::query_as(sql).bind(Ids::of(payers)).fetch_all(c).await?);
+    for (payer, Json(drafts)) in rows {
+        if let Some(book) = books.get_mut(&payer) {
+            book.carried = drafts; // the newest run's set comes last
+        }
+    }
+    Ok(())
+}
+
+async fn add_redeemed(
+    tx: &mut Tx,
+    payers: &[CustomerId],
+    books: &mut BTreeMap<Uuid, PayerBook>,
+) -> anyhow::Result<()> {
+    const SQL: PerDriver = by_keys!(
+        "select c.payer, d.discount, count(*)
+         from discount_redemption d
+         join customer c on c.id = d.customer
+         where c.payer",
+        uuid,
+        " group by c.payer, d.discount"
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<(Uuid, Uuid, i64)> =
+        on!(tx, c => sqlx::query_as(sql).bind(Ids::of(payers)).fetch_all(c).await?);
+    for (payer, discount, times) in rows {
+        if let Some(book) = books.get_mut(&payer) {
+            book.codes_redeemed.insert(DiscountId(discount), small(times, "discount_redemption")?);
+        }
+    }
+    Ok(())
+}
+
+/// How many root payers there are.
+pub async fn payer_count(tx: &mut Tx) -> anyhow::Result<u64> {
+    let n: i64 = on!(tx, c => sqlx::query_scalar("select count(*) from customer where id = payer").fetch_one(c).await?);
+    count(n, "customers")
+}

@@ -1,0 +1,225 @@
+//! Payment attempts: the row is committed before the provider is called, the outcome after (rules.md Y1, Y2).
+
+use crate::bulk::Bulk;
+use crate::tx::{PerDriver, Tx, by_keys, on};
+use crate::value::Ids;
+use crate::words::{count, read_word, small};
+use chrono::NaiveDate;
+use domain::ids::{AttemptId, CustomerId, InvoiceId};
+use domain::payment::Attempt;
+use uuid::Uuid;
+
+/// Writes pending attempts; one that exists, or whose invoice has a pending one, is left alone. Returns how many
+/// are new.
+pub async fn begin(tx: &mut Tx, attempts: &[Attempt]) -> anyhow::Result<u64> {
+    let columns = &[
+        "id",
+        "invoice",
+        "customer",
+        "ordinal",
+        "amount_minor",
+        "currency",
+        "method",
+        "gateway",
+        "attempted_on",
+        "state",
+        "provider_reference",
+        "decline_code",
+        "fee_minor",
+    ];
+    let mut rows = Bulk::into("payment_attempt", columns).on_conflict("on conflict do nothing");
+    for a in attempts {
+        rows.row([
+            a.id.0.into(),
+            a.invoice.0.into(),
+            a.customer.0.into(),
+            a.ordinal.into(),
+            a.amount_minor.into(),
+            a.currency.code().to_owned().into(),
+            (&a.method).into(),
+            (&a.gateway).into(),
+            a.on.into(),
+            a.state.name().into(),
+            (&a.provider_reference).into(),
+            (&a.decline_code).into(),
+            a.fee_minor.into(),
+        ]);
+    }
+    rows.insert(tx).await
+}
+
+/// Writes the outcome of a pending attempt; `false` if it has been answered before.
+pub async fn answer(tx: &mut Tx, attempt: &Attempt) -> anyhow::Result<bool> {
+    let answered = on!(tx, c => sqlx::query(
+        "update payment_attempt
+         set state = $2, provider_reference = $3, decline_code = $4, fee_minor = $5
+         where id = $1 and state = 'pending'")
+        .bind(attempt.id.0)
+        .bind(attempt.state.name())
+        .bind(&attempt.provider_reference)
+        .bind(&attempt.decline_code)
+        .bind(attempt.fee_minor)
+        .execute(c)
+        .await?
+        .rows_affected());
+    Ok(answered == 1)
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    invoice: Uuid,
+    customer: Uuid,
+    ordinal: i64,
+    amount_minor: i64,
+    currency: String,
+    method: String,
+    gateway: String,
+    attempted_on: NaiveDate,
+    state: String,
+    provider_reference: Option<String>,
+    decline_code: Option<String>,
+    fee_minor: i64,
+}
+
+impl TryFrom<Row> for Attempt {
+    type Error = anyhow::Error;
+
+    fn try_from(r: Row) -> anyhow::Result<Self> {
+        Ok(Self {
+            id: AttemptId(r.id),
+            invoice: InvoiceId(r.invoice),
+            customer: CustomerId(r.customer),
+            ordinal: small(r.ordinal, "payment_attempt.ordinal")?,
+            amount_minor: r.amount_minor,
+            currency: r.currency.parse()?,
+            method: r.method,
+            gateway: r.gateway,
+            on: r.attempted_on,
+            state: read_word(&r.state, "payment_attempt.state")?,
+            provider_reference: r.provider_reference,
+            decline_code: r.decline_code,
+            fee_minor: r.fee_minor,
+        })
+    }
+}
+
+macro_rules! select_attempt {
+    ($rest:literal) => {
+        concat!(
+            "select id, invoice, customer, ordinal, amount_minor, currency, method, gateway, attempted_on, state,
+                    provider_reference, decline_code, fee_minor
+             from payment_attempt ",
+            $rest
+        )
+    };
+}
+
+/// Attempts of these invoices, by invoice and ordinal.
+pub async fn of_invoices(tx: &mut Tx, invoices: &[InvoiceId]) -> anyhow::Result<Vec<Attempt>> {
+    const SQL: PerDriver = by_keys!(select_attempt!("where invoice"), uuid, " order by invoice, ordinal");
+    let sql = tx.pick(&SQL);
+    let rows: Vec<Row> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(invoices)).fetch_all(c).await?);
+    rows.into_iter().map(Attempt::try_from).collect()
+}
+
+/// Attempts without an answer, oldest invoice first: they are asked again with the same id.
+pub async fn pending(tx: &mut Tx, limit: u32) -> anyhow::Result<Vec<Attempt>> {
+    let rows: Vec<Row> = on!(tx, c => sqlx::query_as(
+        select_attempt!("where state = 'pending' order by attempted_on, invoice, ordinal limit $1"))
+        .bind(i64::from(limit))
+        .fetch_all(c)
+        .await?);
+    rows.into_iter().map(Attempt::try_from).collect()
+}
+
+/// Attempts on one method of a customer on or after a day: the card schemes' caps (rules.md Y2).
+pub async fn count_since(
+    tx: &mut Tx,
+    customer: CustomerId,
+    method: &str,
+    since: NaiveDate,
+) -> anyhow::Result<u64> {
+    let n: i64 = on!(tx, c => sqlx::query_scalar(
+        "select count(*) from payment_attempt where customer = $1 and method = $2 and attempted_on >= $3")
+        .bind(customer.0)
+        .bind(method)
+        .bind(since)
+        .fetch_one(c)
+        .await?);
+    count(n, "payment_attempt")
+}
+
+/// (customer, refkey, day) of every attempt of these customers on or after a day, for the card schemes' caps.
+pub async fn recent(
+    tx: &mut Tx,
+    customers: &[CustomerId],
+    since: NaiveDate,
+) -> anyhow::Result<Vec<(CustomerId, String, NaiveDate)>> {
+    const SQL: PerDriver = by_keys!(
+        "select customer, method, attempted_on from payment_attempt where attempted_on >= $2 and customer",
+        uuid,
+        " order by customer, method, attempted_on"
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<(Uuid, String, NaiveDate)> =
+        on!(tx, c => sqlx::query_as(sql).bind(Ids::of(customers)).bind(since).fetch_all(c).await?);
+    Ok(rows.into_iter().map(|(customer, method, on)| (CustomerId(customer), method, on)).collect())
+}
+
+/// Marks a method as not to be tried again.
+pub async fn mark_unhealthy(
+    tx: &mut Tx,
+    customer: CustomerId,
+    method: &str,
+    since: NaiveDate,
+    reason: &str,
+) -> anyhow::Result<()> {
+    on!(tx, c => sqlx::query(
+        "insert into unhealthy_method (customer, method, since, reason)
+         values ($1, $2, $3, $4)
+         on conflict (customer, method) do nothing")
+        .bind(customer.0)
+        .bind(method)
+        .bind(since)
+        .bind(reason)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// A new token or a person's word makes a method usable again.
+pub async fn mark_healthy(tx: &mut Tx, customer: CustomerId, method: &str) -> anyhow::Result<()> {
+    on!(tx, c => sqlx::query("delete from unhealthy_method where customer = $1 and method = $2")
+        .bind(customer.0)
+        .bind(method)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// (customer, refkey) of the methods of these customers that must not be tried.
+pub async fn unhealthy(tx: &mut Tx, customers: &[CustomerId]) -> anyhow::Result<Vec<(CustomerId, String)>> {
+    const SQL: PerDriver = by_keys!(
+        "select customer, method from unhealthy_method where customer",
+        uuid,
+        " order by customer, method"
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<(Uuid, String)> =
+        on!(tx, c => sqlx::query_as(sql).bind(Ids::of(customers)).fetch_all(c).await?);
+    Ok(rows.into_iter().map(|(customer, method)| (CustomerId(customer), method)).collect())
+}
+
+/// Invoices whose next dunning step is due on `as_of`, by day and id.
+pub async fn due_retries(tx: &mut Tx, as_of: NaiveDate, limit: u32) -> anyhow::Result<Vec<InvoiceId>> {
+    let rows: Vec<Uuid> = on!(tx, c => sqlx::query_scalar(
+        "select invoice from invoice_settlement where next_retry <= $1 order by next_retry, invoice limit $2")
+        .bind(as_of)
+        .bind(i64::from(limit))
+        .fetch_all(c)
+        .await?);
+    Ok(rows.into_iter().map(InvoiceId).collect())
+}

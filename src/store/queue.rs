@@ -1,0 +1,105 @@
+//! The only file that knows how apalis stores a task. A task is enqueued in the transaction that makes it
+//! necessary, under a key that makes a repeat quiet (architecture.md §5, fact 6).
+
+use crate::tx::{PerDriver, Tx, on};
+use apalis_core::task::builder::TaskBuilder;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::Acquire;
+
+/// Whether a task was new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enqueued {
+    New,
+    /// A task with this key has been enqueued before; finished tasks count too, so a key ends in the epoch.
+    AlreadyThere,
+}
+
+/// Enqueues a task that is due at once. `key` must be unique per queue over all time.
+pub async fn enqueue<T: Serialize>(
+    tx: &mut Tx,
+    queue: &str,
+    payload: &T,
+    key: &str,
+) -> anyhow::Result<Enqueued> {
+    push(tx, queue, payload, key, None).await
+}
+
+/// Enqueues a task that becomes due at `run_at` (whole seconds). Waits over a minute belong in rows with `due_at`.
+pub async fn enqueue_at<T: Serialize>(
+    tx: &mut Tx,
+    queue: &str,
+    payload: &T,
+    key: &str,
+    run_at: DateTime<Utc>,
+) -> anyhow::Result<Enqueued> {
+    push(tx, queue, payload, key, Some(run_at)).await
+}
+
+async fn push<T: Serialize>(
+    tx: &mut Tx,
+    queue: &str,
+    payload: &T,
+    key: &str,
+    run_at: Option<DateTime<Utc>>,
+) -> anyhow::Result<Enqueued> {
+    let mut task = TaskBuilder::new(serde_json::to_vec(payload)?).idempotency_key(key);
+    if let Some(at) = run_at {
+        task = task.run_at_timestamp(u64::try_from(at.timestamp()).unwrap_or(0));
+    }
+    match tx {
+        Tx::Sqlite(t) => {
+            // Their statement says `on conflict do nothing` and returns no count.
+            let known: i64 =
+                sqlx::query_scalar("select count(*) from Jobs where job_type = $1 and idempotency_key = $2")
+                    .bind(queue)
+                    .bind(key)
+                    .fetch_one(&mut **t)
+                    .await?;
+            if known > 0 {
+                return Ok(Enqueued::AlreadyThere);
+            }
+            apalis_sqlite::queries::push_tasks(&mut **t, queue, &[task.build()]).await?;
+            Ok(Enqueued::New)
+        }
+        Tx::Postgres(t) => {
+            // Theirs has no `on conflict`: a repeat raises, and without a savepoint it would end our transaction.
+            let mut savepoint = t.begin().await?;
+            match apalis_postgres::queries::push_tasks(&mut *savepoint, queue, vec![task.build()]).await {
+                Ok(()) => {
+                    savepoint.commit().await?;
+                    Ok(Enqueued::New)
+                }
+                Err(apalis_postgres::Error::Database(sqlx::Error::Database(e)))
+                    if e.is_unique_violation() =>
+                {
+                    savepoint.rollback().await?;
+                    Ok(Enqueued::AlreadyThere)
+                }
+                Err(e) => Err(e.into()),
+            }
+        }
+    }
+}
+
+/// How many tasks of a queue are not finished: pending, queued or running.
+pub async fn unfinished(tx: &mut Tx, queue: &str) -> anyhow::Result<u64> {
+    const SQL: PerDriver = PerDriver {
+        sqlite: "select count(*) from Jobs where job_type = $1 and status not in ('Done', 'Killed', 'Failed')",
+        postgres: "select count(*) from apalis.jobs where job_type = $1 and status not in ('Done', 'Killed', 'Failed')",
+    };
+    let sql = tx.pick(&SQL);
+    let n: i64 = on!(tx, c => sqlx::query_scalar(sql).bind(queue).fetch_one(c).await?);
+    crate::words::count(n, "unfinished tasks")
+}
+
+/// Deletes finished tasks that ended before `before` and the rows of workers not seen since; returns how many
+/// tasks went. apalis' own vacuum deletes every finished task, whatever its age (fact 8).
+pub async fn prune(tx: &mut Tx, before: DateTime<Utc>) -> anyhow::Result<u64> {
+    const TASKS: PerDriver = PerDriver {
+        sqlite: "delete from Jobs where status in ('Done', 'Killed') and done_at < $1",
+        postgres: "delete from apalis.jobs where status in ('Done', 'Killed') and done_at < to_timestamp($1)",
+    };
+    let sql = tx.pick(&TASKS);
+    Ok(on!(tx, c => sqlx::query(sql).bind(before.timestamp()).execute(c).await?.rows_affected()))
+}

@@ -1,0 +1,74 @@
+//! A run as an operator sees it.
+
+use super::Run;
+use crate::tx::{Tx, on};
+use crate::words::count;
+use domain::ids::RunId;
+use domain::run::{ItemState, RunSummary, RunTotal};
+
+/// The run as an operator sees it. Totals are of booked invoices, and of drafts until there are any.
+pub async fn summary(tx: &mut Tx, run: &Run) -> anyhow::Result<RunSummary> {
+    let states: Vec<(String, i64)> = on!(tx, c => sqlx::query_as(
+        "select state, count(*) from run_item where run = $1 group by state")
+        .bind(run.id.0)
+        .fetch_all(c)
+        .await?);
+    let of = |state: ItemState| {
+        let n: i64 = states.iter().filter(|(s, _)| s == state.name()).map(|(_, n)| n).sum();
+        count(n, "run_item")
+    };
+    let mut totals = totals(tx, run.id, Totals::Invoices).await?;
+    if totals.is_empty() {
+        totals = self::totals(tx, run.id, Totals::Drafts).await?;
+    }
+    Ok(RunSummary {
+        id: run.id,
+        ordinal: run.ordinal,
+        as_of: run.as_of,
+        scope: run.scope.clone(),
+        state: run.state,
+        payers: count(states.iter().map(|(_, n)| n).sum(), "run_item")?,
+        invoiced: totals.iter().map(|t| t.invoices).sum(),
+        failed: of(ItemState::Failed)?,
+        parked: of(ItemState::Parked)?,
+        totals,
+        usage: run.usage.clone().unwrap_or_default(),
+        hash: run.hash.clone().unwrap_or_default(),
+    })
+}
+
+enum Totals {
+    Invoices,
+    Drafts,
+}
+
+async fn totals(tx: &mut Tx, run: RunId, of: Totals) -> anyhow::Result<Vec<RunTotal>> {
+    let sql = match of {
+        Totals::Invoices => {
+            "select currency, count(*), cast(sum(net_minor) as bigint), cast(sum(vat_minor) as bigint)
+             from invoice
+             where run = $1
+             group by currency
+             order by currency"
+        }
+        Totals::Drafts => {
+            "select currency, count(*), cast(sum(net_minor) as bigint), cast(sum(vat_minor) as bigint)
+             from draft
+             where run = $1 and state = 'open'
+             group by currency
+             order by currency"
+        }
+    };
+    let rows: Vec<(String, i64, i64, i64)> =
+        on!(tx, c => sqlx::query_as(sql).bind(run.0).fetch_all(c).await?);
+    rows.into_iter()
+        .map(|(currency, invoices, net, vat)| {
+            Ok(RunTotal {
+                currency: currency.parse()?,
+                invoices: count(invoices, "invoices")?,
+                net_minor: i128::from(net),
+                vat_minor: i128::from(vat),
+            })
+        })
+        .collect()
+}

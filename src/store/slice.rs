@@ -1,0 +1,236 @@
+//! Slices of a run's steps. The slice row is the truth, the queue's task is a hint (architecture.md §5): whoever
+//! writes effects first closes the row for its epoch, and a worker whose epoch has passed cannot write.
+
+use crate::bulk::Bulk;
+use crate::run;
+use crate::tx::{Tx, on};
+use crate::words::{count, small};
+use anyhow::anyhow;
+use chrono::{DateTime, Utc};
+use domain::ids::RunId;
+use domain::run::Step;
+use domain::task::SliceTask;
+use uuid::Uuid;
+
+/// A slice that is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenSlice {
+    pub task: SliceTask,
+    pub worker: Option<String>,
+    pub claimed_until: Option<DateTime<Utc>>,
+    /// What went wrong last.
+    pub error: Option<String>,
+    pub attempts: u32,
+}
+
+/// What came of closing a slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finished {
+    /// `false`: another epoch has it, or it was done before. Roll back and report done.
+    pub was_open: bool,
+    /// Slices of the same run and step that are still open; at 0 this transaction enqueues what follows.
+    pub left_open: u64,
+}
+
+/// Which open slices to take over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakeOver<'a> {
+    /// All that anybody has claimed: the holder of the only worker lock has just started (SQLite).
+    Claimed,
+    /// What this worker had: its session lock is free (PostgreSQL).
+    Of(&'a str),
+    /// Claims that have run out.
+    Expired(DateTime<Utc>),
+    /// Every open slice of one run, claimed or not: an operator asks for it.
+    OfRun(RunId),
+}
+
+/// Adds the slices 0 to `slices` of a step in epoch 1 and returns their tasks; those that exist are left alone.
+pub async fn add(tx: &mut Tx, run: RunId, step: Step, slices: u32) -> anyhow::Result<Vec<SliceTask>> {
+    let mut rows = Bulk::into("run_slice", &["run", "step", "slice", "epoch", "state"])
+        .on_conflict("on conflict (run, step, slice) do nothing");
+    for slice in 0..slices {
+        rows.row([run.0.into(), step.name().into(), slice.into(), 1u32.into(), "open".into()]);
+    }
+    rows.insert(tx).await?;
+    Ok((0..slices).map(|slice| SliceTask { run, step, slice, epoch: 1 }).collect())
+}
+
+/// Open slices of a run, by step and slice.
+pub async fn open(tx: &mut Tx, run: RunId) -> anyhow::Result<Vec<OpenSlice>> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        step: String,
+        slice: i64,
+        epoch: i64,
+        worker: Option<String>,
+        claimed_until: Option<DateTime<Utc>>,
+        error: Option<String>,
+        attempts: i64,
+    }
+    let rows: Vec<Row> = on!(tx, c => sqlx::query_as(
+        "select step, slice, epoch, worker, claimed_until, error, attempts
+         from run_slice
+         where run = $1 and state = 'open'
+         order by step, slice")
+        .bind(run.0)
+        .fetch_all(c)
+        .await?);
+    let mut slices = rows
+        .into_iter()
+        .map(|r| {
+            Ok(OpenSlice {
+                task: task(run.0, &r.step, r.slice, r.epoch)?,
+                worker: r.worker,
+                claimed_until: r.claimed_until,
+                error: r.error,
+                attempts: small(r.attempts, "run_slice.attempts")?,
+            })
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    slices.sort_by_key(|s| (s.task.step, s.task.slice));
+    Ok(slices)
+}
+
+/// How many slices of each step are (open, done).
+pub async fn progress(tx: &mut Tx, run: RunId) -> anyhow::Result<Vec<(Step, u64, u64)>> {
+    let rows: Vec<(String, i64, i64)> = on!(tx, c => sqlx::query_as(
+        "select step,
+                cast(sum(case when state = 'open' then 1 else 0 end) as bigint),
+                cast(sum(case when state = 'done' then 1 else 0 end) as bigint)
+         from run_slice
+         where run = $1
+         group by step")
+        .bind(run.0)
+        .fetch_all(c)
+        .await?);
+    let mut steps = rows
+        .into_iter()
+        .map(|(step, open, done)| {
+            let step = Step::parse(&step).ok_or_else(|| anyhow!("run_slice.step holds `{step}`"))?;
+            Ok((step, count(open, "open slices")?, count(done, "done slices")?))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    steps.sort();
+    Ok(steps)
+}
+
+/// Claims a slice for a worker until then; `false` if it is done or another epoch has it.
+pub async fn claim(tx: &mut Tx, task: SliceTask, worker: &str, until: DateTime<Utc>) -> anyhow::Result<bool> {
+    let claimed = on!(tx, c => sqlx::query(
+        "update run_slice
+         set worker = $5, claimed_until = $6, attempts = attempts + 1
+         where run = $1 and step = $2 and slice = $3 and epoch = $4 and state = 'open'")
+        .bind(task.run.0)
+        .bind(task.step.name())
+        .bind(i64::from(task.slice))
+        .bind(i64::from(task.epoch))
+        .bind(worker)
+        .bind(until)
+        .execute(c)
+        .await?
+        .rows_affected());
+    Ok(claimed == 1)
+}
+
+/// Gives a claim back, with what went wrong if anything did. A later epoch is left alone.
+pub async fn release(tx: &mut Tx, task: SliceTask, error: Option<&str>) -> anyhow::Result<()> {
+    on!(tx, c => sqlx::query(
+        "update run_slice
+         set worker = null, claimed_until = null, error = $5
+         where run = $1 and step = $2 and slice = $3 and epoch = $4 and state = 'open'")
+        .bind(task.run.0)
+        .bind(task.step.name())
+        .bind(i64::from(task.slice))
+        .bind(i64::from(task.epoch))
+        .bind(error)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// Closes a slice: the first statement of the transaction that writes its effects. Locks the run, so that of two
+/// slices that finish at once one sees the other's end and exactly one counts to 0.
+pub async fn finish(tx: &mut Tx, task: SliceTask) -> anyhow::Result<Finished> {
+    run::lock(tx, task.run).await?;
+    let closed = on!(tx, c => sqlx::query(
+        "update run_slice
+         set state = 'done', error = null
+         where run = $1 and step = $2 and slice = $3 and epoch = $4 and state = 'open'")
+        .bind(task.run.0)
+        .bind(task.step.name())
+        .bind(i64::from(task.slice))
+        .bind(i64::from(task.epoch))
+        .execute(c)
+        .await?
+        .rows_affected());
+    let left: i64 = on!(tx, c => sqlx::query_scalar(
+        "select count(*) from run_slice where run = $1 and step = $2 and state = 'open'")
+        .bind(task.run.0)
+        .bind(task.step.name())
+        .fetch_one(c)
+        .await?);
+    Ok(Finished { was_open: closed == 1, left_open: count(left, "open slices")? })
+}
+
+/// Opens slices that are done again in a new epoch, for `runs rerun`; returns their tasks.
+pub async fn reopen(tx: &mut Tx, run: RunId, step: Step, slices: &[u32]) -> anyhow::Result<Vec<SliceTask>> {
+    let mut tasks = Vec::with_capacity(slices.len());
+    for slice in slices {
+        let row: Option<(Uuid, String, i64, i64)> = on!(tx, c => sqlx::query_as(
+            "update run_slice
+             set state = 'open', epoch = epoch + 1, worker = null, claimed_until = null
+             where run = $1 and step = $2 and slice = $3 and state = 'done'
+             returning run, step, slice, epoch")
+            .bind(run.0)
+            .bind(step.name())
+            .bind(i64::from(*slice))
+            .fetch_optional(c)
+            .await?);
+        if let Some((run, step, slice, epoch)) = row {
+            tasks.push(task(run, &step, slice, epoch)?);
+        }
+    }
+    Ok(tasks)
+}
+
+/// Raises the epoch of open slices, so that whoever had them cannot write, and returns the tasks to enqueue anew,
+/// in run, step and slice order.
+pub async fn take_over(tx: &mut Tx, which: TakeOver<'_>) -> anyhow::Result<Vec<SliceTask>> {
+    let (worker, expired, of_run) = match which {
+        TakeOver::Claimed => (None, None, None),
+        TakeOver::Of(worker) => (Some(worker), None, None),
+        TakeOver::Expired(now) => (None, Some(now), None),
+        TakeOver::OfRun(run) => (None, None, Some(run.0)),
+    };
+    let rows: Vec<(Uuid, String, i64, i64)> = on!(tx, c => sqlx::query_as(
+        "update run_slice
+         set epoch = epoch + 1, worker = null, claimed_until = null
+         where state = 'open'
+           and (worker is not null or $3 is not null)
+           and ($1 is null or worker = $1)
+           and ($2 is null or claimed_until < $2)
+           and ($3 is null or run = $3)
+         returning run, step, slice, epoch")
+        .bind(worker)
+        .bind(expired)
+        .bind(of_run)
+        .fetch_all(c)
+        .await?);
+    let mut tasks = rows
+        .iter()
+        .map(|(run, step, slice, epoch)| task(*run, step, *slice, *epoch))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    tasks.sort_by_key(|t| (t.run, t.step, t.slice));
+    Ok(tasks)
+}
+
+fn task(run: Uuid, step: &str, slice: i64, epoch: i64) -> anyhow::Result<SliceTask> {
+    Ok(SliceTask {
+        run: RunId(run),
+        step: Step::parse(step).ok_or_else(|| anyhow!("run_slice.step holds `{step}`"))?,
+        slice: small(slice, "run_slice.slice")?,
+        epoch: small(epoch, "run_slice.epoch")?,
+    })
+}
