@@ -1,0 +1,107 @@
+//! Cutting the content of a file into blocks that end where a record ends, so that each can be read by any thread.
+
+use super::open::Format;
+use super::split::{Record, next_record};
+use memchr::{memchr, memchr_iter, memrchr};
+use std::io::{self, Read};
+
+/// Bytes read at once.
+const BLOCK_BYTES: usize = 1 << 20;
+/// A record that does not end within this is not one.
+const BLOCK_BYTES_MAX: usize = 64 << 20;
+
+/// Whole records.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// From 0, without gaps.
+    pub number: u64,
+    /// Line of the file on which the block starts, from 1.
+    pub first_line: u64,
+    pub bytes: Vec<u8>,
+}
+
+/// Reads `content` to its end and gives its blocks, in order, to `give`, until that says false.
+pub(crate) fn cut(
+    content: &mut dyn Read,
+    format: &Format,
+    mut give: impl FnMut(Block) -> bool,
+) -> io::Result<()> {
+    let cutting = Cutting::of(format);
+    let mut number = 0;
+    let mut first_line = cutting.skip_lines + 1;
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut skip = cutting.skip;
+    let mut wanted = BLOCK_BYTES;
+    loop {
+        let is_last = fill(content, &mut bytes, wanted + skip)?;
+        bytes.drain(..skip.min(bytes.len()));
+        skip = 0;
+        let end = if is_last { bytes.len() } else { cutting.end_of_records(&bytes) };
+        if end == 0 && !is_last {
+            wanted = bytes.len() + BLOCK_BYTES;
+            if wanted > BLOCK_BYTES_MAX {
+                let reason = format!("a record after line {first_line} does not end within 64 MiB");
+                return Err(io::Error::other(reason));
+            }
+            continue;
+        }
+        wanted = BLOCK_BYTES;
+        let rest = bytes.split_off(end);
+        let lines = memchr_iter(b'\n', &bytes).count() as u64;
+        if !bytes.is_empty() && !give(Block { number, first_line, bytes }) {
+            return Ok(());
+        }
+        if is_last {
+            return Ok(());
+        }
+        number += 1;
+        first_line += lines;
+        bytes = rest;
+    }
+}
+
+/// Where to start, and where records end.
+struct Cutting {
+    skip: usize,
+    skip_lines: u64,
+    /// None: every line end ends a record.
+    delimiter: Option<u8>,
+}
+
+impl Cutting {
+    fn of(format: &Format) -> Self {
+        match format {
+            Format::Csv { layout, skip, skip_lines, .. } => {
+                Self { skip: *skip, skip_lines: *skip_lines, delimiter: Some(layout.delimiter) }
+            }
+            Format::Rejects { delimiter, skip, skip_lines, .. } => {
+                Self { skip: *skip, skip_lines: *skip_lines, delimiter: Some(*delimiter) }
+            }
+            Format::NdJson { skip } => Self { skip: *skip, skip_lines: 0, delimiter: None },
+            Format::Parquet => Self { skip: 0, skip_lines: 0, delimiter: None },
+        }
+    }
+
+    fn end_of_records(&self, bytes: &[u8]) -> usize {
+        match self.delimiter {
+            Some(delimiter) if memchr(b'"', bytes).is_some() => {
+                let mut end = 0;
+                while end < bytes.len() {
+                    match next_record(bytes, end, delimiter, false) {
+                        Record::Whole { next, .. } | Record::Broken { next, .. } => end = next,
+                        Record::Partial => break,
+                    }
+                }
+                end
+            }
+            _ => memrchr(b'\n', bytes).map_or(0, |at| at + 1),
+        }
+    }
+}
+
+/// Appends until there are `wanted` bytes; true at the end of the content.
+fn fill(content: &mut dyn Read, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<bool> {
+    let missing = wanted.saturating_sub(bytes.len()) as u64;
+    let got = content.take(missing).read_to_end(bytes)? as u64;
+    Ok(got < missing)
+}

@@ -1,0 +1,122 @@
+//! Why a whole usage file is refused. One bad record never is a reason: it becomes a reject (rules.md Q4).
+
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Columns that a file must have, and may have, as printed in hints.
+pub(crate) const COLUMNS_HINT: &str = "columns are id, subject, meter, quantity, time and optionally source, \
+corrects, properties or properties.NAME, separated by , or ;";
+
+/// A file that cannot be taken in. Nothing of it has been kept; [`IntakeError::hint`] says what to do.
+#[derive(Debug, Error)]
+pub enum IntakeError {
+    /// No such file.
+    #[error("{} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// A folder.
+    #[error("{} is a folder", .0.display())]
+    IsFolder(PathBuf),
+    /// The operating system refuses to read it.
+    #[error("{} cannot be read: {reason}", path.display())]
+    Unreadable { path: PathBuf, reason: String },
+    /// No bytes, or nothing but white space.
+    #[error("{} is empty", .0.display())]
+    Empty(PathBuf),
+    /// gzip or zstd that ends too early.
+    #[error("{} is cut off: the compressed data ends too early", .0.display())]
+    Truncated(PathBuf),
+    /// gzip, zstd or Parquet that is damaged.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged { path: PathBuf, reason: String },
+    /// The header, or the whole file, is not UTF-8.
+    #[error("{} is not UTF-8 text", .0.display())]
+    NotUtf8(PathBuf),
+    /// A required column is not in the header.
+    #[error("{}: the header has no column {column:?}", path.display())]
+    MissingColumn { path: PathBuf, column: String },
+    /// A column that means nothing here.
+    #[error("{}: unknown column {column:?}", path.display())]
+    UnknownColumn { path: PathBuf, column: String },
+    /// Two columns of one meaning.
+    #[error("{}: column {column:?} is there twice", path.display())]
+    RepeatedColumn { path: PathBuf, column: String },
+    /// A format that is not read.
+    #[error("{}: {reason}", path.display())]
+    Unsupported { path: PathBuf, reason: String, hint: String },
+    /// Our fault: a disk that is full, a bug.
+    #[error(transparent)]
+    Internal(#[from] anyhow::Error),
+}
+
+impl IntakeError {
+    /// Stable word for machines.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "file_missing",
+            Self::IsFolder(_) => "file_is_folder",
+            Self::Unreadable { .. } => "file_unreadable",
+            Self::Empty(_) => "file_empty",
+            Self::Truncated(_) => "file_truncated",
+            Self::Damaged { .. } => "file_damaged",
+            Self::NotUtf8(_) => "file_not_utf8",
+            Self::MissingColumn { .. } => "column_missing",
+            Self::UnknownColumn { .. } => "column_unknown",
+            Self::RepeatedColumn { .. } => "column_repeated",
+            Self::Unsupported { .. } => "file_unsupported",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Missing(path) => format!("list what is there: `ls {}`", parent(path)),
+            Self::IsFolder(path) => format!("name the files: `tallybook ingest {}/*`", path.display()),
+            Self::Unreadable { path, .. } => {
+                format!("look at its owner and mode: `ls -l {}`", path.display())
+            }
+            Self::Empty(_) => {
+                "a usage file has a header line and one event per line; was it still being written?".into()
+            }
+            Self::Truncated(_) => "fetch the file again and compare its size with the sender's".into(),
+            Self::Damaged { path, .. } => {
+                format!("fetch the file again; `file {}` tells what it is", path.display())
+            }
+            Self::NotUtf8(path) => {
+                format!("save it as UTF-8: `iconv -f ISO-8859-1 -t UTF-8 {0} > {0}.utf8`", path.display())
+            }
+            Self::MissingColumn { .. } | Self::UnknownColumn { .. } => COLUMNS_HINT.into(),
+            Self::RepeatedColumn { .. } => "keep one of the two columns".into(),
+            Self::Unsupported { hint, .. } => hint.clone(),
+            Self::Internal(_) => "nothing was kept; it is safe to run the same command again".into(),
+        }
+    }
+
+    /// Whether the input is at fault rather than we.
+    pub fn is_input(&self) -> bool {
+        !matches!(self, Self::Internal(_))
+    }
+
+    /// What reading `path` failed with; of compressed data an early end has its own name.
+    pub(crate) fn reading(path: &Path, error: &std::io::Error, compressed: bool) -> Self {
+        use std::io::ErrorKind::{InvalidData, InvalidInput, IsADirectory, NotFound, UnexpectedEof};
+        let path = path.to_owned();
+        match error.kind() {
+            NotFound => Self::Missing(path),
+            IsADirectory => Self::IsFolder(path),
+            UnexpectedEof if compressed => Self::Truncated(path),
+            InvalidData | InvalidInput if compressed => Self::Damaged { path, reason: error.to_string() },
+            _ if compressed && error.raw_os_error().is_none() => {
+                Self::Damaged { path, reason: error.to_string() }
+            }
+            _ => Self::Unreadable { path, reason: error.to_string() },
+        }
+    }
+}
+
+fn parent(path: &Path) -> String {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.display().to_string(),
+        _ => ".".to_owned(),
+    }
+}

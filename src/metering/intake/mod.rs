@@ -1,0 +1,324 @@
+//! From a usage file to staged segments, key runs and rejects (rules.md Q3, Q4).
+//!
+//! A reader thread cuts the file into blocks of whole records ([`blocks`]); parsing threads check and resolve every
+//! record ([`parse`]); the calling thread collects blocks in the order of the file into chunks of bounded size, judges them against one another and the history ([`judge`]), and writes what was accepted
+//! ([`chunk`]). Memory is bounded by the chunk, whatever the file's size.
+
+mod blocks;
+mod chunk;
+mod error;
+mod header;
+mod json;
+mod judge;
+mod open;
+mod parquet;
+mod parse;
+mod rejects;
+mod rows;
+mod split;
+mod subjects;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::IntakeError;
+pub use open::{Compression, InputFile, open};
+pub use subjects::{Billed, Subjects};
+
+use crate::files::HashingReader;
+use crate::keys::{Hashes, KeyRunFile};
+use crate::segment::SegmentFile;
+use anyhow::{Context, anyhow, ensure};
+use blocks::Block;
+use chrono_tz::Tz;
+use chunk::Chunks;
+use domain::usage::{Limits, RejectCode};
+use open::{Format, decompressed};
+use parse::{ParseContext, parse};
+use rows::Parsed;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use uuid::Uuid;
+
+/// Source of events whose file names none.
+pub const DEFAULT_SOURCE: &str = "file";
+
+/// What an intake holds in memory at most, whatever the file's size.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Rows that are judged, sorted and written at once.
+    chunk_rows: usize,
+    /// A chunk ends early when its texts are long.
+    chunk_bytes: usize,
+    /// Keys before a key run is written, which is then searched like any other.
+    keys: usize,
+}
+
+/// About 400 MB for a chunk and half a gigabyte for keys.
+const BOUNDS: Bounds = Bounds { chunk_rows: 2 << 20, chunk_bytes: 768 << 20, keys: 16 << 20 };
+
+/// All that taking in a file depends on.
+pub struct IntakeContext<'a> {
+    /// Zone of times without offset: the tenant's (rules.md T1).
+    pub zone: Tz,
+    /// Source of records that name none; else what a mended reject file says, else [`DEFAULT_SOURCE`].
+    pub source: Option<&'a str>,
+    pub subjects: &'a Subjects,
+    /// Every key run of the version of the usage store that the commit builds on.
+    pub history: &'a [PathBuf],
+    /// The usage store's secret, made once and never changed: the key runs depend on it.
+    pub seed: u128,
+    pub out: &'a OutDirs,
+    /// The import; every file written bears it in its name.
+    pub import: Uuid,
+    /// Counts, and writes nothing that stays.
+    pub dry_run: bool,
+    /// Parsing threads, 1 or more.
+    pub threads: usize,
+    /// Called about once per megabyte, on the calling thread.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// Where files go. All on one file system, as they are renamed out of `temp`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutDirs {
+    pub segments: PathBuf,
+    pub keys: PathBuf,
+    pub rejects: PathBuf,
+    pub temp: PathBuf,
+}
+
+/// How far an intake is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Of the file on disk.
+    pub bytes_read: u64,
+    pub bytes_total: u64,
+    /// Records read.
+    pub records: u64,
+}
+
+/// A file taken in but not committed: what the commit must name. `read = accepted + duplicate + rejected`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Staged {
+    /// SHA-256 of the file's bytes on disk, lower-case hex.
+    pub sha256: String,
+    pub bytes: u64,
+    pub read: u64,
+    pub accepted: u64,
+    pub duplicate: u64,
+    pub rejected: u64,
+    /// Accepted events of periods that have been billed; a part of `accepted`.
+    pub late: u64,
+    /// Refused records by code; they sum to `rejected`.
+    pub rejects: BTreeMap<RejectCode, u64>,
+    pub segments: Vec<SegmentFile>,
+    pub key_runs: Vec<KeyRunFile>,
+    /// None if nothing was refused.
+    pub reject_file: Option<RejectFile>,
+}
+
+/// A reject file on disk; its format is a CSV of `file,line,code,text,raw` that can be mended and ingested again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectFile {
+    pub path: PathBuf,
+    pub bytes: u64,
+    /// Lower-case hex.
+    pub sha256: String,
+}
+
+impl Staged {
+    /// Every file written.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        let segments = self.segments.iter().map(|file| file.path.as_path());
+        let keys = self.key_runs.iter().map(|file| file.path.as_path());
+        segments.chain(keys).chain(self.reject_file.iter().map(|file| file.path.as_path()))
+    }
+
+    /// Removes every file written: the commit was refused. What cannot be removed stays, and nothing names it.
+    pub fn discard(&self) {
+        for path in self.paths() {
+            if let Err(error) = std::fs::remove_file(path) {
+                tracing::warn!(path = %path.display(), %error, "a file of a discarded import stays");
+            }
+        }
+    }
+}
+
+impl InputFile {
+    /// SHA-256 of the bytes on disk, lower-case hex: a file that was committed before need not be taken in.
+    pub fn sha256(&self) -> Result<String, IntakeError> {
+        let fault = |error| IntakeError::reading(&self.path, &error, false);
+        let file = File::open(&self.path).map_err(fault)?;
+        HashingReader::new(file, Arc::default()).finish().map_err(fault)
+    }
+}
+
+/// Takes in a file: checks, resolves and judges every record, and writes what a commit needs. On an error nothing
+/// stays behind.
+pub fn intake(input: &InputFile, context: &IntakeContext<'_>) -> Result<Staged, IntakeError> {
+    intake_within(BOUNDS, input, context)
+}
+
+fn intake_within(
+    bounds: Bounds,
+    input: &InputFile,
+    context: &IntakeContext<'_>,
+) -> Result<Staged, IntakeError> {
+    let mut unpacked = None;
+    let (format, records) = match &input.format {
+        Format::Parquet => {
+            let table = parquet::Table::open(unpacked_path(input, context, &mut unpacked)?, &input.path)?;
+            (table.format(), Records::Table(table))
+        }
+        format => (format.clone(), Records::Text),
+    };
+    let source = source_of(&format, context.source);
+    let limits = Limits { zone: context.zone, default_source: &source };
+    let hashes = Hashes::new(context.seed);
+    let parsing = ParseContext { format: &format, limits, subjects: context.subjects, hashes };
+    let mut chunks = Chunks::new(bounds, input, context, &format, &source)?;
+    let sha256 = run(input, context, &parsing, records, &mut chunks)?;
+    Ok(chunks.finish(sha256)?)
+}
+
+/// What the reader thread reads.
+enum Records {
+    Text,
+    Table(parquet::Table),
+}
+
+fn source_of(format: &Format, given: Option<&str>) -> String {
+    let mended = match format {
+        Format::Rejects { source, .. } => source.as_deref(),
+        _ => None,
+    };
+    given.or(mended).unwrap_or(DEFAULT_SOURCE).to_owned()
+}
+
+/// Parquet is read from both ends: packed files are unpacked first.
+fn unpacked_path(
+    input: &InputFile,
+    context: &IntakeContext<'_>,
+    unpacked: &mut Option<Unpacked>,
+) -> Result<PathBuf, IntakeError> {
+    if input.compression == Compression::None {
+        return Ok(input.path.clone());
+    }
+    let path = context.out.temp.join(format!("{}.unpacked", context.import));
+    std::fs::create_dir_all(&context.out.temp).context("making the temporary folder")?;
+    let mut target = File::create(&path).context("creating a temporary file")?;
+    let kept = unpacked.insert(Unpacked(path.clone()));
+    let fault = |error| IntakeError::reading(&input.path, &error, true);
+    let file = File::open(&input.path).map_err(fault)?;
+    let mut reader = decompressed(Box::new(file), input.compression).map_err(fault)?;
+    std::io::copy(&mut reader, &mut target).map_err(fault)?;
+    Ok(kept.0.clone())
+}
+
+/// A temporary file, removed when dropped.
+struct Unpacked(PathBuf);
+
+impl Drop for Unpacked {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Runs reader, parsers and collector; gives the hash of the file's bytes.
+fn run(
+    input: &InputFile,
+    context: &IntakeContext<'_>,
+    parsing: &ParseContext<'_>,
+    records: Records,
+    chunks: &mut Chunks<'_>,
+) -> Result<String, IntakeError> {
+    let threads = context.threads.max(1);
+    let passed = Arc::new(AtomicU64::new(0));
+    let (work_to, work) = sync_channel::<Block>(threads * 2);
+    let (done_to, done) = sync_channel::<(u64, Parsed)>(threads * 4);
+    let work = Arc::new(Mutex::new(work));
+    std::thread::scope(|scope| {
+        let counter = Arc::clone(&passed);
+        let reader = scope.spawn(move || read(input, parsing.format, records, counter, &work_to));
+        for _ in 0..threads {
+            let (work, done_to) = (Arc::clone(&work), done_to.clone());
+            scope.spawn(move || parse_blocks(parsing, &work, &done_to));
+        }
+        // The parsers own the ends of the channels now: when they stop, so does the reader.
+        drop((work, done_to));
+        let progress = |records| {
+            let bytes_read = passed.load(Ordering::Relaxed);
+            (context.progress)(Progress { bytes_read, bytes_total: input.bytes, records });
+        };
+        let collected = collect(done, chunks, progress);
+        let read = reader.join().map_err(|_| anyhow!("the reader of {} panicked", input.path.display()))?;
+        collected?;
+        read
+    })
+}
+
+/// The reader thread.
+fn read(
+    input: &InputFile,
+    format: &Format,
+    records: Records,
+    passed: Arc<AtomicU64>,
+    work: &SyncSender<Block>,
+) -> Result<String, IntakeError> {
+    let is_packed = input.compression != Compression::None;
+    let fault = |error| IntakeError::reading(&input.path, &error, is_packed);
+    let file = File::open(&input.path).map_err(fault)?;
+    let mut raw = HashingReader::new(file, passed);
+    match records {
+        Records::Table(table) => table.blocks(|block| work.send(block).is_ok())?,
+        Records::Text => {
+            let mut content: Box<dyn Read + Send + '_> =
+                decompressed(Box::new(&mut raw), input.compression).map_err(fault)?;
+            blocks::cut(&mut content, format, |block| work.send(block).is_ok()).map_err(fault)?;
+        }
+    }
+    raw.finish().map_err(fault)
+}
+
+/// A parsing thread.
+fn parse_blocks(parsing: &ParseContext<'_>, work: &Mutex<Receiver<Block>>, done: &SyncSender<(u64, Parsed)>) {
+    loop {
+        let Ok(Ok(block)) = work.lock().map(|work| work.recv()) else { return };
+        let number = block.number;
+        if done.send((number, parse(parsing, block))).is_err() {
+            return;
+        }
+    }
+}
+
+/// Puts blocks back in order and hands them on, a chunk at a time.
+fn collect(
+    done: Receiver<(u64, Parsed)>,
+    chunks: &mut Chunks<'_>,
+    progress: impl Fn(u64),
+) -> anyhow::Result<()> {
+    let mut early: BTreeMap<u64, Parsed> = BTreeMap::new();
+    let mut next = 0;
+    let mut chunk: Vec<Parsed> = Vec::new();
+    let mut records = 0;
+    for (number, parsed) in done {
+        early.insert(number, parsed);
+        while let Some(parsed) = early.remove(&next) {
+            next += 1;
+            records += parsed.read;
+            chunk.push(parsed);
+            progress(records);
+            if chunks.is_enough(&chunk) {
+                chunks.take(std::mem::take(&mut chunk))?;
+            }
+        }
+    }
+    ensure!(early.is_empty(), "block {next} was lost on the way");
+    chunks.take(chunk)
+}

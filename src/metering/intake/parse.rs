@@ -1,0 +1,447 @@
+//! From a block of bytes to checked and resolved rows. Runs on several threads; every record passes
+//! `domain::usage::check_fields`, whatever its format.
+
+use super::blocks::Block;
+use super::header::{CsvLayout, Field, property_name};
+use super::json::{Value, members};
+use super::open::Format;
+use super::rows::{Lateness, Parsed, Row, Span};
+use super::split::{Record, fields_into, next_record};
+use super::subjects::{Resolved, Subjects};
+use crate::keys::{Content, Hashes};
+use domain::usage::{
+    CheckedUsage, Limits, RawProperties, RawUsage, Reject, RejectCode, check_fields, properties_text,
+    read_properties,
+};
+use memchr::{memchr, memchr_iter};
+use rustc_hash::FxHashMap;
+use std::borrow::Cow;
+
+/// Property texts remembered per block: usage files repeat few combinations.
+const PROPERTIES_CACHED_MAX: usize = 1024;
+
+/// What the parsing threads share.
+pub(crate) struct ParseContext<'a> {
+    pub format: &'a Format,
+    pub limits: Limits<'a>,
+    pub subjects: &'a Subjects,
+    pub hashes: Hashes,
+}
+
+/// Reads every record of a block.
+pub(crate) fn parse(context: &ParseContext<'_>, block: Block) -> Parsed {
+    let estimate = block.bytes.len() / 64;
+    let out = Parsed { rows: Vec::with_capacity(estimate), ..Parsed::default() };
+    let mut parser = Parser { context, out, cached: FxHashMap::default(), last_source: None };
+    match context.format {
+        Format::Csv { layout, .. } => parser.csv_block(&block, layout),
+        Format::NdJson { .. } => parser.json_block(&block),
+        Format::Rejects { inner, delimiter, .. } => {
+            parser.out.is_raw_in_arena = true;
+            parser.reject_block(&block, inner, *delimiter);
+        }
+        // Parquet arrives as CSV, see `parquet`.
+        Format::Parquet => {}
+    }
+    let mut out = parser.out;
+    out.bytes = block.bytes;
+    out
+}
+
+struct Parser<'c> {
+    context: &'c ParseContext<'c>,
+    out: Parsed,
+    /// Raw properties → canonical text in the arena.
+    cached: FxHashMap<Box<str>, Span>,
+    /// The source of the row before, and where it is kept.
+    last_source: Option<(String, Span)>,
+}
+
+impl Parser<'_> {
+    fn csv_block(&mut self, block: &Block, layout: &CsvLayout) {
+        let text = std::str::from_utf8(&block.bytes).ok();
+        let mut cells: Vec<Cow<'_, str>> = Vec::with_capacity(layout.width);
+        for_each_record(block, layout.delimiter, |start, end, line, is_whole| {
+            let raw = Span::new(start, end);
+            self.out.read += 1;
+            let record = match text_of(text, &block.bytes, start, end) {
+                Ok(record) if is_whole => record,
+                Ok(_) => return self.out.refuse(line, raw, open_quote()),
+                Err(reject) => return self.out.refuse(line, raw, reject),
+            };
+            self.csv_record(record, layout, &mut cells, line, raw);
+        });
+    }
+
+    fn csv_record<'r>(
+        &mut self,
+        record: &'r str,
+        layout: &CsvLayout,
+        cells: &mut Vec<Cow<'r, str>>,
+        line: u64,
+        raw: Span,
+    ) {
+        if let Err(reason) = fields_into(record, layout.delimiter, cells) {
+            return self.out.refuse(line, raw, Reject::new(RejectCode::Malformed, reason));
+        }
+        if cells.len() != layout.width {
+            return self.out.refuse(line, raw, ragged(cells.len(), layout.width));
+        }
+        let cell = |at: usize| cells.get(at).map(AsRef::as_ref);
+        let pairs: Vec<(&str, &str)> = layout
+            .property_columns
+            .iter()
+            .filter_map(|(at, name)| Some((name.as_str(), cell(*at)?.trim_ascii())))
+            .collect();
+        let properties = match layout.properties.and_then(cell) {
+            Some(json) => RawProperties::Json(json),
+            None if pairs.is_empty() => RawProperties::Absent,
+            None => RawProperties::Pairs(&pairs),
+        };
+        let usage = RawUsage {
+            id: cell(layout.id),
+            subject: cell(layout.subject),
+            meter: layout.meter.and_then(cell),
+            quantity: cell(layout.quantity),
+            time: cell(layout.time),
+            source: layout.source.and_then(cell),
+            corrects: layout.corrects.and_then(cell),
+            properties,
+        };
+        self.take(&usage, line, raw);
+    }
+
+    fn json_block(&mut self, block: &Block) {
+        let text = std::str::from_utf8(&block.bytes).ok();
+        let mut list = Vec::new();
+        let mut line = block.first_line;
+        let mut start = 0;
+        while start < block.bytes.len() {
+            let end = memchr(b'\n', &block.bytes[start..]).map_or(block.bytes.len(), |at| start + at);
+            let trimmed_end = start + block.bytes[start..end].trim_ascii_end().len();
+            if trimmed_end > start {
+                let raw = Span::new(start, trimmed_end);
+                self.out.read += 1;
+                match text_of(text, &block.bytes, start, trimmed_end) {
+                    Ok(record) => self.json_record(record, &mut list, line, raw),
+                    Err(reject) => self.out.refuse(line, raw, reject),
+                }
+            }
+            start = end + 1;
+            line += 1;
+        }
+    }
+
+    fn json_record<'r>(
+        &mut self,
+        record: &'r str,
+        list: &mut Vec<(Cow<'r, str>, Value<'r>)>,
+        line: u64,
+        raw: Span,
+    ) {
+        let mut data = Vec::new();
+        let mut pairs = Vec::new();
+        let outcome = members(record, list)
+            .and_then(|()| event_data(list, &mut data))
+            .map_err(|text| Reject::new(RejectCode::Malformed, text));
+        match outcome.and_then(|()| json_usage(list, &data, &mut pairs)) {
+            Ok(mut usage) => {
+                if !pairs.is_empty() {
+                    usage.properties = RawProperties::Pairs(&pairs);
+                }
+                self.take(&usage, line, raw);
+            }
+            Err(reject) => self.out.refuse(line, raw, reject),
+        }
+    }
+
+    /// A mended reject file: the record is in the last column.
+    fn reject_block(&mut self, block: &Block, inner: &Format, delimiter: u8) {
+        let text = std::str::from_utf8(&block.bytes).ok();
+        for_each_record(block, delimiter, |start, end, line, is_whole| {
+            self.out.read += 1;
+            let cells = text_of(text, &block.bytes, start, end).and_then(|record| match is_whole {
+                true => {
+                    super::split::fields(record, delimiter).map_err(|r| Reject::new(RejectCode::Malformed, r))
+                }
+                false => Err(open_quote()),
+            });
+            let cells = match cells {
+                Ok(cells) if cells.len() == 5 => cells,
+                other => {
+                    let lossy = String::from_utf8_lossy(&block.bytes[start..end]).into_owned();
+                    let raw = self.out.keep(&lossy);
+                    let reject = other.err().unwrap_or_else(|| ragged(lossy.split(',').count(), 5));
+                    return self.out.refuse(line, raw, reject);
+                }
+            };
+            let raw = self.out.keep(&cells[4]);
+            match inner {
+                Format::NdJson { .. } => self.json_record(cells[4].trim_ascii(), &mut Vec::new(), line, raw),
+                Format::Csv { layout, .. } => {
+                    let record = cells[4].trim_end_matches(['\r', '\n']);
+                    self.csv_record(record, layout, &mut Vec::new(), line, raw);
+                }
+                Format::Parquet | Format::Rejects { .. } => {}
+            }
+        });
+    }
+
+    fn take(&mut self, usage: &RawUsage<'_>, line: u64, raw: Span) {
+        if let Err(reject) = self.try_take(usage, line, raw) {
+            self.out.refuse(line, raw, reject);
+        }
+    }
+
+    fn try_take(&mut self, usage: &RawUsage<'_>, line: u64, raw: Span) -> Result<(), Reject> {
+        let mut usage = *usage;
+        if usage.meter.is_none_or(|meter| meter.trim_ascii().is_empty()) {
+            let subject = usage.subject.unwrap_or_default().trim_ascii();
+            usage.meter = self.context.subjects.meter_of_charge(subject);
+        }
+        let checked = check_fields(&usage, &self.context.limits)?;
+        let properties = self.properties(checked.properties)?;
+        let resolved = self.context.subjects.resolve(checked.subject, checked.meter)?;
+        let row = self.row(&checked, resolved, properties, line, raw);
+        self.out.rows.push(row);
+        Ok(())
+    }
+
+    fn row(
+        &mut self,
+        usage: &CheckedUsage<'_>,
+        resolved: Resolved,
+        properties: Span,
+        line: u64,
+        raw: Span,
+    ) -> Row {
+        let hashes = self.context.hashes;
+        let content = Content {
+            subject: usage.subject,
+            meter: usage.meter,
+            quantity: usage.quantity,
+            time_us: usage.time_us,
+            properties: self.out.text(properties),
+            corrects: usage.corrects.unwrap_or_default(),
+        };
+        Row {
+            key: hashes.event(usage.source, usage.id),
+            content: hashes.content(&content),
+            quantity: usage.quantity,
+            time_us: usage.time_us,
+            line,
+            resolved,
+            source: self.source(usage.source),
+            id: self.out.keep(usage.id),
+            properties,
+            corrects: usage.corrects.map_or_else(Span::default, |id| self.out.keep(id)),
+            raw,
+            lateness: self.lateness(resolved, usage.time_us),
+        }
+    }
+
+    fn lateness(&self, resolved: Resolved, time_us: i64) -> Lateness {
+        match self.context.subjects.billed(resolved) {
+            Some(billed) if time_us < billed.refused_before_us => Lateness::TooLate,
+            Some(billed) if time_us < billed.late_before_us => Lateness::Late,
+            _ => Lateness::InTime,
+        }
+    }
+
+    fn source(&mut self, source: &str) -> Span {
+        match &self.last_source {
+            Some((last, span)) if last == source => *span,
+            _ => {
+                let span = self.out.keep(source);
+                self.last_source = Some((source.to_owned(), span));
+                span
+            }
+        }
+    }
+
+    /// The canonical text, kept in the arena.
+    fn properties(&mut self, raw: RawProperties<'_>) -> Result<Span, Reject> {
+        let key: Cow<'_, str> = match raw {
+            RawProperties::Absent => return Ok(Span::default()),
+            RawProperties::Json(text) => Cow::Borrowed(text),
+            RawProperties::Pairs(pairs) => pairs_key(pairs),
+        };
+        if let Some(span) = self.cached.get(key.as_ref()) {
+            return Ok(*span);
+        }
+        let text = properties_text(&read_properties(raw)?);
+        let span = self.out.keep(&text);
+        if self.cached.len() < PROPERTIES_CACHED_MAX {
+            self.cached.insert(key.into(), span);
+        }
+        Ok(span)
+    }
+}
+
+/// Names and values, with lengths, so that different pairs never have one key.
+fn pairs_key(pairs: &[(&str, &str)]) -> Cow<'static, str> {
+    let mut key = String::with_capacity(pairs.len() * 16);
+    for (name, value) in pairs {
+        key.push_str(&format!("{}:{}:", name.len(), value.len()));
+        key.push_str(name);
+        key.push_str(value);
+    }
+    Cow::Owned(key)
+}
+
+/// Calls `take(start, end, line, is_whole)` for every record that is not blank.
+fn for_each_record(block: &Block, delimiter: u8, mut take: impl FnMut(usize, usize, u64, bool)) {
+    let bytes = &block.bytes;
+    let mut line = block.first_line;
+    let mut start = 0;
+    while start < bytes.len() {
+        let (end, next, is_whole) = match next_record(bytes, start, delimiter, true) {
+            Record::Whole { end, next } => (end, next, true),
+            Record::Broken { end, next } => (end, next, false),
+            Record::Partial => (bytes.len(), bytes.len(), false),
+        };
+        if !bytes[start..end].trim_ascii().is_empty() {
+            take(start, end, line, is_whole);
+        }
+        line += memchr_iter(b'\n', &bytes[start..next]).count() as u64;
+        start = next;
+    }
+}
+
+/// The record as text. The whole block was tried first, as it nearly always is UTF-8.
+fn text_of<'b>(text: Option<&'b str>, bytes: &'b [u8], start: usize, end: usize) -> Result<&'b str, Reject> {
+    if let Some(record) = text.and_then(|text| text.get(start..end)) {
+        return Ok(record);
+    }
+    std::str::from_utf8(&bytes[start..end]).map_err(|error| {
+        let text = format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1);
+        Reject::new(RejectCode::NotUtf8, text)
+    })
+}
+
+#[cold]
+fn open_quote() -> Reject {
+    Reject::new(RejectCode::Malformed, "a quote is left open, or something follows a closing quote")
+}
+
+#[cold]
+fn ragged(count: usize, width: usize) -> Reject {
+    Reject::new(RejectCode::Malformed, format!("{count} fields instead of {width}"))
+}
+
+fn is_cloud_event(list: &[(Cow<'_, str>, Value<'_>)]) -> bool {
+    list.iter().any(|(name, _)| name == "specversion")
+}
+
+/// The members of a CloudEvent's `data`.
+fn event_data<'a>(
+    list: &[(Cow<'a, str>, Value<'a>)],
+    data: &mut Vec<(Cow<'a, str>, Value<'a>)>,
+) -> Result<(), String> {
+    let given = list.iter().find(|(name, _)| name == "data").map(|(_, value)| value);
+    match given {
+        Some(Value::Object(text)) if is_cloud_event(list) => members(text, data),
+        Some(_) if is_cloud_event(list) => Err("data is not an object".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// A JSON record in our names, Upodi's, or as a CloudEvent (told by `specversion`).
+fn json_usage<'a>(
+    list: &'a [(Cow<'a, str>, Value<'a>)],
+    data: &'a [(Cow<'a, str>, Value<'a>)],
+    pairs: &mut Vec<(&'a str, &'a str)>,
+) -> Result<RawUsage<'a>, Reject> {
+    if is_cloud_event(list) {
+        return cloud_event(list, data, pairs);
+    }
+    let mut usage = RawUsage::default();
+    for (name, value) in list {
+        if let Some(property) = property_name(name) {
+            pairs.extend(plain(name, value)?.map(|text| (property, text)));
+            continue;
+        }
+        let Some(field) = Field::named(name) else {
+            let text = format!("unknown member {}", domain::usage::shown(name));
+            return Err(Reject::new(RejectCode::Malformed, text));
+        };
+        set(&mut usage, field, name, value)?;
+    }
+    if !pairs.is_empty() && usage.properties != RawProperties::Absent {
+        return Err(Reject::new(RejectCode::BadProperties, "both properties and properties.NAME are given"));
+    }
+    Ok(usage)
+}
+
+/// CloudEvents 1.0: `type` is the meter, `subscription` or `subject` the subject, `data.total` the quantity; the
+/// other plain members of `data` are the properties. Extension attributes and nested data are not looked at.
+fn cloud_event<'a>(
+    list: &'a [(Cow<'a, str>, Value<'a>)],
+    data: &'a [(Cow<'a, str>, Value<'a>)],
+    pairs: &mut Vec<(&'a str, &'a str)>,
+) -> Result<RawUsage<'a>, Reject> {
+    let mut usage = RawUsage::default();
+    let mut subscription = None;
+    for (name, value) in list {
+        match name.as_ref() {
+            "id" => set(&mut usage, Field::Id, name, value)?,
+            "source" => set(&mut usage, Field::Source, name, value)?,
+            "type" => set(&mut usage, Field::Meter, name, value)?,
+            "subject" => set(&mut usage, Field::Subject, name, value)?,
+            "subscription" => subscription = plain(name, value)?,
+            "time" => set(&mut usage, Field::Time, name, value)?,
+            "corrects" => set(&mut usage, Field::Corrects, name, value)?,
+            _ => {}
+        }
+    }
+    usage.subject = subscription.or(usage.subject);
+    for (name, value) in data {
+        match value {
+            _ if name == "total" => set(&mut usage, Field::Quantity, name, value)?,
+            Value::Text(text) => pairs.push((name, text)),
+            Value::Number(text) | Value::Other(text @ ("true" | "false")) => pairs.push((name, text)),
+            Value::Null | Value::Object(_) | Value::Other(_) => {}
+        }
+    }
+    Ok(usage)
+}
+
+fn set<'a>(usage: &mut RawUsage<'a>, field: Field, name: &str, value: &'a Value<'a>) -> Result<(), Reject> {
+    if field == Field::Properties {
+        usage.properties = match value {
+            Value::Null => RawProperties::Absent,
+            Value::Object(json) => RawProperties::Json(json),
+            Value::Text(json) => RawProperties::Json(json),
+            _ => return Err(Reject::new(RejectCode::BadProperties, "properties are not an object")),
+        };
+        return Ok(());
+    }
+    let text = plain(name, value)?;
+    let slot = match field {
+        Field::Id => &mut usage.id,
+        Field::Subject => &mut usage.subject,
+        Field::Meter => &mut usage.meter,
+        Field::Quantity => &mut usage.quantity,
+        Field::Time => &mut usage.time,
+        Field::Source => &mut usage.source,
+        Field::Corrects => &mut usage.corrects,
+        Field::Properties => return Ok(()),
+    };
+    if slot.is_some() && text.is_some() {
+        return Err(Reject::new(RejectCode::Malformed, format!("{name} is given twice")));
+    }
+    *slot = slot.or(text);
+    Ok(())
+}
+
+/// A text or number; nothing for null.
+fn plain<'a>(name: &str, value: &'a Value<'a>) -> Result<Option<&'a str>, Reject> {
+    match value {
+        Value::Text(text) => Ok(Some(text.as_ref())),
+        Value::Number(number) => Ok(Some(number)),
+        Value::Null => Ok(None),
+        Value::Object(_) | Value::Other(_) => {
+            Err(Reject::new(RejectCode::Malformed, format!("{name} is neither text nor number")))
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! From a window back to the events that made it: what `why` shows.
+
+use super::plan::Plan;
+use super::scan::{runs, within};
+use super::superseded::Superseded;
+use super::{Numbers, visible};
+use crate::segment::{SegmentRef, Wanted, open_segment};
+use anyhow::Result;
+use domain::measure::Window;
+use domain::usage::{RawProperties, read_properties};
+
+/// An event of a window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundEvent {
+    pub import: i64,
+    /// Line of the import's file, from 1; of Parquet input the row.
+    pub line: u64,
+    pub source: String,
+    pub id: String,
+    /// Microseconds since the epoch.
+    pub time_us: i64,
+    /// At scale 9.
+    pub quantity: i128,
+    /// Canonical JSON; empty if there are none.
+    pub properties: String,
+    pub standing: Standing,
+}
+
+/// Whether an event of a window counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Counts,
+    /// A correction of this import replaces it.
+    Superseded {
+        by_import: i64,
+    },
+    /// It corrects another event to nothing.
+    Removal,
+}
+
+/// Every event that belongs to a window, in (time, source, id) order, also those that do not count.
+pub fn find_events(segments: &[SegmentRef], window: &Window, numbers: &Numbers) -> Result<Vec<FoundEvent>> {
+    let visible: Vec<&SegmentRef> = visible(segments, window.up_to_import).collect();
+    let superseded = Superseded::read(&visible)?;
+    let windows = [window];
+    let plan = Plan::new(&windows, &[], numbers);
+    let mut events = Vec::new();
+    for segment in visible.into_iter().filter(|segment| plan.touches(&segment.bounds)) {
+        find_in(segment, &plan, &superseded, &mut events)?;
+    }
+    events.sort_unstable_by(|a, b| (a.time_us, &a.source, &a.id).cmp(&(b.time_us, &b.source, &b.id)));
+    Ok(events)
+}
+
+fn find_in(
+    segment: &SegmentRef,
+    plan: &Plan<'_>,
+    superseded: &Superseded,
+    events: &mut Vec<FoundEvent>,
+) -> Result<()> {
+    let wanted = Wanted { keys: true, properties: true, corrects: true, line: true };
+    let open = open_segment(&segment.path, segment.bounds.rows)?;
+    for range in open.ranges() {
+        let rows = open.read(range, wanted)?;
+        for run in runs(&rows) {
+            let Some(wish) = plan.wish(rows.subscriptions[run.start], rows.meter(run.start)) else {
+                continue;
+            };
+            let planned = wish.windows.iter().filter_map(|number| plan.windows.get(*number as usize));
+            for (planned, part) in
+                planned.flat_map(|planned| planned.parts.iter().map(move |(part, _)| (planned, *part)))
+            {
+                for row in within(&rows, &run, part) {
+                    let is_mine = rows.charges[row] == 0 || rows.charges[row] == planned.charge;
+                    if !is_mine || !passes(planned.window, rows.properties(row)) {
+                        continue;
+                    }
+                    let (source, id) = (rows.source(row), rows.id(row));
+                    let standing = match superseded.by(source, id, segment.import) {
+                        Some(by_import) => Standing::Superseded { by_import },
+                        None if rows.quantities[row] == 0 && !rows.corrects(row).is_empty() => {
+                            Standing::Removal
+                        }
+                        None => Standing::Counts,
+                    };
+                    events.push(FoundEvent {
+                        import: segment.import,
+                        line: rows.line(row),
+                        source: source.to_owned(),
+                        id: id.to_owned(),
+                        time_us: rows.times_us[row],
+                        quantity: rows.quantities[row],
+                        properties: rows.properties(row).to_owned(),
+                        standing,
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn passes(window: &Window, properties: &str) -> bool {
+    if window.filter.is_empty() {
+        return true;
+    }
+    let properties = read_properties(RawProperties::Json(properties)).unwrap_or_default();
+    window
+        .filter
+        .iter()
+        .all(|(name, values)| properties.get(name).is_some_and(|value| values.contains(value)))
+}

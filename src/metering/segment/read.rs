@@ -1,0 +1,164 @@
+//! Reading segments, a range of rows and the wanted columns at a time.
+
+use super::{ROW_GROUP_ROWS, column};
+use anyhow::{Context, Result, ensure};
+use polars::prelude::{
+    ChunkedArray, DataFrame, DataType, FileMetadataRef, ParallelStrategy, ParquetReader, PolarsNumericType,
+    SerReader, StringChunked,
+};
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// Which of the optional columns to read; subscription, charge, meter, time and quantity always are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Wanted {
+    /// `source` and `id`.
+    pub keys: bool,
+    pub properties: bool,
+    pub corrects: bool,
+    pub line: bool,
+}
+
+/// An open segment: its metadata is read once for all its row ranges.
+pub(crate) struct OpenSegment {
+    path: PathBuf,
+    metadata: FileMetadataRef,
+    rows: usize,
+}
+
+/// Opens a segment and checks that it has the rows that the catalogue says.
+pub(crate) fn open_segment(path: &Path, rows: u64) -> Result<OpenSegment> {
+    let file = File::open(path).with_context(|| format!("opening the segment {}", path.display()))?;
+    let mut reader = ParquetReader::new(file);
+    let metadata =
+        reader.get_metadata().with_context(|| format!("reading the segment {}", path.display()))?.clone();
+    ensure!(
+        metadata.num_rows as u64 == rows,
+        "the segment {} has {} rows, the catalogue says {rows}",
+        path.display(),
+        metadata.num_rows
+    );
+    Ok(OpenSegment { path: path.to_owned(), rows: metadata.num_rows, metadata })
+}
+
+impl OpenSegment {
+    /// Ranges of rows that are whole row groups.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let rows = self.rows;
+        (0..rows).step_by(ROW_GROUP_ROWS).map(move |start| start..(start + ROW_GROUP_ROWS).min(rows))
+    }
+
+    /// Reads a range of rows.
+    pub fn read(&self, range: Range<usize>, wanted: Wanted) -> Result<Columns> {
+        let context = || format!("reading rows {range:?} of the segment {}", self.path.display());
+        let mut names =
+            vec![column::SUBSCRIPTION, column::CHARGE, column::METER, column::TIME, column::QUANTITY];
+        let optional = [
+            (wanted.keys, column::SOURCE),
+            (wanted.keys, column::ID),
+            (wanted.properties, column::PROPERTIES),
+            (wanted.corrects, column::CORRECTS),
+            (wanted.line, column::LINE),
+        ];
+        names.extend(optional.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| name));
+        let file = File::open(&self.path).with_context(context)?;
+        let mut reader = ParquetReader::new(file)
+            .with_columns(Some(names.into_iter().map(str::to_owned).collect()))
+            .with_slice(Some((range.start, range.len())))
+            .read_parallel(ParallelStrategy::None)
+            .set_rechunk(true);
+        reader.set_metadata(self.metadata.clone());
+        let frame = reader.finish().with_context(context)?;
+        ensure!(frame.height() == range.len(), "{}: got {} rows", context(), frame.height());
+        Columns::of(frame, wanted).with_context(context)
+    }
+}
+
+/// Rows of a segment, column by column.
+pub(crate) struct Columns {
+    pub subscriptions: Vec<u32>,
+    pub charges: Vec<u32>,
+    pub times_us: Vec<i64>,
+    /// At scale 9.
+    pub quantities: Vec<i128>,
+    meters: StringChunked,
+    sources: Option<StringChunked>,
+    ids: Option<StringChunked>,
+    properties: Option<StringChunked>,
+    corrects: Option<StringChunked>,
+    lines: Option<Vec<u64>>,
+}
+
+impl Columns {
+    fn of(frame: DataFrame, wanted: Wanted) -> Result<Self> {
+        let text = |name: &str, is_wanted: bool| -> Result<Option<StringChunked>> {
+            if is_wanted { Ok(Some(frame.column(name)?.str()?.rechunk().into_owned())) } else { Ok(None) }
+        };
+        let lines = match wanted.line {
+            true => Some(values(frame.column(column::LINE)?.u64()?)?),
+            false => None,
+        };
+        let quantity = frame.column(column::QUANTITY)?;
+        ensure!(quantity.dtype() == &DataType::Decimal(38, 9), "quantity is {}", quantity.dtype());
+        Ok(Self {
+            subscriptions: values(frame.column(column::SUBSCRIPTION)?.u32()?)?,
+            charges: values(frame.column(column::CHARGE)?.u32()?)?,
+            times_us: values(frame.column(column::TIME)?.datetime()?.physical())?,
+            quantities: values(quantity.decimal()?.physical())?,
+            meters: frame.column(column::METER)?.str()?.rechunk().into_owned(),
+            sources: text(column::SOURCE, wanted.keys)?,
+            ids: text(column::ID, wanted.keys)?,
+            properties: text(column::PROPERTIES, wanted.properties)?,
+            corrects: text(column::CORRECTS, wanted.corrects)?,
+            lines,
+        })
+    }
+
+    pub fn len(&self) -> usize {
+        self.subscriptions.len()
+    }
+
+    pub fn meter(&self, row: usize) -> &str {
+        self.meters.get(row).unwrap_or_default()
+    }
+
+    /// Empty unless keys were wanted.
+    pub fn source(&self, row: usize) -> &str {
+        optional(&self.sources, row)
+    }
+
+    /// Empty unless keys were wanted.
+    pub fn id(&self, row: usize) -> &str {
+        optional(&self.ids, row)
+    }
+
+    /// Canonical JSON; empty if there are none or they were not wanted.
+    pub fn properties(&self, row: usize) -> &str {
+        optional(&self.properties, row)
+    }
+
+    /// Empty if it corrects nothing or corrections were not wanted.
+    pub fn corrects(&self, row: usize) -> &str {
+        optional(&self.corrects, row)
+    }
+
+    /// 0 unless lines were wanted.
+    pub fn line(&self, row: usize) -> u64 {
+        self.lines.as_ref().and_then(|lines| lines.get(row)).copied().unwrap_or_default()
+    }
+}
+
+fn optional(column: &Option<StringChunked>, row: usize) -> &str {
+    column.as_ref().and_then(|texts| texts.get(row)).unwrap_or_default()
+}
+
+/// The values of a column that holds no nulls.
+fn values<T: PolarsNumericType>(column: &ChunkedArray<T>) -> Result<Vec<T::Native>> {
+    ensure!(column.null_count() == 0, "column {} holds nulls", column.name());
+    let mut list = Vec::with_capacity(column.len());
+    for chunk in column.downcast_iter() {
+        list.extend_from_slice(chunk.values());
+    }
+    Ok(list)
+}
