@@ -1,0 +1,141 @@
+//! The head: seller, title, buyer and the facts of the invoice; on later pages one line.
+
+use super::{Desk, LEFT, RIGHT};
+use crate::paper::{Align, Sheet};
+use crate::templates::Labels;
+use domain::customer::Address;
+
+/// Where the facts beside the buyer start.
+const FACTS: f32 = 330.0;
+/// Width of the columns above and of the buyer.
+const COLUMN: f32 = 250.0;
+
+/// Draws the first page's head; gives the `y` below it.
+pub(super) fn first(desk: &Desk, sheet: &mut Sheet) -> f32 {
+    let left = seller(desk, sheet);
+    let right = title(desk, sheet);
+    let top = left.max(right).max(132.0) + 18.0;
+    let buyer = buyer(desk, sheet, top);
+    let facts = facts(desk, sheet, top);
+    buyer.max(facts) + 16.0
+}
+
+/// Draws a later page's head; gives the `y` below it.
+pub(super) fn later(desk: &Desk, sheet: &mut Sheet) -> f32 {
+    let y = 56.0;
+    let words = format!("{} {}", desk.title(), desk.number());
+    sheet.text(desk.fonts, desk.accent(10.0), Align::Right, (RIGHT, y), &words);
+    let room = RIGHT - LEFT - desk.fonts.bold.width(&words, 10.0) - 20.0;
+    let name = desk.wrap(desk.strong(10.0), &desk.draft.seller.name, room);
+    sheet.text(desk.fonts, desk.strong(10.0), Align::Left, (LEFT, y), &name[0]);
+    sheet.rule(desk.theme.rule, 0.5, (LEFT, RIGHT), y + 8.0);
+    y + 22.0
+}
+
+/// The seller in one line, for the foot of each page.
+pub(super) fn imprint(desk: &Desk) -> String {
+    let (seller, words) = (&desk.draft.seller, &desk.labels.words);
+    let mut parts = vec![seller.name.clone()];
+    parts.extend(address_lines(&seller.address, desk.labels));
+    parts.extend(seller.vat_number.as_ref().map(|vat| format!("{} {vat}", words.vat_number)));
+    parts.extend(desk.document.tenant.phone.as_ref().map(|phone| format!("{} {phone}", words.phone)));
+    parts.extend(seller.email.clone());
+    // Parts stay whole: a telephone number is not cut in two.
+    parts.into_iter().map(|part| part.replace(' ', "\u{a0}")).collect::<Vec<_>>().join(" · ")
+}
+
+fn seller(desk: &Desk, sheet: &mut Sheet) -> f32 {
+    let seller = &desk.draft.seller;
+    let mut y = 66.0;
+    if let Some(logo) = desk.logo {
+        let millimetres = 72.0 / 25.4;
+        let size = logo.fitted(70.0 * millimetres, f32::from(desk.theme.logo_height_mm) * millimetres);
+        sheet.logo((LEFT, 46.0), size);
+        y = 46.0 + size.1 + 16.0;
+        let name = desk.wrap(desk.strong(9.0), &seller.name, COLUMN);
+        y = desk.lines(sheet, desk.strong(9.0), Align::Left, (LEFT, y), &name, 12.0);
+    } else {
+        let name = desk.wrap(desk.strong(16.0), &seller.name, COLUMN);
+        y = desk.lines(sheet, desk.strong(16.0), Align::Left, (LEFT, y), &name, 19.0);
+    }
+    let ink = desk.muted(8.5);
+    let mut lines = address_lines(&seller.address, desk.labels);
+    lines.extend(seller.vat_number.as_ref().map(|vat| format!("{} {vat}", desk.labels.words.vat_number)));
+    for line in lines {
+        y = desk.lines(sheet, ink, Align::Left, (LEFT, y), &desk.wrap(ink, &line, COLUMN), 11.5);
+    }
+    y
+}
+
+fn title(desk: &Desk, sheet: &mut Sheet) -> f32 {
+    sheet.text(desk.fonts, desk.accent(26.0), Align::Right, (RIGHT, 70.0), desk.title());
+    desk.figure(sheet, desk.plain(12.0), (RIGHT, 89.0), COLUMN - 30.0, desk.number());
+    95.0
+}
+
+fn buyer(desk: &Desk, sheet: &mut Sheet, top: f32) -> f32 {
+    let buyer = &desk.draft.buyer;
+    let words = &desk.labels.words;
+    sheet.text(desk.fonts, desk.muted(8.0), Align::Left, (LEFT, top), &words.to);
+    let name = desk.wrap(desk.strong(11.0), &buyer.name, COLUMN);
+    let mut y = desk.lines(sheet, desk.strong(11.0), Align::Left, (LEFT, top + 16.0), &name, 14.0);
+    let mut lines = address_lines(&buyer.address, desk.labels);
+    lines.extend(buyer.vat_number.as_ref().map(|vat| format!("{} {vat}", words.vat_number)));
+    let ink = desk.plain(9.5);
+    for line in lines {
+        y = desk.lines(sheet, ink, Align::Left, (LEFT, y), &desk.wrap(ink, &line, COLUMN), 13.0);
+    }
+    y
+}
+
+fn facts(desk: &Desk, sheet: &mut Sheet, top: f32) -> f32 {
+    let mut y = top;
+    for (label, value) in fact_rows(desk) {
+        let ink = desk.plain(9.0);
+        sheet.text(desk.fonts, desk.muted(9.0), Align::Left, (FACTS, y), label);
+        let room = RIGHT - FACTS - desk.fonts.regular.width(label, 9.0) - 12.0;
+        y = desk.lines(sheet, ink, Align::Right, (RIGHT, y), &desk.wrap(ink, &value, room), 14.0);
+    }
+    y
+}
+
+fn fact_rows<'a>(desk: &'a Desk) -> Vec<(&'a str, String)> {
+    let (draft, words, figures) = (desk.draft, &desk.labels.words, desk.figures);
+    let credit = draft.is_credit_note;
+    let number = if credit { &words.credit_note_number } else { &words.number };
+    let date = if credit { &words.credit_note_date } else { &words.date };
+    let mut rows: Vec<(&str, String)> =
+        vec![(number, desk.number().to_owned()), (date, figures.date(draft.invoice_date))];
+    if !credit {
+        rows.push((&words.due_date, figures.date(draft.due_date)));
+        if desk.document.pay_by() != draft.due_date {
+            rows.push((&words.payable_by, figures.date(desk.document.pay_by())));
+        }
+        let terms = match draft.payment_term {
+            0 => words.terms_now.clone(),
+            days => words.terms_days.replace("{days}", &days.to_string()),
+        };
+        rows.push((&words.terms, terms));
+    }
+    rows.push((&words.account, draft.account_number.clone()));
+    rows.extend(draft.subscription_number.iter().map(|number| (words.subscription.as_str(), number.clone())));
+    rows.extend(draft.reference.iter().map(|reference| (words.reference.as_str(), reference.clone())));
+    if !draft.credits.is_empty() {
+        rows.push((&words.credits, draft.credits.join(", ")));
+    }
+    rows
+}
+
+/// Street, postal code and city, state, country: what there is of it.
+fn address_lines(address: &Address, labels: &Labels) -> Vec<String> {
+    let part =
+        |text: &Option<String>| text.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
+    let place: Vec<String> =
+        [part(&address.postal_code), part(&address.city)].into_iter().flatten().collect();
+    let place = Some(place.join(" ")).filter(|p| !p.is_empty());
+    let country = part(&address.country).map(|code| labels.country(&code).to_owned());
+    [part(&address.line1), part(&address.line2), place, part(&address.state), country]
+        .into_iter()
+        .flatten()
+        .collect()
+}

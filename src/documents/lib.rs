@@ -1,0 +1,64 @@
+//! Documents: invoices as PDF and mails. Values in, bytes out; no I/O but the reading of templates, no clock.
+//!
+//! [`Templates`] holds words, colours, fonts and mail texts (built in, or from a folder); a [`Renderer`] is made of them
+//! once and shared between threads; an [`InvoiceDocument`] says what to print.
+//!
+//! The same values always give the same bytes: PDF dates and `/ID` come from the invoice, and nothing else does.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+mod figures;
+mod invoice;
+mod mail;
+mod paper;
+mod templates;
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod sample;
+
+pub use error::{DocumentError, TemplateError};
+pub use figures::Figures;
+pub use invoice::{Collection, InvoiceDocument};
+pub use mail::{InvoiceMail, MailKind};
+pub use templates::{Labels, Templates, Theme};
+
+use domain::mail::Mail;
+use paper::{Fonts, Logo};
+
+/// Makes documents of one set of templates. Fonts are parsed once; share it between threads behind a reference.
+pub struct Renderer {
+    templates: Templates,
+    fonts: Fonts,
+    logo: Option<Logo>,
+    mails: mail::MailTexts,
+}
+
+impl Renderer {
+    /// Parses fonts, logo and mail templates. Every fault names its file.
+    pub fn new(templates: &Templates) -> Result<Self, TemplateError> {
+        Ok(Self {
+            fonts: Fonts::parse(templates)?,
+            logo: templates.logo.as_ref().map(Logo::decode).transpose()?,
+            mails: mail::MailTexts::parse(templates)?,
+            templates: templates.clone(),
+        })
+    }
+
+    /// The invoice, credit note or draft as PDF.
+    pub fn render_invoice(&self, document: &InvoiceDocument) -> Result<Vec<u8>, DocumentError> {
+        invoice::render(self, document)
+    }
+
+    /// The mail about an invoice to one address (`rules.md` B2: in the payer's language).
+    pub fn compose(&self, mail: &InvoiceMail) -> Result<Mail, DocumentError> {
+        mail::compose(self, mail)
+    }
+
+    /// Characters of the document's texts that the fonts do not have; they are printed as a box.
+    pub fn missing_characters(&self, document: &InvoiceDocument) -> Vec<char> {
+        document.texts().flat_map(str::chars).filter(|c| !c.is_control() && !self.fonts.has(*c)).collect()
+    }
+}

@@ -1,0 +1,241 @@
+//! Mails: subject, text and HTML from templates, with the PDF attached. Templates hold words, never sums: every figure
+//! comes to them as text.
+
+use crate::Renderer;
+use crate::error::{DocumentError, TemplateError};
+use crate::figures::Figures;
+use crate::invoice::{Collection, InvoiceDocument, in_fours};
+use crate::templates::Templates;
+use chrono::{DateTime, Utc};
+use domain::mail::{Attachment, Mail, Mailbox, message_id};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, Value};
+use serde::Serialize;
+
+/// What a mail is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailKind {
+    /// The invoice or credit note itself.
+    Invoice,
+    /// A step of the dunning ladder, from 1.
+    Reminder {
+        /// Step of the ladder.
+        step: u32,
+        /// Days since the last day to pay, at least 0.
+        days_overdue: u32,
+    },
+    /// An online payment was declined.
+    PaymentFailed {
+        /// Which attempt, from 1.
+        ordinal: u32,
+        /// Whether trying again may help; otherwise the customer must give another method.
+        will_retry: bool,
+    },
+}
+
+impl MailKind {
+    /// Part of the Message-ID: one mail per invoice, channel and address (`architecture.md` §5).
+    pub fn channel(self) -> String {
+        match self {
+            Self::Invoice => "invoice".to_owned(),
+            Self::Reminder { step, .. } => format!("reminder-{step}"),
+            Self::PaymentFailed { ordinal, .. } => format!("payment_failed-{ordinal}"),
+        }
+    }
+
+    /// Folder of its templates.
+    fn template(self, is_credit_note: bool) -> &'static str {
+        match self {
+            Self::Invoice if is_credit_note => "credit_note",
+            Self::Invoice => "invoice",
+            Self::Reminder { .. } => "reminder",
+            Self::PaymentFailed { .. } => "payment_failed",
+        }
+    }
+}
+
+/// A mail to be composed.
+#[derive(Debug, Clone)]
+pub struct InvoiceMail<'a> {
+    /// The invoice it is about.
+    pub document: InvoiceDocument<'a>,
+    /// What it says.
+    pub kind: MailKind,
+    /// One recipient.
+    pub to: Mailbox,
+    /// Sender address; `None` = the seller's.
+    pub from: Option<&'a str>,
+    /// The PDF as rendered; `None` sends no attachment.
+    pub pdf: Option<Vec<u8>>,
+    /// The `Date` header, from the edge.
+    pub at: DateTime<Utc>,
+}
+
+/// Parsed mail templates.
+pub(crate) struct MailTexts {
+    engine: Environment<'static>,
+    /// Template name → file, for errors.
+    files: std::collections::BTreeMap<String, String>,
+}
+
+impl MailTexts {
+    /// Parses every mail template; a name that is not filled is an error when the mail is composed, never a gap.
+    pub fn parse(templates: &Templates) -> Result<Self, TemplateError> {
+        let mut engine = Environment::new();
+        engine.set_undefined_behavior(UndefinedBehavior::Strict);
+        let own_lines = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        engine.set_syntax(own_lines.map_err(|e| TemplateError::broken("email", describe(&e)))?);
+        let mut files = std::collections::BTreeMap::new();
+        for (name, source) in &templates.mails {
+            let broken = |e: minijinja::Error| TemplateError::broken(&source.file, describe(&e));
+            engine.add_template_owned(name.clone(), source.content.clone()).map_err(broken)?;
+            files.insert(name.clone(), source.file.clone());
+        }
+        Ok(Self { engine, files })
+    }
+
+    fn render(
+        &self,
+        name: &str,
+        context: &Value,
+        document: &InvoiceDocument,
+    ) -> Result<String, DocumentError> {
+        let failed = |e: minijinja::Error| DocumentError::Mail {
+            document: document.name(),
+            template: self.files.get(name).cloned().unwrap_or_else(|| name.to_owned()),
+            why: describe(&e),
+        };
+        self.engine.get_template(name).and_then(|t| t.render(context.clone())).map_err(failed)
+    }
+}
+
+/// The engine's message with its line, on one line.
+fn describe(error: &minijinja::Error) -> String {
+    let place = error.line().map_or(String::new(), |line| format!(" (line {line})"));
+    format!("{}{place}", error.to_string().lines().next().unwrap_or_default())
+}
+
+/// What templates see: texts and yes or no.
+#[derive(Serialize)]
+struct Context {
+    language: String,
+    seller: SellerText,
+    buyer: BuyerText,
+    invoice: InvoiceText,
+    payment: PaymentText,
+    accent: String,
+    days_overdue: u32,
+    will_retry: bool,
+}
+
+#[derive(Serialize)]
+struct SellerText {
+    name: String,
+    vat_number: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+}
+
+#[derive(Serialize)]
+struct BuyerText {
+    name: String,
+    account: String,
+}
+
+#[derive(Serialize)]
+struct InvoiceText {
+    number: String,
+    date: String,
+    due_date: String,
+    net: String,
+    vat: String,
+    gross: String,
+    open: String,
+    is_zero: bool,
+    reference: Option<String>,
+    credits: String,
+}
+
+#[derive(Serialize)]
+struct PaymentText {
+    automatic: bool,
+    iban: Option<String>,
+    bic: Option<String>,
+}
+
+/// Fills the templates of the payer's language.
+pub(crate) fn compose(renderer: &Renderer, mail: &InvoiceMail) -> Result<Mail, DocumentError> {
+    let (document, draft) = (&mail.document, mail.document.draft);
+    let sender = mail.from.or(draft.seller.email.as_deref()).or(document.tenant.email.as_deref());
+    let sender = sender.ok_or_else(|| DocumentError::NoSender { document: document.name() })?;
+    let name = mail.kind.template(draft.is_credit_note);
+    let language = renderer.templates.mail_language(name, &draft.language);
+    let context = Value::from(Serde(context(renderer, mail, &language)));
+    let part = |part: &str| renderer.mails.render(&format!("{name}/{language}/{part}"), &context, document);
+    let subject = part("subject.txt")?.split_whitespace().collect::<Vec<_>>().join(" ");
+    let attachments = mail.pdf.iter().map(|bytes| Attachment {
+        file_name: document.file_name(),
+        content_type: "application/pdf".to_owned(),
+        bytes: bytes.clone(),
+    });
+    Ok(Mail {
+        message_id: message_id(draft.id, &mail.kind.channel(), &mail.to.address, sender),
+        from: Mailbox { name: Some(draft.seller.name.clone()), address: sender.to_owned() },
+        to: mail.to.clone(),
+        subject,
+        text: part("body.txt")?.trim().to_owned() + "\n",
+        html: part("body.html")?,
+        attachments: attachments.collect(),
+        date: mail.at,
+    })
+}
+
+fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
+    let (document, draft) = (&mail.document, mail.document.draft);
+    let figures = Figures::of(renderer.templates.labels(language));
+    let plain = |text: String| text.replace('\u{a0}', " ");
+    let money = |minor| plain(figures.money(minor, draft.currency));
+    // A credit note speaks of what is credited, whichever sign its lines carry.
+    let signed = |minor: i64| if draft.is_credit_note { minor.saturating_abs() } else { minor };
+    let open = draft.gross_minor().saturating_sub(document.settled_minor());
+    let accent = renderer.templates.theme.accent;
+    let (days_overdue, will_retry) = match mail.kind {
+        MailKind::Reminder { days_overdue, .. } => (days_overdue, false),
+        MailKind::PaymentFailed { will_retry, .. } => (0, will_retry),
+        MailKind::Invoice => (0, false),
+    };
+    Context {
+        language: language.to_owned(),
+        seller: SellerText {
+            name: draft.seller.name.clone(),
+            vat_number: draft.seller.vat_number.clone(),
+            email: draft.seller.email.clone().or_else(|| document.tenant.email.clone()),
+            phone: document.tenant.phone.clone(),
+        },
+        buyer: BuyerText { name: draft.buyer.name.clone(), account: draft.account_number.clone() },
+        invoice: InvoiceText {
+            number: document.name(),
+            date: plain(figures.date(draft.invoice_date)),
+            due_date: plain(figures.date(document.pay_by())),
+            net: money(signed(draft.net_minor)),
+            vat: money(signed(draft.vat_minor)),
+            gross: money(signed(draft.gross_minor())),
+            open: money(open),
+            is_zero: draft.gross_minor() == 0,
+            reference: draft.reference.clone(),
+            credits: draft.credits.join(", "),
+        },
+        payment: PaymentText {
+            automatic: document.collection == Collection::Automatic,
+            iban: document.tenant.iban.as_deref().map(in_fours),
+            bic: document.tenant.bic.clone(),
+        },
+        accent: format!("#{:02X}{:02X}{:02X}", accent.red, accent.green, accent.blue),
+        days_overdue,
+        will_retry,
+    }
+}
+
+#[cfg(test)]
+mod tests;
