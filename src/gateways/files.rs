@@ -1,0 +1,117 @@
+//! Files that survive a power cut: written beside their place, synced, renamed, and their folder synced.
+
+use crate::Doors;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// A file to be written whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Put<'a> {
+    /// Where it shall stand; its folder is made if it is not there.
+    pub path: &'a Path,
+    /// All of it.
+    pub bytes: &'a [u8],
+}
+
+/// Writes one file durably; what stood there is replaced at once or not at all.
+pub fn put(path: &Path, bytes: &[u8], doors: Doors) -> io::Result<()> {
+    put_all(&[Put { path, bytes }], doors)
+}
+
+/// Writes many files durably: all are written, then synced, then renamed, then each folder is synced once. After a
+/// crash each file is old or new, never half. Errors name the path.
+pub fn put_all(files: &[Put], doors: Doors) -> io::Result<()> {
+    doors.pass("files.put.before");
+    let mut folders = BTreeSet::new();
+    for file in files {
+        let folder = file.path.parent().unwrap_or(Path::new("."));
+        if folders.insert(folder.to_owned()) {
+            make_folder(folder)?;
+        }
+    }
+    let mut waiting = Vec::with_capacity(files.len());
+    for file in files {
+        let aside = aside(file.path)?;
+        let write = || {
+            let mut open = File::create(&aside)?;
+            open.write_all(file.bytes)?;
+            Ok(open)
+        };
+        waiting.push((write().map_err(|e| at(&aside, e))?, aside, file.path));
+        // Open files are bounded: 1,024 is a common limit of a process.
+        if waiting.len() == 256 {
+            settle(&mut waiting)?;
+        }
+    }
+    settle(&mut waiting)?;
+    for folder in folders {
+        sync_folder(&folder)?;
+    }
+    doors.pass("files.put.after");
+    Ok(())
+}
+
+fn settle(waiting: &mut Vec<(File, PathBuf, &Path)>) -> io::Result<()> {
+    for (file, aside, _) in waiting.iter() {
+        file.sync_all().map_err(|e| at(aside, e))?;
+    }
+    for (_, aside, path) in waiting.drain(..) {
+        fs::rename(&aside, path).map_err(|e| at(path, e))?;
+    }
+    Ok(())
+}
+
+/// The name a file has while it is written; the same each time, so that what a crash left is overwritten.
+fn aside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| at(path, io::Error::from(io::ErrorKind::InvalidFilename)))?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(".writing");
+    Ok(path.with_file_name(hidden))
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).map_err(|e| at(folder, e))?;
+    folder.parent().map_or(Ok(()), sync_folder)
+}
+
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder).and_then(|f| f.sync_all()).map_err(|e| at(folder, e))
+}
+
+fn at(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_files_stand_whole_and_nothing_is_left_beside_them() {
+        let home = tempfile::tempdir().unwrap();
+        let paths: Vec<PathBuf> = (0..600).map(|n| home.path().join(format!("{}/{n}.pdf", n % 3))).collect();
+        let puts: Vec<Put> = paths.iter().map(|path| Put { path, bytes: b"one" }).collect();
+        put_all(&puts, Doors::OPEN).unwrap();
+        put(&paths[7], b"two", Doors::OPEN).unwrap();
+        assert_eq!(fs::read(&paths[7]).unwrap(), b"two");
+        let left: usize =
+            (0..3).map(|n| fs::read_dir(home.path().join(n.to_string())).unwrap().count()).sum();
+        assert_eq!(left, 600);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let error = put(&file.join("below/x.pdf"), b"", Doors::OPEN).expect_err("not a folder").to_string();
+        assert!(error.contains("file/below"), "{error}");
+    }
+}

@@ -1,0 +1,21 @@
+//! Outside systems, each behind a trait with an in-memory twin: mail transports, payment providers, durable files.
+//!
+//! Nothing here is retried: every call says what became of it ([`Delivery`], [`ChargeAnswer`], [`GatewayError`]), and
+//! the jobs decide when to come back. Everything that leaves the house passes a [`Doors`] point before and after.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod doors;
+pub mod files;
+pub mod mail;
+pub mod payment;
+
+pub use doors::Doors;
+pub use mail::{Delivery, MailTransport};
+pub use payment::{ChargeAnswer, ChargeRequest, GatewayError, PaymentGateway, RefundAnswer, RefundRequest};
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// What a gateway's method gives: a future that can be kept behind `dyn`.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,0 +1,142 @@
+//! Payment providers. The attempt's row is committed before a provider is called, and its id is the provider's
+//! idempotency key: after a lost answer the same id is asked again, never a new one (rules.md Y1).
+
+mod journal;
+mod memory;
+mod sandbox;
+
+pub use journal::{Charge, JournalError, Outcome, Record, Refund};
+pub use memory::PaymentMemory;
+pub use sandbox::Sandbox;
+
+use crate::{Answer, Doors};
+use domain::Uuid;
+use domain::ids::{AttemptId, InvoiceId};
+use domain::money::Currency;
+use domain::payment::Decline;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A charge to be made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ChargeRequest {
+    /// The idempotency key.
+    pub attempt: AttemptId,
+    /// What is paid; goes along as the merchant's reference.
+    pub invoice: InvoiceId,
+    /// The payment method at the provider. Never logged: [`std::fmt::Debug`] hides it.
+    pub token: String,
+    /// Minor units, above 0.
+    pub amount_minor: i64,
+    /// Currency of the amount.
+    pub currency: Currency,
+}
+
+impl std::fmt::Debug for ChargeRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChargeRequest")
+            .field("attempt", &self.attempt)
+            .field("invoice", &self.invoice)
+            .field("amount_minor", &self.amount_minor)
+            .field("currency", &self.currency)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The provider's answer to a charge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChargeAnswer {
+    /// The money is taken.
+    Paid {
+        /// The provider's name for the charge.
+        reference: String,
+        /// What the provider keeps, minor units of the charge's currency.
+        fee_minor: i64,
+    },
+    /// No money is taken; the class says whether trying again makes sense (rules.md Y2).
+    Declined(Decline),
+}
+
+/// Money to be given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundRequest {
+    /// The idempotency key.
+    pub id: Uuid,
+    /// The charge, by the provider's name for it.
+    pub reference: String,
+    /// Minor units, above 0; in all at most what was charged.
+    pub amount_minor: i64,
+    /// Currency of the charge.
+    pub currency: Currency,
+}
+
+/// The provider's answer to a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundAnswer {
+    /// The money is on its way back.
+    Refunded {
+        /// The provider's name for the refund.
+        reference: String,
+    },
+    /// No money moves.
+    Declined {
+        /// For example `unknown_charge` or `exceeds_charge`.
+        code: String,
+    },
+}
+
+/// No answer, or none that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    /// Nobody knows whether it happened: ask again with the same key.
+    #[error("{gateway}: outcome unknown: {why}")]
+    Unknown {
+        /// The provider.
+        gateway: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// The request itself is at fault, and nothing happened: asking again would not help.
+    #[error("{gateway}: refused: {why}")]
+    Refused {
+        /// The provider.
+        gateway: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// A payment provider.
+pub trait PaymentGateway: Send + Sync {
+    /// Its name in payment methods, for example `sandbox`.
+    fn name(&self) -> &str;
+
+    /// Takes money, at most once per attempt.
+    fn charge<'a>(&'a self, request: &'a ChargeRequest) -> Answer<'a, Result<ChargeAnswer, GatewayError>>;
+
+    /// Takes money for many attempts; one answer each, in their order.
+    fn charge_all<'a>(
+        &'a self,
+        requests: &'a [ChargeRequest],
+    ) -> Answer<'a, Vec<Result<ChargeAnswer, GatewayError>>> {
+        Box::pin(async move {
+            let mut answers = Vec::with_capacity(requests.len());
+            for request in requests {
+                answers.push(self.charge(request).await);
+            }
+            answers
+        })
+    }
+
+    /// Gives money back, at most once per id.
+    fn refund<'a>(&'a self, request: &'a RefundRequest) -> Answer<'a, Result<RefundAnswer, GatewayError>>;
+}
+
+/// A provider by its name in payment methods; `None` if there is no such provider. The sandbox keeps its state in
+/// `sandbox-payments.ndjson` in the home folder.
+pub fn open(name: &str, home: &Path, doors: Doors) -> Option<Arc<dyn PaymentGateway>> {
+    match name {
+        "sandbox" => Some(Arc::new(Sandbox::new(home.join("sandbox-payments.ndjson"), doors))),
+        _ => None,
+    }
+}
