@@ -1,0 +1,128 @@
+//! What a person books outside a run: a draft that waited for review, and credit notes. Each is one transaction with
+//! its number and its entry; document and mail follow.
+//!
+//! Keys that make a repeat quiet: the draft's state; a credit note's id, a function of the invoice and of how many
+//! notes it has.
+
+use crate::book_invoices;
+use crate::context::JobContext;
+use crate::settle::set_off_pair;
+use anyhow::Context;
+use chrono::NaiveDate;
+use domain::billing::{self, CreditScope};
+use domain::ids::InvoiceId;
+use domain::invoice::Invoice;
+use domain::payment::AttemptState;
+use domain::subscription::Refusal;
+use store::draft::{self, DraftFilter, DraftKey};
+use store::invoice::{self, Booked, InvoiceFilter, InvoiceState};
+use store::run::{self, Run};
+use store::{Tx, journal, payment};
+
+/// Who asks for what day.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub on: NaiveDate,
+    pub actor: String,
+}
+
+/// Books one open draft as if its run had done it on that day. `Err` holds why it is set aside.
+pub async fn book(ctx: &JobContext, key: &DraftKey, asked: &Asked) -> anyhow::Result<Result<Booked, String>> {
+    let mut tx = ctx.store.begin().await?;
+    let run = run::by_id(&mut tx, key.run).await?.context("the run of this draft is gone")?;
+    let run = Run { as_of: asked.on, ..run };
+    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
+    let drafts = draft::by_ids(&mut tx, &[key.id]).await?;
+    let invoices = book_invoices::book(&mut tx, &run, &catalogue, drafts).await?;
+    let Some(invoice) = invoices.first() else {
+        let filter = DraftFilter { run: Some(run.id), ..DraftFilter::default() };
+        let keys = draft::keys(&mut tx, &filter).await?;
+        let reason = keys.into_iter().find(|k| k.id == key.id).and_then(|k| k.reason);
+        return Ok(Err(reason.unwrap_or_else(|| "it is not open any more".to_owned())));
+    };
+    note(ctx, &mut tx, &invoice.number, "invoice.book", asked).await?;
+    let booked = invoice::by_id(&mut tx, key.id).await?.context("the invoice was just booked")?;
+    tx.commit().await?;
+    Ok(Ok(booked))
+}
+
+/// Books a credit note on an invoice and sets it against what is open of it (rules.md I7). What it leaves is owed to
+/// the payer: it is refunded, or set against the next invoice.
+pub async fn credit(
+    ctx: &JobContext,
+    id: InvoiceId,
+    scope: &CreditScope,
+    asked: &Asked,
+) -> anyhow::Result<Result<Booked, Refusal>> {
+    let mut tx = ctx.store.begin().await?;
+    invoice::lock_settlements(&mut tx, &[id]).await?;
+    let booked = invoice::by_id(&mut tx, id).await?.context("the invoice is gone")?;
+    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
+    let earlier = notes_on(&mut tx, &booked.invoice).await?;
+    let earlier: Vec<&Invoice> = earlier.iter().collect();
+    let ordinal = run::newest_ordinal(&mut tx).await?;
+    let draft = match billing::credit_note(&booked.invoice, &earlier, scope, asked.on, ordinal, &catalogue) {
+        Ok(draft) => draft,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if draft.gross_minor() > 0 {
+        let message = format!("crediting this of {} would raise what is owed", booked.invoice.number);
+        return Ok(Err(Refusal::new("raises", message)));
+    }
+    let sequence = invoice::take_numbers(&mut tx, &draft.series, 1).await?;
+    let note_booked = billing::book(draft, sequence, asked.on, &catalogue)?;
+    let open_from = store::ledger::open_from(&mut tx).await?;
+    let entry = domain::ledger::book_entry(&note_booked, &catalogue, open_from)?;
+    invoice::save_booked(&mut tx, None, std::slice::from_ref(&note_booked), &[entry]).await?;
+    let pending =
+        payment::of_invoices(&mut tx, &[id]).await?.iter().any(|a| a.state == AttemptState::Pending);
+    let open = booked.settlement.open_minor(booked.invoice.draft.gross_minor());
+    let amount_minor = open.min(-note_booked.draft.gross_minor());
+    if amount_minor > 0 && !pending {
+        set_off_pair(&mut tx, note_booked.draft.id, id, amount_minor, asked.on).await?;
+    }
+    note(ctx, &mut tx, &note_booked.number, "invoice.credit", asked).await?;
+    let credit = invoice::by_id(&mut tx, note_booked.draft.id).await?.context("the note was just booked")?;
+    tx.commit().await?;
+    Ok(Ok(credit))
+}
+
+/// Credit notes that mirror lines of this invoice, oldest first. Notes that a run has made name it too, but have
+/// lines of their own.
+async fn notes_on(tx: &mut Tx, invoice: &Invoice) -> anyhow::Result<Vec<Invoice>> {
+    let filter = InvoiceFilter {
+        payer: Some(invoice.draft.payer),
+        state: Some(InvoiceState::CreditNote),
+        ..InvoiceFilter::default()
+    };
+    let ids = invoice::ids(tx, &filter).await?;
+    let notes = invoice::by_ids(tx, &ids).await?.into_iter().map(|b| b.invoice);
+    Ok(notes.filter(|note| note.draft.credits.contains(&invoice.number) && mirrors(note, invoice)).collect())
+}
+
+fn mirrors(note: &Invoice, invoice: &Invoice) -> bool {
+    note.draft.lines.iter().all(|line| {
+        invoice
+            .draft
+            .lines
+            .iter()
+            .any(|own| own.number == line.number && own.key == line.key && own.sku == line.sku)
+    })
+}
+
+async fn note(
+    ctx: &JobContext,
+    tx: &mut Tx,
+    number: &str,
+    action: &str,
+    asked: &Asked,
+) -> anyhow::Result<()> {
+    let record = journal::Record {
+        at: (ctx.now)(),
+        actor: asked.actor.clone(),
+        action: action.to_owned(),
+        object: format!("invoice {number}"),
+        detail: serde_json::json!({"on": asked.on}),
+    };
+    journal::record(tx, &record).await
+}

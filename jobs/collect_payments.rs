@@ -1,0 +1,342 @@
+//! `collect_payments`: what a slice's invoices leave open is charged to the payers' online methods.
+//!
+//! Key that makes a repeat quiet: the attempt's id, a function of invoice and ordinal, and the provider's idempotency
+//! key. The attempt is committed before the provider is called (rules.md Y1); an attempt without an answer is asked
+//! again under the same id, never a new one. Outcome, settlement and ledger entries are one transaction.
+
+use crate::after_booking::{self, Aside};
+use crate::charge_answers;
+use crate::charging::{Decision, Known, decide};
+use crate::context::JobContext;
+use chrono::{Days, NaiveDate};
+use domain::customer::{Customer, PaymentMethod};
+use domain::ids::{CustomerId, InvoiceId, RunId};
+use domain::invoice::Settlement;
+use domain::money::Currency;
+use domain::payment::{Attempt, AttemptState, DeclineClass};
+use domain::task::SliceTask;
+use gateways::{ChargeAnswer, ChargeRequest, GatewayError};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use store::invoice::{self, Booked};
+use store::payment;
+
+/// Charges handed to a provider together, and answered in one transaction.
+const BATCH: usize = 100;
+/// How often an attempt is asked about before it is left for the next run.
+const ASKED_MAX: u32 = 3;
+/// Pause before an attempt is asked about again.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+/// Attempts of earlier days without an answer that one pass asks about.
+const UNANSWERED_MAX: u32 = 1_000;
+/// Days that the card schemes' caps look back (rules.md Y2).
+const CAP_DAYS: u64 = 30;
+
+/// Why invoices are collected now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// The first attempt, right after booking (rules.md Y3).
+    Booking,
+    /// A step of the dunning ladder is due.
+    Ladder,
+    /// A person asks for it.
+    ByHand,
+}
+
+/// What was tried on one invoice, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tried {
+    pub invoice: String,
+    pub account: String,
+    /// Refkey of the method.
+    pub method: Option<String>,
+    #[serde(skip)]
+    pub amount_minor: i64,
+    #[serde(skip)]
+    pub currency: Currency,
+    pub outcome: TriedOutcome,
+    /// The decline code, or why it was not tried.
+    pub reason: Option<String>,
+    /// Steps of the ladder taken so far.
+    pub step: u32,
+    pub next_retry: Option<NaiveDate>,
+}
+
+/// What came of trying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriedOutcome {
+    Paid,
+    Declined,
+    /// The provider has not answered: asked again later with the same key.
+    Unanswered,
+    /// The provider was not called: no usable method, or a card scheme's cap.
+    NotCalled,
+}
+
+/// What came of collecting.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Collected {
+    pub tried: Vec<Tried>,
+    pub aside: Aside,
+}
+
+/// Collects the slice; the first slice also asks about what earlier days left unanswered.
+pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
+    let (run, invoices) = after_booking::slice_of(ctx, task).await?;
+    if task.slice == 0 {
+        ask_unanswered(ctx, run.as_of).await?;
+    }
+    let collected = collect(ctx, &invoices, Occasion::Booking, run.as_of, Some(run.id)).await?;
+    after_booking::finish(ctx, task, &run, &collected.aside).await
+}
+
+/// Collects what is open of these invoices on a day.
+pub async fn collect(
+    ctx: &JobContext,
+    invoices: &[InvoiceId],
+    occasion: Occasion,
+    on: NaiveDate,
+    run: Option<RunId>,
+) -> anyhow::Result<Collected> {
+    let mut collected = Collected::default();
+    for batch in invoices.chunks(BATCH) {
+        anyhow::ensure!(!ctx.is_stopping(), "stopped between two payments; the next worker goes on");
+        let begun = begin(ctx, batch, occasion, on, &mut collected).await?;
+        ask(ctx, begun, run, &mut collected).await?;
+    }
+    Ok(collected)
+}
+
+/// Asks about attempts of days before `on` that have no answer yet.
+pub async fn ask_unanswered(ctx: &JobContext, on: NaiveDate) -> anyhow::Result<Collected> {
+    let mut tx = ctx.store.read().await?;
+    let pending = payment::pending(&mut tx, UNANSWERED_MAX).await?;
+    drop(tx);
+    let invoices: Vec<InvoiceId> = pending.into_iter().filter(|a| a.on < on).map(|a| a.invoice).collect();
+    let mut collected = Collected::default();
+    for batch in invoices.chunks(BATCH) {
+        let begun = begin(ctx, batch, Occasion::Booking, on, &mut collected).await?;
+        ask(ctx, begun, None, &mut collected).await?;
+    }
+    Ok(collected)
+}
+
+/// An attempt that is committed and waits for its answer.
+pub(crate) struct Begun {
+    pub booked: Booked,
+    pub attempt: Attempt,
+    /// Technical failures right before this attempt.
+    pub technical_in_a_row: usize,
+    pub method: PaymentMethod,
+    pub asked_before: bool,
+}
+
+/// Decides on each invoice and commits the attempts, before anybody is called.
+async fn begin(
+    ctx: &JobContext,
+    invoices: &[InvoiceId],
+    occasion: Occasion,
+    on: NaiveDate,
+    collected: &mut Collected,
+) -> anyhow::Result<Vec<Begun>> {
+    let mut tx = ctx.store.begin().await?;
+    invoice::lock_settlements(&mut tx, invoices).await?;
+    let booked = invoice::by_ids(&mut tx, invoices).await?;
+    let ids: BTreeSet<CustomerId> = booked.iter().map(|b| b.invoice.draft.payer).collect();
+    let ids: Vec<CustomerId> = ids.into_iter().collect();
+    let payers: BTreeMap<CustomerId, Customer> = store::book::customers(&mut tx, &ids).await?;
+    let attempts = payment::of_invoices(&mut tx, invoices).await?;
+    let since = on.checked_sub_days(Days::new(CAP_DAYS)).unwrap_or(on);
+    let mut known = Known {
+        unhealthy: payment::unhealthy(&mut tx, &ids).await?.into_iter().collect(),
+        recent: payment::recent(&mut tx, &ids, since).await?,
+        gateways: ctx.gateways.keys().cloned().collect(),
+    };
+    let mut begun = Vec::new();
+    let (mut new, mut marks) = (Vec::new(), Vec::new());
+    for booked in booked {
+        let own: Vec<&Attempt> = attempts.iter().filter(|a| a.invoice == booked.invoice.draft.id).collect();
+        let technical_in_a_row = own.iter().rev().take_while(|a| a.state == AttemptState::Technical).count();
+        let payer = payers.get(&booked.invoice.draft.payer);
+        let decision = decide(&booked, payer, &own, &known, occasion, on);
+        let step = step_taken(&booked.settlement, occasion, technical_in_a_row);
+        match decision {
+            Decision::Leave => {}
+            Decision::AskAgain(attempt, method) => {
+                begun.push(Begun { booked, attempt, technical_in_a_row, method, asked_before: true });
+            }
+            Decision::Charge(attempt, method) => {
+                known.recent.push((attempt.customer, attempt.method.clone(), on));
+                let settlement = Settlement { dunning_step: step, ..booked.settlement.awaiting_answer() };
+                marks.push((booked.invoice.draft.id, settlement.clone()));
+                new.push(attempt.clone());
+                let booked = Booked { settlement, ..booked };
+                begun.push(Begun { booked, attempt, technical_in_a_row, method, asked_before: false });
+            }
+            Decision::Unusable { method, reason } => {
+                let settlement = Settlement { dunning_step: step, ..booked.settlement.clone() };
+                let settlement = settlement.declined(booked.invoice.payable_by, DeclineClass::Hard, 0, on);
+                collected.tried.push(tried(
+                    &booked,
+                    &settlement,
+                    Some(method),
+                    TriedOutcome::NotCalled,
+                    Some(reason),
+                ));
+                marks.push((booked.invoice.draft.id, settlement));
+            }
+            Decision::Blocked { method, until } => {
+                let settlement = later(&booked.settlement, until);
+                let reason = format!("the card schemes allow no attempt before {until}");
+                collected.tried.push(tried(
+                    &booked,
+                    &settlement,
+                    Some(method),
+                    TriedOutcome::NotCalled,
+                    Some(reason),
+                ));
+                marks.push((booked.invoice.draft.id, settlement));
+            }
+            Decision::Misconfigured(reason) => {
+                collected.aside.fail(booked.invoice.draft.payer, reason.clone());
+                let settlement = match occasion {
+                    Occasion::Ladder => later(&booked.settlement, on.succ_opt().unwrap_or(on)),
+                    Occasion::Booking | Occasion::ByHand => booked.settlement.clone(),
+                };
+                collected.tried.push(tried(
+                    &booked,
+                    &settlement,
+                    None,
+                    TriedOutcome::NotCalled,
+                    Some(reason),
+                ));
+                marks.push((booked.invoice.draft.id, settlement));
+            }
+        }
+    }
+    payment::begin(&mut tx, &new).await?;
+    invoice::save_settlements(&mut tx, &marks).await?;
+    tx.commit().await?;
+    Ok(begun)
+}
+
+/// A step of the ladder counts when it is begun; a repeat of a technical failure is no step.
+fn step_taken(settlement: &Settlement, occasion: Occasion, technical_in_a_row: usize) -> u32 {
+    let is_step = occasion == Occasion::Ladder && technical_in_a_row == 0;
+    settlement.dunning_step + u32::from(is_step)
+}
+
+fn later(settlement: &Settlement, next: NaiveDate) -> Settlement {
+    let payment_status = domain::invoice::PaymentStatus::PendingRetry;
+    Settlement { payment_status, next_retry: Some(next), ..settlement.clone() }
+}
+
+/// Calls the providers, and calls again about what they did not answer, a few times.
+async fn ask(
+    ctx: &JobContext,
+    mut begun: Vec<Begun>,
+    run: Option<RunId>,
+    collected: &mut Collected,
+) -> anyhow::Result<()> {
+    for asked in 1..=ASKED_MAX {
+        if begun.is_empty() {
+            return Ok(());
+        }
+        let answers = call(ctx, &begun).await;
+        let mut unanswered = Vec::new();
+        let mut answered = Vec::new();
+        for (mut begun, answer) in begun.into_iter().zip(answers) {
+            match answer {
+                Err(GatewayError::Unknown { gateway, why }) => {
+                    tracing::warn!(
+                        attempt = begun.attempt.id.to_string(),
+                        gateway,
+                        why,
+                        "no answer to a charge"
+                    );
+                    begun.asked_before = true;
+                    unanswered.push((begun, why));
+                }
+                answer => answered.push((begun, answer)),
+            }
+        }
+        charge_answers::record(ctx, answered, run, collected).await?;
+        if asked == ASKED_MAX {
+            for (begun, why) in &unanswered {
+                let (booked, method) = (&begun.booked, Some(begun.attempt.method.clone()));
+                let reason = format!(
+                    "{} has not answered about the payment of {}: {why}",
+                    begun.attempt.gateway, booked.invoice.number
+                );
+                collected.aside.wait(booked.invoice.draft.payer, reason.clone());
+                collected.tried.push(tried(
+                    booked,
+                    &booked.settlement,
+                    method,
+                    TriedOutcome::Unanswered,
+                    Some(reason),
+                ));
+            }
+            return Ok(());
+        }
+        begun = unanswered.into_iter().map(|(begun, _)| begun).collect();
+        if !begun.is_empty() {
+            tokio::time::sleep(PAUSE * asked).await;
+        }
+    }
+    Ok(())
+}
+
+/// One answer per attempt, in their order, whatever their gateways.
+async fn call(ctx: &JobContext, begun: &[Begun]) -> Vec<Result<ChargeAnswer, GatewayError>> {
+    let mut answers: Vec<Option<Result<ChargeAnswer, GatewayError>>> = begun.iter().map(|_| None).collect();
+    let names: BTreeSet<&str> = begun.iter().map(|b| b.attempt.gateway.as_str()).collect();
+    for name in names {
+        let Some(gateway) = ctx.gateways.get(name) else { continue };
+        let places: Vec<usize> =
+            (0..begun.len()).filter(|place| begun[*place].attempt.gateway == name).collect();
+        let requests: Vec<ChargeRequest> = places.iter().map(|place| request(&begun[*place])).collect();
+        let given = gateway.charge_all(&requests).await;
+        for (place, answer) in places.into_iter().zip(given) {
+            answers[place] = Some(answer);
+        }
+    }
+    let nobody = |b: &Begun| GatewayError::Unknown {
+        gateway: b.attempt.gateway.clone(),
+        why: "no such gateway".to_owned(),
+    };
+    answers.into_iter().zip(begun).map(|(answer, b)| answer.unwrap_or_else(|| Err(nobody(b)))).collect()
+}
+
+fn request(begun: &Begun) -> ChargeRequest {
+    let attempt = &begun.attempt;
+    ChargeRequest {
+        attempt: attempt.id,
+        invoice: attempt.invoice,
+        token: begun.method.token.clone().unwrap_or_default(),
+        amount_minor: attempt.amount_minor,
+        currency: attempt.currency,
+    }
+}
+
+pub(crate) fn tried(
+    booked: &Booked,
+    settlement: &Settlement,
+    method: Option<String>,
+    outcome: TriedOutcome,
+    reason: Option<String>,
+) -> Tried {
+    let draft = &booked.invoice.draft;
+    Tried {
+        invoice: booked.invoice.number.clone(),
+        account: draft.account_number.clone(),
+        method,
+        amount_minor: booked.settlement.open_minor(draft.gross_minor()),
+        currency: draft.currency,
+        outcome,
+        reason,
+        step: settlement.dunning_step,
+        next_retry: settlement.next_retry,
+    }
+}

@@ -1,0 +1,156 @@
+//! What a job receives: the store, the folders, the settings, the clock of the edge, and a bell that wakes the
+//! workers of this process as soon as a transaction has enqueued something.
+
+use crate::doors::Doors;
+use chrono::{DateTime, Utc};
+use documents::{Renderer, TemplateError, Templates};
+use futures_util::Stream;
+use gateways::{MailTransport, PaymentGateway};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use store::Store;
+use tokio::sync::watch;
+
+/// Settings that jobs look at.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Threads for usage work, 1 or more.
+    pub threads: usize,
+    /// Payers per slice, 1 to 5000.
+    pub slice_payers: usize,
+    /// Periods per charge that one run may catch up.
+    pub catch_up_max: u32,
+    /// Cron pattern per job of the timetable, or `off`.
+    pub timetable: BTreeMap<String, String>,
+    /// Sender of mails; none = the tenant's address.
+    pub mail_from: Option<String>,
+}
+
+/// Folders of a home.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    pub root: PathBuf,
+    pub usage: PathBuf,
+    pub inbox: PathBuf,
+    pub rejects: PathBuf,
+    pub documents: PathBuf,
+    pub mail: PathBuf,
+    pub exports: PathBuf,
+}
+
+/// Everything a job needs; cheap to clone.
+#[derive(Clone)]
+pub struct JobContext(Arc<Parts>);
+
+/// The parts of a [`JobContext`].
+pub struct Parts {
+    pub store: Store,
+    pub folders: Folders,
+    pub settings: Settings,
+    /// Name of this process in claims and logs: host and process id.
+    pub worker: String,
+    /// The only clock below the edge.
+    pub now: fn() -> DateTime<Utc>,
+    pub mail: Arc<dyn MailTransport>,
+    /// By name, for example `sandbox`.
+    pub gateways: BTreeMap<String, Arc<dyn PaymentGateway>>,
+    pub doors: Doors,
+    renderer: OnceLock<Arc<Renderer>>,
+    bell: watch::Sender<u64>,
+    stopping: AtomicBool,
+}
+
+/// Outside systems of a context.
+pub struct Outside {
+    pub mail: Arc<dyn MailTransport>,
+    pub gateways: BTreeMap<String, Arc<dyn PaymentGateway>>,
+}
+
+impl std::ops::Deref for JobContext {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl JobContext {
+    /// A context for one process.
+    pub fn new(
+        store: Store,
+        folders: Folders,
+        settings: Settings,
+        outside: Outside,
+        now: fn() -> DateTime<Utc>,
+    ) -> Self {
+        let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+        Self(Arc::new(Parts {
+            store,
+            folders,
+            settings,
+            worker: format!("{}:{}", host.trim(), std::process::id()),
+            now,
+            mail: outside.mail,
+            gateways: outside.gateways,
+            doors: Doors::default(),
+            renderer: OnceLock::new(),
+            bell: watch::channel(0).0,
+            stopping: AtomicBool::new(false),
+        }))
+    }
+
+    /// Makes documents and mails; built when it is first needed, from the home's `templates/` where that folder has
+    /// something of its own.
+    pub fn renderer(&self) -> Result<Arc<Renderer>, TemplateError> {
+        if let Some(renderer) = self.renderer.get() {
+            return Ok(Arc::clone(renderer));
+        }
+        let own = self.folders.root.join("templates");
+        let templates = if own.is_dir() { Templates::from_folder(&own)? } else { Templates::embedded()? };
+        let renderer = Arc::new(Renderer::new(&templates)?);
+        Ok(Arc::clone(self.renderer.get_or_init(|| renderer)))
+    }
+
+    /// Wakes this process's workers: call it after a commit that enqueued something.
+    pub fn ring(&self) {
+        self.bell.send_modify(|count| *count += 1);
+    }
+
+    /// A stream that yields at each [`Self::ring`].
+    pub fn bell(&self) -> Bell {
+        let receiver = self.bell.subscribe();
+        let rings = futures_util::stream::unfold(receiver, |mut receiver| async move {
+            receiver.changed().await.ok()?;
+            Some(((), receiver))
+        });
+        Bell(Box::pin(rings))
+    }
+
+    /// Asks long jobs to stop between two payers; what they have not committed is rolled back.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Works again after a stop: the same process goes on with another run.
+    pub fn resume(&self) {
+        self.stopping.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether [`Self::stop`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+}
+
+/// See [`JobContext::bell`].
+pub struct Bell(Pin<Box<dyn Stream<Item = ()> + Send + Sync>>);
+
+impl Stream for Bell {
+    type Item = ();
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}

@@ -1,0 +1,131 @@
+//! What the product does, one file per job, in the order of the flow:
+//!
+//! `ingest_usage` → `open_run` → `rate_usage` → `draft_invoices` → (barrier) → `book_invoices` → `render_invoices` →
+//! `send_invoices` → `collect_payments` → `seal_ledger` → `close_run`; and from the timetable `retry_payments`,
+//! `export_ledger`, `upkeep`.
+//!
+//! This file is the registry: each job on its queue, nothing else.
+
+mod after_booking;
+pub mod book_invoices;
+pub mod by_hand;
+mod charge_answers;
+mod charging;
+pub mod close_run;
+pub mod collect_payments;
+pub mod context;
+pub mod doors;
+pub mod draft_invoices;
+pub mod export_ledger;
+pub mod files;
+pub mod home_lock;
+pub mod ingest_usage;
+pub mod measuring;
+pub mod open_run;
+mod outcome;
+pub mod preview;
+pub mod rate_usage;
+pub mod recover;
+pub mod render_invoices;
+pub mod retry_payments;
+pub mod review;
+pub mod schedule;
+pub mod seal_ledger;
+pub mod send_invoices;
+pub mod settle;
+pub mod tick;
+mod ticket;
+pub mod upkeep;
+pub mod verify;
+pub mod why;
+
+pub use context::{Folders, JobContext, Outside, Settings};
+
+use apalis::prelude::{BackendExt, Data, Monitor, Strategy, WorkerBuilder, WorkerBuilderExt};
+use apalis_core::error::BoxDynError;
+use domain::task::{SliceTask, TickTask};
+use std::time::Duration;
+use store::QueuePool;
+
+/// How often a queue is looked at when nobody rings: tasks of other processes and due times.
+const POLL: Duration = Duration::from_millis(500);
+/// A worker that lost its database comes back after a pause, this often at most.
+const RESTARTS_MAX: usize = 1_000;
+
+/// Declares a handler that apalis can call for a slice job.
+macro_rules! slice_handlers {
+    ($($job:ident)*) => {
+        mod handlers {
+            use super::*;
+            $(pub(super) async fn $job(task: SliceTask, ctx: Data<JobContext>) -> Result<(), BoxDynError> {
+                crate::ticket::work(ctx.clone(), task, |ctx, task| Box::pin(async move { super::$job::run(&ctx, task).await })).await
+            })*
+            pub(super) async fn ticks(task: TickTask, ctx: Data<JobContext>) -> Result<(), BoxDynError> {
+                crate::tick::work(ctx.clone(), task).await
+            }
+        }
+    };
+}
+
+slice_handlers! {
+    rate_usage draft_invoices book_invoices render_invoices send_invoices collect_payments seal_ledger close_run
+}
+
+/// One line per job: a worker on the queue of its name, whatever the database.
+macro_rules! register {
+    ($monitor:ident, $ctx:expr, $storage:ident, $config:ty, $pool:ident; $($queue:ident: $task:ty,)*) => {{
+        $(let $monitor = {
+            let ctx = $ctx.clone();
+            let pool = $pool.clone();
+            $monitor.register(move |restarts| {
+                let config = <$config>::default().queue(stringify!($queue)).batch_size(1);
+                let wakes = Strategy::new().stream(ctx.bell()).interval(POLL);
+                let backend = $storage::<$task>::new(&pool).with_config(config).poll_with_strategy(wakes);
+                WorkerBuilder::new(format!("{}/{}/{restarts}", ctx.worker, stringify!($queue)))
+                    .backend(backend)
+                    .catch_panic()
+                    .data(ctx.clone())
+                    .build(handlers::$queue)
+            })
+        };)*
+        $monitor
+    }};
+}
+
+macro_rules! register_all {
+    ($monitor:ident, $ctx:expr, $storage:ident, $config:ty, $pool:ident) => {
+        register!($monitor, $ctx, $storage, $config, $pool;
+            rate_usage: SliceTask,
+            draft_invoices: SliceTask,
+            book_invoices: SliceTask,
+            render_invoices: SliceTask,
+            send_invoices: SliceTask,
+            collect_payments: SliceTask,
+            seal_ledger: SliceTask,
+            close_run: SliceTask,
+            ticks: TickTask,
+        )
+    };
+}
+
+/// Works every queue until `stop` resolves; then no more tasks are fetched, and running ones end within a bound.
+pub async fn work_until(ctx: &JobContext, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+    use apalis_postgres::PostgresStorage;
+    use apalis_sqlite::SqliteStorage;
+
+    let monitor = Monitor::new().should_restart(|worker, error| {
+        tracing::warn!(worker = worker.name(), error = error.to_string(), "worker lost its queue and comes back");
+        worker.restarts() < RESTARTS_MAX
+    });
+    let monitor = match ctx.store.queue_pool() {
+        QueuePool::Sqlite(pool) => register_all!(monitor, ctx, SqliteStorage, apalis_sqlite::Config, pool),
+        QueuePool::Postgres(pool) => register_all!(monitor, ctx, PostgresStorage, apalis_postgres::Config, pool),
+    };
+    let stopping = ctx.clone();
+    let signal = async move {
+        stop.await;
+        stopping.stop();
+        Ok(())
+    };
+    monitor.run_with_signal(signal).await.map_err(|e| anyhow::anyhow!("the workers ended: {e}"))
+}

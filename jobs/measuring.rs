@@ -1,0 +1,121 @@
+//! What rating, drafting and previewing share: which windows payers need, and what the usage store answers.
+
+use crate::context::JobContext;
+use domain::billing::{self, LateHint, PayerBook};
+use domain::ids::{CustomerId, SubscriptionId};
+use domain::measure::{Instants, Measured};
+use domain::run::UsageCounts;
+use metering::{MeasureRequest, Numbers, SegmentBounds, SegmentRef};
+use std::collections::{BTreeMap, HashMap};
+use store::run::Run;
+use store::{segment, subject};
+
+/// What the usage store answered for some payers.
+#[derive(Debug, Default)]
+pub struct Rated {
+    pub by_payer: BTreeMap<CustomerId, Measured>,
+    pub usage: UsageCounts,
+}
+
+/// The segments that a run has pinned, and the store's numbers for subscriptions and charges.
+pub struct Pinned {
+    pub segments: Vec<SegmentRef>,
+    pub numbers: Numbers,
+}
+
+/// Reads what a run has pinned.
+pub async fn pinned(ctx: &JobContext, run: &Run) -> anyhow::Result<Pinned> {
+    let mut tx = ctx.store.read().await?;
+    let segments = segment::visible_at(&mut tx, run.usage_version).await?;
+    let numbers = Numbers {
+        subscriptions: subject::subscription_numbers(&mut tx).await?.into_iter().collect(),
+        charges: subject::charge_numbers(&mut tx).await?.into_iter().collect(),
+    };
+    let segments = segments.iter().map(|s| segment_ref(ctx, s)).collect::<anyhow::Result<_>>()?;
+    Ok(Pinned { segments, numbers })
+}
+
+/// A segment as metering names it.
+pub fn segment_ref(ctx: &JobContext, segment: &segment::Segment) -> anyhow::Result<SegmentRef> {
+    Ok(SegmentRef {
+        path: ctx.folders.root.join(&segment.path),
+        import: segment.import_number.unwrap_or(0),
+        bounds: SegmentBounds {
+            rows: segment.rows,
+            min_subscription_no: u32::try_from(segment.min_subscription)?,
+            max_subscription_no: u32::try_from(segment.max_subscription)?,
+            min_time_us: segment.min_time_us,
+            max_time_us: segment.max_time_us,
+            corrections: segment.corrections,
+        },
+    })
+}
+
+/// Measures all windows that are due for these books, in one scan, and counts what becomes of the events.
+pub async fn measure(ctx: &JobContext, run: &Run, books: &[PayerBook]) -> anyhow::Result<Rated> {
+    let mut owners: HashMap<SubscriptionId, CustomerId> = HashMap::new();
+    let (mut windows, mut classes) = (Vec::new(), Vec::new());
+    for book in books {
+        owners.extend(book.subscriptions.keys().map(|id| (*id, book.payer)));
+        let due = billing::due(book, run.as_of);
+        windows.extend(due.windows);
+        classes.extend(due.classes);
+    }
+    if windows.is_empty() && classes.is_empty() {
+        return Ok(Rated::default());
+    }
+    for window in &mut windows {
+        window.up_to_import = Some(run.usage_mark);
+    }
+    let pinned = pinned(ctx, run).await?;
+    let (mark, threads) = (run.usage_mark, ctx.settings.threads);
+    let (windows, measured) = tokio::task::spawn_blocking(move || {
+        let request = MeasureRequest {
+            segments: &pinned.segments,
+            windows: &windows,
+            classes: &classes,
+            up_to_import: Some(mark),
+            numbers: &pinned.numbers,
+            threads,
+        };
+        let measured = metering::measure(&request);
+        (windows, measured)
+    })
+    .await?;
+    let mut measured = measured?;
+    let mut rated = Rated { usage: measured.counts, ..Rated::default() };
+    for window in windows {
+        let Some(payer) = owners.get(&window.subscription) else { continue };
+        if let Some(quantity) = measured.measured.remove(&window.key) {
+            rated.by_payer.entry(*payer).or_default().insert(window.key, quantity);
+        }
+    }
+    Ok(rated)
+}
+
+/// Tells the books what came in after they were last billed (rules.md Q5): only payers for whom something is due
+/// look back, and only at imports newer than their oldest mark.
+pub async fn with_late_hints(ctx: &JobContext, run: &Run, mut books: Vec<PayerBook>) -> anyhow::Result<Vec<PayerBook>> {
+    let marks = books.iter().flat_map(|b| b.billed.values().flatten()).filter(|l| l.usage_mark > 0);
+    let Some(oldest) = marks.map(|l| l.usage_mark).min().filter(|mark| *mark < run.usage_mark) else {
+        return Ok(books);
+    };
+    let pinned = pinned(ctx, run).await?;
+    let segments = pinned.segments;
+    let hints = tokio::task::spawn_blocking(move || metering::late_hints(&segments, oldest)).await??;
+    let names: HashMap<u32, SubscriptionId> = pinned.numbers.subscriptions.iter().map(|(id, no)| (*no, *id)).collect();
+    let mut by_subscription: HashMap<SubscriptionId, Vec<LateHint>> = HashMap::new();
+    for hint in hints {
+        let Some(subscription) = names.get(&hint.subscription_no) else { continue };
+        by_subscription.entry(*subscription).or_default().push(LateHint {
+            subscription: *subscription,
+            meter: hint.meter,
+            range: Instants { from_us: hint.min_time_us, to_us: hint.max_time_us + 1 },
+        });
+    }
+    for book in &mut books {
+        let subscriptions: Vec<SubscriptionId> = book.subscriptions.keys().copied().collect();
+        book.late = subscriptions.iter().filter_map(|s| by_subscription.remove(s)).flatten().collect();
+    }
+    Ok(books)
+}

@@ -1,0 +1,36 @@
+//! The only file that knows how apalis treats results.
+//!
+//! apalis fetches a task that failed again at once, up to 25 times in a few milliseconds, and its "retry after"
+//! leaves a task locked for ever. So a job answers one of two things: done, or never; what may pass by itself is
+//! tried again here, with growing pauses, before the answer is given.
+
+use crate::context::JobContext;
+use apalis_core::error::{AbortError, BoxDynError};
+use std::pin::Pin;
+use std::time::Duration;
+
+/// Pauses between tries of a job that met an unexpected error.
+const PAUSES_MS: [u64; 5] = [50, 200, 800, 2_000, 5_000];
+
+/// A job's work, on any thread.
+pub type Work = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+/// Runs a job until it is done or its tries are used up; then the task ends as killed, with the error's text.
+pub async fn settle(ctx: &JobContext, job: &'static str, work: impl Fn() -> Work) -> Result<(), BoxDynError> {
+    let mut tries = 0;
+    loop {
+        // On a task of its own: apalis calls handlers inside the worker's poll, which must not be kept waiting.
+        let error = match tokio::spawn(work()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(died) => anyhow::anyhow!("the job broke an invariant: {died}"),
+        };
+        if tries == PAUSES_MS.len() || ctx.is_stopping() || !store::is_transient(&error) {
+            tracing::error!(job, error = format!("{error:#}"), "job ended with an error");
+            return Err(AbortError::new(format!("{error:#}")).into());
+        }
+        tracing::warn!(job, tries, error = format!("{error:#}"), "job will be tried again");
+        tokio::time::sleep(Duration::from_millis(PAUSES_MS[tries])).await;
+        tries += 1;
+    }
+}

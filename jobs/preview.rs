@@ -1,0 +1,96 @@
+//! What a run would bill: the same core on the same snapshot, and not a word written.
+
+use crate::context::JobContext;
+use crate::draft_invoices::bill_one;
+use crate::measuring;
+use crate::open_run::Request;
+use anyhow::Context;
+use domain::billing::{self, RunContext};
+use domain::ids::RunId;
+use domain::money::Currency;
+use domain::run::{RunState, RunSummary, RunTotal};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use store::run::Run;
+use store::{imports, payer, run, segment};
+
+/// Bills in memory and sums up.
+pub async fn preview(ctx: &JobContext, request: &Request) -> anyhow::Result<RunSummary> {
+    let mut tx = ctx.store.read().await?;
+    let catalogue = Arc::new(store::catalogue::load(&mut tx).await?.context("the book is empty")?);
+    let run = Run {
+        id: RunId(uuid::Uuid::nil()),
+        ordinal: run::newest_ordinal(&mut tx).await? + 1,
+        scope: request.scope.clone(),
+        as_of: request.as_of,
+        state: RunState::Open,
+        usage_mark: imports::newest_number(&mut tx).await?,
+        usage_version: segment::version(&mut tx).await?,
+        options: request.options.clone(),
+        usage: None,
+        hash: None,
+        opened_at: (ctx.now)(),
+        ended_at: None,
+    };
+    let payers = payer::payers(&mut tx, &request.scope).await?;
+    let ids: Vec<_> = payers.iter().map(|p| p.id).collect();
+    let mut books = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(ctx.settings.slice_payers) {
+        books.extend(payer::books(&mut tx, chunk, &catalogue).await?);
+    }
+    drop(tx);
+    let books = measuring::with_late_hints(ctx, &run, books).await?;
+    let mut rated = measuring::measure(ctx, &run, &books).await?;
+    let context = RunContext {
+        ordinal: run.ordinal,
+        as_of: run.as_of,
+        usage_mark: run.usage_mark,
+        catch_up_max: ctx.settings.catch_up_max,
+    };
+    let (mut failed, mut parked, mut invoiced) = (0, 0, 0);
+    let mut hashes = Vec::new();
+    let mut totals: BTreeMap<Currency, RunTotal> = BTreeMap::new();
+    for (book, payer) in books.iter().zip(&payers) {
+        let measured = rated.by_payer.remove(&book.payer).unwrap_or_default();
+        let billed = match bill_one(book, &measured, context) {
+            Err(_) => {
+                failed += 1;
+                continue;
+            }
+            Ok(billed) if billed.parked.is_some() => {
+                parked += 1;
+                continue;
+            }
+            Ok(billed) => billed,
+        };
+        if !billed.hash.is_empty() {
+            hashes.push((payer.account_number.clone(), billed.hash.clone()));
+        }
+        for draft in &billed.drafts {
+            invoiced += 1;
+            let total = totals.entry(draft.currency).or_insert(RunTotal {
+                currency: draft.currency,
+                invoices: 0,
+                net_minor: 0,
+                vat_minor: 0,
+            });
+            total.invoices += 1;
+            total.net_minor += i128::from(draft.net_minor);
+            total.vat_minor += i128::from(draft.vat_minor);
+        }
+    }
+    Ok(RunSummary {
+        id: run.id,
+        ordinal: run.ordinal,
+        as_of: run.as_of,
+        scope: run.scope,
+        state: run.state,
+        payers: u64::try_from(payers.len())?,
+        invoiced,
+        failed,
+        parked,
+        totals: totals.into_values().collect(),
+        usage: rated.usage,
+        hash: billing::run_hash(hashes.iter().map(|(a, h)| (a.as_str(), h.as_str()))),
+    })
+}

@@ -1,0 +1,56 @@
+//! `rate_usage`: one scan of the pinned usage answers every window that the run's payers need.
+//!
+//! Key that makes a repeat quiet: run, charge reference, period, revision of the payer.
+
+use crate::context::JobContext;
+use crate::{measuring, ticket};
+use anyhow::Context;
+use domain::ids::CustomerId;
+use domain::run::{ItemState, Step};
+use domain::task::SliceTask;
+use std::sync::Arc;
+use store::measured::{self, MeasuredRow};
+use store::{payer, run, slice};
+
+/// Windows per transaction: well under a second.
+const CHUNK: usize = 5_000;
+
+/// Measures for every open payer of the run, then hands out the drafting slices.
+pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
+    let mut tx = ctx.store.read().await?;
+    let run = run::by_id(&mut tx, task.run).await?.context("the run of this ticket is gone")?;
+    let items = run::items(&mut tx, task.run, None).await?;
+    let catalogue = Arc::new(store::catalogue::load(&mut tx).await?.context("the book is empty")?);
+    let open: Vec<CustomerId> = items.iter().filter(|i| i.state == ItemState::Open).map(|i| i.payer).collect();
+    let mut books = Vec::with_capacity(open.len());
+    for payers in open.chunks(ctx.settings.slice_payers) {
+        books.extend(payer::books(&mut tx, payers, &catalogue).await?);
+    }
+    drop(tx);
+    let books = measuring::with_late_hints(ctx, &run, books).await?;
+    let rated = measuring::measure(ctx, &run, &books).await?;
+    let rows: Vec<MeasuredRow<'_>> = books
+        .iter()
+        .flat_map(|book| {
+            let windows = rated.by_payer.get(&book.payer).into_iter().flatten();
+            windows.map(|(key, window)| MeasuredRow { payer: book.payer, revision: book.revision, key: *key, window })
+        })
+        .collect();
+    for chunk in rows.chunks(CHUNK) {
+        let mut tx = ctx.store.begin().await?;
+        measured::save(&mut tx, run.id, chunk).await?;
+        tx.commit().await?;
+    }
+    let mut tx = ctx.store.begin().await?;
+    if !slice::finish(&mut tx, task).await?.was_open {
+        return Ok(());
+    }
+    run::set_usage(&mut tx, run.id, &rated.usage).await?;
+    let slices = items.iter().map(|i| i.slice + 1).max().unwrap_or(0);
+    if slices == 0 {
+        ticket::start(&mut tx, run.id, Step::Seal, 1).await?;
+    } else {
+        ticket::start(&mut tx, run.id, Step::Draft, slices).await?;
+    }
+    tx.commit().await
+}

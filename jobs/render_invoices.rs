@@ -1,0 +1,190 @@
+//! `render_invoices`: every booked invoice of a slice becomes a PDF, on all threads; the files are made durable
+//! together, and then their hashes are recorded.
+//!
+//! Key that makes a repeat quiet: invoice and template. A document that is recorded is never written again; a file
+//! that a crash left without its record is written again, byte for byte.
+
+use crate::after_booking::{self, Aside};
+use crate::context::JobContext;
+use crate::files;
+use anyhow::{Context, ensure};
+use chrono::Datelike;
+use documents::{Collection, InvoiceDocument, Renderer};
+use domain::catalogue::Catalogue;
+use domain::customer::Customer;
+use domain::ids::{CustomerId, InvoiceId};
+use domain::task::SliceTask;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use store::document::{self, Document};
+use store::invoice::{self, Booked};
+
+/// Name of the one template there is.
+pub const PDF: &str = "pdf";
+
+/// Renders the slice.
+pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
+    let (run, invoices) = after_booking::slice_of(ctx, task).await?;
+    let aside = render(ctx, &invoices).await?;
+    after_booking::finish(ctx, task, &run, &aside).await
+}
+
+/// Renders those of these invoices that have no document yet; payers whose document cannot be made are set aside.
+pub async fn render(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Result<Aside> {
+    let work = load(ctx, invoices).await?;
+    if work.invoices.is_empty() {
+        return Ok(Aside::default());
+    }
+    let renderer = ctx.renderer()?;
+    let (pages, ctx_of_threads) = (Arc::new(work), ctx.clone());
+    let rendered =
+        tokio::task::spawn_blocking(move || render_all(&ctx_of_threads, &renderer, &pages)).await??;
+    let mut aside = Aside::default();
+    let (mut puts, mut rows) = (Vec::new(), Vec::new());
+    for outcome in rendered {
+        match outcome {
+            Err((payer, reason)) => {
+                tracing::error!(reason, "document not rendered");
+                aside.fail(payer, reason);
+            }
+            Ok(page) => {
+                rows.push(Document {
+                    invoice: page.invoice,
+                    template: PDF.to_owned(),
+                    path: page.path.clone(),
+                    sha256: files::sha256_hex(&page.bytes),
+                    bytes: u64::try_from(page.bytes.len())?,
+                });
+                puts.push((page.path, page.bytes));
+            }
+        }
+    }
+    files::put_all(ctx, &ctx.folders.documents, puts).await?;
+    let mut tx = ctx.store.begin().await?;
+    document::save(&mut tx, &rows).await?;
+    tx.commit().await?;
+    Ok(aside)
+}
+
+/// What has to be rendered.
+struct Work {
+    catalogue: Arc<Catalogue>,
+    invoices: Vec<Booked>,
+    payers: BTreeMap<CustomerId, Customer>,
+}
+
+async fn load(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Result<Work> {
+    let mut tx = ctx.store.read().await?;
+    let catalogue = Arc::new(store::catalogue::load(&mut tx).await?.context("the book is empty")?);
+    let there: BTreeSet<InvoiceId> = document::of_invoices(&mut tx, invoices)
+        .await?
+        .into_iter()
+        .filter(|d| d.template == PDF)
+        .map(|d| d.invoice)
+        .collect();
+    let missing: Vec<InvoiceId> = invoices.iter().copied().filter(|id| !there.contains(id)).collect();
+    let invoices = invoice::by_ids(&mut tx, &missing).await?;
+    let payers: Vec<CustomerId> = invoices.iter().map(|b| b.invoice.draft.payer).collect();
+    let payers = store::book::customers(&mut tx, &payers).await?;
+    Ok(Work { catalogue, invoices, payers })
+}
+
+/// A rendered document.
+struct Page {
+    invoice: InvoiceId,
+    path: String,
+    bytes: Vec<u8>,
+}
+
+/// A page, or the payer who is set aside and why.
+type Outcome = Result<Page, (CustomerId, String)>;
+
+/// Renders on all threads. Stops between two documents when asked to; nothing has been written by then.
+fn render_all(ctx: &JobContext, renderer: &Renderer, work: &Work) -> anyhow::Result<Vec<Outcome>> {
+    let per_thread = work.invoices.len().div_ceil(ctx.settings.threads.max(1)).max(1);
+    let parts: Vec<anyhow::Result<Vec<Outcome>>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = work
+            .invoices
+            .chunks(per_thread)
+            .map(|part| {
+                scope.spawn(move || {
+                    let mut pages = Vec::with_capacity(part.len());
+                    for booked in part {
+                        ensure!(!ctx.is_stopping(), "stopped between two documents; the next worker goes on");
+                        pages.push(render_one(renderer, work, booked));
+                    }
+                    Ok(pages)
+                })
+            })
+            .collect();
+        let died = |_| Err(anyhow::anyhow!("a rendering thread died"));
+        threads.into_iter().map(|t| t.join().unwrap_or_else(died)).collect()
+    });
+    let mut pages = Vec::with_capacity(work.invoices.len());
+    for part in parts {
+        pages.extend(part?);
+    }
+    Ok(pages)
+}
+
+/// Renders one document; whatever goes wrong concerns this payer and nobody else.
+fn render_one(renderer: &Renderer, work: &Work, booked: &Booked) -> Outcome {
+    let invoice = &booked.invoice;
+    let payer = invoice.draft.payer;
+    let document = document_of(booked, &work.catalogue, work.payers.get(&payer));
+    let missing: BTreeSet<char> = renderer.missing_characters(&document).into_iter().collect();
+    if !missing.is_empty() {
+        tracing::warn!(
+            invoice = invoice.number,
+            characters = format!("{missing:?}"),
+            "fonts lack characters"
+        );
+    }
+    let outcome = catch_unwind(AssertUnwindSafe(|| renderer.render_invoice(&document)));
+    match outcome {
+        Ok(Ok(bytes)) => Ok(Page { invoice: invoice.draft.id, path: path_of(booked, &document), bytes }),
+        Ok(Err(error)) => Err((payer, error.to_string())),
+        Err(_) => Err((payer, format!("rendering {} broke an invariant", invoice.number))),
+    }
+}
+
+/// The document as it is sent and hashed: as booked, with the words for how it will be paid.
+pub fn document_of<'a>(
+    booked: &'a Booked,
+    catalogue: &'a Catalogue,
+    payer: Option<&Customer>,
+) -> InvoiceDocument<'a> {
+    let draft = &booked.invoice.draft;
+    let named = |c: &Customer| match &draft.payment_method {
+        Some(refkey) => c.payment_methods.iter().any(|m| m.refkey == *refkey && m.is_online()),
+        None => c.default_method().is_some_and(|m| m.is_online()),
+    };
+    let automatic = draft.autobill && draft.gross_minor() > 0 && payer.is_some_and(named);
+    let collection = if automatic { Collection::Automatic } else { Collection::Transfer };
+    InvoiceDocument::booked(&booked.invoice, &catalogue.tenant).with_collection(collection)
+}
+
+/// `2026/INV-0000001.pdf`. A number that cannot be a file name keeps its place by its id.
+fn path_of(booked: &Booked, document: &InvoiceDocument) -> String {
+    let invoice = &booked.invoice;
+    let (year, name) = (invoice.draft.invoice_date.year(), document.file_name());
+    if name == format!("{}.pdf", invoice.number) {
+        return format!("{year}/{name}");
+    }
+    format!("{year}/{}-{}", invoice.draft.id, name)
+}
+
+/// The stored PDF of an invoice, checked against its recorded hash.
+pub async fn stored_pdf(ctx: &JobContext, document: &Document) -> anyhow::Result<Vec<u8>> {
+    let path = ctx.folders.documents.join(&document.path);
+    let bytes = tokio::fs::read(&path).await.with_context(|| format!("reading {}", path.display()))?;
+    let found = files::sha256_hex(&bytes);
+    ensure!(
+        found == document.sha256,
+        "{} was changed: its hash is {found}, not {}",
+        path.display(),
+        document.sha256
+    );
+    Ok(bytes)
+}

@@ -1,0 +1,68 @@
+//! `retry_payments`: the dunning morning. Asks about attempts without an answer, then takes the step of the ladder
+//! that is due on each open invoice, at most one per invoice and day (rules.md Y3, Y4).
+//!
+//! Key that makes a repeat quiet: the day of the next retry moves on in the transaction that begins the attempt.
+
+use crate::collect_payments::{Collected, Occasion, Tried, TriedOutcome, ask_unanswered, collect};
+use crate::context::JobContext;
+use crate::send_invoices;
+use chrono::NaiveDate;
+use domain::ids::InvoiceId;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use store::payment;
+
+/// Invoices per round.
+const ROUND: u32 = 1_000;
+
+/// What a dunning morning did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Retried {
+    pub as_of: NaiveDate,
+    pub paid: u64,
+    pub declined: u64,
+    pub unanswered: u64,
+    pub not_called: u64,
+    pub tried: Vec<Tried>,
+    /// Account number and reason of what a person has to mend.
+    pub aside: Vec<String>,
+}
+
+/// Everything due on or before `as_of`; mails that wait for another try go out too.
+pub async fn retry(ctx: &JobContext, as_of: NaiveDate) -> anyhow::Result<Retried> {
+    let mut all = Collected::default();
+    let tomorrow = as_of.succ_opt().unwrap_or(as_of);
+    add(&mut all, ask_unanswered(ctx, tomorrow).await?);
+    let mut seen: BTreeSet<InvoiceId> = BTreeSet::new();
+    loop {
+        let mut tx = ctx.store.read().await?;
+        let due = payment::due_retries(&mut tx, as_of, ROUND).await?;
+        drop(tx);
+        let due: Vec<InvoiceId> = due.into_iter().filter(|id| seen.insert(*id)).collect();
+        if due.is_empty() {
+            break;
+        }
+        add(&mut all, collect(ctx, &due, Occasion::Ladder, as_of, None).await?);
+    }
+    send_invoices::send_overdue(ctx).await?;
+    Ok(report(as_of, all))
+}
+
+fn add(all: &mut Collected, more: Collected) {
+    all.tried.extend(more.tried);
+    all.aside.extend(more.aside);
+}
+
+fn report(as_of: NaiveDate, mut collected: Collected) -> Retried {
+    collected.tried.sort_by(|a, b| a.invoice.cmp(&b.invoice));
+    let count = |outcome| collected.tried.iter().filter(|t| t.outcome == outcome).map(|_| 1u64).sum();
+    Retried {
+        as_of,
+        paid: count(TriedOutcome::Paid),
+        declined: count(TriedOutcome::Declined),
+        unanswered: count(TriedOutcome::Unanswered),
+        not_called: count(TriedOutcome::NotCalled),
+        aside: collected.aside.failed.into_values().collect(),
+        tried: collected.tried,
+    }
+}

@@ -1,0 +1,54 @@
+//! `ticks`: what the timetable asks for. A tick runs the same code as the command of its name.
+//!
+//! Key that makes a repeat quiet: (job, nominal time), and below it the key of the job itself.
+
+use crate::context::JobContext;
+use crate::open_run::{self, Request};
+use crate::{export_ledger, ingest_usage, outcome, retry_payments, send_invoices, upkeep};
+use apalis_core::error::BoxDynError;
+use domain::run::Scope;
+use domain::task::TickTask;
+use store::run::RunOptions;
+
+/// Works one tick.
+pub async fn work(ctx: JobContext, task: TickTask) -> Result<(), BoxDynError> {
+    let working = || -> outcome::Work {
+        let (ctx, task) = (ctx.clone(), task.clone());
+        Box::pin(async move { run(&ctx, &task).await })
+    };
+    outcome::settle(&ctx, "ticks", working).await
+}
+
+async fn run(ctx: &JobContext, task: &TickTask) -> anyhow::Result<()> {
+    tracing::info!(job = task.job, as_of = task.as_of.to_string(), "tick");
+    match task.job.as_str() {
+        "nightly_run" => nightly_run(ctx, task).await,
+        "ingest_inbox" => ingest_usage::inbox(ctx).await.map(drop),
+        "retry_mails" => send_invoices::send_overdue(ctx).await.map(drop),
+        "retry_payments" => retry_payments::retry(ctx, task.as_of).await.map(drop),
+        "export_ledger" => {
+            export_ledger::export(ctx, ledger::Format::Hledger, export_ledger::Range::Next).await.map(drop)
+        }
+        "upkeep" => upkeep::run(ctx).await.map(drop),
+        other => {
+            tracing::warn!(job = other, "no such job in the timetable");
+            Ok(())
+        }
+    }
+}
+
+/// Opens the night's run; its slices are worked by whoever takes their tickets.
+async fn nightly_run(ctx: &JobContext, task: &TickTask) -> anyhow::Result<()> {
+    let request = Request {
+        scope: Scope::default(),
+        as_of: task.as_of,
+        options: RunOptions::default(),
+        actor: "timetable".to_owned(),
+    };
+    match open_run::open(ctx, &request).await? {
+        open_run::Outcome::Refused(refusal) => tracing::warn!(reason = refusal.to_string(), "nightly run not opened"),
+        open_run::Outcome::Unfinished(run) => tracing::warn!(run = run.ordinal, "an earlier run is not finished"),
+        open_run::Outcome::New(run) => tracing::info!(run = run.ordinal, "nightly run opened"),
+    }
+    Ok(())
+}

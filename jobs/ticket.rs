@@ -1,0 +1,100 @@
+//! Tickets: how a slice of a run gets onto its queue, and what every slice job does around its work. The slice row
+//! is the truth, the ticket is a hint that carries the epoch.
+
+use crate::context::JobContext;
+use crate::outcome::{self, Work};
+use apalis_core::error::BoxDynError;
+use domain::ids::RunId;
+use domain::run::Step;
+use domain::task::SliceTask;
+use store::{Tx, queue, slice};
+
+/// How long a claim holds before another worker may take the slice over.
+const CLAIM: chrono::Duration = chrono::Duration::minutes(10);
+
+/// The queue that works a step.
+pub fn queue_of(step: Step) -> &'static str {
+    match step {
+        Step::Rate => "rate_usage",
+        Step::Draft => "draft_invoices",
+        Step::Book => "book_invoices",
+        Step::Render => "render_invoices",
+        Step::Send => "send_invoices",
+        Step::Collect => "collect_payments",
+        Step::Seal => "seal_ledger",
+        Step::Close => "close_run",
+    }
+}
+
+/// Enqueues tickets in the transaction that makes them necessary; a repeat is quiet (key: run/step/slice/epoch).
+pub async fn enqueue(tx: &mut Tx, tasks: &[SliceTask]) -> anyhow::Result<()> {
+    for task in tasks {
+        let key = format!("{}/{}/{}/{}", task.run, task.step.name(), task.slice, task.epoch);
+        queue::enqueue(tx, queue_of(task.step), task, &key).await?;
+    }
+    Ok(())
+}
+
+/// Opens all slices of a step and enqueues them.
+pub async fn start(tx: &mut Tx, run: RunId, step: Step, slices: u32) -> anyhow::Result<()> {
+    let tasks = open_step(tx, run, step, slices).await?;
+    enqueue(tx, &tasks).await
+}
+
+/// Opens the slices 0 to `slices` of a step and returns their tasks in order. Slices that an earlier round of the run
+/// has done are opened in a new epoch: `runs rerun` goes through the steps again.
+pub async fn open_step(tx: &mut Tx, run: RunId, step: Step, slices: u32) -> anyhow::Result<Vec<SliceTask>> {
+    let done: u64 = slice::progress(tx, run).await?.iter().filter(|(s, ..)| *s == step).map(|(.., done)| done).sum();
+    if done > 0 {
+        let all: Vec<u32> = (0..slices).collect();
+        slice::reopen(tx, run, step, &all).await?;
+    }
+    slice::add(tx, run, step, slices).await?;
+    let open = slice::open(tx, run).await?;
+    Ok(open.into_iter().map(|s| s.task).filter(|t| t.step == step && t.slice < slices).collect())
+}
+
+/// What a job does with a slice.
+pub type Handler = fn(JobContext, SliceTask) -> Work;
+
+/// Claims the slice, works it, and gives the claim back with its reason if the work failed. A slice that is done,
+/// or that another epoch has, is nobody's work any more.
+pub async fn work(ctx: JobContext, task: SliceTask, handler: Handler) -> Result<(), BoxDynError> {
+    let working = {
+        let ctx = ctx.clone();
+        move || claimed(ctx.clone(), task, handler)
+    };
+    match outcome::settle(&ctx, queue_of(task.step), working).await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            give_back(&ctx, task, &error.to_string()).await;
+            ctx.ring();
+            Err(error)
+        }
+    }
+}
+
+fn claimed(ctx: JobContext, task: SliceTask, handler: Handler) -> Work {
+    Box::pin(async move {
+        let mut tx = ctx.store.begin().await?;
+        if !slice::claim(&mut tx, task, &ctx.worker, (ctx.now)() + CLAIM).await? {
+            return Ok(());
+        }
+        tx.commit().await?;
+        handler(ctx.clone(), task).await?;
+        ctx.ring();
+        Ok(())
+    })
+}
+
+async fn give_back(ctx: &JobContext, task: SliceTask, error: &str) {
+    let released: anyhow::Result<()> = async {
+        let mut tx = ctx.store.begin().await?;
+        slice::release(&mut tx, task, Some(error)).await?;
+        tx.commit().await
+    }
+    .await;
+    if let Err(error) = released {
+        tracing::error!(error = format!("{error:#}"), "claim could not be given back");
+    }
+}
