@@ -1,0 +1,142 @@
+//! One opened home: settings settled, database migrated, gateways made.
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::home::Home;
+use chrono::{DateTime, Utc};
+use gateways::mail::{MailFiles, Smtp, SmtpSettings, Tls};
+use gateways::{MailTransport, PaymentGateway};
+use jobs::home_lock::{HomeLock, Taken};
+use jobs::{Folders, JobContext, Outside, Settings};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Database, OpenError, Store};
+
+/// A home that is ready to work.
+pub struct App {
+    pub home: Home,
+    pub ctx: JobContext,
+}
+
+impl std::ops::Deref for App {
+    type Target = JobContext;
+    fn deref(&self) -> &JobContext {
+        &self.ctx
+    }
+}
+
+impl App {
+    /// Opens the home, and makes it if it is not there.
+    pub async fn open(config: &Config) -> Result<Self, Failure> {
+        let home = Home::at(&config.home);
+        home.make()?;
+        let database = match config.optional("database_url") {
+            Some(url) => Database::Postgres { url: url.to_owned() },
+            None => Database::Sqlite { path: home.database() },
+        };
+        let store = Store::open(&database).await.map_err(|e| refused(e, &home))?;
+        let folders = Folders {
+            root: home.root.clone(),
+            usage: home.folder("usage"),
+            inbox: home.folder("inbox"),
+            rejects: home.folder("rejects"),
+            documents: home.folder("documents"),
+            mail: home.folder("mail"),
+            exports: home.folder("exports"),
+        };
+        let timetable =
+            jobs::schedule::JOBS.iter().map(|job| ((*job).to_owned(), config.text(&format!("jobs.{job}")).to_owned())).collect();
+        let settings = Settings {
+            threads: config.threads(),
+            slice_payers: usize::try_from(config.number("slice_payers")).unwrap_or(500),
+            catch_up_max: config.number("catch_up_max"),
+            timetable,
+            mail_from: config.optional("mail.from").map(str::to_owned),
+        };
+        let outside = Outside { mail: mail(config, &home)?, gateways: gateways(&home) };
+        Ok(Self { home, ctx: JobContext::new(store, folders, settings, outside, now) })
+    }
+
+    /// Opens a home that must be there already, for commands that only look.
+    pub async fn open_existing(config: &Config) -> Result<Self, Failure> {
+        let home = Home::at(&config.home);
+        if !home.exists() {
+            return Err(Failure::input("no_home", format!("there is no tallybook home at {}", home.root.display()))
+                .hint("run `tallybook init`, or name the home with --home DIR"));
+        }
+        Self::open(config).await
+    }
+
+    /// The lock that makes this process the home's worker, or who holds it. On PostgreSQL everybody works.
+    pub fn lock(&self) -> Result<Option<Taken>, Failure> {
+        if !self.ctx.store.is_sqlite() {
+            return Ok(None);
+        }
+        Ok(Some(HomeLock::take(&self.home.lock(), &self.ctx.worker)?))
+    }
+
+    /// The catalogue, or a refusal that says how to load one.
+    pub async fn catalogue(&self) -> Result<Arc<domain::catalogue::Catalogue>, Failure> {
+        let mut tx = self.ctx.store.read().await?;
+        let catalogue = store::catalogue::load(&mut tx).await?;
+        catalogue.map(Arc::new).ok_or_else(|| {
+            Failure::input("empty_book", "the book is empty").hint("load one first: `tallybook load book.json`")
+        })
+    }
+
+    /// Today in the tenant's zone.
+    pub async fn today(&self) -> Result<domain::NaiveDate, Failure> {
+        let catalogue = self.catalogue().await?;
+        Ok(domain::zone::local_date((self.ctx.now)(), catalogue.tenant.timezone))
+    }
+}
+
+/// The clock of the edge. Tests may stand it still.
+fn now() -> DateTime<Utc> {
+    std::env::var("TALLYBOOK_NOW").ok().and_then(|t| t.parse().ok()).unwrap_or_else(Utc::now)
+}
+
+/// The mail transport of the settings.
+fn mail(config: &Config, home: &Home) -> Result<Arc<dyn MailTransport>, Failure> {
+    let doors = gateways::Doors::watched(store::crash::point);
+    if config.text("mail.transport") == "files" {
+        return Ok(Arc::new(MailFiles::new(home.folder("mail"), doors)));
+    }
+    let login = config.optional("mail.user").map(|user| (user.to_owned(), config.text("mail.password").to_owned()));
+    let settings = SmtpSettings {
+        login,
+        tls: Tls::parse(config.text("mail.tls"))
+            .ok_or_else(|| Failure::input("settings", format!("mail.tls is `{}`", config.text("mail.tls"))))?,
+        timeout: Duration::from_secs(u64::from(config.number("mail.timeout_s"))),
+        per_second: config.number("mail.per_second"),
+        ..SmtpSettings::plain(config.text("mail.host"), u16::try_from(config.number("mail.port")).unwrap_or(25))
+    };
+    Ok(Arc::new(Smtp::new(settings, doors)))
+}
+
+/// Every payment provider that this program has, by its name in payment methods.
+fn gateways(home: &Home) -> BTreeMap<String, Arc<dyn PaymentGateway>> {
+    let doors = gateways::Doors::watched(store::crash::point);
+    let known = ["sandbox"].into_iter().filter_map(|name| gateways::payment::open(name, &home.root, doors));
+    known.map(|gateway| (gateway.name().to_owned(), gateway)).collect()
+}
+
+fn refused(error: OpenError, home: &Home) -> Failure {
+    let message = error.to_string();
+    match error {
+        OpenError::Newer { found, known } => Failure::input(
+            "newer_database",
+            format!("the database is of a newer version ({found}) than this program knows ({known})"),
+        )
+        .hint("use the tallybook that wrote it, or a later one"),
+        OpenError::Changed { .. } => Failure::input("foreign_database", message)
+            .hint(format!("{} may belong to another program; choose another home with --home DIR", home.root.display())),
+        OpenError::TooOld { .. } | OpenError::Url(_) => {
+            Failure::input("database", message).hint("set TALLYBOOK_DATABASE_URL to a PostgreSQL 15+ database, or unset it for SQLite")
+        }
+        OpenError::Unreachable(_) => Failure::fault("database", message)
+            .hint("check that the server runs and that the disk is not full, then run the same command again"),
+        OpenError::Other(error) => error.into(),
+    }
+}

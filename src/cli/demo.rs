@@ -1,0 +1,197 @@
+//! `demo`: on a fresh machine, without any service: a sample book, two months of usage, two runs, declines and
+//! retries, an export and `verify`; then what to look at.
+
+use crate::app::App;
+use crate::config::Config;
+use crate::drive;
+use crate::failure::{Exit, Failure};
+use crate::output::{amount, grouped, Column, Output};
+use crate::sample;
+use domain::run::Scope;
+use domain::NaiveDate;
+use jobs::export_ledger::{self, Range};
+use jobs::ingest_usage;
+use jobs::open_run::Request;
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use store::run::RunOptions;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Customers of the sample
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    customers: u32,
+    /// Usage events of January and February 2026
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    events: u32,
+    /// Only write the sample's book and usage files into this folder
+    #[arg(long, value_name = "DIR")]
+    write_only: Option<PathBuf>,
+}
+
+/// Can be killed at any moment and run again: it goes on where it stopped.
+pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Failure> {
+    let (customers, events) = (size(args.customers), size(args.events));
+    if let Some(folder) = &args.write_only {
+        let files = write_files(folder, customers, events)?;
+        output.say(&format!("wrote {} and {}", files.book.display(), files.usage.display()));
+        return Ok(Exit::Done);
+    }
+    let app = App::open(&config).await?;
+    let files = prepare(&app, customers, events)?;
+    output.say(&format!("demo home: {}", app.home.root.display()));
+
+    let started = std::time::Instant::now();
+    let mut steps: Vec<(String, String)> = Vec::new();
+    let opened: Vec<(String, Box<dyn Read>)> = vec![super::load::open(&files.book)?];
+    super::load::load(&app, opened).await?;
+    steps.push(("load".to_owned(), format!("a sample book: {} customers, {} subscriptions", grouped(customers_i(customers)), grouped(customers_i(customers)))));
+
+    let ingested = ingest(&app, &files.usage).await?;
+    let counts = format!(
+        "{} lines read = {} accepted + {} duplicate + {} rejected",
+        grouped(ingested.read),
+        grouped(ingested.accepted),
+        grouped(ingested.duplicate),
+        grouped(ingested.rejected)
+    );
+    steps.push(("ingest".to_owned(), counts));
+
+    let mut summaries = Vec::new();
+    for month in ["2026-02-01", "2026-03-01"] {
+        let summary = bill(&app, day(month)?, output).await?;
+        steps.push((format!("run {month}"), in_words(&summary)));
+        summaries.push(summary);
+    }
+    for morning in ["2026-03-04", "2026-03-17"] {
+        let retried = jobs::retry_payments::retry(&app.ctx, day(morning)?).await?;
+        steps.push((format!("dunning {morning}"), retried.in_words()));
+    }
+    let journal = app.home.folder("exports").join("ledger.journal");
+    let made = export_ledger::export(&app.ctx, ledger::Format::Hledger, Range::All).await?;
+    if let Some(made) = &made {
+        std::fs::write(&journal, &made.bytes).map_err(|e| Failure::fault("export", format!("cannot write {}: {e}", journal.display())))?;
+        steps.push(("export".to_owned(), format!("{} ledger entries, balanced and sealed", grouped(made.manifest.entries))));
+    }
+    let checks = jobs::verify::verify(&app.ctx).await?;
+    let ok = checks.iter().all(|c| c.ok);
+    let verified: u64 = checks.iter().map(|c| c.count).sum();
+    let word = if ok { "everything agrees" } else { "SOMETHING DOES NOT AGREE" };
+    steps.push(("verify".to_owned(), format!("{} checks over {} facts: {word}", checks.len(), grouped(verified))));
+
+    if output.is_json() {
+        let runs: Vec<_> = summaries.iter().map(|s| super::run::json(s, super::run::Kind::Posted)).collect();
+        output.document(&serde_json::json!({"home": app.home.root, "files": [ingested], "runs": runs, "verify": {"ok": ok, "checks": checks}}));
+    } else {
+        let rows = steps.into_iter().map(|(step, what)| vec![step, what]).collect();
+        output.table(&[Column::Left("step"), Column::Left("what happened")], rows);
+        output.say(&format!("in {:.1} s", started.elapsed().as_secs_f64()));
+        look_at(&app, &ingested, &journal, output);
+    }
+    Ok(if ok { Exit::Done } else { Exit::Fault })
+}
+
+fn size(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn customers_i(customers: usize) -> u64 {
+    u64::try_from(customers).unwrap_or(u64::MAX)
+}
+
+fn day(text: &str) -> Result<NaiveDate, Failure> {
+    text.parse().map_err(|_| Failure::fault("date", format!("{text} is not a date")))
+}
+
+/// The sample's input files.
+struct Files {
+    book: PathBuf,
+    usage: PathBuf,
+}
+
+/// Writes the sample's files once; a home that holds something else is left alone.
+fn prepare(app: &App, customers: usize, events: usize) -> Result<Files, Failure> {
+    let folder = app.home.root.join("demo");
+    let mark = folder.join("sample");
+    let size = format!("{customers} customers, {events} events\n");
+    let files = Files { book: folder.join("book.ndjson"), usage: folder.join("usage.csv") };
+    match std::fs::read_to_string(&mark) {
+        Ok(known) if known == size => return Ok(files),
+        Ok(known) => {
+            return Err(Failure::input("other_demo", format!("this home holds a demo of {}", known.trim()))
+                .hint("name another folder: `tallybook --home ./another demo`"));
+        }
+        Err(_) => {}
+    }
+    if app.home.settings().exists() {
+        return Err(Failure::input("not_a_demo", format!("{} is a real home, not a demo", app.home.root.display()))
+            .hint("name another folder: `tallybook --home ./demo-home demo`"));
+    }
+    let files = write_files(&folder, customers, events)?;
+    std::fs::write(&mark, size).map_err(|e| disk(&folder, &e))?;
+    Ok(files)
+}
+
+fn write_files(folder: &Path, customers: usize, events: usize) -> Result<Files, Failure> {
+    let files = Files { book: folder.join("book.ndjson"), usage: folder.join("usage.csv") };
+    let refused = |e: std::io::Error| disk(folder, &e);
+    std::fs::create_dir_all(folder).map_err(refused)?;
+    write(&files.book, |out| sample::write_book(out, customers)).map_err(refused)?;
+    write(&files.usage, |out| sample::write_usage(out, customers, events)).map_err(refused)?;
+    Ok(files)
+}
+
+fn disk(folder: &Path, error: &std::io::Error) -> Failure {
+    Failure::fault("disk", format!("cannot write the sample into {}: {error}", folder.display()))
+}
+
+fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> std::io::Result<()> {
+    let mut out = BufWriter::new(File::create(path)?);
+    content(&mut out)?;
+    out.flush()
+}
+
+async fn ingest(app: &App, path: &Path) -> Result<ingest_usage::Ingested, Failure> {
+    let file = metering::open(path).map_err(|e| Failure::fault(e.code(), e.to_string()).hint(e.hint()))?;
+    let request = ingest_usage::Request { source: None, dry_run: false, actor: crate::cli::operator() };
+    let outcome = ingest_usage::ingest(&app.ctx, file, &request, Arc::new(|_| {})).await?;
+    outcome.map_err(|e| Failure::fault(e.code(), e.to_string()).hint(e.hint()))
+}
+
+async fn bill(app: &App, as_of: NaiveDate, output: &Output) -> Result<domain::run::RunSummary, Failure> {
+    let mut tx = app.store.read().await?;
+    let done = store::run::newest(&mut tx, 100).await?.into_iter().find(|r| r.as_of >= as_of && r.scope == Scope::default());
+    if let Some(done) = done.filter(|r| r.state == domain::run::RunState::Closed) {
+        // A demo that was run before: show what it did then.
+        let same = store::run::newest(&mut tx, 100).await?.into_iter().filter(|r| r.as_of == as_of).max_by_key(|r| r.hash.clone());
+        return Ok(store::run::summary(&mut tx, &same.unwrap_or(done)).await?);
+    }
+    drop(tx);
+    let request = Request { scope: Scope::default(), as_of, options: RunOptions::default(), actor: crate::cli::operator() };
+    drive::drive(app, &request, output).await
+}
+
+fn in_words(summary: &domain::run::RunSummary) -> String {
+    let totals: Vec<String> =
+        summary.totals.iter().map(|t| format!("{} {}", amount(t.net_minor + t.vat_minor, t.currency), t.currency)).collect();
+    let mut text = format!("{} invoices booked: {}", grouped(summary.invoiced), totals.join(", "));
+    if summary.failed + summary.parked > 0 {
+        text.push_str(&format!("; {} payer(s) set aside", summary.failed + summary.parked));
+    }
+    text
+}
+
+fn look_at(app: &App, ingested: &ingest_usage::Ingested, journal: &Path, output: &Output) {
+    let home = app.home.root.display();
+    output.line("look at:");
+    output.line(&format!("  hledger -f {} balancesheet", journal.display()));
+    output.line(&format!("  ls {home}/documents {home}/mail"));
+    if let Some(rejects) = &ingested.rejectfile {
+        output.line(&format!("  less {home}/{rejects}"));
+    }
+    output.line(&format!("  tallybook --home {home} runs"));
+    output.line(&format!("  tallybook --home {home} invoices --state overdue"));
+    output.line(&format!("  tallybook --home {home} why INV-0000001"));
+}

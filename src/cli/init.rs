@@ -1,0 +1,34 @@
+//! `init`: make a home, write a commented `tallybook.toml`.
+
+use crate::config::{commented_file, Config};
+use crate::failure::{Exit, Failure};
+use crate::home::Home;
+use crate::output::Output;
+use std::io::Write;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Running it again changes nothing.
+pub fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
+    let home = Home::at(&config.home);
+    home.make()?;
+    let settings = home.settings();
+    let wrote = match std::fs::OpenOptions::new().write(true).create_new(true).open(&settings) {
+        Ok(mut file) => {
+            file.write_all(commented_file().as_bytes())
+                .map_err(|e| Failure::fault("home", format!("cannot write {}: {e}", settings.display())))?;
+            true
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => false,
+        Err(e) => return Err(Failure::input("home", format!("cannot write {}: {e}", settings.display()))),
+    };
+    if output.is_json() {
+        output.document(&serde_json::json!({"home": home.root, "settings": settings, "created": wrote}));
+    } else {
+        let word = if wrote { "made" } else { "kept" };
+        output.line(&format!("{word} {}", settings.display()));
+        output.say(&format!("next: tallybook --home {} load book.json", home.root.display()));
+    }
+    Ok(Exit::Done)
+}

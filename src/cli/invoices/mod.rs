@@ -1,0 +1,173 @@
+//! `invoices`: list and operate invoices.
+
+mod list;
+mod operate;
+mod show;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use clap::Subcommand;
+use domain::invoice::Draft;
+use domain::{Decimal, NaiveDate};
+use std::path::PathBuf;
+use store::draft::{self, DraftFilter, DraftKey, DraftState};
+use store::invoice::{self, Booked};
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(flatten)]
+    list: list::Filter,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+/// An invoice is named by its number, a draft by its id or the beginning of it.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// One invoice: lines, VAT, payments, mails, documents
+    Show { number: String },
+    /// Its PDF; a draft's is marked as such
+    Pdf {
+        number: String,
+        /// Write it here; `-` is standard output. Without it the path of the stored document is printed
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Book a draft that waits for review, render it and mail it
+    Book {
+        number: String,
+        /// Day of booking; today unless given
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+    },
+    /// Drop a draft; its periods are never billed
+    Cancel {
+        number: String,
+        /// Its periods are due again with the next run
+        #[arg(long)]
+        release: bool,
+    },
+    /// Mail it to those who have not got it
+    Send {
+        number: String,
+        /// To this address, also if it went there before
+        #[arg(long, value_name = "ADDRESS")]
+        to: Option<String>,
+    },
+    /// It was paid outside: by bank transfer, in cash
+    Markpaid {
+        number: String,
+        #[command(flatten)]
+        part: Part,
+        /// Although a payment is under way whose answer nobody knows: ask the provider first
+        #[arg(long)]
+        despite_pending: bool,
+    },
+    /// Charge what is open now
+    Recharge {
+        number: String,
+        /// Day of the attempt; today unless given
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+    },
+    /// Credit it, whole or by line, with a credit note
+    Credit {
+        number: String,
+        /// Only this line, by its number
+        #[arg(long = "line", value_name = "N")]
+        lines: Vec<u32>,
+        /// Day of the credit note; today unless given
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+    },
+    /// Pay back what is owed to the payer: on a credit note, or paid too much
+    Refund {
+        number: String,
+        #[command(flatten)]
+        part: Part,
+        /// By bank transfer, not through the provider that took the money
+        #[arg(long)]
+        by_hand: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Part {
+    /// Only this much, for example 99.50; all of it unless given
+    #[arg(long, value_name = "AMOUNT")]
+    amount: Option<Decimal>,
+    /// Day it happened; today unless given
+    #[arg(long, value_name = "DATE")]
+    on: Option<NaiveDate>,
+}
+
+/// Lists without a verb.
+pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
+    let app = App::open_existing(config).await?;
+    let Some(verb) = args.verb else { return list::list(&app, &args.list, output).await };
+    match verb {
+        Verb::Show { number } => show::show(&app, &number, output).await,
+        Verb::Pdf { number, out } => show::pdf(&app, &number, out.as_deref(), output).await,
+        Verb::Book { number, as_of } => operate::book(&app, &number, as_of, output).await,
+        Verb::Cancel { number, release } => operate::cancel(&app, &number, release, output).await,
+        Verb::Send { number, to } => operate::send(&app, &number, to.as_deref(), output).await,
+        Verb::Markpaid { number, part, despite_pending } => {
+            operate::mark_paid(&app, &number, &part, despite_pending, output).await
+        }
+        Verb::Recharge { number, as_of } => operate::recharge(&app, &number, as_of, output).await,
+        Verb::Credit { number, lines, as_of } => operate::credit(&app, &number, &lines, as_of, output).await,
+        Verb::Refund { number, part, by_hand } => {
+            operate::refund(&app, &number, &part, by_hand, output).await
+        }
+    }
+}
+
+/// What a name on the command line stands for.
+enum Found {
+    Booked(Box<Booked>),
+    Draft(Box<Draft>, Box<DraftKey>),
+}
+
+/// The invoice of this number, or the draft whose id begins so.
+async fn find(app: &App, name: &str) -> Result<Found, Failure> {
+    let mut tx = app.store.read().await?;
+    if let Some(booked) = invoice::by_number(&mut tx, name).await? {
+        return Ok(Found::Booked(Box::new(booked)));
+    }
+    let unknown = || {
+        Failure::input("unknown_invoice", format!("there is no invoice or draft {name}"))
+            .hint("`tallybook invoices` lists numbers, `tallybook invoices --state draft` ids of drafts")
+    };
+    let id_text = name.to_ascii_lowercase();
+    if id_text.len() < 4 || !id_text.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
+        return Err(unknown());
+    }
+    let mut keys = draft::keys(&mut tx, &DraftFilter::default()).await?;
+    keys.retain(|k| k.id.to_string().starts_with(&id_text));
+    if keys.len() > 1 {
+        return Err(Failure::input("ambiguous_draft", format!("{} drafts begin with {name}", keys.len()))
+            .hint("name it with more of its id"));
+    }
+    let key = keys.pop().ok_or_else(unknown)?;
+    if key.state == DraftState::Booked
+        && let Some(booked) = invoice::by_id(&mut tx, key.id).await?
+    {
+        return Ok(Found::Booked(Box::new(booked)));
+    }
+    let draft = draft::by_ids(&mut tx, &[key.id]).await?.pop().ok_or_else(unknown)?;
+    Ok(Found::Draft(Box::new(draft), Box::new(key)))
+}
+
+/// A booked invoice, for verbs that a draft does not have.
+async fn find_booked(app: &App, name: &str, verb: &str) -> Result<Booked, Failure> {
+    match find(app, name).await? {
+        Found::Booked(booked) => Ok(*booked),
+        Found::Draft(..) => {
+            Err(Failure::input("not_booked", format!("{name} is a draft and cannot be {verb}"))
+                .hint(format!("book it first: `tallybook invoices book {name}`")))
+        }
+    }
+}

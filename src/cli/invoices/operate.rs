@@ -1,0 +1,272 @@
+//! The verbs that change something: book, cancel, send, markpaid, recharge, credit, refund.
+
+use super::list::state_of;
+use super::{Found, Part, find, find_booked};
+use crate::app::App;
+use crate::cli::{operator, payments};
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, amount};
+use domain::NaiveDate;
+use domain::billing::{CreditLine, CreditScope};
+use domain::ids::InvoiceId;
+use domain::invoice::InvoiceWire;
+use jobs::by_hand::{self, Asked};
+use jobs::collect_payments::{self, Occasion, TriedOutcome};
+use jobs::send_invoices::{self, Sent};
+use jobs::settle::{self, ByHand, Pending, RefundBy, Refusal};
+use store::draft::{self, DraftState, Periods};
+use store::invoice::{self, Booked};
+
+async fn day_or_today(app: &App, day: Option<NaiveDate>) -> Result<NaiveDate, Failure> {
+    match day {
+        Some(day) => Ok(day),
+        None => app.today().await,
+    }
+}
+
+async fn by_hand(app: &App, part: &Part) -> Result<ByHand, Failure> {
+    Ok(ByHand { amount: part.amount, on: day_or_today(app, part.on).await?, actor: operator() })
+}
+
+/// The invoice as it stands now, and what happened in words.
+async fn answer(app: &App, booked: &Booked, happened: &str, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        output.document(&InvoiceWire::booked(&booked.invoice, &booked.settlement));
+        return Ok(());
+    }
+    let draft = &booked.invoice.draft;
+    let open = booked.settlement.open_minor(draft.gross_minor());
+    let open = if open == 0 {
+        String::new()
+    } else {
+        format!(", {} {} open", amount(i128::from(open), draft.currency), draft.currency)
+    };
+    let state = state_of(booked, app.today().await?);
+    output.line(&format!("{} {happened}: {state}{open}", booked.invoice.number));
+    Ok(())
+}
+
+async fn reload(app: &App, id: InvoiceId) -> Result<Booked, Failure> {
+    let mut tx = app.store.read().await?;
+    invoice::by_id(&mut tx, id).await?.ok_or_else(|| Failure::fault("gone", format!("invoice {id} is gone")))
+}
+
+/// Books a draft, then renders and mails it.
+pub async fn book(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Output) -> Result<Exit, Failure> {
+    let key = match find(app, name).await? {
+        Found::Draft(_, key) if key.state == DraftState::Open => key,
+        Found::Draft(_, key) => {
+            let reason = key.reason.unwrap_or_else(|| "it was dropped".to_owned());
+            return Err(Failure::input("not_open", format!("draft {name} cannot be booked: {reason}"))
+                .hint("bill the payer anew: `tallybook runs` shows the run, `tallybook runs rerun R --failed` repeats it"));
+        }
+        Found::Booked(booked) => {
+            return Err(Failure::input("booked", format!("{name} is booked as {}", booked.invoice.number))
+                .hint(format!("`tallybook invoices show {}`", booked.invoice.number)));
+        }
+    };
+    let asked = Asked { on: day_or_today(app, as_of).await?, actor: operator() };
+    let booked = by_hand::book(&app.ctx, &key, &asked).await?.map_err(|reason| {
+        Failure::input("set_aside", format!("draft {name} cannot be booked: {reason}")).hint(
+            "drop it with `tallybook invoices cancel --release` and let the next run bill the payer anew",
+        )
+    })?;
+    let sent = send_invoices::send(&app.ctx, &[booked.invoice.draft.id]).await?;
+    answer(app, &reload(app, booked.invoice.draft.id).await?, "is booked", output).await?;
+    Ok(sent_exit(&sent, output))
+}
+
+/// Drops a draft.
+pub async fn cancel(app: &App, name: &str, release: bool, output: &Output) -> Result<Exit, Failure> {
+    let key = match find(app, name).await? {
+        Found::Draft(_, key) => key,
+        Found::Booked(booked) => {
+            let number = &booked.invoice.number;
+            return Err(Failure::input(
+                "booked",
+                format!("{number} is booked: a booked invoice is never changed"),
+            )
+            .hint(format!("credit it: `tallybook invoices credit {number}`")));
+        }
+    };
+    let periods = if release { Periods::Released } else { Periods::Waived };
+    let mut tx = app.store.begin().await?;
+    let cancelled = draft::cancel(&mut tx, &[key.id], periods, "cancelled by hand").await?;
+    let record = store::journal::Record {
+        at: (app.now)(),
+        actor: operator(),
+        action: "draft.cancel".to_owned(),
+        object: format!("draft {}", key.id),
+        detail: serde_json::json!({"account": key.account_number, "released": release}),
+    };
+    store::journal::record(&mut tx, &record).await?;
+    tx.commit().await?;
+    if cancelled == 0 {
+        return Err(Failure::input("not_open", format!("draft {name} is not open any more"))
+            .hint("`tallybook invoices --state draft` lists those that are"));
+    }
+    if output.is_json() {
+        output.document(&serde_json::json!({"draft": key.id, "state": "cancelled", "released": release}));
+    } else {
+        let periods = if release { "its periods are due again" } else { "its periods are never billed" };
+        output.line(&format!("draft {} of {} is dropped; {periods}", key.id, key.account_number));
+    }
+    Ok(Exit::Done)
+}
+
+/// Mails an invoice.
+pub async fn send(app: &App, name: &str, to: Option<&str>, output: &Output) -> Result<Exit, Failure> {
+    let booked = find_booked(app, name, "sent").await?;
+    let sent = send_invoices::send_now(&app.ctx, booked.invoice.draft.id, to).await?;
+    let waits = sent.aside.waiting.len();
+    if sent.sent == 0 && sent.aside.failed.is_empty() && waits == 0 {
+        return Err(Failure::input("nothing_to_send", format!("everybody who is to get {name} has got it"))
+            .hint(format!("send it again with `tallybook invoices send {name} --to ADDRESS`")));
+    }
+    if output.is_json() {
+        let reasons: Vec<&String> = sent.aside.failed.values().chain(sent.aside.waiting.values()).collect();
+        output.document(
+            &serde_json::json!({"invoice": name, "sent": sent.sent, "failed": sent.aside.failed.len(),
+                                            "waiting": waits, "reasons": reasons}),
+        );
+    } else if sent.sent > 0 {
+        output.line(&format!("{name} is sent to {} address(es)", sent.sent));
+    }
+    Ok(sent_exit(&sent, output))
+}
+
+/// What was refused is for a person; a relay that is down is not.
+fn sent_exit(sent: &Sent, output: &Output) -> Exit {
+    for reason in sent.aside.failed.values().chain(sent.aside.waiting.values()) {
+        output.say(reason);
+    }
+    match (sent.aside.failed.is_empty(), sent.aside.waiting.is_empty()) {
+        (false, _) => Exit::SetAside,
+        (true, false) => Exit::Fault,
+        (true, true) => Exit::Done,
+    }
+}
+
+/// A payment made outside.
+pub async fn mark_paid(
+    app: &App,
+    name: &str,
+    part: &Part,
+    despite_pending: bool,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let booked = find_booked(app, name, "paid").await?;
+    let pending = if despite_pending { Pending::Overrule } else { Pending::Refuse };
+    let by_hand = by_hand(app, part).await?;
+    let id = booked.invoice.draft.id;
+    let booked = settle::mark_paid(&app.ctx, id, &by_hand, pending).await?.map_err(refused)?;
+    answer(app, &booked, "is marked", output).await?;
+    Ok(Exit::Done)
+}
+
+/// Charges what is open now.
+pub async fn recharge(
+    app: &App,
+    name: &str,
+    as_of: Option<NaiveDate>,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let booked = find_booked(app, name, "charged").await?;
+    let gross = booked.invoice.draft.gross_minor();
+    if gross <= 0 || booked.settlement.open_minor(gross) <= 0 {
+        return Err(refused(Refusal::NothingOpen(name.to_owned())));
+    }
+    let on = day_or_today(app, as_of).await?;
+    let id = booked.invoice.draft.id;
+    let collected = collect_payments::collect(&app.ctx, &[id], Occasion::ByHand, on, None).await?;
+    let Some(tried) = collected.tried.first() else {
+        return Err(Failure::input("no_method", format!("{name} has no online payment method")).hint(
+            format!("load one with the book, or note a payment with `tallybook invoices markpaid {name}`"),
+        ));
+    };
+    if output.is_json() {
+        output.document(&payments::tried_json(tried));
+    } else {
+        let reason = tried.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
+        let next = tried.next_retry.map(|day| format!("; next retry {day}")).unwrap_or_default();
+        output.line(&format!("{name}: {}{reason}{next}", payments::outcome(tried)));
+    }
+    Ok(if tried.outcome == TriedOutcome::Paid { Exit::Done } else { Exit::SetAside })
+}
+
+/// A credit note, rendered and mailed.
+pub async fn credit(
+    app: &App,
+    name: &str,
+    lines: &[u32],
+    as_of: Option<NaiveDate>,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let booked = find_booked(app, name, "credited").await?;
+    let scope = if lines.is_empty() {
+        CreditScope::Whole
+    } else {
+        CreditScope::Lines(
+            lines.iter().map(|number| CreditLine { number: *number, net_minor: None }).collect(),
+        )
+    };
+    let asked = Asked { on: day_or_today(app, as_of).await?, actor: operator() };
+    let id = booked.invoice.draft.id;
+    let note = by_hand::credit(&app.ctx, id, &scope, &asked).await?.map_err(|refusal| {
+        let failure = Failure::input(refusal.code, refusal.message);
+        match refusal.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure.hint(format!("`tallybook invoices show {name}` has its lines")),
+        }
+    })?;
+    let sent = send_invoices::send(&app.ctx, &[note.invoice.draft.id]).await?;
+    answer(app, &note, &format!("credits {name}"), output).await?;
+    if note.settlement.open_minor(note.invoice.draft.gross_minor()) < 0 {
+        output.say(&format!("hint: pay it back with `tallybook invoices refund {}`", note.invoice.number));
+    }
+    Ok(sent_exit(&sent, output))
+}
+
+/// Money back to the payer.
+pub async fn refund(
+    app: &App,
+    name: &str,
+    part: &Part,
+    by_hand_flag: bool,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let booked = find_booked(app, name, "refunded").await?;
+    let by = if by_hand_flag { RefundBy::Hand } else { RefundBy::Provider };
+    let by_hand = by_hand(app, part).await?;
+    let booked = settle::refund(&app.ctx, booked.invoice.draft.id, &by_hand, by).await?.map_err(refused)?;
+    answer(app, &booked, "is refunded", output).await?;
+    Ok(Exit::Done)
+}
+
+/// A refusal of a settlement, with what to type instead.
+fn refused(refusal: Refusal) -> Failure {
+    let message = refusal.to_string();
+    match refusal {
+        Refusal::NothingOpen(number) => {
+            Failure::input("nothing_open", message).hint(format!("`tallybook invoices show {number}` says what settled it"))
+        }
+        Refusal::CreditNote { number } => {
+            Failure::input("credit_note", message).hint(format!("pay it back: `tallybook invoices refund {number}`"))
+        }
+        Refusal::MoreThanOpen { open, .. } => {
+            Failure::input("more_than_open", message).hint(format!("--amount {} at most", open.decimal()))
+        }
+        Refusal::Amount(..) => Failure::input("amount", message).hint("for example --amount 99.50"),
+        Refusal::UnderWay(number) => Failure::input("payment_under_way", message).hint(format!(
+            "ask for the answer with `tallybook payments retry`, or overrule it with `tallybook invoices markpaid {number} --despite-pending`"
+        )),
+        Refusal::NothingOwed(number) => {
+            Failure::input("nothing_owed", message).hint(format!("credit it first: `tallybook invoices credit {number}`"))
+        }
+        Refusal::GatewayRefuses { .. } => Failure::input("refund_refused", message)
+            .hint("pay it back by bank transfer and note it with --by-hand"),
+        Refusal::GatewaySilent { .. } => {
+            Failure::fault("gateway", message).hint("run the same command again: the refund is made once")
+        }
+    }
+}

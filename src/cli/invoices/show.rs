@@ -1,0 +1,281 @@
+//! `invoices show` and `invoices pdf`.
+
+use super::list::state_of;
+use super::{Found, find};
+use crate::app::App;
+use crate::failure::{Exit, Failure};
+use crate::output::{Column, Output, amount};
+use documents::InvoiceDocument;
+use domain::invoice::{Draft, InvoiceWire, TransactionWire};
+use domain::money::Money;
+use domain::payment::{Attempt, AttemptState};
+use jobs::render_invoices;
+use std::path::Path;
+use store::delivery::{self, Delivery};
+use store::document::{self, Document};
+use store::invoice::Booked;
+use store::payment;
+
+/// Everything about one invoice.
+pub async fn show(app: &App, name: &str, output: &Output) -> Result<Exit, Failure> {
+    match find(app, name).await? {
+        Found::Draft(draft, key) => {
+            if output.is_json() {
+                output.document(&InvoiceWire::draft(&draft));
+                return Ok(Exit::Done);
+            }
+            output.line(&format!("draft {} for {}", draft.id, draft.account_number));
+            if let Some(reason) = &key.reason {
+                output.line(&format!("set aside: {reason}"));
+            }
+            body(&draft, output);
+        }
+        Found::Booked(booked) => {
+            let about = About::load(app, &booked).await?;
+            if output.is_json() {
+                output.document(&about.json(&booked)?);
+                return Ok(Exit::Done);
+            }
+            head(app, &booked, output).await?;
+            body(&booked.invoice.draft, output);
+            about.people(output);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn head(app: &App, booked: &Booked, output: &Output) -> Result<(), Failure> {
+    let (invoice, draft) = (&booked.invoice, &booked.invoice.draft);
+    let kind = if draft.is_credit_note { "credit note" } else { "invoice" };
+    output.line(&format!("{kind} {} to {} {}", invoice.number, draft.account_number, draft.buyer.name));
+    output.line(&format!(
+        "dated {}, booked {}, to be paid by {}: {}",
+        draft.invoice_date,
+        invoice.booked_on,
+        invoice.payable_by,
+        state_of(booked, app.today().await?)
+    ));
+    if !draft.credits.is_empty() {
+        output.line(&format!("credits {}", draft.credits.join(", ")));
+    }
+    let open = booked.settlement.open_minor(draft.gross_minor());
+    if open != 0 {
+        output.line(&format!("open: {} {}", amount(i128::from(open), draft.currency), draft.currency));
+    }
+    if let Some(day) = booked.settlement.next_retry {
+        output
+            .line(&format!("next retry: {day}, after {} step(s) of dunning", booked.settlement.dunning_step));
+    }
+    Ok(())
+}
+
+fn body(draft: &Draft, output: &Output) {
+    let money = |minor: i64| amount(i128::from(minor), draft.currency);
+    let rows = draft
+        .lines
+        .iter()
+        .map(|line| {
+            vec![
+                line.number.to_string(),
+                line.sku.clone(),
+                line.title.clone(),
+                line.rated_quantity.normalize().to_string(),
+                format!("{} – {}", line.period.start, line.period.last_day()),
+                money(line.subtotal_minor),
+                line.tax_pct.normalize().to_string(),
+            ]
+        })
+        .collect();
+    let columns = [
+        Column::Right("line"),
+        Column::Left("sku"),
+        Column::Left("title"),
+        Column::Right("quantity"),
+        Column::Left("period"),
+        Column::Right("net"),
+        Column::Right("VAT %"),
+    ];
+    output.table(&columns, rows);
+    let (net, vat, gross) = (money(draft.net_minor), money(draft.vat_minor), money(draft.gross_minor()));
+    output.line(&format!("net {net} + VAT {vat} = {gross} {}", draft.currency));
+}
+
+/// What happened to an invoice since it was booked.
+struct About {
+    attempts: Vec<Attempt>,
+    deliveries: Vec<Delivery>,
+    documents: Vec<Document>,
+}
+
+impl About {
+    async fn load(app: &App, booked: &Booked) -> Result<Self, Failure> {
+        let ids = [booked.invoice.draft.id];
+        let mut tx = app.store.read().await?;
+        Ok(Self {
+            attempts: payment::of_invoices(&mut tx, &ids).await?,
+            deliveries: delivery::of_invoices(&mut tx, &ids).await?,
+            documents: document::of_invoices(&mut tx, &ids).await?,
+        })
+    }
+
+    /// The wire form, and beside it what it does not have.
+    fn json(&self, booked: &Booked) -> Result<serde_json::Value, Failure> {
+        let wire = InvoiceWire::booked(&booked.invoice, &booked.settlement);
+        let mut document = serde_json::to_value(&wire).map_err(anyhow::Error::from)?;
+        document["Transactions"] =
+            self.attempts.iter().map(|a| serde_json::json!(transaction(booked, a))).collect();
+        document["Deliveries"] = self
+            .deliveries
+            .iter()
+            .map(|d| {
+                serde_json::json!({"Channel": d.channel, "Address": d.address, "MessageID": d.message_id, "State": d.state,
+                                   "Reason": d.reason, "Attempts": d.attempts, "DueAt": d.due_at})
+            })
+            .collect();
+        document["Documents"] = self
+            .documents
+            .iter()
+            .map(|d| serde_json::json!({"Template": d.template, "Path": d.path, "Sha256": d.sha256, "Bytes": d.bytes}))
+            .collect();
+        document["PayableBy"] = serde_json::json!(booked.invoice.payable_by);
+        document["DunningStep"] = booked.settlement.dunning_step.into();
+        document["NextRetry"] = serde_json::json!(booked.settlement.next_retry);
+        let draft = &booked.invoice.draft;
+        let open = booked.settlement.open_minor(draft.gross_minor());
+        document["OpenAmount"] = Money::new(open, draft.currency).decimal().to_string().into();
+        Ok(document)
+    }
+
+    fn people(&self, output: &Output) {
+        let rows = self
+            .attempts
+            .iter()
+            .map(|a| {
+                vec![
+                    a.on.to_string(),
+                    a.method.clone(),
+                    amount(i128::from(a.amount_minor), a.currency),
+                    a.state.name().replace('_', " "),
+                    a.decline_code.clone().unwrap_or_default(),
+                ]
+            })
+            .collect();
+        let columns = [
+            Column::Left("payment"),
+            Column::Left("method"),
+            Column::Right("amount"),
+            Column::Left("state"),
+            Column::Left("code"),
+        ];
+        output.table(&columns, rows);
+        let rows = self
+            .deliveries
+            .iter()
+            .map(|d| {
+                let due =
+                    d.due_at.map(|at| format!("again {}", at.format("%Y-%m-%d %H:%M"))).unwrap_or_default();
+                let state = match d.state {
+                    delivery::DeliveryState::Pending => "waits",
+                    delivery::DeliveryState::Sent => "sent",
+                    delivery::DeliveryState::Failed => "failed",
+                };
+                vec![d.address.clone(), state.to_owned(), d.reason.clone().unwrap_or(due)]
+            })
+            .collect();
+        output.table(&[Column::Left("mail to"), Column::Left("state"), Column::Left("reason")], rows);
+        for document in &self.documents {
+            output.line(&format!("{}: documents/{}", document.template, document.path));
+        }
+    }
+}
+
+fn transaction(booked: &Booked, attempt: &Attempt) -> TransactionWire {
+    let by_hand = attempt.gateway == jobs::settle::BY_HAND;
+    let (state_code, kind) = match attempt.state {
+        AttemptState::Paid if by_hand => (32, 8),
+        AttemptState::Paid => (1, 8),
+        AttemptState::SoftDecline | AttemptState::HardDecline => (8, 32),
+        AttemptState::Technical => (16, 8),
+        AttemptState::Pending => (64, 8),
+    };
+    TransactionWire {
+        id: attempt.id.0,
+        customer_id: attempt.customer.0,
+        invoice_id: attempt.invoice.0,
+        invoice_number: booked.invoice.number.clone(),
+        state_code,
+        kind,
+        total_amount: Money::new(attempt.amount_minor, attempt.currency).decimal().to_string(),
+        currency_code: attempt.currency.to_string(),
+        date: attempt.on,
+        error_code: attempt.decline_code.clone(),
+    }
+}
+
+/// Writes or names the PDF. A booked invoice's is the stored one, rendered if it is missing.
+pub async fn pdf(app: &App, name: &str, out: Option<&Path>, output: &Output) -> Result<Exit, Failure> {
+    let (bytes, path) = match find(app, name).await? {
+        Found::Draft(draft, _) => {
+            let catalogue = app.catalogue().await?;
+            let document = InvoiceDocument::draft(&draft, &catalogue.tenant);
+            let renderer = app.ctx.renderer().map_err(template)?;
+            let bytes =
+                renderer.render_invoice(&document).map_err(|e| Failure::fault("document", e.to_string()))?;
+            (bytes, Path::new(&document.file_name()).to_owned())
+        }
+        Found::Booked(booked) => {
+            let stored = stored(app, &booked).await?;
+            let bytes = render_invoices::stored_pdf(&app.ctx, &stored).await?;
+            let path = app.ctx.folders.documents.join(&stored.path);
+            if out.is_none() {
+                return named(&path, bytes.len(), output);
+            }
+            (bytes, path)
+        }
+    };
+    let refused = |path: &Path, e: std::io::Error| {
+        Failure::input("cannot_write", format!("cannot write {}: {e}", path.display()))
+            .hint("choose another place with --out FILE")
+    };
+    match out {
+        Some(place) if place == Path::new("-") => {
+            output.bytes(&bytes).map_err(|e| refused(place, e))?;
+            Ok(Exit::Done)
+        }
+        place => {
+            let place = place.unwrap_or(&path);
+            std::fs::write(place, &bytes).map_err(|e| refused(place, e))?;
+            named(place, bytes.len(), output)
+        }
+    }
+}
+
+fn named(path: &Path, bytes: usize, output: &Output) -> Result<Exit, Failure> {
+    if output.is_json() {
+        output.document(&serde_json::json!({"path": path, "bytes": bytes}));
+    } else {
+        output.line(&path.display().to_string());
+    }
+    Ok(Exit::Done)
+}
+
+/// The recorded document; rendered now if there is none yet.
+async fn stored(app: &App, booked: &Booked) -> Result<Document, Failure> {
+    let ids = [booked.invoice.draft.id];
+    app.ctx.renderer().map_err(template)?;
+    let aside = render_invoices::render(&app.ctx, &ids).await?;
+    if let Some(reason) = aside.failed.into_values().next() {
+        return Err(
+            Failure::fault("document", reason).hint("mend the template in the home's templates/ folder")
+        );
+    }
+    let mut tx = app.store.read().await?;
+    let documents = document::of_invoices(&mut tx, &ids).await?;
+    let missing = || Failure::fault("document", format!("{} has no document", booked.invoice.number));
+    documents.into_iter().find(|d| d.template == render_invoices::PDF).ok_or_else(missing)
+}
+
+fn template(error: documents::TemplateError) -> Failure {
+    Failure::input("template", error.to_string())
+        .hint("mend the file in the home's templates/ folder, or remove it to use the built-in one")
+}

@@ -1,0 +1,98 @@
+//! `load`: book files, all or nothing.
+
+use crate::app::App;
+use crate::config::Config;
+use crate::failure::{Exit, Failure, Fault};
+use crate::output::{Column, Output};
+use domain::book_file;
+use std::io::Read;
+use std::path::PathBuf;
+use store::journal;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Book files: one JSON document each, or NDJSON with one object per line
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// Reads every file, reports every fault at once, and writes all of it or nothing.
+pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
+    let files = args.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let app = App::open(config).await?;
+    let report = load(&app, files).await?;
+    if output.is_json() {
+        output.document(&report);
+    } else {
+        output.table(&[Column::Left("object"), Column::Right("created"), Column::Right("updated"), Column::Right("unchanged")], rows(&report));
+        output.say("next: `tallybook ingest FILE…`, then `tallybook run --preview`");
+    }
+    Ok(Exit::Done)
+}
+
+/// Opens a file that a person named.
+pub fn open(path: &PathBuf) -> Result<(String, Box<dyn Read>), Failure> {
+    let unreadable = |e: std::io::Error| {
+        Failure::input("unreadable", format!("cannot read {}: {e}", path.display())).hint(format!("ls -l {}", path.display()))
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.is_dir() {
+        return Err(Failure::input("unreadable", format!("{} is a folder", path.display())).hint("name the files in it"));
+    }
+    Ok((path.display().to_string(), Box::new(file)))
+}
+
+/// Loads opened files into a home.
+pub async fn load(app: &App, files: Vec<(String, Box<dyn Read>)>) -> Result<book_file::LoadReport, Failure> {
+    let known = {
+        let mut tx = app.store.read().await?;
+        store::book::known(&mut tx).await?
+    };
+    let set = book_file::read(files, &known).map_err(refused)?;
+    let mut tx = app.store.begin().await?;
+    store::book::save_load(&mut tx, &set).await?;
+    let record = journal::Record {
+        at: (app.now)(),
+        actor: crate::cli::operator(),
+        action: "book.load".to_owned(),
+        object: "book".to_owned(),
+        detail: serde_json::to_value(&set.report).unwrap_or_default(),
+    };
+    journal::record(&mut tx, &record).await?;
+    tx.commit().await?;
+    Ok(set.report)
+}
+
+fn refused(faults: Vec<book_file::Fault>) -> Failure {
+    let count = faults.len();
+    let several = faults.iter().any(|f| f.file != faults[0].file);
+    let faults = faults
+        .into_iter()
+        .map(|f| {
+            let pointer = if several { format!("{} {}", f.file, f.pointer) } else { f.pointer };
+            let message = f.hint.map_or(f.message.clone(), |hint| format!("{} ({hint})", f.message));
+            Fault::new(&pointer, message)
+        })
+        .collect();
+    Failure::input("book", format!("the book has {count} fault(s); nothing was changed"))
+        .hint("mend the file and run the same `tallybook load` again")
+        .with(faults)
+}
+
+fn rows(report: &book_file::LoadReport) -> Vec<Vec<String>> {
+    let value = serde_json::to_value(report).unwrap_or_default();
+    let mut kinds: Vec<String> = Vec::new();
+    for part in ["created", "updated", "unchanged"] {
+        for kind in value[part].as_object().into_iter().flat_map(|o| o.keys()) {
+            if !kinds.contains(kind) {
+                kinds.push(kind.clone());
+            }
+        }
+    }
+    let cell = |part: &str, kind: &str| value[part][kind].as_u64().unwrap_or(0).to_string();
+    kinds
+        .into_iter()
+        .map(|kind| vec![kind.clone(), cell("created", &kind), cell("updated", &kind), cell("unchanged", &kind)])
+        .filter(|row| row[1..].iter().any(|c| c != "0"))
+        .collect()
+}

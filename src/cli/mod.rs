@@ -1,0 +1,165 @@
+//! The command line: one file per command. Data on stdout, talk on stderr.
+
+mod completions;
+mod config;
+mod demo;
+mod doctor;
+mod export;
+mod ingest;
+mod init;
+mod invoices;
+mod load;
+mod payments;
+mod run;
+mod runs;
+mod schedule;
+mod simulate;
+mod verify;
+mod why;
+mod worker;
+
+use crate::config::{Config, Origin};
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Batch billing runs: usage files in, booked invoices and an accountant's ledger out.
+#[derive(Debug, Parser)]
+#[command(name = "tallybook", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done · 1 your input is at fault, nothing was changed · 2 our fault or a service is down, \
+safe to run again · 3 done, but something was set aside for a person.")]
+pub struct Cli {
+    /// The home folder: database, usage, documents, exports
+    #[arg(long, global = true, value_name = "DIR", env = "TALLYBOOK_HOME", default_value = "./tallybook-home")]
+    home: PathBuf,
+    /// Print one JSON document instead of tables
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a home folder with a commented tallybook.toml
+    Init(init::Args),
+    /// Make a sample book, bill two months, export and verify
+    Demo(demo::Args),
+    /// Load or update the book: tenant, plans, customers, subscriptions
+    Load(load::Args),
+    /// Bring in usage files
+    Ingest(ingest::Args),
+    /// Bill everything that is due
+    Run(run::Args),
+    /// List and operate runs
+    Runs(runs::Args),
+    /// List and operate invoices
+    Invoices(invoices::Args),
+    /// Retry payments that are due
+    Payments(payments::Args),
+    /// Export the ledger
+    Export(export::Args),
+    /// Run scenarios in memory; nothing is stored
+    Simulate(simulate::Args),
+    /// Check every equality again, from files to ledger
+    Verify(verify::Args),
+    /// Walk from a ledger entry, line or invoice back to the usage file and line
+    Why(why::Args),
+    /// Work the queues and the timetable until told to stop
+    Worker(worker::Args),
+    /// Show the timetable
+    Schedule(schedule::Args),
+    /// Show every setting and where it comes from
+    Config(config::Args),
+    /// Look for what would keep a run from working
+    Doctor(doctor::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+/// Parses, runs, answers.
+pub fn main() -> ExitCode {
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            let wrong = error.use_stderr();
+            drop(error.print());
+            return if wrong { Exit::Input.into() } else { Exit::Done.into() };
+        }
+    };
+    let home_origin = match matches.value_source("home") {
+        Some(clap::parser::ValueSource::CommandLine) => Origin::Flag,
+        Some(clap::parser::ValueSource::EnvVariable) => Origin::Env("TALLYBOOK_HOME".to_owned()),
+        _ => Origin::Default,
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let output = Output::new(cli.json);
+    match answer(cli, home_origin, &output) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn answer(cli: Cli, home_origin: Origin, output: &Output) -> Result<Exit, Failure> {
+    // What needs neither settings nor a home comes first.
+    match cli.command {
+        Command::Simulate(args) => return simulate::run(args, output),
+        Command::Completions(args) => return completions::run(args, Cli::command()),
+        _ => {}
+    }
+    let config = Config::settle(cli.home, home_origin)?;
+    start_logging(&config);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::fault("runtime", format!("cannot start threads: {e}")))?;
+    runtime.block_on(dispatch(cli.command, config, output))
+}
+
+/// Who is at the keyboard, for the journal.
+pub fn operator() -> String {
+    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "operator".to_owned())
+}
+
+async fn dispatch(command: Command, config: Config, output: &Output) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(args) => init::run(args, &config, output),
+        Command::Config(args) => self::config::run(args, &config, output),
+        Command::Demo(args) => demo::run(args, config, output).await,
+        Command::Load(args) => load::run(args, &config, output).await,
+        Command::Ingest(args) => ingest::run(args, &config, output).await,
+        Command::Run(args) => self::run::run(args, &config, output).await,
+        Command::Runs(args) => runs::run(args, &config, output).await,
+        Command::Invoices(args) => invoices::run(args, &config, output).await,
+        Command::Payments(args) => payments::run(args, &config, output).await,
+        Command::Export(args) => export::run(args, &config, output).await,
+        Command::Verify(args) => verify::run(args, &config, output).await,
+        Command::Why(args) => why::run(args, &config, output).await,
+        Command::Worker(args) => worker::run(args, &config, output).await,
+        Command::Schedule(args) => schedule::run(args, &config, output).await,
+        Command::Doctor(args) => doctor::run(args, &config, output).await,
+        Command::Simulate(_) | Command::Completions(_) => Ok(Exit::Done),
+    }
+}
+
+fn start_logging(config: &Config) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_new(config.text("log.level")).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    if config.text("log.format") == "json" {
+        drop(builder.json().try_init());
+    } else {
+        drop(builder.try_init());
+    }
+}

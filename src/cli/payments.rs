@@ -1,0 +1,113 @@
+//! `payments`: retries that are due.
+
+use crate::app::App;
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::output::{Column, Output, amount};
+use clap::Subcommand;
+use domain::NaiveDate;
+use jobs::collect_payments::{Tried, TriedOutcome};
+use jobs::retry_payments::{self, Retried};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Take the dunning steps that are due, and ask about payments without an answer
+    Retry {
+        /// Everything due on or before this day; today unless given
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+    },
+}
+
+/// Retries.
+pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
+    let Verb::Retry { as_of } = args.verb;
+    let app = App::open_existing(config).await?;
+    let as_of = match as_of {
+        Some(day) => day,
+        None => app.today().await?,
+    };
+    app.catalogue().await?;
+    let retried = retry_payments::retry(&app.ctx, as_of).await?;
+    if output.is_json() {
+        output.document(&json(&retried));
+    } else {
+        people(&retried, output);
+    }
+    Ok(if retried.aside.is_empty() && retried.unanswered == 0 { Exit::Done } else { Exit::SetAside })
+}
+
+fn json(retried: &Retried) -> serde_json::Value {
+    let tried: Vec<_> = retried.tried.iter().map(tried_json).collect();
+    serde_json::json!({
+        "asof": retried.as_of, "paid": retried.paid, "declined": retried.declined, "unanswered": retried.unanswered,
+        "notcalled": retried.not_called, "tried": tried, "aside": retried.aside,
+    })
+}
+
+/// One attempt for scripts.
+pub fn tried_json(tried: &Tried) -> serde_json::Value {
+    let amount = amount(i128::from(tried.amount_minor), tried.currency).replace(' ', "");
+    serde_json::json!({
+        "invoice": tried.invoice, "account": tried.account, "method": tried.method, "amount": amount,
+        "currency": tried.currency, "outcome": tried.outcome, "reason": tried.reason, "step": tried.step,
+        "nextretry": tried.next_retry,
+    })
+}
+
+/// What came of an attempt, in words.
+pub fn outcome(tried: &Tried) -> &'static str {
+    match tried.outcome {
+        TriedOutcome::Paid => "paid",
+        TriedOutcome::Declined => "declined",
+        TriedOutcome::Unanswered => "no answer",
+        TriedOutcome::NotCalled => "not called",
+    }
+}
+
+fn people(retried: &Retried, output: &Output) {
+    if retried.tried.is_empty() {
+        output.line(&format!("nothing is due on {}", retried.as_of));
+        return;
+    }
+    let rows = retried
+        .tried
+        .iter()
+        .map(|t| {
+            vec![
+                t.invoice.clone(),
+                t.account.clone(),
+                amount(i128::from(t.amount_minor), t.currency),
+                t.currency.to_string(),
+                t.step.to_string(),
+                outcome(t).to_owned(),
+                t.reason.clone().unwrap_or_default(),
+                t.next_retry.map(|day| day.to_string()).unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let columns = [
+        Column::Left("invoice"),
+        Column::Left("account"),
+        Column::Right("amount"),
+        Column::Left(""),
+        Column::Right("step"),
+        Column::Left("outcome"),
+        Column::Left("reason"),
+        Column::Left("next retry"),
+    ];
+    output.table(&columns, rows);
+    output.line(&format!(
+        "{} paid, {} declined, {} without an answer, {} not called",
+        retried.paid, retried.declined, retried.unanswered, retried.not_called
+    ));
+    for reason in &retried.aside {
+        output.say(&format!("for a person: {reason}"));
+    }
+}

@@ -1,0 +1,152 @@
+//! `run`: bill everything that is due.
+
+use crate::app::App;
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::output::{amount, grouped, Column, Output};
+use crate::drive;
+use domain::run::{RunState, RunSummary, Scope, Step};
+use domain::NaiveDate;
+use jobs::open_run::Request;
+use store::run::RunOptions;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Bill what is due on or before this day (default: today, tenant-local)
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<NaiveDate>,
+    /// Write nothing; answer what would be billed, and its hash
+    #[arg(long, conflicts_with_all = ["review", "expect"])]
+    preview: bool,
+    /// Stop at drafts until `runs approve`
+    #[arg(long)]
+    review: bool,
+    /// Only these payers, by account number
+    #[arg(long = "customer", value_name = "ACCOUNT")]
+    customers: Vec<String>,
+    /// Only payers of this business unit
+    #[arg(long, value_name = "REFKEY")]
+    business_unit: Option<String>,
+    /// Steps to leave out
+    #[arg(long, value_name = "STEP", value_delimiter = ',', value_parser = ["render", "send", "collect"])]
+    skip: Vec<String>,
+    /// Post only if the run hash is the one a preview gave
+    #[arg(long, value_name = "HASH")]
+    expect: Option<String>,
+}
+
+/// Runs or previews.
+pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
+    let app = App::open_existing(config).await?;
+    let as_of = match args.as_of {
+        Some(day) => day,
+        None => app.today().await?,
+    };
+    let expect = args.expect.clone();
+    let request = Request {
+        scope: Scope { customers: args.customers, business_unit: args.business_unit },
+        as_of,
+        options: RunOptions {
+            skip: args.skip.iter().filter_map(|s| Step::parse(s)).collect(),
+            review: args.review,
+            expect: args.expect,
+        },
+        actor: crate::cli::operator(),
+    };
+    if args.preview {
+        app.catalogue().await?;
+        let summary = jobs::preview::preview(&app.ctx, &request).await?;
+        return Ok(answer(&summary, Kind::Preview, output));
+    }
+    let summary = drive::drive(&app, &request, output).await?;
+    if summary.state == RunState::Cancelled && expect.is_some() {
+        return Err(Failure::input("hash_differs", format!("what is due has the hash {}, not the one expected; nothing was booked", summary.hash))
+            .hint("look at it with `tallybook run --preview`, then expect its hash"));
+    }
+    Ok(answer(&summary, Kind::Posted, output))
+}
+
+/// Whether the figures were booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Posted,
+    Preview,
+}
+
+/// Prints a run's summary; something set aside makes exit code 3.
+pub fn answer(summary: &RunSummary, kind: Kind, output: &Output) -> Exit {
+    if output.is_json() {
+        output.document(&json(summary, kind));
+    } else {
+        people(summary, kind, output);
+    }
+    if summary.failed + summary.parked > 0 { Exit::SetAside } else { Exit::Done }
+}
+
+/// The answer for scripts (the form is a contract).
+pub fn json(summary: &RunSummary, kind: Kind) -> serde_json::Value {
+    let totals: Vec<_> = summary
+        .totals
+        .iter()
+        .map(|t| {
+            let text = |minor: i128| amount(minor, t.currency).replace(' ', "");
+            serde_json::json!({"currency": t.currency, "invoices": t.invoices, "net": text(t.net_minor), "vat": text(t.vat_minor),
+                               "gross": text(t.net_minor + t.vat_minor)})
+        })
+        .collect();
+    let usage = &summary.usage;
+    let unrated: u64 = usage.unrated.values().sum();
+    serde_json::json!({
+        "run": if kind == Kind::Preview { serde_json::Value::Null } else { summary.ordinal.into() },
+        "asof": summary.as_of, "state": if kind == Kind::Preview { "preview" } else { summary.state.name() },
+        "payers": summary.payers, "invoiced": summary.invoiced, "failed": summary.failed, "parked": summary.parked, "totals": totals,
+        "usage": {"events": usage.rated + unrated + usage.superseded + usage.open, "rated": usage.rated, "unrated": unrated,
+                  "superseded": usage.superseded, "open": usage.open, "reasons": usage.unrated},
+        "hash": summary.hash,
+    })
+}
+
+fn people(summary: &RunSummary, kind: Kind, output: &Output) {
+    let head = match kind {
+        Kind::Preview => format!("preview as of {}", summary.as_of),
+        Kind::Posted => format!("run {} as of {}: {}", summary.ordinal, summary.as_of, summary.state.name()),
+    };
+    output.line(&head);
+    if summary.invoiced == 0 && summary.failed + summary.parked == 0 {
+        output.line(&format!("nothing was due for {} payer(s)", grouped(summary.payers)));
+    }
+    let rows = summary
+        .totals
+        .iter()
+        .map(|t| {
+            vec![
+                t.currency.to_string(),
+                grouped(t.invoices),
+                amount(t.net_minor, t.currency),
+                amount(t.vat_minor, t.currency),
+                amount(t.net_minor + t.vat_minor, t.currency),
+            ]
+        })
+        .collect();
+    let columns =
+        [Column::Left("currency"), Column::Right("invoices"), Column::Right("net"), Column::Right("VAT"), Column::Right("gross")];
+    output.table(&columns, rows);
+    let usage = &summary.usage;
+    let mut parts = vec![format!("{} rated", grouped(usage.rated))];
+    parts.extend(usage.unrated.iter().map(|(reason, n)| format!("{} {reason}", grouped(*n))));
+    if usage.superseded > 0 {
+        parts.push(format!("{} superseded", grouped(usage.superseded)));
+    }
+    if usage.open > 0 {
+        parts.push(format!("{} open", grouped(usage.open)));
+    }
+    let events = usage.rated + usage.unrated.values().sum::<u64>() + usage.superseded + usage.open;
+    output.line(&format!("usage events {} = {}", grouped(events), parts.join(" + ")));
+    if !summary.hash.is_empty() {
+        output.line(&format!("hash {}", summary.hash));
+    }
+    if summary.failed + summary.parked > 0 {
+        output.say(&format!("{} payer(s) failed, {} parked", summary.failed, summary.parked));
+        output.say(&format!("hint: `tallybook runs show {}` says why", summary.ordinal));
+    }
+}

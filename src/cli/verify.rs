@@ -1,0 +1,34 @@
+//! `verify`: check every equality again, from files to ledger (rules.md L4).
+
+use crate::app::App;
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::output::{grouped, Column, Output};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Exit code 2 with the first differences if anything does not agree.
+pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
+    let app = App::open_existing(config).await?;
+    let checks = jobs::verify::verify(&app.ctx).await?;
+    let ok = checks.iter().all(|c| c.ok);
+    if output.is_json() {
+        output.document(&serde_json::json!({"ok": ok, "checks": checks}));
+    } else {
+        let rows = checks
+            .iter()
+            .map(|c| {
+                let word = if c.ok { "ok" } else { "DIFFERS" };
+                vec![word.to_owned(), c.name.to_owned(), grouped(c.count), c.difference.clone().unwrap_or_default()]
+            })
+            .collect();
+        let columns = [Column::Left(""), Column::Left("check"), Column::Right("checked"), Column::Left("first difference")];
+        output.table(&columns, rows);
+        output.line(if ok { "everything agrees" } else { "something does not agree" });
+        if !ok {
+            output.say("hint: do not run or export before this is understood; restore a backup into another --home and compare");
+        }
+    }
+    Ok(if ok { Exit::Done } else { Exit::Fault })
+}

@@ -1,0 +1,36 @@
+//! `worker`: work the queues and the timetable until told to stop.
+
+use crate::app::App;
+use crate::config::Config;
+use crate::drive::interrupted;
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use jobs::home_lock::Taken;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Ends cleanly on SIGTERM or Ctrl-C: no more tasks are fetched, the payer at hand is rolled back.
+pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
+    let app = App::open(config).await?;
+    let lock = match app.lock()? {
+        Some(Taken::Held(holder)) => {
+            return Err(Failure::input("home_busy", format!("{holder} is working this home already"))
+                .hint("one worker per SQLite home; use PostgreSQL for more"));
+        }
+        other => other,
+    };
+    let taken = jobs::recover::take_over(&app.ctx).await?;
+    tracing::info!(worker = app.worker, taken_over = taken, "worker started");
+    output.say("working; stop with Ctrl-C or SIGTERM");
+    let timetable = jobs::schedule::keep(&app.ctx);
+    let work = jobs::work_until(&app.ctx, interrupted());
+    tokio::select! {
+        worked = work => worked?,
+        kept = timetable => kept?,
+    }
+    drop(lock);
+    app.store.close().await;
+    tracing::info!("worker stopped");
+    Ok(Exit::Done)
+}

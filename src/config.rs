@@ -1,0 +1,251 @@
+//! Settings: flag over environment over `tallybook.toml` over default. Every fault is reported at once, and
+//! `tallybook config` shows each value with its origin.
+
+use crate::failure::{Failure, Fault};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Flag,
+    Env(String),
+    File(PathBuf),
+    Default,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Flag => f.write_str("flag"),
+            Self::Env(name) => write!(f, "env {name}"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// One setting as declared.
+pub struct Setting {
+    /// Dotted key in `tallybook.toml`.
+    pub key: &'static str,
+    /// Environment variable.
+    pub env: &'static str,
+    /// Value if nothing else says so; empty = unset.
+    pub default: &'static str,
+    /// One line for `tallybook.toml`.
+    pub help: &'static str,
+    /// Never shown.
+    pub secret: bool,
+}
+
+const fn setting(key: &'static str, env: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting { key, env, default, help, secret: false }
+}
+
+/// Every setting, in the order of `tallybook.toml`.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        secret: true,
+        ..setting("database_url", "TALLYBOOK_DATABASE_URL", "", "postgres://user@host/db; unset = the SQLite file in the home folder")
+    },
+    setting("threads", "TALLYBOOK_THREADS", "0", "threads for reading and rating usage; 0 = one per core"),
+    setting("slice_payers", "TALLYBOOK_SLICE_PAYERS", "500", "payers in one slice of a run, 1 to 5000"),
+    setting("catch_up_max", "TALLYBOOK_CATCH_UP_MAX", "36", "periods per charge that one run may catch up, 1 to 1000"),
+    setting("log.level", "TALLYBOOK_LOG", "warn", "error, warn, info, debug or trace; finer filters as in `info,jobs=debug`"),
+    setting("log.format", "TALLYBOOK_LOG_FORMAT", "text", "text or json"),
+    setting("mail.transport", "TALLYBOOK_MAIL_TRANSPORT", "files", "files (mail/*.eml in the home folder) or smtp"),
+    setting("mail.from", "TALLYBOOK_MAIL_FROM", "", "sender address; unset = the tenant's e-mail address"),
+    setting("mail.host", "TALLYBOOK_MAIL_HOST", "localhost", "SMTP relay"),
+    setting("mail.port", "TALLYBOOK_MAIL_PORT", "25", "port of the relay"),
+    setting("mail.tls", "TALLYBOOK_MAIL_TLS", "none", "none, starttls or tls"),
+    setting("mail.user", "TALLYBOOK_MAIL_USER", "", "user name; unset = no authentication"),
+    Setting { secret: true, ..setting("mail.password", "TALLYBOOK_MAIL_PASSWORD", "", "password; better given by the environment") },
+    setting("mail.timeout_s", "TALLYBOOK_MAIL_TIMEOUT_S", "30", "seconds to wait for the relay, 1 to 600"),
+    setting("mail.per_second", "TALLYBOOK_MAIL_PER_SECOND", "0", "messages a second to the relay; 0 = no limit"),
+    setting("jobs.nightly_run", "TALLYBOOK_JOBS_NIGHTLY_RUN", "0 2 * * *", "cron pattern in the tenant's time zone, or `off`"),
+    setting("jobs.ingest_inbox", "TALLYBOOK_JOBS_INGEST_INBOX", "5 * * * *", "files in inbox/ are ingested"),
+    setting("jobs.retry_mails", "TALLYBOOK_JOBS_RETRY_MAILS", "*/10 * * * *", "mails that met a passing fault go out"),
+    setting("jobs.retry_payments", "TALLYBOOK_JOBS_RETRY_PAYMENTS", "0 9 * * *", "dunning morning"),
+    setting("jobs.export_ledger", "TALLYBOOK_JOBS_EXPORT_LEDGER", "0 6 * * 1", "weekly export of what is new in the ledger"),
+    setting("jobs.upkeep", "TALLYBOOK_JOBS_UPKEEP", "30 4 * * *", "prunes finished tasks and abandoned files"),
+];
+
+/// A settled value.
+#[derive(Debug, Clone)]
+pub struct Value {
+    pub text: String,
+    pub origin: Origin,
+}
+
+/// All settings, settled and checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub home: PathBuf,
+    pub home_origin: Origin,
+    values: BTreeMap<&'static str, Value>,
+}
+
+impl Config {
+    /// Reads file and environment; `home` is already settled (flag, env or default).
+    pub fn settle(home: PathBuf, home_origin: Origin) -> Result<Self, Failure> {
+        let path = home.join("tallybook.toml");
+        let mut faults = Vec::new();
+        let mut from_file = read_file(&path, &mut faults);
+        let mut values = BTreeMap::new();
+        for setting in SETTINGS {
+            let file = from_file.remove(setting.key);
+            let value = match std::env::var(setting.env) {
+                Ok(text) => Value { text, origin: Origin::Env(setting.env.to_owned()) },
+                Err(_) => match file {
+                    Some(text) => Value { text, origin: Origin::File(path.clone()) },
+                    None => Value { text: setting.default.to_owned(), origin: Origin::Default },
+                },
+            };
+            values.insert(setting.key, value);
+        }
+        for unknown in from_file.keys() {
+            let hint = domain::book_file::nearest(unknown, SETTINGS.iter().map(|s| s.key))
+                .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            faults.push(Fault::new(unknown, format!("there is no such setting{hint}")));
+        }
+        let config = Self { home, home_origin, values };
+        config.check(&mut faults);
+        if faults.is_empty() { Ok(config) } else { Err(Failure::settings(&path, faults)) }
+    }
+
+    /// The text of a declared setting.
+    pub fn text(&self, key: &str) -> &str {
+        self.values.get(key).map_or("", |v| v.text.as_str())
+    }
+
+    /// The text, or none if it is empty.
+    pub fn optional(&self, key: &str) -> Option<&str> {
+        Some(self.text(key)).filter(|t| !t.is_empty())
+    }
+
+    /// A whole number; [`Self::settle`] has checked it.
+    pub fn number(&self, key: &str) -> u32 {
+        self.text(key).parse().unwrap_or(0)
+    }
+
+    /// Threads for usage work.
+    pub fn threads(&self) -> usize {
+        match self.number("threads") {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            n => usize::try_from(n).unwrap_or(1),
+        }
+    }
+
+    /// Every setting with its settled value, secrets masked.
+    pub fn shown(&self) -> Vec<(&'static str, String, String)> {
+        SETTINGS
+            .iter()
+            .map(|s| {
+                let value = &self.values[s.key];
+                let text = if s.secret && !value.text.is_empty() { "•••".to_owned() } else { value.text.clone() };
+                (s.key, text, value.origin.to_string())
+            })
+            .collect()
+    }
+
+    fn check(&self, faults: &mut Vec<Fault>) {
+        let mut number = |key: &str, low: u32, high: u32| match self.text(key).parse::<u32>() {
+            Ok(n) if (low..=high).contains(&n) => {}
+            _ => faults.push(Fault::new(key, format!("`{}` is not a whole number from {low} to {high}", self.text(key)))),
+        };
+        number("threads", 0, 1024);
+        number("slice_payers", 1, 5000);
+        number("catch_up_max", 1, 1000);
+        number("mail.port", 1, 65535);
+        number("mail.timeout_s", 1, 600);
+        number("mail.per_second", 0, 100_000);
+        let mut one_of = |key: &str, words: &[&str]| {
+            if !words.contains(&self.text(key)) {
+                faults.push(Fault::new(key, format!("`{}` is not one of {}", self.text(key), words.join(", "))));
+            }
+        };
+        one_of("log.format", &["text", "json"]);
+        one_of("mail.transport", &["files", "smtp"]);
+        one_of("mail.tls", &["none", "starttls", "tls"]);
+        let url = self.text("database_url");
+        if !url.is_empty() && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            faults.push(Fault::new("database_url", "is not a postgres:// URL; leave it unset for SQLite".to_owned()));
+        }
+        for setting in SETTINGS.iter().filter(|s| s.key.starts_with("jobs.")) {
+            let pattern = self.text(setting.key);
+            if pattern != "off" && let Err(why) = jobs::schedule::check_pattern(pattern) {
+                faults.push(Fault::new(setting.key, format!("`{pattern}` is not a cron pattern: {why}")));
+            }
+        }
+    }
+}
+
+fn read_file(path: &Path, faults: &mut Vec<Fault>) -> BTreeMap<String, String> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return BTreeMap::new(),
+        Err(e) => {
+            faults.push(Fault::new("", format!("cannot read {}: {e}", path.display())));
+            return BTreeMap::new();
+        }
+    };
+    let mut flat = BTreeMap::new();
+    match text.parse::<toml::Table>() {
+        Ok(table) => flatten("", &table, &mut flat),
+        Err(e) => faults.push(Fault::new("", e.to_string().trim().to_owned())),
+    }
+    flat
+}
+
+fn flatten(prefix: &str, table: &toml::Table, flat: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            toml::Value::Table(inner) => flatten(&key, inner, flat),
+            toml::Value::String(text) => drop(flat.insert(key, text.clone())),
+            toml::Value::Boolean(false) if key.starts_with("jobs.") => drop(flat.insert(key, "off".to_owned())),
+            other => drop(flat.insert(key, other.to_string())),
+        }
+    }
+}
+
+/// A commented `tallybook.toml` with every setting at its default.
+pub fn commented_file() -> String {
+    let mut text = String::from(
+        "# Settings of this tallybook home. A flag beats the environment, which beats this file, which beats the default.\n\
+         # `tallybook config` shows every value in force and where it comes from.\n",
+    );
+    let mut section = "";
+    for setting in SETTINGS {
+        let (in_section, key) = setting.key.split_once('.').unwrap_or(("", setting.key));
+        if in_section != section {
+            section = in_section;
+            text.push_str(&format!("\n[{section}]\n"));
+        }
+        let numeric = setting.default.parse::<u32>().is_ok();
+        let value = if numeric { setting.default.to_owned() } else { format!("{:?}", setting.default) };
+        text.push_str(&format!("# {} (env {})\n# {key} = {value}\n", setting.help, setting.env));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commented_file_is_valid_and_changes_nothing() {
+        let uncommented: String = commented_file()
+            .lines()
+            .map(|l| l.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(l).to_owned() + "\n")
+            .collect();
+        let table: toml::Table = uncommented.parse().expect("valid TOML");
+        let mut flat = BTreeMap::new();
+        flatten("", &table, &mut flat);
+        assert_eq!(flat.len(), SETTINGS.len());
+        for setting in SETTINGS {
+            assert_eq!(flat[setting.key], setting.default, "{}", setting.key);
+        }
+    }
+}

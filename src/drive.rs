@@ -1,0 +1,158 @@
+//! Drives a run to its end: opens it, works its jobs in this process (or watches whoever works the home), shows how
+//! far it is, and answers with its summary.
+
+use crate::app::App;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::progress::Progress;
+use domain::ids::RunId;
+use domain::run::{RunState, RunSummary, Step};
+use jobs::home_lock::{HomeLock, Taken};
+use jobs::open_run::{self, Outcome, Refusal, Request};
+use std::time::Duration;
+use store::run::{self, Run};
+use store::slice;
+
+/// How often a run is looked at.
+const LOOK: Duration = Duration::from_millis(40);
+
+/// Finishes an unfinished run of the scope, then makes the run asked for. The last run's summary is the answer.
+pub async fn drive(app: &App, request: &Request, output: &Output) -> Result<RunSummary, Failure> {
+    let lock = app.lock()?;
+    if let Some(Taken::Held(holder)) = &lock {
+        refuse_second(app, request, holder).await?;
+    }
+    let worker = match lock {
+        Some(Taken::Held(_)) => None,
+        Some(Taken::Ours(lock)) => Some(Some(lock)),
+        None => Some(None),
+    };
+    if worker.is_some() {
+        jobs::recover::take_over(&app.ctx).await?;
+    }
+    loop {
+        let (opened, goes_on) = match open_run::open(&app.ctx, request).await? {
+            Outcome::New(run) => (run, false),
+            Outcome::Unfinished(run) => (run, true),
+            Outcome::Refused(refusal) => return Err(refused(refusal)),
+        };
+        if goes_on {
+            if opened.state == RunState::Review {
+                return Err(Failure::input("in_review", format!("run {} of the same scope waits for review", opened.ordinal))
+                    .hint(format!("run `tallybook runs approve {0}` or `tallybook runs cancel {0}` first", opened.ordinal)));
+            }
+            output.say(&format!("run {} as of {} was not finished: going on with it", opened.ordinal, opened.as_of));
+        }
+        let summary = finish(app, opened.id, worker.is_some(), output).await?;
+        if !goes_on || opened.as_of == request.as_of {
+            drop::<Option<Option<HomeLock>>>(worker);
+            return Ok(summary);
+        }
+    }
+}
+
+/// Works or watches an open run until it is closed, in review or stuck.
+pub async fn finish(app: &App, run: RunId, working: bool, output: &Output) -> Result<RunSummary, Failure> {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let watching = async {
+        let outcome = watch(app, run, output).await;
+        drop(stop);
+        outcome
+    };
+    let outcome = if working {
+        let worked = jobs::work_until(&app.ctx, async move { drop(stopped.await) });
+        let (outcome, worked) = tokio::join!(watching, worked);
+        app.ctx.resume();
+        worked?;
+        outcome
+    } else {
+        watching.await
+    };
+    outcome?;
+    let mut tx = app.store.read().await?;
+    let run = reload(&mut tx, run).await?;
+    Ok(run::summary(&mut tx, &run).await?)
+}
+
+async fn watch(app: &App, id: RunId, output: &Output) -> Result<(), Failure> {
+    let progress = Progress::new("", "slices", 0, output.is_json());
+    let mut interrupt = std::pin::pin!(interrupted());
+    loop {
+        let mut tx = app.store.read().await?;
+        let run = reload(&mut tx, id).await?;
+        if run.state != RunState::Open {
+            progress.finish();
+            return Ok(());
+        }
+        let steps = slice::progress(&mut tx, id).await?;
+        let failed = slice::open(&mut tx, id).await?.into_iter().find(|s| s.error.is_some() && s.worker.is_none());
+        drop(tx);
+        if let Some(failed) = failed {
+            progress.finish();
+            let error = failed.error.unwrap_or_default();
+            return Err(Failure::fault("step_failed", format!("run {}: {}: {error}", run.ordinal, doing(failed.task.step)))
+                .hint("mend the cause and run the same command again: it goes on where it stopped"));
+        }
+        if let Some((step, open, done)) = steps.iter().find(|(_, open, _)| *open > 0) {
+            progress.at(*done, open + done, doing(*step));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = &mut interrupt => {
+                progress.finish();
+                return Err(Failure::fault("interrupted", format!("run {} was interrupted", run.ordinal))
+                    .hint("run the same command again: it goes on where it stopped"));
+            }
+        }
+    }
+}
+
+/// Ctrl-C or SIGTERM.
+pub async fn interrupted() {
+    use tokio::signal::unix::{signal, SignalKind};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return drop(tokio::signal::ctrl_c().await);
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+async fn reload(tx: &mut store::Tx, id: RunId) -> Result<Run, Failure> {
+    run::by_id(tx, id).await?.ok_or_else(|| Failure::fault("run_gone", format!("run {id} is gone")))
+}
+
+/// Somebody works this home: a run of the same scope at the same time is refused.
+async fn refuse_second(app: &App, request: &Request, holder: &str) -> Result<(), Failure> {
+    let mut tx = app.store.read().await?;
+    let Some(other) = run::unfinished(&mut tx, &request.scope).await? else { return Ok(()) };
+    Err(Failure::input("run_in_progress", format!("run {} of the same scope is being worked by {holder}", other.ordinal))
+        .hint(format!("watch it with `tallybook runs show {}`", other.ordinal)))
+}
+
+fn refused(refusal: Refusal) -> Failure {
+    let message = refusal.to_string();
+    match refusal {
+        Refusal::EmptyBook => Failure::input("empty_book", message).hint("load one first: `tallybook load book.json`"),
+        Refusal::BeforeLastRun { latest, .. } => Failure::input("before_last_run", message)
+            .hint(format!("everything due before then is billed; run `tallybook run --as-of {latest}` or later")),
+        Refusal::UnknownCustomer(_) => Failure::input("unknown_customer", message)
+            .hint("a customer who bills to a parent is billed with it; `tallybook invoices` lists account numbers"),
+        Refusal::UnknownUnit(_) => Failure::input("unknown_business_unit", message).hint("business units are named by refkey"),
+    }
+}
+
+/// What a step does, for the progress bar.
+pub fn doing(step: Step) -> &'static str {
+    match step {
+        Step::Rate => "rating usage",
+        Step::Draft => "drafting invoices",
+        Step::Book => "booking invoices",
+        Step::Render => "rendering documents",
+        Step::Send => "sending mail",
+        Step::Collect => "collecting payments",
+        Step::Seal => "sealing the ledger",
+        Step::Close => "closing the run",
+    }
+}

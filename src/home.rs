@@ -1,0 +1,69 @@
+//! The home folder: where everything of one tenant lives, readable by its owner only.
+
+use crate::failure::Failure;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Paths inside a home folder.
+#[derive(Debug, Clone)]
+pub struct Home {
+    pub root: PathBuf,
+}
+
+impl Home {
+    /// The folders of a home.
+    pub const FOLDERS: [&'static str; 6] = ["usage", "inbox", "rejects", "documents", "mail", "exports"];
+
+    /// A home at `root`; nothing is touched yet.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The SQLite file.
+    pub fn database(&self) -> PathBuf {
+        self.root.join("tallybook.db")
+    }
+
+    /// The settings file.
+    pub fn settings(&self) -> PathBuf {
+        self.root.join("tallybook.toml")
+    }
+
+    /// Held by the one process that works this home.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("worker.lock")
+    }
+
+    /// A folder of [`Self::FOLDERS`].
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Whether `init` or any other command has been here.
+    pub fn exists(&self) -> bool {
+        self.root.join("usage").is_dir()
+    }
+
+    /// Makes the folders that are missing.
+    pub fn make(&self) -> Result<(), Failure> {
+        let refuse = |path: &Path, e: std::io::Error| {
+            Failure::input("home", format!("cannot make {}: {e}", path.display()))
+                .hint("choose another folder with --home DIR")
+        };
+        make_private(&self.root).map_err(|e| refuse(&self.root, e))?;
+        for name in Self::FOLDERS {
+            let path = self.folder(name);
+            make_private(&path).map_err(|e| refuse(&path, e))?;
+        }
+        Ok(())
+    }
+}
+
+/// A folder that only its owner may enter; an existing one keeps its rights.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}

@@ -1,0 +1,18 @@
+//! `tallybook`: usage files in, booked invoices and a ledger out. Parses the command line, settles the settings,
+//! runs one command, answers with its exit code.
+
+mod app;
+mod cli;
+mod config;
+mod drive;
+mod failure;
+mod home;
+mod output;
+mod progress;
+mod sample;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}
