@@ -1,0 +1,3 @@
+//! The command line as a contract: exit codes, messages, hints, JSON.
+
+mod refusals;

@@ -1,0 +1,89 @@
+//! Every golden scenario three times: `simulate` in memory, `run --preview` and `run` on a database. The answers are
+//! the same.
+
+use crate::support::Home;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+fn scenarios() -> Vec<(String, Value)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/scenarios");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            (path.file_stem().unwrap().to_str().unwrap().to_owned(), serde_json::from_str(&text).unwrap())
+        })
+        .collect()
+}
+
+/// `simulate` over all scenarios at once, as NDJSON on standard input.
+fn simulated(scenarios: &[(String, Value)]) -> Vec<Value> {
+    let home = Home::new();
+    let mut child =
+        home.command(&["simulate", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for (_, scenario) in scenarios {
+        writeln!(input, "{scenario}").unwrap();
+    }
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What is billed, without what payments and ids move.
+fn billed(invoices: &Value) -> Vec<Value> {
+    let mut list: Vec<Value> = invoices
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|invoice| {
+            let mut kept = invoice.clone();
+            for moving in ["ID", "PaymentStatus", "SettlementStatus", "PaymentDate"] {
+                kept.as_object_mut().unwrap().remove(moving);
+            }
+            kept
+        })
+        .collect();
+    list.sort_by_key(|i| i["InvoiceNumber"].to_string());
+    list
+}
+
+#[test]
+fn simulate_preview_and_run_agree_on_every_golden_scenario() {
+    let scenarios = scenarios();
+    assert!(scenarios.len() >= 6, "the golden scenarios are gone");
+    let answers = simulated(&scenarios);
+    assert_eq!(answers.len(), scenarios.len());
+    for ((name, scenario), answer) in scenarios.iter().zip(&answers) {
+        let home = Home::new();
+        home.load(&scenario["book"]);
+        for (number, step) in scenario["timeline"].as_array().unwrap().iter().enumerate() {
+            assert_eq!(answer["steps"][number]["ok"], true, "{name}: {answer}");
+            if let Some(events) = step["ingest"].as_array() {
+                let lines: String = events.iter().map(|e| format!("{e}\n")).collect();
+                home.ingest(&format!("events-{number}.ndjson"), &lines);
+            }
+            if step["run"].is_object() {
+                let day = step["on"].as_str().unwrap();
+                let preview = home.json(&["run", "--as-of", day, "--preview"]);
+                let run = home.json(&["run", "--as-of", day, "--skip", "render,send,collect"]);
+                assert_eq!(preview["hash"], run["hash"], "{name}: the preview of {day} has another hash");
+                assert_eq!(preview["totals"], run["totals"], "{name}");
+            }
+        }
+        let booked = home.json(&["invoices"]);
+        assert_eq!(billed(&booked), billed(&answer["invoices"]), "{name}: memory and database differ");
+        if let Some(expected) = scenario.get("expect") {
+            let totals: Vec<Value> = billed(&booked)
+                .iter()
+                .map(|i| json!([i["InvoiceNumber"], i["InvoiceDate"], i["Total"], i["TotalVat"]]))
+                .collect();
+            assert_eq!(&Value::Array(totals), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Mail through a real SMTP server that the test starts (`aiosmtpd`), with the faults that relays have.
+
+use crate::support::{Answer, Home, answer, book};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// Accepts mail into a folder. Recipients decide: `gone@…` is refused for good, `later@…` for now the first time,
+/// `drop@…` loses the connection after DATA the first time although the mail is kept.
+const SERVER: &str = r#"
+import asyncio, sys
+from aiosmtpd.smtp import SMTP
+
+folder = sys.argv[1]
+seen = {}
+
+class Relay:
+    count = 0
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        local = address.split("@")[0]
+        if local.startswith("gone"):
+            return "550 5.1.1 no such user"
+        if local.startswith("later") and not seen.setdefault(address, False):
+            seen[address] = True
+            return "451 4.7.1 greylisted, come back"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        Relay.count += 1
+        with open(f"{folder}/{Relay.count:05}.eml", "wb") as file:
+            file.write(envelope.content)
+        local = envelope.rcpt_tos[0].split("@")[0]
+        if local.startswith("drop") and not seen.setdefault(local, False):
+            seen[local] = True
+            server.transport.abort()
+        return "250 2.0.0 kept"
+
+async def main():
+    loop = asyncio.get_running_loop()
+    # Port 0: the kernel chooses, the first line says which.
+    server = await loop.create_server(lambda: SMTP(Relay(), hostname="relay.example"), "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+
+asyncio.run(main())
+"#;
+
+struct Relay {
+    process: Child,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Relay {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = Command::new("python3")
+            .args(["-c", SERVER, folder.path().to_str().unwrap()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("python3; `./scripts/test` installs it");
+        let mut line = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let Ok(port) = line.trim().parse() else {
+            let mut why = String::new();
+            process.stderr.as_mut().unwrap().read_to_string(&mut why).unwrap();
+            panic!("no SMTP server: {why}; `./scripts/test` installs python3-aiosmtpd");
+        };
+        Self { process, port, folder }
+    }
+
+    /// What arrived, as text, by arrival.
+    fn arrived(&self) -> Vec<String> {
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(self.folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
+        paths.sort();
+        paths.iter().map(|p| std::fs::read_to_string(p).unwrap()).collect()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn through(home: &Home, port: u16, args: &[&str]) -> Answer {
+    let mut all = vec!["--json"];
+    all.extend(args);
+    let mut command = home.command(&all);
+    command
+        .env("TALLYBOOK_MAIL_TRANSPORT", "smtp")
+        .env("TALLYBOOK_MAIL_HOST", "127.0.0.1")
+        .env("TALLYBOOK_MAIL_PORT", port.to_string())
+        .env("TALLYBOOK_MAIL_TIMEOUT_S", "2");
+    answer(command.output().unwrap())
+}
+
+/// A book whose customers get their invoices at these addresses.
+fn addressed(addresses: &[&str]) -> Value {
+    let mut book = book(addresses.len());
+    for (customer, address) in book["customers"].as_array_mut().unwrap().iter_mut().zip(addresses) {
+        customer["contacts"][0]["primaryemail"] = Value::from(*address);
+    }
+    book
+}
+
+fn header<'a>(mail: &'a str, name: &str) -> &'a str {
+    mail.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in {mail}")).trim()
+}
+
+fn deliveries(home: &Home, account: &str) -> Value {
+    let invoices = home.json(&["invoices", "--customer", account]);
+    home.json(&["invoices", "show", invoices[0]["InvoiceNumber"].as_str().unwrap()])["Deliveries"].clone()
+}
+
+#[test]
+fn a_relay_refuses_one_greylists_another_drops_a_third_and_the_rest_go_out() {
+    let relay = Relay::start();
+    let home = Home::new();
+    home.load(&addressed(&[
+        "a@kunde.example",
+        "gone@kunde.example",
+        "later@kunde.example",
+        "drop@kunde.example",
+        "b@kunde.example",
+    ]));
+    let run = through(&home, relay.port, &["run", "--as-of", "2026-01-01"]).exits(3).json();
+    assert_eq!((run["invoiced"].as_u64(), run["failed"].as_u64()), (Some(5), Some(1)), "{run:#}");
+
+    let arrived = relay.arrived();
+    let to = |who: &str| arrived.iter().filter(|m| header(m, "To:").contains(who)).collect::<Vec<_>>();
+    assert_eq!((to("a@").len(), to("b@").len(), to("later@").len(), to("gone@").len()), (1, 1, 1, 0));
+    let twice = to("drop@");
+    assert_eq!(twice.len(), 2, "at least once: the relay's word was lost");
+    assert_eq!(header(twice[0], "Message-ID:"), header(twice[1], "Message-ID:"));
+    assert!(twice[0].contains("application/pdf"));
+
+    let refused = &deliveries(&home, "CU-0002")[0];
+    assert_eq!(refused["State"], "failed");
+    assert!(refused["Reason"].as_str().unwrap().contains("550"), "{refused}");
+    assert_eq!(deliveries(&home, "CU-0003")[0]["State"], "sent");
+    assert_eq!(deliveries(&home, "CU-0004")[0]["State"], "sent");
+    through(&home, relay.port, &["run", "--as-of", "2026-01-01"]).exits(0);
+    assert_eq!(relay.arrived().len(), arrived.len(), "a second run sends nothing more");
+    let number =
+        home.json(&["invoices", "--customer", "CU-0002"])[0]["InvoiceNumber"].as_str().unwrap().to_owned();
+    through(&home, relay.port, &["invoices", "send", &number, "--to", "c@kunde.example"]).exits(0);
+    assert_eq!(relay.arrived().len(), arrived.len() + 1);
+}
+
+#[test]
+fn without_a_relay_mails_wait_and_go_out_later() {
+    let home = Home::new();
+    home.load(&addressed(&["a@kunde.example", "b@kunde.example"]));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let run = through(&home, closed, &["run", "--as-of", "2026-01-01"]).exits(0).json();
+    assert_eq!((run["state"].as_str(), run["failed"].as_u64()), (Some("closed"), Some(0)), "{run:#}");
+    let waits = &deliveries(&home, "CU-0001")[0];
+    assert_eq!(waits["State"], "pending");
+    assert!(waits["Reason"].as_str().unwrap().contains("127.0.0.1"), "{waits}");
+    let invoices = home.json(&["invoices"]);
+    assert!(invoices.as_array().unwrap().iter().all(|i| i["PaymentStatus"] == 20), "collected all the same");
+
+    let relay = Relay::start();
+    let mut later = home.command(&["--json", "payments", "retry", "--as-of", "2026-01-02"]);
+    later
+        .env("TALLYBOOK_MAIL_TRANSPORT", "smtp")
+        .env("TALLYBOOK_MAIL_HOST", "127.0.0.1")
+        .env("TALLYBOOK_MAIL_PORT", relay.port.to_string())
+        .env("TALLYBOOK_NOW", "2099-01-01T09:00:00Z");
+    answer(later.output().unwrap()).exits(0);
+    assert_eq!(relay.arrived().len(), 2);
+    assert_eq!(deliveries(&home, "CU-0001")[0]["State"], "sent");
+}
+
+#[test]
+fn a_relay_that_never_answers_does_not_hold_up_the_run() {
+    let home = Home::new();
+    let addresses: Vec<String> = (1..=40).map(|n| format!("k{n}@kunde.example")).collect();
+    home.load(&addressed(&addresses.iter().map(String::as_str).collect::<Vec<_>>()));
+    // Accepts connections by the kernel's backlog and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let started = std::time::Instant::now();
+    let run = through(&home, silent.local_addr().unwrap().port(), &["run", "--as-of", "2026-01-01"])
+        .exits(0)
+        .json();
+    assert_eq!(run["failed"], 0, "{run:#}");
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    let waits = &deliveries(&home, "CU-0040")[0];
+    assert_eq!((waits["State"].as_str(), waits["Attempts"].as_u64()), (Some("pending"), Some(1)), "{waits}");
+}

@@ -1,0 +1,7 @@
+//! From files to ledger, as an operator would do it.
+
+mod flights;
+mod golden;
+mod mail;
+mod money;
+mod month;

@@ -1,0 +1,140 @@
+//! The house rules that a compiler does not check.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn metadata() -> serde_json::Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Package → names of what it depends on outside tests.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    packages
+        .iter()
+        .map(|package| {
+            let names = package["dependencies"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|d| d["kind"].is_null())
+                .map(|d| d["name"].as_str().unwrap().to_owned())
+                .collect();
+            (package["name"].as_str().unwrap().to_owned(), names)
+        })
+        .collect()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Source without comments and without what follows `#[cfg(test)]`.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let text = text.split("#[cfg(test)]").next().unwrap_or("");
+    text.lines().map(|l| l.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn each_heavy_library_is_named_in_one_manifest() {
+    let dependencies = dependencies();
+    for (library, owner) in [("polars", "metering"), ("sqlx", "store"), ("printpdf", "documents"), ("lettre", "gateways")] {
+        let users: Vec<&String> = dependencies.iter().filter(|(_, d)| d.contains(library)).map(|(p, _)| p).collect();
+        assert_eq!(users, [owner], "who names {library}");
+    }
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let dependencies = dependencies();
+    let ours: BTreeSet<&str> = dependencies.keys().map(String::as_str).collect();
+    let uses = |package: &str| -> BTreeSet<&str> {
+        dependencies[package].iter().map(String::as_str).filter(|d| ours.contains(d)).collect()
+    };
+    assert_eq!(uses("domain"), BTreeSet::new());
+    for leaf in ["store", "metering", "documents", "ledger", "gateways"] {
+        assert_eq!(uses(leaf), BTreeSet::from(["domain"]), "{leaf}");
+    }
+    assert!(!uses("jobs").contains("tallybook"));
+}
+
+#[test]
+fn the_domain_has_no_floats_and_no_clock() {
+    for folder in ["src/domain", "src/ledger"] {
+        for path in rust_files(&root().join(folder)) {
+            let code = code(&path);
+            for word in ["f32", "f64", "now()", "SystemTime", "std::fs", "async fn"] {
+                let found = code.split(|c: char| !c.is_alphanumeric() && !"_():".contains(c)).any(|token| token.contains(word));
+                assert!(!found, "{} says {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn both_databases_have_the_same_migrations() {
+    let names = |folder: &str| -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(root().join("migrations").join(folder))
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("sqlite"), names("postgres"));
+    assert!(!names("sqlite").is_empty());
+}
+
+#[test]
+fn every_job_file_is_registered_and_documented() {
+    let registry = fs::read_to_string(root().join("jobs/lib.rs")).unwrap();
+    for path in rust_files(&root().join("jobs")) {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//!"), "{} opens without a word about itself", path.display());
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        if stem != "lib" {
+            assert!(registry.contains(&format!("mod {stem};")), "jobs/lib.rs does not name {stem}");
+        }
+    }
+}
+
+#[test]
+fn files_are_read_in_one_sitting() {
+    for folder in ["src", "jobs", "tests"] {
+        for path in rust_files(&root().join(folder)) {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            assert!(lines <= 700, "{} has {lines} lines: is there a second story in it?", path.display());
+        }
+    }
+}
+
+#[test]
+fn no_drawer_for_odds_and_ends() {
+    for path in rust_files(&root().join("src")) {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        assert!(!["utils", "util", "common", "misc", "helpers"].contains(&stem), "{}", path.display());
+    }
+}
