@@ -222,12 +222,24 @@ mod tests {
 
     #[test]
     fn the_short_way_of_quantities_agrees_with_the_long_one() {
-        for text in ["0", "-0", "7", "-1300.5", "000000000001", "999999999999.999999999", "-0.000000001", "1.10", "12.000000000"] {
+        for text in [
+            "0",
+            "-0",
+            "7",
+            "-1300.5",
+            "000000000001",
+            "999999999999.999999999",
+            "-0.000000001",
+            "1.10",
+            "12.000000000",
+        ] {
             let (mantissa, scale) = parse_scaled(text, QUANTITY).unwrap();
             let expected = mantissa * 10_i128.pow(QUANTITY.scale - scale);
             assert_eq!(plain_quantity9(text.as_bytes()), Some(expected), "{text}");
         }
-        for text in ["", "-", ".5", "1.", "+1", "1e3", "1.2.3", "1.0000000000", "0000000000001", "1,5", " 1", "--1"] {
+        for text in
+            ["", "-", ".5", "1.", "+1", "1e3", "1.2.3", "1.0000000000", "0000000000001", "1,5", " 1", "--1"]
+        {
             assert_eq!(plain_quantity9(text.as_bytes()), None, "{text}");
         }
     }

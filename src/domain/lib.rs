@@ -18,6 +18,7 @@ pub mod book_file;
 pub mod catalogue;
 pub mod customer;
 pub mod decimal;
+pub mod discount;
 pub mod exact;
 pub mod ids;
 pub mod invoice;
@@ -29,11 +30,7 @@ pub mod payment;
 pub mod period;
 pub mod pricing;
 pub mod proration;
-pub mod discount;
 pub mod run;
-// For a moment there are two: `scenario/` (complete, by the author of billing and of the verbs) and `simulate/` (being
-// written). Whoever of us delivers the better one moves it to `simulate/` and drops this line.
-#[path = "scenario/mod.rs"]
 pub mod simulate;
 pub mod subscription;
 pub mod task;

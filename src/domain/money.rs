@@ -27,9 +27,7 @@ impl Currency {
 
     /// Decimals of the minor unit: DKK 2, JPY 0, KWD 3 (ISO 4217, 0 to 4).
     pub fn decimals(&self) -> u32 {
-        iso_currency::Currency::from_code(self.code())
-            .and_then(|c| c.exponent())
-            .map_or(2, u32::from)
+        iso_currency::Currency::from_code(self.code()).and_then(|c| c.exponent()).map_or(2, u32::from)
     }
 }
 
@@ -40,9 +38,7 @@ impl FromStr for Currency {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let upper = text.trim().to_ascii_uppercase();
         let unknown = || UnknownCurrency(text.to_owned());
-        iso_currency::Currency::from_code(&upper)
-            .and_then(|c| c.exponent())
-            .ok_or_else(unknown)?;
+        iso_currency::Currency::from_code(&upper).and_then(|c| c.exponent()).ok_or_else(unknown)?;
         let bytes: [u8; 3] = upper.as_bytes().try_into().map_err(|_| unknown())?;
         Ok(Self(bytes))
     }

@@ -50,7 +50,10 @@ mod tests {
     #[test]
     fn a_doubled_hour_takes_the_first_and_a_missing_hour_is_none() {
         let zone = chrono_tz::Europe::Copenhagen;
-        assert_eq!(to_instant(at("2026-10-25T02:30"), zone).unwrap().to_rfc3339(), "2026-10-25T00:30:00+00:00");
+        assert_eq!(
+            to_instant(at("2026-10-25T02:30"), zone).unwrap().to_rfc3339(),
+            "2026-10-25T00:30:00+00:00"
+        );
         assert_eq!(to_instant(at("2026-03-29T02:30"), zone), None);
     }
 

@@ -60,7 +60,10 @@ fn check_catch_up(items: &[Item<'_>], run: RunContext) -> Result<(), Parked> {
         *count += 1;
         if *count > run.catch_up_max {
             let (sku, number) = (&item.terms.charge.sku, &item.subscription.number);
-            return Err(Parked(format!("{sku} of {number} has more than {} periods to catch up", run.catch_up_max)));
+            return Err(Parked(format!(
+                "{sku} of {number} has more than {} periods to catch up",
+                run.catch_up_max
+            )));
         }
     }
     Ok(())
@@ -231,8 +234,11 @@ impl<'a> Billing<'a> {
             .map(|c| (c.since, c.draft.lines.iter().filter_map(|line| line.subscription).collect()))
             .collect();
         for (since, subscriptions) in carried {
-            let ended: Option<NaiveDate> =
-                subscriptions.into_iter().map(|id| self.end_of(id)).collect::<Option<Vec<_>>>().and_then(|e| e.into_iter().max());
+            let ended: Option<NaiveDate> = subscriptions
+                .into_iter()
+                .map(|id| self.end_of(id))
+                .collect::<Option<Vec<_>>>()
+                .and_then(|e| e.into_iter().max());
             let days = [Some(released_after(since)), ended];
             self.releases.extend(days.into_iter().flatten().filter(|day| *day <= self.run.as_of));
         }
@@ -254,8 +260,7 @@ impl<'a> Billing<'a> {
                 payment_method: carried.draft.payment_method.clone().filter(|_| own.is_some()),
             };
             let sheet = Sheet { group, rated: Vec::new() };
-            let drafted =
-                drafting::draft(self.book, self.payer, date, sheet, vec![carried.draft], self.run);
+            let drafted = drafting::draft(self.book, self.payer, date, sheet, vec![carried.draft], self.run);
             self.drafts.push(drafted.draft);
         }
     }
@@ -269,7 +274,8 @@ impl<'a> Billing<'a> {
         }
         let mut granted = BTreeSet::new();
         for line in self.book.billed.values().flatten() {
-            let is_of_the_day = line.charge_date == date && line.line.is_some() && line.key.kind != LineKind::Late;
+            let is_of_the_day =
+                line.charge_date == date && line.line.is_some() && line.key.kind != LineKind::Late;
             if !is_of_the_day {
                 continue;
             }

@@ -1,11 +1,13 @@
 //! Booking: a checked draft gets its number and becomes an invoice (rules.md I3, I5, I6).
 
+use super::BilledLine;
 use crate::catalogue::{Catalogue, Rate};
 use crate::exact::Exact;
-use crate::ids::InvoiceId;
-use crate::invoice::{BaseAmounts, Draft, Invoice};
+use crate::ids::{ChargeReference, InvoiceId};
+use crate::invoice::{BaseAmounts, Draft, Invoice, LineKind};
 use crate::period::plus_days;
 use chrono::{Datelike, NaiveDate};
+use std::collections::BTreeSet;
 
 /// Why a draft cannot be booked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +55,28 @@ pub fn format_number(pattern: &str, sequence: u64, date: NaiveDate) -> Result<St
     let width = with_year[start + 4..end].trim_start_matches(':');
     let width: usize = if width.is_empty() { 0 } else { width.parse().map_err(|_| missing())? };
     Ok(format!("{}{sequence:0width$}{}", &with_year[..start], &with_year[end + 1..]))
+}
+
+/// Names the invoices that a draft's lines amend where they had no number yet when it was drafted, because both came of
+/// one run (rules.md M5, I8). `billed_of` gives what is billed of a charge, numbers filled in; call it once all drafts
+/// of the run have their numbers, before [`book`].
+pub fn name_amended<'b>(draft: &mut Draft, billed_of: impl Fn(ChargeReference) -> &'b [BilledLine]) {
+    for line in draft.lines.iter_mut().filter(|line| line.amends.is_none()) {
+        let Some(key) = line.key.as_ref() else { continue };
+        if !matches!(key.kind, LineKind::ProrationCredit | LineKind::Late) {
+            continue;
+        }
+        let original = billed_of(key.charge).iter().find(|billed| {
+            billed.key.kind == LineKind::Regular
+                && billed.line.is_some()
+                && billed.period.contains(line.period.start)
+        });
+        line.amends = original.and_then(|billed| billed.invoice_number.clone());
+    }
+    if draft.is_credit_note {
+        let numbers: BTreeSet<String> = draft.lines.iter().filter_map(|line| line.amends.clone()).collect();
+        draft.credits = numbers.into_iter().collect();
+    }
 }
 
 /// Makes the invoice of a draft; `sequence` is the series' next number, `booked_on` the run's as-of.

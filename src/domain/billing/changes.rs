@@ -83,7 +83,9 @@ pub(super) fn of_period<'a>(
         return Vec::new();
     }
     let arrears = taken.terms.charge.is_arrears();
-    if arrears && (taken.billed.is_some() || !is_cut_by_a_change(timeline, charge, taken.slot.piece, taken.date)) {
+    if arrears
+        && (taken.billed.is_some() || !is_cut_by_a_change(timeline, charge, taken.slot.piece, taken.date))
+    {
         return Vec::new();
     }
     let currency = timeline.subscription.currency;
@@ -93,7 +95,11 @@ pub(super) fn of_period<'a>(
         let is_past = step.on >= taken.slot.piece.end;
         let is_early = arrears && (step.on <= taken.slot.piece.start || step.mark.done > taken.date);
         let is_other = arrears && !matches!(step.what, StepKind::Amount);
-        if is_past || is_early || is_other || (!arrears && is_included(timeline, charge, taken, &step, currency)) {
+        if is_past
+            || is_early
+            || is_other
+            || (!arrears && is_included(timeline, charge, taken, &step, currency))
+        {
             continue;
         }
         let next = level_after(timeline, charge, level, &step);
@@ -152,7 +158,8 @@ fn proration(
 /// Price of a whole period at a level, by the price version of a day; major units.
 fn full_amount(level: Level<'_>, currency: Currency, on: NaiveDate) -> Exact {
     let measure = Measure { quantity: Exact::of(level.amount), events: 0, each: Vec::new() };
-    pricing::price(level.terms.charge, currency, level.unit_price, &[Stretch { on, measure: &measure }]).amount
+    pricing::price(level.terms.charge, currency, level.unit_price, &[Stretch { on, measure: &measure }])
+        .amount
 }
 
 fn keeps_rhythm(old: ChargeTerms<'_>, new: ChargeTerms<'_>) -> bool {
@@ -203,12 +210,18 @@ fn is_included(
     let full = full_amount(level, currency, taken.slot.piece.start);
     let slot = taken.slot;
     let minor = part_minor(full, currency, slot.charged_from, slot.piece, slot.full);
-    let net = crate::discount::take_off(Exact::of_minor(minor, currency), billed.discount, currency).subtotal_minor;
+    let net =
+        crate::discount::take_off(Exact::of_minor(minor, currency), billed.discount, currency).subtotal_minor;
     net == billed.net_minor
 }
 
 /// Whether a change within a period in arrears, done by its charge date, is prorated, so that it is billed in parts.
-fn is_cut_by_a_change(timeline: &Timeline<'_>, charge: &ChargeLife<'_>, piece: Period, date: NaiveDate) -> bool {
+fn is_cut_by_a_change(
+    timeline: &Timeline<'_>,
+    charge: &ChargeLife<'_>,
+    piece: Period,
+    date: NaiveDate,
+) -> bool {
     let change_handle = charge.terms_on(piece.start).plan.change_handle;
     steps(timeline, charge).iter().any(|step| {
         let is_inside = piece.start < step.on && step.on < piece.end;

@@ -134,7 +134,8 @@ fn wanted<'i>(
                 let line = lines.iter().find(|line| line.number == credit.number);
                 let line = line.ok_or_else(|| {
                     let message = format!("{} has no line {}", invoice.number, credit.number);
-                    Refusal::new("unknown_line", message).hint(format!("it has the lines 1 to {}", lines.len()))
+                    Refusal::new("unknown_line", message)
+                        .hint(format!("it has the lines 1 to {}", lines.len()))
                 })?;
                 if wanted.iter().any(|(other, _)| other.number == line.number) {
                     return Err(Refusal::new("bad_argument", format!("line {} is named twice", line.number)));
@@ -195,7 +196,8 @@ fn vat(lines: &mut [Line], invoice: &Invoice, left: &Left) -> Vec<VatGroup> {
         let is_last = net_left + net_minor == 0;
         let is_whole = |at: &usize| left.net_of(lines[*at].number) + lines[*at].subtotal_minor == 0;
         let of_line = |number: u32| left.lines.get(&number).map_or(0, |(_, vat)| *vat);
-        let vat_minor = if is_last { -vat_left } else { vat_of(net_minor, key.1, vat_left, invoice.draft.currency) };
+        let vat_minor =
+            if is_last { -vat_left } else { vat_of(net_minor, key.1, vat_left, invoice.draft.currency) };
         let own: Vec<i64> = members.iter().map(|at| -of_line(lines[*at].number)).collect();
         let parts = if is_last && members.iter().all(is_whole) && own.iter().sum::<i64>() == vat_minor {
             own
@@ -249,7 +251,10 @@ mod tests {
         let note = credit(&invoice, &[], &CreditScope::Whole).unwrap();
         assert_eq!(note.draft.gross_minor(), -invoice.draft.gross_minor());
         for (line, credited) in invoice.draft.lines.iter().zip(&note.draft.lines) {
-            assert_eq!((line.subtotal_minor, line.vat_minor), (-credited.subtotal_minor, -credited.vat_minor));
+            assert_eq!(
+                (line.subtotal_minor, line.vat_minor),
+                (-credited.subtotal_minor, -credited.vat_minor)
+            );
             assert_eq!(credited.amends.as_deref(), Some("INV-0000001"));
         }
         assert!(note.draft.is_credit_note && note.draft.series == "credit_note");

@@ -2,7 +2,7 @@
 
 use super::rating::{FixedGrant, LineTax, Rated};
 use super::{BilledLine, PayerBook, RunContext};
-use crate::catalogue::{Catalogue, InvoiceDateRule, Tenant};
+use crate::catalogue::{Catalogue, InvoiceDateRule, TaxRule, Tenant};
 use crate::customer::Customer;
 use crate::discount::allocate_fixed;
 use crate::exact::Exact;
@@ -41,11 +41,7 @@ pub(super) struct Drafted {
 
 /// Spreads each fixed-amount discount of the day over the lines that may carry it, in the order in which the invoices
 /// will be numbered (rules.md D1). `granted` holds those that were granted for this charge date before.
-pub(super) fn grant_fixed(
-    catalogue: &Catalogue,
-    sheets: &mut [Sheet],
-    granted: &BTreeSet<FixedGrant>,
-) {
+pub(super) fn grant_fixed(catalogue: &Catalogue, sheets: &mut [Sheet], granted: &BTreeSet<FixedGrant>) {
     let mut grants: BTreeMap<FixedGrant, Vec<(usize, usize)>> = BTreeMap::new();
     for (at, sheet) in sheets.iter().enumerate() {
         for (number, rated) in sheet.rated.iter().enumerate() {
@@ -57,8 +53,10 @@ pub(super) fn grant_fixed(
     for (grant, places) in grants {
         let Some(discount) = catalogue.discounts.get(&grant.discount) else { continue };
         let currency = sheets[places[0].0].group.currency;
-        let lines: Vec<i64> = places.iter().map(|(at, n)| sheets[*at].rated[*n].line.subtotal_minor).collect();
-        let wanted = Exact::of(discount.amount).checked_round_half_away(currency.decimals()).unwrap_or(i64::MAX);
+        let lines: Vec<i64> =
+            places.iter().map(|(at, n)| sheets[*at].rated[*n].line.subtotal_minor).collect();
+        let wanted =
+            Exact::of(discount.amount).checked_round_half_away(currency.decimals()).unwrap_or(i64::MAX);
         for ((at, number), share) in places.into_iter().zip(allocate_fixed(wanted, &lines)) {
             let rated = &mut sheets[at].rated[number];
             rated.line.subtotal_minor -= share;
@@ -83,16 +81,17 @@ pub(super) fn draft(
     let tenant = &book.catalogue.tenant;
     let group = sheet.group;
     sheet.rated.sort_by(|a, b| a.place.cmp(&b.place));
-    let mut lines: Vec<Line> = sheet.rated.iter().map(|rated| rated.line.clone()).collect();
-    let mut treatments: Vec<Treatment<'_>> = sheet.rated.iter().map(|rated| treatment(&rated.tax)).collect();
-    for line in carried.iter().flat_map(|draft| &draft.lines) {
-        lines.push(before_tax(line));
-        treatments.push(Treatment::Kept);
-    }
+    // What was carried is older: it comes first.
+    let mut lines: Vec<Line> = carried.iter().flat_map(|draft| &draft.lines).map(before_tax).collect();
+    let carried_lines = lines.len();
+    let mut treatments = vec![Treatment::Kept; carried_lines];
+    lines.extend(sheet.rated.iter().map(|rated| rated.line.clone()));
+    treatments.extend(sheet.rated.iter().map(|rated| treatment(&rated.tax)));
     for (number, line) in (1..).zip(&mut lines) {
         line.number = number;
     }
     tax::assign(&mut lines, &treatments, &book.catalogue.tax_rules, seller_tax(tenant), buyer_tax(payer));
+    keep_reasons(&mut lines, &treatments, &book.catalogue.tax_rules);
     let invoice_date = invoice_date(tenant, charge_date, &lines);
     let vat_groups = tax::vat(&mut lines, group.currency);
     let net_minor = lines.iter().map(|line| line.subtotal_minor).sum();
@@ -134,7 +133,7 @@ pub(super) fn draft(
         vat_minor,
         revision: book.revision,
     };
-    let taken = sheet.rated.into_iter().zip(&draft.lines).map(|(rated, line)| BilledLine {
+    let taken = sheet.rated.into_iter().zip(&draft.lines[carried_lines..]).map(|(rated, line)| BilledLine {
         invoice: Some(id),
         tax_category: line.tax_category,
         tax_pct: line.tax_pct,
@@ -149,6 +148,16 @@ fn treatment(tax: &LineTax) -> Treatment<'_> {
         LineTax::ByRule => Treatment::ByRule,
         LineTax::Exempt(reason) => Treatment::Exempt(reason.as_deref()),
         LineTax::Kept => Treatment::Kept,
+    }
+}
+
+/// A line that keeps its tax says why it carries none, as the rule of that category does.
+fn keep_reasons(lines: &mut [Line], treatments: &[Treatment<'_>], rules: &[TaxRule]) {
+    for (line, treatment) in lines.iter_mut().zip(treatments) {
+        if *treatment == Treatment::Kept && line.tax_reason.is_none() {
+            let rule = rules.iter().find(|rule| rule.category == line.tax_category && rule.reason.is_some());
+            line.tax_reason = rule.filter(|_| line.tax_pct.is_zero()).and_then(|rule| rule.reason.clone());
+        }
     }
 }
 
@@ -174,7 +183,8 @@ fn draft_id(
     let method = group.payment_method.as_deref().filter(|_| group.subscription.is_none()).unwrap_or_default();
     let currency = group.currency;
     let carried = if is_released { "carried" } else { "" };
-    let natural = format!("{payer}\u{1f}{subscription}\u{1f}{currency}\u{1f}{charge_date}\u{1f}{method}{carried}");
+    let natural =
+        format!("{payer}\u{1f}{subscription}\u{1f}{currency}\u{1f}{charge_date}\u{1f}{method}{carried}");
     InvoiceId(ids::run_made(run.ordinal, "invoice", &natural))
 }
 

@@ -17,6 +17,9 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// New periods of one charge that are listed at once; what is beyond waits for the next run (rules.md T6 parks sooner).
+const PERIODS_MAX: usize = 10_000;
+
 /// One thing to be billed.
 #[derive(Debug, Clone)]
 pub(super) struct Item<'a> {
@@ -50,9 +53,15 @@ pub(super) enum ItemKind {
     Period,
     OneTime,
     /// What a change gives back of a period that was billed at the old level (rules.md R3, R4).
-    ChangeCredit { ordinal: u32, timing: ChangeTiming },
+    ChangeCredit {
+        ordinal: u32,
+        timing: ChangeTiming,
+    },
     /// What it charges at the new level.
-    ChangeCharge { ordinal: u32, timing: ChangeTiming },
+    ChangeCharge {
+        ordinal: u32,
+        timing: ChangeTiming,
+    },
 }
 
 /// When a change is billed (rules.md R3).
@@ -156,8 +165,7 @@ impl<'a> Walk<'a> {
 
     fn until(mut self, as_of: NaiveDate, items: &mut Vec<Item<'a>>) -> Result<(), NotInCatalogue> {
         for epoch in epochs(self.subscription, as_of) {
-            let timeline =
-                Timeline::known(self.subscription, &self.book.catalogue, epoch.from, epoch.until)?;
+            let timeline = Timeline::known(self.subscription, &self.book.catalogue, epoch.from, epoch.until)?;
             for charge in &timeline.charges {
                 self.take_one_time(&timeline, charge, epoch, items);
                 self.take_slots(&timeline, charge, epoch, items);
@@ -197,6 +205,7 @@ impl<'a> Walk<'a> {
         epoch: Epoch,
         items: &mut Vec<Item<'a>>,
     ) {
+        let mut listed = 0;
         for slot in charge.slots(&timeline.life, epoch.until) {
             let at = (charge.reference, slot.piece.start);
             if self.taken.contains_key(&at) {
@@ -226,13 +235,18 @@ impl<'a> Walk<'a> {
             self.taken.insert(at, taken);
             if billed.is_none() {
                 items.push(item);
+                listed += 1;
+            }
+            if listed >= PERIODS_MAX {
+                return;
             }
         }
     }
 
     fn take_changes(&mut self, timeline: &Timeline<'a>, epoch: Epoch, items: &mut Vec<Item<'a>>) {
         for charge in &timeline.charges {
-            let periods = self.taken.range((charge.reference, NaiveDate::MIN)..=(charge.reference, NaiveDate::MAX));
+            let periods =
+                self.taken.range((charge.reference, NaiveDate::MIN)..=(charge.reference, NaiveDate::MAX));
             let mut found = Vec::new();
             for (_, taken) in periods {
                 for change in changes::of_period(timeline, charge, taken) {
@@ -250,7 +264,8 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 let key = item.key();
-                let is_taken = self.keys.contains(&key) || self.billed(key.charge).any(|line| line.key == key);
+                let is_taken =
+                    self.keys.contains(&key) || self.billed(key.charge).any(|line| line.key == key);
                 if !is_taken {
                     item.date = item.date.max(epoch.from);
                     self.keys.insert(key);

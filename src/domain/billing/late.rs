@@ -34,13 +34,15 @@ pub(super) fn periods<'a>(book: &'a PayerBook, items: &[Item<'a>], as_of: NaiveD
     hints.sort_by_key(|hint| (hint.subscription, hint.meter.clone(), hint.range));
     for (id, subscription) in &book.subscriptions {
         let of_subscription: Vec<&&LateHint> = hints.iter().filter(|hint| hint.subscription == *id).collect();
-        let Some(owner) = book.customers.get(&subscription.customer).filter(|_| !of_subscription.is_empty()) else {
+        let Some(owner) = book.customers.get(&subscription.customer).filter(|_| !of_subscription.is_empty())
+        else {
             continue;
         };
         let Ok(timeline) = Timeline::known(subscription, &book.catalogue, as_of, as_of) else { continue };
         let zone = zone(book, subscription, owner);
         for charge in &timeline.charges {
-            let is_last_life = timeline.charge(charge.reference).is_some_and(|last| std::ptr::eq(last, charge));
+            let is_last_life =
+                timeline.charge(charge.reference).is_some_and(|last| std::ptr::eq(last, charge));
             let lines = book.billed.get(&charge.reference).map_or(&[][..], Vec::as_slice);
             let Some(date) = charge_date(&timeline, charge, items, as_of).filter(|_| is_last_life) else {
                 continue;
@@ -59,7 +61,8 @@ pub(super) fn periods<'a>(book: &'a PayerBook, items: &[Item<'a>], as_of: NaiveD
                         && range.from_us < hint.range.to_us.max(hint.range.from_us.saturating_add(1))
                 });
                 if is_touched {
-                    let billed = lines.iter().filter(|l| l.key.period_start == first.key.period_start).collect();
+                    let billed =
+                        lines.iter().filter(|l| l.key.period_start == first.key.period_start).collect();
                     found.push(LatePeriod { item, billed });
                 }
             }

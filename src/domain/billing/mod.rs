@@ -9,13 +9,14 @@ mod drafting;
 mod hash;
 mod items;
 mod late;
+mod late_rating;
 mod rating;
 #[cfg(test)]
 pub(crate) mod sample;
 mod windows;
 
 pub use bill::bill;
-pub use booking::{BookError, book, check, format_number, rank};
+pub use booking::{BookError, book, check, format_number, name_amended, rank};
 pub use credit::{CreditLine, CreditScope, credit_note};
 pub use hash::run_hash;
 pub use windows::{due, instants, zone};

@@ -1,7 +1,6 @@
 //! From a due item and its quantity to lines before tax (rules.md P1–P9, R1–R3, D1, M5, Q5).
 
 use super::items::{ChangeTiming, Item, ItemKind};
-use super::late::LatePeriod;
 use super::windows::{is_measured, stretch_starts, window_key};
 use super::{BilledLine, PayerBook, RunContext};
 use crate::catalogue::{BusinessUnit, ChargeType, PricingModel, TaxCategory};
@@ -9,7 +8,7 @@ use crate::discount::{self, DiscountCandidates, DiscountLevel, WinningDiscount};
 use crate::exact::Exact;
 use crate::ids::{self, DiscountId, LineId};
 use crate::invoice::{Line, LineKey, LineKind};
-use crate::measure::{GroupMeasure, Measure, Measured, MeasuredWindow};
+use crate::measure::{GroupMeasure, Measure, Measured};
 use crate::money::Money;
 use crate::pricing::{self, Priced, Stretch};
 use crate::proration::part_minor;
@@ -88,27 +87,6 @@ impl Desk<'_> {
         }
     }
 
-    /// Lines of late usage: what the period is worth now, less what has been billed of it (rules.md M5, Q5). Nothing
-    /// came in since: nothing.
-    pub fn rate_late(&self, period: &LatePeriod<'_>) -> Result<Rating, Parked> {
-        let item = &period.item;
-        let Some(window) = self.measured.get(&window_key(item)) else { return Ok(Rating::default()) };
-        if window.newest_import <= period.usage_mark() {
-            return Ok(Rating::default());
-        }
-        let mut differences = self.differences(period, window)?;
-        let next = next_ordinal(self.billed_of(item), LineKind::Late);
-        let mut rating = Rating::default();
-        differences.retain(|d| d.net_minor != 0);
-        if differences.is_empty() {
-            rating.silent.push(self.nothing(item, LineKind::Late, next));
-        }
-        for (ordinal, difference) in (next..).zip(differences) {
-            rating.rated.push(self.late_line(period, difference, ordinal)?);
-        }
-        Ok(rating)
-    }
-
     fn regular(&self, item: &Item<'_>) -> Result<Rating, Parked> {
         let mut rating = Rating::default();
         let mut before_discount_minor = 0;
@@ -144,7 +122,7 @@ impl Desk<'_> {
         self.values_of(item, window)
     }
 
-    fn values_of(&self, item: &Item<'_>, groups: &[GroupMeasure]) -> Result<Vec<Value>, Parked> {
+    pub(super) fn values_of(&self, item: &Item<'_>, groups: &[GroupMeasure]) -> Result<Vec<Value>, Parked> {
         let charge = item.terms.charge;
         let currency = item.subscription.currency;
         let starts = if charge.is_metered() {
@@ -154,15 +132,19 @@ impl Desk<'_> {
         };
         let empty;
         let groups = if groups.is_empty() {
-            empty = [GroupMeasure { group: None, stretches: starts.iter().map(|_| Measure::empty()).collect() }];
+            empty =
+                [GroupMeasure { group: None, stretches: starts.iter().map(|_| Measure::empty()).collect() }];
             &empty[..]
         } else {
             groups
         };
         let mut values = Vec::with_capacity(groups.len());
         for group in groups {
-            let stretches: Vec<Stretch<'_>> =
-                starts.iter().zip(&group.stretches).map(|(on, measure)| Stretch { on: *on, measure }).collect();
+            let stretches: Vec<Stretch<'_>> = starts
+                .iter()
+                .zip(&group.stretches)
+                .map(|(on, measure)| Stretch { on: *on, measure })
+                .collect();
             let priced = pricing::price(charge, currency, item.unit_price, &stretches);
             rounded(item, priced.amount)?;
             let amount = self.share(item, priced.amount);
@@ -194,7 +176,8 @@ impl Desk<'_> {
             rated.line.unit_price = unit_price;
         }
         rated.line.description = describe(item, value, unit.as_deref(), unit_price.is_some());
-        rated.line.discount_text = winner.filter(|_| !fraction.is_zero()).map(|w| w.discount.invoice_text.clone());
+        rated.line.discount_text =
+            winner.filter(|_| !fraction.is_zero()).map(|w| w.discount.invoice_text.clone());
         rated.taken.group.clone_from(&value.group);
         rated.fixed = winner.and_then(|w| fixed_grant(item, w));
         Ok(rated)
@@ -216,7 +199,7 @@ impl Desk<'_> {
     }
 
     /// The least that the item's days cost, major units; a stub owes its share.
-    fn minimum(&self, item: &Item<'_>) -> Option<Exact> {
+    pub(super) fn minimum(&self, item: &Item<'_>) -> Option<Exact> {
         let currency = item.subscription.currency;
         let whole = pricing::minimum(item.terms.charge, currency).filter(|_| is_whole_or_stub(item))?;
         if !item.is_part() {
@@ -241,7 +224,8 @@ impl Desk<'_> {
         let value = Value { group: None, priced, amount };
         let mut rated = match &original {
             Some(original) => {
-                let mut rated = self.line(item, item.key(), value.amount, original.discount, &value.priced)?;
+                let mut rated =
+                    self.line(item, item.key(), value.amount, original.discount, &value.priced)?;
                 keep_tax(&mut rated, original);
                 rated
             }
@@ -250,7 +234,11 @@ impl Desk<'_> {
         let word = if is_credit { "unused" } else { "changed" };
         let (days, of) = (item.piece.days(), item.full.days());
         rated.line.description = format!("{word}: {} for {days} of {of} days", item.amount.normalize());
-        if value.priced.charged { Ok(Rating { rated: vec![rated], silent: Vec::new() }) } else { self.silent(item) }
+        if value.priced.charged {
+            Ok(Rating { rated: vec![rated], silent: Vec::new() })
+        } else {
+            self.silent(item)
+        }
     }
 
     fn silent(&self, item: &Item<'_>) -> Result<Rating, Parked> {
@@ -261,7 +249,9 @@ impl Desk<'_> {
     /// The regular line of the period that a credit gives back a part of.
     fn original(&self, item: &Item<'_>) -> Option<&BilledLine> {
         self.billed(item.reference).find(|line| {
-            line.key.kind == LineKind::Regular && line.line.is_some() && line.period.contains(item.piece.start)
+            line.key.kind == LineKind::Regular
+                && line.line.is_some()
+                && line.period.contains(item.piece.start)
         })
     }
 
@@ -271,85 +261,27 @@ impl Desk<'_> {
         before.into_iter().chain(self.billed_now.get(&reference)).flatten()
     }
 
-    fn billed_of(&self, item: &Item<'_>) -> impl Iterator<Item = &BilledLine> {
+    pub(super) fn billed_of(&self, item: &Item<'_>) -> impl Iterator<Item = &BilledLine> {
         let start = item.piece.start;
         self.billed(item.reference).filter(move |line| line.key.period_start == start)
     }
 
-    /// Per group what a period is worth now less what was billed of it; a minimum's true-up is one more difference,
-    /// or part of the only one.
-    fn differences(&self, period: &LatePeriod<'_>, window: &MeasuredWindow) -> Result<Vec<Difference>, Parked> {
-        let item = &period.item;
-        let currency = item.subscription.currency;
-        let original = period.billed.iter().find(|line| line.line.is_some() && line.key.kind == LineKind::Regular);
-        let fraction = match original {
-            Some(original) => original.discount,
-            None => self.discount(item).and_then(|w| w.fraction()).unwrap_or_default(),
-        };
-        let mut values: BTreeMap<Option<String>, Value> = BTreeMap::new();
-        for value in self.values_of(item, &window.groups)? {
-            values.insert(value.group.clone(), value);
-        }
-        let is_true_up = |line: &BilledLine| line.key.kind == LineKind::TrueUp;
-        let mut groups: Vec<Option<String>> = values.keys().cloned().collect();
-        groups.extend(period.billed.iter().filter(|l| !is_true_up(l)).map(|l| l.group.clone()));
-        groups.sort_unstable();
-        groups.dedup();
-        let mut before_discount_minor = 0;
-        let mut differences = Vec::new();
-        for group in groups {
-            let value = values.remove(&group).filter(|value| value.priced.charged);
-            let worth = value.as_ref().map_or(Exact::ZERO, |value| value.amount);
-            before_discount_minor += rounded(item, worth)?;
-            let now = discount::take_off(worth, fraction, currency).subtotal_minor;
-            let before: i64 =
-                period.billed.iter().filter(|l| l.group == group && !is_true_up(l)).map(|l| l.net_minor).sum();
-            differences.push(Difference { group, net_minor: now - before, value });
-        }
-        let missing =
-            self.minimum(item).map_or(0, |min| pricing::shortfall(min, currency, before_discount_minor));
-        let now = discount::take_off(Exact::of_minor(missing, currency), fraction, currency).subtotal_minor;
-        let before: i64 = period.billed.iter().filter(|l| is_true_up(l)).map(|l| l.net_minor).sum();
-        match differences.as_mut_slice() {
-            [only] => only.net_minor += now - before,
-            _ => differences.push(Difference { group: None, net_minor: now - before, value: None }),
-        }
-        Ok(differences)
-    }
-
-    fn late_line(&self, period: &LatePeriod<'_>, late: Difference, ordinal: u32) -> Result<Rated, Parked> {
-        let item = &period.item;
-        let currency = item.subscription.currency;
-        let key = LineKey { kind: LineKind::Late, ordinal, ..item.key() };
-        let value = late.value.unwrap_or_else(|| Value::of_minor(late.net_minor, currency));
-        let amount = Exact::of_minor(late.net_minor, currency);
-        let mut rated = self.line(item, key, amount, Decimal::ZERO, &value.priced)?;
-        let original = period.billed.iter().find(|line| line.line.is_some() && line.key.kind == LineKind::Regular);
-        if let Some(original) = original {
-            keep_tax(&mut rated, original);
-        }
-        rated.taken.discount = original.map_or(Decimal::ZERO, |line| line.discount);
-        rated.taken.group.clone_from(&late.group);
-        rated.line.is_amendment = true;
-        let days = format!("late usage of {} – {}", item.piece.start, item.piece.last_day());
-        rated.line.description = match &late.group {
-            Some(group) => format!("{}: {group}; {days}", item.terms.charge.group_by.as_deref().unwrap_or("group")),
-            None => days,
-        };
-        Ok(rated)
-    }
-
     /// rules.md D1: the most specific discount that runs on the line's tax date.
-    fn discount<'i>(&'i self, item: &'i Item<'_>) -> Option<WinningDiscount<'i>> {
+    pub(super) fn discount<'i>(&'i self, item: &'i Item<'_>) -> Option<WinningDiscount<'i>> {
         let candidates = DiscountCandidates {
             customer: item.owner.discount.as_ref(),
             subscription: item.subscription_discount.as_ref(),
             charge: item.charge_discount.as_ref(),
         };
-        discount::winning(candidates, &self.book.catalogue.discounts, item.tax_date(), item.subscription.currency)
+        discount::winning(
+            candidates,
+            &self.book.catalogue.discounts,
+            item.tax_date(),
+            item.subscription.currency,
+        )
     }
 
-    fn line(
+    pub(super) fn line(
         &self,
         item: &Item<'_>,
         key: LineKey,
@@ -408,13 +340,14 @@ impl Desk<'_> {
             discount: fraction,
             ..self.nothing(item, key.kind, key.ordinal)
         };
-        let tax = if charge.taxable { LineTax::ByRule } else { LineTax::Exempt(charge.exempt_reason.clone()) };
+        let tax =
+            if charge.taxable { LineTax::ByRule } else { LineTax::Exempt(charge.exempt_reason.clone()) };
         let place = place(subscription, item, &key);
         Ok(Rated { line, taken, tax, fixed: None, place })
     }
 
     /// The period as taken without a line.
-    fn nothing(&self, item: &Item<'_>, kind: LineKind, ordinal: u32) -> BilledLine {
+    pub(super) fn nothing(&self, item: &Item<'_>, kind: LineKind, ordinal: u32) -> BilledLine {
         BilledLine {
             key: LineKey { kind, ordinal, ..item.key() },
             subscription: item.subscription.id,
@@ -437,16 +370,16 @@ impl Desk<'_> {
 
 /// What a group of a period is worth.
 #[derive(Debug, Clone)]
-struct Value {
-    group: Option<String>,
-    priced: Priced,
+pub(super) struct Value {
+    pub group: Option<String>,
+    pub priced: Priced,
     /// Major units before discount, prorated.
-    amount: Exact,
+    pub amount: Exact,
 }
 
 impl Value {
     /// An amount that no quantity stands behind.
-    fn of_minor(minor: i64, currency: crate::money::Currency) -> Self {
+    pub fn of_minor(minor: i64, currency: crate::money::Currency) -> Self {
         let amount = Exact::of_minor(minor, currency);
         let priced =
             Priced { amount, quantity: Exact::ZERO, charged: true, unit_price: None, tiers: Vec::new() };
@@ -454,28 +387,26 @@ impl Value {
     }
 }
 
-/// What late usage changes of one group.
-#[derive(Debug, Clone)]
-struct Difference {
-    group: Option<String>,
-    net_minor: i64,
-    value: Option<Value>,
-}
-
 /// rules.md M5: category, rate and invoice of what is amended; none is tested again.
-fn keep_tax(rated: &mut Rated, original: &BilledLine) {
+pub(super) fn keep_tax(rated: &mut Rated, original: &BilledLine) {
+    rated.line.amends.clone_from(&original.invoice_number);
+    if matches!(rated.tax, LineTax::Exempt(_)) && original.tax_category == TaxCategory::E {
+        return; // the charge says why
+    }
     rated.tax = LineTax::Kept;
     rated.line.tax_category = original.tax_category;
     rated.line.tax_pct = original.tax_pct;
-    rated.line.amends.clone_from(&original.invoice_number);
 }
 
 /// Minor units of an exact amount, if a line can carry them.
-fn rounded(item: &Item<'_>, amount: Exact) -> Result<i64, Parked> {
+pub(super) fn rounded(item: &Item<'_>, amount: Exact) -> Result<i64, Parked> {
     let minor = amount.checked_round_half_away(item.subscription.currency.decimals());
     minor.filter(|minor| minor.abs() <= LINE_MAX_MINOR).ok_or_else(|| {
         let (sku, number) = (&item.terms.charge.sku, &item.subscription.number);
-        Parked(format!("{sku} of {number} from {}: the amount is beyond what an invoice carries", item.piece.start))
+        Parked(format!(
+            "{sku} of {number} from {}: the amount is beyond what an invoice carries",
+            item.piece.start
+        ))
     })
 }
 
@@ -488,10 +419,6 @@ fn is_prorated(item: &Item<'_>) -> bool {
 
 fn is_whole_or_stub(item: &Item<'_>) -> bool {
     matches!(item.kind, ItemKind::Period | ItemKind::OneTime)
-}
-
-fn next_ordinal<'b>(lines: impl Iterator<Item = &'b BilledLine>, kind: LineKind) -> u32 {
-    lines.filter(|line| line.key.kind == kind).map(|line| line.key.ordinal + 1).max().unwrap_or(0)
 }
 
 fn place(subscription: &Subscription, item: &Item<'_>, key: &LineKey) -> Place {

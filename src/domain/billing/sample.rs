@@ -1,5 +1,7 @@
 //! A small catalogue and invoices of it, for the tests of this module.
 
+use super::PayerBook;
+use crate::book_file::Known;
 use crate::catalogue::{Catalogue, InvoiceDateRule, TaxCategory, Tenant};
 use crate::customer::Address;
 use crate::exact::Exact;
@@ -42,6 +44,29 @@ pub fn catalogue() -> Catalogue {
         families: BTreeMap::new(),
         plans: BTreeMap::new(),
         discounts: BTreeMap::new(),
+    }
+}
+
+/// A payer with one subscription `SUB-1` from 1 January 2026 to a plan with these charges, as of a book file.
+pub fn book(charges: &serde_json::Value) -> PayerBook {
+    let file = serde_json::json!({
+        "tenant": {"fullname": "Nordlys", "currencycode": "DKK", "timezone": "Europe/Copenhagen"},
+        "productplans": [{"sku": "PRO", "fullname": "Pro", "currencycode": "DKK", "charges": charges}],
+        "customers": [{"accountnumber": "CU-1", "fullname": "Kaffe", "currencycode": "DKK", "country": "DK"}],
+        "subscriptions": [{"subscriptionnumber": "SUB-1", "customer": "CU-1", "productplan": "PRO",
+                           "startdate": "2026-01-01", "status": "active"}],
+    });
+    let set = crate::book_file::read_value(&file, &Known::default()).unwrap();
+    PayerBook {
+        catalogue: std::sync::Arc::new(set.catalogue),
+        payer: set.customers[0].id,
+        revision: 0,
+        customers: set.customers.into_iter().map(|c| (c.id, c)).collect(),
+        subscriptions: set.subscriptions.into_iter().map(|s| (s.id, s)).collect(),
+        billed: BTreeMap::new(),
+        carried: Vec::new(),
+        codes_redeemed: BTreeMap::new(),
+        late: Vec::new(),
     }
 }
 

@@ -136,12 +136,18 @@ fn classify(
         let mut push = |days: Period, class: UsageClass| {
             let range = instants(days, zone);
             if range.length_us() > 0 {
-                classes.push(ClassRange { subscription: subscription.id, meter: meter.clone(), range, class });
+                classes.push(ClassRange {
+                    subscription: subscription.id,
+                    meter: meter.clone(),
+                    range,
+                    class,
+                });
             }
         };
         let accounted = accounted_until(book, charge);
         let mut open_from = accounted.unwrap_or(NaiveDate::MIN);
-        let own = items.iter().filter(|item| item.reference == charge.reference && item.kind == ItemKind::Period);
+        let own =
+            items.iter().filter(|item| item.reference == charge.reference && item.kind == ItemKind::Period);
         for item in own {
             push(item.piece, if item.as_nothing { UsageClass::NoCharge } else { UsageClass::Rated });
             open_from = open_from.max(item.piece.end);
@@ -158,7 +164,9 @@ fn classify(
             Some(end) if end <= until => UsageClass::AfterEnd,
             _ => UsageClass::Open,
         };
-        push(Period::new(open_from, until), UsageClass::Open);
+        for days in charge.served_within(&timeline.life, Period::new(open_from, until)) {
+            push(days, UsageClass::Open);
+        }
         push(Period::new(until, NaiveDate::MAX), tail_class);
     }
 }
@@ -190,4 +198,97 @@ fn split_gap(timeline: &Timeline<'_>, gap: Period) -> Vec<(Period, UsageClass)> 
     add(Period::new(at.min(end), end), UsageClass::BeforeStart);
     add(Period::new(end, NaiveDate::MAX), UsageClass::AfterEnd);
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::billing::{BilledLine, LateHint, RunContext, bill, sample};
+    use crate::measure::Measured;
+    use crate::subscription::sample::{act, day};
+    use crate::subscription::{ResumeOption, Verb};
+    use serde_json::json;
+
+    /// One subscription to usage by the month, from 1 January.
+    fn book() -> PayerBook {
+        sample::book(&json!([{"sku": "CALLS", "fullname": "Calls", "chargetype": "usage", "meter": "calls",
+            "usagedatacalculationtype": "sum", "pricingmodel": "per_unit", "billingperiod": "monthly", "taxable": true,
+            "pricings": [{"currencycode": "DKK", "price": "1"},
+                         {"currencycode": "DKK", "price": "2", "validfrom": "2026-02-10"}]}]))
+    }
+
+    fn first(book: &PayerBook) -> &Subscription {
+        book.subscriptions.values().next().unwrap()
+    }
+
+    /// The class of noon on a day; the first that fits, in the order of rules.md Q4.
+    fn class_on(due: &Due, text: &str) -> Option<UsageClass> {
+        let noon = day(text).and_hms_opt(12, 0, 0).unwrap().and_utc().timestamp_micros();
+        let mut classes: Vec<UsageClass> =
+            due.classes.iter().filter(|c| c.range.contains(noon)).map(|c| c.class).collect();
+        classes.sort_unstable();
+        classes.first().copied()
+    }
+
+    #[test]
+    fn each_due_period_is_a_window_cut_at_price_versions() {
+        let due = due(&book(), day("2026-03-01"));
+        let starts: Vec<String> = due.windows.iter().map(|w| w.key.start.to_string()).collect();
+        assert_eq!(starts, ["2026-01-01", "2026-02-01"]);
+        assert_eq!(due.windows.iter().map(|w| w.stretches.len()).collect::<Vec<_>>(), [1, 2]);
+        let zone = chrono_tz::Europe::Copenhagen;
+        let cut = instants(Period::new(day("2026-02-10"), day("2026-03-01")), zone);
+        assert_eq!(due.windows[1].stretches[1], [cut]);
+    }
+
+    #[test]
+    fn every_event_is_in_one_class() {
+        let mut book = book();
+        let id = first(&book).id;
+        let subscription = book.subscriptions.get_mut(&id).unwrap();
+        subscription.trial_end = Some(day("2026-01-05"));
+        subscription.acts.push(act(1, "2026-01-20", Verb::Hold));
+        subscription.acts.push(act(2, "2026-01-25", Verb::Resume { option: ResumeOption::NextPeriod }));
+        let due = due(&book, day("2026-02-20"));
+        for (on, class) in [
+            ("2025-12-31", UsageClass::BeforeStart),
+            ("2026-01-04", UsageClass::Trial),
+            ("2026-01-05", UsageClass::Rated),
+            ("2026-01-19", UsageClass::Rated),
+            ("2026-01-20", UsageClass::OnHold),
+            ("2026-01-24", UsageClass::OnHold),
+            ("2026-01-25", UsageClass::Rated),
+            ("2026-02-04", UsageClass::Rated),
+            ("2026-02-05", UsageClass::Open),
+            ("2026-04-01", UsageClass::Open),
+        ] {
+            assert_eq!(class_on(&due, on), Some(class), "{on}");
+        }
+        let subscription = book.subscriptions.get_mut(&id).unwrap();
+        subscription.acts.push(act(3, "2026-02-18", Verb::Expire));
+        let due = super::due(&book, day("2026-02-20"));
+        assert_eq!(class_on(&due, "2026-02-17"), Some(UsageClass::Rated));
+        assert_eq!(class_on(&due, "2026-02-18"), Some(UsageClass::AfterEnd));
+    }
+
+    #[test]
+    fn what_an_earlier_run_billed_is_not_counted_again_unless_it_is_late() {
+        let mut book = book();
+        let run = RunContext { ordinal: 1, as_of: day("2026-02-01"), usage_mark: 5, catch_up_max: 36 };
+        let billed: Vec<BilledLine> = bill(&book, &Measured::new(), run).lines;
+        let reference = billed[0].key.charge;
+        book.billed.insert(reference, billed);
+        let due = super::due(&book, day("2026-03-01"));
+        assert_eq!((due.windows.len(), class_on(&due, "2026-01-10")), (1, None));
+        let subscription = first(&book).id;
+        let range = Instants { from_us: 0, to_us: i64::MAX };
+        book.late.push(LateHint { subscription, meter: "calls".into(), range });
+        let due = super::due(&book, day("2026-03-01"));
+        assert_eq!((due.windows.len(), class_on(&due, "2026-01-10")), (2, Some(UsageClass::Rated)));
+        assert_eq!(
+            super::due(&book, day("2026-02-15")).windows.len(),
+            0,
+            "late lines wait for the next charge date"
+        );
+    }
 }

@@ -40,6 +40,7 @@ mod values;
 
 pub use content::{ContentHash, NotAContentHash, ObjectKind};
 pub use fault::Fault;
+pub use nearest::nearest;
 
 use crate::catalogue::Catalogue;
 use crate::customer::Customer;

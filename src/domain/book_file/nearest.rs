@@ -4,7 +4,7 @@
 const CANDIDATES_MAX: usize = 2_000;
 
 /// The candidate nearest to `text` if it is near enough: one edit per three letters, at least one.
-pub(super) fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let wanted: Vec<char> = text.to_lowercase().chars().collect();
     let allowed = (wanted.len() / 3).clamp(1, 4);
     candidates

@@ -127,7 +127,9 @@ impl Charge {
     /// The price rows of `currency` in force on `date`: all rows of the latest version that has begun (rules.md P9).
     pub fn version_on(&self, currency: Currency, date: NaiveDate) -> Vec<&Pricing> {
         let rows = || self.pricings.iter().filter(move |p| p.currency == currency);
-        let Some(begun) = rows().filter(|p| p.valid_from.is_none_or(|d| d <= date)).map(|p| p.valid_from).max() else {
+        let Some(begun) =
+            rows().filter(|p| p.valid_from.is_none_or(|d| d <= date)).map(|p| p.valid_from).max()
+        else {
             return Vec::new();
         };
         let mut version: Vec<&Pricing> = rows().filter(|p| p.valid_from == begun).collect();

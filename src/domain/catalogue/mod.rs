@@ -7,7 +7,7 @@ mod seller;
 
 pub use charge::{Charge, Plan, Pricing, TierBound};
 pub use enums::*;
-pub use seller::{BusinessUnit, Rate, TaxRule, Tenant, Uom, ProductFamily};
+pub use seller::{BusinessUnit, ProductFamily, Rate, TaxRule, Tenant, Uom};
 
 use crate::ids::{DiscountId, PlanId};
 use crate::money::Currency;

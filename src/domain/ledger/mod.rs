@@ -97,6 +97,8 @@ impl Entry {
     pub fn is_balanced(&self) -> bool {
         let (debit, credit) = self.totals();
         debit == credit
-            && self.postings.iter().all(|p| p.debit_minor >= 0 && p.credit_minor >= 0 && (p.debit_minor == 0) != (p.credit_minor == 0))
+            && self.postings.iter().all(|p| {
+                p.debit_minor >= 0 && p.credit_minor >= 0 && (p.debit_minor == 0) != (p.credit_minor == 0)
+            })
     }
 }

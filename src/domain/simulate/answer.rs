@@ -1,52 +1,19 @@
 //! What a scenario answers.
 
-use super::book::{Book, Document};
-use crate::book_file::Fault;
-use crate::invoice::{InvoiceStatus, InvoiceWire};
-use crate::ledger::{Posting, Sealed};
+use super::world::{Rejected, Transaction, TransactionKind, World};
+use crate::invoice::TransactionWire;
+use crate::ledger::{self, ChainState, Posting, Sealed};
 use crate::money::{Currency, Money};
+use crate::payment::AttemptState;
 use crate::subscription::Refusal;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-/// Why a step is not done.
-#[derive(Debug)]
-pub(super) enum StepFault {
-    Refused(Refusal),
-    /// A book file with faults.
-    Book(Vec<Fault>),
-}
-
-impl From<Refusal> for StepFault {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl StepFault {
-    fn to_value(&self) -> Value {
-        match self {
-            Self::Refused(refusal) => json!(refusal),
-            Self::Book(faults) => {
-                let message = match faults.as_slice() {
-                    [] => "the book is refused".to_owned(),
-                    [only] => format!("{}: {}", only.pointer, only.message),
-                    [first, more @ ..] => format!("{}: {}; and {} more", first.pointer, first.message, more.len()),
-                };
-                let faults: Vec<Value> = faults
-                    .iter()
-                    .map(|fault| json!({"pointer": fault.pointer, "message": fault.message, "hint": fault.hint}))
-                    .collect();
-                json!({"code": "bad_book", "message": message, "faults": faults})
-            }
-        }
-    }
-}
-
-/// A scenario that was not played.
-pub(super) fn refused(name: Value, fault: &StepFault) -> Value {
+/// A scenario that could not begin.
+pub(super) fn refused(name: Value, error: Value) -> Value {
     json!({
         "name": name,
-        "steps": [{"ok": false, "error": fault.to_value()}],
+        "steps": [{"ok": false, "error": error}],
         "invoices": [],
         "transactions": [],
         "ledger": [],
@@ -54,70 +21,101 @@ pub(super) fn refused(name: Value, fault: &StepFault) -> Value {
     })
 }
 
-/// A scenario that was played to its end.
-pub(super) fn played(name: Value, steps: Vec<Value>, book: &Book) -> Value {
+/// All that came of a scenario.
+pub(super) fn answer(name: Value, steps: Vec<Value>, world: &mut World) -> Value {
+    let invoices: Vec<Value> = world.documents.iter().map(|document| value(&document.wire())).collect();
+    let transactions: Vec<Value> = world.transactions.iter().map(|t| value(&transaction(world, t))).collect();
+    let sealed = ledger::seal(&ChainState::default(), std::mem::take(&mut world.entries));
+    let ledger: Vec<Value> = sealed.iter().map(entry).collect();
+    let rejects: Vec<Value> = world.rejects.iter().map(reject).collect();
     json!({
         "name": name,
         "steps": steps,
-        "invoices": book.documents.iter().map(document).collect::<Vec<_>>(),
-        "transactions": book.transactions,
-        "ledger": book.sealed.iter().map(entry).collect::<Vec<_>>(),
-        "rejects": book.rejects,
+        "invoices": invoices,
+        "transactions": transactions,
+        "ledger": ledger,
+        "rejects": rejects,
     })
 }
 
-/// A step's answer.
-pub(super) fn step(on: Value, done: Result<Map<String, Value>, StepFault>) -> Value {
-    let mut answer = Map::new();
-    answer.insert("on".to_owned(), on);
-    answer.insert("ok".to_owned(), Value::Bool(done.is_ok()));
-    match done {
-        Ok(more) => answer.extend(more),
-        Err(fault) => {
-            answer.insert("error".to_owned(), fault.to_value());
-        }
-    }
-    Value::Object(answer)
+/// A refusal as the error of a step.
+pub(super) fn error(refusal: &Refusal) -> Value {
+    value(refusal)
 }
 
-/// A document on the wire.
-pub(super) fn document(document: &Document) -> InvoiceWire {
-    match document {
-        Document::Draft(draft) => InvoiceWire::draft(draft),
-        Document::Cancelled(draft) => {
-            InvoiceWire { invoice_status: InvoiceStatus::Cancelled as u32, ..InvoiceWire::draft(draft) }
-        }
-        Document::Booked(booked) => InvoiceWire::booked(&booked.invoice, &booked.settlement),
+/// A value of ours as JSON; all of ours can be written.
+pub(super) fn value<T: Serialize>(of: &T) -> Value {
+    serde_json::to_value(of).unwrap_or(Value::Null)
+}
+
+fn transaction(world: &World, transaction: &Transaction) -> TransactionWire {
+    let attempt = &transaction.attempt;
+    let document = world.documents.iter().find(|document| document.id() == attempt.invoice);
+    let number = document.and_then(|d| d.booked.as_ref()).map(|invoice| invoice.number.clone());
+    let state_code = match (attempt.state, transaction.kind) {
+        (AttemptState::Paid, TransactionKind::Manual) => 32,
+        (AttemptState::Paid, _) => 1,
+        (AttemptState::SoftDecline | AttemptState::HardDecline, _) => 8,
+        (AttemptState::Technical, _) => 16,
+        (AttemptState::Pending, _) => 64,
+    };
+    let kind = match (attempt.state, transaction.kind) {
+        (_, TransactionKind::Refund) => 16,
+        (AttemptState::SoftDecline | AttemptState::HardDecline, _) => 32,
+        _ => 8,
+    };
+    TransactionWire {
+        id: attempt.id.0,
+        customer_id: attempt.customer.0,
+        invoice_id: attempt.invoice.0,
+        invoice_number: number.unwrap_or_default(),
+        state_code,
+        kind,
+        total_amount: amount(attempt.amount_minor, attempt.currency),
+        currency_code: attempt.currency.code().to_owned(),
+        date: attempt.on,
+        error_code: attempt.decline_code.clone(),
     }
 }
 
 fn entry(sealed: &Sealed) -> Value {
     let entry = &sealed.entry;
+    let postings: Vec<Value> = entry.postings.iter().map(|p| posting(p, entry.currency)).collect();
     json!({
         "sequence": sealed.sequence,
         "kind": entry.kind.name(),
         "document": entry.document_number,
         "account": entry.account_number,
-        "date": entry.posting_date,
         "documentdate": entry.document_date,
-        "currency": entry.currency,
-        "postings": entry.postings.iter().map(|p| posting(p, entry.currency)).collect::<Vec<_>>(),
+        "postingdate": entry.posting_date,
+        "currency": entry.currency.code(),
+        "postings": postings,
         "hash": sealed.hash.to_string(),
     })
 }
 
 fn posting(posting: &Posting, currency: Currency) -> Value {
-    let amount = |minor| Money::new(minor, currency).decimal().to_string();
-    let mut value = json!({
+    json!({
         "account": posting.account,
-        "debit": amount(posting.debit_minor),
-        "credit": amount(posting.credit_minor),
-    });
-    if let Some(sku) = &posting.sku {
-        value["sku"] = json!(sku);
-    }
-    if let Some((category, rate_pct)) = &posting.tax {
-        value["tax"] = json!(format!("{}{}", category.code(), rate_pct.normalize()));
-    }
-    value
+        "debit": amount(posting.debit_minor, currency),
+        "credit": amount(posting.credit_minor, currency),
+        "sku": posting.sku,
+        "unit": posting.unit_code,
+        "tax": posting.tax.as_ref().map(|(category, pct)| format!("{} {}", category.code(), pct.normalize())),
+        "periodstart": posting.period.map(|period| period.start),
+        "periodend": posting.period.map(|period| period.last_day()),
+    })
+}
+
+fn reject(rejected: &Rejected) -> Value {
+    json!({
+        "on": rejected.on,
+        "id": rejected.id,
+        "code": rejected.reject.code.code(),
+        "message": rejected.reject.text,
+    })
+}
+
+fn amount(minor: i64, currency: Currency) -> String {
+    Money::new(minor, currency).decimal().to_string()
 }

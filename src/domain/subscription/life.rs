@@ -162,7 +162,9 @@ pub struct Terms {
 impl Terms {
     /// The terms of a subscription with the acts that are known.
     pub fn of(subscription: &Subscription, acts: &[&Act]) -> Self {
-        let derived = subscription.initial_term.map(|term| after(subscription.start, term, 1, subscription.start.day()));
+        let derived = subscription
+            .initial_term
+            .map(|term| after(subscription.start, term, 1, subscription.start.day()));
         let first_end = subscription.end.or(derived);
         let day = match subscription.end {
             Some(end) => end.day(),
@@ -189,9 +191,7 @@ impl Terms {
 
     /// First day after the term that holds `day`, renewals by hand included; none = evergreen or over before.
     pub fn end_after(&self, day: NaiveDate) -> Option<NaiveDate> {
-        (0..RENEWALS_MAX)
-            .map_while(|n| self.end(n))
-            .find(|end| *end > day)
+        (0..RENEWALS_MAX).map_while(|n| self.end(n)).find(|end| *end > day)
     }
 
     /// End of term `n`, if there is such a term; counted from the first end, so that months' ends return (rules.md T2).

@@ -15,7 +15,9 @@ pub use refusal::Refusal;
 pub use request::{Arguments, Request};
 pub use service::{Slot, interval_of};
 pub use state::{State, VerbName};
-pub use timeline::{AmountStep, ChangeMark, ChargeLife, ChargeTerms, NotInCatalogue, Removal, Timeline, pair};
+pub use timeline::{
+    AmountStep, ChangeMark, ChargeLife, ChargeTerms, NotInCatalogue, Removal, Timeline, pair,
+};
 pub use verbs::{ActContext, act, applicable};
 
 use crate::catalogue::{AppliedDiscount, TermPeriod};
@@ -90,23 +92,61 @@ pub struct Act {
 #[serde(tag = "do", rename_all = "lowercase")]
 pub enum Verb {
     Activate,
-    Cancel { option: CancelOption, refund_prorated: bool },
+    Cancel {
+        option: CancelOption,
+        refund_prorated: bool,
+    },
     Reactivate,
     Hold,
-    Resume { option: ResumeOption },
+    Resume {
+        option: ResumeOption,
+    },
     Expire,
-    SwitchPlan { plan: PlanId, when: SwitchWhen, prorate: Option<bool> },
-    SetAmount { charge: ChargeReference, amount: Decimal, prorate: Option<bool> },
-    SetPrice { charge: ChargeReference, unit_price: Option<Decimal> },
-    AddOptionalCharge { charge: String, reference: ChargeReference, amount: Decimal, unit_price: Option<Decimal> },
-    RemoveCharge { charge: ChargeReference },
-    ToggleCharge { charge: ChargeReference, toggled: bool },
-    SetPaymentMethod { refkey: Option<String> },
-    SetNextChargeDate { charge: ChargeReference, date: NaiveDate },
-    SkipNextCharge { charge: ChargeReference },
+    SwitchPlan {
+        plan: PlanId,
+        when: SwitchWhen,
+        prorate: Option<bool>,
+    },
+    SetAmount {
+        charge: ChargeReference,
+        amount: Decimal,
+        prorate: Option<bool>,
+    },
+    SetPrice {
+        charge: ChargeReference,
+        unit_price: Option<Decimal>,
+    },
+    AddOptionalCharge {
+        charge: String,
+        reference: ChargeReference,
+        amount: Decimal,
+        unit_price: Option<Decimal>,
+    },
+    RemoveCharge {
+        charge: ChargeReference,
+    },
+    ToggleCharge {
+        charge: ChargeReference,
+        toggled: bool,
+    },
+    SetPaymentMethod {
+        refkey: Option<String>,
+    },
+    SetNextChargeDate {
+        charge: ChargeReference,
+        date: NaiveDate,
+    },
+    SkipNextCharge {
+        charge: ChargeReference,
+    },
     Renew,
-    ApplyDiscount { charge: Option<ChargeReference>, discount: AppliedDiscount },
-    ClearDiscount { charge: Option<ChargeReference> },
+    ApplyDiscount {
+        charge: Option<ChargeReference>,
+        discount: AppliedDiscount,
+    },
+    ClearDiscount {
+        charge: Option<ChargeReference>,
+    },
 }
 
 /// When a cancellation takes effect (Upodi `CancelOption`).

@@ -12,25 +12,64 @@ use serde_json::{Map, Value};
 pub enum Request {
     Activate,
     /// None: at renewal if there is a term, else before the next billing.
-    Cancel { option: Option<CancelOption>, date: Option<NaiveDate>, refund_prorated: bool },
+    Cancel {
+        option: Option<CancelOption>,
+        date: Option<NaiveDate>,
+        refund_prorated: bool,
+    },
     Reactivate,
     Hold,
-    Resume { option: ResumeOption },
+    Resume {
+        option: ResumeOption,
+    },
     Expire,
-    SwitchPlan { plan: String, when: SwitchWhen, prorate: Option<bool> },
+    SwitchPlan {
+        plan: String,
+        when: SwitchWhen,
+        prorate: Option<bool>,
+    },
     /// None: every recurring charge (`all`), or the only charge that takes a quantity.
-    SetAmount { charge: Option<String>, all: bool, amount: Decimal, prorate: Option<bool> },
-    SetPrice { charge: String, unit_price: Option<Decimal> },
-    AddOptionalCharge { charge: String, amount: Option<Decimal>, unit_price: Option<Decimal> },
-    RemoveCharge { charge: String },
+    SetAmount {
+        charge: Option<String>,
+        all: bool,
+        amount: Decimal,
+        prorate: Option<bool>,
+    },
+    SetPrice {
+        charge: String,
+        unit_price: Option<Decimal>,
+    },
+    AddOptionalCharge {
+        charge: String,
+        amount: Option<Decimal>,
+        unit_price: Option<Decimal>,
+    },
+    RemoveCharge {
+        charge: String,
+    },
     /// None flips it.
-    ToggleCharge { charge: String, toggled: Option<bool> },
-    SetPaymentMethod { refkey: Option<String> },
-    SetNextChargeDate { charge: String, date: NaiveDate },
-    SkipNextCharge { charge: String },
+    ToggleCharge {
+        charge: String,
+        toggled: Option<bool>,
+    },
+    SetPaymentMethod {
+        refkey: Option<String>,
+    },
+    SetNextChargeDate {
+        charge: String,
+        date: NaiveDate,
+    },
+    SkipNextCharge {
+        charge: String,
+    },
     Renew,
-    ApplyDiscount { charge: Option<String>, code: String },
-    ClearDiscount { charge: Option<String> },
+    ApplyDiscount {
+        charge: Option<String>,
+        code: String,
+    },
+    ClearDiscount {
+        charge: Option<String>,
+    },
 }
 
 impl Request {
@@ -110,9 +149,9 @@ impl Request {
             VerbName::ToggleCharge => {
                 Self::ToggleCharge { charge: named_charge()?, toggled: read.flag(&["toggled"])? }
             }
-            VerbName::SetPaymentMethod => {
-                Self::SetPaymentMethod { refkey: read.text(&["paymentmethod", "paymentmethodid", "refkey", "method"]) }
-            }
+            VerbName::SetPaymentMethod => Self::SetPaymentMethod {
+                refkey: read.text(&["paymentmethod", "paymentmethodid", "refkey", "method"]),
+            },
             VerbName::SetNextChargeDate => Self::SetNextChargeDate {
                 charge: named_charge()?,
                 date: read.required(&NEXT_DATE, read.date(&NEXT_DATE)?)?,
@@ -273,13 +312,20 @@ mod tests {
     fn arguments_are_read_by_upodis_names_and_numbers() {
         let three = "3".parse().unwrap();
         assert_eq!(
-            read("setAmount", json!({"ProductPlanChargeID": "PRO-BASE", "quantity": 3, "prorate": true})).unwrap(),
-            Request::SetAmount { charge: Some("PRO-BASE".into()), all: false, amount: three, prorate: Some(true) }
+            read("setAmount", json!({"ProductPlanChargeID": "PRO-BASE", "quantity": 3, "prorate": true}))
+                .unwrap(),
+            Request::SetAmount {
+                charge: Some("PRO-BASE".into()),
+                all: false,
+                amount: three,
+                prorate: Some(true)
+            }
         );
         let date = "2026-03-01".parse().ok();
         for option in [json!("on_date"), json!(3), json!("OnDate")] {
             assert_eq!(
-                read("cancel", json!({"option": option, "date": "2026-03-01", "refund": "prorated"})).unwrap(),
+                read("cancel", json!({"option": option, "date": "2026-03-01", "refund": "prorated"}))
+                    .unwrap(),
                 Request::Cancel { option: Some(CancelOption::OnDate), date, refund_prorated: true }
             );
         }

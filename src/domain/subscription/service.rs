@@ -7,6 +7,9 @@ use crate::catalogue::{Alignment, Charge, ChargeType};
 use crate::period::{Interval, Period};
 use chrono::NaiveDate;
 
+/// Slots of one span that are listed: daily ones of 270 years. Nobody catches up more (rules.md T6).
+const SLOTS_MAX: usize = 100_000;
+
 /// A stretch of service that is billed at once: a whole period, a stub, or what a hold or switch leaves of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
@@ -95,7 +98,8 @@ impl ChargeLife<'_> {
         );
         days.retain(|day| {
             let gone = self.removed.is_some_and(|removed| removed.on <= *day);
-            let over = life.ends_on().is_some_and(|end| if fires_at_the_end { end < *day } else { end <= *day });
+            let over =
+                life.ends_on().is_some_and(|end| if fires_at_the_end { end < *day } else { end <= *day });
             !gone && !over && life.hold_on(*day).is_none_or(|_| fires_at_the_end)
         });
         for day in &mut days {
@@ -125,11 +129,6 @@ impl ChargeLife<'_> {
         gaps
     }
 
-    /// Whether the charge is served on a day.
-    pub fn is_served_on(&self, life: &Life, day: NaiveDate) -> bool {
-        self.spans(life).iter().any(|span| span.from <= day && span.until.is_none_or(|until| day < until))
-    }
-
     /// Days served within a range, for usage windows longer than a billing period.
     pub fn served_within(&self, life: &Life, range: Period) -> Vec<Period> {
         let served = self.spans(life);
@@ -153,7 +152,8 @@ impl ChargeLife<'_> {
             let from = self.new_rhythm_from(current, terms.from, terms.switch.and_then(|mark| mark.prorate));
             let interval = interval_of(terms.charge);
             let anchor = interval.anchor_on_or_after(from);
-            let next = Span { from, until: None, anchor, interval, arrears: current.arrears, cuts: Vec::new() };
+            let next =
+                Span { from, until: None, anchor, interval, arrears: current.arrears, cuts: Vec::new() };
             current.until = Some(from);
             spans.extend(segment.replace(next));
         }
@@ -186,7 +186,9 @@ impl ChargeLife<'_> {
         let activated = life.activated?;
         let after_trial = |day: NaiveDate| day.max(life.trial.map_or(day, |trial| trial.end));
         let base = match charge.alignment {
-            Alignment::SubscriptionStart | Alignment::PeriodEnd | Alignment::SubscriptionEnd => life.service_start,
+            Alignment::SubscriptionStart | Alignment::PeriodEnd | Alignment::SubscriptionEnd => {
+                life.service_start
+            }
             Alignment::SubscriptionActivation => after_trial(activated),
             Alignment::SubscriptionRenewal => *life.renewals.first()?,
             Alignment::CustomerDate => after_trial(self.own_start?),
@@ -255,7 +257,7 @@ impl Span {
             let full = self.interval.period(self.anchor, n);
             let end = self.until.map_or(full.end, |until| until.min(full.end));
             let served = Period::new(full.start.max(self.from), end);
-            if served.is_empty() {
+            if served.is_empty() || slots.len() >= SLOTS_MAX {
                 return slots;
             }
             for piece in self.pieces(served) {

@@ -46,13 +46,22 @@ pub enum VerbName {
 }
 
 use VerbName::{
-    Activate, AddOptionalCharge, ApplyDiscount, Cancel, ClearDiscount, Expire, Hold, Reactivate, RemoveCharge, Renew,
-    Resume, SetAmount, SetNextChargeDate, SetPaymentMethod, SetPrice, SkipNextCharge, SwitchPlan, ToggleCharge,
+    Activate, AddOptionalCharge, ApplyDiscount, Cancel, ClearDiscount, Expire, Hold, Reactivate,
+    RemoveCharge, Renew, Resume, SetAmount, SetNextChargeDate, SetPaymentMethod, SetPrice, SkipNextCharge,
+    SwitchPlan, ToggleCharge,
 };
 
 /// What changes the agreement and leaves the state as it is.
-const CHANGES: [VerbName; 8] =
-    [SetAmount, SetPrice, AddOptionalCharge, RemoveCharge, ToggleCharge, SetPaymentMethod, ApplyDiscount, ClearDiscount];
+const CHANGES: [VerbName; 8] = [
+    SetAmount,
+    SetPrice,
+    AddOptionalCharge,
+    RemoveCharge,
+    ToggleCharge,
+    SetPaymentMethod,
+    ApplyDiscount,
+    ClearDiscount,
+];
 
 /// rules.md S1: state → verbs.
 const TABLE: [(State, &[VerbName]); 7] = [
@@ -214,7 +223,10 @@ mod tests {
     #[test]
     fn an_illegal_verb_names_the_state_and_the_legal_ones() {
         let refused = State::Hold.allow(Hold, "SUB-1").unwrap_err();
-        assert_eq!((refused.code, refused.message.as_str()), ("conflict", "SUB-1 is on hold and cannot hold"));
+        assert_eq!(
+            (refused.code, refused.message.as_str()),
+            ("conflict", "SUB-1 is on hold and cannot hold")
+        );
         assert!(refused.hint.unwrap().starts_with("it can: resume, cancel"));
         assert!(State::Ended.allow(Resume, "SUB-1").is_err());
     }

@@ -329,7 +329,10 @@ impl<'a> ChargeLife<'a> {
     pub fn amount_by_hand(&self, from: Option<NaiveDate>, until: NaiveDate) -> Decimal {
         let from = from.unwrap_or(NaiveDate::MIN);
         let set = self.amounts.iter().rev().find(|step| from <= step.on && step.on < until);
-        set.map_or_else(|| self.terms_on(from.max(self.terms[0].from)).charge.default_amount, |step| step.amount)
+        set.map_or_else(
+            || self.terms_on(from.max(self.terms[0].from)).charge.default_amount,
+            |step| step.amount,
+        )
     }
 
     /// Price of its own on a day.

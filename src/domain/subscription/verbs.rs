@@ -76,7 +76,9 @@ impl<'a> Desk<'a> {
         let today = |verb| Ok(vec![(self.today, verb)]);
         match request {
             Request::Activate => self.activate(),
-            Request::Cancel { option, date, refund_prorated } => self.cancel(*option, *date, *refund_prorated),
+            Request::Cancel { option, date, refund_prorated } => {
+                self.cancel(*option, *date, *refund_prorated)
+            }
             Request::Reactivate => self.reactivate(),
             Request::Hold => {
                 self.check_all_open(self.today)?;
@@ -152,11 +154,14 @@ impl<'a> Desk<'a> {
             CancelOption::AtRenewal => self.term_end().ok_or_else(|| self.no_term())?,
             CancelOption::BeforeNextBilling => self.next_charge_date().unwrap_or(self.today).max(self.today),
             CancelOption::OnDate => {
-                let missing = || Refusal::new("missing_argument", "`date` is missing: from when is it cancelled");
+                let missing =
+                    || Refusal::new("missing_argument", "`date` is missing: from when is it cancelled");
                 let date = date.ok_or_else(missing)?;
                 if date < self.today {
                     let message = format!("{date} has passed: a cancellation takes effect today or later");
-                    return Err(Refusal::new("bad_argument", message).hint(format!("give {} or later", self.today)));
+                    return Err(
+                        Refusal::new("bad_argument", message).hint(format!("give {} or later", self.today))
+                    );
                 }
                 date
             }
@@ -204,17 +209,25 @@ impl<'a> Desk<'a> {
         if !plan.currencies.contains(&currency) && plan.currency != currency {
             return conflict(format!("the plan {} is not sold in {currency}", plan.sku));
         }
-        let lives: Vec<&ChargeLife<'_>> =
-            self.timeline.charges.iter().filter(|life| life.removed.is_none_or(|gone| gone.on > on)).collect();
+        let lives: Vec<&ChargeLife<'_>> = self
+            .timeline
+            .charges
+            .iter()
+            .filter(|life| life.removed.is_none_or(|gone| gone.on > on))
+            .collect();
         if !lives.iter().any(|life| pair(life.last_terms().charge, plan).is_some()) {
             let message = format!("the plan {} shares no anchor code with the present one", plan.sku);
-            return Err(Refusal::new("conflict", message).hint("give charges that follow one another the same anchorcode"));
+            return Err(Refusal::new("conflict", message)
+                .hint("give charges that follow one another the same anchorcode"));
         }
         for charge in &plan.charges {
             let follows = lives.iter().find(|life| life.last_terms().charge.anchor() == charge.anchor());
             let pairs = follows.is_some_and(|life| pair(life.last_terms().charge, plan).is_some());
             if follows.is_some() && !pairs {
-                let message = format!("the charges with anchor `{}` are billed at different ends of a period", charge.anchor());
+                let message = format!(
+                    "the charges with anchor `{}` are billed at different ends of a period",
+                    charge.anchor()
+                );
                 return conflict(message);
             }
             let begins = charge.setup == ChargeSetup::Standard || follows.is_some();
@@ -225,7 +238,8 @@ impl<'a> Desk<'a> {
         let discounts = self.timeline.discounts.iter().filter(|d| d.until.is_none_or(|until| until > on));
         for applied in discounts {
             let code = self.code(&applied.code);
-            if let Some((_, code)) = code.filter(|(_, c)| !c.plans.is_empty() && !c.plans.contains(&plan.sku)) {
+            if let Some((_, code)) = code.filter(|(_, c)| !c.plans.is_empty() && !c.plans.contains(&plan.sku))
+            {
                 let message = format!("the discount {} is not for the plan {}", code.complete(), plan.sku);
                 return Err(Refusal::new("conflict", message).hint("clear the discount first"));
             }
@@ -250,7 +264,8 @@ impl<'a> Desk<'a> {
                 vec![named]
             }
             None => {
-                let recurring = |life: &&ChargeLife<'_>| life.last_terms().charge.charge_type == ChargeType::Recurring;
+                let recurring =
+                    |life: &&ChargeLife<'_>| life.last_terms().charge.charge_type == ChargeType::Recurring;
                 let mut lives: Vec<_> = self.timeline.charges.iter().filter(takes_quantity).collect();
                 if all {
                     lives.retain(recurring);
@@ -267,7 +282,8 @@ impl<'a> Desk<'a> {
             let charge = life.last_terms().charge;
             if charge.is_metered() {
                 let message = format!("the quantity of {} is measured", charge.sku);
-                return Err(Refusal::new("conflict", message).hint(format!("ingest usage of the meter {}", charge.meter)));
+                return Err(Refusal::new("conflict", message)
+                    .hint(format!("ingest usage of the meter {}", charge.meter)));
             }
             self.check_open(life, self.on)?;
             acts.push((self.on, Verb::SetAmount { charge: life.reference, amount, prorate }));
@@ -278,10 +294,12 @@ impl<'a> Desk<'a> {
     fn set_price(&self, name: &str, unit_price: Option<Decimal>) -> Result<Vec<Dated>, Refusal> {
         let life = self.charge(name)?;
         let charge = life.terms_on(self.on).charge;
-        let takes_one = matches!(charge.pricing_model, PricingModel::Flat | PricingModel::PerUnit | PricingModel::Custom);
+        let takes_one =
+            matches!(charge.pricing_model, PricingModel::Flat | PricingModel::PerUnit | PricingModel::Custom);
         if !takes_one && unit_price.is_some() {
             let model = charge.pricing_model.name();
-            let message = format!("the charge {} has the model {model}: one price cannot stand for it", charge.sku);
+            let message =
+                format!("the charge {} has the model {model}: one price cannot stand for it", charge.sku);
             return Err(Refusal::new("conflict", message));
         }
         if unit_price.is_none() && charge.version_on(self.subscription.currency, self.on).is_empty() {
@@ -298,7 +316,9 @@ impl<'a> Desk<'a> {
         unit_price: Option<Decimal>,
     ) -> Result<Vec<Dated>, Refusal> {
         let plan = self.plan()?;
-        let Some(charge) = plan.charges.iter().find(|c| c.sku == name || c.anchor_code.as_deref() == Some(name)) else {
+        let Some(charge) =
+            plan.charges.iter().find(|c| c.sku == name || c.anchor_code.as_deref() == Some(name))
+        else {
             let message = format!("the plan {} has no charge `{name}`", plan.sku);
             return Err(Refusal::new("unknown_charge", message));
         };
@@ -314,7 +334,10 @@ impl<'a> Desk<'a> {
             .find(|reference| self.timeline.charge(*reference).is_none());
         let reference = reference.ok_or_else(|| Refusal::new("conflict", "too many charges"))?;
         let amount = amount.unwrap_or(charge.default_amount);
-        Ok(vec![(self.on, Verb::AddOptionalCharge { charge: charge.sku.clone(), reference, amount, unit_price })])
+        Ok(vec![(
+            self.on,
+            Verb::AddOptionalCharge { charge: charge.sku.clone(), reference, amount, unit_price },
+        )])
     }
 
     fn set_payment_method(&self, refkey: Option<&str>) -> Result<Vec<Dated>, Refusal> {
@@ -380,7 +403,9 @@ impl<'a> Desk<'a> {
     fn charge(&self, name: &str) -> Result<&ChargeLife<'a>, Refusal> {
         let is_it = |life: &&ChargeLife<'_>| {
             let charge = life.last_terms().charge;
-            charge.sku == name || charge.anchor() == name || life.reference.to_string().eq_ignore_ascii_case(name)
+            charge.sku == name
+                || charge.anchor() == name
+                || life.reference.to_string().eq_ignore_ascii_case(name)
         };
         let there = |life: &&ChargeLife<'_>| life.removed.is_none_or(|gone| gone.on > self.today);
         let mut found = self.timeline.charges.iter().filter(is_it).filter(there);
@@ -398,12 +423,16 @@ impl<'a> Desk<'a> {
     }
 
     fn charge_names(&self) -> String {
-        let there = self.timeline.charges.iter().filter(|life| life.removed.is_none_or(|gone| gone.on > self.today));
+        let there =
+            self.timeline.charges.iter().filter(|life| life.removed.is_none_or(|gone| gone.on > self.today));
         let names: Vec<&str> = there.map(|life| life.last_terms().charge.sku.as_str()).collect();
         format!("one of {}", names.join(", "))
     }
 
-    fn code(&self, complete: &str) -> Option<(&'a crate::catalogue::Discount, &'a crate::catalogue::DiscountCode)> {
+    fn code(
+        &self,
+        complete: &str,
+    ) -> Option<(&'a crate::catalogue::Discount, &'a crate::catalogue::DiscountCode)> {
         find_code(self.context.catalogue, complete).map(|(_, discount, code)| (discount, code))
     }
 
@@ -418,7 +447,8 @@ impl<'a> Desk<'a> {
 
     fn no_term(&self) -> Refusal {
         let message = format!("{} has no term that ends", self.subscription.number);
-        Refusal::new("conflict", message).hint("choose another day: immediately, before_next_billing or on_date")
+        Refusal::new("conflict", message)
+            .hint("choose another day: immediately, before_next_billing or on_date")
     }
 
     fn no_next(&self, life: &ChargeLife<'_>) -> Refusal {
@@ -438,13 +468,15 @@ impl<'a> Desk<'a> {
         there.filter_map(|life| self.next_of(life)).map(|slot| slot.date).min()
     }
 
-    /// The next slot of a charge that nobody has billed.
+    /// The next slot of a charge: not before today, and not billed yet today. What is overdue is as good as billed: the
+    /// next run bills it as an on-time run would have (rules.md T6).
     fn next_of(&self, life: &ChargeLife<'_>) -> Option<Slot> {
         let charge = life.last_terms().charge;
         let billed = self.context.billed.get(&life.reference).map_or(&[][..], Vec::as_slice);
         if charge.charge_type == ChargeType::OneTime {
             let far = plus_days(self.today, 36_600);
-            let day = life.triggers(&self.timeline.life, far).into_iter().next().filter(|_| billed.is_empty())?;
+            let mut days = life.triggers(&self.timeline.life, far).into_iter();
+            let day = days.find(|day| *day >= self.today).filter(|_| billed.is_empty())?;
             let piece = crate::period::Period::single(day);
             return Some(Slot {
                 piece,
@@ -456,14 +488,16 @@ impl<'a> Desk<'a> {
                 is_first: true,
             });
         }
-        let starts = [Some(self.today), self.timeline.life.activated, Some(self.subscription.start), life.own_start];
+        let starts =
+            [Some(self.today), self.timeline.life.activated, Some(self.subscription.start), life.own_start];
         let from = starts.into_iter().flatten().max().unwrap_or(self.today);
         let horizon = plus_days(interval_of(charge).bound(from, 2), 1);
         let is_billed = |slot: &Slot| {
             billed.iter().any(|l| l.key.kind == LineKind::Regular && l.key.period_start == slot.piece.start)
         };
         let slots = life.slots(&self.timeline.life, horizon);
-        slots.into_iter().filter(|slot| !slot.skipped && !is_billed(slot)).min_by_key(|slot| slot.date)
+        let is_next = |slot: &Slot| slot.date >= self.today && !slot.skipped && !is_billed(slot);
+        slots.into_iter().filter(is_next).min_by_key(|slot| slot.date)
     }
 
     /// rules.md S4: what is booked stays. A change may start with the last billed period of a charge in advance, and
@@ -474,7 +508,10 @@ impl<'a> Desk<'a> {
         if charge.charge_type == ChargeType::OneTime {
             return Ok(());
         }
-        let last = billed.iter().filter(|line| line.key.kind == LineKind::Regular).max_by_key(|line| line.period.start);
+        let last = billed
+            .iter()
+            .filter(|line| line.key.kind == LineKind::Regular)
+            .max_by_key(|line| line.period.start);
         let Some(last) = last else { return Ok(()) };
         let open_from = if charge.is_arrears() { last.period.end } else { last.period.start };
         if on >= open_from {
@@ -485,8 +522,8 @@ impl<'a> Desk<'a> {
     }
 
     fn check_all_open(&self, on: NaiveDate) -> Result<(), Refusal> {
-        let there = self.timeline.charges.iter().filter(|life| life.removed.is_none());
-        there.map(|life| self.check_open(life, on)).collect()
+        let mut there = self.timeline.charges.iter().filter(|life| life.removed.is_none());
+        there.try_for_each(|life| self.check_open(life, on))
     }
 }
 
@@ -515,14 +552,22 @@ pub fn applicable(
         return Err(Refusal::new("unknown_code", message).hint("a code is written PREFIX-CODE"));
     };
     if let Some(expired) = found.expire_date.filter(|expired| *expired <= today) {
-        return Err(Refusal::new("expired_code", format!("the code {code} cannot be applied from {expired} on")));
+        return Err(Refusal::new(
+            "expired_code",
+            format!("the code {code} cannot be applied from {expired} on"),
+        ));
     }
     let used = context.redeemed.get(code).copied().unwrap_or(0);
     if found.redemption > 0 && used >= found.redemption {
-        return Err(Refusal::new("used_up", format!("the code {code} has been applied {used} times already")));
+        return Err(Refusal::new(
+            "used_up",
+            format!("the code {code} has been applied {used} times already"),
+        ));
     }
-    if let Some(plan) = plan.filter(|plan| !found.plans.is_empty() && !found.plans.iter().any(|p| p == plan)) {
-        let message = format!("the code {code} is only for the plans {}, not for {plan}", found.plans.join(", "));
+    if let Some(plan) = plan.filter(|plan| !found.plans.is_empty() && !found.plans.iter().any(|p| p == plan))
+    {
+        let message =
+            format!("the code {code} is only for the plans {}, not for {plan}", found.plans.join(", "));
         return Err(Refusal::new("restricted_code", message));
     }
     Ok(AppliedDiscount { discount, code: code.to_owned(), from: today, until: None })

@@ -10,7 +10,12 @@ use serde_json::{Map, Value};
 ///
 /// # Errors
 /// As [`crate::subscription::act`].
-pub(super) fn act(world: &mut World, verb: &str, step: &Map<String, Value>, on: NaiveDate) -> Result<(), Refusal> {
+pub(super) fn act(
+    world: &mut World,
+    verb: &str,
+    step: &Map<String, Value>,
+    on: NaiveDate,
+) -> Result<(), Refusal> {
     let arguments = Arguments(step);
     let number = arguments.required(&["subscription"], arguments.text(&["subscription"]))?;
     let request = Request::read(verb, step)?;
@@ -58,7 +63,12 @@ fn methods(world: &World, owner: crate::ids::CustomerId) -> Vec<PaymentMethod> {
 ///
 /// # Errors
 /// If the code cannot be applied, or there is nothing to clear.
-pub(super) fn discount(world: &mut World, verb: &str, step: &Map<String, Value>, on: NaiveDate) -> Result<(), Refusal> {
+pub(super) fn discount(
+    world: &mut World,
+    verb: &str,
+    step: &Map<String, Value>,
+    on: NaiveDate,
+) -> Result<(), Refusal> {
     let arguments = Arguments(step);
     let code = arguments.text(&["discount", "code"]);
     let is_apply = match verb.to_ascii_lowercase().as_str() {
@@ -97,18 +107,25 @@ fn owner_of_charge(world: &World, charge: &str) -> Result<String, Refusal> {
     });
     match (holders.next(), holders.next()) {
         (Some(one), None) => Ok(one.number.clone()),
-        (None, _) => Err(Refusal::new("unknown_charge", format!("no subscription has the charge `{charge}`"))),
+        (None, _) => {
+            Err(Refusal::new("unknown_charge", format!("no subscription has the charge `{charge}`")))
+        }
         (Some(_), Some(_)) => {
             let message = format!("several subscriptions have the charge `{charge}`");
-            Err(Refusal::new("ambiguous_charge", message).hint("name the subscription too, or give a reference"))
+            Err(Refusal::new("ambiguous_charge", message)
+                .hint("name the subscription too, or give a reference"))
         }
     }
 }
 
 fn apply_to_customer(world: &mut World, account: &str, code: &str, on: NaiveDate) -> Result<(), Refusal> {
     let redeemed = world.redeemed();
-    let context =
-        ActContext { catalogue: world.catalogue()?, billed: &world.billed, methods: &[], redeemed: &redeemed };
+    let context = ActContext {
+        catalogue: world.catalogue()?,
+        billed: &world.billed,
+        methods: &[],
+        redeemed: &redeemed,
+    };
     let discount = applicable(&context, code, on, None)?;
     let customer = world.known.customers.get_mut(account).ok_or_else(|| unknown_customer(account))?;
     customer.discount = Some(discount);

@@ -21,7 +21,12 @@ const AMOUNT: Bounds = Bounds { integer_digits: 15, scale: 4 };
 ///
 /// # Errors
 /// If there is no such invoice or verb, or it cannot be done.
-pub(super) fn act(world: &mut World, verb: &str, step: &Map<String, Value>, on: NaiveDate) -> Result<(), Refusal> {
+pub(super) fn act(
+    world: &mut World,
+    verb: &str,
+    step: &Map<String, Value>,
+    on: NaiveDate,
+) -> Result<(), Refusal> {
     let arguments = Arguments(step);
     let name = arguments.required(&["invoice"], arguments.text(&["invoice"]))?;
     let at = world.document(&name)?;
@@ -37,7 +42,8 @@ pub(super) fn act(world: &mut World, verb: &str, step: &Map<String, Value>, on: 
         "refund" => refund(world, at, on),
         other => {
             let message = format!("there is no verb `{other}` of invoices");
-            Err(Refusal::new("unknown_verb", message).hint("one of book, cancel, credit, markpaid, recharge, refund"))
+            Err(Refusal::new("unknown_verb", message)
+                .hint("one of book, cancel, credit, markpaid, recharge, refund"))
         }
     }
 }
@@ -100,7 +106,11 @@ fn credit(world: &mut World, at: usize, step: &Map<String, Value>, on: NaiveDate
     let catalogue = world.catalogue()?.clone();
     let draft = credit_note(&invoice, &earlier, &scope, on, world.runs.max(1), &catalogue)?;
     let note = world.documents.len();
-    world.documents.push(Document { draft, booked: None, settlement: Settlement::open(InvoiceStatus::Draft) });
+    world.documents.push(Document {
+        draft,
+        booked: None,
+        settlement: Settlement::open(InvoiceStatus::Draft),
+    });
     let open = world.documents[at].settlement.open_minor(invoice.draft.gross_minor());
     let owed = world.documents[note].draft.gross_minor();
     running::book_only(world, &[note], on)?;
@@ -119,21 +129,30 @@ fn is_credit_of(line: &crate::invoice::Line, invoice: &Invoice) -> bool {
 }
 
 fn scope(step: &Map<String, Value>, invoice: &Invoice) -> Result<CreditScope, Refusal> {
-    let Some(lines) = step.get("lines").filter(|lines| !lines.is_null()) else { return Ok(CreditScope::Whole) };
+    let Some(lines) = step.get("lines").filter(|lines| !lines.is_null()) else {
+        return Ok(CreditScope::Whole);
+    };
     let Some(lines) = lines.as_array() else {
         return Err(Refusal::new("bad_argument", "`lines` is a list of {line, amount}"));
     };
     let currency = invoice.draft.currency;
     let read = |line: &Value| {
-        let bad = || Refusal::new("bad_argument", format!("{line} is not a line: {{\"line\": 1, \"amount\": \"10.00\"}}"));
+        let bad = || {
+            Refusal::new(
+                "bad_argument",
+                format!("{line} is not a line: {{\"line\": 1, \"amount\": \"10.00\"}}"),
+            )
+        };
         if let Some(number) = line.as_u64() {
             let number = u32::try_from(number).map_err(|_| bad())?;
             return Ok(CreditLine { number, net_minor: None });
         }
         let map = line.as_object().ok_or_else(bad)?;
         let arguments = Arguments(map);
-        let number = arguments.text(&["line", "linenumber", "number"]).and_then(|n| n.parse().ok()).ok_or_else(bad)?;
-        let net_minor = arguments.text(&["amount", "subtotal"]).map(|text| minor(&text, currency)).transpose()?;
+        let number =
+            arguments.text(&["line", "linenumber", "number"]).and_then(|n| n.parse().ok()).ok_or_else(bad)?;
+        let net_minor =
+            arguments.text(&["amount", "subtotal"]).map(|text| minor(&text, currency)).transpose()?;
         Ok(CreditLine { number, net_minor })
     };
     Ok(CreditScope::Lines(lines.iter().map(read).collect::<Result<_, Refusal>>()?))

@@ -3,27 +3,35 @@
 use super::*;
 
 fn lines(answer: &Value) -> Vec<&Value> {
-    answer["invoices"].as_array().unwrap().iter().flat_map(|i| i["InvoiceLines"].as_array().unwrap()).collect()
+    answer["invoices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|i| i["InvoiceLines"].as_array().unwrap())
+        .collect()
 }
 
 #[test]
 fn simple_lines_show_quantity_and_price_and_the_others_one_amount() {
     let tiers = json!([{"currencycode": "DKK", "segment": 1, "tierto": "100", "price": "20"},
                        {"currencycode": "DKK", "segment": 2, "price": "15"}]);
-    let tiered = but(seats("1", "130"), json!({"sku": "TIERED", "anchorcode": "t", "pricingmodel": "tiered", "pricings": tiers}));
+    let tiered = but(
+        seats("1", "130"),
+        json!({"sku": "TIERED", "anchorcode": "t", "pricingmodel": "tiered", "pricings": tiers}),
+    );
     let answer = Scenario::new("2026-01-01", vec![seats("10.00", "3"), tiered]).run("2026-01-01").answer();
     let shown: Vec<[&str; 4]> = lines(&answer)
         .iter()
-        .map(|l| ["Quantity", "UnitPrice", "RatedQuantity", "Description"].map(|name| l[name].as_str().unwrap()))
+        .map(|l| {
+            ["Quantity", "UnitPrice", "RatedQuantity", "Description"].map(|name| l[name].as_str().unwrap())
+        })
         .collect();
-    assert_eq!(
-        shown,
-        [["3", "10", "3", ""], ["1", "2450", "130", "100 à 20.00; 30 à 15.00"]]
-    );
+    assert_eq!(shown, [["3", "10", "3", ""], ["1", "2450", "130", "100 à 20.00; 30 à 15.00"]]);
 }
 
 fn discounted(discount: Value) -> Scenario {
-    Scenario::new("2026-01-01", vec![base("100.00"), seats("10.00", "5")]).with("/discounts", json!([discount]))
+    Scenario::new("2026-01-01", vec![base("100.00"), seats("10.00", "5")])
+        .with("/discounts", json!([discount]))
 }
 
 #[test]
@@ -50,7 +58,9 @@ fn a_fixed_amount_is_spread_over_the_days_lines() {
     let fixed = json!({"refkey": "f", "fullname": "F", "type": "fixed", "amount": "50", "currencycode": "DKK",
         "invoicetext": "50 off", "expiryperiod": "months", "expiryperiodinterval": 1,
         "codes": [{"codeprefix": "F", "code": "1", "redemption": 0}]});
-    let scenario = discounted(fixed).with("/customers/0/discount", json!({"code": "F-1", "from": "2026-01-01"})).run("2026-02-01");
+    let scenario = discounted(fixed)
+        .with("/customers/0/discount", json!({"code": "F-1", "from": "2026-01-01"}))
+        .run("2026-02-01");
     assert_eq!(
         scenario.invoices(),
         [
@@ -106,7 +116,8 @@ fn a_child_is_billed_to_its_parent() {
     let accounts: Vec<&str> =
         answer["invoices"].as_array().unwrap().iter().map(|i| i["AccountNumber"].as_str().unwrap()).collect();
     assert_eq!(accounts, ["CU-1", "CU-1"]);
-    let children: Vec<bool> = answer["invoices"].as_array().unwrap().iter().map(|i| i["ChildID"].is_string()).collect();
+    let children: Vec<bool> =
+        answer["invoices"].as_array().unwrap().iter().map(|i| i["ChildID"].is_string()).collect();
     assert_eq!(children, [false, true]);
 }
 
@@ -124,9 +135,9 @@ fn small_invoices_wait_for_the_next_one_and_leave_with_the_subscription() {
         [
             format!(
                 "INV-0000001 2026-03-01 112.50: {}; {}; {}",
-                month("03", "31"),
                 month("01", "31"),
-                month("02", "28")
+                month("02", "28"),
+                month("03", "31")
             ),
             format!("INV-0000002 2026-05-01 37.50: {}", month("04", "30")),
         ]

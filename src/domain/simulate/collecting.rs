@@ -25,7 +25,9 @@ pub(super) fn retry(world: &mut World, on: NaiveDate) {
     for at in 0..world.documents.len() {
         let due = world.documents[at].settlement.next_retry.is_some_and(|next| next <= on);
         let tried_today = world.transactions.iter().any(|t| {
-            t.attempt.invoice == world.documents[at].id() && t.attempt.on == on && t.kind == TransactionKind::Online
+            t.attempt.invoice == world.documents[at].id()
+                && t.attempt.on == on
+                && t.kind == TransactionKind::Online
         });
         if due && !tried_today {
             world.documents[at].settlement.dunning_step += 1;
@@ -48,16 +50,20 @@ pub(super) fn charge(world: &mut World, at: usize, on: NaiveDate) -> Result<(), 
     if open <= 0 {
         return Err(Refusal::new("conflict", format!("nothing is open on {}", invoice.number)));
     }
-    let Some(method) = method_of(world, invoice.draft.payer, invoice.draft.payment_method.as_deref(), on) else {
+    let Some(method) = method_of(world, invoice.draft.payer, invoice.draft.payment_method.as_deref(), on)
+    else {
         let message = format!("{} has no payment method that can be charged", invoice.draft.account_number);
         return Err(Refusal::new("no_method", message).hint("set an online payment method, or mark it paid"));
     };
-    let own: Vec<&Attempt> = world.transactions.iter().map(|t| &t.attempt).filter(|a| a.invoice == document.id()).collect();
-    let soft = own.iter().filter(|a| a.state == AttemptState::SoftDecline && a.method == method.refkey).count();
+    let own: Vec<&Attempt> =
+        world.transactions.iter().map(|t| &t.attempt).filter(|a| a.invoice == document.id()).collect();
+    let soft =
+        own.iter().filter(|a| a.state == AttemptState::SoftDecline && a.method == method.refkey).count();
     let ordinal = u32::try_from(own.len()).unwrap_or(u32::MAX).saturating_add(1);
     let prior = u32::try_from(soft).unwrap_or(u32::MAX);
     let answer = sandbox_answer(method.token.as_deref().unwrap_or_default(), open, prior);
-    let mut attempt = attempt(invoice.draft.id, invoice.draft.payer, ordinal, open, invoice.draft.currency, on);
+    let mut attempt =
+        attempt(invoice.draft.id, invoice.draft.payer, ordinal, open, invoice.draft.currency, on);
     attempt.method.clone_from(&method.refkey);
     attempt.gateway = method.gateway.clone().unwrap_or_default();
     match answer {

@@ -70,7 +70,9 @@ fn after_an_uncredited_downgrade_an_upgrade_pays_only_what_is_more_than_paid() {
         .run("2026-04-30");
     assert_eq!(
         scenario.invoices()[1..],
-        ["INV-0000002 2026-04-21 12.50: SEATS -40.00 [2026-04-21 2026-04-30]; SEATS 50.00 [2026-04-21 2026-04-30]"]
+        [
+            "INV-0000002 2026-04-21 12.50: SEATS -40.00 [2026-04-21 2026-04-30]; SEATS 50.00 [2026-04-21 2026-04-30]"
+        ]
     );
 }
 
@@ -88,7 +90,9 @@ fn a_change_on_the_charge_date_belongs_to_the_period_or_is_prorated_if_a_run_was
         .run("2026-03-20");
     assert_eq!(
         after.invoices()[1..],
-        ["INV-0000002 2026-03-01 12.50: SEATS -10.00 [2026-03-01 2026-03-31]; SEATS 20.00 [2026-03-01 2026-03-31]"]
+        [
+            "INV-0000002 2026-03-01 12.50: SEATS -10.00 [2026-03-01 2026-03-31]; SEATS 20.00 [2026-03-01 2026-03-31]"
+        ]
     );
 }
 
@@ -100,8 +104,10 @@ fn an_upgrade_in_arrears_is_billed_in_parts_at_the_periods_end() {
         .run("2026-04-01");
     assert_eq!(
         scenario.invoices(),
-        ["INV-0000001 2026-03-31 63.75: SEATS 31.00 [2026-03-01 2026-03-31]; SEATS -10.00 [2026-03-22 2026-03-31]; \
-          SEATS 30.00 [2026-03-22 2026-03-31]"]
+        [
+            "INV-0000001 2026-03-31 63.75: SEATS 31.00 [2026-03-01 2026-03-31]; SEATS -10.00 [2026-03-22 2026-03-31]; \
+          SEATS 30.00 [2026-03-22 2026-03-31]"
+        ]
     );
 }
 
@@ -122,7 +128,10 @@ fn a_cancellation_takes_effect_as_asked_and_refunds_only_if_asked() {
     );
     assert_eq!(
         with(json!({"option": "immediately", "refund": "prorated"}))[1..],
-        [format!("CN-0000001 2026-03-10 -21.25: BASE -21.00 [2026-03-11 2026-03-31]; {}", usage("2026-03-10"))]
+        [format!(
+            "CN-0000001 2026-03-10 -21.25: BASE -21.00 [2026-03-11 2026-03-31]; {}",
+            usage("2026-03-10")
+        )]
     );
     assert_eq!(
         with(json!({}))[1..],
@@ -131,7 +140,9 @@ fn a_cancellation_takes_effect_as_asked_and_refunds_only_if_asked() {
     );
     assert_eq!(
         with(json!({"option": "on_date", "date": "2026-04-11"}))[1..],
-        ["INV-0000002 2026-03-31 17.91: BASE 10.33 [2026-04-01 2026-04-10]; CALLS 4.00 [2026-03-01 2026-03-31]"]
+        [
+            "INV-0000002 2026-03-31 17.91: BASE 10.33 [2026-04-01 2026-04-10]; CALLS 4.00 [2026-03-01 2026-03-31]"
+        ]
     );
 }
 
@@ -156,7 +167,9 @@ fn resuming_bills_from_the_next_period_the_hold_or_today() {
             .run("2026-03-15")
             .invoices()
     };
-    let line = |number: u8, date: &str, period: &str| format!("INV-000000{number} {date} 38.75: BASE 31.00 [{period}]");
+    let line = |number: u8, date: &str, period: &str| {
+        format!("INV-000000{number} {date} 38.75: BASE 31.00 [{period}]")
+    };
     let march = "2026-03-01 2026-03-31";
     assert_eq!(with("next_period")[1..], [line(2, "2026-03-01", march)]);
     assert_eq!(
@@ -232,7 +245,9 @@ fn a_switch_pairs_charges_by_anchor_code() {
     );
     assert_eq!(
         scenario("next_charge")[1..],
-        ["INV-0000002 2026-04-01 116.25: BIG-BASE 62.00 [2026-04-01 2026-04-30]; BIG-SEATS 31.00 [2026-04-01 2026-04-30]"]
+        [
+            "INV-0000002 2026-04-01 116.25: BIG-BASE 62.00 [2026-04-01 2026-04-30]; BIG-SEATS 31.00 [2026-04-01 2026-04-30]"
+        ]
     );
 }
 
@@ -245,8 +260,11 @@ fn a_switch_at_renewal_waits_for_the_terms_end() {
         .with("/subscriptions/0/autorenew", json!(true))
         .act("2026-01-20", "switchplan", json!({"plan": "BIG", "when": "at_renewal"}))
         .run("2026-04-01");
-    let skus: Vec<String> =
-        scenario.invoices().iter().map(|i| i.split(": ").nth(1).unwrap().split(' ').next().unwrap().to_owned()).collect();
+    let skus: Vec<String> = scenario
+        .invoices()
+        .iter()
+        .map(|i| i.split(": ").nth(1).unwrap().split(' ').next().unwrap().to_owned())
+        .collect();
     assert_eq!(skus, ["BASE", "BASE", "BASE", "BIG-BASE"]);
 }
 
@@ -276,13 +294,16 @@ fn a_charge_is_toggled_skipped_or_moved_by_hand() {
         scenario.run("2026-04-01").invoices().iter().map(starts).collect::<Vec<_>>()
     };
     let start = || Scenario::new("2026-01-01", vec![base("31.00")]).run("2026-01-01");
-    let toggled = start()
-        .act("2026-01-20", "togglecharge", json!({"charge": "BASE"}))
-        .act("2026-02-20", "togglecharge", json!({"charge": "BASE"}));
+    let toggled = start().act("2026-01-20", "togglecharge", json!({"charge": "BASE"})).act(
+        "2026-02-20",
+        "togglecharge",
+        json!({"charge": "BASE"}),
+    );
     assert_eq!(months(toggled), ["2026-01-01", "2026-03-01", "2026-04-01"]);
     let skipped = start().act("2026-01-20", "skipnextcharge", json!({"charge": "BASE"}));
     assert_eq!(months(skipped), ["2026-01-01", "2026-03-01", "2026-04-01"]);
-    let moved = start().act("2026-01-20", "setnextchargedate", json!({"charge": "BASE", "date": "2026-02-10"}));
+    let moved =
+        start().act("2026-01-20", "setnextchargedate", json!({"charge": "BASE", "date": "2026-02-10"}));
     let invoices = moved.run("2026-02-28").invoices();
     assert_eq!(invoices[1], "INV-0000002 2026-02-10 38.75: BASE 31.00 [2026-02-01 2026-02-28]");
 }

@@ -14,9 +14,16 @@ fn billed(scenario: &Scenario) -> Vec<String> {
 }
 
 fn plan() -> Vec<Value> {
-    let arrears = but(base("47.11"), json!({"sku": "ARREARS", "anchorcode": "arrears", "billingperiodalignment": "period_end"}));
-    let weekly = but(seats("3.33", "2"), json!({"sku": "WEEKLY", "anchorcode": "weekly", "billingperiod": "day_of_week", "billingday": 1}));
-    let optional = but(base("12.34"), json!({"sku": "EXTRA", "anchorcode": "extra", "chargesetup": "optional"}));
+    let arrears = but(
+        base("47.11"),
+        json!({"sku": "ARREARS", "anchorcode": "arrears", "billingperiodalignment": "period_end"}),
+    );
+    let weekly = but(
+        seats("3.33", "2"),
+        json!({"sku": "WEEKLY", "anchorcode": "weekly", "billingperiod": "day_of_week", "billingday": 1}),
+    );
+    let optional =
+        but(base("12.34"), json!({"sku": "EXTRA", "anchorcode": "extra", "chargesetup": "optional"}));
     let setup = but(base("5.00"), json!({"sku": "SETUP", "anchorcode": "setup", "chargetype": "one_time"}));
     let hours = json!({"sku": "HOURS", "anchorcode": "hours", "fullname": "Hours", "chargetype": "usage",
         "pricingmodel": "per_unit", "billingperiod": "monthly", "defaultamount": "1", "taxable": true,
@@ -25,7 +32,10 @@ fn plan() -> Vec<Value> {
 }
 
 fn scenario(start: &str) -> Scenario {
-    let big = vec![but(base("150.00"), json!({"sku": "BIG-BASE"})), but(seats("17.77", "1"), json!({"sku": "BIG-SEATS"}))];
+    let big = vec![
+        but(base("150.00"), json!({"sku": "BIG-BASE"})),
+        but(seats("17.77", "1"), json!({"sku": "BIG-SEATS"})),
+    ];
     Scenario::new(start, plan())
         .with(
             "/productplans/-",
@@ -102,8 +112,11 @@ fn one_run_after_three_months_makes_what_daily_runs_would_have_made() {
     assert!(on_time.len() > 10, "{on_time:#?}");
 }
 
+/// Each case plays a hundred runs; a build without optimisation takes two seconds for it.
+const CASES: u32 = if cfg!(debug_assertions) { 6 } else { 128 };
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     /// Any acts, any set of days on which a run was missed.
     #[test]
@@ -115,6 +128,37 @@ proptest! {
         let daily: Vec<u64> = (0..=DAYS).collect();
         let on_time = with_runs(&acts, &daily, true);
         let late = with_runs(&acts, &runs, true);
+        prop_assert_eq!(billed(&late), billed(&on_time));
+    }
+
+    /// The same with invoices that wait for a minimum, are collected, and enjoy discounts.
+    #[test]
+    fn also_with_a_minimum_collected_and_discounted(
+        mut acts in proptest::collection::vec((1_u64..DAYS, 0_u8..18), 0..5),
+        runs in proptest::collection::vec(0_u64..DAYS, 0..12),
+        minimum in 1_u32..400,
+        collected in any::<bool>(),
+        kind in proptest::sample::select(&["percentage", "fixed"][..]),
+    ) {
+        acts.sort_by_key(|(on, _)| *on);
+        let discount = json!({"refkey": "d", "fullname": "D", "type": kind, "currencycode": "DKK",
+            "amount": if kind == "fixed" { "40" } else { "0.15" }, "invoicetext": "off", "expiryperiod": "days",
+            "expiryperiodinterval": 40, "codes": [{"codeprefix": "A", "code": "B", "redemption": 0}]});
+        let discount = match kind {
+            "fixed" => discount,
+            _ => but(discount, json!({"currencycode": null})),
+        };
+        let set = |scenario: Scenario| {
+            scenario
+                .with("/tenant/minimuminvoice", json!(minimum.to_string()))
+                .with("/customers/0/collectivebilling", json!(collected))
+                .with("/discounts", json!([discount]))
+                .with("/customers/0/discount", json!({"code": "A-B", "from": "2026-02-10"}))
+        };
+        let daily: Vec<u64> = (0..=DAYS).collect();
+        let on_time = set(with_runs(&acts, &daily, true));
+        let late = set(with_runs(&acts, &runs, true));
+        prop_assert_eq!(&on_time.answer()["steps"][0]["ok"], &json!(true));
         prop_assert_eq!(billed(&late), billed(&on_time));
     }
 }

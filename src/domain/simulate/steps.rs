@@ -100,8 +100,11 @@ fn load(world: &mut World, book: &Value) -> Result<(), Refusal> {
 }
 
 fn refused_book(faults: &[Fault]) -> Refusal {
-    let told: Vec<String> =
-        faults.iter().take(FAULTS_TOLD).map(|fault| format!("{}: {}", fault.pointer, fault.message)).collect();
+    let told: Vec<String> = faults
+        .iter()
+        .take(FAULTS_TOLD)
+        .map(|fault| format!("{}: {}", fault.pointer, fault.message))
+        .collect();
     let more = faults.len().saturating_sub(FAULTS_TOLD);
     let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
     let refusal = Refusal::new("book_refused", format!("{}{rest}", told.join("; ")));

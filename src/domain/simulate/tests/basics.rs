@@ -98,8 +98,11 @@ fn an_end_cuts_the_last_period_but_not_the_usage() {
 #[test]
 fn one_time_charges_fire_on_the_day_of_their_alignment() {
     let one_time = |sku: &str, alignment: &str| {
-        but(base("10.00"), json!({"sku": sku, "anchorcode": sku, "chargetype": "one_time",
-                                  "billingperiodalignment": alignment}))
+        but(
+            base("10.00"),
+            json!({"sku": sku, "anchorcode": sku, "chargetype": "one_time",
+                                  "billingperiodalignment": alignment}),
+        )
     };
     let charges = vec![
         one_time("START", "subscription_start"),

@@ -36,10 +36,7 @@ fn late_usage_of_an_ended_charge_is_billed_at_once_and_only_once() {
         .usage("2026-02-10", "late", "calls", "2", "2026-01-25T12:00:00Z")
         .run("2026-02-15")
         .run("2026-02-16");
-    assert_eq!(
-        scenario.invoices()[1..],
-        ["INV-0000002 2026-02-14 2.50: CALLS 2.00 [2026-01-01 2026-01-31]"]
-    );
+    assert_eq!(scenario.invoices()[1..], ["INV-0000002 2026-02-14 2.50: CALLS 2.00 [2026-01-01 2026-01-31]"]);
 }
 
 #[test]
@@ -66,9 +63,7 @@ fn a_correction_gives_back_with_the_originals_discount_and_names_its_invoice() {
 
 #[test]
 fn rejects_keep_their_code_and_duplicates_none() {
-    let event = |id: &str, subject: &str, meter: &str, quantity: &str, time: &str| {
-        json!({"id": id, "subject": subject, "meter": meter, "quantity": quantity, "time": time})
-    };
+    let event = |id: &str, subject: &str, meter: &str, quantity: &str, time: &str| json!({"id": id, "subject": subject, "meter": meter, "quantity": quantity, "time": time});
     let noon = "2026-01-10T12:00:00Z";
     let scenario = Scenario::new("2026-01-01", vec![calls("1.00")]).step(json!({"on": "2026-01-11", "ingest": [
         event("1", "SUB-1", "calls", "1", noon),
@@ -116,10 +111,7 @@ fn a_grouped_charge_has_a_line_per_value_and_tiers_start_anew() {
         .iter()
         .map(|line| (line["SubTotal"].as_str().unwrap(), line["Description"].as_str().unwrap()))
         .collect();
-    assert_eq!(
-        lines,
-        [("14.00", "region: eu; 10 à 1.00; 2 à 2.00"), ("3.00", "region: us; 3 à 1.00")]
-    );
+    assert_eq!(lines, [("14.00", "region: eu; 10 à 1.00; 2 à 2.00"), ("3.00", "region: us; 3 à 1.00")]);
 }
 
 #[test]
@@ -149,20 +141,28 @@ fn a_minimum_is_lifted_by_a_true_up_that_late_usage_first_reduces() {
         [
             format!("INV-0000001 2026-01-31 125.00: CALLS 60.00 {january}; CALLS 40.00 {january}"),
             "INV-0000002 2026-02-28 125.00: CALLS 100.00 [2026-02-01 2026-02-28]".to_owned(),
-            format!("INV-0000003 2026-03-31 150.00: CALLS 20.00 {january}; CALLS 100.00 [2026-03-01 2026-03-31]"),
+            format!(
+                "INV-0000003 2026-03-31 150.00: CALLS 20.00 {january}; CALLS 100.00 [2026-03-01 2026-03-31]"
+            ),
         ]
     );
 }
 
 #[test]
 fn a_stub_owes_its_share_of_the_minimum_but_full_tiers() {
-    let charge = but(calls("1.00"), json!({"minimumamount": {"DKK": "31.00"}, "billingperiod": "day_of_month",
-                                           "billingday": 1}));
+    let charge = but(
+        calls("1.00"),
+        json!({"minimumamount": {"DKK": "31.00"}, "billingperiod": "day_of_month",
+                                           "billingday": 1}),
+    );
     let scenario = Scenario::new("2026-01-22", vec![charge])
         .usage("2026-01-25", "a", "calls", "4", "2026-01-24T12:00:00Z")
         .run("2026-02-01");
     let stub = "[2026-01-22 2026-01-31]";
-    assert_eq!(scenario.invoices(), [format!("INV-0000001 2026-01-31 12.50: CALLS 4.00 {stub}; CALLS 6.00 {stub}")]);
+    assert_eq!(
+        scenario.invoices(),
+        [format!("INV-0000001 2026-01-31 12.50: CALLS 4.00 {stub}; CALLS 6.00 {stub}")]
+    );
 }
 
 #[test]

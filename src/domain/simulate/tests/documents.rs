@@ -11,7 +11,12 @@ fn paying(token: &str) -> Scenario {
 
 fn statuses(answer: &Value) -> Vec<[u64; 3]> {
     let names = ["InvoiceStatus", "PaymentStatus", "SettlementStatus"];
-    answer["invoices"].as_array().unwrap().iter().map(|i| names.map(|name| i[name].as_u64().unwrap())).collect()
+    answer["invoices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| names.map(|name| i[name].as_u64().unwrap()))
+        .collect()
 }
 
 #[track_caller]
@@ -30,14 +35,16 @@ fn the_sandboxs_tokens_pay_decline_and_pay_later() {
     let paid = paying("tok_ok").run("2026-01-01").answer();
     assert_eq!(statuses(&paid), [[10, 20, 4]]);
     assert_eq!(paid["transactions"][0]["StateCode"], 1);
-    let kinds: Vec<&str> = paid["ledger"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> =
+        paid["ledger"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["booking", "payment"]);
     assert_balanced(&paid);
 
     let hard = paying("tok_hard_decline").run("2026-01-01").answer();
     assert_eq!(statuses(&hard), [[10, 80, 0]]);
 
-    let later = paying("tok_ok_after_2").run("2026-01-01").run("2026-01-15").run("2026-01-15").run("2026-01-16");
+    let later =
+        paying("tok_ok_after_2").run("2026-01-01").run("2026-01-15").run("2026-01-15").run("2026-01-16");
     let answer = later.answer();
     let states: Vec<u64> =
         answer["transactions"].as_array().unwrap().iter().map(|t| t["StateCode"].as_u64().unwrap()).collect();
@@ -47,14 +54,19 @@ fn the_sandboxs_tokens_pay_decline_and_pay_later() {
 
 #[test]
 fn a_draft_waits_is_booked_by_hand_or_cancelled() {
-    let draft = || Scenario::new("2026-01-01", vec![base("100.00")]).with("/customers/0/autobill", json!(false)).run("2026-01-01");
+    let draft = || {
+        Scenario::new("2026-01-01", vec![base("100.00")])
+            .with("/customers/0/autobill", json!(false))
+            .run("2026-01-01")
+    };
     assert_eq!(draft().invoices(), ["draft 2026-01-01 125.00: BASE 100.00 [2026-01-01 2026-01-31]"]);
     let booked = draft().step(json!({"on": "2026-01-02", "invoice": 1, "do": "book"}));
     assert_eq!(booked.invoices(), ["INV-0000001 2026-01-01 125.00: BASE 100.00 [2026-01-01 2026-01-31]"]);
     let waived = draft().step(json!({"on": "2026-01-02", "invoice": 1, "do": "cancel"})).run("2026-01-03");
     assert_eq!(statuses(&waived.answer()), [[50, 0, 0]]);
-    let released =
-        draft().step(json!({"on": "2026-01-02", "invoice": "1", "do": "cancel", "release": true})).run("2026-01-03");
+    let released = draft()
+        .step(json!({"on": "2026-01-02", "invoice": "1", "do": "cancel", "release": true}))
+        .run("2026-01-03");
     assert_eq!(statuses(&released.answer()), [[50, 0, 0], [0, 0, 0]]);
 }
 
@@ -77,7 +89,10 @@ fn a_credit_note_closes_its_invoice_and_a_paid_one_can_be_refunded() {
     let answer = refunded.answer();
     assert_eq!(answer["invoices"][1]["TotalAmount"], "-50.00");
     assert_eq!(answer["invoices"][2]["TotalAmount"], "-75.00");
-    assert_eq!((&answer["transactions"][1]["Type"], &answer["transactions"][1]["TotalAmount"]), (&json!(16), &json!("50.00")));
+    assert_eq!(
+        (&answer["transactions"][1]["Type"], &answer["transactions"][1]["TotalAmount"]),
+        (&json!(16), &json!("50.00"))
+    );
     assert_balanced(&answer);
 }
 
@@ -126,8 +141,11 @@ fn numbers_follow_the_rank_and_have_no_gap() {
                    "status": "active"}),
         )
         .run("2026-02-01");
-    let numbers: Vec<String> =
-        scenario.invoices().iter().map(|i| i.split(": ").next().unwrap().rsplit_once(' ').unwrap().0.to_owned()).collect();
+    let numbers: Vec<String> = scenario
+        .invoices()
+        .iter()
+        .map(|i| i.split(": ").next().unwrap().rsplit_once(' ').unwrap().0.to_owned())
+        .collect();
     assert_eq!(
         numbers,
         ["2025-001 2025-12-15", "2026-001 2026-01-01", "2026-002 2026-01-15", "2026-003 2026-02-01"]

@@ -39,7 +39,12 @@ pub(super) fn ingest(world: &mut World, records: &Value, on: NaiveDate) -> Resul
     Ok(())
 }
 
-fn take(world: &mut World, record: &Value, import: i64, on: NaiveDate) -> (Option<String>, Result<(), Reject>) {
+fn take(
+    world: &mut World,
+    record: &Value,
+    import: i64,
+    on: NaiveDate,
+) -> (Option<String>, Result<(), Reject>) {
     let Some(fields) = record.as_object() else {
         return (None, Err(Reject::new(RejectCode::Malformed, "a record is a JSON object")));
     };
@@ -85,8 +90,11 @@ impl Record {
         };
         if is_cloud_event {
             let properties = data.map(|data| {
-                let rest: Map<String, Value> =
-                    data.iter().filter(|(name, _)| *name != "total").map(|(n, v)| (n.clone(), v.clone())).collect();
+                let rest: Map<String, Value> = data
+                    .iter()
+                    .filter(|(name, _)| *name != "total")
+                    .map(|(n, v)| (n.clone(), v.clone()))
+                    .collect();
                 Value::Object(rest).to_string()
             });
             return Self {
@@ -144,7 +152,8 @@ fn resolve(world: &World, event: Event, import: i64) -> Result<StoredEvent, Reje
         known(found.id, None)
     } else if let Some((found, reference, counts)) = by_reference(world, subject) {
         if counts != meter {
-            let text = format!("the charge {} counts {}, not {}", shown(subject), shown(&counts), shown(meter));
+            let text =
+                format!("the charge {} counts {}, not {}", shown(subject), shown(&counts), shown(meter));
             return Err(Reject::new(RejectCode::UnknownMeter, text));
         }
         known(found, Some(reference))
@@ -175,7 +184,10 @@ fn by_account(world: &World, subject: &str, meter: &str) -> Result<SubscriptionI
     };
     let counts = |subscription: &&Subscription| {
         let charges = timeline(world, subscription).map(|timeline| timeline.charges).unwrap_or_default();
-        charges.iter().flat_map(|life| &life.terms).any(|terms| terms.charge.is_metered() && terms.charge.meter == meter)
+        charges
+            .iter()
+            .flat_map(|life| &life.terms)
+            .any(|terms| terms.charge.is_metered() && terms.charge.meter == meter)
     };
     let own = world.known.subscriptions.values().filter(|s| s.customer == customer.id);
     let counting: Vec<&Subscription> = own.filter(counts).collect();
@@ -246,7 +258,9 @@ fn is_refused_as_late(world: &World, stored: &StoredEvent, on: NaiveDate) -> boo
         let lines = world.billed.get(&life.reference).map_or(&[][..], Vec::as_slice);
         let billed = lines.iter().find(|l| billing::instants(l.period, zone).contains(stored.event.time_us));
         let Some(billed) = billed else { return false };
-        let is_past = charge.late_cut_off_days.is_some_and(|days| on >= billed.period.end + chrono::Days::new(u64::from(days)));
+        let is_past = charge
+            .late_cut_off_days
+            .is_some_and(|days| on >= billed.period.end + chrono::Days::new(u64::from(days)));
         if charge.late_usage == LateUsage::Bill && !is_past {
             return false;
         }

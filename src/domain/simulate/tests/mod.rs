@@ -2,6 +2,7 @@
 
 mod agreements;
 mod basics;
+mod cases;
 mod catching_up;
 mod documents;
 mod prices;
@@ -51,16 +52,6 @@ impl Scenario {
 
     pub fn run(self, on: &str) -> Self {
         self.step(json!({"on": on, "run": {}}))
-    }
-
-    /// Runs on each day from the first to the last, both included.
-    pub fn run_daily(mut self, from: &str, until: &str) -> Self {
-        let (mut day, until): (chrono::NaiveDate, chrono::NaiveDate) = (from.parse().unwrap(), until.parse().unwrap());
-        while day <= until {
-            self = self.run(&day.to_string());
-            day = day.succ_opt().unwrap();
-        }
-        self
     }
 
     /// A verb on the subscription.
@@ -115,8 +106,11 @@ pub fn short(answer: &Value) -> Vec<String> {
         .iter()
         .map(|invoice| {
             let lines: Vec<String> = invoice["InvoiceLines"].as_array().unwrap().iter().map(line).collect();
-            let (number, date, total) =
-                (text(&invoice["InvoiceNumber"]), text(&invoice["InvoiceDate"]), text(&invoice["TotalAmount"]));
+            let (number, date, total) = (
+                text(&invoice["InvoiceNumber"]),
+                text(&invoice["InvoiceDate"]),
+                text(&invoice["TotalAmount"]),
+            );
             format!("{number} {date} {total}: {}", lines.join("; "))
         })
         .collect()

@@ -238,12 +238,15 @@ impl World {
         let Some(catalogue) = self.catalogue.clone() else { return };
         self.known.anything_billed = true;
         for line in &draft.lines {
-            let Some(subscription) = line.subscription_number.as_ref().and_then(|n| self.known.subscriptions.get(n))
+            let Some(subscription) =
+                line.subscription_number.as_ref().and_then(|n| self.known.subscriptions.get(n))
             else {
                 continue;
             };
             let day = line.period.start;
-            let Ok(timeline) = Timeline::known(subscription, &catalogue, draft.charge_date, day) else { continue };
+            let Ok(timeline) = Timeline::known(subscription, &catalogue, draft.charge_date, day) else {
+                continue;
+            };
             let life = line.key.as_ref().and_then(|key| timeline.charge(key.charge));
             if let Some(life) = life {
                 let terms = life.terms_on(day);
@@ -259,9 +262,13 @@ impl World {
 
     /// A document by its number, or by its place from 1 in the order in which they were made.
     pub fn document(&self, name: &str) -> Result<usize, Refusal> {
-        let by_number =
-            self.documents.iter().position(|d| d.booked.as_ref().is_some_and(|invoice| invoice.number == name));
-        let by_place = || name.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).filter(|n| *n < self.documents.len());
+        let by_number = self
+            .documents
+            .iter()
+            .position(|d| d.booked.as_ref().is_some_and(|invoice| invoice.number == name));
+        let by_place = || {
+            name.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).filter(|n| *n < self.documents.len())
+        };
         by_number.or_else(by_place).ok_or_else(|| {
             let message = format!("there is no invoice `{name}`");
             Refusal::new("unknown_invoice", message)

@@ -6,7 +6,7 @@ use super::world::{Document, World};
 use crate::billing::{self, Billed, PayerBook, RunContext};
 use crate::customer::Customer;
 use crate::ids::{CustomerId, InvoiceId, SubscriptionId};
-use crate::invoice::{Draft, InvoiceStatus, LineKind, Settlement, at_booking};
+use crate::invoice::{InvoiceStatus, Settlement, at_booking};
 use crate::ledger;
 use crate::measure::{self, Measured, StoredEvent, Window};
 use crate::money::Money;
@@ -36,14 +36,12 @@ struct Options {
 pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<Said, Refusal> {
     let options = Options::read(world, options, on)?;
     let ordinal = world.runs + 1;
-    let context = RunContext {
-        ordinal,
-        as_of: options.as_of,
-        usage_mark: world.imports,
-        catch_up_max: CATCH_UP_MAX,
-    };
+    let context =
+        RunContext { ordinal, as_of: options.as_of, usage_mark: world.imports, catch_up_max: CATCH_UP_MAX };
     let billed = bill(world, &options, context)?;
-    let hash = billing::run_hash(billed.iter().filter(|(_, b)| !b.hash.is_empty()).map(|(a, b)| (a.as_str(), b.hash.as_str())));
+    let hash = billing::run_hash(
+        billed.iter().filter(|(_, b)| !b.hash.is_empty()).map(|(a, b)| (a.as_str(), b.hash.as_str())),
+    );
     let mut said = told(&billed, &hash, &options);
     if options.preview {
         return Ok(said);
@@ -75,7 +73,8 @@ pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<S
     if options.review {
         return Ok(said);
     }
-    let ready = (first..world.documents.len()).filter(|at| world.documents[*at].draft.autobill).collect::<Vec<_>>();
+    let ready =
+        (first..world.documents.len()).filter(|at| world.documents[*at].draft.autobill).collect::<Vec<_>>();
     book(world, &ready, options.as_of)?;
     if options.collect {
         collecting::at_booking(world, &ready, options.as_of);
@@ -107,9 +106,13 @@ impl Options {
             return Err(Refusal::new("unknown_customer", format!("there is no customer `{unknown}`")));
         }
         let business_unit = read.text(&["business-unit", "businessunit", "business_unit"]);
-        let known = |unit: &String| world.catalogue.as_ref().is_some_and(|c| c.business_units.contains_key(unit));
+        let known =
+            |unit: &String| world.catalogue.as_ref().is_some_and(|c| c.business_units.contains_key(unit));
         if let Some(unknown) = business_unit.as_ref().filter(|unit| !known(unit)) {
-            return Err(Refusal::new("unknown_business_unit", format!("there is no business unit `{unknown}`")));
+            return Err(Refusal::new(
+                "unknown_business_unit",
+                format!("there is no business unit `{unknown}`"),
+            ));
         }
         let skipped = read.value(&["skip"]).map(ToString::to_string).unwrap_or_default();
         Ok(Self {
@@ -237,7 +240,8 @@ pub(super) fn book_only(world: &mut World, places: &[usize], on: NaiveDate) -> R
         let draft = &world.documents[*at].draft;
         let next = sequences.entry(draft.series.clone()).or_insert(0);
         *next += 1;
-        let number = billing::format_number(&draft.number_pattern, *next, draft.invoice_date).map_err(cannot_book)?;
+        let number =
+            billing::format_number(&draft.number_pattern, *next, draft.invoice_date).map_err(cannot_book)?;
         numbers.insert(draft.id, (*next, number));
     }
     world.sequences = sequences;
@@ -246,7 +250,8 @@ pub(super) fn book_only(world: &mut World, places: &[usize], on: NaiveDate) -> R
     }
     for at in places {
         let mut draft = world.documents[*at].draft.clone();
-        name_amended(world, &mut draft);
+        let billed_of = |charge| world.billed.get(&charge).map_or(&[][..], Vec::as_slice);
+        billing::name_amended(&mut draft, billed_of);
         let Some((sequence, _)) = numbers.get(&draft.id) else { continue };
         let catalogue = world.catalogue()?.clone();
         let invoice = billing::book(draft, *sequence, on, &catalogue).map_err(cannot_book)?;
@@ -260,25 +265,6 @@ pub(super) fn book_only(world: &mut World, places: &[usize], on: NaiveDate) -> R
         document.booked = Some(invoice);
     }
     Ok(())
-}
-
-/// Names the invoices that lines amend which were booked in the same run (rules.md M5).
-fn name_amended(world: &World, draft: &mut Draft) {
-    for line in draft.lines.iter_mut().filter(|line| line.amends.is_none()) {
-        let Some(key) = line.key.as_ref() else { continue };
-        if !matches!(key.kind, LineKind::ProrationCredit | LineKind::Late) {
-            continue;
-        }
-        let lines = world.billed.get(&key.charge).map_or(&[][..], Vec::as_slice);
-        let original = lines.iter().find(|l| {
-            l.key.kind == LineKind::Regular && l.line.is_some() && l.period.contains(line.period.start)
-        });
-        line.amends = original.and_then(|l| l.invoice_number.clone());
-    }
-    if draft.is_credit_note {
-        let numbers: BTreeSet<String> = draft.lines.iter().filter_map(|line| line.amends.clone()).collect();
-        draft.credits = numbers.into_iter().collect();
-    }
 }
 
 fn cannot_book(error: billing::BookError) -> Refusal {
