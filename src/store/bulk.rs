@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use sqlx::AssertSqlSafe;
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Rows per SQLite statement, largest first: few distinct texts, so that prepared statements are reused.
@@ -135,14 +136,17 @@ impl<'a> Bulk<'a> {
     async fn insert_sqlite(self, tx: &mut Tx) -> anyhow::Result<u64> {
         let Tx::Sqlite(t) = tx else { return Ok(0) };
         let width = self.columns.len();
-        let texts: Vec<String> = SQLITE_ROWS.iter().map(|rows| self.sqlite_text(*rows)).collect();
         let mut left = self.rows();
+        let texts: Vec<Arc<str>> = SQLITE_ROWS
+            .iter()
+            .map(|rows| if *rows <= left { self.sqlite_text(*rows) } else { Arc::default() })
+            .collect();
         let mut cells = self.cells.into_iter();
         let mut written = 0;
         while left > 0 {
             let size = SQLITE_ROWS.iter().position(|rows| *rows <= left).unwrap_or(SQLITE_ROWS.len() - 1);
             let rows = SQLITE_ROWS[size];
-            let mut query = sqlx::query(AssertSqlSafe(texts[size].clone()));
+            let mut query = sqlx::query(AssertSqlSafe(Arc::clone(&texts[size])));
             for cell in cells.by_ref().take(rows * width) {
                 query = match cell {
                     Cell::Uuid(v) => query.bind(v),
@@ -161,7 +165,7 @@ impl<'a> Bulk<'a> {
         Ok(written)
     }
 
-    fn sqlite_text(&self, rows: usize) -> String {
+    fn sqlite_text(&self, rows: usize) -> Arc<str> {
         let width = self.columns.len();
         let mut text = format!("insert into {} ({}) values ", self.table, self.columns.join(", "));
         for row in 0..rows {
@@ -174,7 +178,7 @@ impl<'a> Bulk<'a> {
         }
         text.push(' ');
         text.push_str(self.suffix);
-        text
+        text.into()
     }
 
     async fn insert_postgres(self, tx: &mut Tx) -> anyhow::Result<u64> {

@@ -1,9 +1,9 @@
 //! What is kept between two steps: the book, runs, drafts, invoices, the ledger and the queue, in SQLite or
 //! PostgreSQL. The only crate that names sqlx.
 //!
-//! Read [`open`] for the two databases, [`tx`] for how one text serves both, then the file of the noun. Every
+//! Read `open.rs` for the two databases, `tx.rs` for how one text serves both, then the file of the noun. Every
 //! function takes a [`Tx`]: [`Store::begin`] to write, [`Store::read`] to read one snapshot. Locks are taken in
-//! one order: payer, then run, then invoice, then ledger.
+//! one order: run, then payer, then invoice, then ledger.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

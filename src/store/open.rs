@@ -19,6 +19,8 @@ static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long apalis waits: longer, because a worker that meets an error dies (architecture.md §5, fact 12).
 const QUEUE_BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Prepared statements kept per SQLite connection: bulk inserts have four texts per table.
+const STATEMENTS_KEPT: usize = 400;
 const READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
@@ -145,6 +147,7 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
+            .statement_cache_capacity(STATEMENTS_KEPT)
             .pragma("temp_store", "memory")
             .pragma("cache_size", "-65536");
         let writer = sqlite_pool(options.clone(), 1, BUSY_TIMEOUT).await?;

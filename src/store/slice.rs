@@ -206,7 +206,7 @@ pub async fn take_over(tx: &mut Tx, which: TakeOver<'_>) -> anyhow::Result<Vec<S
     };
     let rows: Vec<(Uuid, String, i64, i64)> = on!(tx, c => sqlx::query_as(
         "update run_slice
-         set epoch = epoch + 1, worker = null, claimed_until = null
+         set epoch = epoch + 1, worker = null, claimed_until = null, error = null
          where state = 'open'
            and (worker is not null or $3 is not null)
            and ($1 is null or worker = $1)

@@ -55,7 +55,7 @@ fn start() -> Option<Cluster> {
         Command::new("chown").arg("postgres").arg(&folder).status().ok()?;
     }
     let script = format!(
-        "set -e; cd {folder}
+        "set -e; trap '' INT TERM HUP; cd {folder}
          {bin}/initdb -D {folder}/data -U postgres -A trust -E UTF8 --locale=C >/dev/null
          {bin}/postgres -D {folder}/data -k {folder} -c listen_addresses= -c fsync=off -c synchronous_commit=off \
              -c full_page_writes=off -c max_connections=300 >{folder}/log 2>&1 &
