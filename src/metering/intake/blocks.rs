@@ -101,7 +101,8 @@ impl Cutting {
 
 /// Appends until there are `wanted` bytes; true at the end of the content.
 fn fill(content: &mut dyn Read, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<bool> {
-    let missing = wanted.saturating_sub(bytes.len()) as u64;
-    let got = content.take(missing).read_to_end(bytes)? as u64;
+    let missing = wanted.saturating_sub(bytes.len());
+    bytes.reserve(missing);
+    let got = content.take(missing as u64).read_to_end(bytes)?;
     Ok(got < missing)
 }

@@ -264,7 +264,13 @@ impl Parser<'_> {
         let key: Cow<'_, str> = match raw {
             RawProperties::Absent => return Ok(Span::default()),
             RawProperties::Json(text) => Cow::Borrowed(text),
-            RawProperties::Pairs(pairs) => pairs_key(pairs),
+            RawProperties::Pairs(pairs)
+                if pairs.iter().any(|(name, value)| has_nul(name) || has_nul(value)) =>
+            {
+                // Refused; remembered texts must not let it pass.
+                return read_properties(raw).map(|_| Span::default());
+            }
+            RawProperties::Pairs(pairs) => Cow::Owned(pairs_key(pairs)),
         };
         if let Some(span) = self.cached.get(key.as_ref()) {
             return Ok(*span);
@@ -278,15 +284,18 @@ impl Parser<'_> {
     }
 }
 
-/// Names and values, with lengths, so that different pairs never have one key.
-fn pairs_key(pairs: &[(&str, &str)]) -> Cow<'static, str> {
-    let mut key = String::with_capacity(pairs.len() * 16);
-    for (name, value) in pairs {
-        key.push_str(&format!("{}:{}:", name.len(), value.len()));
-        key.push_str(name);
-        key.push_str(value);
+/// Names and values, each ended by NUL; they hold none themselves.
+fn pairs_key(pairs: &[(&str, &str)]) -> String {
+    let mut key = String::with_capacity(pairs.iter().map(|(name, value)| name.len() + value.len() + 2).sum());
+    for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
+        key.push_str(text);
+        key.push('\0');
     }
-    Cow::Owned(key)
+    key
+}
+
+fn has_nul(text: &str) -> bool {
+    memchr(0, text.as_bytes()).is_some()
 }
 
 /// Calls `take(start, end, line, is_whole)` for every record that is not blank.

@@ -56,6 +56,11 @@ impl Keepsake {
         }
     }
 
+    /// Whether an event of this time can still be the first or the last.
+    pub fn is_between_ends(&self, time_us: i64) -> bool {
+        self.ends.as_ref().is_some_and(|(first, last)| first.time_us < time_us && time_us < last.time_us)
+    }
+
     fn merge(&mut self, other: Self) {
         self.values.extend(other.values);
         self.events.extend(other.events);

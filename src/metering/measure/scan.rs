@@ -6,7 +6,7 @@ use super::sums::sums;
 use super::superseded::Superseded;
 use crate::segment::{Columns, SegmentRef, Wanted, open_segment};
 use anyhow::{Result, anyhow};
-use domain::measure::Instants;
+use domain::measure::{Instants, Window};
 use domain::usage::{Properties, RawProperties, read_properties};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
@@ -85,6 +85,16 @@ pub(super) fn within(rows: &Columns, run: &Range<usize>, range: Instants) -> Ran
     let start = times.partition_point(|time| *time < range.from_us);
     let end = start + times[start..].partition_point(|time| *time < range.to_us);
     run.start + start..run.start + end
+}
+
+/// What a window makes of the properties of an event.
+struct Traits {
+    /// The filter lets it pass.
+    passes: bool,
+    group: Option<Box<str>>,
+    value: Option<Box<str>>,
+    /// Number of its place, once an event has counted there.
+    place: Option<u32>,
 }
 
 /// One row group against the plan.
@@ -195,67 +205,76 @@ impl<'a> Part<'a> {
     }
 
     fn take_each(&mut self, number: u32, planned: &Planned<'_>, stretch: u32, hits: Range<usize>) {
-        let window = planned.window;
-        let needs_properties =
+        let (rows, window) = (self.rows, planned.window);
+        let looks_at_properties =
             window.group_by.is_some() || !window.filter.is_empty() || window.unique_property.is_some();
+        let mut traits: FxHashMap<&str, Traits> = FxHashMap::default();
         for row in hits {
-            let charge = self.rows.charges[row];
+            let charge = rows.charges[row];
             if charge != 0 && charge != planned.charge {
                 continue;
             }
-            if needs_properties {
-                self.read_properties(row);
-            }
-            let properties = self.properties.get(self.rows.properties(row)).filter(|_| needs_properties);
-            let property = |name: &String| properties.and_then(|p| p.get(name));
-            if !window
-                .filter
-                .iter()
-                .all(|(name, values)| property(name).is_some_and(|value| values.contains(value)))
-            {
+            let text = if looks_at_properties { rows.properties(row) } else { "" };
+            let traits = traits.entry(text).or_insert_with(|| self.traits(window, text));
+            if !traits.passes {
                 continue;
             }
-            let group = window.group_by.as_ref().and_then(property).map(|value| value.as_str().into());
-            let value = window.unique_property.as_ref().and_then(property).map(|value| value.as_str().into());
             let corrected_by = self.corrected_by.get(row).copied().unwrap_or_default();
             self.note_import(number, self.import.max(corrected_by));
             if corrected_by != 0 || self.is_removal(row) {
                 continue;
             }
-            let place = self.place_of(Place { window: number, group, stretch });
+            let group = &traits.group;
+            let place = *traits.place.get_or_insert_with(|| {
+                self.place_of(Place { window: number, group: group.clone(), stretch })
+            });
             self.emitted.push(place);
-            self.quantities.push(self.rows.quantities[row]);
+            self.quantities.push(rows.quantities[row]);
             if planned.keeps != Keeps::Nothing {
-                let event = self.kept_event(row, planned.keeps, value);
-                self.kept.entry(place).or_default().add(planned.keeps, event);
+                self.keep(row, place, planned.keeps, &traits.value);
             }
         }
     }
 
-    fn kept_event(&self, row: usize, keeps: Keeps, value: Option<Box<str>>) -> Kept {
+    /// What a window makes of properties.
+    fn traits(&mut self, window: &Window, text: &'a str) -> Traits {
+        // Segments hold canonical texts, which intake has checked.
+        let read = || read_properties(RawProperties::Json(text)).unwrap_or_default();
+        let properties = self.properties.entry(text).or_insert_with(read);
+        let property = |name: &String| properties.get(name);
+        let of = |name: &Option<String>| name.as_ref().and_then(property).map(|value| value.as_str().into());
+        Traits {
+            passes: window
+                .filter
+                .iter()
+                .all(|(name, values)| property(name).is_some_and(|v| values.contains(v))),
+            group: of(&window.group_by),
+            value: of(&window.unique_property),
+            place: None,
+        }
+    }
+
+    fn keep(&mut self, row: usize, place: u32, keeps: Keeps, value: &Option<Box<str>>) {
+        let keepsake = self.kept.entry(place).or_default();
+        let time_us = self.rows.times_us[row];
+        if keeps == Keeps::Ends && keepsake.is_between_ends(time_us) {
+            return;
+        }
         let is_ordered = matches!(keeps, Keeps::Ends | Keeps::Events);
         let key = |text: &str| if is_ordered { text.into() } else { "".into() };
-        Kept {
-            time_us: self.rows.times_us[row],
+        let event = Kept {
+            time_us,
             source: key(self.rows.source(row)),
             id: key(self.rows.id(row)),
             quantity: self.rows.quantities[row],
-            value,
-        }
+            value: value.clone(),
+        };
+        keepsake.add(keeps, event);
     }
 
     fn note_import(&mut self, window: u32, import: i64) {
         let newest = self.found.newest.entry(window).or_default();
         *newest = import.max(*newest);
-    }
-
-    fn read_properties(&mut self, row: usize) {
-        let text = self.rows.properties(row);
-        if !self.properties.contains_key(text) {
-            // Segments hold canonical texts, which intake has checked.
-            let read = read_properties(RawProperties::Json(text)).unwrap_or_default();
-            self.properties.insert(text, read);
-        }
     }
 
     fn new_place(&mut self, place: Place) -> u32 {

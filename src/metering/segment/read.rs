@@ -1,13 +1,14 @@
 //! Reading segments, a range of rows and the wanted columns at a time.
 
 use super::{ROW_GROUP_ROWS, column};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use polars::prelude::{
     ChunkedArray, DataFrame, DataType, FileMetadataRef, ParallelStrategy, ParquetReader, PolarsNumericType,
-    SerReader, StringChunked,
+    PolarsResult, SerReader, StringChunked,
 };
 use std::fs::File;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Which of the optional columns to read; subscription, charge, meter, time and quantity always are.
@@ -69,9 +70,17 @@ impl OpenSegment {
             .read_parallel(ParallelStrategy::None)
             .set_rechunk(true);
         reader.set_metadata(self.metadata.clone());
-        let frame = reader.finish().with_context(context)?;
+        let frame = guarded(|| reader.finish()).with_context(context)?;
         ensure!(frame.height() == range.len(), "{}: got {} rows", context(), frame.height());
         Columns::of(frame, wanted).with_context(context)
+    }
+}
+
+/// polars may panic on a damaged file: that is an error like any other.
+fn guarded<T>(read: impl FnOnce() -> PolarsResult<T>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => bail!("the Parquet reader gave up: the file is damaged"),
     }
 }
 
