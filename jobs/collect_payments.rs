@@ -249,7 +249,7 @@ async fn ask(
         for (mut begun, answer) in begun.into_iter().zip(answers) {
             match answer {
                 Err(GatewayError::Unknown { gateway, why }) => {
-                    tracing::warn!(
+                    tracing::info!(
                         attempt = begun.attempt.id.to_string(),
                         gateway,
                         why,

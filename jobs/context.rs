@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use store::Store;
 use tokio::sync::watch;
@@ -62,6 +62,7 @@ pub struct Parts {
     renderer: OnceLock<Arc<Renderer>>,
     bell: watch::Sender<u64>,
     stopping: AtomicBool,
+    rounds: AtomicU32,
 }
 
 /// Outside systems of a context.
@@ -99,6 +100,7 @@ impl JobContext {
             renderer: OnceLock::new(),
             bell: watch::channel(0).0,
             stopping: AtomicBool::new(false),
+            rounds: AtomicU32::new(0),
         }))
     }
 
@@ -127,6 +129,11 @@ impl JobContext {
             Some(((), receiver))
         });
         Bell(Box::pin(rings))
+    }
+
+    /// A new name for workers each time they are started: apalis refuses one that it has seen alive.
+    pub fn next_round(&self) -> u32 {
+        self.rounds.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Asks long jobs to stop between two payers; what they have not committed is rolled back.

@@ -46,6 +46,7 @@ use apalis_core::error::BoxDynError;
 use domain::task::{SliceTask, TickTask};
 use std::time::Duration;
 use store::QueuePool;
+use tokio::runtime::Handle;
 
 /// How often a queue is looked at when nobody rings: tasks of other processes and due times.
 const POLL: Duration = Duration::from_millis(500);
@@ -58,10 +59,11 @@ macro_rules! slice_handlers {
         mod handlers {
             use super::*;
             $(pub(super) async fn $job(task: SliceTask, ctx: Data<JobContext>) -> Result<(), BoxDynError> {
-                crate::ticket::work(ctx.clone(), task, |ctx, task| Box::pin(async move { super::$job::run(&ctx, task).await })).await
+                let run = |ctx: JobContext, task| Handle::current().block_on(super::$job::run(&ctx, task));
+                crate::ticket::work(JobContext::clone(&ctx), task, run).await
             })*
             pub(super) async fn ticks(task: TickTask, ctx: Data<JobContext>) -> Result<(), BoxDynError> {
-                crate::tick::work(ctx.clone(), task).await
+                crate::tick::work(JobContext::clone(&ctx), task).await
             }
         }
     };
@@ -74,6 +76,7 @@ slice_handlers! {
 /// One line per job: a worker on the queue of its name, whatever the database.
 macro_rules! register {
     ($monitor:ident, $ctx:expr, $storage:ident, $config:ty, $pool:ident; $($queue:ident: $task:ty,)*) => {{
+        let round = $ctx.next_round();
         $(let $monitor = {
             let ctx = $ctx.clone();
             let pool = $pool.clone();
@@ -81,7 +84,7 @@ macro_rules! register {
                 let config = <$config>::default().queue(stringify!($queue)).batch_size(1);
                 let wakes = Strategy::new().stream(ctx.bell()).interval(POLL);
                 let backend = $storage::<$task>::new(&pool).with_config(config).poll_with_strategy(wakes);
-                WorkerBuilder::new(format!("{}/{}/{restarts}", ctx.worker, stringify!($queue)))
+                WorkerBuilder::new(format!("{}/{}/{round}.{restarts}", ctx.worker, stringify!($queue)))
                     .backend(backend)
                     .catch_panic()
                     .data(ctx.clone())

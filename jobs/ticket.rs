@@ -54,8 +54,8 @@ pub async fn open_step(tx: &mut Tx, run: RunId, step: Step, slices: u32) -> anyh
     Ok(open.into_iter().map(|s| s.task).filter(|t| t.step == step && t.slice < slices).collect())
 }
 
-/// What a job does with a slice.
-pub type Handler = fn(JobContext, SliceTask) -> Work;
+/// What a job does with a slice; on a thread of the blocking pool, as most of it is computing.
+pub type Handler = fn(JobContext, SliceTask) -> anyhow::Result<()>;
 
 /// Claims the slice, works it, and gives the claim back with its reason if the work failed. A slice that is done,
 /// or that another epoch has, is nobody's work any more.
@@ -67,7 +67,8 @@ pub async fn work(ctx: JobContext, task: SliceTask, handler: Handler) -> Result<
     match outcome::settle(&ctx, queue_of(task.step), working).await {
         Ok(()) => Ok(()),
         Err(error) => {
-            give_back(&ctx, task, &error.to_string()).await;
+            let text = error.to_string();
+            give_back(&ctx, task, text.strip_prefix("AbortError: ").unwrap_or(&text)).await;
             ctx.ring();
             Err(error)
         }
@@ -81,7 +82,8 @@ fn claimed(ctx: JobContext, task: SliceTask, handler: Handler) -> Work {
             return Ok(());
         }
         tx.commit().await?;
-        handler(ctx.clone(), task).await?;
+        let working = ctx.clone();
+        tokio::task::spawn_blocking(move || handler(working, task)).await??;
         ctx.ring();
         Ok(())
     })
