@@ -1,7 +1,7 @@
 //! What people and scripts read: tables or one JSON document on stdout, talk on stderr.
 
 use crate::failure::Failure;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use std::io::{IsTerminal, Write};
 
@@ -60,7 +60,7 @@ impl Output {
             return;
         }
         let mut table = Table::new();
-        table.load_preset(UTF8_HORIZONTAL_ONLY);
+        table.load_style(UTF8_FULL_CONDENSED);
         if std::io::stdout().is_terminal() {
             table.set_content_arrangement(ContentArrangement::Dynamic);
         }

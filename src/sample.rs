@@ -188,19 +188,18 @@ pub fn write_usage(out: &mut dyn Write, customers: usize, events: usize) -> io::
         let storage = n % 3 != 0 && state.below(20) == 0;
         let meter = if storage { "storage_gb" } else { "api_calls" };
         let quantity = if storage { state.below(400) + 1 } else { state.below(120) + 1 };
-        let id = match state.below(4000) {
-            0 if event > 0 => event - 1,
-            _ => event,
-        };
         let subject = if state.below(5000) == 0 { "SUB-GHOST".to_owned() } else { number(n) };
         let quantity = if state.below(2500) == 0 { String::new() } else { quantity.to_string() };
-        writeln!(
-            out,
-            "ev-{id:09},{subject},{meter},{quantity},2026-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        let copies = if state.below(2000) == 0 { 2 } else { 1 };
+        let line = format!(
+            "ev-{event:09},{subject},{meter},{quantity},2026-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
             rest / 3600,
             rest / 60 % 60,
             rest % 60
-        )?;
+        );
+        for _ in 0..copies {
+            writeln!(out, "{line}")?;
+        }
     }
     Ok(())
 }

@@ -67,7 +67,7 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
     }
     for morning in ["2026-03-04", "2026-03-17"] {
         let retried = jobs::retry_payments::retry(&app.ctx, day(morning)?).await?;
-        steps.push((format!("dunning {morning}"), retried.in_words()));
+        steps.push((format!("dunning {morning}"), format!("{} paid, {} declined again, {} not called", retried.paid, retried.declined, retried.not_called)));
     }
     let journal = app.home.folder("exports").join("ledger.journal");
     let made = export_ledger::export(&app.ctx, ledger::Format::Hledger, Range::All).await?;

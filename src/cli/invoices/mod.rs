@@ -83,6 +83,12 @@ enum Verb {
         #[arg(long, value_name = "DATE")]
         as_of: Option<NaiveDate>,
     },
+    /// Give up what is open: bad debt
+    Writeoff {
+        number: String,
+        #[command(flatten)]
+        part: Part,
+    },
     /// Pay back what is owed to the payer: on a credit note, or paid too much
     Refund {
         number: String,
@@ -119,6 +125,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         }
         Verb::Recharge { number, as_of } => operate::recharge(&app, &number, as_of, output).await,
         Verb::Credit { number, lines, as_of } => operate::credit(&app, &number, &lines, as_of, output).await,
+        Verb::Writeoff { number, part } => operate::write_off(&app, &number, &part, output).await,
         Verb::Refund { number, part, by_hand } => {
             operate::refund(&app, &number, &part, by_hand, output).await
         }

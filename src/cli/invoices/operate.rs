@@ -1,4 +1,4 @@
-//! The verbs that change something: book, cancel, send, markpaid, recharge, credit, refund.
+//! The verbs that change something: book, cancel, send, markpaid, recharge, write off, credit, refund.
 
 use super::list::state_of;
 use super::{Found, Part, find, find_booked};
@@ -161,6 +161,15 @@ pub async fn mark_paid(
     let id = booked.invoice.draft.id;
     let booked = settle::mark_paid(&app.ctx, id, &by_hand, pending).await?.map_err(refused)?;
     answer(app, &booked, "is marked", output).await?;
+    Ok(Exit::Done)
+}
+
+/// What is given up.
+pub async fn write_off(app: &App, name: &str, part: &Part, output: &Output) -> Result<Exit, Failure> {
+    let booked = find_booked(app, name, "written off").await?;
+    let by_hand = by_hand(app, part).await?;
+    let booked = settle::write_off(&app.ctx, booked.invoice.draft.id, &by_hand).await?.map_err(refused)?;
+    answer(app, &booked, "is written off", output).await?;
     Ok(Exit::Done)
 }
 
