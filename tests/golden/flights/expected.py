@@ -7,6 +7,7 @@ import collections
 import csv
 import datetime as dt
 import gzip
+import json
 import sys
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -47,6 +48,8 @@ tails = collections.defaultdict(set)
 longest = collections.defaultdict(Fraction)
 carriers = set()
 folder = sys.argv[1]
+# The one tax rule of the book is New York's; who sits elsewhere pays none.
+in_new_york = {c["accountnumber"] for c in json.load(open(f"{folder}/book.json"))["customers"] if c.get("state") == "NY"}
 for half in ("h1", "h2"):
     with gzip.open(f"{folder}/usage-2013-{half}.csv.gz", "rt") as f:
         for row in csv.DictReader(f):
@@ -71,13 +74,17 @@ for carrier in sorted(carriers):
     for charge in range(13):  # the first days of 2013-01 … 2014-01
         taxed, exempt = 100000, 0
         date = dt.date(2013 + charge // 12, charge % 12 + 1, 1)
-        if charge:
+        quarter = charge % 3 == 0 and tails[carrier, charge // 3 - 1]
+        used = miles[carrier, charge] or minutes[carrier, charge] or quarter or charge == 12
+        # Without usage there is no line in arrears, and the invoice is not dated back.
+        if charge and used:
             date -= dt.timedelta(days=1)
+        if charge:
             taxed += cents(graduated(miles[carrier, charge], MILES))
             taxed += cents(volume(minutes[carrier, charge], MINUTES))
             if charge % 3 == 0:
                 exempt += cents(len(tails[carrier, charge // 3 - 1]) * F("2.75"))
             if charge == 12:
                 taxed += cents(longest[carrier] * F("0.333"))
-        vat = cents(F(taxed, 100) * F("8.875") / 100)
+        vat = cents(F(taxed, 100) * F("8.875") / 100) if carrier in in_new_york else 0
         out.writerow([carrier, date, f"{(taxed + exempt) / 100:.2f}", f"{vat / 100:.2f}"])
