@@ -34,7 +34,12 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
 
 /// Books drafts in the order given; those whose payer changed since, or that a check refuses, are set aside.
 /// Returns the invoices.
-pub async fn book(tx: &mut Tx, run: &Run, catalogue: &Catalogue, drafts: Vec<Draft>) -> anyhow::Result<Vec<Invoice>> {
+pub async fn book(
+    tx: &mut Tx,
+    run: &Run,
+    catalogue: &Catalogue,
+    drafts: Vec<Draft>,
+) -> anyhow::Result<Vec<Invoice>> {
     let ids: Vec<CustomerId> = drafts.iter().map(|d| d.payer).collect();
     let revisions: BTreeMap<CustomerId, i64> =
         payer::locked_refs(tx, &ids).await?.into_iter().map(|p| (p.id, p.revision)).collect();
@@ -66,8 +71,10 @@ pub async fn book(tx: &mut Tx, run: &Run, catalogue: &Catalogue, drafts: Vec<Dra
         invoices.push(invoice);
     }
     let open_from = store::ledger::open_from(tx).await?;
-    let entries: Vec<Entry> =
-        invoices.iter().map(|i| domain::ledger::book_entry(i, catalogue, open_from)).collect::<Result<_, _>>()?;
+    let entries: Vec<Entry> = invoices
+        .iter()
+        .map(|i| domain::ledger::book_entry(i, catalogue, open_from))
+        .collect::<Result<_, _>>()?;
     store::invoice::save_booked(tx, Some(run.id), &invoices, &entries).await?;
     let booked: Vec<InvoiceId> = invoices.iter().map(|i| i.draft.id).collect();
     draft::mark(tx, &booked, DraftState::Booked, None).await?;
@@ -77,7 +84,12 @@ pub async fn book(tx: &mut Tx, run: &Run, catalogue: &Catalogue, drafts: Vec<Dra
 }
 
 /// Writes per payer how many invoices were made, and the reason of what was set aside.
-async fn count_items(tx: &mut Tx, run: &Run, invoices: &[Invoice], aside: &[(Draft, String)]) -> anyhow::Result<()> {
+async fn count_items(
+    tx: &mut Tx,
+    run: &Run,
+    invoices: &[Invoice],
+    aside: &[(Draft, String)],
+) -> anyhow::Result<()> {
     for (draft, reason) in aside {
         draft::mark(tx, &[draft.id], DraftState::SetAside, Some(reason)).await?;
     }
@@ -85,7 +97,8 @@ async fn count_items(tx: &mut Tx, run: &Run, invoices: &[Invoice], aside: &[(Dra
     for invoice in invoices {
         *made.entry(invoice.draft.payer).or_default() += 1;
     }
-    let mut payers: Vec<CustomerId> = made.keys().copied().chain(aside.iter().map(|(d, _)| d.payer)).collect();
+    let mut payers: Vec<CustomerId> =
+        made.keys().copied().chain(aside.iter().map(|(d, _)| d.payer)).collect();
     payers.sort_unstable();
     payers.dedup();
     let mut items = run::items_of(tx, run.id, &payers).await?;

@@ -9,8 +9,8 @@ use gateways::{MailTransport, PaymentGateway};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use store::Store;
 use tokio::sync::watch;
@@ -63,6 +63,7 @@ pub struct Parts {
     bell: watch::Sender<u64>,
     stopping: AtomicBool,
     rounds: AtomicU32,
+    stuck: Mutex<Option<String>>,
 }
 
 /// Outside systems of a context.
@@ -101,6 +102,7 @@ impl JobContext {
             bell: watch::channel(0).0,
             stopping: AtomicBool::new(false),
             rounds: AtomicU32::new(0),
+            stuck: Mutex::new(None),
         }))
     }
 
@@ -134,6 +136,18 @@ impl JobContext {
     /// A new name for workers each time they are started: apalis refuses one that it has seen alive.
     pub fn next_round(&self) -> u32 {
         self.rounds.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Notes an error that could not even be written down: a full disk, a database that is gone.
+    pub fn note_stuck(&self, error: &str) {
+        if let Ok(mut stuck) = self.stuck.lock() {
+            stuck.get_or_insert_with(|| error.to_owned());
+        }
+    }
+
+    /// Takes the error that [`Self::note_stuck`] kept.
+    pub fn take_stuck(&self) -> Option<String> {
+        self.stuck.lock().ok().and_then(|mut stuck| stuck.take())
     }
 
     /// Asks long jobs to stop between two payers; what they have not committed is rolled back.

@@ -43,7 +43,11 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
 /// What billing a payer gave, or why it is set aside.
 type Outcome = Result<Billed, String>;
 
-async fn bill(ctx: &JobContext, run: &Run, items: &[RunItem]) -> anyhow::Result<BTreeMap<CustomerId, Outcome>> {
+async fn bill(
+    ctx: &JobContext,
+    run: &Run,
+    items: &[RunItem],
+) -> anyhow::Result<BTreeMap<CustomerId, Outcome>> {
     let ids: Vec<CustomerId> = items.iter().map(|i| i.payer).collect();
     let mut tx = ctx.store.read().await?;
     let catalogue = Arc::new(store::catalogue::load(&mut tx).await?.context("the book is empty")?);
@@ -90,14 +94,20 @@ fn bill_all(
                 scope.spawn(move || {
                     let mut outcomes = Vec::with_capacity(part.len());
                     for (book, measured) in part {
-                        anyhow::ensure!(!ctx.is_stopping(), "stopped between two payers; the next worker goes on");
+                        anyhow::ensure!(
+                            !ctx.is_stopping(),
+                            "stopped between two payers; the next worker goes on"
+                        );
                         outcomes.push((book.payer, bill_one(book, measured, context)));
                     }
                     Ok(outcomes)
                 })
             })
             .collect();
-        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a billing thread died")))).collect()
+        threads
+            .into_iter()
+            .map(|t| t.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a billing thread died"))))
+            .collect()
     });
     let mut outcomes = BTreeMap::new();
     for part in parts {
@@ -107,8 +117,13 @@ fn bill_all(
 }
 
 /// Bills one payer; a broken invariant sets this payer aside and nobody else.
-pub fn bill_one(book: &billing::PayerBook, measured: &domain::measure::Measured, context: RunContext) -> Outcome {
-    let billed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| billing::bill(book, measured, context)));
+pub fn bill_one(
+    book: &billing::PayerBook,
+    measured: &domain::measure::Measured,
+    context: RunContext,
+) -> Outcome {
+    let billed =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| billing::bill(book, measured, context)));
     billed.map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
@@ -169,7 +184,10 @@ fn settle_item(item: &mut RunItem, outcome: Option<&Outcome>, revision: Option<i
     item.attempts += 1;
     item.reason = None;
     match outcome {
-        None => (item.state, item.reason) = (ItemState::Failed, Some("the payer is gone from the book".to_owned())),
+        None => {
+            (item.state, item.reason) =
+                (ItemState::Failed, Some("the payer is gone from the book".to_owned()))
+        }
         Some(Err(reason)) => (item.state, item.reason) = (ItemState::Failed, Some(reason.clone())),
         Some(Ok(billed)) => {
             if let Some(reason) = &billed.parked {
@@ -211,7 +229,12 @@ async fn barrier(ctx: &JobContext, tx: &mut Tx, run: &Run) -> anyhow::Result<()>
 
 /// Ranks the drafts that book by themselves, or those of `accounts` whatever their autobill, and hands out the
 /// first booking slice.
-pub async fn start_booking(ctx: &JobContext, tx: &mut Tx, run: &Run, approved: &[String]) -> anyhow::Result<()> {
+pub async fn start_booking(
+    ctx: &JobContext,
+    tx: &mut Tx,
+    run: &Run,
+    approved: &[String],
+) -> anyhow::Result<()> {
     let filter = DraftFilter { run: Some(run.id), state: Some(DraftState::Open), ..DraftFilter::default() };
     let keys = draft::keys(tx, &filter).await?;
     let in_order: Vec<_> =

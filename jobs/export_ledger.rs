@@ -45,9 +45,13 @@ pub async fn export(ctx: &JobContext, format: Format, range: Range) -> anyhow::R
     let mut tx = ctx.store.read().await?;
     let filter = match range {
         Range::All => SealedFilter::default(),
-        Range::Dates { from, to } => SealedFilter { from, before: to.map(domain::zone::next_day), ..SealedFilter::default() },
+        Range::Dates { from, to } => {
+            SealedFilter { from, before: to.map(domain::zone::next_day), ..SealedFilter::default() }
+        }
         Range::Next => match store::ledger::next_range(&mut tx).await? {
-            Some((first, last)) => SealedFilter { first: Some(first), last: Some(last), ..SealedFilter::default() },
+            Some((first, last)) => {
+                SealedFilter { first: Some(first), last: Some(last), ..SealedFilter::default() }
+            }
             None => return Ok(None),
         },
     };
@@ -137,7 +141,8 @@ async fn balances(
 async fn mark(ctx: &JobContext, format: Format, mut made: Made) -> anyhow::Result<Made> {
     let manifest = &made.manifest;
     anyhow::ensure!(manifest.is_contiguous(), "a marked export has a gap in its sequence numbers");
-    let name = format!("ledger-{:08}-{:08}.{}", manifest.first_sequence, manifest.last_sequence, format.extension());
+    let name =
+        format!("ledger-{:08}-{:08}.{}", manifest.first_sequence, manifest.last_sequence, format.extension());
     let beside = serde_json::to_vec_pretty(manifest)?;
     let files = vec![(name.clone(), made.bytes.clone()), (format!("{name}.manifest.json"), beside)];
     files::put_all(ctx, &ctx.folders.exports, files).await?;

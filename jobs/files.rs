@@ -16,7 +16,11 @@ pub async fn put(ctx: &JobContext, folder: &Path, name: &str, bytes: &[u8]) -> a
 /// Puts many files of one folder: all are written and synced, then the folder once. Names may hold sub-folders.
 pub async fn put_all(ctx: &JobContext, folder: &Path, files: Vec<(String, Vec<u8>)>) -> anyhow::Result<()> {
     let folder = folder.to_owned();
-    ctx.doors.through("files.put", async { tokio::task::spawn_blocking(move || write_all(&folder, &files)).await? }).await
+    ctx.doors
+        .through("files.put", async {
+            tokio::task::spawn_blocking(move || write_all(&folder, &files)).await?
+        })
+        .await
 }
 
 fn write_all(folder: &Path, files: &[(String, Vec<u8>)]) -> anyhow::Result<()> {
@@ -47,7 +51,9 @@ fn write_all(folder: &Path, files: &[(String, Vec<u8>)]) -> anyhow::Result<()> {
         }
     }
     for folder in folders {
-        File::open(&folder).and_then(|f| f.sync_all()).with_context(|| format!("syncing {}", folder.display()))?;
+        File::open(&folder)
+            .and_then(|f| f.sync_all())
+            .with_context(|| format!("syncing {}", folder.display()))?;
     }
     Ok(())
 }

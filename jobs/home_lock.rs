@@ -37,7 +37,9 @@ impl HomeLock {
                 drop(file.read_to_string(&mut holder));
                 return Ok(Taken::Held(holder.trim().to_owned()));
             }
-            Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("locking {}", path.display())),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("locking {}", path.display()));
+            }
         }
         file.set_len(0)?;
         file.rewind()?;
@@ -55,7 +57,9 @@ mod tests {
         let path = std::env::temp_dir().join(format!("tallybook-lock-{}", std::process::id()));
         let first = HomeLock::take(&path, "one").expect("a lock");
         assert!(matches!(&first, Taken::Ours(_)));
-        assert!(matches!(HomeLock::take(&path, "two").expect("an answer"), Taken::Held(holder) if holder == "one"));
+        assert!(
+            matches!(HomeLock::take(&path, "two").expect("an answer"), Taken::Held(holder) if holder == "one")
+        );
         drop(first);
         assert!(matches!(HomeLock::take(&path, "three").expect("an answer"), Taken::Ours(_)));
         drop(std::fs::remove_file(path));

@@ -75,7 +75,10 @@ impl Refusal {
     pub fn hint(&self) -> String {
         match self {
             Self::Intake(error) => error.hint(),
-            Self::Busy { .. } => "wait for it; if that process has died, `tallybook ingest` may be run again after it".to_owned(),
+            Self::Busy { .. } => {
+                "wait for it; if that process has died, `tallybook ingest` may be run again after it"
+                    .to_owned()
+            }
         }
     }
 
@@ -109,7 +112,9 @@ pub async fn ingest(
         match begin(ctx, id, &file, &sha256, request).await? {
             Begun::New => {}
             Begun::Done(import) => return Ok(Ok(again(&file, &import))),
-            Begun::Writing(import) => return Ok(Err(Refusal::Busy { file: file.name(), owner: import.owner })),
+            Begun::Writing(import) => {
+                return Ok(Err(Refusal::Busy { file: file.name(), owner: import.owner }));
+            }
         }
     }
     let outcome = write_and_commit(ctx, id, &file, request, &report).await;
@@ -139,7 +144,11 @@ pub async fn inbox(ctx: &JobContext) -> anyhow::Result<usize> {
         let folder = match &outcome {
             Ok(_) => "done",
             Err(refusal) => {
-                tracing::error!(file = path.display().to_string(), error = refusal.to_string(), "file of the inbox refused");
+                tracing::error!(
+                    file = path.display().to_string(),
+                    error = refusal.to_string(),
+                    "file of the inbox refused"
+                );
                 "refused"
             }
         };
@@ -155,7 +164,13 @@ fn shelve(path: &Path, folder: &Path) -> anyhow::Result<()> {
     std::fs::rename(path, folder.join(name)).with_context(|| format!("moving {}", path.display()))
 }
 
-async fn begin(ctx: &JobContext, id: Uuid, file: &InputFile, sha256: &str, request: &Request) -> anyhow::Result<Begun> {
+async fn begin(
+    ctx: &JobContext,
+    id: Uuid,
+    file: &InputFile,
+    sha256: &str,
+    request: &Request,
+) -> anyhow::Result<Begun> {
     let now = (ctx.now)();
     let import = NewImport {
         id,
@@ -164,7 +179,9 @@ async fn begin(ctx: &JobContext, id: Uuid, file: &InputFile, sha256: &str, reque
         source: request.source.clone(),
         owner: ctx.worker.clone(),
         deadline: now + DEADLINE,
-        paths: ["usage/segments", "usage/keys", "usage/temp", "rejects"].map(|f| format!("{f}/{id}*")).to_vec(),
+        paths: ["usage/segments", "usage/keys", "usage/temp", "rejects"]
+            .map(|f| format!("{f}/{id}*"))
+            .to_vec(),
     };
     let mut tx = ctx.store.begin().await?;
     let mut begun = imports::begin(&mut tx, &import, now).await?;
@@ -184,7 +201,8 @@ fn is_dead(ctx: &JobContext, import: &Import) -> bool {
     if import.deadline < (ctx.now)() {
         return true;
     }
-    let (Some((host, pid)), Some((ours, _))) = (import.owner.rsplit_once(':'), ctx.worker.rsplit_once(':')) else {
+    let (Some((host, pid)), Some((ours, _))) = (import.owner.rsplit_once(':'), ctx.worker.rsplit_once(':'))
+    else {
         return false;
     };
     host == ours && (import.owner == ctx.worker || !Path::new("/proc").join(pid).exists())
@@ -303,7 +321,11 @@ async fn subjects(tx: &mut Tx, catalogue: &Catalogue) -> anyhow::Result<Subjects
                 let late_before_us = zone::start_of_day(*end, catalogue.tenant.timezone).timestamp_micros();
                 let refuses = plan_charge.late_usage == LateUsage::Reject;
                 let refused_before_us = if refuses { late_before_us } else { i64::MIN };
-                subjects.set_billed(known.no, &plan_charge.meter, Billed { late_before_us, refused_before_us });
+                subjects.set_billed(
+                    known.no,
+                    &plan_charge.meter,
+                    Billed { late_before_us, refused_before_us },
+                );
             }
         }
     }
@@ -407,6 +429,8 @@ fn rows(ctx: &JobContext, staged: &metering::Staged, answer: &Ingested) -> anyho
 }
 
 fn relative(ctx: &JobContext, path: &Path) -> anyhow::Result<String> {
-    let inside = path.strip_prefix(&ctx.folders.root).with_context(|| format!("{} is outside the home", path.display()))?;
+    let inside = path
+        .strip_prefix(&ctx.folders.root)
+        .with_context(|| format!("{} is outside the home", path.display()))?;
     inside.to_str().map(str::to_owned).with_context(|| format!("{} is not UTF-8", inside.display()))
 }

@@ -112,17 +112,26 @@ macro_rules! register_all {
 }
 
 /// Works every queue until `stop` resolves; then no more tasks are fetched, and running ones end within a bound.
-pub async fn work_until(ctx: &JobContext, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+pub async fn work_until(
+    ctx: &JobContext,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
     use apalis_postgres::PostgresStorage;
     use apalis_sqlite::SqliteStorage;
 
     let monitor = Monitor::new().should_restart(|worker, error| {
-        tracing::warn!(worker = worker.name(), error = error.to_string(), "worker lost its queue and comes back");
+        tracing::warn!(
+            worker = worker.name(),
+            error = error.to_string(),
+            "worker lost its queue and comes back"
+        );
         worker.restarts() < RESTARTS_MAX
     });
     let monitor = match ctx.store.queue_pool() {
         QueuePool::Sqlite(pool) => register_all!(monitor, ctx, SqliteStorage, apalis_sqlite::Config, pool),
-        QueuePool::Postgres(pool) => register_all!(monitor, ctx, PostgresStorage, apalis_postgres::Config, pool),
+        QueuePool::Postgres(pool) => {
+            register_all!(monitor, ctx, PostgresStorage, apalis_postgres::Config, pool)
+        }
     };
     let stopping = ctx.clone();
     let signal = async move {

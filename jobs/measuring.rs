@@ -93,17 +93,23 @@ pub async fn measure(ctx: &JobContext, run: &Run, books: &[PayerBook]) -> anyhow
     Ok(rated)
 }
 
-/// Tells the books what came in after they were last billed (rules.md Q5): only payers for whom something is due
-/// look back, and only at imports newer than their oldest mark.
-pub async fn with_late_hints(ctx: &JobContext, run: &Run, mut books: Vec<PayerBook>) -> anyhow::Result<Vec<PayerBook>> {
-    let marks = books.iter().flat_map(|b| b.billed.values().flatten()).filter(|l| l.usage_mark > 0);
-    let Some(oldest) = marks.map(|l| l.usage_mark).min().filter(|mark| *mark < run.usage_mark) else {
+/// Tells the books what came in after they were billed (rules.md Q5): imports newer than the oldest mark of a billed
+/// period are looked at.
+pub async fn with_late_hints(
+    ctx: &JobContext,
+    run: &Run,
+    mut books: Vec<PayerBook>,
+) -> anyhow::Result<Vec<PayerBook>> {
+    // A mark of 0 counts too: a period that was billed before anything was imported.
+    let oldest = books.iter().flat_map(|b| b.billed.values().flatten()).map(|line| line.usage_mark).min();
+    let Some(oldest) = oldest.filter(|mark| *mark < run.usage_mark) else {
         return Ok(books);
     };
     let pinned = pinned(ctx, run).await?;
     let segments = pinned.segments;
     let hints = tokio::task::spawn_blocking(move || metering::late_hints(&segments, oldest)).await??;
-    let names: HashMap<u32, SubscriptionId> = pinned.numbers.subscriptions.iter().map(|(id, no)| (*no, *id)).collect();
+    let names: HashMap<u32, SubscriptionId> =
+        pinned.numbers.subscriptions.iter().map(|(id, no)| (*no, *id)).collect();
     let mut by_subscription: HashMap<SubscriptionId, Vec<LateHint>> = HashMap::new();
     for hint in hints {
         let Some(subscription) = names.get(&hint.subscription_no) else { continue };

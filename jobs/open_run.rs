@@ -55,7 +55,9 @@ pub async fn open(ctx: &JobContext, request: &Request) -> anyhow::Result<Outcome
         return Ok(Outcome::Refused(refusal));
     }
     let payers = payer::payers(&mut tx, &request.scope).await?;
-    if let Some(missing) = request.scope.customers.iter().find(|a| !payers.iter().any(|p| &p.account_number == *a)) {
+    if let Some(missing) =
+        request.scope.customers.iter().find(|a| !payers.iter().any(|p| &p.account_number == *a))
+    {
         return Ok(Outcome::Refused(Refusal::UnknownCustomer(missing.clone())));
     }
     let now = (ctx.now)();

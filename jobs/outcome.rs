@@ -25,7 +25,11 @@ pub async fn settle(ctx: &JobContext, job: &'static str, work: impl Fn() -> Work
             Ok(Err(error)) => error,
             Err(died) => anyhow::anyhow!("the job broke an invariant: {died}"),
         };
-        if tries == PAUSES_MS.len() || ctx.is_stopping() || !store::is_transient(&error) {
+        if ctx.is_stopping() {
+            tracing::info!(job, reason = format!("{error:#}"), "job stopped; the next worker goes on");
+            return Err(AbortError::new(format!("{error:#}")).into());
+        }
+        if tries == PAUSES_MS.len() || !store::is_transient(&error) {
             tracing::error!(job, error = format!("{error:#}"), "job ended with an error");
             return Err(AbortError::new(format!("{error:#}")).into());
         }

@@ -21,7 +21,8 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
     let run = run::by_id(&mut tx, task.run).await?.context("the run of this ticket is gone")?;
     let items = run::items(&mut tx, task.run, None).await?;
     let catalogue = Arc::new(store::catalogue::load(&mut tx).await?.context("the book is empty")?);
-    let open: Vec<CustomerId> = items.iter().filter(|i| i.state == ItemState::Open).map(|i| i.payer).collect();
+    let open: Vec<CustomerId> =
+        items.iter().filter(|i| i.state == ItemState::Open).map(|i| i.payer).collect();
     let mut books = Vec::with_capacity(open.len());
     for payers in open.chunks(ctx.settings.slice_payers) {
         books.extend(payer::books(&mut tx, payers, &catalogue).await?);
@@ -33,7 +34,12 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
         .iter()
         .flat_map(|book| {
             let windows = rated.by_payer.get(&book.payer).into_iter().flatten();
-            windows.map(|(key, window)| MeasuredRow { payer: book.payer, revision: book.revision, key: *key, window })
+            windows.map(|(key, window)| MeasuredRow {
+                payer: book.payer,
+                revision: book.revision,
+                key: *key,
+                window,
+            })
         })
         .collect();
     for chunk in rows.chunks(CHUNK) {

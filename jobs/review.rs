@@ -42,7 +42,9 @@ pub async fn rerun_failed(ctx: &JobContext, run: &Run) -> anyhow::Result<usize> 
         .into_iter()
         .filter(|i| matches!(i.state, ItemState::Failed | ItemState::Parked))
         .collect();
-    if failed.is_empty() || !run::set_state(&mut tx, run.id, RunState::Closed, RunState::Open, (ctx.now)()).await? {
+    if failed.is_empty()
+        || !run::set_state(&mut tx, run.id, RunState::Closed, RunState::Open, (ctx.now)()).await?
+    {
         return Ok(0);
     }
     let payers: Vec<_> = failed.iter().map(|i| i.payer).collect();

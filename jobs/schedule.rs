@@ -74,7 +74,10 @@ pub async fn shown(ctx: &JobContext) -> anyhow::Result<Vec<Line>> {
 pub async fn keep(ctx: &JobContext) -> anyhow::Result<()> {
     while !ctx.is_stopping() {
         if let Err(error) = make_due_ticks(ctx).await {
-            tracing::warn!(error = format!("{error:#}"), "the timetable could not be kept; it is tried again");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the timetable could not be kept; it is tried again"
+            );
         }
         tokio::time::sleep(Duration::from_secs(5)).await;
     }

@@ -46,8 +46,12 @@ async fn nightly_run(ctx: &JobContext, task: &TickTask) -> anyhow::Result<()> {
         actor: "timetable".to_owned(),
     };
     match open_run::open(ctx, &request).await? {
-        open_run::Outcome::Refused(refusal) => tracing::warn!(reason = refusal.to_string(), "nightly run not opened"),
-        open_run::Outcome::Unfinished(run) => tracing::warn!(run = run.ordinal, "an earlier run is not finished"),
+        open_run::Outcome::Refused(refusal) => {
+            tracing::warn!(reason = refusal.to_string(), "nightly run not opened")
+        }
+        open_run::Outcome::Unfinished(run) => {
+            tracing::warn!(run = run.ordinal, "an earlier run is not finished")
+        }
         open_run::Outcome::New(run) => tracing::info!(run = run.ordinal, "nightly run opened"),
     }
     Ok(())

@@ -44,7 +44,8 @@ pub async fn start(tx: &mut Tx, run: RunId, step: Step, slices: u32) -> anyhow::
 /// Opens the slices 0 to `slices` of a step and returns their tasks in order. Slices that an earlier round of the run
 /// has done are opened in a new epoch: `runs rerun` goes through the steps again.
 pub async fn open_step(tx: &mut Tx, run: RunId, step: Step, slices: u32) -> anyhow::Result<Vec<SliceTask>> {
-    let done: u64 = slice::progress(tx, run).await?.iter().filter(|(s, ..)| *s == step).map(|(.., done)| done).sum();
+    let done: u64 =
+        slice::progress(tx, run).await?.iter().filter(|(s, ..)| *s == step).map(|(.., done)| done).sum();
     if done > 0 {
         let all: Vec<u32> = (0..slices).collect();
         slice::reopen(tx, run, step, &all).await?;
@@ -89,14 +90,15 @@ fn claimed(ctx: JobContext, task: SliceTask, handler: Handler) -> Work {
     })
 }
 
-async fn give_back(ctx: &JobContext, task: SliceTask, error: &str) {
+async fn give_back(ctx: &JobContext, task: SliceTask, reason: &str) {
     let released: anyhow::Result<()> = async {
         let mut tx = ctx.store.begin().await?;
-        slice::release(&mut tx, task, Some(error)).await?;
+        slice::release(&mut tx, task, Some(reason)).await?;
         tx.commit().await
     }
     .await;
     if let Err(error) = released {
-        tracing::error!(error = format!("{error:#}"), "claim could not be given back");
+        tracing::warn!(error = format!("{error:#}"), "claim could not be given back");
+        ctx.note_stuck(reason);
     }
 }

@@ -53,7 +53,9 @@ fn delete(ctx: &JobContext, path: &str) -> anyhow::Result<u64> {
         };
     };
     let start = ctx.folders.root.join(prefix);
-    let (Some(folder), Some(name)) = (start.parent(), start.file_name().and_then(|n| n.to_str())) else { return Ok(0) };
+    let (Some(folder), Some(name)) = (start.parent(), start.file_name().and_then(|n| n.to_str())) else {
+        return Ok(0);
+    };
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(0) };
     let mut deleted = 0;
     for entry in entries {

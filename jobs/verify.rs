@@ -51,7 +51,8 @@ async fn chain(tx: &mut store::Tx) -> anyhow::Result<Check> {
         }
     }
     let known = store::ledger::chain_end(tx).await?;
-    let difference = (known != end).then(|| format!("the chain ends at {}, its entries at {}", known.sequence, end.sequence));
+    let difference = (known != end)
+        .then(|| format!("the chain ends at {}, its entries at {}", known.sequence, end.sequence));
     Ok(check("ledger chain", end.sequence, difference))
 }
 
@@ -84,7 +85,9 @@ async fn exports(ctx: &JobContext, tx: &mut store::Tx) -> anyhow::Result<Check> 
 fn differs(folder: &Path, path: &str, sha256: &str) -> Option<String> {
     match std::fs::read(folder.join(path)) {
         Err(e) => Some(format!("{path}: {e}")),
-        Ok(bytes) if files::sha256_hex(&bytes) != sha256 => Some(format!("{path}: not the bytes that were written")),
+        Ok(bytes) if files::sha256_hex(&bytes) != sha256 => {
+            Some(format!("{path}: not the bytes that were written"))
+        }
         Ok(_) => None,
     }
 }

@@ -11,6 +11,7 @@ use domain::measure::Window;
 use domain::money::Money;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use store::ledger::SealedFilter;
 use store::{Tx, imports, payer};
@@ -101,13 +102,16 @@ async fn find(tx: &mut Tx, id: &str) -> anyhow::Result<Option<Found>> {
     }
     if let Ok(sequence) = id.parse::<u64>() {
         let filter = SealedFilter { first: Some(sequence), last: Some(sequence), ..SealedFilter::default() };
-        let Some(sealed) = store::ledger::sealed_page(tx, &filter, 0, 1).await?.pop() else { return Ok(None) };
+        let Some(sealed) = store::ledger::sealed_page(tx, &filter, 0, 1).await?.pop() else {
+            return Ok(None);
+        };
         let entry = EntryStory {
             sequence: Some(sealed.sequence),
             kind: sealed.entry.kind.name(),
             document: sealed.entry.document_number.clone(),
         };
-        let booked = store::invoice::by_id(tx, sealed.entry.invoice).await?.context("an entry without its invoice")?;
+        let booked =
+            store::invoice::by_id(tx, sealed.entry.invoice).await?.context("an entry without its invoice")?;
         return Ok(Some(Found { entry: Some(entry), invoice: booked.invoice, line: None }));
     }
     let Ok(uuid) = id.parse::<Uuid>() else { return Ok(None) };
@@ -119,7 +123,8 @@ async fn find(tx: &mut Tx, id: &str) -> anyhow::Result<Option<Found>> {
         return Ok(Some(Found { entry: None, invoice: booked.invoice, line: Some(LineId(uuid)) }));
     }
     let Some(entry) = store::ledger::by_id(tx, domain::ids::EntryId(uuid)).await? else { return Ok(None) };
-    let story = EntryStory { sequence: None, kind: entry.kind.name(), document: entry.document_number.clone() };
+    let story =
+        EntryStory { sequence: None, kind: entry.kind.name(), document: entry.document_number.clone() };
     let booked = store::invoice::by_id(tx, entry.invoice).await?.context("an entry without its invoice")?;
     Ok(Some(Found { entry: Some(story), invoice: booked.invoice, line: None }))
 }
@@ -152,7 +157,10 @@ async fn line_story(
     let found = match (run, window) {
         (Some(run), Some(window)) => {
             let pinned = measuring::pinned(ctx, run).await?;
-            tokio::task::spawn_blocking(move || metering::find_events(&pinned.segments, &window, &pinned.numbers)).await??
+            tokio::task::spawn_blocking(move || {
+                metering::find_events(&pinned.segments, &window, &pinned.numbers)
+            })
+            .await??
         }
         _ => Vec::new(),
     };
@@ -161,9 +169,9 @@ async fn line_story(
     let mut files: BTreeMap<i64, String> = BTreeMap::new();
     let mut events = Vec::with_capacity(shown);
     for event in &found[..shown] {
-        if !files.contains_key(&event.import) {
+        if let Entry::Vacant(unknown) = files.entry(event.import) {
             let import = imports::by_number(&mut tx, event.import).await?;
-            files.insert(event.import, import.map_or("?".to_owned(), |i| i.file_name));
+            unknown.insert(import.map_or("?".to_owned(), |i| i.file_name));
         }
         events.push(EventStory {
             file: files[&event.import].clone(),

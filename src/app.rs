@@ -45,8 +45,10 @@ impl App {
             mail: home.folder("mail"),
             exports: home.folder("exports"),
         };
-        let timetable =
-            jobs::schedule::JOBS.iter().map(|job| ((*job).to_owned(), config.text(&format!("jobs.{job}")).to_owned())).collect();
+        let timetable = jobs::schedule::JOBS
+            .iter()
+            .map(|job| ((*job).to_owned(), config.text(&format!("jobs.{job}")).to_owned()))
+            .collect();
         let settings = Settings {
             threads: config.threads(),
             slice_payers: usize::try_from(config.number("slice_payers")).unwrap_or(500),
@@ -62,8 +64,11 @@ impl App {
     pub async fn open_existing(config: &Config) -> Result<Self, Failure> {
         let home = Home::at(&config.home);
         if !home.exists() {
-            return Err(Failure::input("no_home", format!("there is no tallybook home at {}", home.root.display()))
-                .hint("run `tallybook init`, or name the home with --home DIR"));
+            return Err(Failure::input(
+                "no_home",
+                format!("there is no tallybook home at {}", home.root.display()),
+            )
+            .hint("run `tallybook init`, or name the home with --home DIR"));
         }
         Self::open(config).await
     }
@@ -81,7 +86,8 @@ impl App {
         let mut tx = self.ctx.store.read().await?;
         let catalogue = store::catalogue::load(&mut tx).await?;
         catalogue.map(Arc::new).ok_or_else(|| {
-            Failure::input("empty_book", "the book is empty").hint("load one first: `tallybook load book.json`")
+            Failure::input("empty_book", "the book is empty")
+                .hint("load one first: `tallybook load book.json`")
         })
     }
 
@@ -103,14 +109,19 @@ fn mail(config: &Config, home: &Home) -> Result<Arc<dyn MailTransport>, Failure>
     if config.text("mail.transport") == "files" {
         return Ok(Arc::new(MailFiles::new(home.folder("mail"), doors)));
     }
-    let login = config.optional("mail.user").map(|user| (user.to_owned(), config.text("mail.password").to_owned()));
+    let login =
+        config.optional("mail.user").map(|user| (user.to_owned(), config.text("mail.password").to_owned()));
     let settings = SmtpSettings {
         login,
-        tls: Tls::parse(config.text("mail.tls"))
-            .ok_or_else(|| Failure::input("settings", format!("mail.tls is `{}`", config.text("mail.tls"))))?,
+        tls: Tls::parse(config.text("mail.tls")).ok_or_else(|| {
+            Failure::input("settings", format!("mail.tls is `{}`", config.text("mail.tls")))
+        })?,
         timeout: Duration::from_secs(u64::from(config.number("mail.timeout_s"))),
         per_second: config.number("mail.per_second"),
-        ..SmtpSettings::plain(config.text("mail.host"), u16::try_from(config.number("mail.port")).unwrap_or(25))
+        ..SmtpSettings::plain(
+            config.text("mail.host"),
+            u16::try_from(config.number("mail.port")).unwrap_or(25),
+        )
     };
     Ok(Arc::new(Smtp::new(settings, doors)))
 }
@@ -130,13 +141,15 @@ fn refused(error: OpenError, home: &Home) -> Failure {
             format!("the database is of a newer version ({found}) than this program knows ({known})"),
         )
         .hint("use the tallybook that wrote it, or a later one"),
-        OpenError::Changed { .. } => Failure::input("foreign_database", message)
-            .hint(format!("{} may belong to another program; choose another home with --home DIR", home.root.display())),
-        OpenError::TooOld { .. } | OpenError::Url(_) => {
-            Failure::input("database", message).hint("set TALLYBOOK_DATABASE_URL to a PostgreSQL 15+ database, or unset it for SQLite")
-        }
-        OpenError::Unreachable(_) => Failure::fault("database", message)
-            .hint("check that the server runs and that the disk is not full, then run the same command again"),
+        OpenError::Changed { .. } => Failure::input("foreign_database", message).hint(format!(
+            "{} may belong to another program; choose another home with --home DIR",
+            home.root.display()
+        )),
+        OpenError::TooOld { .. } | OpenError::Url(_) => Failure::input("database", message)
+            .hint("set TALLYBOOK_DATABASE_URL to a PostgreSQL 15+ database, or unset it for SQLite"),
+        OpenError::Unreachable(_) => Failure::fault("database", message).hint(
+            "check that the server runs and that the disk is not full, then run the same command again",
+        ),
         OpenError::Other(error) => error.into(),
     }
 }

@@ -47,28 +47,76 @@ const fn setting(key: &'static str, env: &'static str, default: &'static str, he
 pub const SETTINGS: &[Setting] = &[
     Setting {
         secret: true,
-        ..setting("database_url", "TALLYBOOK_DATABASE_URL", "", "postgres://user@host/db; unset = the SQLite file in the home folder")
+        ..setting(
+            "database_url",
+            "TALLYBOOK_DATABASE_URL",
+            "",
+            "postgres://user@host/db; unset = the SQLite file in the home folder",
+        )
     },
     setting("threads", "TALLYBOOK_THREADS", "0", "threads for reading and rating usage; 0 = one per core"),
     setting("slice_payers", "TALLYBOOK_SLICE_PAYERS", "500", "payers in one slice of a run, 1 to 5000"),
-    setting("catch_up_max", "TALLYBOOK_CATCH_UP_MAX", "36", "periods per charge that one run may catch up, 1 to 1000"),
-    setting("log.level", "TALLYBOOK_LOG", "warn", "error, warn, info, debug or trace; finer filters as in `info,jobs=debug`"),
+    setting(
+        "catch_up_max",
+        "TALLYBOOK_CATCH_UP_MAX",
+        "36",
+        "periods per charge that one run may catch up, 1 to 1000",
+    ),
+    setting(
+        "log.level",
+        "TALLYBOOK_LOG",
+        "warn",
+        "error, warn, info, debug or trace; finer filters as in `info,jobs=debug`",
+    ),
     setting("log.format", "TALLYBOOK_LOG_FORMAT", "text", "text or json"),
-    setting("mail.transport", "TALLYBOOK_MAIL_TRANSPORT", "files", "files (mail/*.eml in the home folder) or smtp"),
+    setting(
+        "mail.transport",
+        "TALLYBOOK_MAIL_TRANSPORT",
+        "files",
+        "files (mail/*.eml in the home folder) or smtp",
+    ),
     setting("mail.from", "TALLYBOOK_MAIL_FROM", "", "sender address; unset = the tenant's e-mail address"),
     setting("mail.host", "TALLYBOOK_MAIL_HOST", "localhost", "SMTP relay"),
     setting("mail.port", "TALLYBOOK_MAIL_PORT", "25", "port of the relay"),
     setting("mail.tls", "TALLYBOOK_MAIL_TLS", "none", "none, starttls or tls"),
     setting("mail.user", "TALLYBOOK_MAIL_USER", "", "user name; unset = no authentication"),
-    Setting { secret: true, ..setting("mail.password", "TALLYBOOK_MAIL_PASSWORD", "", "password; better given by the environment") },
+    Setting {
+        secret: true,
+        ..setting("mail.password", "TALLYBOOK_MAIL_PASSWORD", "", "password; better given by the environment")
+    },
     setting("mail.timeout_s", "TALLYBOOK_MAIL_TIMEOUT_S", "30", "seconds to wait for the relay, 1 to 600"),
-    setting("mail.per_second", "TALLYBOOK_MAIL_PER_SECOND", "0", "messages a second to the relay; 0 = no limit"),
-    setting("jobs.nightly_run", "TALLYBOOK_JOBS_NIGHTLY_RUN", "0 2 * * *", "cron pattern in the tenant's time zone, or `off`"),
+    setting(
+        "mail.per_second",
+        "TALLYBOOK_MAIL_PER_SECOND",
+        "0",
+        "messages a second to the relay; 0 = no limit",
+    ),
+    setting(
+        "jobs.nightly_run",
+        "TALLYBOOK_JOBS_NIGHTLY_RUN",
+        "0 2 * * *",
+        "cron pattern in the tenant's time zone, or `off`",
+    ),
     setting("jobs.ingest_inbox", "TALLYBOOK_JOBS_INGEST_INBOX", "5 * * * *", "files in inbox/ are ingested"),
-    setting("jobs.retry_mails", "TALLYBOOK_JOBS_RETRY_MAILS", "*/10 * * * *", "mails that met a passing fault go out"),
+    setting(
+        "jobs.retry_mails",
+        "TALLYBOOK_JOBS_RETRY_MAILS",
+        "*/10 * * * *",
+        "mails that met a passing fault go out",
+    ),
     setting("jobs.retry_payments", "TALLYBOOK_JOBS_RETRY_PAYMENTS", "0 9 * * *", "dunning morning"),
-    setting("jobs.export_ledger", "TALLYBOOK_JOBS_EXPORT_LEDGER", "0 6 * * 1", "weekly export of what is new in the ledger"),
-    setting("jobs.upkeep", "TALLYBOOK_JOBS_UPKEEP", "30 4 * * *", "prunes finished tasks and abandoned files"),
+    setting(
+        "jobs.export_ledger",
+        "TALLYBOOK_JOBS_EXPORT_LEDGER",
+        "0 6 * * 1",
+        "weekly export of what is new in the ledger",
+    ),
+    setting(
+        "jobs.upkeep",
+        "TALLYBOOK_JOBS_UPKEEP",
+        "30 4 * * *",
+        "prunes finished tasks and abandoned files",
+    ),
 ];
 
 /// A settled value.
@@ -143,7 +191,11 @@ impl Config {
             .iter()
             .map(|s| {
                 let value = &self.values[s.key];
-                let text = if s.secret && !value.text.is_empty() { "•••".to_owned() } else { value.text.clone() };
+                let text = if s.secret && !value.text.is_empty() {
+                    "•••".to_owned()
+                } else {
+                    value.text.clone()
+                };
                 (s.key, text, value.origin.to_string())
             })
             .collect()
@@ -152,7 +204,10 @@ impl Config {
     fn check(&self, faults: &mut Vec<Fault>) {
         let mut number = |key: &str, low: u32, high: u32| match self.text(key).parse::<u32>() {
             Ok(n) if (low..=high).contains(&n) => {}
-            _ => faults.push(Fault::new(key, format!("`{}` is not a whole number from {low} to {high}", self.text(key)))),
+            _ => faults.push(Fault::new(
+                key,
+                format!("`{}` is not a whole number from {low} to {high}", self.text(key)),
+            )),
         };
         number("threads", 0, 1024);
         number("slice_payers", 1, 5000);
@@ -162,7 +217,10 @@ impl Config {
         number("mail.per_second", 0, 100_000);
         let mut one_of = |key: &str, words: &[&str]| {
             if !words.contains(&self.text(key)) {
-                faults.push(Fault::new(key, format!("`{}` is not one of {}", self.text(key), words.join(", "))));
+                faults.push(Fault::new(
+                    key,
+                    format!("`{}` is not one of {}", self.text(key), words.join(", ")),
+                ));
             }
         };
         one_of("log.format", &["text", "json"]);
@@ -170,11 +228,16 @@ impl Config {
         one_of("mail.tls", &["none", "starttls", "tls"]);
         let url = self.text("database_url");
         if !url.is_empty() && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            faults.push(Fault::new("database_url", "is not a postgres:// URL; leave it unset for SQLite".to_owned()));
+            faults.push(Fault::new(
+                "database_url",
+                "is not a postgres:// URL; leave it unset for SQLite".to_owned(),
+            ));
         }
         for setting in SETTINGS.iter().filter(|s| s.key.starts_with("jobs.")) {
             let pattern = self.text(setting.key);
-            if pattern != "off" && let Err(why) = jobs::schedule::check_pattern(pattern) {
+            if pattern != "off"
+                && let Err(why) = jobs::schedule::check_pattern(pattern)
+            {
                 faults.push(Fault::new(setting.key, format!("`{pattern}` is not a cron pattern: {why}")));
             }
         }
@@ -204,7 +267,9 @@ fn flatten(prefix: &str, table: &toml::Table, flat: &mut BTreeMap<String, String
         match value {
             toml::Value::Table(inner) => flatten(&key, inner, flat),
             toml::Value::String(text) => drop(flat.insert(key, text.clone())),
-            toml::Value::Boolean(false) if key.starts_with("jobs.") => drop(flat.insert(key, "off".to_owned())),
+            toml::Value::Boolean(false) if key.starts_with("jobs.") => {
+                drop(flat.insert(key, "off".to_owned()))
+            }
             other => drop(flat.insert(key, other.to_string())),
         }
     }

@@ -38,10 +38,19 @@ pub async fn drive(app: &App, request: &Request, output: &Output) -> Result<RunS
         };
         if goes_on {
             if opened.state == RunState::Review {
-                return Err(Failure::input("in_review", format!("run {} of the same scope waits for review", opened.ordinal))
-                    .hint(format!("run `tallybook runs approve {0}` or `tallybook runs cancel {0}` first", opened.ordinal)));
+                return Err(Failure::input(
+                    "in_review",
+                    format!("run {} of the same scope waits for review", opened.ordinal),
+                )
+                .hint(format!(
+                    "run `tallybook runs approve {0}` or `tallybook runs cancel {0}` first",
+                    opened.ordinal
+                )));
             }
-            output.say(&format!("run {} as of {} was not finished: going on with it", opened.ordinal, opened.as_of));
+            output.say(&format!(
+                "run {} as of {} was not finished: going on with it",
+                opened.ordinal, opened.as_of
+            ));
         }
         let summary = finish(app, opened.id, worker.is_some(), output).await?;
         if !goes_on || opened.as_of == request.as_of {
@@ -55,11 +64,11 @@ pub async fn drive(app: &App, request: &Request, output: &Output) -> Result<RunS
 pub async fn finish(app: &App, run: RunId, working: bool, output: &Output) -> Result<RunSummary, Failure> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let watching = async {
-        let outcome = watch(app, run, output).await;
+        let outcome = watch(app, run, working, output).await;
         drop(stop);
         outcome
     };
-    let outcome = if working {
+    let outcome: Result<Watched, Failure> = if working {
         let worked = jobs::work_until(&app.ctx, async move { drop(stopped.await) });
         let (outcome, worked) = tokio::join!(watching, worked);
         app.ctx.resume();
@@ -68,13 +77,27 @@ pub async fn finish(app: &App, run: RunId, working: bool, output: &Output) -> Re
     } else {
         watching.await
     };
-    outcome?;
+    if let Watched::LockIsFree(lock) = outcome? {
+        // Whoever worked this home is gone: take over.
+        jobs::recover::take_over(&app.ctx).await?;
+        let summary = Box::pin(finish(app, run, true, output)).await;
+        drop(lock);
+        return summary;
+    }
     let mut tx = app.store.read().await?;
     let run = reload(&mut tx, run).await?;
     Ok(run::summary(&mut tx, &run).await?)
 }
 
-async fn watch(app: &App, id: RunId, output: &Output) -> Result<(), Failure> {
+/// How watching ended.
+enum Watched {
+    /// The run is closed, in review or cancelled.
+    Ended,
+    /// Nobody works this home any more; the lock is ours now.
+    LockIsFree(HomeLock),
+}
+
+async fn watch(app: &App, id: RunId, working: bool, output: &Output) -> Result<Watched, Failure> {
     let progress = Progress::new("", "slices", 0, output.is_json());
     let mut interrupt = std::pin::pin!(interrupted());
     loop {
@@ -82,16 +105,29 @@ async fn watch(app: &App, id: RunId, output: &Output) -> Result<(), Failure> {
         let run = reload(&mut tx, id).await?;
         if run.state != RunState::Open {
             progress.finish();
-            return Ok(());
+            return Ok(Watched::Ended);
+        }
+        if let Some(error) = app.ctx.take_stuck() {
+            progress.finish();
+            return Err(Failure::fault("step_failed", format!("run {}: {error}", run.ordinal))
+                .hint("mend the cause (`tallybook doctor`, `df -h`) and run the same command again: it goes on where it stopped"));
+        }
+        if !working && let Some(Taken::Ours(lock)) = app.lock()? {
+            progress.finish();
+            return Ok(Watched::LockIsFree(lock));
         }
         let steps = slice::progress(&mut tx, id).await?;
-        let failed = slice::open(&mut tx, id).await?.into_iter().find(|s| s.error.is_some() && s.worker.is_none());
+        let failed =
+            slice::open(&mut tx, id).await?.into_iter().find(|s| s.error.is_some() && s.worker.is_none());
         drop(tx);
         if let Some(failed) = failed {
             progress.finish();
             let error = failed.error.unwrap_or_default();
-            return Err(Failure::fault("step_failed", format!("run {}: {}: {error}", run.ordinal, doing(failed.task.step)))
-                .hint("mend the cause and run the same command again: it goes on where it stopped"));
+            return Err(Failure::fault(
+                "step_failed",
+                format!("run {}: {}: {error}", run.ordinal, doing(failed.task.step)),
+            )
+            .hint("mend the cause and run the same command again: it goes on where it stopped"));
         }
         if let Some((step, open, done)) = steps.iter().find(|(_, open, _)| *open > 0) {
             progress.at(*done, open + done, doing(*step));
@@ -109,7 +145,7 @@ async fn watch(app: &App, id: RunId, output: &Output) -> Result<(), Failure> {
 
 /// Ctrl-C or SIGTERM.
 pub async fn interrupted() {
-    use tokio::signal::unix::{signal, SignalKind};
+    use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return drop(tokio::signal::ctrl_c().await);
     };
@@ -127,19 +163,28 @@ async fn reload(tx: &mut store::Tx, id: RunId) -> Result<Run, Failure> {
 async fn refuse_second(app: &App, request: &Request, holder: &str) -> Result<(), Failure> {
     let mut tx = app.store.read().await?;
     let Some(other) = run::unfinished(&mut tx, &request.scope).await? else { return Ok(()) };
-    Err(Failure::input("run_in_progress", format!("run {} of the same scope is being worked by {holder}", other.ordinal))
-        .hint(format!("watch it with `tallybook runs show {}`", other.ordinal)))
+    Err(Failure::input(
+        "run_in_progress",
+        format!("run {} of the same scope is being worked by {holder}", other.ordinal),
+    )
+    .hint(format!("watch it with `tallybook runs show {}`", other.ordinal)))
 }
 
 fn refused(refusal: Refusal) -> Failure {
     let message = refusal.to_string();
     match refusal {
-        Refusal::EmptyBook => Failure::input("empty_book", message).hint("load one first: `tallybook load book.json`"),
-        Refusal::BeforeLastRun { latest, .. } => Failure::input("before_last_run", message)
-            .hint(format!("everything due before then is billed; run `tallybook run --as-of {latest}` or later")),
-        Refusal::UnknownCustomer(_) => Failure::input("unknown_customer", message)
-            .hint("a customer who bills to a parent is billed with it; `tallybook invoices` lists account numbers"),
-        Refusal::UnknownUnit(_) => Failure::input("unknown_business_unit", message).hint("business units are named by refkey"),
+        Refusal::EmptyBook => {
+            Failure::input("empty_book", message).hint("load one first: `tallybook load book.json`")
+        }
+        Refusal::BeforeLastRun { latest, .. } => Failure::input("before_last_run", message).hint(format!(
+            "everything due before then is billed; run `tallybook run --as-of {latest}` or later"
+        )),
+        Refusal::UnknownCustomer(_) => Failure::input("unknown_customer", message).hint(
+            "a customer who bills to a parent is billed with it; `tallybook invoices` lists account numbers",
+        ),
+        Refusal::UnknownUnit(_) => {
+            Failure::input("unknown_business_unit", message).hint("business units are named by refkey")
+        }
     }
 }
 

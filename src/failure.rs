@@ -60,7 +60,13 @@ pub struct Failure {
 impl Failure {
     /// The caller's input is at fault.
     pub fn input(code: &str, message: impl Into<String>) -> Self {
-        Self { exit: Exit::Input, code: code.to_owned(), message: message.into(), hint: None, faults: Vec::new() }
+        Self {
+            exit: Exit::Input,
+            code: code.to_owned(),
+            message: message.into(),
+            hint: None,
+            faults: Vec::new(),
+        }
     }
 
     /// Our fault, or a service is down.

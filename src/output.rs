@@ -130,9 +130,12 @@ mod tests {
     #[test]
     fn amounts_are_grouped_and_keep_their_decimals() {
         let of = |code: &str| code.parse::<domain::money::Currency>().expect("a currency");
-        for (minor, code, text) in
-            [(5, "DKK", "0.05"), (-123_456_789, "DKK", "-1 234 567.89"), (1200, "JPY", "1 200"), (1, "KWD", "0.001")]
-        {
+        for (minor, code, text) in [
+            (5, "DKK", "0.05"),
+            (-123_456_789, "DKK", "-1 234 567.89"),
+            (1200, "JPY", "1 200"),
+            (1, "KWD", "0.001"),
+        ] {
             assert_eq!(amount(minor, of(code)), text);
         }
     }

@@ -1,11 +1,8 @@
 //! The sample that `demo` bills: a Danish cloud company, its customers, and two months of usage with the faults
 //! that real usage has. Everything follows from the numbers of customers and events; nothing is random.
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::io::{self, Write};
-
-/// First day of the sample's first month.
-pub const START: &str = "2026-01-01";
 
 const TOWNS: [(&str, &str, &str); 6] = [
     ("8000", "Aarhus", "DK"),
@@ -30,7 +27,15 @@ const NAMES: [&str; 12] = [
     "Vestkystens Fiskeeksport af 1887",
 ];
 const TOKENS: [&str; 10] = [
-    "tok_ok", "tok_ok", "tok_ok", "tok_soft_decline", "tok_ok", "tok_ok_after_2", "tok_ok", "tok_hard_decline", "tok_ok",
+    "tok_ok",
+    "tok_ok",
+    "tok_ok",
+    "tok_soft_decline",
+    "tok_ok",
+    "tok_ok_after_2",
+    "tok_ok",
+    "tok_hard_decline",
+    "tok_ok",
     "tok_timeout_once",
 ];
 
@@ -113,7 +118,7 @@ pub fn customer(n: usize) -> Value {
     let (postal, city, country) = TOWNS[n % TOWNS.len()];
     let name = NAMES[(n - 1) % NAMES.len()];
     let name = if n <= NAMES.len() { name.to_owned() } else { format!("{name} {n}") };
-    let business = n % 4 != 0;
+    let business = !n.is_multiple_of(4);
     let mut customer = json!({
         "accountnumber": account(n), "fullname": name, "currencycode": if country == "DK" { "DKK" } else { "EUR" },
         "autobill": true, "country": country, "addressline1": format!("Torvet {}", n % 97 + 1), "postalcode": postal, "city": city,
@@ -121,13 +126,17 @@ pub fn customer(n: usize) -> Value {
         "contacts": [{"fullname": "Bogholder", "contacttype": ["invoice"], "primaryemail": format!("bogholder@kunde{n}.example")}],
     });
     if business && country != "NO" {
-        customer["companyvat"] = json!(if country == "DK" { format!("DK{:08}", 10_000_000 + n) } else { format!("DE{:09}", 100_000_000 + n) });
+        customer["companyvat"] = json!(if country == "DK" {
+            format!("DK{:08}", 10_000_000 + n)
+        } else {
+            format!("DE{:09}", 100_000_000 + n)
+        });
     }
-    if n % 5 != 0 {
+    if !n.is_multiple_of(5) {
         let token = TOKENS[n % TOKENS.len()];
         customer["paymentmethods"] = json!([{"refkey": format!("card-{n}"), "type": "token", "gateway": "sandbox", "token": token, "makedefault": true}]);
     }
-    if n % 7 == 0 {
+    if n.is_multiple_of(7) {
         customer["language"] = json!("da");
     }
     customer
@@ -137,7 +146,7 @@ pub fn customer(n: usize) -> Value {
 pub fn subscription(n: usize) -> Value {
     let start = ["2026-01-01", "2026-01-01", "2026-01-10", "2026-01-31"][n % 4];
     let mut subscription = json!({
-        "subscriptionnumber": number(n), "customer": account(n), "productplan": if n % 3 == 0 { "TEAM" } else { "PRO" },
+        "subscriptionnumber": number(n), "customer": account(n), "productplan": if n.is_multiple_of(3) { "TEAM" } else { "PRO" },
         "startdate": start, "status": "active", "autorenew": true,
     });
     if n % 6 == 1 {
@@ -160,7 +169,9 @@ pub fn write_book(out: &mut dyn Write, customers: usize) -> io::Result<()> {
     for (kind, value) in head {
         match value {
             Value::Array(items) => {
-                let single = kind.strip_suffix("ies").map_or_else(|| kind.trim_end_matches('s').to_owned(), |stem| format!("{stem}y"));
+                let single = kind
+                    .strip_suffix("ies")
+                    .map_or_else(|| kind.trim_end_matches('s').to_owned(), |stem| format!("{stem}y"));
                 for item in items {
                     writeln!(out, "{}", json!({ single.as_str(): item }))?;
                 }
@@ -185,7 +196,7 @@ pub fn write_usage(out: &mut dyn Write, customers: usize, events: usize) -> io::
         let second = event * SECONDS / events.max(1);
         let (day, rest) = (second / 86_400, second % 86_400);
         let (month, day) = if day < 31 { (1, day + 1) } else { (2, day - 30) };
-        let storage = n % 3 != 0 && state.below(20) == 0;
+        let storage = !n.is_multiple_of(3) && state.below(20) == 0;
         let meter = if storage { "storage_gb" } else { "api_calls" };
         let quantity = if storage { state.below(400) + 1 } else { state.below(120) + 1 };
         let subject = if state.below(5000) == 0 { "SUB-GHOST".to_owned() } else { number(n) };

@@ -61,8 +61,11 @@ fn code(path: &Path) -> String {
 #[test]
 fn each_heavy_library_is_named_in_one_manifest() {
     let dependencies = dependencies();
-    for (library, owner) in [("polars", "metering"), ("sqlx", "store"), ("printpdf", "documents"), ("lettre", "gateways")] {
-        let users: Vec<&String> = dependencies.iter().filter(|(_, d)| d.contains(library)).map(|(p, _)| p).collect();
+    for (library, owner) in
+        [("polars", "metering"), ("sqlx", "store"), ("printpdf", "documents"), ("lettre", "gateways")]
+    {
+        let users: Vec<&String> =
+            dependencies.iter().filter(|(_, d)| d.contains(library)).map(|(p, _)| p).collect();
         assert_eq!(users, [owner], "who names {library}");
     }
 }
@@ -88,7 +91,9 @@ fn the_domain_has_no_floats_and_no_clock() {
         for path in rust_files(&root().join(folder)).into_iter().filter(|path| !tests(path)) {
             let code = code(&path);
             for word in ["f32", "f64", "now()", "SystemTime", "std::fs", "async fn"] {
-                let found = code.split(|c: char| !c.is_alphanumeric() && !"_():".contains(c)).any(|token| token.contains(word));
+                let found = code
+                    .split(|c: char| !c.is_alphanumeric() && !"_():".contains(c))
+                    .any(|token| token.contains(word));
                 assert!(!found, "{} says {word}", path.display());
             }
         }

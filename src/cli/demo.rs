@@ -5,10 +5,10 @@ use crate::app::App;
 use crate::config::Config;
 use crate::drive;
 use crate::failure::{Exit, Failure};
-use crate::output::{amount, grouped, Column, Output};
+use crate::output::{Column, Output, amount, grouped};
 use crate::sample;
-use domain::run::Scope;
 use domain::NaiveDate;
+use domain::run::Scope;
 use jobs::export_ledger::{self, Range};
 use jobs::ingest_usage;
 use jobs::open_run::Request;
@@ -47,7 +47,14 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
     let mut steps: Vec<(String, String)> = Vec::new();
     let opened: Vec<(String, Box<dyn Read>)> = vec![super::load::open(&files.book)?];
     super::load::load(&app, opened).await?;
-    steps.push(("load".to_owned(), format!("a sample book: {} customers, {} subscriptions", grouped(customers_i(customers)), grouped(customers_i(customers)))));
+    steps.push((
+        "load".to_owned(),
+        format!(
+            "a sample book: {} customers, {} subscriptions",
+            grouped(customers_i(customers)),
+            grouped(customers_i(customers))
+        ),
+    ));
 
     let ingested = ingest(&app, &files.usage).await?;
     let counts = format!(
@@ -67,19 +74,32 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
     }
     for morning in ["2026-03-04", "2026-03-17"] {
         let retried = jobs::retry_payments::retry(&app.ctx, day(morning)?).await?;
-        steps.push((format!("dunning {morning}"), format!("{} paid, {} declined again, {} not called", retried.paid, retried.declined, retried.not_called)));
+        steps.push((
+            format!("dunning {morning}"),
+            format!(
+                "{} paid, {} declined again, {} not called",
+                retried.paid, retried.declined, retried.not_called
+            ),
+        ));
     }
     let journal = app.home.folder("exports").join("ledger.journal");
     let made = export_ledger::export(&app.ctx, ledger::Format::Hledger, Range::All).await?;
     if let Some(made) = &made {
-        std::fs::write(&journal, &made.bytes).map_err(|e| Failure::fault("export", format!("cannot write {}: {e}", journal.display())))?;
-        steps.push(("export".to_owned(), format!("{} ledger entries, balanced and sealed", grouped(made.manifest.entries))));
+        std::fs::write(&journal, &made.bytes)
+            .map_err(|e| Failure::fault("export", format!("cannot write {}: {e}", journal.display())))?;
+        steps.push((
+            "export".to_owned(),
+            format!("{} ledger entries, balanced and sealed", grouped(made.manifest.entries)),
+        ));
     }
     let checks = jobs::verify::verify(&app.ctx).await?;
     let ok = checks.iter().all(|c| c.ok);
     let verified: u64 = checks.iter().map(|c| c.count).sum();
     let word = if ok { "everything agrees" } else { "SOMETHING DOES NOT AGREE" };
-    steps.push(("verify".to_owned(), format!("{} checks over {} facts: {word}", checks.len(), grouped(verified))));
+    steps.push((
+        "verify".to_owned(),
+        format!("{} checks over {} facts: {word}", checks.len(), grouped(verified)),
+    ));
 
     if output.is_json() {
         let runs: Vec<_> = summaries.iter().map(|s| super::run::json(s, super::run::Kind::Posted)).collect();
@@ -126,8 +146,11 @@ fn prepare(app: &App, customers: usize, events: usize) -> Result<Files, Failure>
         Err(_) => {}
     }
     if app.home.settings().exists() {
-        return Err(Failure::input("not_a_demo", format!("{} is a real home, not a demo", app.home.root.display()))
-            .hint("name another folder: `tallybook --home ./demo-home demo`"));
+        return Err(Failure::input(
+            "not_a_demo",
+            format!("{} is a real home, not a demo", app.home.root.display()),
+        )
+        .hint("name another folder: `tallybook --home ./demo-home demo`"));
     }
     let files = write_files(&folder, customers, events)?;
     std::fs::write(&mark, size).map_err(|e| disk(&folder, &e))?;
@@ -162,20 +185,35 @@ async fn ingest(app: &App, path: &Path) -> Result<ingest_usage::Ingested, Failur
 
 async fn bill(app: &App, as_of: NaiveDate, output: &Output) -> Result<domain::run::RunSummary, Failure> {
     let mut tx = app.store.read().await?;
-    let done = store::run::newest(&mut tx, 100).await?.into_iter().find(|r| r.as_of >= as_of && r.scope == Scope::default());
+    let done = store::run::newest(&mut tx, 100)
+        .await?
+        .into_iter()
+        .find(|r| r.as_of >= as_of && r.scope == Scope::default());
     if let Some(done) = done.filter(|r| r.state == domain::run::RunState::Closed) {
         // A demo that was run before: show what it did then.
-        let same = store::run::newest(&mut tx, 100).await?.into_iter().filter(|r| r.as_of == as_of).max_by_key(|r| r.hash.clone());
+        let same = store::run::newest(&mut tx, 100)
+            .await?
+            .into_iter()
+            .filter(|r| r.as_of == as_of)
+            .max_by_key(|r| r.hash.clone());
         return Ok(store::run::summary(&mut tx, &same.unwrap_or(done)).await?);
     }
     drop(tx);
-    let request = Request { scope: Scope::default(), as_of, options: RunOptions::default(), actor: crate::cli::operator() };
+    let request = Request {
+        scope: Scope::default(),
+        as_of,
+        options: RunOptions::default(),
+        actor: crate::cli::operator(),
+    };
     drive::drive(app, &request, output).await
 }
 
 fn in_words(summary: &domain::run::RunSummary) -> String {
-    let totals: Vec<String> =
-        summary.totals.iter().map(|t| format!("{} {}", amount(t.net_minor + t.vat_minor, t.currency), t.currency)).collect();
+    let totals: Vec<String> = summary
+        .totals
+        .iter()
+        .map(|t| format!("{} {}", amount(t.net_minor + t.vat_minor, t.currency), t.currency))
+        .collect();
     let mut text = format!("{} invoices booked: {}", grouped(summary.invoiced), totals.join(", "));
     if summary.failed + summary.parked > 0 {
         text.push_str(&format!("; {} payer(s) set aside", summary.failed + summary.parked));

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
-use crate::output::{grouped, Output};
+use crate::output::{Output, grouped};
 use clap::Subcommand;
 use domain::NaiveDate;
 use jobs::export_ledger::{self, Range};
@@ -46,7 +46,8 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     if let (Some(from), Some(to)) = (from, to)
         && to < from
     {
-        return Err(Failure::input("dates", format!("--to {to} lies before --from {from}")).hint("both days are included"));
+        return Err(Failure::input("dates", format!("--to {to} lies before --from {from}"))
+            .hint("both days are included"));
     }
     let app = App::open_existing(config).await?;
     app.catalogue().await?;
@@ -80,7 +81,9 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         return Ok(Exit::Done);
     }
     match path {
-        Some(path) => output.say(&format!("{} entries in {}", grouped(made.manifest.entries), path.display())),
+        Some(path) => {
+            output.say(&format!("{} entries in {}", grouped(made.manifest.entries), path.display()))
+        }
         None => drop(output.bytes(&made.bytes)),
     }
     Ok(Exit::Done)
@@ -89,7 +92,8 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
 /// Whole or not at all: beside its name first, then renamed.
 fn write_out(path: &PathBuf, bytes: &[u8]) -> Result<(), Failure> {
     let refused = |e: std::io::Error| {
-        Failure::input("unwritable", format!("cannot write {}: {e}", path.display())).hint("choose another file with --out FILE")
+        Failure::input("unwritable", format!("cannot write {}: {e}", path.display()))
+            .hint("choose another file with --out FILE")
     };
     let mut part = path.clone().into_os_string();
     part.push(".part");

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, Fault};
-use crate::output::{grouped, Column, Output};
+use crate::output::{Column, Output, grouped};
 use crate::progress::Progress;
 use jobs::ingest_usage::{self, Ingested, Refusal, Request};
 use std::path::PathBuf;
@@ -32,8 +32,13 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     let mut done: Vec<Ingested> = Vec::new();
     for (file, path) in opened.into_iter().zip(&args.files) {
         let name = file.name();
-        let progress = std::sync::Arc::new(std::sync::Mutex::new(ProgressCell::new(&name, file.bytes(), output.is_json())));
-        let request = Request { source: args.source.clone(), dry_run: args.dry_run, actor: crate::cli::operator() };
+        let progress = std::sync::Arc::new(std::sync::Mutex::new(ProgressCell::new(
+            &name,
+            file.bytes(),
+            output.is_json(),
+        )));
+        let request =
+            Request { source: args.source.clone(), dry_run: args.dry_run, actor: crate::cli::operator() };
         let moved = std::sync::Arc::clone(&progress);
         let report = move |bytes: u64| {
             if let Ok(cell) = moved.lock() {
@@ -106,11 +111,16 @@ pub fn answer(files: &[Ingested], dry_run: bool, output: &Output) -> Exit {
         output.table(&columns, rows);
         for file in files {
             if file.again {
-                output.say(&format!("{}: these very bytes have been brought in before; nothing changed", file.file));
+                output.say(&format!(
+                    "{}: these very bytes have been brought in before; nothing changed",
+                    file.file
+                ));
             }
             if let Some(path) = &file.rejectfile {
-                let codes: Vec<String> = file.rejects.iter().map(|(code, n)| format!("{} {code}", grouped(*n))).collect();
-                output.say(&format!("rejects: {} in {path}; mend them and ingest that file", codes.join(", ")));
+                let codes: Vec<String> =
+                    file.rejects.iter().map(|(code, n)| format!("{} {code}", grouped(*n))).collect();
+                output
+                    .say(&format!("rejects: {} in {path}; mend them and ingest that file", codes.join(", ")));
             }
         }
         if dry_run {

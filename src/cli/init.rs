@@ -1,6 +1,6 @@
 //! `init`: make a home, write a commented `tallybook.toml`.
 
-use crate::config::{commented_file, Config};
+use crate::config::{Config, commented_file};
 use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::output::Output;

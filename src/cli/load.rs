@@ -24,7 +24,15 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     if output.is_json() {
         output.document(&report);
     } else {
-        output.table(&[Column::Left("object"), Column::Right("created"), Column::Right("updated"), Column::Right("unchanged")], rows(&report));
+        output.table(
+            &[
+                Column::Left("object"),
+                Column::Right("created"),
+                Column::Right("updated"),
+                Column::Right("unchanged"),
+            ],
+            rows(&report),
+        );
         output.say("next: `tallybook ingest FILE…`, then `tallybook run --preview`");
     }
     Ok(Exit::Done)
@@ -33,11 +41,13 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
 /// Opens a file that a person named.
 pub fn open(path: &PathBuf) -> Result<(String, Box<dyn Read>), Failure> {
     let unreadable = |e: std::io::Error| {
-        Failure::input("unreadable", format!("cannot read {}: {e}", path.display())).hint(format!("ls -l {}", path.display()))
+        Failure::input("unreadable", format!("cannot read {}: {e}", path.display()))
+            .hint(format!("ls -l {}", path.display()))
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(Failure::input("unreadable", format!("{} is a folder", path.display())).hint("name the files in it"));
+        return Err(Failure::input("unreadable", format!("{} is a folder", path.display()))
+            .hint("name the files in it"));
     }
     Ok((path.display().to_string(), Box::new(file)))
 }
@@ -92,7 +102,9 @@ fn rows(report: &book_file::LoadReport) -> Vec<Vec<String>> {
     let cell = |part: &str, kind: &str| value[part][kind].as_u64().unwrap_or(0).to_string();
     kinds
         .into_iter()
-        .map(|kind| vec![kind.clone(), cell("created", &kind), cell("updated", &kind), cell("unchanged", &kind)])
+        .map(|kind| {
+            vec![kind.clone(), cell("created", &kind), cell("updated", &kind), cell("unchanged", &kind)]
+        })
         .filter(|row| row[1..].iter().any(|c| c != "0"))
         .collect()
 }

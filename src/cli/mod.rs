@@ -28,11 +28,19 @@ use std::process::ExitCode;
 /// Batch billing runs: usage files in, booked invoices and an accountant's ledger out.
 #[derive(Debug, Parser)]
 #[command(name = "tallybook", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done · 1 your input is at fault, nothing was changed · 2 our fault or a service is down, \
-safe to run again · 3 done, but something was set aside for a person.")]
+#[command(
+    after_help = "Exit codes: 0 done · 1 your input is at fault, nothing was changed · 2 our fault or a service is down, \
+safe to run again · 3 done, but something was set aside for a person."
+)]
 pub struct Cli {
     /// The home folder: database, usage, documents, exports
-    #[arg(long, global = true, value_name = "DIR", env = "TALLYBOOK_HOME", default_value = "./tallybook-home")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "TALLYBOOK_HOME",
+        default_value = "./tallybook-home"
+    )]
     home: PathBuf,
     /// Print one JSON document instead of tables
     #[arg(long, global = true)]
@@ -152,11 +160,12 @@ async fn dispatch(command: Command, config: Config, output: &Output) -> Result<E
 
 fn start_logging(config: &Config) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_new(config.text("log.level")).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    // A statement that waits for another process's commit is not worth a line.
+    let filter = format!("sqlx=error,{}", config.text("log.level"));
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(
+        std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr()),
+    );
     if config.text("log.format") == "json" {
         drop(builder.json().try_init());
     } else {

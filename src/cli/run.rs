@@ -2,11 +2,11 @@
 
 use crate::app::App;
 use crate::config::Config;
-use crate::failure::{Exit, Failure};
-use crate::output::{amount, grouped, Column, Output};
 use crate::drive;
-use domain::run::{RunState, RunSummary, Scope, Step};
+use crate::failure::{Exit, Failure};
+use crate::output::{Column, Output, amount, grouped};
 use domain::NaiveDate;
+use domain::run::{RunState, RunSummary, Scope, Step};
 use jobs::open_run::Request;
 use store::run::RunOptions;
 
@@ -60,8 +60,11 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     }
     let summary = drive::drive(&app, &request, output).await?;
     if summary.state == RunState::Cancelled && expect.is_some() {
-        return Err(Failure::input("hash_differs", format!("what is due has the hash {}, not the one expected; nothing was booked", summary.hash))
-            .hint("look at it with `tallybook run --preview`, then expect its hash"));
+        return Err(Failure::input(
+            "hash_differs",
+            format!("what is due has the hash {}, not the one expected; nothing was booked", summary.hash),
+        )
+        .hint("look at it with `tallybook run --preview`, then expect its hash"));
     }
     Ok(answer(&summary, Kind::Posted, output))
 }
@@ -128,8 +131,13 @@ fn people(summary: &RunSummary, kind: Kind, output: &Output) {
             ]
         })
         .collect();
-    let columns =
-        [Column::Left("currency"), Column::Right("invoices"), Column::Right("net"), Column::Right("VAT"), Column::Right("gross")];
+    let columns = [
+        Column::Left("currency"),
+        Column::Right("invoices"),
+        Column::Right("net"),
+        Column::Right("VAT"),
+        Column::Right("gross"),
+    ];
     output.table(&columns, rows);
     let usage = &summary.usage;
     let mut parts = vec![format!("{} rated", grouped(usage.rated))];

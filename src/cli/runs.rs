@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::drive;
 use crate::failure::{Exit, Failure};
-use crate::output::{amount, grouped, Column, Output};
+use crate::output::{Column, Output, amount, grouped};
 use clap::Subcommand;
 use domain::run::{ItemState, RunState};
 use jobs::home_lock::Taken;
@@ -109,7 +109,8 @@ pub(super) async fn find(app: &App, name: &str) -> Result<Run, Failure> {
         None => None,
     };
     found.ok_or_else(|| {
-        Failure::input("unknown_run", format!("there is no run {name}")).hint("`tallybook runs` lists them by number")
+        Failure::input("unknown_run", format!("there is no run {name}"))
+            .hint("`tallybook runs` lists them by number")
     })
 }
 
@@ -120,7 +121,10 @@ async fn show(app: &App, name: &str, output: &Output) -> Result<Exit, Failure> {
     let items = run::items(&mut tx, found.id, None).await?;
     let steps = store::slice::progress(&mut tx, found.id).await?;
     let open = store::slice::open(&mut tx, found.id).await?;
-    let aside: Vec<_> = items.iter().filter(|i| matches!(i.state, ItemState::Failed | ItemState::Parked) || i.reason.is_some()).collect();
+    let aside: Vec<_> = items
+        .iter()
+        .filter(|i| matches!(i.state, ItemState::Failed | ItemState::Parked) || i.reason.is_some())
+        .collect();
     if output.is_json() {
         let mut document = super::run::json(&summary, super::run::Kind::Posted);
         document["steps"] = steps
@@ -136,18 +140,24 @@ async fn show(app: &App, name: &str, output: &Output) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     super::run::answer(&summary, super::run::Kind::Posted, output);
-    let rows = steps.iter().map(|(s, open, done)| vec![s.name().to_owned(), done.to_string(), open.to_string()]).collect();
+    let rows = steps
+        .iter()
+        .map(|(s, open, done)| vec![s.name().to_owned(), done.to_string(), open.to_string()])
+        .collect();
     output.table(&[Column::Left("step"), Column::Right("done"), Column::Right("open")], rows);
     let rows = aside
         .iter()
-        .map(|i| vec![i.account_number.clone(), i.state.name().to_owned(), i.reason.clone().unwrap_or_default()])
+        .map(|i| {
+            vec![i.account_number.clone(), i.state.name().to_owned(), i.reason.clone().unwrap_or_default()]
+        })
         .collect();
     output.table(&[Column::Left("account"), Column::Left("state"), Column::Left("reason")], rows);
     for error in open.iter().filter_map(|s| s.error.as_ref()) {
         output.line(&format!("error: {error}"));
     }
     if !aside.is_empty() {
-        output.say(&format!("hint: mend the cause, then `tallybook runs rerun {} --failed`", summary.ordinal));
+        output
+            .say(&format!("hint: mend the cause, then `tallybook runs rerun {} --failed`", summary.ordinal));
     }
     Ok(Exit::Done)
 }
@@ -175,8 +185,11 @@ async fn rerun(app: &App, name: &str, output: &Output) -> Result<Exit, Failure> 
 async fn cancel(app: &App, name: &str, output: &Output) -> Result<Exit, Failure> {
     let found = find(app, name).await?;
     if !matches!(found.state, RunState::Open | RunState::Review) {
-        return Err(Failure::input("not_cancellable", format!("run {} is {}", found.ordinal, found.state.name()))
-            .hint("what is booked is answered by credit notes: `tallybook invoices credit N`"));
+        return Err(Failure::input(
+            "not_cancellable",
+            format!("run {} is {}", found.ordinal, found.state.name()),
+        )
+        .hint("what is booked is answered by credit notes: `tallybook invoices credit N`"));
     }
     let lock = worker(app)?;
     let dropped = jobs::review::cancel(&app.ctx, &found).await?.map_err(|booked| {
@@ -187,7 +200,10 @@ async fn cancel(app: &App, name: &str, output: &Output) -> Result<Exit, Failure>
     if output.is_json() {
         output.document(&serde_json::json!({"run": found.ordinal, "state": "cancelled", "drafts": dropped}));
     } else {
-        output.line(&format!("run {} is cancelled; {dropped} draft(s) were dropped and their periods are due again", found.ordinal));
+        output.line(&format!(
+            "run {} is cancelled; {dropped} draft(s) were dropped and their periods are due again",
+            found.ordinal
+        ));
     }
     Ok(Exit::Done)
 }
@@ -196,15 +212,20 @@ fn expect_state(run: &Run, state: RunState, verb: &str, why: &str) -> Result<(),
     if run.state == state {
         return Ok(());
     }
-    Err(Failure::input("wrong_state", format!("run {} is {} and cannot be {verb}: {why}", run.ordinal, run.state.name()))
-        .hint(format!("`tallybook runs show {}`", run.ordinal)))
+    Err(Failure::input(
+        "wrong_state",
+        format!("run {} is {} and cannot be {verb}: {why}", run.ordinal, run.state.name()),
+    )
+    .hint(format!("`tallybook runs show {}`", run.ordinal)))
 }
 
 /// The home's lock, if a lock is needed; somebody else's work is not disturbed.
 fn worker(app: &App) -> Result<Option<Taken>, Failure> {
     match app.lock()? {
-        Some(Taken::Held(holder)) => Err(Failure::input("home_busy", format!("{holder} is working this home"))
-            .hint("wait for it, or stop that worker, and run the same command again")),
+        Some(Taken::Held(holder)) => {
+            Err(Failure::input("home_busy", format!("{holder} is working this home"))
+                .hint("wait for it, or stop that worker, and run the same command again"))
+        }
         other => Ok(other),
     }
 }
@@ -214,4 +235,3 @@ async fn go_on(app: &App, run: &Run, lock: Option<Taken>, output: &Output) -> Re
     drop(lock);
     Ok(super::run::answer(&summary, super::run::Kind::Posted, output))
 }
-

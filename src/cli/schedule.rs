@@ -21,8 +21,13 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
         .iter()
         .map(|r| vec![r.job.clone(), r.pattern.clone(), time(&r.last), time(&r.next), r.missed.to_string()])
         .collect();
-    let columns =
-        [Column::Left("job"), Column::Left("pattern"), Column::Left("last"), Column::Left("next"), Column::Right("missed")];
+    let columns = [
+        Column::Left("job"),
+        Column::Left("pattern"),
+        Column::Left("last"),
+        Column::Left("next"),
+        Column::Right("missed"),
+    ];
     output.table(&columns, rows);
     output.say("change times in tallybook.toml under [jobs]; `tallybook worker` keeps the timetable");
     Ok(Exit::Done)

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
-use crate::output::{grouped, Column, Output};
+use crate::output::{Column, Output, grouped};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {}
@@ -20,10 +20,20 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
             .iter()
             .map(|c| {
                 let word = if c.ok { "ok" } else { "DIFFERS" };
-                vec![word.to_owned(), c.name.to_owned(), grouped(c.count), c.difference.clone().unwrap_or_default()]
+                vec![
+                    word.to_owned(),
+                    c.name.to_owned(),
+                    grouped(c.count),
+                    c.difference.clone().unwrap_or_default(),
+                ]
             })
             .collect();
-        let columns = [Column::Left(""), Column::Left("check"), Column::Right("checked"), Column::Left("first difference")];
+        let columns = [
+            Column::Left(""),
+            Column::Left("check"),
+            Column::Right("checked"),
+            Column::Left("first difference"),
+        ];
         output.table(&columns, rows);
         output.line(if ok { "everything agrees" } else { "something does not agree" });
         if !ok {

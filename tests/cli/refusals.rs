@@ -1,6 +1,6 @@
 //! Bad input gets a clear message and the right exit code, and leaves everything as it was.
 
-use crate::support::{answer, book, january, Home};
+use crate::support::{Home, answer, book, january};
 use serde_json::json;
 
 #[test]
@@ -23,7 +23,8 @@ fn every_fault_of_a_book_is_reported_at_once_with_its_pointer() {
     bad["customers"][0]["ful_name"] = json!("x");
     let path = home.file("bad.json", bad.to_string());
     let error = home.run(&["--json", "load", path.to_str().unwrap()]).exits(1).error();
-    let pointers: Vec<&str> = error["faults"].as_array().unwrap().iter().map(|f| f["pointer"].as_str().unwrap()).collect();
+    let pointers: Vec<&str> =
+        error["faults"].as_array().unwrap().iter().map(|f| f["pointer"].as_str().unwrap()).collect();
     for wanted in [
         "/customers/1/currencycode",
         "/subscriptions/0/productplan",
@@ -81,7 +82,8 @@ fn an_unreadable_usage_file_is_refused_whole_and_a_bad_line_alone() {
     let answer = home.ingest("mixed.csv", text).exits(3).json();
     let file = &answer["files"][0];
     assert_eq!(
-        [&file["read"], &file["accepted"], &file["duplicate"], &file["rejected"]].map(|v| v.as_u64().unwrap()),
+        [&file["read"], &file["accepted"], &file["duplicate"], &file["rejected"]]
+            .map(|v| v.as_u64().unwrap()),
         [7, 1, 1, 5],
         "{file}"
     );

@@ -2,6 +2,7 @@
 
 mod flights;
 mod golden;
+mod kill;
 mod mail;
 mod money;
 mod month;

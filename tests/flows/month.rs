@@ -1,6 +1,6 @@
 //! One month of a small book: the same run twice, the same file twice, preview and posting.
 
-use crate::support::{book, counterpart, january, Home};
+use crate::support::{Home, book, counterpart, january};
 
 fn billed_january(customers: usize) -> Home {
     let home = Home::new();
@@ -13,7 +13,10 @@ fn billed_january(customers: usize) -> Home {
 fn usage_becomes_booked_invoices_and_a_ledger() {
     let home = billed_january(3);
     let run = home.json(&["run", "--as-of", "2026-02-01"]);
-    assert_eq!((run["payers"].as_u64(), run["invoiced"].as_u64(), run["failed"].as_u64()), (Some(3), Some(6), Some(0)));
+    assert_eq!(
+        (run["payers"].as_u64(), run["invoiced"].as_u64(), run["failed"].as_u64()),
+        (Some(3), Some(6), Some(0))
+    );
     // January in advance 199.00; February in advance 199.00 + 300 calls at 0.05 = 15.00.
     assert_eq!(run["totals"][0]["net"], "1239.00");
     assert_eq!(run["totals"][0]["vat"], "309.75");
@@ -23,7 +26,10 @@ fn usage_becomes_booked_invoices_and_a_ledger() {
     let mut numbers: Vec<&str> =
         invoices.as_array().unwrap().iter().map(|i| i["InvoiceNumber"].as_str().unwrap()).collect();
     numbers.sort_unstable();
-    assert_eq!(numbers, ["INV-0000001", "INV-0000002", "INV-0000003", "INV-0000004", "INV-0000005", "INV-0000006"]);
+    assert_eq!(
+        numbers,
+        ["INV-0000001", "INV-0000002", "INV-0000003", "INV-0000004", "INV-0000005", "INV-0000006"]
+    );
     assert_eq!(home.json(&["verify"])["ok"], true);
 }
 
@@ -47,7 +53,8 @@ fn a_late_run_makes_the_invoices_of_the_runs_that_were_missed() {
     }
     late.json(&["run", "--as-of", "2026-03-01"]);
     let lines = |home: &Home| {
-        let mut lines: Vec<String> = home.json(&["invoices"])
+        let mut lines: Vec<String> = home
+            .json(&["invoices"])
             .as_array()
             .unwrap()
             .iter()
@@ -78,5 +85,8 @@ fn the_hledger_export_passes_its_checks_and_carries_every_invoice() {
     home.json(&["export", "ledger", "--format", "hledger", "--out", path]);
     counterpart("hledger", &["-f", path, "check", "-s", "ordereddates"]);
     let codes = counterpart("hledger", &["-f", path, "codes"]);
-    assert_eq!(codes.lines().filter(|l| l.starts_with("INV-")).collect::<std::collections::BTreeSet<_>>().len(), 6);
+    assert_eq!(
+        codes.lines().filter(|l| l.starts_with("INV-")).collect::<std::collections::BTreeSet<_>>().len(),
+        6
+    );
 }

@@ -25,7 +25,8 @@ impl Answer {
 
     /// The `error` object of a refusal given with `--json`.
     pub fn error(&self) -> Value {
-        let value: Value = serde_json::from_str(&self.stderr).unwrap_or_else(|e| panic!("not JSON ({e}): {self:?}"));
+        let value: Value =
+            serde_json::from_str(&self.stderr).unwrap_or_else(|e| panic!("not JSON ({e}): {self:?}"));
         value["error"].clone()
     }
 

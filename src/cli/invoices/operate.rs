@@ -269,9 +269,9 @@ fn refused(refusal: Refusal) -> Failure {
         Refusal::UnderWay(number) => Failure::input("payment_under_way", message).hint(format!(
             "ask for the answer with `tallybook payments retry`, or overrule it with `tallybook invoices markpaid {number} --despite-pending`"
         )),
-        Refusal::NothingOwed(number) => {
-            Failure::input("nothing_owed", message).hint(format!("credit it first: `tallybook invoices credit {number}`"))
-        }
+        Refusal::NothingOwed(number) => Failure::input("nothing_owed", message).hint(format!(
+            "`tallybook invoices show {number}` says what settled it; an invoice is credited before it is refunded"
+        )),
         Refusal::GatewayRefuses { .. } => Failure::input("refund_refused", message)
             .hint("pay it back by bank transfer and note it with --by-hand"),
         Refusal::GatewaySilent { .. } => {

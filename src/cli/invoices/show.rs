@@ -6,15 +6,17 @@ use crate::app::App;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount};
 use documents::InvoiceDocument;
+use domain::NaiveDate;
+use domain::ids::InvoiceId;
 use domain::invoice::{Draft, InvoiceWire, TransactionWire};
-use domain::money::Money;
+use domain::money::{Currency, Money};
 use domain::payment::{Attempt, AttemptState};
 use jobs::render_invoices;
 use std::path::Path;
 use store::delivery::{self, Delivery};
 use store::document::{self, Document};
-use store::invoice::Booked;
-use store::payment;
+use store::invoice::{self, Booked};
+use store::{Tx, payment};
 
 /// Everything about one invoice.
 pub async fn show(app: &App, name: &str, output: &Output) -> Result<Exit, Failure> {
@@ -38,7 +40,7 @@ pub async fn show(app: &App, name: &str, output: &Output) -> Result<Exit, Failur
             }
             head(app, &booked, output).await?;
             body(&booked.invoice.draft, output);
-            about.people(output);
+            about.people(booked.invoice.draft.currency, output);
         }
     }
     Ok(Exit::Done)
@@ -100,8 +102,33 @@ fn body(draft: &Draft, output: &Output) {
     output.line(&format!("net {net} + VAT {vat} = {gross} {}", draft.currency));
 }
 
+/// A part of the settlement.
+struct Part {
+    /// `payment`, `set_off`, `refund` or `write_off`.
+    kind: String,
+    /// The document it was set off against.
+    against: Option<String>,
+    amount_minor: i64,
+    on: NaiveDate,
+}
+
+impl Part {
+    async fn all(tx: &mut Tx, id: InvoiceId) -> Result<Vec<Self>, Failure> {
+        let mut parts = Vec::new();
+        for (kind, source, amount_minor, on) in invoice::parts(tx, id).await? {
+            let against = match kind.as_str() {
+                "set_off" => invoice::by_id(tx, InvoiceId(source)).await?.map(|b| b.invoice.number),
+                _ => None,
+            };
+            parts.push(Self { kind, against, amount_minor, on });
+        }
+        Ok(parts)
+    }
+}
+
 /// What happened to an invoice since it was booked.
 struct About {
+    parts: Vec<Part>,
     attempts: Vec<Attempt>,
     deliveries: Vec<Delivery>,
     documents: Vec<Document>,
@@ -112,6 +139,7 @@ impl About {
         let ids = [booked.invoice.draft.id];
         let mut tx = app.store.read().await?;
         Ok(Self {
+            parts: Part::all(&mut tx, booked.invoice.draft.id).await?,
             attempts: payment::of_invoices(&mut tx, &ids).await?,
             deliveries: delivery::of_invoices(&mut tx, &ids).await?,
             documents: document::of_invoices(&mut tx, &ids).await?,
@@ -124,6 +152,12 @@ impl About {
         let mut document = serde_json::to_value(&wire).map_err(anyhow::Error::from)?;
         document["Transactions"] =
             self.attempts.iter().map(|a| serde_json::json!(transaction(booked, a))).collect();
+        let money = |minor| Money::new(minor, booked.invoice.draft.currency).decimal().to_string();
+        document["Settlements"] = self
+            .parts
+            .iter()
+            .map(|p| serde_json::json!({"Kind": p.kind, "Against": p.against, "Amount": money(p.amount_minor), "Date": p.on}))
+            .collect();
         document["Deliveries"] = self
             .deliveries
             .iter()
@@ -146,7 +180,19 @@ impl About {
         Ok(document)
     }
 
-    fn people(&self, output: &Output) {
+    fn people(&self, currency: Currency, output: &Output) {
+        let rows = self
+            .parts
+            .iter()
+            .map(|p| {
+                let kind = p.kind.replace('_', " ");
+                let against = p.against.clone().unwrap_or_default();
+                vec![p.on.to_string(), kind, against, amount(i128::from(p.amount_minor), currency)]
+            })
+            .collect();
+        let columns =
+            [Column::Left("settled"), Column::Left("by"), Column::Left("against"), Column::Right("amount")];
+        output.table(&columns, rows);
         let rows = self
             .attempts
             .iter()

@@ -329,7 +329,7 @@ fn repeats(terms: ChargeTerms<'_>) -> bool {
 }
 
 /// A second application on one level replaces the first, also before the first one is over (rules.md D1).
-fn last_begun(discounts: &[AppliedDiscount], day: NaiveDate) -> Option<AppliedDiscount> {
+pub(super) fn last_begun(discounts: &[AppliedDiscount], day: NaiveDate) -> Option<AppliedDiscount> {
     discounts.iter().rev().find(|applied| applied.from <= day).cloned()
 }
 

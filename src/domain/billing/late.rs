@@ -1,13 +1,13 @@
 //! Usage that came after its period was billed (rules.md Q5, M5): which periods are measured again, and the
 //! difference that is billed.
 
-use super::items::{Item, ItemKind};
+use super::items::{Item, ItemKind, last_begun, usage_window};
 use super::windows::{instants, zone};
 use super::{BilledLine, LateHint, PayerBook};
 use crate::catalogue::LateUsage;
 use crate::invoice::LineKind;
 use crate::period::{Period, plus_days};
-use crate::subscription::{ChargeLife, Timeline, interval_of};
+use crate::subscription::{ChargeLife, Slot, Timeline, interval_of};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
@@ -53,7 +53,10 @@ pub(super) fn periods<'a>(book: &'a PayerBook, items: &[Item<'a>], as_of: NaiveD
                     continue;
                 }
                 let item = again(&timeline, charge, first, owner, date);
-                let days = super::items::usage_window(&item);
+                if item.as_nothing {
+                    continue;
+                }
+                let days = usage_window(&item);
                 let range = instants(days, zone);
                 let is_touched = of_subscription.iter().any(|hint| {
                     hint.meter == terms.charge.meter
@@ -88,6 +91,13 @@ fn charge_date(
     (!has_next).then_some(as_of)
 }
 
+/// Whether a billed period was not to be paid: switched off, skipped, or waived with its draft (rules.md I4). Late
+/// usage of it is not billed either.
+fn is_given_away(charge: &ChargeLife<'_>, slot: Option<&Slot>, first: &BilledLine) -> bool {
+    let is_waived = first.line.is_none() && !first.quantity.is_zero();
+    is_waived || slot.is_some_and(|slot| slot.skipped) || charge.is_toggled_off(first.charge_date)
+}
+
 /// A billed period as an item, with the terms it was billed under.
 fn again<'a>(
     timeline: &Timeline<'a>,
@@ -97,9 +107,9 @@ fn again<'a>(
     date: NaiveDate,
 ) -> Item<'a> {
     let piece = first.period;
-    let slots = charge.slots(&timeline.life, plus_days(piece.end, 1));
+    let slots = charge.slots(&timeline.life, plus_days(piece.end, 1).max(first.charge_date));
     let slot = slots.iter().find(|slot| slot.piece.start == piece.start);
-    Item {
+    let mut item = Item {
         subscription: timeline.subscription,
         owner,
         reference: charge.reference,
@@ -111,10 +121,15 @@ fn again<'a>(
         charged_from: slot.map_or(piece.start, |slot| slot.charged_from),
         amount: Decimal::ZERO,
         unit_price: charge.unit_price_on(first.charge_date),
-        as_nothing: false,
+        as_nothing: is_given_away(charge, slot, first),
         subscription_discount: None,
         charge_discount: None,
         payment_method: timeline.payment_method_on(date).map(str::to_owned),
         served: charge.served_within(&timeline.life, Period::new(NaiveDate::MIN, piece.end)),
-    }
+    };
+    // For a period that had nothing to discount; otherwise the original's discount is kept (rules.md M5).
+    let tax_date = item.tax_date();
+    item.subscription_discount = last_begun(&timeline.discounts, tax_date);
+    item.charge_discount = last_begun(&charge.discounts, tax_date);
+    item
 }

@@ -1,9 +1,9 @@
 //! Scenarios on a book held in memory: the same core as `run` and `run --preview`, without database or files. It is
 //! also how people explore a price list, and what golden scenarios are held against.
 //!
-//! [`steps`] reads the timeline and hands each step to its file: [`intake`] takes usage, [`running`] bills and books,
-//! [`documents`] and [`agreements`] do the verbs, [`collecting`] charges the sandbox's tokens, [`answer`] writes what
-//! came of it. [`world`] is the book.
+//! `steps` reads the timeline and hands each step to its file: `intake` takes usage, `running` bills and books,
+//! `documents` and `agreements` do the verbs, `collecting` charges the sandbox's tokens, `answer` writes what
+//! came of it. `world` is the book.
 
 mod agreements;
 mod answer;

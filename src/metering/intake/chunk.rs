@@ -11,7 +11,7 @@ use crate::sort::sort_in_parallel;
 use anyhow::{Result, anyhow, ensure};
 use chrono::Datelike;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -335,12 +335,11 @@ fn ranks(names: &[Box<str>]) -> Vec<u32> {
     ranks
 }
 
-/// `usage-2026-03.csv` of import 0197… → `usage-2026-03.csv.0197….rejects.csv`.
+/// `usage-2026-03.csv` of import 0197… → `0197…-usage-2026-03.csv.rejects.csv`: like every file of an import it
+/// starts with its id, by which `upkeep` knows what an abandoned import has left.
 fn reject_name(input: &InputFile, context: &IntakeContext<'_>) -> String {
-    let name = input.name();
-    let stem = Path::new(&name).file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let short: String = stem.chars().filter(|c| !c.is_control()).take(100).collect();
-    format!("{short}.{}.rejects.csv", context.import)
+    let stem: String = input.name().chars().filter(|c| !c.is_control()).take(100).collect();
+    format!("{}-{stem}.rejects.csv", context.import)
 }
 
 fn header_of(format: &Format) -> String {

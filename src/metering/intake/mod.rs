@@ -9,6 +9,7 @@ mod chunk;
 mod error;
 mod header;
 mod json;
+mod json_usage;
 mod judge;
 mod open;
 mod parquet;
@@ -174,7 +175,7 @@ fn intake_within(
     let (format, records) = match &input.format {
         Format::Parquet => {
             let table = parquet::Table::open(unpacked_path(input, context, &mut unpacked)?, &input.path)?;
-            (table.format(), Records::Table(table))
+            (table.format(), Records::Table(Box::new(table)))
         }
         format => (format.clone(), Records::Text),
     };
@@ -190,7 +191,7 @@ fn intake_within(
 /// What the reader thread reads.
 enum Records {
     Text,
-    Table(parquet::Table),
+    Table(Box<parquet::Table>),
 }
 
 fn source_of(format: &Format, given: Option<&str>) -> String {

@@ -66,10 +66,13 @@ impl Subjects {
         self.counted.insert((subscription, meter));
     }
 
-    /// Says how far a meter of a subscription has been billed.
+    /// Says how far a charge that counts a meter has been billed. Where several charges of a subscription count one
+    /// meter, an event is late if it is for any of them, and refused only if all of them refuse it.
     pub fn set_billed(&mut self, subscription: u32, meter: &str, billed: Billed) {
         let meter = self.number_of(meter);
-        self.billed.insert((subscription, meter), billed);
+        let known = self.billed.entry((subscription, meter)).or_insert(billed);
+        known.late_before_us = known.late_before_us.max(billed.late_before_us);
+        known.refused_before_us = known.refused_before_us.min(billed.refused_before_us);
     }
 
     /// Number of subscriptions.

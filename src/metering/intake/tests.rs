@@ -34,13 +34,7 @@ impl Home {
         let at = |name: &str| folder.path().join(name);
         let out =
             OutDirs { segments: at("segments"), keys: at("keys"), rejects: at("rejects"), temp: at("temp") };
-        let mut subjects = Subjects::new();
-        for (number, name, account) in [(1, "SUB-1", "CU-1"), (2, "SUB-2", "CU-2"), (3, "SUB-3", "CU-2")] {
-            subjects.add_subscription(number, name, account);
-            subjects.add_charge(charge(name), number, number * 10, "api_calls");
-        }
-        subjects.add_meter("storage_gb");
-        Self { folder, out, subjects, history: Vec::new(), bounds: BOUNDS, imports: 0 }
+        Self { folder, out, subjects: subjects(), history: Vec::new(), bounds: BOUNDS, imports: 0 }
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
@@ -95,6 +89,16 @@ impl Home {
     fn codes(&self, staged: &Staged) -> Vec<(u64, String)> {
         self.rejects(staged).into_iter().skip(2).map(|r| (r[1].parse().unwrap(), r[2].clone())).collect()
     }
+}
+
+fn subjects() -> Subjects {
+    let mut subjects = Subjects::new();
+    for (number, name, account) in [(1, "SUB-1", "CU-1"), (2, "SUB-2", "CU-2"), (3, "SUB-3", "CU-2")] {
+        subjects.add_subscription(number, name, account);
+        subjects.add_charge(charge(name), number, number * 10, "api_calls");
+    }
+    subjects.add_meter("storage_gb");
+    subjects
 }
 
 fn charge(subscription: &str) -> ChargeReference {
@@ -423,6 +427,7 @@ fn late_events_are_counted_and_refused_by_policy_unless_they_are_duplicates() {
     );
     let late = home.ingest(format!("{HEADER}{}{}", line("a", "1"), line("b", "1")).as_bytes()).unwrap();
     assert_eq!((counts(&late), late.late), ((2, 1, 1, 0), 1));
+    home.subjects = subjects();
     home.subjects.set_billed(
         1,
         "api_calls",

@@ -47,7 +47,6 @@ impl Filter {
     /// The high half of the key spreads keys over blocks evenly: sorted keys walk through the filter in order.
     fn block_of(&self, key: u128) -> usize {
         let blocks = (self.words.len() / WORDS_PER_BLOCK) as u128;
-        #[expect(clippy::cast_possible_truncation, reason = "below the number of blocks")]
         let block = (((key >> 64) * blocks) >> 64) as usize;
         block * WORDS_PER_BLOCK
     }
@@ -55,7 +54,6 @@ impl Filter {
 
 /// Six bit positions of a 512-bit block from the low half of the key.
 fn bits_of(key: u128) -> impl Iterator<Item = usize> {
-    #[expect(clippy::cast_possible_truncation, reason = "nine bits each")]
     (0..PROBES).map(move |probe| (key >> (9 * probe)) as usize & 511)
 }
 

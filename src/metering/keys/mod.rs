@@ -37,7 +37,6 @@ pub(crate) struct Hashes {
 impl Hashes {
     /// The store's seed must never change: every key run was written with it.
     pub fn new(seed: u128) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
         Self { low: seed as u64, high: (seed >> 64) as u64 }
     }
 

@@ -35,7 +35,8 @@ impl KeyRunFile {
     }
 }
 
-/// Writes `entries`, which come in ascending key order, as `folder/name`. `at_most` bounds their number and sizes the filter.
+/// Writes `entries`, which come in ascending key order, as `folder/name`. `at_most` bounds their number and sizes the
+/// filter.
 pub(crate) fn write_run(
     temp: &Path,
     folder: &Path,
@@ -85,9 +86,7 @@ fn check_sum(lengths: &[u64; 3]) -> u64 {
 }
 
 fn upper_half(key: u128) -> u64 {
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half has 64 bits")]
-    let upper = (key >> 64) as u64;
-    upper
+    (key >> 64) as u64
 }
 
 /// An open key run: its filter and index in memory, its entries on disk.

@@ -1,10 +1,10 @@
 //! From a window back to the events that made it: what `why` shows.
 
-use super::plan::Plan;
+use super::plan::{Plan, Planned};
 use super::scan::{runs, within};
 use super::superseded::Superseded;
 use super::{Numbers, visible};
-use crate::segment::{SegmentRef, Wanted, open_segment};
+use crate::segment::{Columns, SegmentRef, Wanted, open_segment};
 use anyhow::Result;
 use domain::measure::Window;
 use domain::usage::{RawProperties, read_properties};
@@ -66,38 +66,38 @@ fn find_in(
             let Some(wish) = plan.wish(rows.subscriptions[run.start], rows.meter(run.start)) else {
                 continue;
             };
-            let planned = wish.windows.iter().filter_map(|number| plan.windows.get(*number as usize));
-            for (planned, part) in
-                planned.flat_map(|planned| planned.parts.iter().map(move |(part, _)| (planned, *part)))
-            {
-                for row in within(&rows, &run, part) {
-                    let is_mine = rows.charges[row] == 0 || rows.charges[row] == planned.charge;
-                    if !is_mine || !passes(planned.window, rows.properties(row)) {
-                        continue;
-                    }
-                    let (source, id) = (rows.source(row), rows.id(row));
-                    let standing = match superseded.by(source, id, segment.import) {
-                        Some(by_import) => Standing::Superseded { by_import },
-                        None if rows.quantities[row] == 0 && !rows.corrects(row).is_empty() => {
-                            Standing::Removal
-                        }
-                        None => Standing::Counts,
-                    };
-                    events.push(FoundEvent {
-                        import: segment.import,
-                        line: rows.line(row),
-                        source: source.to_owned(),
-                        id: id.to_owned(),
-                        time_us: rows.times_us[row],
-                        quantity: rows.quantities[row],
-                        properties: rows.properties(row).to_owned(),
-                        standing,
-                    });
-                }
+            for planned in wish.windows.iter().filter_map(|number| plan.windows.get(*number as usize)) {
+                let hits = planned.parts.iter().flat_map(|(part, _)| within(&rows, &run, *part));
+                let mine = hits.filter(|row| belongs(planned, &rows, *row));
+                events.extend(mine.map(|row| found(&rows, row, segment.import, superseded)));
             }
         }
     }
     Ok(())
+}
+
+fn belongs(planned: &Planned<'_>, rows: &Columns, row: usize) -> bool {
+    let names_another_charge = rows.charges[row] != 0 && rows.charges[row] != planned.charge;
+    !names_another_charge && passes(planned.window, rows.properties(row))
+}
+
+fn found(rows: &Columns, row: usize, import: i64, superseded: &Superseded) -> FoundEvent {
+    let (source, id) = (rows.source(row), rows.id(row));
+    let standing = match superseded.by(source, id, import) {
+        Some(by_import) => Standing::Superseded { by_import },
+        None if rows.quantities[row] == 0 && !rows.corrects(row).is_empty() => Standing::Removal,
+        None => Standing::Counts,
+    };
+    FoundEvent {
+        import,
+        line: rows.line(row),
+        source: source.to_owned(),
+        id: id.to_owned(),
+        time_us: rows.times_us[row],
+        quantity: rows.quantities[row],
+        properties: rows.properties(row).to_owned(),
+        standing,
+    }
 }
 
 fn passes(window: &Window, properties: &str) -> bool {

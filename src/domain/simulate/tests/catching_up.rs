@@ -162,3 +162,21 @@ proptest! {
         prop_assert_eq!(billed(&late), billed(&on_time));
     }
 }
+
+/// What is overdue is as good as billed for verbs that look for the next charge.
+#[test]
+fn the_next_charge_lies_ahead_although_runs_are_overdue() {
+    let table = [
+        ("skipnextcharge", json!({"charge": "BASE"})),
+        ("setnextchargedate", json!({"charge": "BASE", "date": "2026-03-20"})),
+        ("cancel", json!({"option": "before_next_billing"})),
+    ];
+    for (verb, arguments) in table {
+        let play = |overdue: bool| {
+            let scenario = Scenario::new("2026-01-01", vec![base("100.00")]);
+            let scenario = if overdue { scenario } else { scenario.run("2026-01-01").run("2026-02-01") };
+            billed(&scenario.act("2026-02-10", verb, arguments.clone()).run("2026-04-01"))
+        };
+        assert_eq!(play(true), play(false), "{verb}");
+    }
+}

@@ -177,3 +177,39 @@ fn a_charge_may_refuse_late_usage() {
     assert_eq!(answer["rejects"][0]["code"], "too_late");
     assert_eq!(short(&answer), ["INV-0000001 2026-02-28 3.75: CALLS 3.00 [2026-02-01 2026-02-28]"]);
 }
+
+#[test]
+fn what_was_given_away_is_not_billed_by_late_usage() {
+    let scenario = |verb: &str| {
+        Scenario::new("2026-01-01", vec![calls("1.00")])
+            .usage("2026-01-20", "a", "calls", "5", "2026-01-20T12:00:00Z")
+            .act("2026-01-25", verb, json!({"charge": "CALLS"}))
+            .run("2026-02-01")
+            .usage("2026-02-10", "late", "calls", "7", "2026-01-22T12:00:00Z")
+            .act("2026-02-20", "togglecharge", json!({"charge": "CALLS", "toggled": false}))
+            .run("2026-03-01")
+    };
+    assert_eq!(scenario("togglecharge").invoices(), [""; 0]);
+    assert_eq!(scenario("skipnextcharge").invoices(), [""; 0]);
+    let waived = Scenario::new("2026-01-01", vec![calls("1.00")])
+        .with("/customers/0/autobill", json!(false))
+        .usage("2026-01-20", "a", "calls", "5", "2026-01-20T12:00:00Z")
+        .run("2026-02-01")
+        .step(json!({"on": "2026-02-02", "invoice": 1, "do": "cancel"}))
+        .usage("2026-02-10", "late", "calls", "7", "2026-01-22T12:00:00Z")
+        .run("2026-03-01");
+    assert_eq!(waived.invoices(), ["draft 2026-01-31 6.25: CALLS 5.00 [2026-01-01 2026-01-31]"]);
+}
+
+#[test]
+fn late_usage_of_a_period_without_any_has_the_discount_that_ran_then() {
+    let discount = json!({"refkey": "d", "fullname": "D", "type": "percentage", "amount": "0.1", "invoicetext": "10 %",
+        "expiryperiod": "months", "expiryperiodinterval": 1, "codes": [{"codeprefix": "A", "code": "B"}]});
+    let scenario = Scenario::new("2026-01-01", vec![calls("1.00")])
+        .with("/discounts", json!([discount]))
+        .with("/subscriptions/0/discount", json!({"code": "A-B", "from": "2026-01-01"}))
+        .run("2026-02-01")
+        .usage("2026-02-10", "late", "calls", "100", "2026-01-22T12:00:00Z")
+        .run("2026-03-01");
+    assert_eq!(scenario.invoices(), ["INV-0000001 2026-02-28 112.50: CALLS 90.00 [2026-01-01 2026-01-31]"]);
+}

@@ -6,7 +6,7 @@ mod models;
 mod time;
 
 use super::super::simulate;
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value, json};
 
 const CASES: &str = include_str!("../../../../../tests/golden/cases.csv");
@@ -178,6 +178,11 @@ impl Invoices {
     pub fn last(&self) -> Decimal {
         self.0.last().map_or(Decimal::ZERO, |invoice| number(&invoice["Total"]))
     }
+}
+
+/// With as many decimals as the row has, half away from zero.
+pub fn shown(value: Decimal, decimals: u32) -> Decimal {
+    value.round_dp_with_strategy(decimals, RoundingStrategy::MidpointAwayFromZero)
 }
 
 pub fn number(value: &Value) -> Decimal {

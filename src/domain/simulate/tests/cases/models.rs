@@ -1,7 +1,7 @@
 //! Pricing models, aggregations, minimum and maximum: one month of usage, rated.
 
 use super::Case::{self, None as Unknown, Ours};
-use super::{Invoices, Play, metered, number, rated, same, tiers};
+use super::{Invoices, Play, metered, number, rated, same, shown, tiers};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
@@ -263,8 +263,8 @@ fn aggregated(id: &str) -> Option<Case> {
     };
     let values = |count: usize| (0..count).map(|n| ("1", json!({"u": n.to_string()}))).collect::<Vec<_>>();
     Some(match id {
-        "WSUM-01" => same(&[weighted(&DELTAS).round_dp(5)]),
-        "WSUM-02" => same(&[weighted(&carried).round_dp(5)]),
+        "WSUM-01" => same(&[shown(weighted(&DELTAS), 5)]),
+        "WSUM-02" => same(&[shown(weighted(&carried), 5)]),
         "WSUM-06" => same(&[weighted(&[("3", "00:00:00"), ("3", "00:00:00")])]),
         "WSUM-07" => same(&[weighted(&[("1000", "00:00:00")])]),
         "UNIQ-14" => {

@@ -1,7 +1,7 @@
 //! Periods, stubs and changes.
 
 use super::Case::{self, None as Unknown, Ours};
-use super::{Invoices, Play, recurring, same};
+use super::{Invoices, Play, recurring, same, shown};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ fn stubs(id: &str) -> Option<Case> {
             let billed = quarter("91").run("2024-05-20").invoices().last();
             same(&[Decimal::from(91 * 42) / billed])
         }
-        "PRO-45" => same(&[share(monthly_on(1, MILLION), "2015-01-25", "2015-02-03").round_dp(6)]),
+        "PRO-45" => same(&[shown(share(monthly_on(1, MILLION), "2015-01-25", "2015-02-03"), 6)]),
         "PRO-48" => {
             let play = quarter("91000").run("2024-05-20");
             let play = play
