@@ -252,7 +252,7 @@ async fn write_and_commit(
                     at: (ctx.now)(),
                     actor: request.actor.clone(),
                     action: "usage.ingest".to_owned(),
-                    object: id.to_string(),
+                    object: format!("import {number}"),
                     detail: serde_json::json!({"file": answer.file, "read": answer.read, "accepted": answer.accepted}),
                 };
                 journal::record(&mut tx, &record).await?;

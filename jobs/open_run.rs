@@ -89,7 +89,7 @@ pub async fn open(ctx: &JobContext, request: &Request) -> anyhow::Result<Outcome
         at: now,
         actor: request.actor.clone(),
         action: "run.open".to_owned(),
-        object: run.id.to_string(),
+        object: format!("run {}", run.ordinal),
         detail: serde_json::json!({"as_of": run.as_of, "scope": run.scope.key(), "payers": items.len()}),
     };
     journal::record(&mut tx, &record).await?;

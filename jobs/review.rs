@@ -4,22 +4,23 @@ use crate::context::JobContext;
 use crate::{draft_invoices, ticket};
 use domain::run::{ItemState, RunState, Step};
 use store::run::{self, Run};
-use store::{draft, slice};
+use store::{Tx, draft, journal, slice};
 
 /// Books the drafts of a run in review. With `accounts`, drafts of these payers book whatever their autobill says.
-pub async fn approve(ctx: &JobContext, run: &Run, accounts: &[String]) -> anyhow::Result<()> {
+pub async fn approve(ctx: &JobContext, run: &Run, accounts: &[String], actor: &str) -> anyhow::Result<()> {
     let mut tx = ctx.store.begin().await?;
     if !run::set_state(&mut tx, run.id, RunState::Review, RunState::Open, (ctx.now)()).await? {
         return Ok(());
     }
     draft_invoices::start_booking(ctx, &mut tx, run, accounts).await?;
+    note(ctx, &mut tx, run, actor, "run.approve", serde_json::json!({"accounts": accounts})).await?;
     tx.commit().await?;
     ctx.ring();
     Ok(())
 }
 
 /// Drops a run that has booked nothing; its periods are due again. `Err` holds how many invoices it has booked.
-pub async fn cancel(ctx: &JobContext, run: &Run) -> anyhow::Result<Result<u64, u64>> {
+pub async fn cancel(ctx: &JobContext, run: &Run, actor: &str) -> anyhow::Result<Result<u64, u64>> {
     let mut tx = ctx.store.begin().await?;
     let booked = store::invoice::of_run(&mut tx, run.id).await?.len();
     if booked > 0 {
@@ -29,13 +30,14 @@ pub async fn cancel(ctx: &JobContext, run: &Run) -> anyhow::Result<Result<u64, u
     slice::take_over(&mut tx, slice::TakeOver::OfRun(run.id)).await?;
     let dropped = draft::cancel_run(&mut tx, run.id, "the run was cancelled").await?;
     run::set_state(&mut tx, run.id, run.state, RunState::Cancelled, (ctx.now)()).await?;
+    note(ctx, &mut tx, run, actor, "run.cancel", serde_json::json!({"drafts": dropped})).await?;
     tx.commit().await?;
     Ok(Ok(dropped))
 }
 
 /// Opens the payers that failed again: they are measured, drafted and booked anew, and nobody else is. Returns how
 /// many there are.
-pub async fn rerun_failed(ctx: &JobContext, run: &Run) -> anyhow::Result<usize> {
+pub async fn rerun_failed(ctx: &JobContext, run: &Run, actor: &str) -> anyhow::Result<usize> {
     let mut tx = ctx.store.begin().await?;
     let mut failed: Vec<_> = run::items(&mut tx, run.id, None)
         .await?
@@ -57,7 +59,26 @@ pub async fn rerun_failed(ctx: &JobContext, run: &Run) -> anyhow::Result<usize> 
     }
     run::save_items(&mut tx, run.id, &failed).await?;
     ticket::start(&mut tx, run.id, Step::Rate, 1).await?;
+    note(ctx, &mut tx, run, actor, "run.rerun", serde_json::json!({"payers": failed.len()})).await?;
     tx.commit().await?;
     ctx.ring();
     Ok(failed.len())
+}
+
+async fn note(
+    ctx: &JobContext,
+    tx: &mut Tx,
+    run: &Run,
+    actor: &str,
+    action: &str,
+    detail: serde_json::Value,
+) -> anyhow::Result<()> {
+    let record = journal::Record {
+        at: (ctx.now)(),
+        actor: actor.to_owned(),
+        action: action.to_owned(),
+        object: format!("run {}", run.ordinal),
+        detail,
+    };
+    journal::record(tx, &record).await
 }

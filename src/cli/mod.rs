@@ -1,5 +1,6 @@
 //! The command line: one file per command. Data on stdout, talk on stderr.
 
+mod audit;
 mod completions;
 mod config;
 mod demo;
@@ -9,6 +10,7 @@ mod ingest;
 mod init;
 mod invoices;
 mod load;
+mod man;
 mod payments;
 mod run;
 mod runs;
@@ -83,8 +85,12 @@ enum Command {
     Config(config::Args),
     /// Look for what would keep a run from working
     Doctor(doctor::Args),
+    /// Who did what, newest first
+    Audit(audit::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
+    /// Print the manual page
+    Man(man::Args),
 }
 
 /// Parses, runs, answers.
@@ -121,6 +127,7 @@ fn answer(cli: Cli, home_origin: Origin, output: &Output) -> Result<Exit, Failur
     match cli.command {
         Command::Simulate(args) => return simulate::run(args, output),
         Command::Completions(args) => return completions::run(args, Cli::command()),
+        Command::Man(args) => return man::run(&args, Cli::command(), output),
         _ => {}
     }
     let config = Config::settle(cli.home, home_origin)?;
@@ -154,7 +161,8 @@ async fn dispatch(command: Command, config: Config, output: &Output) -> Result<E
         Command::Worker(args) => worker::run(args, &config, output).await,
         Command::Schedule(args) => schedule::run(args, &config, output).await,
         Command::Doctor(args) => doctor::run(args, &config, output).await,
-        Command::Simulate(_) | Command::Completions(_) => Ok(Exit::Done),
+        Command::Audit(args) => audit::run(args, &config, output).await,
+        Command::Simulate(_) | Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
     }
 }
 

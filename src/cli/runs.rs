@@ -166,7 +166,7 @@ async fn approve(app: &App, name: &str, customers: &[String], output: &Output) -
     let found = find(app, name).await?;
     expect_state(&found, RunState::Review, "approved", "only a run that waits for review can be approved")?;
     let lock = worker(app)?;
-    jobs::review::approve(&app.ctx, &found, customers).await?;
+    jobs::review::approve(&app.ctx, &found, customers, &super::operator()).await?;
     go_on(app, &found, lock, output).await
 }
 
@@ -174,7 +174,7 @@ async fn rerun(app: &App, name: &str, output: &Output) -> Result<Exit, Failure> 
     let found = find(app, name).await?;
     expect_state(&found, RunState::Closed, "rerun", "it is not closed yet: `tallybook run` goes on with it")?;
     let lock = worker(app)?;
-    let reopened = jobs::review::rerun_failed(&app.ctx, &found).await?;
+    let reopened = jobs::review::rerun_failed(&app.ctx, &found, &super::operator()).await?;
     if reopened == 0 {
         output.say(&format!("nothing failed in run {}", found.ordinal));
         return show(app, name, output).await;
@@ -192,7 +192,7 @@ async fn cancel(app: &App, name: &str, output: &Output) -> Result<Exit, Failure>
         .hint("what is booked is answered by credit notes: `tallybook invoices credit N`"));
     }
     let lock = worker(app)?;
-    let dropped = jobs::review::cancel(&app.ctx, &found).await?.map_err(|booked| {
+    let dropped = jobs::review::cancel(&app.ctx, &found, &super::operator()).await?.map_err(|booked| {
         Failure::input("booked", format!("run {} has booked {booked} invoice(s) already", found.ordinal))
             .hint("let it finish with `tallybook run`, then credit what is wrong")
     })?;

@@ -32,8 +32,17 @@ pub async fn record(tx: &mut Tx, record: &Record) -> anyhow::Result<()> {
     rows.insert(tx).await.map(drop)
 }
 
-/// The newest records first, of one object or of all.
-pub async fn newest(tx: &mut Tx, object: Option<&str>, limit: u32) -> anyhow::Result<Vec<Record>> {
+/// Which records to list; nothing set means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub object: Option<String>,
+    pub actor: Option<String>,
+    /// First instant.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// The newest records first.
+pub async fn newest(tx: &mut Tx, filter: &Filter, limit: u32) -> anyhow::Result<Vec<Record>> {
     #[derive(sqlx::FromRow)]
     struct Row {
         at: DateTime<Utc>,
@@ -45,10 +54,14 @@ pub async fn newest(tx: &mut Tx, object: Option<&str>, limit: u32) -> anyhow::Re
     let rows: Vec<Row> = on!(tx, c => sqlx::query_as(
         "select at, actor, action, object, detail
          from journal
-         where $1 is null or object = $1
+         where ($1 is null or object = $1)
+           and ($2 is null or actor = $2)
+           and ($3 is null or at >= $3)
          order by ordinal desc
-         limit $2")
-        .bind(object)
+         limit $4")
+        .bind(&filter.object)
+        .bind(&filter.actor)
+        .bind(filter.since)
         .bind(i64::from(limit))
         .fetch_all(c)
         .await?);

@@ -2,7 +2,7 @@ use super::on_both;
 use super::sample::{self, now};
 use crate::delivery::{self, Delivery, DeliveryState};
 use crate::document::{self, Document};
-use crate::journal::{self, Record};
+use crate::journal::{self, Filter, Record};
 use crate::schedule;
 use chrono::Duration;
 use domain::ids::InvoiceId;
@@ -106,6 +106,11 @@ on_both!(the_journal_keeps_everything_in_order, store => {
     for (action, object) in [("open", "run 1"), ("cancel", "invoice 3"), ("close", "run 1")] {
         journal::record(&mut tx, &of(action, object)).await.unwrap();
     }
-    assert_eq!(journal::newest(&mut tx, Some("run 1"), 9).await.unwrap(), [of("close", "run 1"), of("open", "run 1")]);
-    assert_eq!(journal::newest(&mut tx, None, 1).await.unwrap(), [of("close", "run 1")]);
+    let one = Filter { object: Some("run 1".to_owned()), ..Filter::default() };
+    let none = Filter { since: Some(now() + Duration::seconds(1)), ..Filter::default() };
+    assert_eq!(journal::newest(&mut tx, &none, 9).await.unwrap(), []);
+    let since_then = Filter { since: Some(now()), actor: Some("anna".to_owned()), object: None };
+    assert_eq!(journal::newest(&mut tx, &since_then, 9).await.unwrap().len(), 3);
+    assert_eq!(journal::newest(&mut tx, &one, 9).await.unwrap(), [of("close", "run 1"), of("open", "run 1")]);
+    assert_eq!(journal::newest(&mut tx, &Filter::default(), 1).await.unwrap(), [of("close", "run 1")]);
 });
