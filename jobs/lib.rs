@@ -9,6 +9,7 @@
 mod after_booking;
 pub mod book_invoices;
 pub mod by_hand;
+pub mod change_subscriptions;
 mod charge_answers;
 mod charging;
 pub mod close_run;

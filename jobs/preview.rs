@@ -5,33 +5,22 @@ use crate::draft_invoices::bill_one;
 use crate::measuring;
 use crate::open_run::Request;
 use anyhow::Context;
+use chrono::NaiveDate;
 use domain::billing::{self, RunContext};
 use domain::ids::RunId;
 use domain::money::Currency;
-use domain::run::{RunState, RunSummary, RunTotal};
+use domain::run::{RunState, RunSummary, RunTotal, Scope};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::run::Run;
-use store::{imports, payer, run, segment};
+use store::run::{Run, RunOptions};
+use store::{Tx, imports, payer, run, segment};
 
 /// Bills in memory and sums up.
 pub async fn preview(ctx: &JobContext, request: &Request) -> anyhow::Result<RunSummary> {
     let mut tx = ctx.store.read().await?;
     let catalogue = Arc::new(store::catalogue::load(&mut tx).await?.context("the book is empty")?);
-    let run = Run {
-        id: RunId(uuid::Uuid::nil()),
-        ordinal: run::newest_ordinal(&mut tx).await? + 1,
-        scope: request.scope.clone(),
-        as_of: request.as_of,
-        state: RunState::Open,
-        usage_mark: imports::newest_number(&mut tx).await?,
-        usage_version: segment::version(&mut tx).await?,
-        options: request.options.clone(),
-        usage: None,
-        hash: None,
-        opened_at: (ctx.now)(),
-        ended_at: None,
-    };
+    let run = would_be_run(ctx, &mut tx, request.as_of).await?;
+    let run = Run { scope: request.scope.clone(), options: request.options.clone(), ..run };
     let payers = payer::payers(&mut tx, &request.scope).await?;
     let ids: Vec<_> = payers.iter().map(|p| p.id).collect();
     let mut books = Vec::with_capacity(ids.len());
@@ -92,5 +81,23 @@ pub async fn preview(ctx: &JobContext, request: &Request) -> anyhow::Result<RunS
         totals: totals.into_values().collect(),
         usage: rated.usage,
         hash: billing::run_hash(hashes.iter().map(|(a, h)| (a.as_str(), h.as_str()))),
+    })
+}
+
+/// The next run as it would be opened now: what it reads is pinned, and nothing is written.
+pub async fn would_be_run(ctx: &JobContext, tx: &mut Tx, as_of: NaiveDate) -> anyhow::Result<Run> {
+    Ok(Run {
+        id: RunId(uuid::Uuid::nil()),
+        ordinal: run::newest_ordinal(tx).await? + 1,
+        scope: Scope::default(),
+        as_of,
+        state: RunState::Open,
+        usage_mark: imports::newest_number(tx).await?,
+        usage_version: segment::version(tx).await?,
+        options: RunOptions::default(),
+        usage: None,
+        hash: None,
+        opened_at: (ctx.now)(),
+        ended_at: None,
     })
 }

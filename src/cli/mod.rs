@@ -4,6 +4,7 @@ mod audit;
 mod completions;
 mod config;
 mod demo;
+mod discounts;
 mod doctor;
 mod export;
 mod ingest;
@@ -16,6 +17,7 @@ mod run;
 mod runs;
 mod schedule;
 mod simulate;
+mod subscriptions;
 mod verify;
 mod why;
 mod worker;
@@ -67,6 +69,10 @@ enum Command {
     Runs(runs::Args),
     /// List and operate invoices
     Invoices(invoices::Args),
+    /// List, show and change subscriptions
+    Subscriptions(Box<subscriptions::Args>),
+    /// List discount codes; apply one to a customer
+    Discounts(discounts::Args),
     /// Retry payments that are due
     Payments(payments::Args),
     /// Export the ledger
@@ -154,6 +160,8 @@ async fn dispatch(command: Command, config: Config, output: &Output) -> Result<E
         Command::Run(args) => self::run::run(args, &config, output).await,
         Command::Runs(args) => runs::run(args, &config, output).await,
         Command::Invoices(args) => invoices::run(args, &config, output).await,
+        Command::Subscriptions(args) => subscriptions::run(*args, &config, output).await,
+        Command::Discounts(args) => discounts::run(args, &config, output).await,
         Command::Payments(args) => payments::run(args, &config, output).await,
         Command::Export(args) => export::run(args, &config, output).await,
         Command::Verify(args) => verify::run(args, &config, output).await,

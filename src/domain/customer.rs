@@ -3,6 +3,7 @@
 use crate::catalogue::AppliedDiscount;
 use crate::ids::CustomerId;
 use crate::money::Currency;
+use crate::subscription::Refusal;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +86,20 @@ impl PaymentMethod {
 }
 
 impl Customer {
+    /// Ends the discount that is applied: `on` is the first day without it.
+    ///
+    /// # Errors
+    /// `conflict` if none runs.
+    pub fn clear_discount(&mut self, on: NaiveDate) -> Result<(), Refusal> {
+        match self.discount.as_mut().filter(|discount| discount.until.is_none_or(|until| until > on)) {
+            Some(discount) => {
+                discount.until = Some(on);
+                Ok(())
+            }
+            None => Err(Refusal::new("conflict", "there is no discount to clear")),
+        }
+    }
+
     /// The method that is charged unless a subscription has its own.
     pub fn default_method(&self) -> Option<&PaymentMethod> {
         self.payment_methods.iter().find(|m| m.is_default)

@@ -281,6 +281,13 @@ fn discounts_of(s: &Subscription) -> impl Iterator<Item = (Uuid, CustomerId, &Ap
     own.chain(charges).chain(acts)
 }
 
+/// How often each code has been applied (rules.md D1), by its complete text.
+pub async fn all_redeemed(tx: &mut Tx) -> anyhow::Result<BTreeMap<String, u32>> {
+    let rows: Vec<(String, i64)> = on!(tx, c => sqlx::query_as(
+        "select code, count(*) from discount_redemption group by code").fetch_all(c).await?);
+    rows.into_iter().map(|(code, n)| Ok((code, crate::words::small(n, "discount_redemption")?))).collect()
+}
+
 /// How often a code has been applied (rules.md D1).
 pub async fn redeemed(tx: &mut Tx, discount: DiscountId, code: &str) -> anyhow::Result<u64> {
     let n: i64 = on!(tx, c => sqlx::query_scalar(

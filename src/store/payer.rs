@@ -98,6 +98,17 @@ pub async fn locked_refs(tx: &mut Tx, ids: &[CustomerId]) -> anyhow::Result<Vec<
     refs(tx, ids).await
 }
 
+/// Keeps others from changing or billing this payer's book until the transaction ends.
+pub async fn lock(tx: &mut Tx, payer: CustomerId) -> anyhow::Result<()> {
+    const SQL: PerDriver = PerDriver {
+        sqlite: "select revision from customer where id = $1",
+        postgres: "select revision from customer where id = $1 for update",
+    };
+    let sql = tx.pick(&SQL);
+    let _: Option<i64> = on!(tx, c => sqlx::query_scalar(sql).bind(payer.0).fetch_optional(c).await?);
+    Ok(())
+}
+
 /// The books of these payers, in the order given. `late` is left empty: only the usage store knows it.
 pub async fn books(
     tx: &mut Tx,

@@ -6,3 +6,4 @@ mod kill;
 mod mail;
 mod money;
 mod month;
+mod subscriptions;

@@ -134,13 +134,7 @@ fn apply_to_customer(world: &mut World, account: &str, code: &str, on: NaiveDate
 
 fn clear_of_customer(world: &mut World, account: &str, on: NaiveDate) -> Result<(), Refusal> {
     let customer = world.known.customers.get_mut(account).ok_or_else(|| unknown_customer(account))?;
-    match customer.discount.as_mut().filter(|discount| discount.until.is_none_or(|until| until > on)) {
-        Some(discount) => {
-            discount.until = Some(on);
-            Ok(())
-        }
-        None => Err(Refusal::new("conflict", "there is no discount to clear")),
-    }
+    customer.clear_discount(on)
 }
 
 fn unknown_customer(account: &str) -> Refusal {
