@@ -52,7 +52,7 @@ pub struct Parts {
     pub store: Store,
     pub folders: Folders,
     pub settings: Settings,
-    /// Name of this process in claims and logs: host and process id.
+    /// Name of this process in claims and logs: host, process id and a nonce.
     pub worker: String,
     /// The only clock below the edge.
     pub now: fn() -> DateTime<Utc>,
@@ -89,12 +89,14 @@ impl JobContext {
         outside: Outside,
         now: fn() -> DateTime<Utc>,
     ) -> Self {
+        // A process id comes back after a restart; a name must not.
+        let nonce = uuid::Uuid::new_v4().simple().to_string();
         let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
         Self(Arc::new(Parts {
             store,
             folders,
             settings,
-            worker: format!("{}:{}", host.trim(), std::process::id()),
+            worker: format!("{}:{}:{}", host.trim(), std::process::id(), &nonce[..6]),
             now,
             mail: outside.mail,
             gateways: outside.gateways,

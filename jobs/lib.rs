@@ -140,5 +140,9 @@ pub async fn work_until(
         stopping.stop();
         Ok(())
     };
-    monitor.run_with_signal(signal).await.map_err(|e| anyhow::anyhow!("the workers ended: {e}"))
+    let presence = recover::present(ctx).await?;
+    tokio::select! {
+        worked = monitor.run_with_signal(signal) => worked.map_err(|e| anyhow::anyhow!("the workers ended: {e}")),
+        never = recover::tend(ctx, presence) => match never {},
+    }
 }

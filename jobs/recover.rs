@@ -1,14 +1,26 @@
-//! After a kill: whoever takes the home's lock opens every unfinished slice in a new epoch and enqueues it anew, at
-//! once. A worker that was frozen and wakes up late finds its epoch gone and cannot write.
+//! After a kill: who works on, and when.
+//!
+//! On SQLite whoever takes the home's lock opens every unfinished slice in a new epoch and enqueues it anew, at once. On
+//! PostgreSQL every process holds a session lock under its name, which the server frees when the process or its
+//! machine is gone; the others look every second, and take over what it had. A worker that was frozen lets its claims
+//! run out. Whoever wakes up late finds its epoch gone and cannot write.
 
 use crate::context::JobContext;
 use crate::ticket;
 use domain::run::Step;
 use domain::task::SliceTask;
-use store::run;
+use std::time::Duration;
 use store::slice::{self, TakeOver};
+use store::worker::{self, WorkerLock};
+use store::{Tx, queue, run};
 
-/// Takes over what the last worker of this home left behind; returns how many slices that were.
+/// How often a process on PostgreSQL looks for others that are gone.
+const LOOK: Duration = Duration::from_secs(1);
+/// Looks between two renewals of this process's own claims.
+const RENEW_EVERY: u32 = 20;
+
+/// Takes over what the last worker of this home left behind, and tries again what had failed: called when a command
+/// begins to work. Returns how many slices that were.
 pub async fn take_over(ctx: &JobContext) -> anyhow::Result<usize> {
     let mut tx = ctx.store.begin().await?;
     let mut taken = 0;
@@ -19,13 +31,81 @@ pub async fn take_over(ctx: &JobContext) -> anyhow::Result<usize> {
             ticket::enqueue(&mut tx, &workable(tasks)).await?;
         }
     } else {
-        let tasks = slice::take_over(&mut tx, TakeOver::Expired((ctx.now)())).await?;
+        taken += abandoned(ctx, &mut tx).await?;
+        let tasks = slice::take_over(&mut tx, TakeOver::Failed).await?;
+        taken += tasks.len();
         ticket::enqueue(&mut tx, &tasks).await?;
-        taken = tasks.len();
     }
     tx.commit().await?;
     ctx.ring();
     Ok(taken)
+}
+
+/// What workers that are gone had, and claims that ran out, on PostgreSQL.
+async fn abandoned(ctx: &JobContext, tx: &mut Tx) -> anyhow::Result<usize> {
+    let mut taken = 0;
+    for gone in worker::gone(tx).await? {
+        let tasks = slice::take_over(tx, TakeOver::Of(&gone)).await?;
+        let again = queue::hand_out_again(tx, &gone).await?;
+        tracing::warn!(
+            worker = gone,
+            slices = tasks.len(),
+            tasks = again,
+            "worker is gone; its work is taken over"
+        );
+        taken += tasks.len();
+        ticket::enqueue(tx, &tasks).await?;
+    }
+    let tasks = slice::take_over(tx, TakeOver::Expired((ctx.now)())).await?;
+    ticket::enqueue(tx, &tasks).await?;
+    Ok(taken + tasks.len())
+}
+
+/// This process as a living worker: hold it while working.
+pub async fn present(ctx: &JobContext) -> anyhow::Result<WorkerLock> {
+    let held = worker::hold(&ctx.store, &ctx.worker).await?;
+    held.ok_or_else(|| anyhow::anyhow!("another process works under the name {}", ctx.worker))
+}
+
+/// Keeps this process known as alive and takes over from others, until it is dropped. On SQLite there is nothing to do.
+pub async fn tend(ctx: &JobContext, mut presence: WorkerLock) -> std::convert::Infallible {
+    if ctx.store.is_sqlite() {
+        return std::future::pending().await;
+    }
+    let mut looks = 0_u32;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        looks = looks.wrapping_add(1);
+        if !presence.is_held().await {
+            tracing::warn!(
+                worker = ctx.worker,
+                "the database was lost: others may have taken this worker's slices"
+            );
+            match present(ctx).await {
+                Ok(again) => presence = again,
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "cannot come back yet");
+                    continue;
+                }
+            }
+        }
+        if let Err(error) = look(ctx, looks % RENEW_EVERY == 0).await {
+            tracing::warn!(error = format!("{error:#}"), "cannot look for workers that are gone");
+        }
+    }
+}
+
+async fn look(ctx: &JobContext, renew: bool) -> anyhow::Result<()> {
+    let mut tx = ctx.store.begin().await?;
+    if renew {
+        slice::renew(&mut tx, &ctx.worker, (ctx.now)() + ticket::CLAIM).await?;
+    }
+    let taken = abandoned(ctx, &mut tx).await?;
+    tx.commit().await?;
+    if taken > 0 {
+        ctx.ring();
+    }
+    Ok(())
 }
 
 /// Booking slices follow one another (rules.md I5): of those that are open only the first is handed out, and each

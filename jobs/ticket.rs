@@ -9,8 +9,8 @@ use domain::run::Step;
 use domain::task::SliceTask;
 use store::{Tx, queue, slice};
 
-/// How long a claim holds before another worker may take the slice over.
-const CLAIM: chrono::Duration = chrono::Duration::minutes(10);
+/// How long a claim holds before another worker may take the slice over; living workers renew theirs.
+pub const CLAIM: chrono::Duration = chrono::Duration::minutes(2);
 
 /// The queue that works a step.
 pub fn queue_of(step: Step) -> &'static str {

@@ -27,6 +27,10 @@ pub async fn drive(app: &App, request: &Request, output: &Output) -> Result<RunS
         Some(Taken::Ours(lock)) => Some(Some(lock)),
         None => Some(None),
     };
+    let scope = match store::worker::hold(&app.store, &format!("run of {}", request.scope.key())).await? {
+        Some(scope) => scope,
+        None => return Err(second(app, request, "another process").await?),
+    };
     if worker.is_some() {
         jobs::recover::take_over(&app.ctx).await?;
     }
@@ -55,6 +59,7 @@ pub async fn drive(app: &App, request: &Request, output: &Output) -> Result<RunS
         let summary = finish(app, opened.id, worker.is_some(), output).await?;
         if !goes_on || opened.as_of == request.as_of {
             drop::<Option<Option<HomeLock>>>(worker);
+            drop(scope);
             return Ok(summary);
         }
     }
@@ -162,12 +167,28 @@ async fn reload(tx: &mut store::Tx, id: RunId) -> Result<Run, Failure> {
 /// Somebody works this home: a run of the same scope at the same time is refused.
 async fn refuse_second(app: &App, request: &Request, holder: &str) -> Result<(), Failure> {
     let mut tx = app.store.read().await?;
-    let Some(other) = run::unfinished(&mut tx, &request.scope).await? else { return Ok(()) };
-    Err(Failure::input(
+    match run::unfinished(&mut tx, &request.scope).await? {
+        Some(other) => Err(in_progress(&other, holder)),
+        None => Ok(()),
+    }
+}
+
+/// The refusal of a second run on PostgreSQL, where the scope itself is locked.
+async fn second(app: &App, request: &Request, holder: &str) -> Result<Failure, Failure> {
+    let mut tx = app.store.read().await?;
+    Ok(match run::unfinished(&mut tx, &request.scope).await? {
+        Some(other) => in_progress(&other, holder),
+        None => Failure::input("run_in_progress", format!("{holder} is opening a run of the same scope"))
+            .hint("`tallybook runs` shows it"),
+    })
+}
+
+fn in_progress(other: &Run, holder: &str) -> Failure {
+    Failure::input(
         "run_in_progress",
         format!("run {} of the same scope is being worked by {holder}", other.ordinal),
     )
-    .hint(format!("watch it with `tallybook runs show {}`", other.ordinal)))
+    .hint(format!("watch it with `tallybook runs show {}`", other.ordinal))
 }
 
 fn refused(refusal: Refusal) -> Failure {

@@ -93,6 +93,21 @@ pub async fn unfinished(tx: &mut Tx, queue: &str) -> anyhow::Result<u64> {
     crate::words::count(n, "unfinished tasks")
 }
 
+/// Hands out again the tasks that a worker which is gone had fetched and not finished; returns how many. Workers of
+/// apalis are called `worker/queue/round`. apalis by itself waits for minutes.
+pub async fn hand_out_again(tx: &mut Tx, worker: &str) -> anyhow::Result<u64> {
+    const SQL: PerDriver = PerDriver {
+        sqlite: "update Jobs
+                 set status = 'Pending', lock_by = null, lock_at = null
+                 where status in ('Queued', 'Running') and substr(lock_by, 1, length($1) + 1) = $1 || '/'",
+        postgres: "update apalis.jobs
+                   set status = 'Pending', lock_by = null, lock_at = null
+                   where status in ('Queued', 'Running') and split_part(lock_by, '/', 1) = $1",
+    };
+    let sql = tx.pick(&SQL);
+    Ok(on!(tx, c => sqlx::query(sql).bind(worker).execute(c).await?.rows_affected()))
+}
+
 /// Deletes finished tasks that ended before `before` and the rows of workers not seen since; returns how many
 /// tasks went. apalis' own vacuum deletes every finished task, whatever its age (fact 8).
 pub async fn prune(tx: &mut Tx, before: DateTime<Utc>) -> anyhow::Result<u64> {

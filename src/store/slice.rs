@@ -43,6 +43,8 @@ pub enum TakeOver<'a> {
     Expired(DateTime<Utc>),
     /// Every open slice of one run, claimed or not: an operator asks for it.
     OfRun(RunId),
+    /// What was given back with an error: an operator asks for another try.
+    Failed,
 }
 
 /// Adds the slices 0 to `slices` of a step in epoch 1 and returns their tasks; those that exist are left alone.
@@ -133,6 +135,18 @@ pub async fn claim(tx: &mut Tx, task: SliceTask, worker: &str, until: DateTime<U
     Ok(claimed == 1)
 }
 
+/// Puts off the end of a living worker's claims.
+pub async fn renew(tx: &mut Tx, worker: &str, until: DateTime<Utc>) -> anyhow::Result<()> {
+    on!(tx, c => sqlx::query(
+        "update run_slice set claimed_until = $2 where worker = $1 and state = 'open'")
+        .bind(worker)
+        .bind(until)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
 /// Gives a claim back, with what went wrong if anything did. A later epoch is left alone.
 pub async fn release(tx: &mut Tx, task: SliceTask, error: Option<&str>) -> anyhow::Result<()> {
     on!(tx, c => sqlx::query(
@@ -199,16 +213,18 @@ pub async fn reopen(tx: &mut Tx, run: RunId, step: Step, slices: &[u32]) -> anyh
 /// in run, step and slice order.
 pub async fn take_over(tx: &mut Tx, which: TakeOver<'_>) -> anyhow::Result<Vec<SliceTask>> {
     let (worker, expired, of_run) = match which {
-        TakeOver::Claimed => (None, None, None),
+        TakeOver::Claimed | TakeOver::Failed => (None, None, None),
         TakeOver::Of(worker) => (Some(worker), None, None),
         TakeOver::Expired(now) => (None, Some(now), None),
         TakeOver::OfRun(run) => (None, None, Some(run.0)),
     };
+    let failed = which == TakeOver::Failed;
     let rows: Vec<(Uuid, String, i64, i64)> = on!(tx, c => sqlx::query_as(
         "update run_slice
          set epoch = epoch + 1, worker = null, claimed_until = null, error = null
          where state = 'open'
-           and (worker is not null or $3 is not null)
+           and (worker is not null or $3 is not null or $4)
+           and (not $4 or (worker is null and error is not null))
            and ($1 is null or worker = $1)
            and ($2 is null or claimed_until < $2)
            and ($3 is null or run = $3)
@@ -216,6 +232,7 @@ pub async fn take_over(tx: &mut Tx, which: TakeOver<'_>) -> anyhow::Result<Vec<S
         .bind(worker)
         .bind(expired)
         .bind(of_run)
+        .bind(failed)
         .fetch_all(c)
         .await?);
     let mut tasks = rows

@@ -37,12 +37,20 @@ pub async fn hold(store: &Store, worker: &str) -> anyhow::Result<Option<WorkerLo
     Ok(held.then_some(WorkerLock { connection: Some(connection) }))
 }
 
-/// Names of workers that have claimed open slices and are gone: their slices may be taken over at once
-/// ([`crate::slice::TakeOver::Of`]). Always empty on SQLite.
+/// Names of workers that have claimed open slices or fetched tasks and are gone: their slices may be taken over at once
+/// ([`crate::slice::TakeOver::Of`]) and their tasks handed out again ([`crate::queue::hand_out_again`]). Always empty
+/// on SQLite.
 pub async fn gone(tx: &mut Tx) -> anyhow::Result<Vec<String>> {
     let Tx::Postgres(t) = tx else { return Ok(Vec::new()) };
     let claimed: Vec<String> = sqlx::query_scalar(
-        "select distinct worker from run_slice where state = 'open' and worker is not null order by worker",
+        "select worker
+         from run_slice
+         where state = 'open' and worker is not null
+         union
+         select split_part(lock_by, '/', 1)
+         from apalis.jobs
+         where status in ('Queued', 'Running') and lock_by is not null
+         order by 1",
     )
     .fetch_all(&mut **t)
     .await?;

@@ -1,9 +1,11 @@
 //! From files to ledger, as an operator would do it.
 
+mod crash;
 mod flights;
 mod golden;
 mod kill;
 mod mail;
 mod money;
 mod month;
+mod postgres;
 mod subscriptions;

@@ -1,5 +1,7 @@
 //! A home of its own for each test, and the built program run in it as a user would.
 
+pub mod postgres;
+
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -1,0 +1,113 @@
+//! PostgreSQL: the same books as on SQLite, with one worker or several, and when workers are killed or frozen.
+
+use crate::support::postgres::PgHome;
+use crate::support::{Home, book, january};
+use serde_json::Value;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const PAYERS: usize = 200;
+const RUN: [&str; 4] = ["--json", "run", "--as-of", "2026-02-01"];
+
+/// Everything that was booked, as another database would have it.
+fn booked(json: impl Fn(&[&str]) -> Value) -> (Value, Value) {
+    let ledger = json(&["export", "ledger", "--format", "csv"]);
+    (json(&["invoices"]), ledger["content"].clone())
+}
+
+fn undisturbed() -> (Value, Value) {
+    let home = Home::new();
+    home.load(&book(PAYERS));
+    home.ingest("usage.csv", &january(PAYERS)).exits(0);
+    home.json(&RUN[1..]);
+    booked(|args| home.json(args))
+}
+
+fn ready() -> PgHome {
+    let home = PgHome::new();
+    home.fill(&book(PAYERS), &january(PAYERS));
+    home
+}
+
+fn spawn(home: &PgHome, args: &[&str]) -> Child {
+    home.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// One charge at the provider per attempt.
+fn charges(home: &PgHome) -> usize {
+    std::fs::read_to_string(home.home.path().join("sandbox-payments.ndjson")).unwrap().lines().count()
+}
+
+#[test]
+fn a_run_on_postgresql_books_what_sqlite_books() {
+    let home = ready();
+    home.json(&RUN[1..]);
+    assert_eq!(booked(|args| home.json(args)), undisturbed());
+    assert_eq!(home.json(&["verify"])["ok"], true);
+    let again = home.json(&RUN[1..]);
+    assert_eq!(again["invoiced"], 0, "a second run has nothing to do");
+}
+
+#[test]
+fn a_killed_run_is_gone_on_with_at_once() {
+    let home = ready();
+    for round in 1..=8_u64 {
+        let mut child = spawn(&home, &RUN);
+        std::thread::sleep(Duration::from_millis(120 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    home.json(&RUN[1..]);
+    assert_eq!(booked(|args| home.json(args)), undisturbed());
+    assert_eq!(home.json(&["verify"])["ok"], true);
+    let once = ready();
+    once.json(&RUN[1..]);
+    assert_eq!(charges(&home), charges(&once));
+}
+
+#[test]
+fn many_workers_of_whom_one_is_killed_and_one_frozen_book_what_one_books() {
+    let home = ready();
+    let mut workers: Vec<Child> = (0..3).map(|_| spawn(&home, &["worker"])).collect();
+    std::thread::sleep(Duration::from_millis(800));
+    let mut run = spawn(&home, &RUN);
+    std::thread::sleep(Duration::from_millis(700));
+    workers[0].kill().unwrap();
+    signal(&workers[1], "-STOP");
+    std::thread::sleep(Duration::from_millis(500));
+    signal(&workers[1], "-CONT");
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    for worker in &mut workers[1..] {
+        signal(worker, "-TERM");
+        assert_eq!(worker.wait().unwrap().code(), Some(0));
+    }
+    workers[0].wait().unwrap();
+    assert_eq!(booked(|args| home.json(args)), undisturbed());
+    assert_eq!(home.json(&["verify"])["ok"], true);
+}
+
+#[test]
+fn a_second_run_of_the_same_scope_is_refused_while_the_first_one_lives() {
+    let home = ready();
+    let mut first = spawn(&home, &RUN);
+    let mut refused = None;
+    for _ in 0..100 {
+        let second = home.run(&RUN);
+        if second.code == 1 {
+            refused = Some(second.error());
+            break;
+        }
+        if first.try_wait().unwrap().is_some() {
+            break;
+        }
+    }
+    first.wait().unwrap();
+    if let Some(error) = refused {
+        assert_eq!(error["code"], "run_in_progress", "{error}");
+    }
+    assert_eq!(home.json(&["invoices"]).as_array().unwrap().len(), 2 * PAYERS, "nothing is billed twice");
+}
