@@ -16,6 +16,9 @@ use std::task::{Context, Poll};
 use store::Store;
 use tokio::sync::watch;
 
+/// From a ring of the bell to its echo.
+const ECHO: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// Settings that jobs look at.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -126,12 +129,17 @@ impl JobContext {
         self.bell.send_modify(|count| *count += 1);
     }
 
-    /// A stream that yields at each [`Self::ring`].
+    /// A stream that yields at each [`Self::ring`], and once more a moment later: a fetch that was under way when it rang
+    /// may not have seen what was enqueued.
     pub fn bell(&self) -> Bell {
         let receiver = self.bell.subscribe();
-        let rings = futures_util::stream::unfold(receiver, |mut receiver| async move {
-            receiver.changed().await.ok()?;
-            Some(((), receiver))
+        let rings = futures_util::stream::unfold((receiver, false), |(mut receiver, rang)| async move {
+            if rang {
+                tokio::time::sleep(ECHO).await;
+            } else {
+                receiver.changed().await.ok()?;
+            }
+            Some(((), (receiver, !rang)))
         });
         Bell(Box::pin(rings))
     }

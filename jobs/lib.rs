@@ -83,7 +83,7 @@ macro_rules! register {
             let pool = $pool.clone();
             $monitor.register(move |restarts| {
                 let config = <$config>::default().queue(stringify!($queue)).batch_size(1);
-                let wakes = Strategy::new().stream(ctx.bell()).interval(POLL);
+                let wakes = outcome::Wakes(Strategy::new().stream(ctx.bell()).interval(POLL));
                 let backend = $storage::<$task>::new(&pool).with_config(config).poll_with_strategy(wakes);
                 WorkerBuilder::new(format!("{}/{}/{round}.{restarts}", ctx.worker, stringify!($queue)))
                     .backend(backend)

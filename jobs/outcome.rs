@@ -5,9 +5,41 @@
 //! tried again here, with growing pauses, before the answer is given.
 
 use crate::context::JobContext;
+use apalis_core::backend::ext::poll_strategy::{PollSnapshot, PollStrategy};
 use apalis_core::error::{AbortError, BoxDynError};
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
+
+/// Rings and intervals that wake a queue, whichever comes first.
+///
+/// apalis asks its strategies one after the other and stops at the first that is ready, so that none of them is left
+/// registered to wake the queue again: it then slept until its heartbeat, 30 seconds later. Here they are asked until
+/// all of them wait.
+pub struct Wakes<S>(pub S);
+
+/// Strategies that are ready at once, at most.
+const READY_MAX: usize = 16;
+
+impl<S: PollStrategy> PollStrategy for Wakes<S> {
+    fn poll_drive(&mut self, cx: &mut Context<'_>, snapshot: &PollSnapshot) -> Poll<Option<()>> {
+        let mut rang = false;
+        for _ in 0..READY_MAX {
+            match self.0.poll_drive(cx, snapshot) {
+                Poll::Ready(_) => rang = true,
+                Poll::Pending if rang => break,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        // Look once more: an answer that comes in now was asked for before it rang.
+        cx.waker().wake_by_ref();
+        Poll::Ready(Some(()))
+    }
+
+    fn on_poll(&mut self, snapshot: &PollSnapshot) {
+        self.0.on_poll(snapshot);
+    }
+}
 
 /// Pauses between tries of a job that met an unexpected error.
 const PAUSES_MS: [u64; 5] = [50, 200, 800, 2_000, 5_000];
