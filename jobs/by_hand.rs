@@ -10,6 +10,7 @@ use crate::settle::set_off_pair;
 use anyhow::Context;
 use chrono::NaiveDate;
 use domain::billing::{self, CreditScope};
+use domain::catalogue::Catalogue;
 use domain::ids::InvoiceId;
 use domain::invoice::Invoice;
 use domain::payment::AttemptState;
@@ -56,12 +57,28 @@ pub async fn credit(
 ) -> anyhow::Result<Result<Booked, Refusal>> {
     let mut tx = ctx.store.begin().await?;
     invoice::lock_settlements(&mut tx, &[id]).await?;
-    let booked = invoice::by_id(&mut tx, id).await?.context("the invoice is gone")?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
-    let earlier = notes_on(&mut tx, &booked.invoice).await?;
+    let credit = credit_within(ctx, &mut tx, id, scope, asked, &catalogue).await?;
+    if credit.is_ok() {
+        tx.commit().await?;
+    }
+    Ok(credit)
+}
+
+/// As [`credit`], in a transaction that has locked the invoice's settlement.
+pub async fn credit_within(
+    ctx: &JobContext,
+    tx: &mut Tx,
+    id: InvoiceId,
+    scope: &CreditScope,
+    asked: &Asked,
+    catalogue: &Catalogue,
+) -> anyhow::Result<Result<Booked, Refusal>> {
+    let booked = invoice::by_id(tx, id).await?.context("the invoice is gone")?;
+    let earlier = notes_on(tx, &booked.invoice).await?;
     let earlier: Vec<&Invoice> = earlier.iter().collect();
-    let ordinal = run::newest_ordinal(&mut tx).await?;
-    let draft = match billing::credit_note(&booked.invoice, &earlier, scope, asked.on, ordinal, &catalogue) {
+    let ordinal = run::newest_ordinal(tx).await?;
+    let draft = match billing::credit_note(&booked.invoice, &earlier, scope, asked.on, ordinal, catalogue) {
         Ok(draft) => draft,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -69,21 +86,19 @@ pub async fn credit(
         let message = format!("crediting this of {} would raise what is owed", booked.invoice.number);
         return Ok(Err(Refusal::new("raises", message)));
     }
-    let sequence = invoice::take_numbers(&mut tx, &draft.series, 1).await?;
-    let note_booked = billing::book(draft, sequence, asked.on, &catalogue)?;
-    let open_from = store::ledger::open_from(&mut tx).await?;
-    let entry = domain::ledger::book_entry(&note_booked, &catalogue, open_from)?;
-    invoice::save_booked(&mut tx, None, std::slice::from_ref(&note_booked), &[entry]).await?;
-    let pending =
-        payment::of_invoices(&mut tx, &[id]).await?.iter().any(|a| a.state == AttemptState::Pending);
+    let sequence = invoice::take_numbers(tx, &draft.series, 1).await?;
+    let note_booked = billing::book(draft, sequence, asked.on, catalogue)?;
+    let open_from = store::ledger::open_from(tx).await?;
+    let entry = domain::ledger::book_entry(&note_booked, catalogue, open_from)?;
+    invoice::save_booked(tx, None, std::slice::from_ref(&note_booked), &[entry]).await?;
+    let pending = payment::of_invoices(tx, &[id]).await?.iter().any(|a| a.state == AttemptState::Pending);
     let open = booked.settlement.open_minor(booked.invoice.draft.gross_minor());
     let amount_minor = open.min(-note_booked.draft.gross_minor());
     if amount_minor > 0 && !pending {
-        set_off_pair(&mut tx, note_booked.draft.id, id, amount_minor, asked.on).await?;
+        set_off_pair(tx, note_booked.draft.id, id, amount_minor, asked.on).await?;
     }
-    note(ctx, &mut tx, &note_booked.number, "invoice.credit", asked).await?;
-    let credit = invoice::by_id(&mut tx, note_booked.draft.id).await?.context("the note was just booked")?;
-    tx.commit().await?;
+    note(ctx, tx, &note_booked.number, "invoice.credit", asked).await?;
+    let credit = invoice::by_id(tx, note_booked.draft.id).await?.context("the note was just booked")?;
     Ok(Ok(credit))
 }
 

@@ -89,7 +89,7 @@ pub async fn tend(ctx: &JobContext, mut presence: WorkerLock) -> std::convert::I
                 }
             }
         }
-        if let Err(error) = look(ctx, looks % RENEW_EVERY == 0).await {
+        if let Err(error) = look(ctx, looks.is_multiple_of(RENEW_EVERY)).await {
             tracing::warn!(error = format!("{error:#}"), "cannot look for workers that are gone");
         }
     }

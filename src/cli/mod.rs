@@ -14,6 +14,7 @@ mod load;
 mod man;
 mod payments;
 mod run;
+mod run_report;
 mod runs;
 mod schedule;
 mod simulate;

@@ -1,13 +1,16 @@
 //! `runs`: list and operate runs.
 
+use super::run_report;
 use crate::app::App;
 use crate::config::Config;
 use crate::drive;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount, grouped};
 use clap::Subcommand;
+use domain::NaiveDate;
 use domain::run::{ItemState, RunState};
 use jobs::home_lock::Taken;
+use std::path::PathBuf;
 use store::run::{self, Run};
 
 #[derive(Debug, clap::Args)]
@@ -36,8 +39,23 @@ enum Verb {
     },
     /// Drop a run before it is booked; its periods are due again
     Cancel { run: String },
-    /// The run's reconciliation: usage, invoices, ledger
-    Report { run: String },
+    /// Credit every invoice of a closed run; what was credited already is left alone
+    Reverse {
+        run: String,
+        /// Date of the credit notes (default: today, tenant-local)
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+    },
+    /// The run's reconciliation: usage, invoices, documents, mails, payments, ledger
+    Report {
+        run: String,
+        /// table, json or html
+        #[arg(long, default_value = "table", value_parser = ["table", "json", "html"])]
+        format: String,
+        /// Write the page here instead of to stdout
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
 }
 
 /// Lists without a verb.
@@ -45,7 +63,11 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     let app = App::open_existing(config).await?;
     match args.verb {
         None => list(&app, output).await,
-        Some(Verb::Show { run } | Verb::Report { run }) => show(&app, &run, output).await,
+        Some(Verb::Show { run }) => show(&app, &run, output).await,
+        Some(Verb::Report { run, format, out }) => {
+            run_report::run(&app, &find(&app, &run).await?, &format, out.as_deref(), output).await
+        }
+        Some(Verb::Reverse { run, as_of }) => reverse(&app, &run, as_of, output).await,
         Some(Verb::Approve { run, customers }) => approve(&app, &run, &customers, output).await,
         Some(Verb::Rerun { run, failed: _ }) => rerun(&app, &run, output).await,
         Some(Verb::Cancel { run }) => cancel(&app, &run, output).await,
@@ -206,6 +228,41 @@ async fn cancel(app: &App, name: &str, output: &Output) -> Result<Exit, Failure>
         ));
     }
     Ok(Exit::Done)
+}
+
+async fn reverse(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Output) -> Result<Exit, Failure> {
+    let found = find(app, name).await?;
+    expect_state(&found, RunState::Closed, "reversed", "let it finish with `tallybook run`, or cancel it")?;
+    let on = match as_of {
+        Some(day) => day,
+        None => app.today().await?,
+    };
+    let lock = worker(app)?;
+    let asked = jobs::by_hand::Asked { on, actor: super::operator() };
+    let reversed = jobs::reverse_run::reverse(&app.ctx, &found, &asked).await?;
+    jobs::seal_ledger::seal(&app.ctx).await?;
+    let sent = jobs::send_invoices::send(&app.ctx, &reversed.notes).await?;
+    drop(lock);
+    let aside = reversed.refused.len() + sent.aside.failed.len();
+    if output.is_json() {
+        output.document(&serde_json::json!({
+            "run": found.ordinal, "creditnotes": reversed.notes.len(), "already": reversed.already,
+            "leftalone": reversed.left_alone, "mails": sent.sent,
+            "refused": reversed.refused.iter().map(|(n, why)| serde_json::json!({"invoice": n, "reason": why})).collect::<Vec<_>>(),
+        }));
+    } else {
+        output.line(&format!(
+            "run {} is reversed: {} credit note(s) made, {} invoice(s) were credited before, {} had nothing to credit",
+            found.ordinal,
+            reversed.notes.len(),
+            reversed.already,
+            reversed.left_alone
+        ));
+        for (number, why) in &reversed.refused {
+            output.say(&format!("{number}: {why}"));
+        }
+    }
+    Ok(if aside > 0 { Exit::SetAside } else { Exit::Done })
 }
 
 fn expect_state(run: &Run, state: RunState, verb: &str, why: &str) -> Result<(), Failure> {

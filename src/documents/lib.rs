@@ -12,6 +12,7 @@ mod figures;
 mod invoice;
 mod mail;
 mod paper;
+mod report;
 mod templates;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use error::{DocumentError, TemplateError};
 pub use figures::Figures;
 pub use invoice::{Collection, InvoiceDocument};
 pub use mail::{InvoiceMail, MailKind};
+pub use report::run_page;
 pub use templates::{Labels, Templates, Theme};
 
 use domain::mail::Mail;

@@ -7,5 +7,6 @@ mod kill;
 mod mail;
 mod money;
 mod month;
+mod operate;
 mod postgres;
 mod subscriptions;

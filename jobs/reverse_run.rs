@@ -1,0 +1,70 @@
+//! Takes a run back: a credit note for every invoice that it booked and that is not wholly credited yet (rules.md I4, I7).
+//! What is booked stays; the notes and their entries stand against it. Some invoices at a time share a transaction.
+//!
+//! Key that makes a repeat quiet: what is left to credit of an invoice. A reversal that was killed goes on where it
+//! stopped when it is asked for again.
+
+use crate::by_hand::{self, Asked};
+use crate::context::JobContext;
+use anyhow::Context;
+use domain::billing::CreditScope;
+use domain::ids::InvoiceId;
+use store::run::Run;
+use store::{invoice, journal};
+
+/// Invoices in one transaction.
+const BATCH: usize = 50;
+
+/// What a reversal did.
+#[derive(Debug, Clone, Default)]
+pub struct Reversed {
+    /// Credit notes made now.
+    pub notes: Vec<InvoiceId>,
+    /// Invoices that were credited before.
+    pub already: u64,
+    /// Credit notes of the run itself, and zero invoices: there is nothing to credit.
+    pub left_alone: u64,
+    /// Number and reason of invoices that could not be credited.
+    pub refused: Vec<(String, String)>,
+}
+
+/// Credits every invoice of a closed run.
+pub async fn reverse(ctx: &JobContext, run: &Run, asked: &Asked) -> anyhow::Result<Reversed> {
+    let mut tx = ctx.store.read().await?;
+    let ids = invoice::of_run(&mut tx, run.id).await?;
+    drop(tx);
+    let mut reversed = Reversed::default();
+    for batch in ids.chunks(BATCH) {
+        let mut tx = ctx.store.begin().await?;
+        invoice::lock_settlements(&mut tx, batch).await?;
+        let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
+        let mut made = 0;
+        for booked in invoice::by_ids(&mut tx, batch).await? {
+            if booked.invoice.draft.gross_minor() <= 0 {
+                reversed.left_alone += 1;
+                continue;
+            }
+            let id = booked.invoice.draft.id;
+            match by_hand::credit_within(ctx, &mut tx, id, &CreditScope::Whole, asked, &catalogue).await? {
+                Ok(note) => {
+                    made += 1;
+                    reversed.notes.push(note.invoice.draft.id);
+                }
+                Err(refusal) if refusal.code == "nothing_left" => reversed.already += 1,
+                Err(refusal) => reversed.refused.push((booked.invoice.number, refusal.message)),
+            }
+        }
+        if made > 0 {
+            let record = journal::Record {
+                at: (ctx.now)(),
+                actor: asked.actor.clone(),
+                action: "run.reverse".to_owned(),
+                object: format!("run {}", run.ordinal),
+                detail: serde_json::json!({"on": asked.on, "notes": made}),
+            };
+            journal::record(&mut tx, &record).await?;
+            tx.commit().await?;
+        }
+    }
+    Ok(reversed)
+}
