@@ -6,12 +6,13 @@
 use crate::charging::health_key;
 use crate::collect_payments::{Begun, Collected, TriedOutcome, tried};
 use crate::context::JobContext;
-use crate::settle;
+use crate::{send_invoices, settle};
 use anyhow::Context;
 use chrono::NaiveDate;
 use domain::catalogue::Catalogue;
 use domain::ids::{InvoiceId, RunId};
 use domain::payment::{AttemptState, Decline, DeclineClass};
+use domain::run::Step;
 use gateways::{ChargeAnswer, GatewayError};
 use std::collections::BTreeMap;
 use store::invoice::{self, Booked};
@@ -34,6 +35,13 @@ pub(crate) async fn record(
     invoice::lock_settlements(&mut tx, &ids).await?;
     let fresh = invoice::by_ids(&mut tx, &ids).await?;
     let fresh: BTreeMap<InvoiceId, Booked> = fresh.into_iter().map(|b| (b.invoice.draft.id, b)).collect();
+    // A run that sends no mail does not write to those whose payment failed either.
+    let silent = match run {
+        Some(run) => {
+            store::run::by_id(&mut tx, run).await?.is_some_and(|r| r.options.skip.contains(&Step::Send))
+        }
+        None => false,
+    };
     for (mut begun, answer) in answered {
         // The settlement may have moved while the provider was thinking.
         begun.booked = fresh.get(&begun.attempt.invoice).cloned().unwrap_or(begun.booked);
@@ -44,7 +52,12 @@ pub(crate) async fn record(
                 begun.attempt.fee_minor = fee_minor;
                 paid(&mut tx, &begun, Books { catalogue: &catalogue, open_from, run }, collected).await?;
             }
-            Ok(ChargeAnswer::Declined(decline)) => declined(&mut tx, begun, decline, collected).await?,
+            Ok(ChargeAnswer::Declined(decline)) => {
+                let (booked, ordinal) = (begun.booked.clone(), begun.attempt.ordinal);
+                if declined(&mut tx, begun, decline, collected).await? && !silent {
+                    send_invoices::plan_declined(ctx, &mut tx, &catalogue, &booked, ordinal).await?;
+                }
+            }
             Err(error) => refused(&mut tx, begun, &error, collected).await?,
         }
     }
@@ -70,17 +83,18 @@ async fn paid(tx: &mut Tx, begun: &Begun, books: Books<'_>, collected: &mut Coll
     Ok(())
 }
 
+/// Whether the decline is news.
 async fn declined(
     tx: &mut Tx,
     begun: Begun,
     decline: Decline,
     collected: &mut Collected,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let Begun { booked, mut attempt, technical_in_a_row, method, .. } = begun;
     attempt.state = decline.class.state();
     attempt.decline_code = Some(decline.code.clone());
     if !payment::answer(tx, &attempt).await? {
-        return Ok(());
+        return Ok(false);
     }
     if decline.class == DeclineClass::Hard {
         payment::mark_unhealthy(tx, attempt.customer, &health_key(&method), attempt.on, &decline.code)
@@ -96,7 +110,7 @@ async fn declined(
         TriedOutcome::Declined,
         Some(decline.code),
     ));
-    Ok(())
+    Ok(true)
 }
 
 /// The provider refuses the request itself. If it was asked before, nobody knows what became of the first time: the

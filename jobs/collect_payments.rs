@@ -8,6 +8,7 @@ use crate::after_booking::{self, Aside};
 use crate::charge_answers;
 use crate::charging::{Decision, Known, decide};
 use crate::context::JobContext;
+use crate::send_invoices;
 use chrono::{Days, NaiveDate};
 use domain::customer::{Customer, PaymentMethod};
 use domain::ids::{CustomerId, InvoiceId, RunId};
@@ -87,7 +88,8 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
     if task.slice == 0 {
         ask_unanswered(ctx, run.as_of).await?;
     }
-    let collected = collect(ctx, &invoices, Occasion::Booking, run.as_of, Some(run.id)).await?;
+    let mut collected = collect(ctx, &invoices, Occasion::Booking, run.as_of, Some(run.id)).await?;
+    collected.aside.extend(send_invoices::send_declined(ctx, &invoices).await?.aside);
     after_booking::finish(ctx, task, &run, &collected.aside).await
 }
 

@@ -7,6 +7,7 @@
 //! This file is the registry: each job on its queue, nothing else.
 
 mod after_booking;
+pub mod backup_home;
 pub mod book_invoices;
 pub mod by_hand;
 pub mod change_subscriptions;

@@ -18,6 +18,7 @@ use domain::task::SliceTask;
 use gateways::Delivery as Answer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use store::Tx;
 use store::delivery::{self, Delivery, DeliveryState};
 use store::document::{self, Document};
 use store::invoice::{self, Booked};
@@ -69,10 +70,23 @@ pub async fn send_overdue(ctx: &JobContext) -> anyhow::Result<Sent> {
     let mut tx = ctx.store.read().await?;
     let mut due = delivery::due(&mut tx, (ctx.now)(), OVERDUE_MAX).await?;
     drop(tx);
-    // What was never tried belongs to a slice that is at work.
-    due.retain(|d| d.attempts > 0);
+    // An invoice that was never tried belongs to a slice that is at work.
+    due.retain(|d| d.attempts > 0 || d.channel != MailKind::Invoice.channel());
     let mut sent = Sent::default();
     deliver(ctx, due, &mut sent).await?;
+    Ok(sent)
+}
+
+/// Tells the payers of these invoices that their payment failed, where that is planned and not done.
+pub(crate) async fn send_declined(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Result<Sent> {
+    let mut tx = ctx.store.read().await?;
+    let mut due = delivery::of_invoices(&mut tx, invoices).await?;
+    drop(tx);
+    let now = (ctx.now)();
+    due.retain(|d| d.channel != MailKind::Invoice.channel());
+    due.retain(|d| d.state == DeliveryState::Pending && d.due_at.is_none_or(|at| at <= now));
+    let mut sent = Sent::default();
+    deliver_twice(ctx, due, &mut sent).await?;
     Ok(sent)
 }
 
@@ -130,6 +144,36 @@ async fn plan(ctx: &JobContext, invoices: &[InvoiceId], to: Option<&str>) -> any
     delivery::plan(&mut tx, &planned).await?;
     tx.commit().await?;
     Ok(aside)
+}
+
+/// Adds, to the transaction that writes a declined attempt, the mails that tell the payer. Their key is the attempt: a
+/// repeat plans nothing new.
+pub(crate) async fn plan_declined(
+    ctx: &JobContext,
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    booked: &Booked,
+    ordinal: u32,
+) -> anyhow::Result<()> {
+    let draft = &booked.invoice.draft;
+    let payers = store::book::customers(tx, &[draft.payer]).await?;
+    let addresses = payers.get(&draft.payer).map(Customer::invoice_addresses).unwrap_or_default();
+    let Some(sender) = sender(ctx, booked, catalogue) else { return Ok(()) };
+    let channel = MailKind::PaymentFailed { ordinal, will_retry: false }.channel();
+    let planned: Vec<Delivery> = distinct(addresses)
+        .into_iter()
+        .map(|address| Delivery {
+            invoice: draft.id,
+            message_id: message_id(draft.id, &channel, &address, sender),
+            channel: channel.clone(),
+            address,
+            state: DeliveryState::Pending,
+            reason: None,
+            attempts: 0,
+            due_at: None,
+        })
+        .collect();
+    delivery::plan(tx, &planned).await.map(drop)
 }
 
 fn sender<'a>(ctx: &'a JobContext, booked: &'a Booked, catalogue: &'a Catalogue) -> Option<&'a str> {
@@ -298,7 +342,8 @@ impl Desk {
             .find(|c| c.email.as_deref().is_some_and(|address| same_address(address, &delivery.address)));
         let mail = InvoiceMail {
             document: render_invoices::document_of(booked, &self.catalogue, payer),
-            kind: MailKind::Invoice,
+            kind: MailKind::of_channel(&delivery.channel, booked.settlement.next_retry.is_some())
+                .ok_or_else(|| format!("there is no mail of the kind {}", delivery.channel))?,
             to: Mailbox { name: contact.map(|c| c.fullname.clone()), address: delivery.address.clone() },
             from: ctx.settings.mail_from.as_deref(),
             pdf: Some(pdf),

@@ -162,6 +162,15 @@ impl Config {
         if faults.is_empty() { Ok(config) } else { Err(Failure::settings(&path, faults)) }
     }
 
+    /// As [`Self::settle`], for a home whose books are the SQLite file in it, whatever the settings say.
+    pub fn settle_sqlite(home: PathBuf, home_origin: Origin) -> Result<Self, Failure> {
+        let mut config = Self::settle(home, home_origin)?;
+        if let Some(url) = config.values.get_mut("database_url") {
+            url.text.clear();
+        }
+        Ok(config)
+    }
+
     /// The text of a declared setting.
     pub fn text(&self, key: &str) -> &str {
         self.values.get(key).map_or("", |v| v.text.as_str())

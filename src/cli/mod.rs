@@ -1,6 +1,7 @@
 //! The command line: one file per command. Data on stdout, talk on stderr.
 
 mod audit;
+mod backup;
 mod completions;
 mod config;
 mod demo;
@@ -13,6 +14,7 @@ mod invoices;
 mod load;
 mod man;
 mod payments;
+mod restore;
 mod run;
 mod run_report;
 mod runs;
@@ -92,6 +94,10 @@ enum Command {
     Config(config::Args),
     /// Look for what would keep a run from working
     Doctor(doctor::Args),
+    /// Copy a home, also while it is being worked
+    Backup(backup::Args),
+    /// Make a home of a backup, or prove a backup
+    Restore(restore::Args),
     /// Who did what, newest first
     Audit(audit::Args),
     /// Print a completion script for a shell
@@ -170,6 +176,8 @@ async fn dispatch(command: Command, config: Config, output: &Output) -> Result<E
         Command::Worker(args) => worker::run(args, &config, output).await,
         Command::Schedule(args) => schedule::run(args, &config, output).await,
         Command::Doctor(args) => doctor::run(args, &config, output).await,
+        Command::Backup(args) => backup::run(args, &config, output).await,
+        Command::Restore(args) => restore::run(args, output).await,
         Command::Audit(args) => audit::run(args, &config, output).await,
         Command::Simulate(_) | Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
     }

@@ -117,6 +117,16 @@ impl Store {
         matches!(self.pools, Pools::Sqlite { .. })
     }
 
+    /// Writes the books as they stand at one moment into a new SQLite file, while others work on; SQLite only.
+    pub async fn copy_to(&self, path: &Path) -> anyhow::Result<()> {
+        let Pools::Sqlite { reader, .. } = &self.pools else {
+            anyhow::bail!("only books in SQLite are copied by tallybook");
+        };
+        let path = path.to_str().context("the path is not UTF-8")?;
+        sqlx::query("vacuum into $1").bind(path).execute(reader).await.context("copying the database")?;
+        Ok(())
+    }
+
     /// Closes every connection and waits for them; on SQLite this folds the write-ahead log into the file.
     pub async fn close(&self) {
         match &self.pools {

@@ -196,3 +196,51 @@ fn a_relay_that_never_answers_does_not_hold_up_the_run() {
     let waits = &deliveries(&home, "CU-0040")[0];
     assert_eq!((waits["State"].as_str(), waits["Attempts"].as_u64()), (Some("pending"), Some(1)), "{waits}");
 }
+
+#[test]
+fn a_declined_payment_is_told_once_per_attempt_in_the_payers_language() {
+    let home = Home::new();
+    let mut book = book(1);
+    book["customers"][0]["paymentmethods"][0]["token"] = serde_json::json!("tok_soft_decline");
+    book["customers"][0]["language"] = serde_json::json!("da");
+    home.load(&book);
+    let declined = || -> Vec<String> {
+        let (mut found, mut folders) = (Vec::new(), vec![home.path().join("mail")]);
+        while let Some(next) = folders.pop() {
+            for entry in std::fs::read_dir(next).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|e| e == "eml") {
+                    found.push(std::fs::read_to_string(path).unwrap());
+                }
+            }
+        }
+        // The invoice has its document attached under its number and comes first; what is left speaks of the payment.
+        let about = |mail: &String| counterpart_subject(mail);
+        found.retain(|mail| about(mail).starts_with("Betaling"));
+        found
+    };
+    home.run(&["run", "--as-of", "2026-01-01"]);
+    assert_eq!(declined().len(), 1, "one mail for the first attempt");
+    home.run(&["run", "--as-of", "2026-01-01"]);
+    assert_eq!(declined().len(), 1, "nothing is said twice");
+    home.run(&["payments", "retry", "--as-of", "2026-01-17"]);
+    assert_eq!(declined().len(), 2, "one more for the next attempt");
+    let ids = |mail: &String| mail.lines().find(|l| l.starts_with("Message-ID")).unwrap().to_owned();
+    let ids: std::collections::BTreeSet<String> = declined().iter().map(ids).collect();
+    assert_eq!(ids.len(), 2);
+}
+
+/// The subject of a mail, decoded by another program's hands.
+fn counterpart_subject(mail: &str) -> String {
+    const DECODE: &str = "import sys, email, email.policy; print(email.message_from_string(sys.stdin.read(), policy=email.policy.default)['Subject'])";
+    let mut child = Command::new("python3")
+        .args(["-c", DECODE])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), mail.as_bytes()).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+}

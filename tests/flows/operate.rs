@@ -69,3 +69,48 @@ fn the_journal_says_who_did_what_to_a_run() {
     let done: Vec<&str> = audit.as_array().unwrap().iter().map(|r| r["action"].as_str().unwrap()).collect();
     assert_eq!(done, ["run.approve", "run.open"]);
 }
+
+#[test]
+fn a_backup_of_a_home_that_is_being_worked_is_whole_and_becomes_a_home() {
+    let home = closed();
+    let mut run = home
+        .command(&["--json", "run", "--as-of", "2026-03-01"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let folder = home.path().with_file_name("backup");
+    let name = folder.to_str().unwrap();
+    home.run(&["backup", name]).exits(0);
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    assert_eq!(home.run(&["--json", "backup", name]).exits(1).error()["code"], "backup_folder");
+    assert_eq!(home.json(&["restore", "--check", name])["ok"], true);
+
+    let again = home.path().with_file_name("again");
+    let to = again.to_str().unwrap();
+    home.run(&["restore", name, "--to", to]).exits(0);
+    assert_eq!(home.run(&["--json", "restore", name, "--to", to]).exits(1).error()["code"], "home_exists");
+    let of = |args: &[&str]| {
+        let mut all = vec!["--json", "--home", to];
+        all.extend(args);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_tallybook"))
+            .args(all)
+            .env_remove("TALLYBOOK_DATABASE_URL")
+            .output()
+            .unwrap();
+        crate::support::answer(output).exits(0).json()
+    };
+    assert_eq!(of(&["verify"])["ok"], true);
+    // It goes on from where the copy was made, and ends like the home.
+    of(&["run", "--as-of", "2026-03-01"]);
+    assert_eq!(of(&["invoices"]), home.json(&["invoices"]));
+
+    let pdf = std::fs::read_dir(folder.join("documents")).unwrap().next().unwrap().unwrap().path();
+    let pdf =
+        if pdf.is_dir() { std::fs::read_dir(&pdf).unwrap().next().unwrap().unwrap().path() } else { pdf };
+    let mut bytes = std::fs::read(&pdf).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&pdf, bytes).unwrap();
+    let damaged = home.run(&["--json", "restore", "--check", name]).exits(2).json();
+    assert_eq!(damaged["ok"], false, "{damaged}");
+    assert_eq!(home.run(&["--json", "restore", "--check", to]).exits(1).error()["code"], "not_a_backup");
+}

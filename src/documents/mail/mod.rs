@@ -44,6 +44,15 @@ impl MailKind {
         }
     }
 
+    /// Reads a channel back; what else the mail says comes from the invoice as it stands.
+    pub fn of_channel(channel: &str, will_retry: bool) -> Option<Self> {
+        if channel == "invoice" {
+            return Some(Self::Invoice);
+        }
+        let ordinal = channel.strip_prefix("payment_failed-")?.parse().ok()?;
+        Some(Self::PaymentFailed { ordinal, will_retry })
+    }
+
     /// Folder of its templates.
     fn template(self, is_credit_note: bool) -> &'static str {
         match self {
