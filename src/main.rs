@@ -7,6 +7,7 @@ mod config;
 mod drive;
 mod failure;
 mod home;
+mod metrics;
 mod output;
 mod progress;
 mod sample;

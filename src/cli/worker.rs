@@ -8,11 +8,19 @@ use crate::output::Output;
 use jobs::home_lock::Taken;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Answer monitors on this address: /metrics and /health
+    #[arg(long, value_name = "ADDR", env = "TALLYBOOK_METRICS")]
+    metrics: Option<String>,
+}
 
 /// Ends cleanly on SIGTERM or Ctrl-C: no more tasks are fetched, the payer at hand is rolled back.
-pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
+pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open(config).await?;
+    let listener = match &args.metrics {
+        Some(address) => Some(crate::metrics::listen(address).await?),
+        None => None,
+    };
     let lock = match app.lock()? {
         Some(Taken::Held(holder)) => {
             return Err(Failure::input("home_busy", format!("{holder} is working this home already"))
@@ -25,7 +33,14 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
     output.say("working; stop with Ctrl-C or SIGTERM");
     let timetable = jobs::schedule::keep(&app.ctx);
     let work = jobs::work_until(&app.ctx, interrupted());
+    let monitors = async {
+        match listener {
+            Some(listener) => crate::metrics::serve(&app, listener).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
+        never = monitors => match never {},
         worked = work => worked?,
         kept = timetable => kept?,
     }

@@ -87,3 +87,19 @@ fn simulate_preview_and_run_agree_on_every_golden_scenario() {
         }
     }
 }
+
+#[test]
+fn the_worked_examples_of_the_rules_are_the_golden_scenarios() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/billing-rules.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let told = |name: &str| -> Option<String> {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")))?;
+        Some(row.split('|').nth(2)?.trim().to_owned())
+    };
+    for (name, scenario) in scenarios() {
+        let mut invoices = scenario["expect"].as_array().unwrap().clone();
+        invoices.sort_by_key(|i| (i[1].to_string(), i[0].to_string()));
+        let nets: Vec<&str> = invoices.iter().map(|i| i[2].as_str().unwrap()).collect();
+        assert_eq!(told(&name), Some(nets.join(", ")), "{name}: docs/billing-rules.md tells another amount");
+    }
+}

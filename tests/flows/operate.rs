@@ -114,3 +114,41 @@ fn a_backup_of_a_home_that_is_being_worked_is_whole_and_becomes_a_home() {
     assert_eq!(damaged["ok"], false, "{damaged}");
     assert_eq!(home.run(&["--json", "restore", "--check", to]).exits(1).error()["code"], "not_a_backup");
 }
+
+#[test]
+fn a_worker_answers_monitors_and_refuses_an_address_that_is_taken() {
+    use std::io::{Read, Write};
+    let home = closed();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = taken.local_addr().unwrap().to_string();
+    assert_eq!(home.run(&["--json", "worker", "--metrics", &busy]).exits(1).error()["code"], "metrics");
+    drop(taken);
+    let mut worker =
+        home.command(&["worker", "--metrics", &busy]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let ask = |request: &str| -> String {
+        for _ in 0..100 {
+            if let Ok(mut stream) = std::net::TcpStream::connect(&busy) {
+                stream.write_all(request.as_bytes()).unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                return answer;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("the worker does not listen");
+    };
+    let metrics = ask("GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n");
+    assert!(metrics.starts_with("HTTP/1.1 200 OK"), "{metrics}");
+    for line in [
+        "tallybook_queue_tasks{queue=\"rate_usage\"} 0",
+        "tallybook_last_run_payers{state=\"done\"} 4",
+        "tallybook_runs_unfinished 0",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    assert!(ask("GET /health HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 OK"));
+    assert!(ask("POST /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405"));
+    let pid = worker.id().to_string();
+    std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert_eq!(worker.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,140 @@
+//! What monitors ask a worker for: `GET /metrics` (Prometheus text) and `GET /health`. Each answer is read from the
+//! database when it is asked for, so that every worker tells the same of what they share.
+
+use crate::app::App;
+use crate::failure::Failure;
+use domain::run::RunState;
+use std::fmt::Write;
+use std::time::Duration;
+use store::{queue, run, slice};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A request is read this far and no further.
+const REQUEST_BYTES_MAX: usize = 4_096;
+/// Who has not asked, or not taken its answer, by then is hung up on.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Runs looked at for the last one that ended well.
+const RUNS_LOOKED_AT: u32 = 50;
+/// In the order of the flow.
+const QUEUES: [&str; 9] = [
+    "rate_usage",
+    "draft_invoices",
+    "book_invoices",
+    "render_invoices",
+    "send_invoices",
+    "collect_payments",
+    "seal_ledger",
+    "close_run",
+    "ticks",
+];
+
+/// Listens on an address such as `127.0.0.1:9187`.
+pub async fn listen(address: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|e| {
+        Failure::input("metrics", format!("cannot listen on {address}: {e}"))
+            .hint("name a free address, for example --metrics 127.0.0.1:9187")
+    })
+}
+
+/// Answers until it is dropped; one request at a time, as monitors are few.
+pub async fn serve(app: &App, listener: TcpListener) -> std::convert::Infallible {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let answered = tokio::time::timeout(PATIENCE, answer(app, stream)).await;
+                if let Ok(Err(error)) = answered {
+                    tracing::debug!(error = error.to_string(), "a monitor hung up");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = error.to_string(), "cannot take a monitor's call");
+                tokio::time::sleep(PATIENCE).await;
+            }
+        }
+    }
+}
+
+async fn answer(app: &App, mut stream: TcpStream) -> std::io::Result<()> {
+    let mut request = Vec::new();
+    let mut part = [0; 512];
+    while request.len() < REQUEST_BYTES_MAX && !request.windows(4).any(|w| w == b"\r\n\r\n") {
+        let read = stream.read(&mut part).await?;
+        if read == 0 {
+            break;
+        }
+        request.extend_from_slice(&part[..read]);
+    }
+    let line = String::from_utf8_lossy(&request);
+    let mut words = line.split_whitespace();
+    let (status, body) = match (words.next(), words.next()) {
+        (Some("GET"), Some("/metrics")) => told(metrics(app).await),
+        (Some("GET"), Some("/health")) => told(health(app).await),
+        (Some("GET"), _) => ("404 Not Found", "there are /metrics and /health\n".to_owned()),
+        _ => ("405 Method Not Allowed", "only GET\n".to_owned()),
+    };
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+fn told(outcome: anyhow::Result<String>) -> (&'static str, String) {
+    match outcome {
+        Ok(body) => ("200 OK", body),
+        Err(error) => {
+            tracing::warn!(error = format!("{error:#}"), "a monitor could not be answered");
+            ("503 Service Unavailable", "the database does not answer\n".to_owned())
+        }
+    }
+}
+
+async fn health(app: &App) -> anyhow::Result<String> {
+    let mut tx = app.store.read().await?;
+    run::newest_ordinal(&mut tx).await?;
+    Ok("ok\n".to_owned())
+}
+
+async fn metrics(app: &App) -> anyhow::Result<String> {
+    let mut tx = app.store.read().await?;
+    let mut text = String::new();
+    head(&mut text, "tallybook_queue_tasks", "Tasks of a queue that are not finished.");
+    for name in QUEUES {
+        let depth = queue::unfinished(&mut tx, name).await?;
+        writeln!(text, "tallybook_queue_tasks{{queue=\"{name}\"}} {depth}")?;
+    }
+    let open = run::all_unfinished(&mut tx).await?;
+    head(&mut text, "tallybook_runs_unfinished", "Runs that are open or wait for review.");
+    writeln!(text, "tallybook_runs_unfinished {}", open.len())?;
+    head(&mut text, "tallybook_run_slices", "Slices of unfinished runs by step and state.");
+    for unfinished in &open {
+        for (step, open, done) in slice::progress(&mut tx, unfinished.id).await? {
+            let (run, step) = (unfinished.ordinal, step.name());
+            writeln!(text, "tallybook_run_slices{{run=\"{run}\",step=\"{step}\",state=\"open\"}} {open}")?;
+            writeln!(text, "tallybook_run_slices{{run=\"{run}\",step=\"{step}\",state=\"done\"}} {done}")?;
+        }
+    }
+    let newest = run::newest(&mut tx, RUNS_LOOKED_AT).await?;
+    if let Some(last) = newest.iter().find(|r| r.state == RunState::Closed) {
+        let summary = run::summary(&mut tx, last).await?;
+        head(&mut text, "tallybook_last_run_payers", "Payers of the last closed run by what became of them.");
+        let well = summary.payers.saturating_sub(summary.failed + summary.parked);
+        for (state, payers) in [("done", well), ("failed", summary.failed), ("parked", summary.parked)] {
+            writeln!(text, "tallybook_last_run_payers{{state=\"{state}\"}} {payers}")?;
+        }
+        if let Some(ended) = last.ended_at {
+            head(&mut text, "tallybook_last_run_seconds", "How long the last closed run took.");
+            writeln!(text, "tallybook_last_run_seconds {}", (ended - last.opened_at).num_seconds())?;
+            head(&mut text, "tallybook_last_run_timestamp_seconds", "When the last closed run ended.");
+            writeln!(text, "tallybook_last_run_timestamp_seconds {}", ended.timestamp())?;
+        }
+    }
+    Ok(text)
+}
+
+fn head(text: &mut String, name: &str, help: &str) {
+    text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
+}
