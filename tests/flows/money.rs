@@ -104,7 +104,7 @@ fn a_run_leaves_documents_mails_and_payments() {
     let text = counterpart("pdftotext", &["-layout", documents[0].to_str().unwrap(), "-"]);
     assert!(text.contains("INV-0000001") && text.contains("Nordlys Cloud ApS"), "{text}");
     let mails = files(&home, "mail", "eml");
-    assert_eq!(mails.len(), 8);
+    assert_eq!(mails.len(), 8 + 4, "every invoice, and what four declines say");
     let mail = std::fs::read_to_string(&mails[0]).unwrap();
     assert!(mail.contains("Message-ID: <") && mail.contains("application/pdf"), "{mail}");
 
@@ -298,7 +298,7 @@ fn a_broken_template_stops_the_step_with_its_name_and_the_run_goes_on_once_it_is
     std::fs::remove_dir_all(home.path().join("templates")).unwrap();
     home.json(&["run", "--as-of", "2026-01-01"]);
     assert_eq!(files(&home, "documents/2026", "pdf").len(), 8);
-    assert_eq!(files(&home, "mail", "eml").len(), 8);
+    assert_eq!(files(&home, "mail", "eml").len(), 8 + 4, "every invoice, and what four declines say");
 }
 
 #[test]
