@@ -19,6 +19,8 @@ mod templates;
 mod golden;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod speed;
 
 pub use error::{DocumentError, TemplateError};
 pub use figures::Figures;
