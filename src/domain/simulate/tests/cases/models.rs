@@ -11,7 +11,7 @@ const LAGO: [Tier; 3] = [("10", "10", "2"), ("20", "5", "3"), ("", "5", "3")];
 const PRORATED: &str = "units prorated by the day of their event are no model of ours (P1)";
 const FREE_EVENTS: &str =
     "no free events or free amounts per event: included units are one quantity per period (P6)";
-const UNITS: &str = "a quantity is never rounded (Q1)";
+const UNITS: &str = "a quantity is never rounded, neither to a precision nor up (Q1)";
 
 pub fn case(id: &str) -> Option<Case> {
     graduated(id)
@@ -58,7 +58,10 @@ fn graduated(id: &str) -> Option<Case> {
             same(&[properties(charge, &[("3", json!({"krn": "krn1"})), ("12", json!({"krn": "krn2"}))])
                 .sum("Total")])
         }
-        "GRAD-37" => Unknown("no cap per tier: a maximum is per charge (P6), and the last tier is open (P2)"),
+        // The cap of a lone tier is the charge's maximum (P6).
+        "GRAD-37" => {
+            same(&[rated(metered("tiered", tiers(&[("", "1", "")]), json!({"maximumamount": "3"})), &["5"])])
+        }
         "GRAD-39" => tiered(&[("5", "7", ""), ("10", "6.50", ""), ("", "6", "")], "6"),
         "GRAD-42" => tiered(&[("1000", "0.10", ""), ("10000", "0.05", ""), ("", "0.01", "")], "15000"),
         "GRAD-47" => tiered(&[("10", "0", "1000"), ("", "0", "1500")], "50"),
@@ -72,17 +75,16 @@ fn graduated(id: &str) -> Option<Case> {
             let (yellow, blue) = (json!({"color": "yellow"}), json!({"color": "blue"}));
             same(&[properties(charge, &[("5", yellow), ("16", blue.clone()), ("16", blue)]).sum("Total")])
         }
-        "GRAD-56" => {
-            let charge = metered(
+        // A counter that is never reset: the reading that comes later is billed by the difference of two ratings (M5).
+        "GRAD-56" => late(
+            metered(
                 "tiered",
                 tiers(&[("10", "0", "1000"), ("", "1", "")]),
-                json!({"usagedatacalculationtype": "range"}),
-            );
-            Ours(
-                rated(charge, &["15", "25"]).to_string(),
-                "a counter is billed by its range, and each period is rated alone",
-            )
-        }
+                json!({"usagedatacalculationtype": "highest"}),
+            ),
+            "15",
+            "25",
+        ),
         "GRAD-58" => tiered(&[("10", "2", ""), ("20", "3", ""), ("", "5", "")], "15"),
         "GRAD-59" => {
             tiered(&[("10", "1.5", ""), ("110", "1", ""), ("1110", "0.5", ""), ("", "0.5", "")], "111")
@@ -139,7 +141,11 @@ fn volume(id: &str) -> Option<Case> {
         "VOL-34" => volume(&[("10", "1000", "1000"), ("", "200", "")], "11"),
         "STAIR-02" => same(&[stairstep(&[("10", "1000", ""), ("", "1500", "")], "9")]),
         "STAIR-03" => same(&[stairstep(&STEPS, "1000")]),
-        "STAIR-04" => Ours(stairstep(&STEPS, "1000").to_string(), "a stairstep costs its one step (P5)"),
+        // Steps that add up are a graduated price of flat amounts (P3).
+        "STAIR-04" => {
+            let flat = [("250", "0", "10"), ("500", "0", "20"), ("", "0", "30")];
+            same(&[rated(metered("tiered", tiers(&flat), json!({})), &["1000"])])
+        }
         _ => return None,
     })
 }
@@ -172,7 +178,12 @@ fn package(id: &str) -> Option<Case> {
         "PKG-29" => package("1000", "0.5", "101001"),
         "PKG-30" => late(charge("100", "1", "0"), "1", "400"),
         "PKG-31" => package("10", "1", "1"),
-        "PKG-32" => Unknown("a price list has no end: its last tier is open (P2)"),
+        // A price that ends at volume 1 costs no more than its two packages (P6).
+        "PKG-32" => {
+            let list = vec![json!({"price": "0.3"})];
+            let fields = json!({"packagesize": "0.5", "maximumamount": "0.6"});
+            same(&[rated(metered("package", list, fields), &["2"])])
+        }
         "LATE-02" => late(charge("100", "1", "0"), "99", "100"),
         _ => return None,
     })
@@ -276,7 +287,15 @@ fn aggregated(id: &str) -> Option<Case> {
             list.extend(std::iter::repeat_n(("1", json!({"u": "0"})), 4));
             same(&[properties(unique(&[("20", "0", "1000"), ("", "0", "1500")]), &list).sum("Total")])
         }
-        id if id.starts_with("UNIQ-") || id.starts_with("PSUM-") => Unknown(PRORATED),
+        // Units that are there for a part of the month are a weighted sum of what comes and goes (Q2).
+        "PSUM-01" => Ours(shown(there(&[("5", 1), ("24", 26)]), 5).to_string(), UNITS),
+        "PSUM-02" => same(&[shown(there(&[("4.5", 31)]), 5)]),
+        "UNIQ-01" => same(&[there(&[("1", 1)])]),
+        "UNIQ-04" => Ours(shown(there(&[("1", 1), ("-1", 16)]), 5).to_string(), UNITS),
+        "UNIQ-05" => Ours(shown(there(&[("1", 24)]), 5).to_string(), UNITS),
+        "UNIQ-06" => same(&[shown(there(&[("1", 16)]), 5)]),
+        "UNIQ-08" => Ours(shown(there(&[("1", 2), ("-1", 31)]), 5).to_string(), UNITS),
+        id if id.starts_with("UNIQ-") => Unknown("a weighted sum counts seconds, not days begun (Q2)"),
         id if id.starts_with("UROUND-") => Unknown(UNITS),
         _ => return None,
     })
@@ -306,12 +325,21 @@ fn properties(charge: Value, events: &[(&str, Value)]) -> Invoices {
         .invoices()
 }
 
-/// The time-weighted sum of August 2023.
+/// The time-weighted sum of August 2023 of what comes and goes on its first day.
 fn weighted(deltas: &[(&str, &str)]) -> Decimal {
+    weighted_sum(deltas.iter().map(|(quantity, time)| (*quantity, format!("2023-08-01T{time}Z"))))
+}
+
+/// The time-weighted sum of August 2023 of what comes and goes as a day of it begins.
+fn there(deltas: &[(&str, u32)]) -> Decimal {
+    weighted_sum(deltas.iter().map(|(quantity, day)| (*quantity, format!("2023-08-{day:02}T00:00:00Z"))))
+}
+
+fn weighted_sum<'a>(deltas: impl Iterator<Item = (&'a str, String)>) -> Decimal {
     let charge =
         metered("per_unit", vec![json!({"price": "1"})], json!({"usagedatacalculationtype": "weighted_sum"}));
-    let event = |(n, (quantity, time)): (usize, &(&str, &str))| json!({"id": format!("{n:03}"), "subject": "S", "meter": "m", "quantity": quantity, "time": format!("2023-08-01T{time}Z")});
-    let events: Vec<Value> = deltas.iter().enumerate().map(event).collect();
+    let event = |(n, (quantity, time)): (usize, (&str, String))| json!({"id": format!("{n:03}"), "subject": "S", "meter": "m", "quantity": quantity, "time": time});
+    let events: Vec<Value> = deltas.enumerate().map(event).collect();
     let play = Play::new("2023-08-01", vec![charge]).step(json!({"on": "2023-08-31", "ingest": events}));
     play.run("2023-09-01").invoices().each("RatedQuantity")[0]
 }
