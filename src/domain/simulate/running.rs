@@ -83,6 +83,15 @@ pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<S
     Ok(said)
 }
 
+/// Options by their plain names; those of the command line that change nothing in memory are let be.
+const OPTIONS: [&str; 9] =
+    ["asof", "preview", "review", "customer", "customers", "businessunit", "skip", "expect", "json"];
+
+/// An option's name without case and marks: `as-of`, `as_of` and `asOf` are one.
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
 impl Options {
     fn read(world: &World, options: &Value, on: NaiveDate) -> Result<Self, Refusal> {
         let empty = Map::new();
@@ -91,6 +100,11 @@ impl Options {
             Value::Null | Value::Bool(true) => &empty,
             _ => return Err(Refusal::new("malformed", "`run` is an object of options")),
         };
+        if let Some(unknown) = map.keys().find(|name| !OPTIONS.contains(&plain(name).as_str())) {
+            let message = format!("`{unknown}` is no option of a run");
+            return Err(Refusal::new("unknown_option", message)
+                .hint("as-of, preview, review, customer, business-unit, skip"));
+        }
         let read = Arguments(map);
         let as_of = read.date(&["as-of", "asof", "as_of"])?.unwrap_or(on);
         if let Some(last) = world.last_as_of.filter(|last| as_of < *last) {
