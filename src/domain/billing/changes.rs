@@ -144,7 +144,8 @@ fn proration(
     }
     let change_handle = level.terms.plan.change_handle;
     let start = taken.slot.piece.start;
-    let (old, new) = (full_amount(level, currency, start), full_amount(next, currency, step.on.max(start)));
+    let full = |level: Level<'_>| full_amount(level, currency, version_day(start, level.terms));
+    let (old, new) = (full(level), full(next));
     let asked = step.mark.prorate;
     let is_prorated = match asked {
         Some(false) => false,
@@ -153,6 +154,12 @@ fn proration(
     };
     let timing = if change_handle == 2 { ChangeTiming::NextCharge } else { ChangeTiming::AtOnce };
     is_prorated.then_some(timing)
+}
+
+/// Day whose price version a level of a period is charged by: the period's start (rules.md P9), or the day of the
+/// switch that brought the plan charge.
+pub(super) fn version_day(period_start: NaiveDate, terms: ChargeTerms<'_>) -> NaiveDate {
+    period_start.max(terms.from)
 }
 
 /// Price of a whole period at a level, by the price version of a day; major units.
@@ -237,7 +244,7 @@ fn steps<'a>(timeline: &Timeline<'a>, charge: &ChargeLife<'a>) -> Vec<Step<'a>> 
         marked.map(|(on, mark)| Step { on, mark, what: StepKind::Amount }).collect::<Vec<_>>()
     };
     let mut steps = amounts(charge);
-    if let Some(parent) = timeline.parent_on(charge, NaiveDate::MAX) {
+    for parent in timeline.followed_on(charge, NaiveDate::MAX) {
         steps.extend(amounts(parent));
     }
     for terms in &charge.terms {

@@ -1,5 +1,6 @@
 //! From a due item and its quantity to lines before tax (rules.md P1–P9, R1–R3, D1, M5, Q5).
 
+use super::changes::version_day;
 use super::items::{ChangeTiming, Item, ItemKind};
 use super::windows::{is_measured, stretch_starts, window_key};
 use super::{BilledLine, PayerBook, RunContext};
@@ -213,7 +214,9 @@ impl Desk<'_> {
     fn change(&self, item: &Item<'_>) -> Result<Rating, Parked> {
         let is_credit = matches!(item.kind, ItemKind::ChangeCredit { .. });
         let original = is_credit.then(|| self.original(item)).flatten().cloned();
-        let version_on = original.as_ref().map_or(item.piece.start, |line| line.period.start);
+        let regular = original.as_ref().filter(|line| line.key.kind == LineKind::Regular);
+        let version_on =
+            regular.map_or_else(|| version_day(item.charged_from, item.terms), |line| line.period.start);
         let measure = Measure { quantity: Exact::of(item.amount), events: 0, each: Vec::new() };
         let stretch = Stretch { on: version_on, measure: &measure };
         let currency = item.subscription.currency;
@@ -246,13 +249,15 @@ impl Desk<'_> {
         Ok(Rating { rated: Vec::new(), silent: vec![self.nothing(item, key.kind, key.ordinal)] })
     }
 
-    /// The regular line of the period that a credit gives back a part of.
+    /// The line that a credit gives back a part of: what charged the days in question last, which is the period's
+    /// regular line or that of an earlier change (rules.md M5).
     fn original(&self, item: &Item<'_>) -> Option<&BilledLine> {
-        self.billed(item.reference).find(|line| {
-            line.key.kind == LineKind::Regular
+        let charged = self.billed(item.reference).filter(|line| {
+            matches!(line.key.kind, LineKind::Regular | LineKind::ProrationCharge)
                 && line.line.is_some()
                 && line.period.contains(item.piece.start)
-        })
+        });
+        charged.max_by_key(|line| (line.key.kind != LineKind::Regular, line.period.start, line.key.ordinal))
     }
 
     /// What was billed of a charge, before and in this run so far.

@@ -144,8 +144,23 @@ pub(super) fn check_together(fields: &mut Fields<'_, '_>, charges: &[Charge]) {
                     charge.sku
                 ),
             );
+        } else if is_in_ring(charge, charges) {
+            fields.fault(LIST, format!("the charge {} depends on itself, by way of `{parent}`", charge.sku));
         }
     }
+}
+
+/// Whether a charge follows, over some others, its own quantity.
+fn is_in_ring(charge: &Charge, charges: &[Charge]) -> bool {
+    let mut sku = charge.depends_on.as_deref();
+    for _ in charges {
+        let Some(parent) = sku else { return false };
+        if parent == charge.sku {
+            return true;
+        }
+        sku = charges.iter().find(|other| other.sku == parent).and_then(|other| other.depends_on.as_deref());
+    }
+    false
 }
 
 /// Every charge has a price in a currency of the plan, and its bounds are in currencies of the plan (rules.md P8).

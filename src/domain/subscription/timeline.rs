@@ -140,15 +140,29 @@ impl<'a> Timeline<'a> {
         self.charges.iter().rev().find(|c| c.reference == reference)
     }
 
-    /// Quantity in force on a day: a dependent charge multiplies its parent's (Upodi `productchargetype` 10).
+    /// Quantity in force on a day: a dependent charge multiplies its parent's (Upodi `productchargetype` 10), which may
+    /// itself depend on another.
     pub fn amount_on(&self, charge: &ChargeLife<'a>, day: NaiveDate) -> Decimal {
         let own = charge.amount_on(day);
-        let Some(parent) = self.parent_on(charge, day) else { return own };
-        own.checked_mul(parent.amount_on(day)).unwrap_or(Decimal::MAX)
+        let followed = self.followed_on(charge, day);
+        let amount =
+            followed.iter().try_fold(own, |amount, parent| amount.checked_mul(parent.amount_on(day)));
+        amount.unwrap_or(Decimal::MAX)
+    }
+
+    /// The charges whose quantities a dependent one multiplies on a day, nearest first; the book file refuses rings.
+    pub fn followed_on(&self, charge: &ChargeLife<'a>, day: NaiveDate) -> Vec<&ChargeLife<'a>> {
+        let mut followed = Vec::new();
+        let mut last = charge;
+        while let Some(parent) = self.parent_on(last, day).filter(|_| followed.len() < self.charges.len()) {
+            followed.push(parent);
+            last = parent;
+        }
+        followed
     }
 
     /// The charge that a dependent one follows on a day; none if it stands alone or counts usage.
-    pub fn parent_on(&self, charge: &ChargeLife<'a>, day: NaiveDate) -> Option<&ChargeLife<'a>> {
+    fn parent_on(&self, charge: &ChargeLife<'a>, day: NaiveDate) -> Option<&ChargeLife<'a>> {
         let sku = charge.terms_on(day).charge.depends_on.as_deref()?;
         self.charges.iter().rev().find(|other| {
             let terms = other.terms_on(day);

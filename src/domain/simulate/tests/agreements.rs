@@ -371,3 +371,109 @@ fn refused_verbs_say_why_and_change_nothing() {
     assert_eq!(error["message"], "SUB-1 is active and cannot resume");
     assert!(error["hint"].as_str().unwrap().contains("cancel, hold"));
 }
+
+/// rules.md P9: a price that rises within a period is not asked of a seat that is added to it.
+#[test]
+fn a_change_within_a_period_is_charged_by_the_price_at_its_start() {
+    let priced = but(
+        seats("30.00", "1"),
+        json!({"pricings": [{"currencycode": "DKK", "price": "30.00"},
+                            {"currencycode": "DKK", "price": "90.00", "validfrom": "2026-04-15"}]}),
+    );
+    let scenario = Scenario::new("2026-04-01", vec![priced]).run("2026-04-01");
+    let more = scenario.act("2026-04-16", "setamount", json!({"charge": "SEATS", "amount": "2"}));
+    assert_eq!(
+        more.run("2026-04-16").run("2026-05-01").invoices()[1..],
+        [
+            "INV-0000002 2026-04-16 18.75: SEATS -15.00 [2026-04-16 2026-04-30]; SEATS 30.00 [2026-04-16 2026-04-30]",
+            "INV-0000003 2026-05-01 225.00: SEATS 180.00 [2026-05-01 2026-05-31]",
+        ]
+    );
+}
+
+/// rules.md R3, P9: fewer seats are no upgrade, whatever a seat costs by then.
+#[test]
+fn a_smaller_quantity_at_a_higher_price_is_no_upgrade() {
+    let priced = but(
+        seats("30.00", "2"),
+        json!({"pricings": [{"currencycode": "DKK", "price": "30.00"},
+                            {"currencycode": "DKK", "price": "90.00", "validfrom": "2026-04-15"}]}),
+    );
+    let scenario = Scenario::new("2026-04-01", vec![priced]).run("2026-04-01");
+    let less = scenario.act("2026-04-16", "setamount", json!({"charge": "SEATS", "amount": "1"}));
+    assert_eq!(less.run("2026-04-30").invoices().len(), 1);
+}
+
+/// rules.md M5: what a second change gives back is what the first one charged, with its discount and its invoice.
+#[test]
+fn a_second_change_gives_back_what_the_first_one_charged() {
+    let discount = json!({"refkey": "d", "fullname": "D", "amount": "0.10", "expiryperiod": "days",
+                          "expiryperiodinterval": 10, "codes": [{"codeprefix": "A", "code": "B"}]});
+    let scenario = Scenario::new("2026-04-01", vec![seats("30.00", "1")])
+        .with("/discounts", json!([discount]))
+        .with("/subscriptions/0/discount", json!({"code": "A-B", "from": "2026-04-01"}))
+        .run("2026-04-01")
+        .act("2026-04-16", "setamount", json!({"charge": "SEATS", "amount": "2"}))
+        .run("2026-04-16")
+        .act("2026-04-26", "setamount", json!({"charge": "SEATS", "amount": "4"}))
+        .run("2026-04-26");
+    assert_eq!(
+        scenario.invoices(),
+        [
+            "INV-0000001 2026-04-01 33.75: SEATS 27.00 [2026-04-01 2026-04-30]",
+            "INV-0000002 2026-04-16 20.63: SEATS -13.50 [2026-04-16 2026-04-30]; SEATS 30.00 [2026-04-16 2026-04-30]",
+            "INV-0000003 2026-04-26 12.50: SEATS -10.00 [2026-04-26 2026-04-30]; SEATS 20.00 [2026-04-26 2026-04-30]",
+        ]
+    );
+}
+
+/// Upodi `productchargetype` 10: a charge follows one that itself follows another.
+#[test]
+fn a_dependent_charge_multiplies_along_the_chain() {
+    let follows = |sku: &str, amount: &str, on: &str| {
+        but(
+            seats("1.00", amount),
+            json!({"sku": sku, "anchorcode": sku, "productchargetype": 10, "addonproductcharge": on}),
+        )
+    };
+    let charges = vec![seats("10.00", "3"), follows("BOXES", "2", "SEATS"), follows("CABLES", "4", "BOXES")];
+    let scenario = Scenario::new("2026-04-01", charges)
+        .run("2026-04-01")
+        .act("2026-04-16", "setamount", json!({"charge": "SEATS", "amount": "5"}))
+        .run("2026-05-01");
+    assert_eq!(
+        scenario.invoices(),
+        [
+            "INV-0000001 2026-04-01 75.00: SEATS 30.00 [2026-04-01 2026-04-30]; BOXES 6.00 [2026-04-01 2026-04-30]; \
+             CABLES 24.00 [2026-04-01 2026-04-30]",
+            "INV-0000002 2026-04-16 25.00: SEATS -15.00 [2026-04-16 2026-04-30]; SEATS 25.00 [2026-04-16 2026-04-30]; \
+             BOXES -3.00 [2026-04-16 2026-04-30]; BOXES 5.00 [2026-04-16 2026-04-30]; \
+             CABLES -12.00 [2026-04-16 2026-04-30]; CABLES 20.00 [2026-04-16 2026-04-30]",
+            "INV-0000003 2026-05-01 125.00: SEATS 50.00 [2026-05-01 2026-05-31]; BOXES 10.00 [2026-05-01 2026-05-31]; \
+             CABLES 40.00 [2026-05-01 2026-05-31]",
+        ]
+    );
+}
+
+#[test]
+fn charges_that_follow_one_another_in_a_ring_are_refused() {
+    let follows = |sku: &str, on: &str| {
+        but(
+            seats("1.00", "1"),
+            json!({"sku": sku, "anchorcode": sku, "productchargetype": 10, "addonproductcharge": on}),
+        )
+    };
+    let scenario = Scenario::new("2026-04-01", vec![follows("A", "B"), follows("B", "A")]);
+    assert_eq!(scenario.refusals(), ["book_refused"]);
+}
+
+#[test]
+fn an_unknown_option_of_a_run_is_refused() {
+    let run = |options: Value| {
+        Scenario::new("2026-04-01", vec![base("1.00")])
+            .step(json!({"on": "2026-04-01", "run": options}))
+            .refusals()
+    };
+    assert_eq!(run(json!({"previw": true})), ["unknown_option"]);
+    assert_eq!(run(json!({"AsOf": "2026-04-01", "skip": ["collect"]})), Vec::<String>::new());
+}
