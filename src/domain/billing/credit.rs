@@ -58,6 +58,7 @@ pub fn credit_note(
     let vat_groups = vat(&mut lines, invoice, &left);
     let net_minor = lines.iter().map(|line| line.subtotal_minor).sum();
     let vat_minor = lines.iter().map(|line| line.vat_minor).sum();
+    check_gross(invoice, &left, net_minor + vat_minor)?;
     let original = &invoice.draft;
     let (series, number_pattern) = series_of(catalogue, original.business_unit.as_deref(), true, on);
     let natural = format!("{}\u{1f}{}", original.id, earlier.len());
@@ -77,6 +78,23 @@ pub fn credit_note(
         vat_minor,
         ..original.clone()
     })
+}
+
+/// rules.md M3: where an invoice has lines below zero too, its notes neither raise what is owed nor exceed it.
+fn check_gross(invoice: &Invoice, left: &Left, gross_minor: i64) -> Result<(), Refusal> {
+    let left_minor: i64 = left.groups.values().map(|(net, vat)| net + vat).sum();
+    if gross_minor <= 0 && left_minor + gross_minor >= 0 {
+        return Ok(());
+    }
+    let money = |minor| Money::new(minor, invoice.draft.currency);
+    let message = format!(
+        "{} cannot be credited of {}: {} is left of it",
+        money(-gross_minor),
+        invoice.number,
+        money(left_minor)
+    );
+    Err(Refusal::new("too_much", message)
+        .hint("lines below and above zero belong together: credit them together, or leave out `lines`"))
 }
 
 type GroupKey = (TaxCategory, Decimal);

@@ -113,7 +113,10 @@ fn credit(world: &mut World, at: usize, step: &Map<String, Value>, on: NaiveDate
     });
     let open = world.documents[at].settlement.open_minor(invoice.draft.gross_minor());
     let owed = world.documents[note].draft.gross_minor();
-    running::book_only(world, &[note], on)?;
+    if let Err(refusal) = running::book_only(world, &[note], on) {
+        world.documents.truncate(note); // a step that is refused leaves nothing behind
+        return Err(refusal);
+    }
     let part = open.min(-owed).max(0);
     if part > 0 {
         collecting::settle(world, at, part, on);

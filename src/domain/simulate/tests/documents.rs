@@ -151,3 +151,26 @@ fn numbers_follow_the_rank_and_have_no_gap() {
         ["2025-001 2025-12-15", "2026-001 2026-01-01", "2026-002 2026-01-15", "2026-003 2026-02-01"]
     );
 }
+
+/// rules.md M3: an upgrade's invoice has a line below zero; neither that one alone nor the other one alone is credited.
+#[test]
+fn a_note_neither_raises_what_is_owed_nor_exceeds_the_invoice() {
+    let credit = |on: &str, lines: Value| json!({"on": on, "invoice": 2, "do": "credit", "lines": lines});
+    let scenario = Scenario::new("2026-04-01", vec![seats("30.00", "1")])
+        .run("2026-04-01")
+        .act("2026-04-16", "setamount", json!({"charge": "SEATS", "amount": "3"}))
+        .run("2026-04-16")
+        .step(credit("2026-04-17", json!([1])))
+        .step(credit("2026-04-17", json!([2])))
+        .step(credit("2026-04-17", json!([{"line": 2, "amount": "10"}])))
+        .step(credit("2026-04-18", Value::Null));
+    assert_eq!(scenario.refusals(), ["too_much", "too_much"]);
+    let invoices = short(&scenario.answer());
+    assert_eq!(
+        invoices[2..],
+        [
+            "CN-0000001 2026-04-17 -12.50: SEATS -10.00 [2026-04-16 2026-04-30]",
+            "CN-0000002 2026-04-18 -25.00: SEATS 15.00 [2026-04-16 2026-04-30]; SEATS -35.00 [2026-04-16 2026-04-30]",
+        ]
+    );
+}

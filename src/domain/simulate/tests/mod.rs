@@ -1,5 +1,6 @@
 //! Scenarios: each reads as a timeline and the invoices that it must give.
 
+mod adding_up;
 mod agreements;
 mod basics;
 mod cases;
