@@ -2,6 +2,7 @@
 
 mod crash;
 mod flights;
+mod fuzz;
 mod golden;
 mod kill;
 mod mail;
