@@ -61,7 +61,7 @@ fn done(scenario: Scenario, on: &str, number: u8, amount: u32) -> Scenario {
         7 => scenario.step(invoice("refund", json!({}))),
         _ => scenario.step(json!({"on": on, "ingest": [
             {"id": format!("{on}-{amount}"), "subject": "SUB-1", "meter": "calls", "quantity": format!("{amount}.5"),
-             "properties": {"region": if amount % 2 == 0 { "eu" } else { "us" }}, "time": format!("{START}T12:00:00Z")}]})),
+             "properties": {"region": if amount.is_multiple_of(2) { "eu" } else { "us" }}, "time": format!("{START}T12:00:00Z")}]})),
     }
 }
 
