@@ -6,9 +6,10 @@
 use crate::context::JobContext;
 use crate::{settle, ticket};
 use anyhow::Context;
+use chrono::NaiveDate;
 use domain::billing;
 use domain::catalogue::Catalogue;
-use domain::ids::{CustomerId, InvoiceId};
+use domain::ids::{CustomerId, InvoiceId, RunId};
 use domain::invoice::{Draft, Invoice};
 use domain::ledger::Entry;
 use domain::run::{ItemState, Step};
@@ -27,16 +28,17 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
     let run = run::by_id(&mut tx, task.run).await?.context("the run of this ticket is gone")?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let drafts = draft::of_slice(&mut tx, task.run, task.slice).await?;
-    book(&mut tx, &run, &catalogue, drafts).await?;
+    book(&mut tx, Some(run.id), run.as_of, &catalogue, drafts).await?;
     follow(&mut tx, &run, task).await?;
     tx.commit().await
 }
 
-/// Books drafts in the order given; those whose payer changed since, or that a check refuses, are set aside.
+/// Books drafts in the order given, on a day and for a run, or by hand; those whose payer changed since, or that a check refuses, are set aside.
 /// Returns the invoices.
 pub async fn book(
     tx: &mut Tx,
-    run: &Run,
+    run: Option<RunId>,
+    booked_on: NaiveDate,
     catalogue: &Catalogue,
     drafts: Vec<Draft>,
 ) -> anyhow::Result<Vec<Invoice>> {
@@ -66,7 +68,7 @@ pub async fn book(
     let mut invoices = Vec::with_capacity(ready.len());
     for draft in ready {
         let sequence = next.get_mut(&draft.series).context("a series without numbers")?;
-        let invoice = billing::book(draft, *sequence, run.as_of, catalogue)?;
+        let invoice = billing::book(draft, *sequence, booked_on, catalogue)?;
         *sequence += 1;
         invoices.push(invoice);
     }
@@ -75,7 +77,7 @@ pub async fn book(
         .iter()
         .map(|i| domain::ledger::book_entry(i, catalogue, open_from))
         .collect::<Result<_, _>>()?;
-    store::invoice::save_booked(tx, Some(run.id), &invoices, &entries).await?;
+    store::invoice::save_booked(tx, run, &invoices, &entries).await?;
     let booked: Vec<InvoiceId> = invoices.iter().map(|i| i.draft.id).collect();
     draft::mark(tx, &booked, DraftState::Booked, None).await?;
     settle::set_off_credit_notes(tx, &invoices).await?;
@@ -86,13 +88,14 @@ pub async fn book(
 /// Writes per payer how many invoices were made, and the reason of what was set aside.
 async fn count_items(
     tx: &mut Tx,
-    run: &Run,
+    run: Option<RunId>,
     invoices: &[Invoice],
     aside: &[(Draft, String)],
 ) -> anyhow::Result<()> {
     for (draft, reason) in aside {
         draft::mark(tx, &[draft.id], DraftState::SetAside, Some(reason)).await?;
     }
+    let Some(run) = run else { return Ok(()) };
     let mut made: BTreeMap<CustomerId, u32> = BTreeMap::new();
     for invoice in invoices {
         *made.entry(invoice.draft.payer).or_default() += 1;
@@ -101,14 +104,14 @@ async fn count_items(
         made.keys().copied().chain(aside.iter().map(|(d, _)| d.payer)).collect();
     payers.sort_unstable();
     payers.dedup();
-    let mut items = run::items_of(tx, run.id, &payers).await?;
+    let mut items = run::items_of(tx, run, &payers).await?;
     for item in &mut items {
         item.invoices += made.get(&item.payer).copied().unwrap_or(0);
         if let Some((_, reason)) = aside.iter().find(|(d, _)| d.payer == item.payer) {
             (item.state, item.reason) = (ItemState::Failed, Some(reason.clone()));
         }
     }
-    run::save_items(tx, run.id, &items).await
+    run::save_items(tx, run, &items).await
 }
 
 /// Hands out the next booking slice, or what comes after booking.

@@ -17,8 +17,7 @@ use domain::payment::AttemptState;
 use domain::subscription::Refusal;
 use store::draft::{self, DraftFilter, DraftKey};
 use store::invoice::{self, Booked, InvoiceFilter, InvoiceState};
-use store::run::{self, Run};
-use store::{Tx, journal, payment};
+use store::{Tx, journal, payment, run};
 
 /// Who asks for what day.
 #[derive(Debug, Clone)]
@@ -27,16 +26,16 @@ pub struct Asked {
     pub actor: String,
 }
 
-/// Books one open draft as if its run had done it on that day. `Err` holds why it is set aside.
+/// Books one open draft on that day, as its run would have done; a draft that a person wrote has none. `Err` holds
+/// why it is set aside.
 pub async fn book(ctx: &JobContext, key: &DraftKey, asked: &Asked) -> anyhow::Result<Result<Booked, String>> {
     let mut tx = ctx.store.begin().await?;
-    let run = run::by_id(&mut tx, key.run).await?.context("the run of this draft is gone")?;
-    let run = Run { as_of: asked.on, ..run };
+    let run = (key.run != draft::BY_HAND).then_some(key.run);
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let drafts = draft::by_ids(&mut tx, &[key.id]).await?;
-    let invoices = book_invoices::book(&mut tx, &run, &catalogue, drafts).await?;
+    let invoices = book_invoices::book(&mut tx, run, asked.on, &catalogue, drafts).await?;
     let Some(invoice) = invoices.first() else {
-        let filter = DraftFilter { run: Some(run.id), ..DraftFilter::default() };
+        let filter = DraftFilter { run: Some(key.run), ..DraftFilter::default() };
         let keys = draft::keys(&mut tx, &filter).await?;
         let reason = keys.into_iter().find(|k| k.id == key.id).and_then(|k| k.reason);
         return Ok(Err(reason.unwrap_or_else(|| "it is not open any more".to_owned())));

@@ -16,6 +16,7 @@ mod charging;
 pub mod close_run;
 pub mod collect_payments;
 pub mod context;
+pub mod custom_invoices;
 pub mod doors;
 pub mod draft_invoices;
 pub mod export_ledger;

@@ -14,6 +14,9 @@ use sqlx::types::Json;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
+/// Stands for the run of drafts that a person wrote.
+pub const BY_HAND: RunId = RunId(Uuid::nil());
+
 /// What billing one payer gave.
 #[derive(Debug, Clone, Copy)]
 pub struct PayerDrafts<'a> {
@@ -92,6 +95,30 @@ pub async fn save(
         }
     }
     sets.insert(tx).await.map(drop)
+}
+
+/// Adds a draft that a person wrote. One that is open or booked already stays as it is and its state is returned; one
+/// that was dropped is replaced.
+pub async fn add_by_hand(tx: &mut Tx, draft: &Draft) -> anyhow::Result<Option<DraftState>> {
+    let state: Option<String> = on!(tx, c => sqlx::query_scalar("select state from draft where id = $1")
+        .bind(draft.id.0)
+        .fetch_optional(c)
+        .await?);
+    if let Some(word) = state {
+        let state: DraftState = crate::words::read_word(&word, "draft.state")?;
+        if matches!(state, DraftState::Open | DraftState::Booked) {
+            return Ok(Some(state));
+        }
+        on!(tx, c => sqlx::query("delete from draft where id = $1 and state in ('cancelled', 'set_aside')")
+            .bind(draft.id.0)
+            .execute(c)
+            .await
+            .map(drop))?;
+    }
+    let drafts = std::slice::from_ref(draft);
+    let payer = PayerDrafts { payer: draft.payer, drafts, lines: &[], carried: None };
+    save_bodies(tx, BY_HAND, &[payer]).await?;
+    Ok(None)
 }
 
 async fn save_bodies(tx: &mut Tx, run: RunId, payers: &[PayerDrafts<'_>]) -> anyhow::Result<()> {

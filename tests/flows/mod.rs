@@ -1,6 +1,7 @@
 //! From files to ledger, as an operator would do it.
 
 mod crash;
+mod custom;
 mod flights;
 mod fuzz;
 mod golden;

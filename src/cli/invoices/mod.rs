@@ -1,5 +1,6 @@
 //! `invoices`: list and operate invoices.
 
+mod create;
 mod list;
 mod operate;
 mod show;
@@ -36,6 +37,8 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Write an invoice by hand: a draft from a JSON file
+    Create(create::Args),
     /// Book a draft that waits for review, render it and mail it
     Book {
         number: String,
@@ -117,6 +120,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     match verb {
         Verb::Show { number } => show::show(&app, &number, output).await,
         Verb::Pdf { number, out } => show::pdf(&app, &number, out.as_deref(), output).await,
+        Verb::Create(args) => create::run(&app, &args, output).await,
         Verb::Book { number, as_of } => operate::book(&app, &number, as_of, output).await,
         Verb::Cancel { number, release } => operate::cancel(&app, &number, release, output).await,
         Verb::Send { number, to } => operate::send(&app, &number, to.as_deref(), output).await,

@@ -67,9 +67,12 @@ pub async fn book(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Outp
     };
     let asked = Asked { on: day_or_today(app, as_of).await?, actor: operator() };
     let booked = by_hand::book(&app.ctx, &key, &asked).await?.map_err(|reason| {
-        Failure::input("set_aside", format!("draft {name} cannot be booked: {reason}")).hint(
-            "drop it with `tallybook invoices cancel --release` and let the next run bill the payer anew",
-        )
+        let hint = if key.run == draft::BY_HAND {
+            format!("drop it with `tallybook invoices cancel {name}` and write it anew with `tallybook invoices create FILE`")
+        } else {
+            format!("drop it with `tallybook invoices cancel {name} --release` and let the next run bill the payer anew")
+        };
+        Failure::input("set_aside", format!("draft {name} cannot be booked: {reason}")).hint(hint)
     })?;
     let sent = send_invoices::send(&app.ctx, &[booked.invoice.draft.id]).await?;
     answer(app, &reload(app, booked.invoice.draft.id).await?, "is booked", output).await?;
@@ -108,7 +111,13 @@ pub async fn cancel(app: &App, name: &str, release: bool, output: &Output) -> Re
     if output.is_json() {
         output.document(&serde_json::json!({"draft": key.id, "state": "cancelled", "released": release}));
     } else {
-        let periods = if release { "its periods are due again" } else { "its periods are never billed" };
+        let periods = if key.run == draft::BY_HAND {
+            "it took no period"
+        } else if release {
+            "its periods are due again"
+        } else {
+            "its periods are never billed"
+        };
         output.line(&format!("draft {} of {} is dropped; {periods}", key.id, key.account_number));
     }
     Ok(Exit::Done)

@@ -71,7 +71,7 @@ async fn head(app: &App, booked: &Booked, output: &Output) -> Result<(), Failure
     Ok(())
 }
 
-fn body(draft: &Draft, output: &Output) {
+pub fn body(draft: &Draft, output: &Output) {
     let money = |minor: i64| amount(i128::from(minor), draft.currency);
     let rows = draft
         .lines

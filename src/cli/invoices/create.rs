@@ -1,0 +1,99 @@
+//! `invoices create`: an invoice that a person writes, from a JSON file to a draft, and on to a booked invoice.
+
+use super::{operate, show};
+use crate::app::App;
+use crate::cli::operator;
+use crate::failure::{Exit, Failure, Fault};
+use crate::output::Output;
+use domain::NaiveDate;
+use domain::billing::CustomInvoice;
+use domain::book_file::read_custom_invoice;
+use domain::invoice::InvoiceWire;
+use domain::subscription::Refusal;
+use jobs::custom_invoices;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Bytes of a file: a thousand lines with long descriptions are less.
+const BYTES_MAX: u64 = 8 << 20;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// One JSON object: customer, date, lines of title, quantity and unitprice; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Book it at once, render it and mail it
+    #[arg(long, conflicts_with = "dry_run")]
+    book: bool,
+    /// With --book: day of booking; today unless given
+    #[arg(long, value_name = "DATE", requires = "book")]
+    as_of: Option<NaiveDate>,
+    /// Show the draft; write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Makes the draft, or books it at once.
+pub async fn run(app: &App, args: &Args, output: &Output) -> Result<Exit, Failure> {
+    let custom = read(&args.file)?;
+    app.catalogue().await?;
+    if args.dry_run {
+        let draft = custom_invoices::dry_run(&app.ctx, &custom).await?.map_err(refused)?;
+        if output.is_json() {
+            output.document(&InvoiceWire::draft(&draft));
+        } else {
+            output.line(&format!("would be drafted for {}; nothing is written", draft.account_number));
+            show::body(&draft, output);
+        }
+        return Ok(Exit::Done);
+    }
+    let draft = custom_invoices::create(&app.ctx, &custom, &operator()).await?.map_err(refused)?;
+    let name = draft.id.to_string();
+    if args.book {
+        return operate::book(app, &name, args.as_of, output).await;
+    }
+    show::show(app, &name, output).await?;
+    output.say(&format!(
+        "hint: book it with `tallybook invoices book {name}`, or drop it with `tallybook invoices cancel {name}`"
+    ));
+    Ok(Exit::Done)
+}
+
+fn refused(refusal: Refusal) -> Failure {
+    let failure = Failure::input(refusal.code, refusal.message);
+    failure.hint(
+        refusal.hint.unwrap_or_else(|| "mend the file and run `tallybook invoices create` again".to_owned()),
+    )
+}
+
+fn read(path: &Path) -> Result<CustomInvoice, Failure> {
+    let unreadable = |e: std::io::Error| {
+        Failure::input("unreadable", format!("cannot read {}: {e}", path.display()))
+            .hint(format!("ls -l {}", path.display()))
+    };
+    let mut bytes = Vec::new();
+    let limit = BYTES_MAX + 1;
+    if path == Path::new("-") {
+        std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
+    } else {
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        file.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
+    }
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > BYTES_MAX {
+        return Err(Failure::input("too_large", format!("{} is longer than 8 MiB", path.display()))
+            .hint("an invoice has at most 1000 lines: make several files of it"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Failure::input("invoice", format!("{} is not UTF-8", path.display())).hint("save the file as UTF-8")
+    })?;
+    read_custom_invoice(&path.display().to_string(), &text).map_err(|faults| {
+        let count = faults.len();
+        let told = faults.into_iter().map(|f| {
+            let message = f.hint.map_or(f.message.clone(), |hint| format!("{} ({hint})", f.message));
+            Fault::new(&f.pointer, message)
+        });
+        Failure::input("invoice", format!("the invoice has {count} fault(s); nothing was changed"))
+            .hint(format!("mend it and run `tallybook invoices create {}` again", path.display()))
+            .with(told.collect())
+    })
+}
