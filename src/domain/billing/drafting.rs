@@ -78,7 +78,6 @@ pub(super) fn draft(
     carried: Vec<Draft>,
     run: RunContext,
 ) -> Drafted {
-    let tenant = &book.catalogue.tenant;
     let group = sheet.group;
     sheet.rated.sort_by(|a, b| a.place.cmp(&b.place));
     // What was carried is older: it comes first.
@@ -90,26 +89,56 @@ pub(super) fn draft(
     for (number, line) in (1..).zip(&mut lines) {
         line.number = number;
     }
-    tax::assign(&mut lines, &treatments, &book.catalogue.tax_rules, seller_tax(tenant), buyer_tax(payer));
-    keep_reasons(&mut lines, &treatments, &book.catalogue.tax_rules);
-    let invoice_date = invoice_date(tenant, charge_date, &lines);
+    let id = draft_id(book, &group, charge_date, sheet.rated.is_empty(), run);
+    let heading = Heading { id, group: &group, charge_date };
+    let draft = assemble(book, payer, &heading, lines, &treatments);
+    let taken = sheet.rated.into_iter().zip(&draft.lines[carried_lines..]).map(|(rated, line)| BilledLine {
+        invoice: Some(id),
+        tax_category: line.tax_category,
+        tax_pct: line.tax_pct,
+        ..rated.taken
+    });
+    let taken = taken.collect();
+    Drafted { draft, taken }
+}
+
+/// What a draft is made for, besides its lines.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heading<'h> {
+    pub id: InvoiceId,
+    pub group: &'h Group,
+    pub charge_date: NaiveDate,
+}
+
+/// Taxes numbered lines and makes the draft of them: dates, parties, series and sums. `treatments` has one entry per
+/// line.
+pub(super) fn assemble(
+    book: &PayerBook,
+    payer: &Customer,
+    heading: &Heading<'_>,
+    mut lines: Vec<Line>,
+    treatments: &[Treatment<'_>],
+) -> Draft {
+    let tenant = &book.catalogue.tenant;
+    let group = heading.group;
+    tax::assign(&mut lines, treatments, &book.catalogue.tax_rules, seller_tax(tenant), buyer_tax(payer));
+    keep_reasons(&mut lines, treatments, &book.catalogue.tax_rules);
+    let invoice_date = invoice_date(tenant, heading.charge_date, &lines);
     let vat_groups = tax::vat(&mut lines, group.currency);
     let net_minor = lines.iter().map(|line| line.subtotal_minor).sum();
     let vat_minor = lines.iter().map(|line| line.vat_minor).sum();
     let is_credit_note = net_minor + vat_minor < 0;
     let (series, number_pattern) = series(&book.catalogue, payer, is_credit_note, invoice_date);
     let payment_term = payer.payment_term.unwrap_or(tenant.payment_term);
-    let is_released = sheet.rated.is_empty();
-    let id = draft_id(book, &group, charge_date, is_released, run);
-    let draft = Draft {
-        id,
+    Draft {
+        id: heading.id,
         payer: payer.id,
         account_number: payer.account_number.clone(),
         subscription: group.subscription,
         subscription_number: group.subscription_number.clone(),
         child: child(payer, &lines),
         currency: group.currency,
-        charge_date,
+        charge_date: heading.charge_date,
         invoice_date,
         due_date: plus_days(invoice_date, i64::from(payment_term)),
         payment_term,
@@ -124,7 +153,7 @@ pub(super) fn draft(
             .payment_method
             .clone()
             .or_else(|| payer.default_method().map(|method| method.refkey.clone())),
-        reference: reference(book, payer, &group),
+        reference: reference(book, payer, group),
         language: payer.language.clone().unwrap_or_else(|| tenant.language.clone()),
         business_unit: payer.business_unit.clone(),
         lines,
@@ -132,15 +161,7 @@ pub(super) fn draft(
         net_minor,
         vat_minor,
         revision: book.revision,
-    };
-    let taken = sheet.rated.into_iter().zip(&draft.lines[carried_lines..]).map(|(rated, line)| BilledLine {
-        invoice: Some(id),
-        tax_category: line.tax_category,
-        tax_pct: line.tax_pct,
-        ..rated.taken
-    });
-    let taken = taken.collect();
-    Drafted { draft, taken }
+    }
 }
 
 fn treatment(tax: &LineTax) -> Treatment<'_> {

@@ -5,6 +5,7 @@ mod bill;
 mod booking;
 mod changes;
 mod credit;
+mod custom;
 mod drafting;
 mod hash;
 mod items;
@@ -18,6 +19,7 @@ mod windows;
 pub use bill::bill;
 pub use booking::{BookError, book, check, format_number, name_amended, rank};
 pub use credit::{CreditLine, CreditScope, credit_note};
+pub use custom::{CUSTOM_SKU, CustomInvoice, CustomLine, custom_draft};
 pub use hash::run_hash;
 pub use windows::{due, instants, zone};
 

@@ -19,7 +19,7 @@ use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
 /// Largest amount of a line, minor units: sums of lines stay far inside 64 bits.
-const LINE_MAX_MINOR: i64 = 1_000_000_000_000_000;
+pub(super) const LINE_MAX_MINOR: i64 = 1_000_000_000_000_000;
 
 /// A line before tax, with what tax, fixed discounts and grouping must know.
 #[derive(Debug, Clone)]

@@ -22,6 +22,7 @@ mod checks;
 mod codes;
 mod collect;
 mod content;
+mod custom_invoice;
 mod customer;
 mod directory;
 mod discount;
@@ -39,6 +40,7 @@ mod subscription;
 mod values;
 
 pub use content::{ContentHash, NotAContentHash, ObjectKind};
+pub use custom_invoice::read_custom_invoice;
 pub use fault::Fault;
 pub use nearest::nearest;
 
