@@ -12,9 +12,12 @@ use jobs::open_run::{self, Outcome, Refusal, Request};
 use std::time::Duration;
 use store::run::{self, Run};
 use store::slice;
+use store::worker::WorkerLock;
 
 /// How often a run is looked at.
 const LOOK: Duration = Duration::from_millis(40);
+/// How long a server takes to notice that a process is gone, generously.
+const DEAD_NOTICED: Duration = Duration::from_secs(3);
 
 /// Finishes an unfinished run of the scope, then makes the run asked for. The last run's summary is the answer.
 pub async fn drive(app: &App, request: &Request, output: &Output) -> Result<RunSummary, Failure> {
@@ -27,10 +30,7 @@ pub async fn drive(app: &App, request: &Request, output: &Output) -> Result<RunS
         Some(Taken::Ours(lock)) => Some(Some(lock)),
         None => Some(None),
     };
-    let scope = match store::worker::hold(&app.store, &format!("run of {}", request.scope.key())).await? {
-        Some(scope) => scope,
-        None => return Err(second(app, request, "another process").await?),
-    };
+    let scope = lock_scope(app, request).await?;
     if worker.is_some() {
         jobs::recover::take_over(&app.ctx).await?;
     }
@@ -170,6 +170,22 @@ async fn refuse_second(app: &App, request: &Request, holder: &str) -> Result<(),
     match run::unfinished(&mut tx, &request.scope).await? {
         Some(other) => Err(in_progress(&other, holder)),
         None => Ok(()),
+    }
+}
+
+/// The lock of a scope on PostgreSQL. A process that was killed a moment ago still has it until the server notices, so
+/// it is asked for a while before the other is taken for living.
+async fn lock_scope(app: &App, request: &Request) -> Result<WorkerLock, Failure> {
+    let name = format!("run of {}", request.scope.key());
+    let since = std::time::Instant::now();
+    loop {
+        if let Some(lock) = store::worker::hold(&app.store, &name).await? {
+            return Ok(lock);
+        }
+        if since.elapsed() > DEAD_NOTICED {
+            return Err(second(app, request, "another process").await?);
+        }
+        tokio::time::sleep(4 * LOOK).await;
     }
 }
 
