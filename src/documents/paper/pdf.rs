@@ -4,10 +4,16 @@ use super::sheet::{BOLD_ID, LOGO_ID, REGULAR_ID, Sheet};
 use super::{Fonts, HEIGHT, Logo, WIDTH};
 use chrono::{NaiveDate, NaiveTime};
 use domain::Uuid;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use printpdf::{
     FontId, OffsetDateTime, PdfDocument, PdfFont, PdfPage, PdfParseErrorSeverity, PdfSaveOptions, Pt, Rect,
     XObject, XObjectId,
 };
+use std::io::Write;
+
+/// Of deflate, 0 to 9.
+const LEVEL: u32 = 5;
 
 /// What a PDF says about itself.
 pub(crate) struct Identity<'a> {
@@ -66,10 +72,25 @@ pub(crate) fn write(
     for empty in ["GTS_PDFXVersion", "Subject", "Keywords", "Identifier"] {
         info.remove(empty.as_bytes());
     }
-    file.compress();
+    // The writer's own `compress` takes the highest level, which is slow and saves little.
+    for stream in file.objects.values_mut().filter_map(|object| object.as_stream_mut().ok()) {
+        if stream.allows_compression && !stream.dict.has(b"Filter") {
+            let compressed = deflate(&stream.content)?;
+            if compressed.len() < stream.content.len() {
+                stream.dict.set("Filter", "FlateDecode");
+                stream.set_content(compressed);
+            }
+        }
+    }
     let mut bytes = Vec::new();
     file.save_to(&mut bytes).map_err(|e| e.to_string())?;
     Ok(bytes)
+}
+
+fn deflate(content: &[u8]) -> Result<Vec<u8>, String> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::new(LEVEL));
+    encoder.write_all(content).map_err(|e| e.to_string())?;
+    encoder.finish().map_err(|e| e.to_string())
 }
 
 fn page(sheet: Sheet) -> PdfPage {
