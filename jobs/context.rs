@@ -28,6 +28,8 @@ pub struct Settings {
     pub slice_payers: usize,
     /// Periods per charge that one run may catch up.
     pub catch_up_max: u32,
+    /// Beyond them a payer is parked for a person.
+    pub bounds: crate::bounds::Bounds,
     /// Cron pattern per job of the timetable, or `off`.
     pub timetable: BTreeMap<String, String>,
     /// Sender of mails; none = the tenant's address.

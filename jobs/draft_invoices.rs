@@ -4,6 +4,7 @@
 //! Keys that make a repeat quiet: a draft's id follows from its natural key; a period is taken once per
 //! (charge reference, period start, revision, kind, ordinal).
 
+use crate::bounds;
 use crate::context::JobContext;
 use crate::{book_invoices, measuring, ticket};
 use anyhow::Context;
@@ -25,6 +26,8 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
     drop(tx);
     let mut open: Vec<RunItem> = items.into_iter().filter(|i| i.state == ItemState::Open).collect();
     let mut billed = bill(ctx, &run, &open).await?;
+    let outcomes = billed.iter_mut().filter_map(|(payer, outcome)| Some((*payer, outcome.as_mut().ok()?)));
+    bounds::apply(ctx, &run, outcomes).await?;
     loop {
         match save(ctx, task, &run, &mut open, &billed).await {
             Ok(()) => return Ok(()),

@@ -9,6 +9,7 @@
 mod after_booking;
 pub mod backup_home;
 pub mod book_invoices;
+pub mod bounds;
 pub mod by_hand;
 pub mod change_subscriptions;
 mod charge_answers;

@@ -1,5 +1,6 @@
 //! What a run would bill: the same core on the same snapshot, and not a word written.
 
+use crate::bounds::{self, Difference, PayerTotal, Totals};
 use crate::context::JobContext;
 use crate::draft_invoices::bill_one;
 use crate::measuring;
@@ -15,8 +16,19 @@ use std::sync::Arc;
 use store::run::{Run, RunOptions};
 use store::{Tx, imports, payer, run, segment};
 
+/// What would be billed, and how it differs from the last run of the same scope.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    pub summary: RunSummary,
+    pub by_payer: Totals,
+    /// Ordinal of the run compared with.
+    pub last: Option<u64>,
+    /// Before and now.
+    pub differences: Vec<(Difference, Currency, PayerTotal, PayerTotal)>,
+}
+
 /// Bills in memory and sums up.
-pub async fn preview(ctx: &JobContext, request: &Request) -> anyhow::Result<RunSummary> {
+pub async fn preview(ctx: &JobContext, request: &Request) -> anyhow::Result<Preview> {
     let mut tx = ctx.store.read().await?;
     let catalogue = Arc::new(store::catalogue::load(&mut tx).await?.context("the book is empty")?);
     let run = would_be_run(ctx, &mut tx, request.as_of).await?;
@@ -36,12 +48,21 @@ pub async fn preview(ctx: &JobContext, request: &Request) -> anyhow::Result<RunS
         usage_mark: run.usage_mark,
         catch_up_max: ctx.settings.catch_up_max,
     };
+    let mut outcomes: Vec<_> = books
+        .iter()
+        .map(|book| {
+            let measured = rated.by_payer.remove(&book.payer).unwrap_or_default();
+            (book.payer, bill_one(book, &measured, context))
+        })
+        .collect();
+    let billed = outcomes.iter_mut().filter_map(|(payer, outcome)| Some((*payer, outcome.as_mut().ok()?)));
+    bounds::apply(ctx, &run, billed).await?;
+    let mut by_payer = Totals::new();
     let (mut failed, mut parked, mut invoiced) = (0, 0, 0);
     let mut hashes = Vec::new();
     let mut totals: BTreeMap<Currency, RunTotal> = BTreeMap::new();
-    for (book, payer) in books.iter().zip(&payers) {
-        let measured = rated.by_payer.remove(&book.payer).unwrap_or_default();
-        let billed = match bill_one(book, &measured, context) {
+    for ((_, outcome), payer) in outcomes.into_iter().zip(&payers) {
+        let billed = match outcome {
             Err(_) => {
                 failed += 1;
                 continue;
@@ -66,9 +87,20 @@ pub async fn preview(ctx: &JobContext, request: &Request) -> anyhow::Result<RunS
             total.invoices += 1;
             total.net_minor += i128::from(draft.net_minor);
             total.vat_minor += i128::from(draft.vat_minor);
+            let own = by_payer.entry((payer.id, draft.currency)).or_default();
+            own.account.clone_from(&payer.account_number);
+            own.invoices += 1;
+            own.net_minor += i128::from(draft.net_minor);
+            own.vat_minor += i128::from(draft.vat_minor);
         }
     }
-    Ok(RunSummary {
+    let mut tx = ctx.store.read().await?;
+    let last = bounds::last_run(&mut tx, &run).await?;
+    let differences = match &last {
+        Some((_, before)) => bounds::differences(ctx.settings.bounds, before, &by_payer),
+        None => Vec::new(),
+    };
+    let summary = RunSummary {
         id: run.id,
         ordinal: run.ordinal,
         as_of: run.as_of,
@@ -81,7 +113,8 @@ pub async fn preview(ctx: &JobContext, request: &Request) -> anyhow::Result<RunS
         totals: totals.into_values().collect(),
         usage: rated.usage,
         hash: billing::run_hash(hashes.iter().map(|(a, h)| (a.as_str(), h.as_str()))),
-    })
+    };
+    Ok(Preview { summary, by_payer, last: last.map(|(run, _)| run.ordinal), differences })
 }
 
 /// The next run as it would be opened now: what it reads is pinned, and nothing is written.

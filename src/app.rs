@@ -53,6 +53,10 @@ impl App {
             threads: config.threads(),
             slice_payers: usize::try_from(config.number("slice_payers")).unwrap_or(500),
             catch_up_max: config.number("catch_up_max"),
+            bounds: jobs::bounds::Bounds {
+                invoices_per_payer: config.number("bounds.invoices_per_payer"),
+                amount_growth_pct: config.number("bounds.amount_growth_pct"),
+            },
             timetable,
             mail_from: config.optional("mail.from").map(str::to_owned),
         };

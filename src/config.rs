@@ -63,6 +63,18 @@ pub const SETTINGS: &[Setting] = &[
         "periods per charge that one run may catch up, 1 to 1000",
     ),
     setting(
+        "bounds.invoices_per_payer",
+        "TALLYBOOK_BOUNDS_INVOICES_PER_PAYER",
+        "0",
+        "a payer with more invoices in one run is parked for a person; 0 = no bound",
+    ),
+    setting(
+        "bounds.amount_growth_pct",
+        "TALLYBOOK_BOUNDS_AMOUNT_GROWTH_PCT",
+        "0",
+        "a payer whose amount grew by more percent since the last run is parked; 0 = no bound",
+    ),
+    setting(
         "log.level",
         "TALLYBOOK_LOG",
         "warn",
@@ -221,6 +233,8 @@ impl Config {
         number("threads", 0, 1024);
         number("slice_payers", 1, 5000);
         number("catch_up_max", 1, 1000);
+        number("bounds.invoices_per_payer", 0, 1_000_000);
+        number("bounds.amount_growth_pct", 0, 1_000_000);
         number("mail.port", 1, 65535);
         number("mail.timeout_s", 1, 600);
         number("mail.per_second", 0, 100_000);

@@ -16,6 +16,7 @@ mod man;
 mod payments;
 mod restore;
 mod run;
+mod run_preview;
 mod run_report;
 mod runs;
 mod schedule;

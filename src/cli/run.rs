@@ -55,8 +55,8 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     };
     if args.preview {
         app.catalogue().await?;
-        let summary = jobs::preview::preview(&app.ctx, &request).await?;
-        return Ok(answer(&summary, Kind::Preview, output));
+        let preview = jobs::preview::preview(&app.ctx, &request).await?;
+        return Ok(super::run_preview::answer(&preview, output));
     }
     let summary = drive::drive(&app, &request, output).await?;
     if summary.state == RunState::Cancelled && expect.is_some() {
@@ -83,6 +83,11 @@ pub fn answer(summary: &RunSummary, kind: Kind, output: &Output) -> Exit {
     } else {
         people(summary, kind, output);
     }
+    exit_of(summary)
+}
+
+/// Something set aside is for a person.
+pub fn exit_of(summary: &RunSummary) -> Exit {
     if summary.failed + summary.parked > 0 { Exit::SetAside } else { Exit::Done }
 }
 
@@ -109,7 +114,7 @@ pub fn json(summary: &RunSummary, kind: Kind) -> serde_json::Value {
     })
 }
 
-fn people(summary: &RunSummary, kind: Kind, output: &Output) {
+pub fn people(summary: &RunSummary, kind: Kind, output: &Output) {
     let head = match kind {
         Kind::Preview => format!("preview as of {}", summary.as_of),
         Kind::Posted => format!("run {} as of {}: {}", summary.ordinal, summary.as_of, summary.state.name()),

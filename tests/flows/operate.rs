@@ -152,3 +152,70 @@ fn a_worker_answers_monitors_and_refuses_an_address_that_is_taken() {
     std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap();
     assert_eq!(worker.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_preview_tells_every_payer_and_what_differs_from_the_last_run() {
+    let home = closed();
+    let mut grown = book(PAYERS + 1);
+    grown["customers"].as_array_mut().unwrap().remove(0);
+    grown["subscriptions"].as_array_mut().unwrap().remove(0);
+    home.load(&grown);
+    home.run(&["subscriptions", "cancel", "SUB-0001", "--option", "immediately", "--on", "2026-02-10"])
+        .exits(0);
+    home.ingest(
+        "february.csv",
+        "id,subject,meter,quantity,time\nf2,SUB-0002,api_calls,90000,2026-02-11T10:00:00Z\n",
+    )
+    .exits(0);
+    let preview = home.json(&["run", "--as-of", "2026-03-01", "--preview"]);
+    let payers: Vec<&str> =
+        preview["payersdetail"].as_array().unwrap().iter().map(|p| p["account"].as_str().unwrap()).collect();
+    assert_eq!(payers, ["CU-0002", "CU-0003", "CU-0004", "CU-0005"]);
+    let told: Vec<(&str, &str)> = preview["differences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| (d["account"].as_str().unwrap(), d["difference"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("CU-0001", "gone"),
+            ("CU-0002", "jump"),
+            ("CU-0003", "jump"),
+            ("CU-0004", "jump"),
+            ("CU-0005", "new")
+        ],
+        "the last run billed two months: {preview}"
+    );
+    home.run(&["run", "--as-of", "2026-03-01", "--preview"]).exits(0);
+}
+
+#[test]
+fn what_goes_beyond_the_bounds_waits_for_a_person_and_nobody_else_does() {
+    let home = closed();
+    home.ingest(
+        "february.csv",
+        "id,subject,meter,quantity,time\nf2,SUB-0002,api_calls,900000,2026-02-11T10:00:00Z\n",
+    )
+    .exits(0);
+    let bounded = |args: &[&str]| {
+        let mut command = home.command(args);
+        command.env("TALLYBOOK_BOUNDS_AMOUNT_GROWTH_PCT", "100");
+        crate::support::answer(command.output().unwrap())
+    };
+    let preview = bounded(&["--json", "run", "--as-of", "2026-03-01", "--preview"]).exits(3).json();
+    let run = bounded(&["--json", "run", "--as-of", "2026-03-01"]).exits(3).json();
+    assert_eq!((&run["parked"], &run["invoiced"]), (&json!(1), &json!(PAYERS - 1)), "{run}");
+    assert_eq!(preview["hash"], run["hash"]);
+    let shown = home.json(&["runs", "show", "2"]);
+    assert_eq!(shown["aside"][0]["account"], "CU-0002");
+    assert!(
+        shown["aside"][0]["reason"].as_str().unwrap().contains("bounds.amount_growth_pct = 100"),
+        "{shown}"
+    );
+    // The operator has looked and lets it through.
+    let again = home.json(&["runs", "rerun", "2", "--failed"]);
+    assert_eq!(again["parked"], 0, "{again}");
+    home.run(&["verify"]).exits(0);
+}

@@ -43,6 +43,43 @@ pub struct InvoiceFilter {
     pub limit: u32,
 }
 
+/// What a run booked for one payer in one currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayerTotal {
+    pub payer: CustomerId,
+    pub account_number: String,
+    pub currency: domain::money::Currency,
+    pub invoices: u64,
+    pub net_minor: i64,
+    pub vat_minor: i64,
+}
+
+/// Totals of a run by payer and currency.
+pub async fn totals_by_payer(tx: &mut Tx, run: RunId) -> anyhow::Result<Vec<PayerTotal>> {
+    let rows: Vec<(Uuid, String, String, i64, i64, i64)> = on!(tx, c => sqlx::query_as(
+        "select i.payer, c.account_number, i.currency, count(*),
+                cast(sum(i.net_minor) as bigint), cast(sum(i.vat_minor) as bigint)
+         from invoice i
+         join customer c on c.id = i.payer
+         where i.run = $1
+         group by i.payer, c.account_number, i.currency")
+        .bind(run.0)
+        .fetch_all(c)
+        .await?);
+    rows.into_iter()
+        .map(|(payer, account_number, currency, invoices, net_minor, vat_minor)| {
+            Ok(PayerTotal {
+                payer: CustomerId(payer),
+                account_number,
+                currency: currency.parse()?,
+                invoices: count(invoices, "invoices")?,
+                net_minor,
+                vat_minor,
+            })
+        })
+        .collect()
+}
+
 /// Ids by the filter, in (series, sequence) order.
 pub async fn ids(tx: &mut Tx, filter: &InvoiceFilter) -> anyhow::Result<Vec<InvoiceId>> {
     let state = filter.state.map(|s| match s {

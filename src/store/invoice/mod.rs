@@ -6,7 +6,10 @@ mod save;
 mod settle;
 
 pub(crate) use list::tax_category;
-pub use list::{InvoiceFilter, InvoiceState, buyers, by_id, by_ids, by_number, ids, of_line, of_run};
+pub use list::{
+    InvoiceFilter, InvoiceState, PayerTotal, buyers, by_id, by_ids, by_number, ids, of_line, of_run,
+    totals_by_payer,
+};
 pub use save::{save_booked, take_numbers};
 pub use settle::{Part, lock_settlements, open_with_credit, parts, save_settlements, settle};
 
