@@ -14,6 +14,7 @@ mod mail;
 mod paper;
 mod report;
 mod templates;
+mod ubl;
 
 #[cfg(test)]
 mod golden;
@@ -28,6 +29,7 @@ pub use invoice::{Collection, InvoiceDocument};
 pub use mail::{InvoiceMail, MailKind};
 pub use report::run_page;
 pub use templates::{Labels, Templates, Theme};
+pub use ubl::ubl;
 
 use domain::mail::Mail;
 use paper::{Fonts, Logo};

@@ -12,3 +12,4 @@ mod month;
 mod operate;
 mod postgres;
 mod subscriptions;
+mod xml;

@@ -37,6 +37,13 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// It as XML: UBL 2.1, Peppol BIS Billing 3.0
+    Xml {
+        number: String,
+        /// Write it here instead of to standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Write an invoice by hand: a draft from a JSON file
     Create(create::Args),
     /// Book a draft that waits for review, render it and mail it
@@ -120,6 +127,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     match verb {
         Verb::Show { number } => show::show(&app, &number, output).await,
         Verb::Pdf { number, out } => show::pdf(&app, &number, out.as_deref(), output).await,
+        Verb::Xml { number, out } => show::xml(&app, &number, out.as_deref(), output).await,
         Verb::Create(args) => create::run(&app, &args, output).await,
         Verb::Book { number, as_of } => operate::book(&app, &number, as_of, output).await,
         Verb::Cancel { number, release } => operate::cancel(&app, &number, release, output).await,

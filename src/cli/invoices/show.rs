@@ -296,6 +296,26 @@ pub async fn pdf(app: &App, name: &str, out: Option<&Path>, output: &Output) -> 
     }
 }
 
+/// Its XML for the receiver's system.
+pub async fn xml(app: &App, name: &str, out: Option<&Path>, output: &Output) -> Result<Exit, Failure> {
+    let booked = super::find_booked(app, name, "sent as XML").await?;
+    let catalogue = app.catalogue().await?;
+    let xml = documents::ubl(&booked.invoice, &catalogue.tenant);
+    match out {
+        None => {
+            output.line(xml.trim_end());
+            Ok(Exit::Done)
+        }
+        Some(place) => {
+            std::fs::write(place, &xml).map_err(|e| {
+                Failure::input("cannot_write", format!("cannot write {}: {e}", place.display()))
+                    .hint("choose another place with --out FILE")
+            })?;
+            named(place, xml.len(), output)
+        }
+    }
+}
+
 fn named(path: &Path, bytes: usize, output: &Output) -> Result<Exit, Failure> {
     if output.is_json() {
         output.document(&serde_json::json!({"path": path, "bytes": bytes}));
