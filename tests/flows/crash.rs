@@ -3,7 +3,7 @@
 //! points; the one that is shipped has none.
 
 use crate::support::postgres::PgHome;
-use crate::support::{Home, book, january};
+use crate::support::{Home, book, files_below, january};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,19 +26,8 @@ struct Dump {
 }
 
 fn dump(home: &Path, json: impl Fn(&[&str]) -> Value) -> Dump {
-    let files = |folder: &str| -> Vec<Vec<u8>> {
-        let (mut found, mut folders) = (Vec::new(), vec![home.join(folder)]);
-        while let Some(next) = folders.pop() {
-            for entry in std::fs::read_dir(next).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.extension().is_some_and(|e| e == "pdf" || e == "eml") {
-                    found.push(std::fs::read(path).unwrap());
-                }
-            }
-        }
-        found
+    let files = |folder: &str, ending: &str| -> Vec<Vec<u8>> {
+        files_below(&home.join(folder), ending).iter().map(|path| std::fs::read(path).unwrap()).collect()
     };
     let message_id = |mail: Vec<u8>| {
         let text = String::from_utf8_lossy(&mail).into_owned();
@@ -58,8 +47,8 @@ fn dump(home: &Path, json: impl Fn(&[&str]) -> Value) -> Dump {
     Dump {
         invoices: json(&["invoices"]),
         ledger: ledger["content"].clone(),
-        messages: files("mail").into_iter().map(message_id).collect(),
-        documents: files("documents").into_iter().collect(),
+        messages: files("mail", "eml").into_iter().map(message_id).collect(),
+        documents: files("documents", "pdf").into_iter().collect(),
         charges,
     }
 }

@@ -1,6 +1,6 @@
 //! A run that is killed, again and again, and a second run beside it.
 
-use crate::support::{Home, answer, book, january};
+use crate::support::{Home, answer, book, files_below, january};
 use serde_json::Value;
 use std::process::Stdio;
 use std::time::Duration;
@@ -18,22 +18,8 @@ fn ready() -> Home {
 fn dump(home: &Home) -> (Value, Value, usize, usize) {
     let invoices = home.json(&["invoices"]);
     let ledger = home.json(&["export", "ledger", "--format", "csv"]);
-    let count = |folder: &str| {
-        let mut files = 0;
-        let mut folders = vec![home.path().join(folder)];
-        while let Some(next) = folders.pop() {
-            for entry in std::fs::read_dir(next).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.extension().is_some_and(|e| e == "pdf" || e == "eml") {
-                    files += 1;
-                }
-            }
-        }
-        files
-    };
-    (invoices, ledger["content"].clone(), count("documents"), count("mail"))
+    let count = |folder: &str, ending: &str| files_below(&home.path().join(folder), ending).len();
+    (invoices, ledger["content"].clone(), count("documents", "pdf"), count("mail", "eml"))
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Mail through a real SMTP server that the test starts (`aiosmtpd`), with the faults that relays have.
 
-use crate::support::{Answer, Home, answer, book};
+use crate::support::{Answer, Home, answer, book, files_below};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -205,17 +205,9 @@ fn a_declined_payment_is_told_once_per_attempt_in_the_payers_language() {
     book["customers"][0]["language"] = serde_json::json!("da");
     home.load(&book);
     let declined = || -> Vec<String> {
-        let (mut found, mut folders) = (Vec::new(), vec![home.path().join("mail")]);
-        while let Some(next) = folders.pop() {
-            for entry in std::fs::read_dir(next).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.extension().is_some_and(|e| e == "eml") {
-                    found.push(std::fs::read_to_string(path).unwrap());
-                }
-            }
-        }
+        let mails = files_below(&home.path().join("mail"), "eml");
+        let mut found: Vec<String> =
+            mails.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
         // The invoice has its document attached under its number and comes first; what is left speaks of the payment.
         let about = |mail: &String| counterpart_subject(mail);
         found.retain(|mail| about(mail).starts_with("Betaling"));

@@ -109,6 +109,23 @@ pub fn answer(output: Output) -> Answer {
     }
 }
 
+/// Every file below a folder with this ending, in path order.
+pub fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
 /// Runs another program and insists that it succeeds; the counterparts that `scripts/test` installs.
 #[track_caller]
 pub fn counterpart(program: &str, args: &[&str]) -> String {
