@@ -23,6 +23,9 @@ const QUEUE_BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 const STATEMENTS_KEPT: usize = 400;
 const READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
+/// A transaction that writes, on PostgreSQL. A process that is frozen in the middle of it would hold its locks for ever:
+/// the server ends a session that says nothing for a minute.
+const POSTGRES_BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '60s'";
 
 /// Where the books are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +93,7 @@ impl Store {
     pub async fn begin(&self) -> anyhow::Result<Tx> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("begin immediate").await?),
-            Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Pools::Postgres(pool) => Tx::Postgres(pool.begin_with(POSTGRES_BEGIN).await?),
         })
     }
 

@@ -7,6 +7,11 @@ use crate::open::QueuePool;
 use crate::tx::Tx;
 use sqlx::PgConnection;
 
+/// A process that dies closes its connection; a machine that dies does not, and the server's own patience is two hours.
+/// So the server asks after 10 silent seconds, three times.
+const NOTICE_A_DEAD_MACHINE: &str =
+    "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3";
+
 /// Held as long as the worker lives; dropping it frees the name.
 #[derive(Debug)]
 pub struct WorkerLock {
@@ -30,6 +35,7 @@ pub async fn hold(store: &Store, worker: &str) -> anyhow::Result<Option<WorkerLo
         return Ok(Some(WorkerLock { connection: None }));
     };
     let mut connection = pool.acquire().await?.detach();
+    sqlx::raw_sql(NOTICE_A_DEAD_MACHINE).execute(&mut connection).await?;
     let held: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 7))")
         .bind(worker)
         .fetch_one(&mut connection)

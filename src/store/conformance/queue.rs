@@ -76,3 +76,16 @@ async fn a_database_that_cannot_be_reached_is_said_so() {
     std::fs::write(sqlite_path(&folder), "this is not a database, it is a letter to somebody").unwrap();
     assert!(Store::open(&Database::Sqlite { path: sqlite_path(&folder) }).await.is_err());
 }
+
+#[tokio::test]
+async fn a_frozen_writer_loses_its_locks_on_postgresql() {
+    let Some(home) = super::postgres().await else { return };
+    let patience = async |mut tx: crate::Tx| {
+        let crate::Tx::Postgres(t) = &mut tx else { panic!("PostgreSQL") };
+        let show = "select current_setting('idle_in_transaction_session_timeout')";
+        sqlx::query_scalar::<_, String>(show).fetch_one(&mut **t).await.unwrap()
+    };
+    assert_eq!(patience(home.store.begin().await.unwrap()).await, "1min");
+    assert_eq!(patience(home.store.read().await.unwrap()).await, "0", "a reader holds nobody up");
+    home.store.close().await;
+}
