@@ -90,6 +90,86 @@ fn many_workers_of_whom_one_is_killed_and_one_frozen_book_what_one_books() {
     assert_eq!(home.json(&["verify"])["ok"], true);
 }
 
+/// Everything that a process that should be dead could have written: rows of each table, and charges.
+fn written(home: &PgHome) -> Vec<String> {
+    let tables = [
+        "run",
+        "run_item",
+        "run_slice",
+        "draft",
+        "invoice",
+        "invoice_line",
+        "invoice_settlement",
+        "ledger_entry",
+        "ledger_posting",
+        "ledger_seal",
+        "payment_attempt",
+        "document",
+        "delivery",
+        "counter",
+        "number_series",
+    ];
+    let hash = |table: &str| {
+        let rows = format!("select count(*), md5(string_agg(t::text, ' ' order by t::text)) from {table} t");
+        format!("{table} {}", home.sql(&rows).unwrap())
+    };
+    let mut all: Vec<String> = tables.into_iter().map(hash).collect();
+    all.push(std::fs::read_to_string(home.home.path().join("sandbox-payments.ndjson")).unwrap());
+    all
+}
+
+/// Stops a process at a moment that `caught` agrees with.
+fn freeze(child: &mut Child, mut caught: impl FnMut() -> bool) {
+    for _ in 0..2_000 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be frozen");
+        signal(child, "-STOP");
+        if caught() {
+            return;
+        }
+        signal(child, "-CONT");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("never caught at work");
+}
+
+#[test]
+fn a_frozen_worker_whose_claims_ran_out_writes_nothing_when_it_wakes() {
+    let home = ready();
+    let mut frozen = home
+        .command(&["worker"])
+        .env("PGAPPNAME", "frozen")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mine = format!("state = 'open' and worker like '%:{}:%'", frozen.id());
+    let present = "select count(*) from pg_locks where locktype = 'advisory'";
+    while home.sql(present).unwrap() == "0" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut run = home.command(&RUN);
+    run.env("TALLYBOOK_SLICE_PAYERS", "4").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut run = run.spawn().unwrap();
+    // Between two transactions: the server ends one that is frozen after a minute, which is too long for a test.
+    let at_work = format!(
+        "select exists (select from run_slice where {mine})
+            and not exists (select from pg_stat_activity where application_name = 'frozen' and state <> 'idle')"
+    );
+    freeze(&mut frozen, || home.sql(&at_work).unwrap() == "t");
+    let expire = format!(
+        "update run_slice set claimed_until = now() - interval '1 hour' where {mine} returning slice"
+    );
+    assert_ne!(home.sql(&expire).unwrap(), "");
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    let before = written(&home);
+    signal(&frozen, "-CONT");
+    signal(&frozen, "-TERM");
+    assert_eq!(frozen.wait().unwrap().code(), Some(0));
+    assert_eq!(written(&home), before);
+    assert_eq!(booked(|args| home.json(args)), undisturbed());
+    assert_eq!(home.json(&["verify"])["ok"], true);
+}
+
 #[test]
 fn a_second_run_of_the_same_scope_is_refused_while_the_first_one_lives() {
     let home = ready();

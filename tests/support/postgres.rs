@@ -100,6 +100,17 @@ impl PgHome {
         self.run(&all).exits(0).json()
     }
 
+    /// What the database itself answers: one line per row, columns parted by `|`.
+    pub fn sql(&self, statement: &str) -> Result<String, String> {
+        let psql = CLUSTER.get_or_init(start).bin.join("psql");
+        let done =
+            Command::new(psql).args([&self.url, "-qAtXc", statement]).stdin(Stdio::null()).output().unwrap();
+        if done.status.success() {
+            return Ok(String::from_utf8_lossy(&done.stdout).trim_end().to_owned());
+        }
+        Err(String::from_utf8_lossy(&done.stderr).into_owned())
+    }
+
     /// Loads a book and ingests CSV text.
     #[track_caller]
     pub fn fill(&self, book: &serde_json::Value, usage: &str) {
