@@ -171,6 +171,32 @@ fn a_frozen_worker_whose_claims_ran_out_writes_nothing_when_it_wakes() {
 }
 
 #[test]
+fn a_frozen_run_whom_the_server_has_given_up_writes_nothing_when_it_wakes() {
+    for done in [1, 14, 33] {
+        let home = ready();
+        let mut frozen = spawn(&home, &RUN);
+        let at_work = format!(
+            "select (select count(*) from run_slice where state = 'done') >= {done}
+                and exists (select from run_slice where state = 'open' and worker is not null)"
+        );
+        freeze(&mut frozen, || home.sql(&at_work).unwrap() == "t");
+        home.sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        .unwrap();
+        home.json(&RUN[1..]);
+        let before = written(&home);
+        signal(&frozen, "-CONT");
+        let code = frozen.wait().unwrap().code();
+        assert!(code == Some(0) || code == Some(2), "frozen after {done} slices, it ended with {code:?}");
+        assert_eq!(written(&home), before, "frozen after {done} slices");
+        assert_eq!(booked(|args| home.json(args)), undisturbed());
+        assert_eq!(home.json(&["verify"])["ok"], true);
+    }
+}
+
+#[test]
 fn a_second_run_of_the_same_scope_is_refused_while_the_first_one_lives() {
     let home = ready();
     let mut first = spawn(&home, &RUN);
