@@ -56,6 +56,8 @@ use tokio::runtime::Handle;
 
 /// How often a queue is looked at when nobody rings: tasks of other processes and due times.
 const POLL: Duration = Duration::from_millis(500);
+/// What is being worked on ends within this time once it is asked to; after that it is left, and its epoch passes.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// A worker that lost its database comes back after a pause, this often at most.
 const RESTARTS_MAX: usize = 1_000;
 
@@ -125,7 +127,12 @@ pub async fn work_until(
     use apalis_postgres::PostgresStorage;
     use apalis_sqlite::SqliteStorage;
 
-    let monitor = Monitor::new().should_restart(|worker, error| {
+    let restarting = ctx.clone();
+    let monitor = Monitor::new().shutdown_timeout(STOP_WITHIN).should_restart(move |worker, error| {
+        // Its queue may be gone for good, and nobody waits for it any more.
+        if restarting.is_stopping() {
+            return false;
+        }
         tracing::warn!(
             worker = worker.name(),
             error = error.to_string(),

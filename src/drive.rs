@@ -75,9 +75,22 @@ pub async fn finish(app: &App, run: RunId, working: bool, output: &Output) -> Re
     };
     let outcome: Result<Watched, Failure> = if working {
         let worked = jobs::work_until(&app.ctx, async move { drop(stopped.await) });
-        let (outcome, worked) = tokio::join!(watching, worked);
+        let (mut watching, mut worked) = (std::pin::pin!(watching), std::pin::pin!(worked));
+        let outcome = tokio::select! {
+            outcome = &mut watching => {
+                // The run has its answer; how the workers took their leave is for the log.
+                if let Err(error) = worked.await {
+                    tracing::warn!(error = format!("{error:#}"), "the workers did not end well");
+                }
+                outcome
+            }
+            // Without workers there is nothing to watch.
+            ended = &mut worked => match ended {
+                Ok(()) => watching.await,
+                Err(error) => Err(error.into()),
+            },
+        };
         app.ctx.resume();
-        worked?;
         outcome
     } else {
         watching.await

@@ -107,6 +107,9 @@ enum Command {
     Man(man::Args),
 }
 
+/// How long threads that a command has left behind are waited for.
+const LEFT_BEHIND: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Parses, runs, answers.
 pub fn main() -> ExitCode {
     let matches = match Cli::command().try_get_matches() {
@@ -150,7 +153,10 @@ fn answer(cli: Cli, home_origin: Origin, output: &Output) -> Result<Exit, Failur
         .enable_all()
         .build()
         .map_err(|e| Failure::fault("runtime", format!("cannot start threads: {e}")))?;
-    runtime.block_on(dispatch(cli.command, config, output))
+    let answered = runtime.block_on(dispatch(cli.command, config, output));
+    // A thread that waits for a database that is gone must not keep the program.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    answered
 }
 
 /// Who is at the keyboard, for the journal.
