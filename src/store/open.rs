@@ -23,9 +23,12 @@ const QUEUE_BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 const STATEMENTS_KEPT: usize = 400;
 const READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
-/// A transaction that writes, on PostgreSQL. A process that is frozen in the middle of it would hold its locks for ever:
-/// the server ends a session that says nothing for a minute.
-const POSTGRES_BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '60s'";
+/// A process that is frozen in the middle of a transaction, ours or one of apalis', would hold its locks for ever: the
+/// server ends a session that says nothing for so long.
+const POSTGRES_SILENCE: (&str, &str) = ("idle_in_transaction_session_timeout", "30s");
+/// A transaction that reads holds nobody up, and may wait for files.
+const POSTGRES_READ: &str = "begin isolation level repeatable read, read only; \
+     set local idle_in_transaction_session_timeout = '1h'";
 
 /// Where the books are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +96,7 @@ impl Store {
     pub async fn begin(&self) -> anyhow::Result<Tx> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("begin immediate").await?),
-            Pools::Postgres(pool) => Tx::Postgres(pool.begin_with(POSTGRES_BEGIN).await?),
+            Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
     }
 
@@ -101,9 +104,7 @@ impl Store {
     pub async fn read(&self) -> anyhow::Result<Tx> {
         Ok(match &self.pools {
             Pools::Sqlite { reader, .. } => Tx::Sqlite(reader.begin().await?),
-            Pools::Postgres(pool) => {
-                Tx::Postgres(pool.begin_with("begin isolation level repeatable read, read only").await?)
-            }
+            Pools::Postgres(pool) => Tx::Postgres(pool.begin_with(POSTGRES_READ).await?),
         })
     }
 
@@ -174,7 +175,9 @@ impl Store {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(OpenError::Url("it does not begin with postgres://".to_owned()));
         }
-        let options = PgConnectOptions::from_str(url).map_err(|e| OpenError::Url(e.to_string()))?;
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|e| OpenError::Url(e.to_string()))?
+            .options([POSTGRES_SILENCE]);
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(BUSY_TIMEOUT)

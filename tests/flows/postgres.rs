@@ -118,81 +118,61 @@ fn written(home: &PgHome) -> Vec<String> {
     all
 }
 
-/// Stops a process at a moment that `caught` agrees with.
-fn freeze(child: &mut Child, mut caught: impl FnMut() -> bool) {
-    for _ in 0..2_000 {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be frozen");
-        signal(child, "-STOP");
-        if caught() {
-            return;
+/// A run that stops itself at a door, outside any transaction, with a slice claimed.
+fn frozen_at(home: &PgHome, door: &str) -> Child {
+    let mut command = home.command(&RUN);
+    command.env("TALLYBOOK_FREEZE_AT", door).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut frozen = command.spawn().unwrap();
+    let state = format!("/proc/{}/stat", frozen.id());
+    loop {
+        assert!(frozen.try_wait().unwrap().is_none(), "it ended before it came to {door}");
+        let stat = std::fs::read_to_string(&state).unwrap();
+        if stat.rsplit(") ").next().unwrap().starts_with('T') {
+            return frozen;
         }
-        signal(child, "-CONT");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("never caught at work");
-}
-
-#[test]
-fn a_frozen_worker_whose_claims_ran_out_writes_nothing_when_it_wakes() {
-    let home = ready();
-    let mut frozen = home
-        .command(&["worker"])
-        .env("PGAPPNAME", "frozen")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mine = format!("state = 'open' and worker like '%:{}:%'", frozen.id());
-    let present = "select count(*) from pg_locks where locktype = 'advisory'";
-    while home.sql(present).unwrap() == "0" {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let mut run = home.command(&RUN);
-    run.env("TALLYBOOK_SLICE_PAYERS", "4").stdout(Stdio::null()).stderr(Stdio::null());
-    let mut run = run.spawn().unwrap();
-    // Between two transactions: the server ends one that is frozen after a minute, which is too long for a test.
-    let at_work = format!(
-        "select exists (select from run_slice where {mine})
-            and not exists (select from pg_stat_activity where application_name = 'frozen' and state <> 'idle')"
-    );
-    freeze(&mut frozen, || home.sql(&at_work).unwrap() == "t");
-    let expire = format!(
-        "update run_slice set claimed_until = now() - interval '1 hour' where {mine} returning slice"
-    );
-    assert_ne!(home.sql(&expire).unwrap(), "");
-    assert_eq!(run.wait().unwrap().code(), Some(0));
-    let before = written(&home);
+}
+
+/// Wakes a frozen run whose work somebody else has done; it must find that out and write nothing.
+fn wakes_and_writes_nothing(home: &PgHome, mut frozen: Child, door: &str) {
+    let before = written(home);
     signal(&frozen, "-CONT");
-    signal(&frozen, "-TERM");
-    assert_eq!(frozen.wait().unwrap().code(), Some(0));
-    assert_eq!(written(&home), before);
+    let code = frozen.wait().unwrap().code();
+    assert!(code == Some(0) || code == Some(2), "frozen at {door}, it ended with {code:?}");
+    assert_eq!(written(home), before, "frozen at {door}");
     assert_eq!(booked(|args| home.json(args)), undisturbed());
     assert_eq!(home.json(&["verify"])["ok"], true);
 }
 
 #[test]
+fn a_frozen_run_whose_claims_ran_out_writes_nothing_when_it_wakes() {
+    let home = ready();
+    let frozen = frozen_at(&home, "files.put");
+    let expire = "update run_slice set claimed_until = now() - interval '1 hour'
+                  where state = 'open' and worker is not null returning slice";
+    assert_ne!(home.sql(expire).unwrap(), "");
+    let mut worker = spawn(&home, &["worker"]);
+    while home.sql("select count(*) from run where state <> 'closed'").unwrap() != "0" {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    signal(&worker, "-TERM");
+    assert_eq!(worker.wait().unwrap().code(), Some(0));
+    wakes_and_writes_nothing(&home, frozen, "files.put");
+}
+
+#[test]
 fn a_frozen_run_whom_the_server_has_given_up_writes_nothing_when_it_wakes() {
-    for done in [1, 14, 33] {
+    for door in ["files.put", "mail.send", "gateway.call"] {
         let home = ready();
-        let mut frozen = spawn(&home, &RUN);
-        let at_work = format!(
-            "select (select count(*) from run_slice where state = 'done') >= {done}
-                and exists (select from run_slice where state = 'open' and worker is not null)"
-        );
-        freeze(&mut frozen, || home.sql(&at_work).unwrap() == "t");
+        let frozen = frozen_at(&home, door);
         home.sql(
             "select pg_terminate_backend(pid) from pg_stat_activity
              where datname = current_database() and pid <> pg_backend_pid()",
         )
         .unwrap();
         home.json(&RUN[1..]);
-        let before = written(&home);
-        signal(&frozen, "-CONT");
-        let code = frozen.wait().unwrap().code();
-        assert!(code == Some(0) || code == Some(2), "frozen after {done} slices, it ended with {code:?}");
-        assert_eq!(written(&home), before, "frozen after {done} slices");
-        assert_eq!(booked(|args| home.json(args)), undisturbed());
-        assert_eq!(home.json(&["verify"])["ok"], true);
+        wakes_and_writes_nothing(&home, frozen, door);
     }
 }
 

@@ -85,7 +85,13 @@ async fn a_frozen_writer_loses_its_locks_on_postgresql() {
         let show = "select current_setting('idle_in_transaction_session_timeout')";
         sqlx::query_scalar::<_, String>(show).fetch_one(&mut **t).await.unwrap()
     };
-    assert_eq!(patience(home.store.begin().await.unwrap()).await, "1min");
-    assert_eq!(patience(home.store.read().await.unwrap()).await, "0", "a reader holds nobody up");
+    assert_eq!(patience(home.store.begin().await.unwrap()).await, "30s");
+    assert_eq!(patience(home.store.read().await.unwrap()).await, "1h", "a reader holds nobody up");
+    let QueuePool::Postgres(queue) = home.store.queue_pool() else { panic!("PostgreSQL") };
+    assert_eq!(
+        patience(crate::Tx::Postgres(queue.begin().await.unwrap())).await,
+        "30s",
+        "apalis fetches in a transaction"
+    );
     home.store.close().await;
 }
