@@ -29,4 +29,4 @@ pub use keys::{KeyRunFile, merge as merge_key_runs};
 pub use measure::{
     FoundEvent, LateHint, MeasureRequest, Numbers, Standing, UsageMeasured, find_events, late_hints, measure,
 };
-pub use segment::{SegmentBounds, SegmentFile, SegmentRef};
+pub use segment::{BundleFile, SegmentBounds, SegmentFile, SegmentRef, bundle};

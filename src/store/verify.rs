@@ -54,13 +54,20 @@ const EQUALITIES: &[Equality] = &[
     Equality {
         name: "import_segments",
         total: "select count(*) from usage_import where state = 'done'",
-        differing: "select i.file_name, i.accepted_rows, cast(coalesce(sum(s.row_count), 0) as bigint)
+        differing: "select i.file_name, i.accepted_rows, cast(coalesce(sum(r.row_count), 0) as bigint)
                     from usage_import i
-                    left join usage_segment s on s.import = i.id
+                    left join (select s.import_number, s.row_count
+                               from usage_segment s
+                               where s.removed_version is null
+                                 and s.import_number is not null
+                               union all
+                               select p.import_number, p.row_count
+                               from usage_part p
+                               join usage_segment s on s.path = p.path
+                               where s.removed_version is null) r on r.import_number = i.number
                     where i.state = 'done'
-                      and not exists (select 1 from usage_segment c where c.import is null)
                     group by i.id, i.file_name, i.accepted_rows
-                    having i.accepted_rows <> coalesce(sum(s.row_count), 0)
+                    having i.accepted_rows <> coalesce(sum(r.row_count), 0)
                     order by i.file_name
                     limit $1",
         left: "accepted",

@@ -1,7 +1,7 @@
 //! Whole files, clean and dirty, through the intake.
 
 use super::*;
-use crate::segment::{Wanted, open_segment};
+use crate::segment::{Opener, Wanted};
 use chrono_tz::Europe::Copenhagen;
 use domain::ids::ChargeReference;
 use flate2::Compression as GzLevel;
@@ -109,7 +109,7 @@ fn accepted(staged: &Staged) -> Vec<Accepted> {
     let wanted = Wanted { keys: true, properties: true, corrects: true, line: true };
     let mut list = Vec::new();
     for file in &staged.segments {
-        let open = open_segment(&file.path, file.bounds.rows).unwrap();
+        let open = Opener::default().open(&file.committed(1)).unwrap();
         for range in open.ranges() {
             let rows = open.read(range, wanted).unwrap();
             list.extend((0..rows.len()).map(|row| {

@@ -4,7 +4,7 @@ use super::plan::{Plan, Planned};
 use super::scan::{runs, within};
 use super::superseded::Superseded;
 use super::{Numbers, visible};
-use crate::segment::{Columns, SegmentRef, Wanted, open_segment};
+use crate::segment::{Columns, OpenSegment, Opener, SegmentRef, Wanted};
 use anyhow::Result;
 use domain::measure::Window;
 use domain::usage::{RawProperties, read_properties};
@@ -44,9 +44,9 @@ pub fn find_events(segments: &[SegmentRef], window: &Window, numbers: &Numbers) 
     let superseded = Superseded::read(&visible)?;
     let windows = [window];
     let plan = Plan::new(&windows, &[], numbers);
-    let mut events = Vec::new();
+    let (mut events, mut opener) = (Vec::new(), Opener::default());
     for segment in visible.into_iter().filter(|segment| plan.touches(&segment.bounds)) {
-        find_in(segment, &plan, &superseded, &mut events)?;
+        find_in(segment, &opener.open(segment)?, &plan, &superseded, &mut events)?;
     }
     events.sort_unstable_by(|a, b| (a.time_us, &a.source, &a.id).cmp(&(b.time_us, &b.source, &b.id)));
     Ok(events)
@@ -54,12 +54,12 @@ pub fn find_events(segments: &[SegmentRef], window: &Window, numbers: &Numbers) 
 
 fn find_in(
     segment: &SegmentRef,
+    open: &OpenSegment,
     plan: &Plan<'_>,
     superseded: &Superseded,
     events: &mut Vec<FoundEvent>,
 ) -> Result<()> {
     let wanted = Wanted { keys: true, properties: true, corrects: true, line: true };
-    let open = open_segment(&segment.path, segment.bounds.rows)?;
     for range in open.ranges() {
         let rows = open.read(range, wanted)?;
         for run in runs(&rows) {

@@ -2,7 +2,7 @@
 
 use super::scan::runs;
 use super::superseded::Superseded;
-use crate::segment::{Columns, SegmentRef, Wanted, open_segment};
+use crate::segment::{Columns, Opener, SegmentRef, Wanted};
 use anyhow::Result;
 use std::collections::BTreeMap;
 
@@ -22,8 +22,9 @@ pub fn late_hints(segments: &[SegmentRef], after_import: i64) -> Result<Vec<Late
     let (newer, older): (Vec<&SegmentRef>, Vec<&SegmentRef>) =
         segments.iter().partition(|segment| segment.import > after_import);
     let mut touched = Touched::default();
+    let mut opener = Opener::default();
     for segment in &newer {
-        let open = open_segment(&segment.path, segment.bounds.rows)?;
+        let open = opener.open(segment)?;
         for range in open.ranges() {
             let rows = open.read(range, Wanted::default())?;
             for run in runs(&rows) {
@@ -37,7 +38,7 @@ pub fn late_hints(segments: &[SegmentRef], after_import: i64) -> Result<Vec<Late
     let superseded = Superseded::read(&newer)?;
     if !superseded.is_empty() {
         for segment in older {
-            let open = open_segment(&segment.path, segment.bounds.rows)?;
+            let open = opener.open(segment)?;
             for range in open.ranges() {
                 let rows = open.read(range, Wanted { keys: true, ..Wanted::default() })?;
                 touched.add_superseded(&rows, &superseded, segment.import);

@@ -4,7 +4,7 @@ use super::gathered::{Found, Gathered, Keepsake, Kept, Place};
 use super::plan::{Keeps, Plan, Planned, Wish};
 use super::sums::sums;
 use super::superseded::Superseded;
-use crate::segment::{Columns, SegmentRef, Wanted, open_segment};
+use crate::segment::{Columns, Opener, SegmentRef, Wanted};
 use anyhow::{Result, anyhow};
 use domain::measure::{Instants, Window};
 use domain::usage::{Properties, RawProperties, read_properties};
@@ -21,8 +21,9 @@ pub(crate) fn scan(
     threads: usize,
 ) -> Result<Gathered> {
     let mut parts = Vec::new();
+    let mut opener = Opener::default();
     for segment in segments.iter().filter(|segment| plan.touches(&segment.bounds)) {
-        let open = open_segment(&segment.path, segment.bounds.rows)?;
+        let open = opener.open(segment)?;
         let ranges: Vec<Range<usize>> = open.ranges().collect();
         let open = std::sync::Arc::new(open);
         parts.extend(ranges.into_iter().map(|range| (*segment, std::sync::Arc::clone(&open), range)));

@@ -1,6 +1,6 @@
 //! Which events are corrected by which import (rules.md Q3).
 
-use crate::segment::{SegmentRef, Wanted, open_segment};
+use crate::segment::{Opener, SegmentRef, Wanted};
 use anyhow::Result;
 use rustc_hash::FxHashMap;
 
@@ -14,9 +14,10 @@ impl Superseded {
     /// Reads the corrections of all `segments`; those without any are not opened.
     pub fn read(segments: &[&SegmentRef]) -> Result<Self> {
         let mut superseded = Self::default();
+        let mut opener = Opener::default();
         let wanted = Wanted { keys: true, corrects: true, ..Wanted::default() };
         for segment in segments.iter().filter(|segment| segment.bounds.corrections > 0) {
-            let open = open_segment(&segment.path, segment.bounds.rows)?;
+            let open = opener.open(segment)?;
             for range in open.ranges() {
                 let rows = open.read(range, wanted)?;
                 for row in 0..rows.len() {

@@ -1,6 +1,7 @@
 //! polars and the definition agree: [`measure`] equals [`domain::measure::fold`] on random events and windows.
 
 use super::*;
+use crate::bundle;
 use crate::segment::{SegmentRow, write_segment};
 use domain::billing::UsageClass;
 use domain::catalogue::Aggregation;
@@ -197,6 +198,12 @@ proptest! {
         prop_assert_eq!(found.measured.len(), windows.len());
         for window in &windows {
             prop_assert_eq!(&found.measured[&window.key], &fold(window, &all), "{:?}", window);
+        }
+        if !segments.is_empty() {
+            let bundled = bundle(&segments, folder.path(), folder.path(), "bundle").unwrap().parts;
+            let again = measure(&request(&bundled, &windows, &numbers)).unwrap();
+            prop_assert_eq!(again.measured, found.measured);
+            prop_assert_eq!(late_hints(&bundled, 1).unwrap(), late_hints(&segments, 1).unwrap());
         }
     }
 

@@ -13,12 +13,14 @@
 //! | `line` | u64 | line of the usage file, from 1; of Parquet input the row |
 //!
 //! Rows are sorted by (subscription, meter, time, source, id). The import is not a column: its number is given when
-//! the segment is committed, and holds for the whole file.
+//! the segment is committed, and holds for the whole file, or for its part of a bundle.
 
+mod bundle;
 mod read;
 mod write;
 
-pub(crate) use read::{Columns, Wanted, open_segment};
+pub use bundle::{BundleFile, bundle};
+pub(crate) use read::{Columns, OpenSegment, Opener, Wanted};
 pub(crate) use write::{SegmentRow, write_segment};
 
 use std::path::PathBuf;
@@ -65,10 +67,14 @@ pub struct SegmentFile {
     pub bounds: SegmentBounds,
 }
 
-/// A committed segment, as the catalogue names it.
+/// A committed segment, as the catalogue names it: a file, or a part of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentRef {
     pub path: PathBuf,
+    /// Rows of the file; more than `bounds.rows` in a bundle.
+    pub rows_in_file: u64,
+    /// Where its rows begin in the file, from 0.
+    pub first_row: u64,
     /// Number of the import that wrote it.
     pub import: i64,
     pub bounds: SegmentBounds,
@@ -77,6 +83,18 @@ pub struct SegmentRef {
 impl SegmentFile {
     /// The segment once its import has a number.
     pub fn committed(&self, import: i64) -> SegmentRef {
-        SegmentRef { path: self.path.clone(), import, bounds: self.bounds }
+        SegmentRef {
+            path: self.path.clone(),
+            rows_in_file: self.bounds.rows,
+            first_row: 0,
+            import,
+            bounds: self.bounds,
+        }
     }
+}
+
+/// `2026-03`.
+fn month_text(time_us: i64) -> String {
+    chrono::DateTime::from_timestamp_micros(time_us)
+        .map_or_else(|| "unknown".to_owned(), |at| at.format("%Y-%m").to_string())
 }

@@ -1,6 +1,6 @@
 //! Reading segments, a range of rows and the wanted columns at a time.
 
-use super::{ROW_GROUP_ROWS, column};
+use super::{ROW_GROUP_ROWS, SegmentRef, column};
 use anyhow::{Context, Result, bail, ensure};
 use polars::prelude::{
     ChunkedArray, DataFrame, DataType, FileMetadataRef, ParallelStrategy, ParquetReader, PolarsNumericType,
@@ -9,7 +9,7 @@ use polars::prelude::{
 use std::fs::File;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Which of the optional columns to read; subscription, charge, meter, time and quantity always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,38 +21,70 @@ pub(crate) struct Wanted {
     pub line: bool,
 }
 
+/// Every column, in order.
+pub(super) const SEGMENT_COLUMNS: [&str; 10] = [
+    column::SUBSCRIPTION,
+    column::CHARGE,
+    column::METER,
+    column::TIME,
+    column::QUANTITY,
+    column::SOURCE,
+    column::ID,
+    column::PROPERTIES,
+    column::CORRECTS,
+    column::LINE,
+];
+
+/// Opens segments one after another; the metadata of a bundle is read once for all its parts.
+#[derive(Default)]
+pub(crate) struct Opener {
+    last: Option<(PathBuf, FileMetadataRef)>,
+}
+
+impl Opener {
+    /// Opens a segment and checks that its file has the rows that the catalogue says.
+    pub fn open(&mut self, segment: &SegmentRef) -> Result<OpenSegment> {
+        let path = &segment.path;
+        let metadata = match &self.last {
+            Some((last, metadata)) if last == path => metadata.clone(),
+            _ => {
+                let file =
+                    File::open(path).with_context(|| format!("opening the segment {}", path.display()))?;
+                let mut reader = ParquetReader::new(file);
+                let metadata = reader
+                    .get_metadata()
+                    .with_context(|| format!("reading the segment {}", path.display()))?;
+                self.last.insert((path.clone(), metadata.clone())).1.clone()
+            }
+        };
+        let (first, rows) = (usize::try_from(segment.first_row)?, usize::try_from(segment.bounds.rows)?);
+        ensure!(
+            metadata.num_rows as u64 == segment.rows_in_file && first + rows <= metadata.num_rows,
+            "the segment {} has {} rows, the catalogue says {}",
+            path.display(),
+            metadata.num_rows,
+            segment.rows_in_file
+        );
+        Ok(OpenSegment { path: path.clone(), rows: first..first + rows, metadata })
+    }
+}
+
 /// An open segment: its metadata is read once for all its row ranges.
 pub(crate) struct OpenSegment {
     path: PathBuf,
     metadata: FileMetadataRef,
-    rows: usize,
-}
-
-/// Opens a segment and checks that it has the rows that the catalogue says.
-pub(crate) fn open_segment(path: &Path, rows: u64) -> Result<OpenSegment> {
-    let file = File::open(path).with_context(|| format!("opening the segment {}", path.display()))?;
-    let mut reader = ParquetReader::new(file);
-    let metadata =
-        reader.get_metadata().with_context(|| format!("reading the segment {}", path.display()))?.clone();
-    ensure!(
-        metadata.num_rows as u64 == rows,
-        "the segment {} has {} rows, the catalogue says {rows}",
-        path.display(),
-        metadata.num_rows
-    );
-    Ok(OpenSegment { path: path.to_owned(), rows: metadata.num_rows, metadata })
+    rows: Range<usize>,
 }
 
 impl OpenSegment {
     /// Ranges of rows that are whole row groups.
     pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let rows = self.rows;
-        (0..rows).step_by(ROW_GROUP_ROWS).map(move |start| start..(start + ROW_GROUP_ROWS).min(rows))
+        let rows = self.rows.clone();
+        rows.clone().step_by(ROW_GROUP_ROWS).map(move |start| start..(start + ROW_GROUP_ROWS).min(rows.end))
     }
 
     /// Reads a range of rows.
     pub fn read(&self, range: Range<usize>, wanted: Wanted) -> Result<Columns> {
-        let context = || format!("reading rows {range:?} of the segment {}", self.path.display());
         let mut names =
             vec![column::SUBSCRIPTION, column::CHARGE, column::METER, column::TIME, column::QUANTITY];
         let optional = [
@@ -63,16 +95,23 @@ impl OpenSegment {
             (wanted.line, column::LINE),
         ];
         names.extend(optional.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| name));
+        let context = || format!("reading rows {range:?} of the segment {}", self.path.display());
+        Columns::of(self.frame(range.clone(), &names)?, wanted).with_context(context)
+    }
+
+    /// The named columns of a range of rows.
+    pub(super) fn frame(&self, range: Range<usize>, names: &[&str]) -> Result<DataFrame> {
+        let context = || format!("reading rows {range:?} of the segment {}", self.path.display());
         let file = File::open(&self.path).with_context(context)?;
         let mut reader = ParquetReader::new(file)
-            .with_columns(Some(names.into_iter().map(str::to_owned).collect()))
+            .with_columns(Some(names.iter().map(|name| (*name).to_owned()).collect()))
             .with_slice(Some((range.start, range.len())))
             .read_parallel(ParallelStrategy::None)
             .set_rechunk(true);
         reader.set_metadata(self.metadata.clone());
         let frame = guarded(|| reader.finish()).with_context(context)?;
         ensure!(frame.height() == range.len(), "{}: got {} rows", context(), frame.height());
-        Columns::of(frame, wanted).with_context(context)
+        Ok(frame)
     }
 }
 

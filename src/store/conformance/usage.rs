@@ -25,6 +25,8 @@ fn segment_of(path: &str, rows: u64) -> Segment {
         path: path.to_owned(),
         import: None,
         import_number: None,
+        rows_in_file: rows,
+        first_row: 0,
         month: "2026-01".to_owned(),
         rows,
         bytes: 1_000,
@@ -35,6 +37,12 @@ fn segment_of(path: &str, rows: u64) -> Segment {
         max_subscription: 9,
         corrections: 1,
     }
+}
+
+/// A part of the bundle that takes the place of two segments.
+fn part(import: i64, first_row: u64, rows: u64) -> Segment {
+    let whole = segment_of("segments/merged", rows);
+    Segment { import_number: Some(import), rows_in_file: 30, first_row, ..whole }
 }
 
 fn key_run(path: &str, rows: u64) -> KeyRun {
@@ -133,7 +141,7 @@ on_both!(compaction_keeps_every_row_and_pinned_files_stay, store => {
     assert_eq!((run.usage_mark, run.usage_version), (2, 2));
     let mut compaction = Compaction {
         remove_segments: vec!["segments/1-a".to_owned(), "segments/2-a".to_owned()],
-        add_segments: vec![segment_of("segments/merged", 29)],
+        add_bundles: vec![vec![part(1, 0, 10), part(2, 10, 19)]],
         remove_key_runs: vec!["keys/1".to_owned(), "keys/2".to_owned()],
         add_key_runs: vec![key_run("keys/merged", 30)],
     };
@@ -141,18 +149,20 @@ on_both!(compaction_keeps_every_row_and_pinned_files_stay, store => {
     let mut tx = store.begin().await.unwrap();
     assert!(segment::compact(&mut tx, 2, &compaction).await.is_err(), "a row is lost");
     drop(tx);
-    compaction.add_segments[0].rows = 30;
+    compaction.add_bundles[0][1].rows = 20;
     let mut tx = store.begin().await.unwrap();
+    let claimed = ["segments/merged".to_owned(), "keys/merged".to_owned(), "keys/left".to_owned()];
+    segment::claim(&mut tx, &claimed, now() - Duration::minutes(1)).await.unwrap();
     assert_eq!(segment::compact(&mut tx, 1, &compaction).await.unwrap(), Bumped::Moved { now: 2 });
     assert_eq!(segment::compact(&mut tx, 2, &compaction).await.unwrap(), Bumped::To(3));
     assert_eq!(segment::visible_at(&mut tx, 2).await.unwrap().len(), 2, "the run reads what it pinned");
-    assert_eq!(segment::visible_at(&mut tx, 3).await.unwrap().len(), 1);
-    assert_eq!(segment::deletable(&mut tx).await.unwrap(), ["keys/1", "keys/2"]);
+    assert_eq!(segment::visible_at(&mut tx, 3).await.unwrap(), compaction.add_bundles[0]);
+    assert_eq!(segment::deletable(&mut tx, now()).await.unwrap(), ["keys/1", "keys/2", "keys/left"]);
     assert!(run::set_state(&mut tx, run.id, RunState::Open, RunState::Closed, now()).await.unwrap());
-    let deletable = segment::deletable(&mut tx).await.unwrap();
-    assert_eq!(deletable, ["keys/1", "keys/2", "segments/1-a", "segments/2-a"]);
+    let deletable = segment::deletable(&mut tx, now()).await.unwrap();
+    assert_eq!(deletable, ["keys/1", "keys/2", "keys/left", "segments/1-a", "segments/2-a"]);
     segment::forget(&mut tx, &deletable).await.unwrap();
-    assert!(segment::deletable(&mut tx).await.unwrap().is_empty());
+    assert!(segment::deletable(&mut tx, now()).await.unwrap().is_empty());
     let failed: Vec<_> = verify::all(&mut tx).await.unwrap().into_iter().filter(|c| !c.is_ok()).collect();
     assert_eq!(failed, []);
 });
@@ -161,11 +171,11 @@ on_both!(paths_of_abandoned_imports_may_be_deleted, store => {
     let mut tx = store.begin().await.unwrap();
     imports::begin(&mut tx, &new_import(1), now()).await.unwrap();
     imports::add_paths(&mut tx, new_import(1).id, &["rejects/1.csv".to_owned()]).await.unwrap();
-    assert!(segment::deletable(&mut tx).await.unwrap().is_empty());
+    assert!(segment::deletable(&mut tx, now()).await.unwrap().is_empty());
     assert!(imports::abandon(&mut tx, new_import(1).id, now()).await.unwrap());
-    let paths = segment::deletable(&mut tx).await.unwrap();
+    let paths = segment::deletable(&mut tx, now()).await.unwrap();
     assert_eq!(paths, ["keys/1", "rejects/1.csv", "segments/1-*"]);
     segment::forget(&mut tx, &paths).await.unwrap();
-    assert!(segment::deletable(&mut tx).await.unwrap().is_empty());
+    assert!(segment::deletable(&mut tx, now()).await.unwrap().is_empty());
     assert_eq!(imports::by_id(&mut tx, new_import(1).id).await.unwrap().unwrap().state, ImportState::Abandoned);
 });
