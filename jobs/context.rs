@@ -2,10 +2,11 @@
 //! workers of this process as soon as a transaction has enqueued something.
 
 use crate::doors::Doors;
+use crate::shelf::Shelf;
 use chrono::{DateTime, Utc};
 use documents::{Renderer, TemplateError, Templates};
 use futures_util::Stream;
-use gateways::{MailTransport, PaymentGateway};
+use gateways::{Bucket, MailTransport, PaymentGateway};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -65,6 +66,8 @@ pub struct Parts {
     /// By name, for example `sandbox`.
     pub gateways: BTreeMap<String, Arc<dyn PaymentGateway>>,
     pub doors: Doors,
+    /// The home's files and the buckets behind them.
+    pub shelf: Shelf,
     renderer: OnceLock<Arc<Renderer>>,
     bell: watch::Sender<u64>,
     stopping: AtomicBool,
@@ -76,6 +79,10 @@ pub struct Parts {
 pub struct Outside {
     pub mail: Arc<dyn MailTransport>,
     pub gateways: BTreeMap<String, Arc<dyn PaymentGateway>>,
+    /// Where usage files are shared, if they are.
+    pub usage: Option<Bucket>,
+    /// Where documents are shared, if they are.
+    pub documents: Option<Bucket>,
 }
 
 impl std::ops::Deref for JobContext {
@@ -99,6 +106,7 @@ impl JobContext {
         let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
         Self(Arc::new(Parts {
             store,
+            shelf: Shelf::new(folders.root.clone(), outside.usage, outside.documents),
             folders,
             settings,
             worker: format!("{}:{}:{}", host.trim(), std::process::id(), &nonce[..6]),

@@ -145,7 +145,9 @@ async fn mark(ctx: &JobContext, format: Format, mut made: Made) -> anyhow::Resul
         format!("ledger-{:08}-{:08}.{}", manifest.first_sequence, manifest.last_sequence, format.extension());
     let beside = serde_json::to_vec_pretty(manifest)?;
     let files = vec![(name.clone(), made.bytes.clone()), (format!("{name}.manifest.json"), beside)];
+    let paths: Vec<String> = files.iter().map(|(name, _)| format!("exports/{name}")).collect();
     files::put_all(ctx, &ctx.folders.exports, files).await?;
+    ctx.shelf.publish(ctx.doors, paths).await?;
     let mut tx = ctx.store.begin().await?;
     let ordinal = store::ledger::exports(&mut tx).await?.last().map_or(1, |e| e.ordinal + 1);
     let export = LedgerExport {

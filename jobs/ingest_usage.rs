@@ -3,6 +3,7 @@
 //! Keys that make a repeat quiet: the hash of the file's bytes; (source, id) per event, in this file and in history.
 
 use crate::context::JobContext;
+use crate::shelf::Named;
 use anyhow::Context;
 use chrono::Duration;
 use domain::catalogue::{Catalogue, LateUsage};
@@ -244,8 +245,10 @@ async fn write_and_commit(
             answer.rejectfile = None;
             return Ok(Ok(answer));
         }
+        let rows = rows(ctx, &staged, &answer)?;
+        ctx.shelf.publish(ctx.doors, paths(&rows)).await?;
         let mut tx = ctx.store.begin().await?;
-        match imports::commit(&mut tx, id, seen, &rows(ctx, &staged, &answer)?, (ctx.now)()).await? {
+        match imports::commit(&mut tx, id, seen, &rows, (ctx.now)()).await? {
             Committed::Done { number, .. } => {
                 answer.import = Some(number);
                 let record = journal::Record {
@@ -259,14 +262,29 @@ async fn write_and_commit(
                 tx.commit().await?;
                 return Ok(Ok(answer));
             }
-            Committed::Moved { .. } => staged.discard(),
+            Committed::Moved { .. } => discard(ctx, staged, &rows).await?,
             Committed::NotWriting => {
-                staged.discard();
+                discard(ctx, staged, &rows).await?;
                 anyhow::bail!("the import of {} was given up by somebody else", file.name());
             }
         }
     }
     anyhow::bail!("{} could not be committed: other imports kept coming first", file.name())
+}
+
+/// The files that a commit would name.
+fn paths(rows: &imports::Staged) -> Vec<String> {
+    let segments = rows.segments.iter().map(|s| &s.path);
+    segments.chain(rows.key_runs.iter().map(|k| &k.path)).chain(&rows.reject_path).cloned().collect()
+}
+
+/// Removes what was written for a commit that did not come about.
+async fn discard(ctx: &JobContext, staged: metering::Staged, rows: &imports::Staged) -> anyhow::Result<()> {
+    staged.discard();
+    for path in paths(rows) {
+        ctx.shelf.delete(&path).await?;
+    }
+    Ok(())
 }
 
 /// What the store knows that intake has to know.
@@ -287,10 +305,15 @@ impl Known {
         let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
         let version = segment::version(&mut tx).await?;
         let runs = segment::key_runs(&mut tx, 0, version).await?;
+        let subjects = subjects(&mut tx, &catalogue).await?;
+        drop(tx);
+        ctx.shelf
+            .need(runs.iter().map(|r| Named { path: r.path.clone(), sha256: Some(r.sha256.clone()) }))
+            .await?;
         Ok(Self {
             version,
             history: runs.iter().map(|r| ctx.folders.root.join(&r.path)).collect(),
-            subjects: subjects(&mut tx, &catalogue).await?,
+            subjects,
             seed,
             zone: catalogue.tenant.timezone,
         })
@@ -392,6 +415,8 @@ fn rows(ctx: &JobContext, staged: &metering::Staged, answer: &Ingested) -> anyho
                 path: relative(ctx, &s.path)?,
                 import: None,
                 import_number: None,
+                rows_in_file: s.bounds.rows,
+                first_row: 0,
                 month: s.month.clone(),
                 rows: s.bounds.rows,
                 bytes: s.bytes,
@@ -428,7 +453,8 @@ fn rows(ctx: &JobContext, staged: &metering::Staged, answer: &Ingested) -> anyho
     Ok(imports::Staged { totals, segments, key_runs, reject_path: answer.rejectfile.clone() })
 }
 
-fn relative(ctx: &JobContext, path: &Path) -> anyhow::Result<String> {
+/// A path as the catalogue names it: relative to the home.
+pub(crate) fn relative(ctx: &JobContext, path: &Path) -> anyhow::Result<String> {
     let inside = path
         .strip_prefix(&ctx.folders.root)
         .with_context(|| format!("{} is outside the home", path.display()))?;

@@ -1,10 +1,11 @@
 //! What rating, drafting and previewing share: which windows payers need, and what the usage store answers.
 
 use crate::context::JobContext;
+use crate::shelf::Named;
 use domain::billing::{self, LateHint, PayerBook};
 use domain::ids::{CustomerId, SubscriptionId};
 use domain::measure::{Instants, Measured};
-use domain::run::UsageCounts;
+use domain::run::{RunState, UsageCounts};
 use metering::{MeasureRequest, Numbers, SegmentBounds, SegmentRef};
 use std::collections::{BTreeMap, HashMap};
 use store::run::Run;
@@ -26,11 +27,20 @@ pub struct Pinned {
 /// Reads what a run has pinned.
 pub async fn pinned(ctx: &JobContext, run: &Run) -> anyhow::Result<Pinned> {
     let mut tx = ctx.store.read().await?;
-    let segments = segment::visible_at(&mut tx, run.usage_version).await?;
+    // What a finished run has read may have been bundled since; the mark says which events it saw.
+    let version = match run.state {
+        RunState::Open | RunState::Review => run.usage_version,
+        RunState::Closed | RunState::Cancelled | RunState::Reversed => segment::version(&mut tx).await?,
+    };
+    let segments = segment::visible_at(&mut tx, version).await?;
     let numbers = Numbers {
         subscriptions: subject::subscription_numbers(&mut tx).await?.into_iter().collect(),
         charges: subject::charge_numbers(&mut tx).await?.into_iter().collect(),
     };
+    drop(tx);
+    ctx.shelf
+        .need(segments.iter().map(|s| Named { path: s.path.clone(), sha256: Some(s.sha256.clone()) }))
+        .await?;
     let segments = segments.iter().map(|s| segment_ref(ctx, s)).collect::<anyhow::Result<_>>()?;
     Ok(Pinned { segments, numbers })
 }
@@ -39,6 +49,8 @@ pub async fn pinned(ctx: &JobContext, run: &Run) -> anyhow::Result<Pinned> {
 pub fn segment_ref(ctx: &JobContext, segment: &segment::Segment) -> anyhow::Result<SegmentRef> {
     Ok(SegmentRef {
         path: ctx.folders.root.join(&segment.path),
+        rows_in_file: segment.rows_in_file,
+        first_row: segment.first_row,
         import: segment.import_number.unwrap_or(0),
         bounds: SegmentBounds {
             rows: segment.rows,

@@ -1,11 +1,16 @@
-//! `upkeep`: prunes finished tasks and old ticks, gives up imports whose writer died, deletes the files they left.
+//! `upkeep`: prunes finished tasks and old ticks, gives up imports whose writer died, deletes the files they left, and
+//! keeps the usage store in few files ([`compact_usage`]); what those took the place of goes a round later, so that whoever
+//! reads or copies it has a day to finish.
 //! Only paths that the catalogue names are deleted, never what a listing finds; what is booked is never touched.
 //!
 //! Key that makes a repeat quiet: it only removes what nobody needs.
 
+use crate::compact_usage;
 use crate::context::JobContext;
+use crate::shelf;
 use chrono::Duration;
-use std::io::ErrorKind;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use store::{imports, queue, segment};
 
 /// Finished tasks and ticks are kept this long.
@@ -18,6 +23,39 @@ pub struct Removed {
     pub ticks: u64,
     pub imports: u64,
     pub files: u64,
+    /// By how many files the usage store shrank; the old ones are deleted a round later.
+    pub compacted: u64,
+}
+
+/// Copies of shared usage files that no longer are in the catalogue stay this long.
+const COPIES: std::time::Duration = std::time::Duration::from_secs(2 * 24 * 3600);
+
+/// Removes this machine's copies of usage files that have been bundled since. The bucket has what is still needed, so a
+/// copy too few is fetched again; without a bucket the files are no copies and stay. Returns how many went.
+pub async fn tidy_copies(ctx: &JobContext) -> anyhow::Result<u64> {
+    if !ctx.shelf.is_shared("usage") {
+        return Ok(0);
+    }
+    let mut tx = ctx.store.read().await?;
+    let named: BTreeSet<PathBuf> = shelf::all_named(&mut tx)
+        .await?
+        .into_iter()
+        .map(|(file, _)| ctx.folders.root.join(file.path))
+        .collect();
+    drop(tx);
+    let mut removed = 0;
+    for folder in ["segments", "keys"] {
+        let Ok(entries) = std::fs::read_dir(ctx.folders.usage.join(folder)) else { continue };
+        for entry in entries {
+            let entry = entry?;
+            let old = entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > COPIES);
+            if old && !named.contains(&entry.path()) {
+                std::fs::remove_file(entry.path())?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
 }
 
 /// One round of upkeep.
@@ -30,40 +68,17 @@ pub async fn run(ctx: &JobContext) -> anyhow::Result<Removed> {
         ticks: store::schedule::prune(&mut tx, before).await?,
         imports: u64::try_from(imports::abandon_expired(&mut tx, now).await?.len())?,
         files: 0,
+        compacted: 0,
     };
-    let paths = segment::deletable(&mut tx).await?;
+    let paths = segment::deletable(&mut tx, now).await?;
     tx.commit().await?;
     for path in &paths {
-        removed.files += delete(ctx, path)?;
+        removed.files += ctx.shelf.delete(path).await?;
     }
     let mut tx = ctx.store.begin().await?;
     segment::forget(&mut tx, &paths).await?;
     tx.commit().await?;
+    removed.files += tidy_copies(ctx).await?;
+    removed.compacted = compact_usage::compact(ctx).await?;
     Ok(removed)
-}
-
-/// Deletes one path of the catalogue; one that ends in `*` stands for all files that begin so.
-fn delete(ctx: &JobContext, path: &str) -> anyhow::Result<u64> {
-    let full = ctx.folders.root.join(path);
-    let Some(prefix) = path.strip_suffix('*') else {
-        return match std::fs::remove_file(&full) {
-            Ok(()) => Ok(1),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(0),
-            Err(e) => Err(e.into()),
-        };
-    };
-    let start = ctx.folders.root.join(prefix);
-    let (Some(folder), Some(name)) = (start.parent(), start.file_name().and_then(|n| n.to_str())) else {
-        return Ok(0);
-    };
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(0) };
-    let mut deleted = 0;
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_name().to_str().is_some_and(|n| n.starts_with(name)) && entry.file_type()?.is_file() {
-            std::fs::remove_file(entry.path())?;
-            deleted += 1;
-        }
-    }
-    Ok(deleted)
 }

@@ -1,6 +1,8 @@
 //! Re-checks from the database and the files what must be equal (rules.md L4).
 
 use crate::context::JobContext;
+use crate::render_invoices::shelved;
+use crate::shelf::{self, Named};
 use crate::{files, seal_ledger};
 use domain::ledger::{ChainState, verify_link};
 use std::path::Path;
@@ -32,6 +34,7 @@ pub async fn verify(ctx: &JobContext) -> anyhow::Result<Vec<Check>> {
     checks.push(chain(&mut tx).await?);
     checks.push(documents(ctx, &mut tx).await?);
     checks.push(exports(ctx, &mut tx).await?);
+    checks.extend(objects(ctx, &mut tx).await?);
     Ok(checks)
 }
 
@@ -65,6 +68,7 @@ async fn documents(ctx: &JobContext, tx: &mut store::Tx) -> anyhow::Result<Check
         let page = store::document::page(tx, last, PAGE).await?;
         let Some(end) = page.last() else { break };
         after = Some((end.invoice, end.template.clone()));
+        ctx.shelf.need(page.iter().map(shelved)).await?;
         for document in &page {
             count += 1;
             if let Some(difference) = differs(&ctx.folders.documents, &document.path, &document.sha256) {
@@ -78,8 +82,36 @@ async fn documents(ctx: &JobContext, tx: &mut store::Tx) -> anyhow::Result<Check
 /// Every marked export on disk has the hash that was recorded.
 async fn exports(ctx: &JobContext, tx: &mut store::Tx) -> anyhow::Result<Check> {
     let marks = store::ledger::exports(tx).await?;
+    let named =
+        |path: &str, sha256: &str| Named { path: format!("exports/{path}"), sha256: Some(sha256.to_owned()) };
+    ctx.shelf.need(marks.iter().map(|mark| named(&mark.path, &mark.sha256))).await?;
     let difference = marks.iter().find_map(|mark| differs(&ctx.folders.exports, &mark.path, &mark.sha256));
     Ok(check("export files", u64::try_from(marks.len())?, difference))
+}
+
+/// The buckets hold every file that the database names, with the bytes that were recorded. No check without a bucket.
+async fn objects(ctx: &JobContext, tx: &mut store::Tx) -> anyhow::Result<Option<Check>> {
+    let mut listed = std::collections::HashMap::new();
+    let mut folders = Vec::new();
+    for folder in ["usage", "documents"] {
+        if let Some(found) = ctx.shelf.listed(folder).await? {
+            listed.extend(found);
+            folders.push(folder);
+        }
+    }
+    if folders.is_empty() {
+        return Ok(None);
+    }
+    let mut named = shelf::all_named(tx).await?;
+    named.retain(|(file, _)| folders.iter().any(|folder| file.path.starts_with(folder)));
+    let difference = named.iter().find_map(|(file, bytes)| match listed.get(&file.path) {
+        None => Some(format!("{}: the bucket has no such object", file.path)),
+        Some(found) if found != bytes => {
+            Some(format!("{}: {found} bytes in the bucket instead of {bytes}", file.path))
+        }
+        Some(_) => None,
+    });
+    Ok(Some(check("objects in buckets", u64::try_from(named.len())?, difference)))
 }
 
 fn differs(folder: &Path, path: &str, sha256: &str) -> Option<String> {

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::home::Home;
 use chrono::{DateTime, Utc};
 use gateways::mail::{MailFiles, Smtp, SmtpSettings, Tls};
-use gateways::{MailTransport, PaymentGateway};
+use gateways::{Bucket, BucketSettings, MailTransport, PaymentGateway};
 use jobs::home_lock::{HomeLock, Taken};
 use jobs::{Folders, JobContext, Outside, Settings};
 use std::collections::BTreeMap;
@@ -60,14 +60,20 @@ impl App {
             timetable,
             mail_from: config.optional("mail.from").map(str::to_owned),
         };
-        let outside = Outside { mail: mail(config, &home)?, gateways: gateways(&home) };
+        let outside = Outside {
+            mail: mail(config, &home)?,
+            gateways: gateways(&home),
+            usage: bucket(config, "usage_url")?,
+            documents: bucket(config, "documents_url")?,
+        };
         Ok(Self { home, ctx: JobContext::new(store, folders, settings, outside, now) })
     }
 
     /// Opens a home that must be there already, for commands that only look.
     pub async fn open_existing(config: &Config) -> Result<Self, Failure> {
         let home = Home::at(&config.home);
-        if !home.exists() {
+        // Books in PostgreSQL are not in the home: any folder will do.
+        if !home.exists() && config.optional("database_url").is_none() {
             return Err(Failure::input(
                 "no_home",
                 format!("there is no tallybook home at {}", home.root.display()),
@@ -105,6 +111,22 @@ impl App {
 /// The clock of the edge. Tests may stand it still.
 fn now() -> DateTime<Utc> {
     std::env::var("TALLYBOOK_NOW").ok().and_then(|t| t.parse().ok()).unwrap_or_else(Utc::now)
+}
+
+/// The bucket of a setting, if it names one.
+fn bucket(config: &Config, key: &str) -> Result<Option<Bucket>, Failure> {
+    let Some(url) = config.optional(key) else { return Ok(None) };
+    let text = |key: &str| config.optional(key).map(str::to_owned);
+    let settings = BucketSettings {
+        endpoint: text("s3.endpoint"),
+        region: text("s3.region"),
+        access_key_id: text("s3.access_key_id"),
+        secret_access_key: text("s3.secret_access_key"),
+    };
+    let opened = Bucket::open(url, &settings);
+    opened.map(Some).map_err(|e| {
+        Failure::input("settings", format!("{key}: {e}")).hint("`tallybook config` shows every setting")
+    })
 }
 
 /// The mail transport of the settings.

@@ -54,6 +54,13 @@ pub const SETTINGS: &[Setting] = &[
             "postgres://user@host/db; unset = the SQLite file in the home folder",
         )
     },
+    setting(
+        "usage_url",
+        "TALLYBOOK_USAGE_URL",
+        "",
+        "s3://bucket/prefix that holds usage files, shared by many machines; unset = the home folder alone",
+    ),
+    setting("documents_url", "TALLYBOOK_DOCUMENTS_URL", "", "the same for documents and marked exports"),
     setting("threads", "TALLYBOOK_THREADS", "0", "threads for reading and rating usage; 0 = one per core"),
     setting("slice_payers", "TALLYBOOK_SLICE_PAYERS", "500", "payers in one slice of a run, 1 to 5000"),
     setting(
@@ -74,6 +81,28 @@ pub const SETTINGS: &[Setting] = &[
         "0",
         "a payer whose amount grew by more percent since the last run is parked; 0 = no bound",
     ),
+    setting("s3.endpoint", "TALLYBOOK_S3_ENDPOINT", "", "https://host:port of the buckets; unset = Amazon's"),
+    setting(
+        "s3.region",
+        "TALLYBOOK_S3_REGION",
+        "",
+        "region of the buckets; unset = AWS_REGION, else us-east-1",
+    ),
+    setting(
+        "s3.access_key_id",
+        "TALLYBOOK_S3_ACCESS_KEY_ID",
+        "",
+        "key id; unset = AWS_ACCESS_KEY_ID, else the role of the machine",
+    ),
+    Setting {
+        secret: true,
+        ..setting(
+            "s3.secret_access_key",
+            "TALLYBOOK_S3_SECRET_ACCESS_KEY",
+            "",
+            "its secret; unset = AWS_SECRET_ACCESS_KEY; better given by the environment",
+        )
+    },
     setting(
         "log.level",
         "TALLYBOOK_LOG",
@@ -255,6 +284,18 @@ impl Config {
                 "database_url",
                 "is not a postgres:// URL; leave it unset for SQLite".to_owned(),
             ));
+        }
+        for key in ["usage_url", "documents_url"] {
+            if self.optional(key).is_some_and(|url| !gateways::bucket::is_bucket_url(url)) {
+                faults.push(Fault::new(
+                    key,
+                    format!("`{}` is not of the form s3://bucket/prefix", self.text(key)),
+                ));
+            }
+        }
+        let endpoint = self.text("s3.endpoint");
+        if !endpoint.is_empty() && !endpoint.starts_with("https://") && !endpoint.starts_with("http://") {
+            faults.push(Fault::new("s3.endpoint", format!("`{endpoint}` is not an http:// or https:// URL")));
         }
         for setting in SETTINGS.iter().filter(|s| s.key.starts_with("jobs.")) {
             let pattern = self.text(setting.key);

@@ -99,6 +99,11 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         match error.downcast::<Failure>() {
             Ok(failure) => failure,
+            Err(error) if error.chain().any(|cause| cause.is::<gateways::BucketError>()) => {
+                Self::fault("bucket", format!("{error:#}")).hint(
+                    "check that the bucket answers (`tallybook doctor`), then run the same command again",
+                )
+            }
             Err(error) => Self::fault("internal", format!("{error:#}"))
                 .hint("it is safe to run the same command again; `tallybook doctor` looks for causes"),
         }

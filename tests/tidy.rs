@@ -61,9 +61,13 @@ fn code(path: &Path) -> String {
 #[test]
 fn each_heavy_library_is_named_in_one_manifest() {
     let dependencies = dependencies();
-    for (library, owner) in
-        [("polars", "metering"), ("sqlx", "store"), ("printpdf", "documents"), ("lettre", "gateways")]
-    {
+    for (library, owner) in [
+        ("polars", "metering"),
+        ("sqlx", "store"),
+        ("printpdf", "documents"),
+        ("lettre", "gateways"),
+        ("object_store", "gateways"),
+    ] {
         let users: Vec<&String> =
             dependencies.iter().filter(|(_, d)| d.contains(library)).map(|(p, _)| p).collect();
         assert_eq!(users, [owner], "who names {library}");

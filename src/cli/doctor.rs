@@ -46,6 +46,10 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
             probe.map_or_else(|e| format!("{}: {e}", path.display()), |()| path.display().to_string()),
         );
     }
+    for bucket in app.ctx.shelf.buckets() {
+        let tried = bucket.check().await;
+        add(tried.is_ok(), "bucket", tried.map_or_else(|e| e.to_string(), |()| bucket.url().to_owned()));
+    }
     let lock = match app.lock()? {
         Some(Taken::Held(holder)) => format!("held by {holder}"),
         Some(Taken::Ours(_)) => "free".to_owned(),

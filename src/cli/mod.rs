@@ -22,6 +22,7 @@ mod runs;
 mod schedule;
 mod simulate;
 mod subscriptions;
+mod upkeep;
 mod verify;
 mod why;
 mod worker;
@@ -91,6 +92,8 @@ enum Command {
     Worker(worker::Args),
     /// Show the timetable
     Schedule(schedule::Args),
+    /// Prune, delete what nobody needs, compact the usage store
+    Upkeep(upkeep::Args),
     /// Show every setting and where it comes from
     Config(config::Args),
     /// Look for what would keep a run from working
@@ -182,6 +185,7 @@ async fn dispatch(command: Command, config: Config, output: &Output) -> Result<E
         Command::Why(args) => why::run(args, &config, output).await,
         Command::Worker(args) => worker::run(args, &config, output).await,
         Command::Schedule(args) => schedule::run(args, &config, output).await,
+        Command::Upkeep(args) => upkeep::run(args, &config, output).await,
         Command::Doctor(args) => doctor::run(args, &config, output).await,
         Command::Backup(args) => backup::run(args, &config, output).await,
         Command::Restore(args) => restore::run(args, output).await,

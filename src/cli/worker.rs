@@ -29,6 +29,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         other => other,
     };
     let taken = jobs::recover::take_over(&app.ctx).await?;
+    jobs::upkeep::tidy_copies(&app.ctx).await?;
     tracing::info!(worker = app.worker, taken_over = taken, "worker started");
     output.say("working; stop with Ctrl-C or SIGTERM");
     let timetable = jobs::schedule::keep(&app.ctx);

@@ -1,15 +1,18 @@
-//! Outside systems, each behind a trait with an in-memory twin: mail transports, payment providers, durable files.
+//! Outside systems, each behind a trait with an in-memory twin: mail transports, payment providers,
+//! buckets, durable files.
 //!
-//! Nothing here is retried: every call says what became of it ([`Delivery`], [`ChargeAnswer`], [`GatewayError`]), and
+//! Mails and payments are not retried here: every call says what became of it ([`Delivery`], [`ChargeAnswer`], [`GatewayError`]), and
 //! the jobs decide when to come back. Everything that leaves the house passes a [`Doors`] point before and after.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod bucket;
 mod doors;
 pub mod files;
 pub mod mail;
 pub mod payment;
 
+pub use bucket::{Bucket, BucketError, BucketSettings};
 pub use doors::Doors;
 pub use mail::{Delivery, MailTransport};
 pub use payment::{ChargeAnswer, ChargeRequest, GatewayError, PaymentGateway, RefundAnswer, RefundRequest};

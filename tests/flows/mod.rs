@@ -1,5 +1,6 @@
 //! From files to ledger, as an operator would do it.
 
+mod buckets;
 mod crash;
 mod custom;
 mod flights;
