@@ -6,6 +6,8 @@
 //!
 //! This file is the registry: each job on its queue, nothing else.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod after_booking;
 pub mod backup_home;
 pub mod book_invoices;

@@ -78,7 +78,7 @@ pub async fn send_overdue(ctx: &JobContext) -> anyhow::Result<Sent> {
 }
 
 /// Tells the payers of these invoices that their payment failed, where that is planned and not done.
-pub(crate) async fn send_declined(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Result<Sent> {
+pub async fn send_declined(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Result<Sent> {
     let mut tx = ctx.store.read().await?;
     let mut due = delivery::of_invoices(&mut tx, invoices).await?;
     drop(tx);

@@ -72,11 +72,11 @@ fn start() -> Server {
          kill -9 $!; wait $! || true; rm -rf {folder} {folder}.log",
         folder = folder.display()
     );
-    let keeper =
-        Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let keeper = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let server = Server { folder, port, _keeper: keeper.unwrap() };
     for _ in 0..200 {
         if TcpStream::connect(("localhost", port)).is_ok() {
-            return Server { folder, port, _keeper: keeper };
+            return server;
         }
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -51,7 +51,8 @@ async fn reload(app: &App, id: InvoiceId) -> Result<Booked, Failure> {
     invoice::by_id(&mut tx, id).await?.ok_or_else(|| Failure::fault("gone", format!("invoice {id} is gone")))
 }
 
-/// Books a draft, then renders and mails it.
+/// Books a draft, renders and mails it, and makes the first attempt on an online method unless a person was to review
+/// the draft (rules.md Y3).
 pub async fn book(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Output) -> Result<Exit, Failure> {
     let key = match find(app, name).await? {
         Found::Draft(_, key) if key.state == DraftState::Open => key,
@@ -74,8 +75,11 @@ pub async fn book(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Outp
         };
         Failure::input("set_aside", format!("draft {name} cannot be booked: {reason}")).hint(hint)
     })?;
-    let sent = send_invoices::send(&app.ctx, &[booked.invoice.draft.id]).await?;
-    answer(app, &reload(app, booked.invoice.draft.id).await?, "is booked", output).await?;
+    let id = booked.invoice.draft.id;
+    let mut sent = send_invoices::send(&app.ctx, &[id]).await?;
+    collect_payments::collect(&app.ctx, &[id], Occasion::Booking, asked.on, None).await?;
+    sent.aside.extend(send_invoices::send_declined(&app.ctx, &[id]).await?.aside);
+    answer(app, &reload(app, id).await?, "is booked", output).await?;
     Ok(sent_exit(&sent, output))
 }
 

@@ -16,7 +16,7 @@ pub(super) fn act(
     step: &Map<String, Value>,
     on: NaiveDate,
 ) -> Result<(), Refusal> {
-    let arguments = Arguments(step);
+    let arguments = Arguments::of(step);
     let number = arguments.required(&["subscription"], arguments.text(&["subscription"]))?;
     let request = Request::read(verb, step)?;
     let effective = arguments.date(&["effective", "effectivedate", "from_date"])?.unwrap_or(on);
@@ -69,7 +69,7 @@ pub(super) fn discount(
     step: &Map<String, Value>,
     on: NaiveDate,
 ) -> Result<(), Refusal> {
-    let arguments = Arguments(step);
+    let arguments = Arguments::of(step);
     let code = arguments.text(&["discount", "code"]);
     let is_apply = match verb.to_ascii_lowercase().as_str() {
         "apply" => true,
@@ -80,6 +80,7 @@ pub(super) fn discount(
         }
     };
     let charge = arguments.text(&["subscriptioncharge", "charge"]);
+    arguments.refuse_others(&["subscription", "customer"])?;
     let number = match arguments.text(&["subscription"]) {
         Some(number) => Some(number),
         None => charge.as_deref().map(|charge| owner_of_charge(world, charge)).transpose()?,

@@ -27,9 +27,15 @@ pub(super) fn act(
     step: &Map<String, Value>,
     on: NaiveDate,
 ) -> Result<(), Refusal> {
-    let arguments = Arguments(step);
+    let arguments = Arguments::of(step);
     let name = arguments.required(&["invoice"], arguments.text(&["invoice"]))?;
     let at = world.document(&name)?;
+    arguments.refuse_others(match verb.to_ascii_lowercase().as_str() {
+        "cancel" => &["release"],
+        "credit" => &["lines"],
+        "markpaid" => &["paymentdate", "date", "amount"],
+        _ => &[],
+    })?;
     match verb.to_ascii_lowercase().as_str() {
         "book" => book(world, at, on),
         "cancel" => cancel(world, at, arguments.flag(&["release"])?.unwrap_or(false)),
@@ -151,7 +157,7 @@ fn scope(step: &Map<String, Value>, invoice: &Invoice) -> Result<CreditScope, Re
             return Ok(CreditLine { number, net_minor: None });
         }
         let map = line.as_object().ok_or_else(bad)?;
-        let arguments = Arguments(map);
+        let arguments = Arguments::of(map);
         let number =
             arguments.text(&["line", "linenumber", "number"]).and_then(|n| n.parse().ok()).ok_or_else(bad)?;
         let net_minor =

@@ -105,7 +105,7 @@ impl Options {
             return Err(Refusal::new("unknown_option", message)
                 .hint("as-of, preview, review, customer, business-unit, skip"));
         }
-        let read = Arguments(map);
+        let read = Arguments::of(map);
         let as_of = read.date(&["as-of", "asof", "as_of"])?.unwrap_or(on);
         if let Some(last) = world.last_as_of.filter(|last| as_of < *last) {
             let message = format!("a run as of {last} has been made, so {as_of} is too early");

@@ -60,7 +60,7 @@ fn play_step(world: &mut World, step: &Value) -> Value {
 
 fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<Said, Refusal> {
     let on = day_of(world, step)?;
-    let arguments = Arguments(step);
+    let arguments = Arguments::of(step);
     let quiet = |done: Result<(), Refusal>| done.map(|()| Said::new());
     let verb = || arguments.required(&["do"], arguments.text(&["do"]));
     if let Some(book) = step.get("load") {
@@ -83,7 +83,7 @@ fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<Said, Refusa
 
 /// The step's day; it never goes back.
 fn day_of(world: &mut World, step: &Map<String, Value>) -> Result<NaiveDate, Refusal> {
-    let arguments = Arguments(step);
+    let arguments = Arguments::of(step);
     let on = arguments.required(&["on"], arguments.date(&["on"])?)?;
     if let Some(today) = world.today.filter(|today| on < *today) {
         let message = format!("{on} lies before {today}, the day of the step before");

@@ -2,10 +2,12 @@
 
 use super::state::VerbName;
 use super::{CancelOption, Refusal, ResumeOption, SwitchWhen};
+use crate::book_file::nearest;
 use crate::decimal::{Bounds, PRICE, QUANTITY, parse};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
+use std::cell::RefCell;
 
 /// A verb and its arguments, names not yet looked up.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,10 +110,10 @@ impl Request {
             let message = format!("there is no verb `{verb}` of subscriptions");
             return Err(Refusal::new("unknown_verb", message).hint(format!("one of {}", names.join(", "))));
         };
-        let read = Arguments(arguments);
+        let read = Arguments::of(arguments);
         let charge = || read.text(&CHARGE);
         let named_charge = || read.required(&CHARGE, charge());
-        Ok(match name {
+        let request = match name {
             VerbName::Activate => Self::Activate,
             VerbName::Cancel => Self::Cancel {
                 option: read.option(&["option", "canceloption", "when"], cancel_option)?,
@@ -162,10 +164,16 @@ impl Request {
                 Self::ApplyDiscount { charge: charge(), code: read.required(&CODE, read.text(&CODE))? }
             }
             VerbName::ClearDiscount => Self::ClearDiscount { charge: charge() },
-        })
+        };
+        read.refuse_others(&STEP)?;
+        Ok(request)
     }
 }
 
+/// What a step says besides the arguments of its verb.
+const STEP: [&str; 4] = ["subscription", "effective", "effectivedate", "from_date"];
+/// What any step may say: its day, its verb, and words for people.
+const ANY_STEP: [&str; 6] = ["on", "do", "name", "note", "comment", "reason"];
 const CHARGE: [&str; 8] = [
     "charge",
     "subscriptioncharge",
@@ -211,21 +219,51 @@ fn switch_when(text: &str) -> Option<SwitchWhen> {
 }
 
 /// The arguments of a step, looked up by several names.
-pub struct Arguments<'a>(pub &'a Map<String, Value>);
+pub struct Arguments<'a> {
+    map: &'a Map<String, Value>,
+    /// Every name that was looked up.
+    asked: RefCell<Vec<&'static str>>,
+}
 
-impl Arguments<'_> {
+impl<'a> Arguments<'a> {
+    /// The arguments in this object.
+    pub fn of(map: &'a Map<String, Value>) -> Self {
+        Self { map, asked: RefCell::default() }
+    }
+
+    /// Refuses an argument that nobody has looked up and that is not one of `others`: a misspelt one would be left out
+    /// in silence.
+    ///
+    /// # Errors
+    /// `unknown_argument`.
+    pub fn refuse_others(&self, others: &[&str]) -> Result<(), Refusal> {
+        let asked = self.asked.borrow();
+        let known = || asked.iter().chain(others).chain(&ANY_STEP).copied();
+        let Some(unknown) = self.map.keys().find(|key| !known().any(|name| key.eq_ignore_ascii_case(name)))
+        else {
+            return Ok(());
+        };
+        let refusal =
+            Refusal::new("unknown_argument", format!("`{unknown}` is not an argument of this step"));
+        Err(match nearest(&unknown.to_ascii_lowercase(), known()) {
+            Some(near) => refusal.hint(format!("did you mean `{near}`?")),
+            None => refusal.hint(format!("one of {}", known().collect::<Vec<_>>().join(", "))),
+        })
+    }
+
     /// The value under the first of these names that is there and not null; names are read in any case.
-    pub fn value(&self, names: &[&str]) -> Option<&Value> {
+    pub fn value(&self, names: &[&'static str]) -> Option<&'a Value> {
+        self.asked.borrow_mut().extend_from_slice(names);
         let found = names.iter().find_map(|name| {
-            self.0.get(*name).or_else(|| {
-                self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+            self.map.get(*name).or_else(|| {
+                self.map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
             })
         });
         found.filter(|value| !value.is_null())
     }
 
     /// Text, or a number or flag as written.
-    pub fn text(&self, names: &[&str]) -> Option<String> {
+    pub fn text(&self, names: &[&'static str]) -> Option<String> {
         match self.value(names)? {
             Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
             Value::Number(number) => Some(number.to_string()),
@@ -238,7 +276,7 @@ impl Arguments<'_> {
     ///
     /// # Errors
     /// `missing_argument`.
-    pub fn required<T>(&self, names: &[&str], found: Option<T>) -> Result<T, Refusal> {
+    pub fn required<T>(&self, names: &[&'static str], found: Option<T>) -> Result<T, Refusal> {
         found.ok_or_else(|| Refusal::new("missing_argument", format!("`{}` is missing", names[0])))
     }
 
@@ -246,7 +284,7 @@ impl Arguments<'_> {
     ///
     /// # Errors
     /// `bad_argument`.
-    pub fn date(&self, names: &[&str]) -> Result<Option<NaiveDate>, Refusal> {
+    pub fn date(&self, names: &[&'static str]) -> Result<Option<NaiveDate>, Refusal> {
         let Some(text) = self.text(names) else { return Ok(None) };
         let date = text.parse().map_err(|_| bad(names[0], &text, "a date like 2026-01-31"))?;
         Ok(Some(date))
@@ -256,7 +294,7 @@ impl Arguments<'_> {
     ///
     /// # Errors
     /// `bad_argument`.
-    pub fn decimal(&self, names: &[&str], bounds: Bounds) -> Result<Option<Decimal>, Refusal> {
+    pub fn decimal(&self, names: &[&'static str], bounds: Bounds) -> Result<Option<Decimal>, Refusal> {
         let Some(text) = self.text(names) else { return Ok(None) };
         match parse(&text, bounds) {
             Ok(value) if value >= Decimal::ZERO => Ok(Some(value)),
@@ -269,7 +307,7 @@ impl Arguments<'_> {
     ///
     /// # Errors
     /// `bad_argument`.
-    pub fn flag(&self, names: &[&str]) -> Result<Option<bool>, Refusal> {
+    pub fn flag(&self, names: &[&'static str]) -> Result<Option<bool>, Refusal> {
         match self.text(names).map(|text| text.to_ascii_lowercase()).as_deref() {
             None => Ok(None),
             Some("true" | "yes" | "1") => Ok(Some(true)),
@@ -278,7 +316,7 @@ impl Arguments<'_> {
         }
     }
 
-    fn option<T>(&self, names: &[&str], read: fn(&str) -> Option<T>) -> Result<Option<T>, Refusal> {
+    fn option<T>(&self, names: &[&'static str], read: fn(&str) -> Option<T>) -> Result<Option<T>, Refusal> {
         let Some(text) = self.text(names) else { return Ok(None) };
         let plain: String =
             text.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
@@ -342,6 +380,8 @@ mod tests {
             ("cancel", json!({"option": "sometime"}), "bad_argument", "sometime"),
             ("setnextchargedate", json!({"charge": "A", "date": "2026-02-30"}), "bad_argument", "2026-02-30"),
             ("cancel", json!({"refund": "all"}), "bad_argument", "all"),
+            ("cancel", json!({"option": "on_date", "dat": "2026-03-01"}), "unknown_argument", "dat"),
+            ("hold", json!({"Do": "hold", "ON": "2026-03-01", "amount": "1"}), "unknown_argument", "amount"),
         ];
         for (verb, arguments, code, words) in table {
             let refused = read(verb, arguments).unwrap_err();
