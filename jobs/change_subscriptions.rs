@@ -30,6 +30,8 @@ const ANCESTORS_MAX: usize = 100;
 pub struct Asked {
     pub number: String,
     pub request: Request,
+    /// The verb's arguments as they were given, for the journal.
+    pub arguments: serde_json::Map<String, serde_json::Value>,
     /// Day on which it takes effect.
     pub effective: NaiveDate,
     /// Day on which it is done.
@@ -75,7 +77,7 @@ pub async fn change(ctx: &JobContext, asked: &Asked) -> anyhow::Result<Result<Su
         actor: asked.actor.clone(),
         action: format!("subscription.{}", asked.request.verb().name()),
         object: format!("subscription {}", asked.number),
-        detail: serde_json::json!({"on": asked.on, "effective": asked.effective, "asked": format!("{:?}", asked.request)}),
+        detail: serde_json::json!({"on": asked.on, "effective": asked.effective, "arguments": asked.arguments}),
     };
     journal::record(&mut tx, &record).await?;
     tx.commit().await?;

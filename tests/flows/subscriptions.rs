@@ -126,6 +126,10 @@ fn verbs_on_the_command_line_bill_what_they_bill_in_simulate() {
     home.run(&["verify"]).exits(0);
     let audit = home.json(&["audit", "--object", "subscription SUB-0001"]);
     assert_eq!(audit.as_array().unwrap().len(), verbs().len());
+    let told = |entry: &Value| {
+        entry["action"] == "subscription.setamount" && entry["detail"]["arguments"]["amount"].is_string()
+    };
+    assert!(audit.as_array().unwrap().iter().any(told), "{audit}");
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
 
 async fn change(app: &App, verb: Change, output: &Output) -> Result<Exit, Failure> {
     app.catalogue().await?;
-    let (name, arguments, when) = verb.asked();
+    let (name, mut arguments, when) = verb.asked();
     let number = match arguments.get("subscription").and_then(Value::as_str) {
         Some(number) => number.to_owned(),
         None => {
@@ -52,6 +52,7 @@ async fn change(app: &App, verb: Change, output: &Output) -> Result<Exit, Failur
         }
     };
     let request = Request::read(name, &arguments).map_err(|refusal| refused(refusal, &number))?;
+    arguments.retain(|name, value| name != "subscription" && !value.is_null());
     let on = match when.on {
         Some(day) => day,
         None => app.today().await?,
@@ -59,6 +60,7 @@ async fn change(app: &App, verb: Change, output: &Output) -> Result<Exit, Failur
     let asked = Asked {
         number: number.clone(),
         request,
+        arguments,
         effective: when.effective.unwrap_or(on),
         on,
         actor: super::operator(),
