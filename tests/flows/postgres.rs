@@ -42,12 +42,25 @@ fn charges(home: &PgHome) -> usize {
     std::fs::read_to_string(home.home.path().join("sandbox-payments.ndjson")).unwrap().lines().count()
 }
 
+#[track_caller]
+fn is_as_undisturbed(home: &PgHome) {
+    assert_eq!(booked(|args| home.json(args)), undisturbed());
+    assert_eq!(home.json(&["verify"])["ok"], true);
+}
+
+/// As many charges as an undisturbed run makes.
+#[track_caller]
+fn charged_once(home: &PgHome) {
+    let once = ready();
+    once.json(&RUN[1..]);
+    assert_eq!(charges(home), charges(&once));
+}
+
 #[test]
 fn a_run_on_postgresql_books_what_sqlite_books() {
     let home = ready();
     home.json(&RUN[1..]);
-    assert_eq!(booked(|args| home.json(args)), undisturbed());
-    assert_eq!(home.json(&["verify"])["ok"], true);
+    is_as_undisturbed(&home);
     let again = home.json(&RUN[1..]);
     assert_eq!(again["invoiced"], 0, "a second run has nothing to do");
 }
@@ -62,11 +75,8 @@ fn a_killed_run_is_gone_on_with_at_once() {
         child.wait().unwrap();
     }
     home.json(&RUN[1..]);
-    assert_eq!(booked(|args| home.json(args)), undisturbed());
-    assert_eq!(home.json(&["verify"])["ok"], true);
-    let once = ready();
-    once.json(&RUN[1..]);
-    assert_eq!(charges(&home), charges(&once));
+    is_as_undisturbed(&home);
+    charged_once(&home);
 }
 
 #[test]
@@ -86,8 +96,7 @@ fn many_workers_of_whom_one_is_killed_and_one_frozen_book_what_one_books() {
         assert_eq!(worker.wait().unwrap().code(), Some(0));
     }
     workers[0].wait().unwrap();
-    assert_eq!(booked(|args| home.json(args)), undisturbed());
-    assert_eq!(home.json(&["verify"])["ok"], true);
+    is_as_undisturbed(&home);
 }
 
 /// Everything that a process that should be dead could have written: rows of each table, and charges.
@@ -141,8 +150,7 @@ fn wakes_and_writes_nothing(home: &PgHome, mut frozen: Child, door: &str) {
     let code = frozen.wait().unwrap().code();
     assert!(code == Some(0) || code == Some(2), "frozen at {door}, it ended with {code:?}");
     assert_eq!(written(home), before, "frozen at {door}");
-    assert_eq!(booked(|args| home.json(args)), undisturbed());
-    assert_eq!(home.json(&["verify"])["ok"], true);
+    is_as_undisturbed(home);
 }
 
 #[test]
@@ -196,4 +204,42 @@ fn a_second_run_of_the_same_scope_is_refused_while_the_first_one_lives() {
         assert_eq!(error["code"], "run_in_progress", "{error}");
     }
     assert_eq!(home.json(&["invoices"]).as_array().unwrap().len(), 2 * PAYERS, "nothing is billed twice");
+}
+
+#[test]
+fn a_run_whose_connections_are_lost_in_the_middle_ends_or_is_gone_on_with() {
+    let home = ready();
+    let mut run = spawn(&home, &RUN);
+    for _ in 0..4 {
+        std::thread::sleep(Duration::from_millis(350));
+        home.sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        .unwrap();
+    }
+    let code = run.wait().unwrap().code();
+    assert!(code == Some(0) || code == Some(2), "{code:?}");
+    home.json(&RUN[1..]);
+    is_as_undisturbed(&home);
+    charged_once(&home);
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_and_back_changes_no_invoice_and_keeps_nobody_waiting() {
+    let home = ready();
+    // Each is killed in the middle; the claims of the one ahead run out in ten years, by the clock of the next.
+    for now in ["2036-06-01T00:00:00Z", "2026-02-01T03:00:00Z", "2031-01-01T00:00:00Z"] {
+        let mut command = home.command(&RUN);
+        command.env("TALLYBOOK_NOW", now).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(600));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let begun = std::time::Instant::now();
+    let last = home.command(&RUN).env("TALLYBOOK_NOW", "2026-02-01T02:00:00Z").output().unwrap();
+    assert!(last.status.success(), "{last:?}");
+    assert!(begun.elapsed() < Duration::from_secs(60), "it waited for a claim");
+    is_as_undisturbed(&home);
 }

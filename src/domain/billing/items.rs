@@ -215,7 +215,7 @@ impl<'a> Walk<'a> {
             let date = billed.map_or(slot.date.max(epoch.from), |line| line.charge_date);
             let mut item = self.item(timeline, charge, ItemKind::Period, date, slot.piece, slot.full);
             item.charged_from = slot.charged_from;
-            item.terms = charge.terms_on(slot.piece.start);
+            item.terms = charge.terms_of(slot.piece);
             item.amount = changes::amount_of_slot(timeline, charge, &slot, date);
             item.unit_price = charge.unit_price_on(date);
             item.as_nothing = slot.skipped || charge.is_toggled_off(date);
@@ -288,7 +288,7 @@ impl<'a> Walk<'a> {
             subscription: self.subscription,
             owner: self.owner,
             reference: charge.reference,
-            terms: charge.terms_on(piece.start),
+            terms: charge.terms_of(piece),
             kind,
             date,
             piece,

@@ -1,7 +1,7 @@
 //! Service periods of a charge, counted from its anchor (rules.md T2–T5, S4).
 
 use super::life::{EndCause, Hold, Life};
-use super::timeline::ChargeLife;
+use super::timeline::{ChargeLife, ChargeTerms};
 use super::{CancelOption, ResumeOption};
 use crate::catalogue::{Alignment, Charge, ChargeType};
 use crate::period::{Interval, Period};
@@ -144,7 +144,7 @@ impl ChargeLife<'_> {
         for terms in &self.terms[1..] {
             let Some(current) = &mut segment else { break };
             if interval_of(terms.charge) == current.interval {
-                if current.arrears {
+                if current.arrears && !self.bills_its_whole_period(terms) {
                     current.cuts.push(terms.from);
                 }
                 continue;
@@ -164,6 +164,14 @@ impl ChargeLife<'_> {
         }
         let on_hold: Vec<Span> = spans.into_iter().flat_map(|span| span.without_holds(&life.holds)).collect();
         on_hold.into_iter().filter(|span| span.until.is_none_or(|until| span.from < until)).collect()
+    }
+
+    /// Whether a switch of a recurring charge in arrears is not prorated: what is in force on the charge date then bills
+    /// the whole period (rules.md R3). Usage is always rated by the plan of its day.
+    fn bills_its_whole_period(&self, terms: &ChargeTerms<'_>) -> bool {
+        let before = self.terms_on(terms.from.pred_opt().unwrap_or(terms.from));
+        let prorated = terms.switch.and_then(|mark| mark.prorate).unwrap_or(before.plan.change_handle > 0);
+        terms.charge.charge_type == ChargeType::Recurring && !prorated
     }
 
     /// Another interval begins with the switch if that is prorated or the charge is in arrears; else with the end of

@@ -6,6 +6,7 @@ use super::life::{Life, acts_known};
 use super::{Act, Subscription, SubscriptionCharge, Verb};
 use crate::catalogue::{AppliedDiscount, Catalogue, Charge, ChargeSetup, Plan, PricingModel};
 use crate::ids::{ChargeReference, PlanId};
+use crate::period::Period;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
@@ -325,6 +326,13 @@ impl<'a> ChargeLife<'a> {
     pub fn terms_on(&self, day: NaiveDate) -> ChargeTerms<'a> {
         let in_force = self.terms.iter().rev().find(|terms| terms.from <= day);
         *in_force.unwrap_or(&self.terms[0])
+    }
+
+    /// The plan charge that bills a piece of service: in arrears the one in force at its end, as a prorated switch has cut
+    /// it (rules.md R3).
+    pub fn terms_of(&self, piece: Period) -> ChargeTerms<'a> {
+        let at_start = self.terms_on(piece.start);
+        if at_start.charge.is_arrears() { self.terms_on(piece.last_day()) } else { at_start }
     }
 
     /// The plan charge agreed last.

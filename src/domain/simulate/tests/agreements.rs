@@ -252,6 +252,36 @@ fn a_switch_pairs_charges_by_anchor_code() {
 }
 
 #[test]
+fn in_arrears_a_switch_is_prorated_only_if_the_plan_or_the_verb_says_so() {
+    let arrears = |sku: &str, price: &str| {
+        but(base(price), json!({"sku": sku, "billingperiodalignment": "period_end"}))
+    };
+    let lines = |handle: u8, prorate: Value| {
+        with_big_plan(
+            Scenario::new("2026-03-01", vec![arrears("BASE", "31.00")]),
+            vec![arrears("BIG-BASE", "62.00")],
+        )
+        .with("/productplans/0/changehandle", json!(handle))
+        .act("2026-03-22", "switchplan", json!({"plan": "BIG", "prorate": prorate}))
+        .run("2026-05-01")
+        .invoices()
+    };
+    let whole = [
+        "INV-0000001 2026-03-31 77.50: BIG-BASE 62.00 [2026-03-01 2026-03-31]",
+        "INV-0000002 2026-04-30 77.50: BIG-BASE 62.00 [2026-04-01 2026-04-30]",
+    ];
+    let parts = [
+        "INV-0000001 2026-03-21 26.25: BASE 21.00 [2026-03-01 2026-03-21]",
+        "INV-0000002 2026-03-31 25.00: BIG-BASE 20.00 [2026-03-22 2026-03-31]",
+        "INV-0000003 2026-04-30 77.50: BIG-BASE 62.00 [2026-04-01 2026-04-30]",
+    ];
+    assert_eq!(lines(0, Value::Null), whole);
+    assert_eq!(lines(0, json!(true)), parts);
+    assert_eq!(lines(1, Value::Null), parts);
+    assert_eq!(lines(1, json!(false)), whole);
+}
+
+#[test]
 fn a_switch_at_renewal_waits_for_the_terms_end() {
     let big = vec![but(base("62.00"), json!({"sku": "BIG-BASE"}))];
     let scenario = with_big_plan(Scenario::new("2026-01-01", vec![base("31.00")]), big)
