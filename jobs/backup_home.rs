@@ -47,10 +47,12 @@ pub struct Entry {
 pub async fn backup(ctx: &JobContext, target: &Path) -> anyhow::Result<Manifest> {
     make_private(target)?;
     ctx.store.copy_to(&target.join(DATABASE)).await?;
-    let mut tx = ctx.store.read().await?;
-    let named = shelf::all_named(&mut tx).await?;
-    drop(tx);
-    ctx.shelf.need(named.into_iter().map(|(file, _)| file)).await?;
+    if ctx.shelf.buckets().next().is_some() {
+        let mut tx = ctx.store.read().await?;
+        let named = shelf::all_named(&mut tx).await?;
+        drop(tx);
+        ctx.shelf.need(named.into_iter().map(|(file, _)| file)).await?;
+    }
     let (root, made_at, target) = (ctx.folders.root.clone(), (ctx.now)().to_rfc3339(), target.to_owned());
     tokio::task::spawn_blocking(move || {
         let mut files = vec![entry(&target, Path::new(DATABASE))?];

@@ -1,9 +1,11 @@
-//! Verbs on invoices: book, cancel, credit, markpaid, recharge, refund (rules.md I4, I7, Y4).
+//! Verbs on invoices: book, cancel, create, credit, markpaid, recharge, refund (rules.md I4, I7, Y4).
 
 use super::collecting::{self, Kind};
 use super::running;
 use super::world::{Document, Transaction, TransactionKind, World};
-use crate::billing::{CreditLine, CreditScope, credit_note};
+use crate::billing::{CreditLine, CreditScope, credit_note, custom_draft};
+use crate::book_file::read_custom_invoice;
+use crate::customer::Customer;
 use crate::decimal::{Bounds, parse};
 use crate::exact::Exact;
 use crate::invoice::{Invoice, InvoiceStatus, Settlement};
@@ -28,6 +30,14 @@ pub(super) fn act(
     on: NaiveDate,
 ) -> Result<(), Refusal> {
     let arguments = Arguments::of(step);
+    if let Some(Value::Object(custom)) = arguments.value(&["invoice"]) {
+        if !verb.eq_ignore_ascii_case("create") {
+            let message = format!("`{verb}` wants the number or the place of an invoice");
+            return Err(Refusal::new("bad_argument", message).hint("an invoice as an object is for `create`"));
+        }
+        arguments.refuse_others(&[])?;
+        return create(world, custom, on);
+    }
     let name = arguments.required(&["invoice"], arguments.text(&["invoice"]))?;
     let at = world.document(&name)?;
     arguments.refuse_others(match verb.to_ascii_lowercase().as_str() {
@@ -49,9 +59,42 @@ pub(super) fn act(
         other => {
             let message = format!("there is no verb `{other}` of invoices");
             Err(Refusal::new("unknown_verb", message)
-                .hint("one of book, cancel, credit, markpaid, recharge, refund"))
+                .hint("one of book, cancel, create, credit, markpaid, recharge, refund"))
         }
     }
+}
+
+/// The draft of an invoice that a person writes, in the form of `invoices create`; its day is the step's unless it
+/// says another.
+fn create(world: &mut World, custom: &Map<String, Value>, on: NaiveDate) -> Result<(), Refusal> {
+    let mut custom = custom.clone();
+    if !["date", "invoicedate"].iter().any(|name| custom.keys().any(|key| key.eq_ignore_ascii_case(name))) {
+        custom.insert("date".to_owned(), Value::String(on.to_string()));
+    }
+    let text = Value::Object(custom).to_string();
+    let custom = read_custom_invoice("invoice", &text).map_err(|faults| {
+        let told: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.pointer, f.message)).collect();
+        Refusal::new("bad_argument", told.join("; "))
+    })?;
+    let unknown =
+        || Refusal::new("unknown_customer", format!("there is no customer `{}`", custom.account_number));
+    let owner = world.known.customers.get(&custom.account_number).ok_or_else(unknown)?.id;
+    let roots = world.payers();
+    let payer = *roots.get(&owner).ok_or_else(unknown)?;
+    let members: Vec<&Customer> =
+        world.known.customers.values().filter(|c| roots.get(&c.id) == Some(&payer)).collect();
+    let draft = custom_draft(&world.payer_book(payer, &members)?, &custom)?;
+    let is_there = |document: &Document| {
+        document.draft.id == draft.id && document.settlement.status != InvoiceStatus::Cancelled
+    };
+    if world.documents.iter().any(is_there) {
+        let message =
+            format!("this invoice to {} of {} is there already", draft.account_number, draft.invoice_date);
+        return Err(Refusal::new("exists", message).hint("give the second one a `refkey` of its own"));
+    }
+    let settlement = Settlement::open(InvoiceStatus::Draft);
+    world.documents.push(Document { draft, booked: None, settlement });
+    Ok(())
 }
 
 fn book(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {

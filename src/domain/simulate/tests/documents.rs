@@ -174,3 +174,33 @@ fn a_note_neither_raises_what_is_owed_nor_exceeds_the_invoice() {
         ]
     );
 }
+
+#[test]
+fn an_invoice_written_by_hand_is_drafted_booked_and_credited_like_the_others() {
+    let custom = json!({"customer": "CU-1", "refkey": "workshop", "lines": [
+        {"title": "Workshop", "quantity": "1.5", "unitprice": "100.01", "discount": "0.10"}]});
+    let create = |on: &str, invoice: &Value| json!({"on": on, "do": "create", "invoice": invoice});
+    let scenario = Scenario::new("2026-01-01", vec![base("100.00")])
+        .step(create("2026-01-05", &custom))
+        .step(json!({"on": "2026-01-06", "invoice": 1, "do": "book"}))
+        .step(json!({"on": "2026-01-07", "invoice": "INV-0000001", "do": "credit"}));
+    // 1.5 × 100.01 × 0.9 = 135.0135
+    assert_eq!(
+        scenario.invoices(),
+        [
+            "INV-0000001 2026-01-05 168.76: CUSTOM 135.01 [2026-01-05 2026-01-05]",
+            "CN-0000001 2026-01-07 -168.76: CUSTOM -135.01 [2026-01-05 2026-01-05]",
+        ]
+    );
+    assert_balanced(&scenario.answer());
+    let nobody = but(custom.clone(), json!({"customer": "CU-9"}));
+    let wrong = but(custom.clone(), json!({"lines": [{"title": "x", "quantity": "1"}]}));
+    let refused = scenario
+        .step(create("2026-01-08", &custom))
+        .step(create("2026-01-08", &nobody))
+        .step(create("2026-01-08", &wrong))
+        .step(json!({"on": "2026-01-08", "do": "book", "invoice": custom}))
+        .step(json!({"on": "2026-01-08", "do": "credit", "invoice": 1, "line": 1}));
+    let codes = ["exists", "unknown_customer", "bad_argument", "bad_argument", "unknown_argument"];
+    assert_eq!(refused.refusals(), codes);
+}
