@@ -71,6 +71,7 @@ pub struct Parts {
     renderer: OnceLock<Arc<Renderer>>,
     bell: watch::Sender<u64>,
     stopping: AtomicBool,
+    cut_off: AtomicBool,
     rounds: AtomicU32,
     stuck: Mutex<Option<String>>,
 }
@@ -117,6 +118,7 @@ impl JobContext {
             renderer: OnceLock::new(),
             bell: watch::channel(0).0,
             stopping: AtomicBool::new(false),
+            cut_off: AtomicBool::new(false),
             rounds: AtomicU32::new(0),
             stuck: Mutex::new(None),
         }))
@@ -169,6 +171,17 @@ impl JobContext {
     /// Takes the error that [`Self::note_stuck`] kept.
     pub fn take_stuck(&self) -> Option<String> {
         self.stuck.lock().ok().and_then(|mut stuck| stuck.take())
+    }
+
+    /// Notes that a worker or a handler of this process met a database that was gone: it may have left work behind that
+    /// nobody is at, under the name of a process that lives.
+    pub fn note_cut_off(&self) {
+        self.cut_off.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes what [`Self::note_cut_off`] noted.
+    pub fn take_cut_off(&self) -> bool {
+        self.cut_off.swap(false, Ordering::SeqCst)
     }
 
     /// Asks long jobs to stop between two payers; what they have not committed is rolled back.

@@ -133,6 +133,7 @@ pub async fn work_until(
 
     let restarting = ctx.clone();
     let monitor = Monitor::new().shutdown_timeout(STOP_WITHIN).should_restart(move |worker, error| {
+        restarting.note_cut_off();
         // Its queue may be gone for good, and nobody waits for it any more.
         if restarting.is_stopping() {
             return false;

@@ -81,6 +81,7 @@ pub async fn tend(ctx: &JobContext, mut presence: WorkerLock) -> std::convert::I
                 worker = ctx.worker,
                 "the database was lost: others may have taken this worker's slices"
             );
+            ctx.note_cut_off();
             match present(ctx).await {
                 Ok(again) => presence = again,
                 Err(error) => {
@@ -89,10 +90,29 @@ pub async fn tend(ctx: &JobContext, mut presence: WorkerLock) -> std::convert::I
                 }
             }
         }
+        if ctx.take_cut_off()
+            && let Err(error) = begin_anew(ctx).await
+        {
+            tracing::warn!(error = format!("{error:#}"), "cannot take up again what was cut off");
+            ctx.note_cut_off();
+        }
         if let Err(error) = look(ctx, looks.is_multiple_of(RENEW_EVERY)).await {
             tracing::warn!(error = format!("{error:#}"), "cannot look for workers that are gone");
         }
     }
+}
+
+/// After the database was lost for a moment: what this process had in hand is opened in a new epoch and handed out again.
+/// A handler that is still at it finds its epoch gone and writes nothing.
+async fn begin_anew(ctx: &JobContext) -> anyhow::Result<()> {
+    let mut tx = ctx.store.begin().await?;
+    let tasks = slice::take_over(&mut tx, TakeOver::Of(&ctx.worker)).await?;
+    let again = queue::hand_out_again(&mut tx, &ctx.worker).await?;
+    ticket::enqueue(&mut tx, &tasks).await?;
+    tx.commit().await?;
+    tracing::warn!(slices = tasks.len(), tasks = again, "the database was lost; its work is taken up again");
+    ctx.ring();
+    Ok(())
 }
 
 async fn look(ctx: &JobContext, renew: bool) -> anyhow::Result<()> {

@@ -100,5 +100,6 @@ async fn give_back(ctx: &JobContext, task: SliceTask, reason: &str) {
     if let Err(error) = released {
         tracing::warn!(error = format!("{error:#}"), "claim could not be given back");
         ctx.note_stuck(reason);
+        ctx.note_cut_off();
     }
 }
