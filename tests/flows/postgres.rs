@@ -171,7 +171,8 @@ fn a_frozen_run_whose_claims_ran_out_writes_nothing_when_it_wakes() {
 
 #[test]
 fn a_frozen_run_whom_the_server_has_given_up_writes_nothing_when_it_wakes() {
-    for door in ["files.put", "mail.send", "gateway.call"] {
+    // Not at the gateway: the sandbox is a file under a lock, which another thread of the frozen process may hold.
+    for door in ["files.put", "mail.send"] {
         let home = ready();
         let frozen = frozen_at(&home, door);
         home.sql(
