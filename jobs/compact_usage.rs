@@ -117,10 +117,8 @@ fn old_paths(plan: &Plan) -> BTreeSet<&String> {
         .collect()
 }
 
-fn named(plan: &Plan) -> Vec<Named> {
-    let segments = plan.bundles.iter().flatten().map(|part| (&part.path, &part.sha256));
-    let files = segments.chain(plan.merge.iter().map(|run| (&run.path, &run.sha256)));
-    files.map(|(path, sha256)| Named { path: path.clone(), sha256: Some(sha256.clone()) }).collect()
+fn named(plan: &Plan) -> impl Iterator<Item = Named> {
+    plan.bundles.iter().flatten().map(Named::from).chain(plan.merge.iter().map(Named::from))
 }
 
 /// Paths of what will be written: the bundles, then the key run.

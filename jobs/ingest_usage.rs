@@ -307,9 +307,7 @@ impl Known {
         let runs = segment::key_runs(&mut tx, 0, version).await?;
         let subjects = subjects(&mut tx, &catalogue).await?;
         drop(tx);
-        ctx.shelf
-            .need(runs.iter().map(|r| Named { path: r.path.clone(), sha256: Some(r.sha256.clone()) }))
-            .await?;
+        ctx.shelf.need(runs.iter().map(Named::from)).await?;
         Ok(Self {
             version,
             history: runs.iter().map(|r| ctx.folders.root.join(&r.path)).collect(),

@@ -38,9 +38,7 @@ pub async fn pinned(ctx: &JobContext, run: &Run) -> anyhow::Result<Pinned> {
         charges: subject::charge_numbers(&mut tx).await?.into_iter().collect(),
     };
     drop(tx);
-    ctx.shelf
-        .need(segments.iter().map(|s| Named { path: s.path.clone(), sha256: Some(s.sha256.clone()) }))
-        .await?;
+    ctx.shelf.need(segments.iter().map(Named::from)).await?;
     let segments = segments.iter().map(|s| segment_ref(ctx, s)).collect::<anyhow::Result<_>>()?;
     Ok(Pinned { segments, numbers })
 }

@@ -45,20 +45,22 @@ pub async fn take_over(ctx: &JobContext) -> anyhow::Result<usize> {
 async fn abandoned(ctx: &JobContext, tx: &mut Tx) -> anyhow::Result<usize> {
     let mut taken = 0;
     for gone in worker::gone(tx).await? {
-        let tasks = slice::take_over(tx, TakeOver::Of(&gone)).await?;
-        let again = queue::hand_out_again(tx, &gone).await?;
-        tracing::warn!(
-            worker = gone,
-            slices = tasks.len(),
-            tasks = again,
-            "worker is gone; its work is taken over"
-        );
-        taken += tasks.len();
-        ticket::enqueue(tx, &tasks).await?;
+        let slices = take_from(tx, &gone).await?;
+        tracing::warn!(worker = gone, slices, "worker is gone; its work is taken over");
+        taken += slices;
     }
     let tasks = slice::take_over(tx, TakeOver::Expired((ctx.now)())).await?;
     ticket::enqueue(tx, &tasks).await?;
     Ok(taken + tasks.len())
+}
+
+/// Opens in a new epoch what a worker had claimed, and hands out again what it had fetched. Returns how many slices it
+/// had.
+async fn take_from(tx: &mut Tx, worker: &str) -> anyhow::Result<usize> {
+    let tasks = slice::take_over(tx, TakeOver::Of(worker)).await?;
+    queue::hand_out_again(tx, worker).await?;
+    ticket::enqueue(tx, &tasks).await?;
+    Ok(tasks.len())
 }
 
 /// This process as a living worker: hold it while working.
@@ -106,11 +108,9 @@ pub async fn tend(ctx: &JobContext, mut presence: WorkerLock) -> std::convert::I
 /// A handler that is still at it finds its epoch gone and writes nothing.
 async fn begin_anew(ctx: &JobContext) -> anyhow::Result<()> {
     let mut tx = ctx.store.begin().await?;
-    let tasks = slice::take_over(&mut tx, TakeOver::Of(&ctx.worker)).await?;
-    let again = queue::hand_out_again(&mut tx, &ctx.worker).await?;
-    ticket::enqueue(&mut tx, &tasks).await?;
+    let slices = take_from(&mut tx, &ctx.worker).await?;
     tx.commit().await?;
-    tracing::warn!(slices = tasks.len(), tasks = again, "the database was lost; its work is taken up again");
+    tracing::warn!(slices, "the database was lost; its work is taken up again");
     ctx.ring();
     Ok(())
 }

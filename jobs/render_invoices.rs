@@ -62,7 +62,7 @@ pub async fn render(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Result<
         }
     }
     files::put_all(ctx, &ctx.folders.documents, puts).await?;
-    ctx.shelf.publish(ctx.doors, rows.iter().map(|row| shelved(row).path)).await?;
+    ctx.shelf.publish(ctx.doors, rows.iter().map(|row| Named::from(row).path)).await?;
     let mut tx = ctx.store.begin().await?;
     document::save(&mut tx, &rows).await?;
     tx.commit().await?;
@@ -177,14 +177,9 @@ fn path_of(booked: &Booked, document: &InvoiceDocument) -> String {
     format!("{year}/{}-{}", invoice.draft.id, name)
 }
 
-/// A document as the shelf names it.
-pub fn shelved(document: &Document) -> Named {
-    Named { path: format!("documents/{}", document.path), sha256: Some(document.sha256.clone()) }
-}
-
 /// The stored PDF of an invoice, checked against its recorded hash.
 pub async fn stored_pdf(ctx: &JobContext, document: &Document) -> anyhow::Result<Vec<u8>> {
-    ctx.shelf.need([shelved(document)]).await?;
+    ctx.shelf.need([Named::from(document)]).await?;
     let path = ctx.folders.documents.join(&document.path);
     let bytes = tokio::fs::read(&path).await.with_context(|| format!("reading {}", path.display()))?;
     let found = files::sha256_hex(&bytes);

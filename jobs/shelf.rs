@@ -5,8 +5,8 @@
 
 use crate::doors::Doors;
 use crate::files::sha256_hex;
-use crate::render_invoices;
 use anyhow::{Context, ensure};
+use domain::ids::InvoiceId;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use gateways::Bucket;
 use std::collections::{BTreeMap, HashMap};
@@ -14,6 +14,10 @@ use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use store::Tx;
+use store::document::{self, Document};
+use store::ledger::LedgerExport;
+use store::segment::{self, KeyRun, Segment};
 use uuid::Uuid;
 
 /// Files on their way at once.
@@ -29,6 +33,30 @@ pub struct Named {
     pub path: String,
     /// Hex; none if it was not recorded.
     pub sha256: Option<String>,
+}
+
+impl From<&Segment> for Named {
+    fn from(segment: &Segment) -> Self {
+        Self { path: segment.path.clone(), sha256: Some(segment.sha256.clone()) }
+    }
+}
+
+impl From<&KeyRun> for Named {
+    fn from(run: &KeyRun) -> Self {
+        Self { path: run.path.clone(), sha256: Some(run.sha256.clone()) }
+    }
+}
+
+impl From<&Document> for Named {
+    fn from(document: &Document) -> Self {
+        Self { path: format!("documents/{}", document.path), sha256: Some(document.sha256.clone()) }
+    }
+}
+
+impl From<&LedgerExport> for Named {
+    fn from(export: &LedgerExport) -> Self {
+        Self { path: format!("exports/{}", export.path), sha256: Some(export.sha256.clone()) }
+    }
 }
 
 /// A home's files and the buckets behind them.
@@ -160,21 +188,25 @@ impl Shelf {
     }
 }
 
-/// Segments, key runs and documents that the database names, with their bytes.
-pub async fn all_named(tx: &mut store::Tx) -> anyhow::Result<Vec<(Named, u64)>> {
-    let version = store::segment::version(tx).await?;
-    let segments = store::segment::visible_at(tx, version).await?.into_iter();
-    let mut named: Vec<(Named, u64)> =
-        segments.map(|s| (Named { path: s.path, sha256: Some(s.sha256) }, s.bytes)).collect();
-    let runs = store::segment::key_runs(tx, 0, version).await?.into_iter();
-    named.extend(runs.map(|k| (Named { path: k.path, sha256: Some(k.sha256) }, k.bytes)));
-    let mut after: Option<(domain::ids::InvoiceId, String)> = None;
+/// Segments and key runs that the database names, with their bytes.
+pub async fn usage_named(tx: &mut Tx) -> anyhow::Result<Vec<(Named, u64)>> {
+    let version = segment::version(tx).await?;
+    let segments = segment::visible_at(tx, version).await?;
+    let runs = segment::key_runs(tx, 0, version).await?;
+    let segments = segments.iter().map(|s| (Named::from(s), s.bytes));
+    Ok(segments.chain(runs.iter().map(|k| (Named::from(k), k.bytes))).collect())
+}
+
+/// The same, and documents.
+pub async fn all_named(tx: &mut Tx) -> anyhow::Result<Vec<(Named, u64)>> {
+    let mut named = usage_named(tx).await?;
+    let mut after: Option<(InvoiceId, String)> = None;
     loop {
         let last = after.as_ref().map(|(id, template)| (*id, template.as_str()));
-        let page = store::document::page(tx, last, PAGE).await?;
+        let page = document::page(tx, last, PAGE).await?;
         let Some(end) = page.last() else { return Ok(named) };
         after = Some((end.invoice, end.template.clone()));
-        named.extend(page.iter().map(|d| (render_invoices::shelved(d), d.bytes)));
+        named.extend(page.iter().map(|d| (Named::from(d), d.bytes)));
     }
 }
 

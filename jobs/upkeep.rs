@@ -37,7 +37,7 @@ pub async fn tidy_copies(ctx: &JobContext) -> anyhow::Result<u64> {
         return Ok(0);
     }
     let mut tx = ctx.store.read().await?;
-    let named: BTreeSet<PathBuf> = shelf::all_named(&mut tx)
+    let named: BTreeSet<PathBuf> = shelf::usage_named(&mut tx)
         .await?
         .into_iter()
         .map(|(file, _)| ctx.folders.root.join(file.path))

@@ -1,7 +1,6 @@
 //! Re-checks from the database and the files what must be equal (rules.md L4).
 
 use crate::context::JobContext;
-use crate::render_invoices::shelved;
 use crate::shelf::{self, Named};
 use crate::{files, seal_ledger};
 use domain::ledger::{ChainState, verify_link};
@@ -68,7 +67,7 @@ async fn documents(ctx: &JobContext, tx: &mut store::Tx) -> anyhow::Result<Check
         let page = store::document::page(tx, last, PAGE).await?;
         let Some(end) = page.last() else { break };
         after = Some((end.invoice, end.template.clone()));
-        ctx.shelf.need(page.iter().map(shelved)).await?;
+        ctx.shelf.need(page.iter().map(Named::from)).await?;
         for document in &page {
             count += 1;
             if let Some(difference) = differs(&ctx.folders.documents, &document.path, &document.sha256) {
@@ -82,9 +81,7 @@ async fn documents(ctx: &JobContext, tx: &mut store::Tx) -> anyhow::Result<Check
 /// Every marked export on disk has the hash that was recorded.
 async fn exports(ctx: &JobContext, tx: &mut store::Tx) -> anyhow::Result<Check> {
     let marks = store::ledger::exports(tx).await?;
-    let named =
-        |path: &str, sha256: &str| Named { path: format!("exports/{path}"), sha256: Some(sha256.to_owned()) };
-    ctx.shelf.need(marks.iter().map(|mark| named(&mark.path, &mark.sha256))).await?;
+    ctx.shelf.need(marks.iter().map(Named::from)).await?;
     let difference = marks.iter().find_map(|mark| differs(&ctx.folders.exports, &mark.path, &mark.sha256));
     Ok(check("export files", u64::try_from(marks.len())?, difference))
 }

@@ -2,7 +2,7 @@
 
 use super::world::World;
 use crate::customer::PaymentMethod;
-use crate::subscription::{ActContext, Arguments, Refusal, Request, applicable};
+use crate::subscription::{ActContext, Arguments, EFFECTIVE, Refusal, Request, applicable};
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
@@ -19,7 +19,7 @@ pub(super) fn act(
     let arguments = Arguments::of(step);
     let number = arguments.required(&["subscription"], arguments.text(&["subscription"]))?;
     let request = Request::read(verb, step)?;
-    let effective = arguments.date(&["effective", "effectivedate", "from_date"])?.unwrap_or(on);
+    let effective = arguments.date(&EFFECTIVE)?.unwrap_or(on);
     apply(world, &number, &request, effective, on)
 }
 

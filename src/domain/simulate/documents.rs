@@ -1,8 +1,8 @@
 //! Verbs on invoices: book, cancel, create, credit, markpaid, recharge, refund (rules.md I4, I7, Y4).
 
 use super::collecting::{self, Kind};
-use super::running;
 use super::world::{Document, Transaction, TransactionKind, World};
+use super::{running, steps};
 use crate::billing::{CreditLine, CreditScope, credit_note, custom_draft};
 use crate::book_file::read_custom_invoice;
 use crate::customer::Customer;
@@ -72,10 +72,8 @@ fn create(world: &mut World, custom: &Map<String, Value>, on: NaiveDate) -> Resu
         custom.insert("date".to_owned(), Value::String(on.to_string()));
     }
     let text = Value::Object(custom).to_string();
-    let custom = read_custom_invoice("invoice", &text).map_err(|faults| {
-        let told: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.pointer, f.message)).collect();
-        Refusal::new("bad_argument", told.join("; "))
-    })?;
+    let custom =
+        read_custom_invoice("invoice", &text).map_err(|faults| steps::refused("bad_argument", &faults))?;
     let unknown =
         || Refusal::new("unknown_customer", format!("there is no customer `{}`", custom.account_number));
     let owner = world.known.customers.get(&custom.account_number).ok_or_else(unknown)?.id;

@@ -94,12 +94,13 @@ fn day_of(world: &mut World, step: &Map<String, Value>) -> Result<NaiveDate, Ref
 }
 
 fn load(world: &mut World, book: &Value) -> Result<(), Refusal> {
-    let set = book_file::read_value(book, &world.known).map_err(|faults| refused_book(&faults))?;
+    let set = book_file::read_value(book, &world.known).map_err(|faults| refused("book_refused", &faults))?;
     world.load(set);
     Ok(())
 }
 
-fn refused_book(faults: &[Fault]) -> Refusal {
+/// Faulty input as a refusal: the first faults, each with its place.
+pub(super) fn refused(code: &'static str, faults: &[Fault]) -> Refusal {
     let told: Vec<String> = faults
         .iter()
         .take(FAULTS_TOLD)
@@ -107,7 +108,7 @@ fn refused_book(faults: &[Fault]) -> Refusal {
         .collect();
     let more = faults.len().saturating_sub(FAULTS_TOLD);
     let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
-    let refusal = Refusal::new("book_refused", format!("{}{rest}", told.join("; ")));
+    let refusal = Refusal::new(code, format!("{}{rest}", told.join("; ")));
     match faults.iter().find_map(|fault| fault.hint.clone()) {
         Some(hint) => refusal.hint(hint),
         None => refusal,

@@ -12,7 +12,7 @@ mod verbs;
 
 pub use life::{EndCause, Ending, Hold, Life, Terms, acts_known};
 pub use refusal::Refusal;
-pub use request::{Arguments, Request};
+pub use request::{Arguments, EFFECTIVE, Request};
 pub use service::{Slot, interval_of};
 pub use state::{State, VerbName};
 pub use timeline::{

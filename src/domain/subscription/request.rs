@@ -165,13 +165,14 @@ impl Request {
             }
             VerbName::ClearDiscount => Self::ClearDiscount { charge: charge() },
         };
-        read.refuse_others(&STEP)?;
+        let of_any_verb: Vec<&str> = EFFECTIVE.iter().copied().chain(["subscription"]).collect();
+        read.refuse_others(&of_any_verb)?;
         Ok(request)
     }
 }
 
-/// What a step says besides the arguments of its verb.
-const STEP: [&str; 4] = ["subscription", "effective", "effectivedate", "from_date"];
+/// Names of the day on which a change takes effect, of any verb.
+pub const EFFECTIVE: [&str; 3] = ["effective", "effectivedate", "from_date"];
 /// What any step may say: its day, its verb, and words for people.
 const ANY_STEP: [&str; 6] = ["on", "do", "name", "note", "comment", "reason"];
 const CHARGE: [&str; 8] = [
