@@ -49,7 +49,9 @@ async fn abandoned(ctx: &JobContext, tx: &mut Tx) -> anyhow::Result<usize> {
         tracing::warn!(worker = gone, slices, "worker is gone; its work is taken over");
         taken += slices;
     }
-    let tasks = slice::take_over(tx, TakeOver::Expired((ctx.now)())).await?;
+    let now = (ctx.now)();
+    let mut tasks = slice::take_over(tx, TakeOver::Expired(now)).await?;
+    tasks.extend(slice::take_over_unheeded(tx, now - ticket::CLAIM).await?);
     ticket::enqueue(tx, &tasks).await?;
     Ok(taken + tasks.len())
 }

@@ -235,6 +235,30 @@ pub async fn take_over(tx: &mut Tx, which: TakeOver<'_>) -> anyhow::Result<Vec<S
         .bind(failed)
         .fetch_all(c)
         .await?);
+    in_order(&rows)
+}
+
+/// Takes over open slices whose ticket was fetched before `before` and that nobody has claimed since: whoever fetched it
+/// lives, by its session lock, and is frozen. Returns the tasks to enqueue anew. Always empty on SQLite.
+pub async fn take_over_unheeded(tx: &mut Tx, before: DateTime<Utc>) -> anyhow::Result<Vec<SliceTask>> {
+    let Tx::Postgres(t) = tx else { return Ok(Vec::new()) };
+    let rows: Vec<(Uuid, String, i64, i64)> = sqlx::query_as(
+        "update run_slice s
+         set epoch = epoch + 1
+         where s.state = 'open' and s.worker is null and s.error is null
+           and exists (select from apalis.jobs j
+                       where j.status in ('Queued', 'Running')
+                         and j.lock_at < $1
+                         and j.idempotency_key = s.run::text || '/' || s.step || '/' || s.slice || '/' || s.epoch)
+         returning run, step, slice, epoch",
+    )
+    .bind(before)
+    .fetch_all(&mut **t)
+    .await?;
+    in_order(&rows)
+}
+
+fn in_order(rows: &[(Uuid, String, i64, i64)]) -> anyhow::Result<Vec<SliceTask>> {
     let mut tasks = rows
         .iter()
         .map(|(run, step, slice, epoch)| task(*run, step, *slice, *epoch))

@@ -160,6 +160,11 @@ fn a_frozen_run_whose_claims_ran_out_writes_nothing_when_it_wakes() {
     let expire = "update run_slice set claimed_until = now() - interval '1 hour'
                   where state = 'open' and worker is not null returning slice";
     assert_ne!(home.sql(expire).unwrap(), "");
+    // What it has fetched and not claimed yet is as old.
+    home.sql(
+        "update apalis.jobs set lock_at = now() - interval '1 hour' where status in ('Queued', 'Running')",
+    )
+    .unwrap();
     let mut worker = spawn(&home, &["worker"]);
     while home.sql("select count(*) from run where state <> 'closed'").unwrap() != "0" {
         std::thread::sleep(Duration::from_millis(50));
