@@ -11,10 +11,12 @@ use anyhow::Context;
 use chrono::NaiveDate;
 use domain::billing::{self, CreditScope};
 use domain::catalogue::Catalogue;
-use domain::ids::InvoiceId;
-use domain::invoice::Invoice;
+use domain::ids::{CustomerId, InvoiceId};
+use domain::invoice::{Invoice, LineKey};
 use domain::payment::AttemptState;
 use domain::subscription::Refusal;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use store::draft::{self, DraftFilter, DraftKey};
 use store::invoice::{self, Booked, InvoiceFilter, InvoiceState};
 use store::{Tx, journal, payment, run};
@@ -46,26 +48,98 @@ pub async fn book(ctx: &JobContext, key: &DraftKey, asked: &Asked) -> anyhow::Re
     Ok(Ok(booked))
 }
 
+/// What is credited of an invoice, and what becomes of its periods.
+#[derive(Debug, Clone)]
+pub struct Credit {
+    pub scope: CreditScope,
+    /// The periods of the whole invoice are due again (rules.md I4).
+    pub rebill: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Credited {
+    /// None if the invoice was wholly credited before and is only billed anew.
+    pub note: Option<Booked>,
+    /// Billed lines that are due again.
+    pub reopened: usize,
+}
+
 /// Books a credit note on an invoice and sets it against what is open of it (rules.md I7). What it leaves is owed to
 /// the payer: it is refunded, or set against the next invoice.
 pub async fn credit(
     ctx: &JobContext,
-    id: InvoiceId,
-    scope: &CreditScope,
+    invoice: &Invoice,
+    credit: &Credit,
     asked: &Asked,
-) -> anyhow::Result<Result<Booked, Refusal>> {
+) -> anyhow::Result<Result<Credited, Refusal>> {
     let mut tx = ctx.store.begin().await?;
-    invoice::lock_settlements(&mut tx, &[id]).await?;
+    lock(&mut tx, std::slice::from_ref(invoice), credit.rebill).await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
-    let credit = credit_within(ctx, &mut tx, id, scope, asked, &catalogue).await?;
-    if credit.is_ok() {
+    let credited = credit_within(ctx, &mut tx, invoice.draft.id, credit, asked, &catalogue).await?;
+    if credited.is_ok() {
         tx.commit().await?;
     }
-    Ok(credit)
+    Ok(credited)
 }
 
-/// As [`credit`], in a transaction that has locked the invoice's settlement.
+/// Locks what crediting these invoices changes: payers before settlements, as booking does.
+pub async fn lock(tx: &mut Tx, invoices: &[Invoice], rebill: bool) -> anyhow::Result<()> {
+    let payers: BTreeSet<CustomerId> = invoices.iter().map(|i| i.draft.payer).filter(|_| rebill).collect();
+    for payer in payers {
+        store::payer::lock(tx, payer).await?;
+    }
+    let ids: Vec<InvoiceId> = invoices.iter().map(|i| i.draft.id).collect();
+    invoice::lock_settlements(tx, &ids).await
+}
+
+/// As [`credit`], in a transaction that holds the [`lock`].
 pub async fn credit_within(
+    ctx: &JobContext,
+    tx: &mut Tx,
+    id: InvoiceId,
+    credit: &Credit,
+    asked: &Asked,
+    catalogue: &Catalogue,
+) -> anyhow::Result<Result<Credited, Refusal>> {
+    let reopens = match credit.rebill {
+        true => match reopens(tx, id, &credit.scope, catalogue).await? {
+            Ok(keys) => keys,
+            Err(refusal) => return Ok(Err(refusal)),
+        },
+        false => Vec::new(),
+    };
+    let note = match note_within(ctx, tx, id, &credit.scope, asked, catalogue).await? {
+        Ok(note) => Some(note),
+        Err(refusal) if refusal.code == "nothing_left" && credit.rebill => None,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if credit.rebill {
+        let invoice = invoice::by_id(tx, id).await?.context("the invoice is gone")?.invoice;
+        store::reopened::reopen(tx, invoice.draft.payer, &reopens, asked.on).await?;
+        self::note(ctx, tx, &invoice.number, "invoice.rebill", asked).await?;
+    }
+    Ok(Ok(Credited { note, reopened: reopens.len() }))
+}
+
+/// The billed lines of an invoice that a rebill makes due again.
+async fn reopens(
+    tx: &mut Tx,
+    id: InvoiceId,
+    scope: &CreditScope,
+    catalogue: &Catalogue,
+) -> anyhow::Result<Result<Vec<LineKey>, Refusal>> {
+    if *scope != CreditScope::Whole {
+        let message = "a whole invoice is billed anew, not a line of it";
+        return Ok(Err(Refusal::new("bad_argument", message).hint("leave out `--line`")));
+    }
+    let invoice = invoice::by_id(tx, id).await?.context("the invoice is gone")?.invoice;
+    let books = store::payer::books(tx, &[invoice.draft.payer], &Arc::new(catalogue.clone())).await?;
+    let book = books.first().context("the payer is gone")?;
+    Ok(billing::reopens(&invoice, &book.billed))
+}
+
+async fn note_within(
     ctx: &JobContext,
     tx: &mut Tx,
     id: InvoiceId,

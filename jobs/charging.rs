@@ -38,8 +38,7 @@ pub enum Decision {
     Misconfigured(String),
 }
 
-/// Decides. Only positive open balances are collected; what waits for review (`autobill: false`) is collected only
-/// by hand.
+/// Decides. Only positive open balances are collected; the first attempt is made at booking, whoever books (rules.md Y3).
 pub fn decide(
     booked: &Booked,
     payer: Option<&Customer>,
@@ -61,7 +60,7 @@ pub fn decide(
         };
     }
     let is_time = match occasion {
-        Occasion::Booking => draft.autobill && attempts.is_empty() && !has_been_declined(booked),
+        Occasion::Booking => attempts.is_empty() && !has_been_declined(booked),
         Occasion::Ladder => {
             settlement.next_retry.is_some_and(|day| day <= on) && last_day(attempts) < Some(on)
         }
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_collected_of_what_is_paid_credited_for_review_or_paid_by_hand() {
+    fn nothing_is_collected_of_what_is_paid_credited_or_paid_by_hand() {
         let payer = payer(vec![method("card", "tok_ok")]);
         let decide = |booked: &Booked, payer: &Customer| {
             decide(booked, Some(payer), &[], &known(), Occasion::Booking, day(2, 1))
@@ -300,11 +299,12 @@ mod tests {
         paid.settlement = paid.settlement.settled(24_875, 24_875, day(2, 1));
         let mut credit = booked();
         (credit.invoice.draft.net_minor, credit.invoice.draft.vat_minor) = (-100, -25);
-        let mut review = booked();
-        review.invoice.draft.autobill = false;
-        for leave in [&paid, &credit, &review] {
+        for leave in [&paid, &credit] {
             assert_eq!(decide(leave, &payer), Decision::Leave);
         }
+        let mut reviewed = booked();
+        reviewed.invoice.draft.autobill = false;
+        assert!(matches!(decide(&reviewed, &payer), Decision::Charge(..)), "a person has booked it");
         let mut transfer = payer.clone();
         transfer.payment_methods[0].token = None;
         assert_eq!(decide(&booked(), &transfer), Decision::Leave);

@@ -162,7 +162,7 @@ pub fn document_of<'a>(
         Some(refkey) => c.payment_methods.iter().any(|m| m.refkey == *refkey && m.is_online()),
         None => c.default_method().is_some_and(|m| m.is_online()),
     };
-    let automatic = draft.autobill && draft.gross_minor() > 0 && payer.is_some_and(named);
+    let automatic = draft.gross_minor() > 0 && payer.is_some_and(named);
     let collection = if automatic { Collection::Automatic } else { Collection::Transfer };
     InvoiceDocument::booked(&booked.invoice, &catalogue.tenant).with_collection(collection)
 }

@@ -1,14 +1,16 @@
-//! Takes a run back: a credit note for every invoice that it booked and that is not wholly credited yet (rules.md I4, I7).
+//! Takes a run back: a credit note for every invoice that it booked and that is not wholly credited yet (rules.md I4, I7);
+//! for a rebill, what it billed is due again.
 //! What is booked stays; the notes and their entries stand against it. Some invoices at a time share a transaction.
 //!
 //! Key that makes a repeat quiet: what is left to credit of an invoice. A reversal that was killed goes on where it
 //! stopped when it is asked for again.
 
-use crate::by_hand::{self, Asked};
+use crate::by_hand::{self, Asked, Credit};
 use crate::context::JobContext;
 use anyhow::Context;
 use domain::billing::CreditScope;
 use domain::ids::InvoiceId;
+use domain::invoice::Invoice;
 use store::run::Run;
 use store::{invoice, journal};
 
@@ -20,6 +22,8 @@ const BATCH: usize = 50;
 pub struct Reversed {
     /// Credit notes made now.
     pub notes: Vec<InvoiceId>,
+    /// Billed lines that are due again.
+    pub reopened: usize,
     /// Invoices that were credited before.
     pub already: u64,
     /// Credit notes of the run itself, and zero invoices: there is nothing to credit.
@@ -29,14 +33,17 @@ pub struct Reversed {
 }
 
 /// Credits every invoice of a closed run.
-pub async fn reverse(ctx: &JobContext, run: &Run, asked: &Asked) -> anyhow::Result<Reversed> {
+pub async fn reverse(ctx: &JobContext, run: &Run, rebill: bool, asked: &Asked) -> anyhow::Result<Reversed> {
     let mut tx = ctx.store.read().await?;
     let ids = invoice::of_run(&mut tx, run.id).await?;
     drop(tx);
     let mut reversed = Reversed::default();
+    let credit = Credit { scope: CreditScope::Whole, rebill };
     for batch in ids.chunks(BATCH) {
         let mut tx = ctx.store.begin().await?;
-        invoice::lock_settlements(&mut tx, batch).await?;
+        let invoices: Vec<Invoice> =
+            invoice::by_ids(&mut tx, batch).await?.into_iter().map(|booked| booked.invoice).collect();
+        by_hand::lock(&mut tx, &invoices, rebill).await?;
         let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
         let mut made = 0;
         for booked in invoice::by_ids(&mut tx, batch).await? {
@@ -45,12 +52,18 @@ pub async fn reverse(ctx: &JobContext, run: &Run, asked: &Asked) -> anyhow::Resu
                 continue;
             }
             let id = booked.invoice.draft.id;
-            match by_hand::credit_within(ctx, &mut tx, id, &CreditScope::Whole, asked, &catalogue).await? {
-                Ok(note) => {
+            match by_hand::credit_within(ctx, &mut tx, id, &credit, asked, &catalogue).await? {
+                Ok(credited) => {
                     made += 1;
-                    reversed.notes.push(note.invoice.draft.id);
+                    reversed.reopened += credited.reopened;
+                    match credited.note {
+                        Some(note) => reversed.notes.push(note.invoice.draft.id),
+                        None => reversed.already += 1,
+                    }
                 }
-                Err(refusal) if refusal.code == "nothing_left" => reversed.already += 1,
+                Err(refusal) if matches!(refusal.code, "nothing_left" | "nothing_to_rebill") => {
+                    reversed.already += 1;
+                }
                 Err(refusal) => reversed.refused.push((booked.invoice.number, refusal.message)),
             }
         }
@@ -60,7 +73,7 @@ pub async fn reverse(ctx: &JobContext, run: &Run, asked: &Asked) -> anyhow::Resu
                 actor: asked.actor.clone(),
                 action: "run.reverse".to_owned(),
                 object: format!("run {}", run.ordinal),
-                detail: serde_json::json!({"on": asked.on, "notes": made}),
+                detail: serde_json::json!({"on": asked.on, "credited": made, "rebill": rebill}),
             };
             journal::record(&mut tx, &record).await?;
             tx.commit().await?;

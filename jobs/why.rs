@@ -138,6 +138,7 @@ async fn windows(ctx: &JobContext, run: &store::run::Run, invoice: &Invoice) -> 
     let mut windows = BTreeMap::new();
     for mut book in payer::books(&mut tx, &[invoice.draft.payer], &catalogue).await? {
         book.billed.clear();
+        book.reopened.clear();
         for mut window in billing::due(&book, run.as_of).windows {
             window.up_to_import = Some(run.usage_mark);
             windows.insert((window.key.charge, window.key.start), window);

@@ -42,6 +42,9 @@ enum Verb {
     /// Credit every invoice of a closed run; what was credited already is left alone
     Reverse {
         run: String,
+        /// What the run billed is due again: the next run bills it anew
+        #[arg(long)]
+        rebill: bool,
         /// Date of the credit notes (default: today, tenant-local)
         #[arg(long, value_name = "DATE")]
         as_of: Option<NaiveDate>,
@@ -67,7 +70,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         Some(Verb::Report { run, format, out }) => {
             run_report::run(&app, &find(&app, &run).await?, &format, out.as_deref(), output).await
         }
-        Some(Verb::Reverse { run, as_of }) => reverse(&app, &run, as_of, output).await,
+        Some(Verb::Reverse { run, rebill, as_of }) => reverse(&app, &run, rebill, as_of, output).await,
         Some(Verb::Approve { run, customers }) => approve(&app, &run, &customers, output).await,
         Some(Verb::Rerun { run, failed: _ }) => rerun(&app, &run, output).await,
         Some(Verb::Cancel { run }) => cancel(&app, &run, output).await,
@@ -230,7 +233,13 @@ async fn cancel(app: &App, name: &str, output: &Output) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-async fn reverse(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Output) -> Result<Exit, Failure> {
+async fn reverse(
+    app: &App,
+    name: &str,
+    rebill: bool,
+    as_of: Option<NaiveDate>,
+    output: &Output,
+) -> Result<Exit, Failure> {
     let found = find(app, name).await?;
     expect_state(&found, RunState::Closed, "reversed", "let it finish with `tallybook run`, or cancel it")?;
     let on = match as_of {
@@ -239,7 +248,7 @@ async fn reverse(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Outpu
     };
     let lock = worker(app)?;
     let asked = jobs::by_hand::Asked { on, actor: super::operator() };
-    let reversed = jobs::reverse_run::reverse(&app.ctx, &found, &asked).await?;
+    let reversed = jobs::reverse_run::reverse(&app.ctx, &found, rebill, &asked).await?;
     jobs::seal_ledger::seal(&app.ctx).await?;
     let sent = jobs::send_invoices::send(&app.ctx, &reversed.notes).await?;
     drop(lock);
@@ -247,7 +256,7 @@ async fn reverse(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Outpu
     if output.is_json() {
         output.document(&serde_json::json!({
             "run": found.ordinal, "creditnotes": reversed.notes.len(), "already": reversed.already,
-            "leftalone": reversed.left_alone, "mails": sent.sent,
+            "leftalone": reversed.left_alone, "reopened": reversed.reopened, "mails": sent.sent,
             "refused": reversed.refused.iter().map(|(n, why)| serde_json::json!({"invoice": n, "reason": why})).collect::<Vec<_>>(),
         }));
     } else {
@@ -258,6 +267,12 @@ async fn reverse(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Outpu
             reversed.already,
             reversed.left_alone
         ));
+        if rebill {
+            output.line(&format!(
+                "{} billed line(s) are due again from {on}: `tallybook run` bills them",
+                reversed.reopened
+            ));
+        }
         for (number, why) in &reversed.refused {
             output.say(&format!("{number}: {why}"));
         }

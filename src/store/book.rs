@@ -153,7 +153,7 @@ async fn roots_of(tx: &mut Tx, customers: &[CustomerId]) -> anyhow::Result<BTree
 }
 
 /// Raises the revision of these payers.
-async fn raise(tx: &mut Tx, payers: BTreeSet<Uuid>) -> anyhow::Result<()> {
+pub(crate) async fn raise(tx: &mut Tx, payers: BTreeSet<Uuid>) -> anyhow::Result<()> {
     const SQL: PerDriver = by_keys!("update customer set revision = revision + 1 where id", uuid, "");
     let sql = tx.pick(&SQL);
     let ids = Ids(payers.into_iter().collect());

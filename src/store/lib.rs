@@ -28,6 +28,7 @@ mod open;
 pub mod payer;
 pub mod payment;
 pub mod queue;
+pub mod reopened;
 pub mod run;
 pub mod schedule;
 pub mod segment;

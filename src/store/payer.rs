@@ -5,7 +5,7 @@ use crate::value::{Dec, Ids, Texts};
 use crate::words::{count, small};
 use anyhow::{Context, anyhow};
 use chrono::NaiveDate;
-use domain::billing::{BilledLine, CarriedDraft, PayerBook};
+use domain::billing::{BilledLine, CarriedDraft, PayerBook, ReopenedLine};
 use domain::catalogue::{Catalogue, TaxCategory};
 use domain::customer::Customer;
 use domain::exact::Exact;
@@ -119,9 +119,11 @@ pub async fn books(
         refs(tx, payers).await?.into_iter().map(|p| (p.id.0, empty_book(p, Arc::clone(catalogue)))).collect();
     let roots = add_customers(tx, payers, &mut books).await?;
     add_subscriptions(tx, payers, &roots, &mut books).await?;
-    for (payer, line) in billed_lines(tx, payers).await? {
-        if let Some(book) = books.get_mut(&payer) {
-            book.billed.entry(line.key.charge).or_default().push(line);
+    for (payer, line, reopened) in billed_lines(tx, payers).await? {
+        let Some(book) = books.get_mut(&payer) else { continue };
+        match reopened {
+            None => book.billed.entry(line.key.charge).or_default().push(line),
+            Some(on) => book.reopened.entry(line.key.charge).or_default().push(ReopenedLine { line, on }),
         }
     }
     add_carried(tx, payers, &mut books).await?;
@@ -140,6 +142,7 @@ fn empty_book(payer: PayerRef, catalogue: Arc<Catalogue>) -> PayerBook {
         customers: BTreeMap::new(),
         subscriptions: BTreeMap::new(),
         billed: BTreeMap::new(),
+        reopened: BTreeMap::new(),
         carried: Vec::new(),
         codes_redeemed: BTreeMap::new(),
         late: Vec::new(),
@@ -215,23 +218,35 @@ struct BilledRow {
     tax_category: String,
     tax_pct: Dec,
     usage_mark: i64,
+    reopened_on: Option<NaiveDate>,
 }
 
+/// A payer, a line of it that was billed, and the day from which it is due again.
+pub type BilledOf = (Uuid, BilledLine, Option<NaiveDate>);
+
 /// Every period that these payers' drafts and invoices have taken, by charge reference, oldest first.
-pub async fn billed_lines(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<Vec<(Uuid, BilledLine)>> {
+pub async fn billed_lines(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<Vec<BilledOf>> {
     const SQL: PerDriver = by_keys!(
         "select b.payer, b.charge, b.key_start, b.revision, b.kind, b.ordinal, b.subscription,
                 b.period_start, b.period_end, b.charge_date, b.line, b.invoice, i.number as invoice_number,
-                b.currency, b.group_value, b.quantity, b.net_minor, b.discount, b.tax_category, b.tax_pct, b.usage_mark
+                b.currency, b.group_value, b.quantity, b.net_minor, b.discount, b.tax_category, b.tax_pct, b.usage_mark,
+                r.reopened_on
          from billed_line b
          left join invoice i on i.id = b.invoice
+         left join reopened_line r
+           on r.charge = b.charge and r.key_start = b.key_start and r.revision = b.revision and r.kind = b.kind
+          and r.ordinal = b.ordinal
          where b.payer",
         uuid,
         " order by b.charge, b.key_start, b.revision, b.charge_date, b.kind, b.ordinal"
     );
     let sql = tx.pick(&SQL);
     let rows: Vec<BilledRow> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(payers)).fetch_all(c).await?);
-    rows.into_iter().map(|row| Ok((row.payer, BilledLine::try_from(row)?))).collect()
+    let read = |row: BilledRow| {
+        let (payer, reopened) = (row.payer, row.reopened_on);
+        Ok((payer, BilledLine::try_from(row)?, reopened))
+    };
+    rows.into_iter().map(read).collect()
 }
 
 impl TryFrom<BilledRow> for BilledLine {

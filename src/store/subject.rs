@@ -99,7 +99,11 @@ pub struct BilledThrough {
 pub async fn billed_through(tx: &mut Tx) -> anyhow::Result<Vec<BilledThrough>> {
     let rows: Vec<(Uuid, Uuid, NaiveDate, i64)> = on!(tx, c => sqlx::query_as(
         "select subscription, charge, max(period_end), max(usage_mark)
-         from billed_line
+         from billed_line b
+         where not exists (select 1
+                           from reopened_line r
+                           where r.charge = b.charge and r.key_start = b.key_start and r.revision = b.revision
+                             and r.kind = b.kind and r.ordinal = b.ordinal)
          group by charge, subscription
          order by charge, subscription")
         .fetch_all(c)

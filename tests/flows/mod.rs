@@ -12,5 +12,6 @@ mod money;
 mod month;
 mod operate;
 mod postgres;
+mod rebill;
 mod subscriptions;
 mod xml;

@@ -251,8 +251,10 @@ fn drafts_for_review_are_booked_or_dropped_by_hand() {
     let booked = home.json(&["invoices", "book", &id(0), "--as-of", "2026-01-03"]);
     assert_eq!(
         (&booked["InvoiceNumber"], &booked["PaymentStatus"]),
-        (&json!("INV-0000001"), &json!(NOT_PAID))
+        (&json!("INV-0000001"), &json!(PAID)),
+        "charged at booking, whoever books"
     );
+    assert_eq!(charges_paid(&home), 1);
     assert_eq!(files(&home, "mail", "eml").len(), 1);
     home.run(&["invoices", "cancel", "INV-0000001"]).exits(1);
     home.json(&["invoices", "cancel", &id(1), "--release"]);

@@ -89,6 +89,9 @@ enum Verb {
         /// Only this line, by its number
         #[arg(long = "line", value_name = "N")]
         lines: Vec<u32>,
+        /// What the invoice billed is due again: the next run bills it anew
+        #[arg(long, conflicts_with = "lines")]
+        rebill: bool,
         /// Day of the credit note; today unless given
         #[arg(long, value_name = "DATE")]
         as_of: Option<NaiveDate>,
@@ -136,7 +139,9 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
             operate::mark_paid(&app, &number, &part, despite_pending, output).await
         }
         Verb::Recharge { number, as_of } => operate::recharge(&app, &number, as_of, output).await,
-        Verb::Credit { number, lines, as_of } => operate::credit(&app, &number, &lines, as_of, output).await,
+        Verb::Credit { number, lines, rebill, as_of } => {
+            operate::credit(&app, &number, &lines, rebill, as_of, output).await
+        }
         Verb::Writeoff { number, part } => operate::write_off(&app, &number, &part, output).await,
         Verb::Refund { number, part, by_hand } => {
             operate::refund(&app, &number, &part, by_hand, output).await

@@ -10,7 +10,7 @@ use domain::NaiveDate;
 use domain::billing::{CreditLine, CreditScope};
 use domain::ids::InvoiceId;
 use domain::invoice::InvoiceWire;
-use jobs::by_hand::{self, Asked};
+use jobs::by_hand::{self, Asked, Credit};
 use jobs::collect_payments::{self, Occasion, TriedOutcome};
 use jobs::send_invoices::{self, Sent};
 use jobs::settle::{self, ByHand, Pending, RefundBy, Refusal};
@@ -51,8 +51,7 @@ async fn reload(app: &App, id: InvoiceId) -> Result<Booked, Failure> {
     invoice::by_id(&mut tx, id).await?.ok_or_else(|| Failure::fault("gone", format!("invoice {id} is gone")))
 }
 
-/// Books a draft, renders and mails it, and makes the first attempt on an online method unless a person was to review
-/// the draft (rules.md Y3).
+/// Books a draft, renders and mails it, and makes the first attempt on an online method (rules.md Y3).
 pub async fn book(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Output) -> Result<Exit, Failure> {
     let key = match find(app, name).await? {
         Found::Draft(_, key) if key.state == DraftState::Open => key,
@@ -221,6 +220,7 @@ pub async fn credit(
     app: &App,
     name: &str,
     lines: &[u32],
+    rebill: bool,
     as_of: Option<NaiveDate>,
     output: &Output,
 ) -> Result<Exit, Failure> {
@@ -233,16 +233,25 @@ pub async fn credit(
         )
     };
     let asked = Asked { on: day_or_today(app, as_of).await?, actor: operator() };
-    let id = booked.invoice.draft.id;
-    let note = by_hand::credit(&app.ctx, id, &scope, &asked).await?.map_err(|refusal| {
+    let credit = Credit { scope, rebill };
+    let credited = by_hand::credit(&app.ctx, &booked.invoice, &credit, &asked).await?.map_err(|refusal| {
         let failure = Failure::input(refusal.code, refusal.message);
         match refusal.hint {
             Some(hint) => failure.hint(hint),
             None => failure.hint(format!("`tallybook invoices show {name}` has its lines")),
         }
     })?;
+    let again = if credited.reopened == 0 {
+        String::new()
+    } else {
+        format!("; {} billed line(s) are due again from {}", credited.reopened, asked.on)
+    };
+    let Some(note) = credited.note else {
+        answer(app, &booked, &format!("was credited before{again}"), output).await?;
+        return Ok(Exit::Done);
+    };
     let sent = send_invoices::send(&app.ctx, &[note.invoice.draft.id]).await?;
-    answer(app, &note, &format!("credits {name}"), output).await?;
+    answer(app, &note, &format!("credits {name}{again}"), output).await?;
     if note.settlement.open_minor(note.invoice.draft.gross_minor()) < 0 {
         output.say(&format!("hint: pay it back with `tallybook invoices refund {}`", note.invoice.number));
     }

@@ -60,13 +60,14 @@ pub(super) fn amount_of_slot(
     charge: &ChargeLife<'_>,
     slot: &Slot,
     date: NaiveDate,
+    known: NaiveDate,
 ) -> Decimal {
     let plan_charge = charge.terms_on(slot.piece.start).charge;
     if plan_charge.charge_type == ChargeType::Usage {
         let from = (!slot.is_first).then_some(slot.piece.start);
         return charge.amount_by_hand(from, slot.piece.end);
     }
-    if plan_charge.is_arrears() && is_cut_by_a_change(timeline, charge, slot.piece, date) {
+    if plan_charge.is_arrears() && is_cut_by_a_change(timeline, charge, slot.piece, known) {
         return timeline.amount_on(charge, slot.piece.start);
     }
     timeline.amount_on(charge, date)
@@ -84,7 +85,7 @@ pub(super) fn of_period<'a>(
     }
     let arrears = taken.terms.charge.is_arrears();
     if arrears
-        && (taken.billed.is_some() || !is_cut_by_a_change(timeline, charge, taken.slot.piece, taken.date))
+        && (taken.billed.is_some() || !is_cut_by_a_change(timeline, charge, taken.slot.piece, taken.known))
     {
         return Vec::new();
     }
@@ -93,7 +94,7 @@ pub(super) fn of_period<'a>(
     let mut lines = Vec::new();
     for step in steps(timeline, charge) {
         let is_past = step.on >= taken.slot.piece.end;
-        let is_early = arrears && (step.on <= taken.slot.piece.start || step.mark.done > taken.date);
+        let is_early = arrears && (step.on <= taken.slot.piece.start || step.mark.done > taken.known);
         let is_other = arrears && !matches!(step.what, StepKind::Amount);
         if is_past
             || is_early
@@ -106,7 +107,7 @@ pub(super) fn of_period<'a>(
         let Some(timing) = proration(level, next, &step, taken, currency) else { continue };
         let part = Period::new(step.on.max(taken.slot.piece.start), taken.slot.piece.end);
         let date = match timing {
-            _ if arrears => taken.date,
+            _ if arrears => taken.known,
             ChangeTiming::AtOnce => step.on.max(step.mark.done),
             ChangeTiming::NextCharge => taken.slot.piece.end,
         };
@@ -205,8 +206,8 @@ fn is_included(
         StepKind::Terms(_) => taken.slot.piece.start,
         _ => taken.date,
     };
-    let is_known = step.mark.done <= taken.date && step.on <= effective_by;
-    let Some(billed) = taken.billed.filter(|_| is_known && step.mark.done == taken.date) else {
+    let is_known = step.mark.done <= taken.known && step.on <= effective_by;
+    let Some(billed) = taken.billed.filter(|_| is_known && step.mark.done == taken.known) else {
         return is_known;
     };
     let level = Level {
@@ -227,13 +228,13 @@ fn is_cut_by_a_change(
     timeline: &Timeline<'_>,
     charge: &ChargeLife<'_>,
     piece: Period,
-    date: NaiveDate,
+    known: NaiveDate,
 ) -> bool {
     let change_handle = charge.terms_on(piece.start).plan.change_handle;
     steps(timeline, charge).iter().any(|step| {
         let is_inside = piece.start < step.on && step.on < piece.end;
         let is_prorated = step.mark.prorate.unwrap_or(change_handle > 0);
-        is_inside && is_prorated && step.mark.done <= date && matches!(step.what, StepKind::Amount)
+        is_inside && is_prorated && step.mark.done <= known && matches!(step.what, StepKind::Amount)
     })
 }
 

@@ -6,6 +6,7 @@
 //! 1 January saw, whatever was done later. What an act makes due for days before it has the act's day as charge date.
 
 use super::changes;
+use super::rebill::Reopened;
 use super::{BilledLine, PayerBook};
 use crate::catalogue::AppliedDiscount;
 use crate::customer::Customer;
@@ -26,6 +27,8 @@ pub(super) struct Item<'a> {
     pub subscription: &'a Subscription,
     pub owner: &'a Customer,
     pub reference: ChargeReference,
+    /// How often what it bills has been billed and credited before (rules.md I4).
+    pub revision: u32,
     pub terms: ChargeTerms<'a>,
     pub kind: ItemKind,
     /// Charge date.
@@ -81,7 +84,8 @@ impl Item<'_> {
             ItemKind::ChangeCredit { ordinal, .. } => (LineKind::ProrationCredit, ordinal),
             ItemKind::ChangeCharge { ordinal, .. } => (LineKind::ProrationCharge, ordinal),
         };
-        LineKey { charge: self.reference, period_start: self.piece.start, revision: 0, kind, ordinal }
+        let (charge, period_start, revision) = (self.reference, self.piece.start, self.revision);
+        LineKey { charge, period_start, revision, kind, ordinal }
     }
 
     /// Day whose tax rule, discount and price version hold (rules.md I2, D2).
@@ -104,8 +108,12 @@ impl Item<'_> {
 #[derive(Debug, Clone)]
 pub(super) struct Taken<'a> {
     pub slot: Slot,
-    /// Charge date under which it was taken.
+    /// The day whose quantity and price it has: the charge date under which it was taken first.
     pub date: NaiveDate,
+    /// Last day whose acts it was billed with: its charge date.
+    pub known: NaiveDate,
+    /// The day on which it became due again, if it does in this run.
+    pub reopened: Option<NaiveDate>,
     pub terms: ChargeTerms<'a>,
     pub amount: Decimal,
     pub unit_price: Option<Decimal>,
@@ -184,10 +192,16 @@ impl<'a> Walk<'a> {
     ) {
         for day in charge.triggers(&timeline.life, epoch.until) {
             let piece = Period::single(day);
-            let mut item = self.item(timeline, charge, ItemKind::OneTime, day.max(epoch.from), piece, piece);
+            let reopened = self.reopened(charge.reference, piece.start, LineKind::Regular, 0);
+            if reopened.on.is_some_and(|on| on > epoch.until) {
+                continue;
+            }
+            let date = reopened.due(day.max(epoch.from));
+            let mut item = self.item(timeline, charge, ItemKind::OneTime, date, piece, piece);
+            let level_day = reopened.first_date.unwrap_or(date);
             item.terms = charge.terms_on(day);
-            item.amount = timeline.amount_on(charge, item.date);
-            item.as_nothing = charge.is_toggled_off(item.date);
+            item.amount = timeline.amount_on(charge, level_day);
+            item.as_nothing = charge.is_toggled_off(level_day);
             let once = !repeats(item.terms);
             let is_taken = self.is_billed(charge.reference, |line| once || line.period.start == day)
                 || self.keys.iter().any(|k| k.charge == charge.reference && (once || k.period_start == day));
@@ -212,11 +226,17 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let billed = self.billed_regular(charge.reference, slot.piece.start);
-            let date = billed.map_or(slot.date.max(epoch.from), |line| line.charge_date);
-            let mut item = self.item(timeline, charge, ItemKind::Period, date, slot.piece, slot.full);
+            let reopened = self.reopened(charge.reference, slot.piece.start, LineKind::Regular, 0);
+            if billed.is_none() && reopened.on.is_some_and(|on| on > epoch.until) {
+                continue;
+            }
+            let own_date = billed.map_or(slot.date.max(epoch.from), |line| line.charge_date);
+            let date = reopened.first_date.unwrap_or(own_date);
+            let known = if billed.is_some() { own_date } else { reopened.due(own_date) };
+            let mut item = self.item(timeline, charge, ItemKind::Period, known, slot.piece, slot.full);
             item.charged_from = slot.charged_from;
             item.terms = charge.terms_of(slot.piece);
-            item.amount = changes::amount_of_slot(timeline, charge, &slot, date);
+            item.amount = changes::amount_of_slot(timeline, charge, &slot, date, known);
             item.unit_price = charge.unit_price_on(date);
             item.as_nothing = slot.skipped || charge.is_toggled_off(date);
             if item.terms.charge.usage_period.is_some() {
@@ -226,6 +246,8 @@ impl<'a> Walk<'a> {
             let taken = Taken {
                 slot,
                 date,
+                known,
+                reopened: reopened.on.filter(|_| billed.is_none()),
                 terms: item.terms,
                 amount,
                 unit_price: item.unit_price,
@@ -250,8 +272,9 @@ impl<'a> Walk<'a> {
             let mut found = Vec::new();
             for (_, taken) in periods {
                 for change in changes::of_period(timeline, charge, taken) {
+                    let date = taken.reopened.map_or(change.date, |on| on.max(change.date));
                     let mut item =
-                        self.item(timeline, charge, change.kind, change.date, change.part, taken.slot.full);
+                        self.item(timeline, charge, change.kind, date, change.part, taken.slot.full);
                     item.charged_from = taken.slot.charged_from;
                     item.terms = change.terms;
                     item.amount = change.amount;
@@ -260,12 +283,13 @@ impl<'a> Walk<'a> {
                 }
             }
             for mut item in found {
+                let key = item.key();
+                item.date = self.reopened(key.charge, key.period_start, key.kind, key.ordinal).due(item.date);
                 if item.date > epoch.until {
                     continue;
                 }
-                let key = item.key();
-                let is_taken =
-                    self.keys.contains(&key) || self.billed(key.charge).any(|line| line.key == key);
+                let is_taken = self.keys.contains(&key)
+                    || self.billed(key.charge).any(|line| line.key.is_same_in_any_revision(&key));
                 if !is_taken {
                     item.date = item.date.max(epoch.from);
                     self.keys.insert(key);
@@ -288,6 +312,7 @@ impl<'a> Walk<'a> {
             subscription: self.subscription,
             owner: self.owner,
             reference: charge.reference,
+            revision: self.book.next_revision(charge.reference, piece.start),
             terms: charge.terms_of(piece),
             kind,
             date,
@@ -306,6 +331,16 @@ impl<'a> Walk<'a> {
         item.subscription_discount = last_begun(&timeline.discounts, tax_date);
         item.charge_discount = last_begun(&charge.discounts, tax_date);
         item
+    }
+
+    fn reopened(
+        &self,
+        reference: ChargeReference,
+        start: NaiveDate,
+        kind: LineKind,
+        ordinal: u32,
+    ) -> Reopened {
+        self.book.reopened_as(&LineKey { charge: reference, period_start: start, revision: 0, kind, ordinal })
     }
 
     fn billed(&self, reference: ChargeReference) -> impl Iterator<Item = &'a BilledLine> {

@@ -52,7 +52,9 @@ pub(super) fn periods<'a>(book: &'a PayerBook, items: &[Item<'a>], as_of: NaiveD
                 if !terms.charge.is_metered() || terms.charge.late_usage == LateUsage::Reject {
                     continue;
                 }
-                let item = again(&timeline, charge, first, owner, date);
+                let revision =
+                    first.key.revision.max(book.next_revision(charge.reference, first.key.period_start));
+                let item = again(&timeline, charge, first, owner, date, revision);
                 if item.as_nothing {
                     continue;
                 }
@@ -105,6 +107,7 @@ fn again<'a>(
     first: &BilledLine,
     owner: &'a crate::customer::Customer,
     date: NaiveDate,
+    revision: u32,
 ) -> Item<'a> {
     let piece = first.period;
     let slots = charge.slots(&timeline.life, plus_days(piece.end, 1).max(first.charge_date));
@@ -113,6 +116,7 @@ fn again<'a>(
         subscription: timeline.subscription,
         owner,
         reference: charge.reference,
+        revision,
         terms: charge.terms_on(piece.start),
         kind: ItemKind::Period,
         date,

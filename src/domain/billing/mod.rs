@@ -12,6 +12,7 @@ mod items;
 mod late;
 mod late_rating;
 mod rating;
+mod rebill;
 #[cfg(test)]
 pub(crate) mod sample;
 mod windows;
@@ -21,6 +22,7 @@ pub use booking::{BookError, book, check, format_number, name_amended, rank};
 pub use credit::{CreditLine, CreditScope, credit_note};
 pub use custom::{CUSTOM_SKU, CustomInvoice, CustomLine, custom_draft};
 pub use hash::run_hash;
+pub use rebill::reopens;
 pub use windows::{due, instants, zone};
 
 use crate::catalogue::{Catalogue, TaxCategory};
@@ -51,6 +53,8 @@ pub struct PayerBook {
     pub subscriptions: BTreeMap<SubscriptionId, Subscription>,
     /// What drafts and invoices have taken, oldest first, per charge reference.
     pub billed: BTreeMap<ChargeReference, Vec<BilledLine>>,
+    /// What was billed, was credited, and is due again, oldest first, per charge reference (rules.md I4).
+    pub reopened: BTreeMap<ChargeReference, Vec<ReopenedLine>>,
     /// Lines of drafts below the tenant's minimum that wait for a larger invoice (rules.md I8).
     pub carried: Vec<CarriedDraft>,
     /// How often each discount's codes have been redeemed (rules.md D1).
@@ -94,6 +98,14 @@ pub struct BilledLine {
     pub tax_pct: Decimal,
     /// The run's usage mark: later imports are late (rules.md Q5).
     pub usage_mark: i64,
+}
+
+/// A billed line whose period is due again: its invoice was credited for a rebill (rules.md I4).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReopenedLine {
+    pub line: BilledLine,
+    /// The day of the credit note: from it on the period may be billed again.
+    pub on: NaiveDate,
 }
 
 /// A draft that waits because it is below the minimum.

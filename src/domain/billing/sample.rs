@@ -64,6 +64,7 @@ pub fn book(charges: &serde_json::Value) -> PayerBook {
         customers: set.customers.into_iter().map(|c| (c.id, c)).collect(),
         subscriptions: set.subscriptions.into_iter().map(|s| (s.id, s)).collect(),
         billed: BTreeMap::new(),
+        reopened: BTreeMap::new(),
         carried: Vec::new(),
         codes_redeemed: BTreeMap::new(),
         late: Vec::new(),

@@ -92,6 +92,13 @@ pub struct LineKey {
     pub ordinal: u32,
 }
 
+impl LineKey {
+    /// Whether both stand for the same of a charge, billed once or again.
+    pub fn is_same_in_any_revision(&self, other: &Self) -> bool {
+        Self { revision: other.revision, ..self.clone() } == *other
+    }
+}
+
 /// One line, draft or booked. Amounts are minor units of the invoice's currency.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {

@@ -3,12 +3,12 @@
 use super::collecting::{self, Kind};
 use super::world::{Document, Transaction, TransactionKind, World};
 use super::{running, steps};
-use crate::billing::{CreditLine, CreditScope, credit_note, custom_draft};
+use crate::billing::{CreditLine, CreditScope, ReopenedLine, credit_note, custom_draft, reopens};
 use crate::book_file::read_custom_invoice;
 use crate::customer::Customer;
 use crate::decimal::{Bounds, parse};
 use crate::exact::Exact;
-use crate::invoice::{Invoice, InvoiceStatus, Settlement};
+use crate::invoice::{Invoice, InvoiceStatus, LineKey, Settlement};
 use crate::ledger::Happening;
 use crate::money::Currency;
 use crate::payment::AttemptState;
@@ -42,14 +42,17 @@ pub(super) fn act(
     let at = world.document(&name)?;
     arguments.refuse_others(match verb.to_ascii_lowercase().as_str() {
         "cancel" => &["release"],
-        "credit" => &["lines"],
+        "credit" => &["lines", "rebill"],
         "markpaid" => &["paymentdate", "date", "amount"],
         _ => &[],
     })?;
     match verb.to_ascii_lowercase().as_str() {
         "book" => book(world, at, on),
         "cancel" => cancel(world, at, arguments.flag(&["release"])?.unwrap_or(false)),
-        "credit" => credit(world, at, step, on),
+        "credit" => {
+            let rebill = arguments.flag(&["rebill"])?.unwrap_or(false);
+            credit(world, at, step, rebill, on)
+        }
         "markpaid" => {
             let date = arguments.date(&["paymentdate", "date"])?.unwrap_or(on);
             mark_paid(world, at, date, arguments.text(&["amount"]))
@@ -138,9 +141,20 @@ fn booked(world: &World, at: usize) -> Result<Invoice, Refusal> {
 }
 
 /// Makes and books a credit note, and sets it against its invoice first, then against the oldest open ones.
-fn credit(world: &mut World, at: usize, step: &Map<String, Value>, on: NaiveDate) -> Result<(), Refusal> {
+fn credit(
+    world: &mut World,
+    at: usize,
+    step: &Map<String, Value>,
+    rebill: bool,
+    on: NaiveDate,
+) -> Result<(), Refusal> {
     let invoice = booked(world, at)?;
     let scope = scope(step, &invoice)?;
+    if rebill && scope != CreditScope::Whole {
+        return Err(Refusal::new("bad_argument", "a whole invoice is billed anew, not a line of it")
+            .hint("leave out `lines`"));
+    }
+    let reopened = if rebill { reopens(&invoice, &world.billed)? } else { Vec::new() };
     let earlier: Vec<Invoice> = world
         .documents
         .iter()
@@ -151,7 +165,13 @@ fn credit(world: &mut World, at: usize, step: &Map<String, Value>, on: NaiveDate
         .collect();
     let earlier: Vec<&Invoice> = earlier.iter().collect();
     let catalogue = world.catalogue()?.clone();
-    let draft = credit_note(&invoice, &earlier, &scope, on, world.runs.max(1), &catalogue)?;
+    let draft = match credit_note(&invoice, &earlier, &scope, on, world.runs.max(1), &catalogue) {
+        Err(refusal) if rebill && refusal.code == "nothing_left" => {
+            reopen(world, &reopened, on); // credited before, and only billed anew
+            return Ok(());
+        }
+        draft => draft?,
+    };
     let note = world.documents.len();
     world.documents.push(Document {
         draft,
@@ -170,7 +190,17 @@ fn credit(world: &mut World, at: usize, step: &Map<String, Value>, on: NaiveDate
         collecting::settle(world, note, -part, on);
     }
     collecting::set_off(world, invoice.draft.payer, on);
+    reopen(world, &reopened, on);
     Ok(())
+}
+
+/// rules.md I4: what was billed is due again.
+fn reopen(world: &mut World, keys: &[LineKey], on: NaiveDate) {
+    for key in keys {
+        let Some(lines) = world.billed.get_mut(&key.charge) else { continue };
+        let gone = lines.extract_if(.., |line| line.key == *key).map(|line| ReopenedLine { line, on });
+        world.reopened.entry(key.charge).or_default().extend(gone);
+    }
 }
 
 /// Lines of a credit note keep number and key of what they credit.

@@ -1,6 +1,6 @@
 //! The book in memory, and what has happened to it.
 
-use crate::billing::{BilledLine, CarriedDraft, LateHint, PayerBook};
+use crate::billing::{BilledLine, CarriedDraft, LateHint, PayerBook, ReopenedLine};
 use crate::book_file::{Known, LoadSet};
 use crate::catalogue::Catalogue;
 use crate::customer::Customer;
@@ -37,6 +37,7 @@ pub(super) struct World {
     pub runs: u64,
     pub last_as_of: Option<NaiveDate>,
     pub billed: BTreeMap<ChargeReference, Vec<BilledLine>>,
+    pub reopened: BTreeMap<ChargeReference, Vec<ReopenedLine>>,
     pub carried: BTreeMap<CustomerId, Vec<CarriedDraft>>,
     pub documents: Vec<Document>,
     pub sequences: BTreeMap<String, u64>,
@@ -159,6 +160,7 @@ impl World {
             customers,
             subscriptions,
             billed,
+            reopened: self.reopened.clone(),
             carried: self.carried.get(&payer).cloned().unwrap_or_default(),
             codes_redeemed: self.redeemed_discounts(),
             late: Vec::new(),
