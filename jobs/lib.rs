@@ -62,6 +62,14 @@ use tokio::runtime::Handle;
 const POLL: Duration = Duration::from_millis(500);
 /// What is being worked on ends within this time once it is asked to; after that it is left, and its epoch passes.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// Slices of one job that a process works on at once: each computes on all threads, so that one reads, one computes and
+/// one writes. The rest stays in the queue, for other workers, and out of memory.
+const SLICES_AT_ONCE: usize = 3;
+/// As [`SLICES_AT_ONCE`], of jobs that wait for somebody else's server most of the time.
+const CALLS_AT_ONCE: usize = 16;
+/// Ticks at once: each may wait for a whole run.
+const TICKS_AT_ONCE: usize = 100;
+
 /// A worker that lost its database comes back after a pause, this often at most.
 const RESTARTS_MAX: usize = 1_000;
 
@@ -87,7 +95,7 @@ slice_handlers! {
 
 /// One line per job: a worker on the queue of its name, whatever the database.
 macro_rules! register {
-    ($monitor:ident, $ctx:expr, $storage:ident, $config:ty, $pool:ident; $($queue:ident: $task:ty,)*) => {{
+    ($monitor:ident, $ctx:expr, $storage:ident, $config:ty, $pool:ident; $($queue:ident: $task:ty, $at_once:expr;)*) => {{
         let round = $ctx.next_round();
         $(let $monitor = {
             let ctx = $ctx.clone();
@@ -98,6 +106,7 @@ macro_rules! register {
                 let backend = $storage::<$task>::new(&pool).with_config(config).poll_with_strategy(wakes);
                 WorkerBuilder::new(format!("{}/{}/{round}.{restarts}", ctx.worker, stringify!($queue)))
                     .backend(backend)
+                    .concurrency($at_once)
                     .catch_panic()
                     .data(ctx.clone())
                     .build(handlers::$queue)
@@ -110,15 +119,15 @@ macro_rules! register {
 macro_rules! register_all {
     ($monitor:ident, $ctx:expr, $storage:ident, $config:ty, $pool:ident) => {
         register!($monitor, $ctx, $storage, $config, $pool;
-            rate_usage: SliceTask,
-            draft_invoices: SliceTask,
-            book_invoices: SliceTask,
-            render_invoices: SliceTask,
-            send_invoices: SliceTask,
-            collect_payments: SliceTask,
-            seal_ledger: SliceTask,
-            close_run: SliceTask,
-            ticks: TickTask,
+            rate_usage: SliceTask, SLICES_AT_ONCE;
+            draft_invoices: SliceTask, SLICES_AT_ONCE;
+            book_invoices: SliceTask, SLICES_AT_ONCE;
+            render_invoices: SliceTask, SLICES_AT_ONCE;
+            send_invoices: SliceTask, CALLS_AT_ONCE;
+            collect_payments: SliceTask, CALLS_AT_ONCE;
+            seal_ledger: SliceTask, SLICES_AT_ONCE;
+            close_run: SliceTask, SLICES_AT_ONCE;
+            ticks: TickTask, TICKS_AT_ONCE;
         )
     };
 }
