@@ -1,8 +1,10 @@
-//! Safety bounds: a payer with more invoices at once, or a much larger amount than in the last run, than the operator has
-//! set is parked for a person instead of billed. And what a preview says against the last run: who is new, who is gone,
+//! Safety bounds: a payer with more invoices at once, invoices further ahead, or a much larger amount than in the last run,
+//! than the operator has set is parked for a person instead of billed. And what a preview says against the last run: who is new, who is gone,
 //! whose amount jumped.
 
 use crate::context::JobContext;
+use anyhow::Context;
+use chrono::{Months, NaiveDate};
 use domain::billing::Billed;
 use domain::ids::CustomerId;
 use domain::invoice::Draft;
@@ -24,6 +26,8 @@ pub struct Bounds {
     pub invoices_per_payer: u32,
     /// By how much a payer's amount in a currency may grow since the last run of the scope, in percent.
     pub amount_growth_pct: u32,
+    /// How many months after today a charge may be billed: a mistyped as-of bills nobody for years.
+    pub months_ahead: u32,
 }
 
 /// One payer and currency of a run.
@@ -106,12 +110,34 @@ pub async fn apply<'a>(
     } else {
         Totals::new()
     };
+    let latest = latest(ctx, bounds).await?;
     for (payer, billed) in billed {
         if billed.parked.is_none() {
-            billed.parked = beyond(bounds, payer, &billed.drafts, &usual);
+            let ahead = latest.and_then(|latest| too_far_ahead(bounds, latest, &billed.drafts));
+            billed.parked = ahead.or_else(|| beyond(bounds, payer, &billed.drafts, &usual));
         }
     }
     Ok(())
+}
+
+/// The last charge date that may be billed today; none without a bound.
+async fn latest(ctx: &JobContext, bounds: Bounds) -> anyhow::Result<Option<NaiveDate>> {
+    if bounds.months_ahead == 0 {
+        return Ok(None);
+    }
+    let mut tx = ctx.store.read().await?;
+    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
+    let today = domain::zone::local_date((ctx.now)(), catalogue.tenant.timezone);
+    Ok(today.checked_add_months(Months::new(bounds.months_ahead)))
+}
+
+fn too_far_ahead(bounds: Bounds, latest: NaiveDate, drafts: &[Draft]) -> Option<String> {
+    let ahead = drafts.iter().map(|draft| draft.charge_date).max().filter(|date| *date > latest)?;
+    Some(format!(
+        "{ahead} is more than bounds.months_ahead = {} after today: run with an earlier --as-of, or raise the bound, then \
+         `tallybook runs rerun`",
+        bounds.months_ahead
+    ))
 }
 
 /// Why a payer is parked, with the way out.

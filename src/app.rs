@@ -56,6 +56,7 @@ impl App {
             bounds: jobs::bounds::Bounds {
                 invoices_per_payer: config.number("bounds.invoices_per_payer"),
                 amount_growth_pct: config.number("bounds.amount_growth_pct"),
+                months_ahead: config.number("bounds.months_ahead"),
             },
             timetable,
             mail_from: config.optional("mail.from").map(str::to_owned),

@@ -81,6 +81,12 @@ pub const SETTINGS: &[Setting] = &[
         "0",
         "a payer whose amount grew by more percent since the last run is parked; 0 = no bound",
     ),
+    setting(
+        "bounds.months_ahead",
+        "TALLYBOOK_BOUNDS_MONTHS_AHEAD",
+        "0",
+        "a payer with a charge date more months after today is parked; 0 = no bound",
+    ),
     setting("s3.endpoint", "TALLYBOOK_S3_ENDPOINT", "", "https://host:port of the buckets; unset = Amazon's"),
     setting(
         "s3.region",
@@ -264,6 +270,7 @@ impl Config {
         number("catch_up_max", 1, 1000);
         number("bounds.invoices_per_payer", 0, 1_000_000);
         number("bounds.amount_growth_pct", 0, 1_000_000);
+        number("bounds.months_ahead", 0, 1_200);
         number("mail.port", 1, 65535);
         number("mail.timeout_s", 1, 600);
         number("mail.per_second", 0, 100_000);

@@ -139,9 +139,9 @@ async fn save_bodies(tx: &mut Tx, run: RunId, payers: &[PayerDrafts<'_>]) -> any
         "vat_minor",
         "revision",
         "state",
-        "body",
     ];
     let mut rows = Bulk::into("draft", columns);
+    let mut bodies = Bulk::into("draft_body", &["draft", "body"]);
     for d in payers.iter().flat_map(|p| p.drafts) {
         rows.row([
             d.id.0.into(),
@@ -160,10 +160,11 @@ async fn save_bodies(tx: &mut Tx, run: RunId, payers: &[PayerDrafts<'_>]) -> any
             d.vat_minor.into(),
             d.revision.into(),
             "open".into(),
-            Cell::json(d)?,
         ]);
+        bodies.row([d.id.0.into(), Cell::json(d)?]);
     }
-    rows.insert(tx).await.map(drop)
+    rows.insert(tx).await?;
+    bodies.insert(tx).await.map(drop)
 }
 
 async fn save_lines(tx: &mut Tx, run: RunId, payers: &[PayerDrafts<'_>]) -> anyhow::Result<()> {
@@ -367,7 +368,11 @@ pub async fn rank(tx: &mut Tx, run: RunId, in_order: &[InvoiceId], per_slice: u3
 /// Open drafts of a booking slice, in rank order.
 pub async fn of_slice(tx: &mut Tx, run: RunId, slice: u32) -> anyhow::Result<Vec<Draft>> {
     let rows: Vec<Json<Draft>> = on!(tx, c => sqlx::query_scalar(
-        "select body from draft where run = $1 and slice = $2 and state = 'open' order by rank")
+        "select b.body
+         from draft d
+         join draft_body b on b.draft = d.id
+         where d.run = $1 and d.slice = $2 and d.state = 'open'
+         order by d.rank")
         .bind(run.0)
         .bind(i64::from(slice))
         .fetch_all(c)
@@ -391,7 +396,7 @@ pub async fn booked_in_slice(tx: &mut Tx, run: RunId, slice: u32) -> anyhow::Res
 
 /// Drafts of these ids, by id.
 pub async fn by_ids(tx: &mut Tx, ids: &[InvoiceId]) -> anyhow::Result<Vec<Draft>> {
-    const SQL: PerDriver = by_keys!("select body from draft where id", uuid, " order by id");
+    const SQL: PerDriver = by_keys!("select body from draft_body where draft", uuid, " order by draft");
     let sql = tx.pick(&SQL);
     let rows: Vec<Json<Draft>> = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(ids)).fetch_all(c).await?);
     Ok(rows.into_iter().map(|j| j.0).collect())
@@ -411,6 +416,41 @@ pub async fn mark(
     Ok(
         on!(tx, c => sqlx::query(sql).bind(Ids::of(ids)).bind(word).bind(reason).execute(c).await?.rows_affected()),
     )
+}
+
+/// Puts a changed draft in the place of the open one; false if it is not open any more.
+pub async fn replace(tx: &mut Tx, draft: &Draft) -> anyhow::Result<bool> {
+    let changed = on!(tx, c => sqlx::query(
+        "update draft set net_minor = $2, vat_minor = $3 where id = $1 and state = 'open'")
+        .bind(draft.id.0)
+        .bind(draft.net_minor)
+        .bind(draft.vat_minor)
+        .execute(c)
+        .await?
+        .rows_affected());
+    if changed == 0 {
+        return Ok(false);
+    }
+    on!(tx, c => sqlx::query("update draft_body set body = $2 where draft = $1")
+        .bind(draft.id.0)
+        .bind(Json(draft))
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(true)
+}
+
+/// Waives billed lines that were taken off a draft: their periods are never billed (rules.md I4).
+pub async fn waive_lines(tx: &mut Tx, lines: &[LineId]) -> anyhow::Result<()> {
+    const WAIVE: PerDriver = by_keys!(
+        "update billed_line set waived = (1 = 1), invoice = null, line = null, net_minor = 0 where line",
+        uuid,
+        ""
+    );
+    let sql = tx.pick(&WAIVE);
+    let ids = Ids(lines.iter().map(|line| line.0).collect());
+    on!(tx, c => sqlx::query(sql).bind(ids).execute(c).await.map(drop))?;
+    Ok(())
 }
 
 /// What becomes of the periods of cancelled drafts (rules.md I4).

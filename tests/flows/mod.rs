@@ -13,5 +13,6 @@ mod month;
 mod operate;
 mod postgres;
 mod rebill;
+mod review;
 mod subscriptions;
 mod xml;

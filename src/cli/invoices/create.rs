@@ -6,7 +6,6 @@ use crate::cli::operator;
 use crate::failure::{Exit, Failure, Fault};
 use crate::output::Output;
 use domain::NaiveDate;
-use domain::billing::CustomInvoice;
 use domain::book_file::read_custom_invoice;
 use domain::invoice::InvoiceWire;
 use domain::subscription::Refusal;
@@ -35,7 +34,7 @@ pub struct Args {
 
 /// Makes the draft, or books it at once.
 pub async fn run(app: &App, args: &Args, output: &Output) -> Result<Exit, Failure> {
-    let custom = read(&args.file)?;
+    let custom = read(&args.file, "create", read_custom_invoice)?;
     app.catalogue().await?;
     if args.dry_run {
         let draft = custom_invoices::dry_run(&app.ctx, &custom).await?.map_err(refused)?;
@@ -59,14 +58,17 @@ pub async fn run(app: &App, args: &Args, output: &Output) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-fn refused(refusal: Refusal) -> Failure {
+pub fn refused(refusal: Refusal) -> Failure {
     let failure = Failure::input(refusal.code, refusal.message);
-    failure.hint(
-        refusal.hint.unwrap_or_else(|| "mend the file and run `tallybook invoices create` again".to_owned()),
-    )
+    failure.hint(refusal.hint.unwrap_or_else(|| "mend the file and run the same command again".to_owned()))
 }
 
-fn read(path: &Path) -> Result<CustomInvoice, Failure> {
+/// A file that a person writes, for `invoices VERB`.
+pub fn read<T>(
+    path: &Path,
+    verb: &str,
+    parse: impl Fn(&str, &str) -> Result<T, Vec<domain::book_file::Fault>>,
+) -> Result<T, Failure> {
     let unreadable = |e: std::io::Error| {
         Failure::input("unreadable", format!("cannot read {}: {e}", path.display()))
             .hint(format!("ls -l {}", path.display()))
@@ -86,14 +88,14 @@ fn read(path: &Path) -> Result<CustomInvoice, Failure> {
     let text = String::from_utf8(bytes).map_err(|_| {
         Failure::input("invoice", format!("{} is not UTF-8", path.display())).hint("save the file as UTF-8")
     })?;
-    read_custom_invoice(&path.display().to_string(), &text).map_err(|faults| {
+    parse(&path.display().to_string(), &text).map_err(|faults| {
         let count = faults.len();
         let told = faults.into_iter().map(|f| {
             let message = f.hint.map_or(f.message.clone(), |hint| format!("{} ({hint})", f.message));
             Fault::new(&f.pointer, message)
         });
-        Failure::input("invoice", format!("the invoice has {count} fault(s); nothing was changed"))
-            .hint(format!("mend it and run `tallybook invoices create {}` again", path.display()))
+        Failure::input("invoice", format!("{} has {count} fault(s); nothing was changed", path.display()))
+            .hint(format!("mend it and run `tallybook invoices {verb}` again"))
             .with(told.collect())
     })
 }

@@ -1,6 +1,7 @@
 //! `invoices`: list and operate invoices.
 
 mod create;
+mod edit;
 mod list;
 mod operate;
 mod show;
@@ -46,6 +47,8 @@ enum Verb {
     },
     /// Write an invoice by hand: a draft from a JSON file
     Create(create::Args),
+    /// Change a draft before it is booked: lines, words, reference, term
+    Edit(edit::Args),
     /// Book a draft that waits for review, render it and mail it
     Book {
         number: String,
@@ -131,6 +134,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         Verb::Show { number } => show::show(&app, &number, output).await,
         Verb::Pdf { number, out } => show::pdf(&app, &number, out.as_deref(), output).await,
         Verb::Xml { number, out } => show::xml(&app, &number, out.as_deref(), output).await,
+        Verb::Edit(args) => edit::run(&app, &args, output).await,
         Verb::Create(args) => create::run(&app, &args, output).await,
         Verb::Book { number, as_of } => operate::book(&app, &number, as_of, output).await,
         Verb::Cancel { number, release } => operate::cancel(&app, &number, release, output).await,

@@ -104,21 +104,21 @@ pub fn custom_draft(book: &PayerBook, custom: &CustomInvoice) -> Result<Draft, R
     })
 }
 
-fn treatment(line: &CustomLine) -> Treatment<'_> {
+pub(super) fn treatment(line: &CustomLine) -> Treatment<'_> {
     if line.taxable { Treatment::ByRule } else { Treatment::Exempt(line.exempt_reason.as_deref()) }
 }
 
 /// Where a line stands.
-struct Place<'a> {
-    book: &'a PayerBook,
-    owner: &'a Customer,
-    invoice: InvoiceId,
-    number: u32,
-    date: NaiveDate,
-    currency: Currency,
+pub(super) struct Place<'a> {
+    pub book: &'a PayerBook,
+    pub owner: &'a Customer,
+    pub invoice: InvoiceId,
+    pub number: u32,
+    pub date: NaiveDate,
+    pub currency: Currency,
 }
 
-fn line(place: Place<'_>, asked: &CustomLine) -> Result<Line, Refusal> {
+pub(super) fn line(place: Place<'_>, asked: &CustomLine) -> Result<Line, Refusal> {
     let Place { book, owner, invoice, number, date, currency } = place;
     let amount = Exact::of(asked.quantity).times(Exact::of(asked.unit_price));
     let minor = amount.checked_round_half_away(currency.decimals());

@@ -183,7 +183,7 @@ fn keep_reasons(lines: &mut [Line], treatments: &[Treatment<'_>], rules: &[TaxRu
 }
 
 /// A carried line as it was before its VAT was split off, so that it can be taxed with the others (rules.md M4).
-fn before_tax(line: &Line) -> Line {
+pub(super) fn before_tax(line: &Line) -> Line {
     let mut line = line.clone();
     if line.tax_inclusive {
         line.subtotal_minor += line.vat_minor;

@@ -63,7 +63,7 @@ fn invoice(fields: &mut Fields<'_, '_>) -> Option<CustomInvoice> {
     })
 }
 
-fn line(fields: &mut Fields<'_, '_>) -> Option<CustomLine> {
+pub(super) fn line(fields: &mut Fields<'_, '_>) -> Option<CustomLine> {
     let title = fields.required_text("title");
     let quantity = fields.positive("quantity", QUANTITY);
     let quantity = fields.require("quantity", quantity);

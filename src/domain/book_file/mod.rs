@@ -26,6 +26,7 @@ mod custom_invoice;
 mod customer;
 mod directory;
 mod discount;
+mod draft_edit;
 mod fault;
 mod fields;
 mod json;
@@ -41,6 +42,7 @@ mod values;
 
 pub use content::{ContentHash, NotAContentHash, ObjectKind};
 pub use custom_invoice::read_custom_invoice;
+pub use draft_edit::read_draft_edit;
 pub use fault::Fault;
 pub use nearest::nearest;
 

@@ -1,13 +1,16 @@
-//! Verbs on invoices: book, cancel, create, credit, markpaid, recharge, refund (rules.md I4, I7, Y4).
+//! Verbs on invoices: book, cancel, create, credit, edit, markpaid, recharge, refund (rules.md I4, I7, Y4).
 
 use super::collecting::{self, Kind};
 use super::world::{Document, Transaction, TransactionKind, World};
 use super::{running, steps};
-use crate::billing::{CreditLine, CreditScope, ReopenedLine, credit_note, custom_draft, reopens};
-use crate::book_file::read_custom_invoice;
+use crate::billing::{
+    BilledLine, CreditLine, CreditScope, PayerBook, ReopenedLine, credit_note, custom_draft, edited, reopens,
+};
+use crate::book_file::{read_custom_invoice, read_draft_edit};
 use crate::customer::Customer;
 use crate::decimal::{Bounds, parse};
 use crate::exact::Exact;
+use crate::ids::CustomerId;
 use crate::invoice::{Invoice, InvoiceStatus, LineKey, Settlement};
 use crate::ledger::Happening;
 use crate::money::Currency;
@@ -43,6 +46,7 @@ pub(super) fn act(
     arguments.refuse_others(match verb.to_ascii_lowercase().as_str() {
         "cancel" => &["release"],
         "credit" => &["lines", "rebill"],
+        "edit" => &["reference", "paymentterm", "lines"],
         "markpaid" => &["paymentdate", "date", "amount"],
         _ => &[],
     })?;
@@ -53,6 +57,7 @@ pub(super) fn act(
             let rebill = arguments.flag(&["rebill"])?.unwrap_or(false);
             credit(world, at, step, rebill, on)
         }
+        "edit" => edit(world, at, step),
         "markpaid" => {
             let date = arguments.date(&["paymentdate", "date"])?.unwrap_or(on);
             mark_paid(world, at, date, arguments.text(&["amount"]))
@@ -62,7 +67,7 @@ pub(super) fn act(
         other => {
             let message = format!("there is no verb `{other}` of invoices");
             Err(Refusal::new("unknown_verb", message)
-                .hint("one of book, cancel, create, credit, markpaid, recharge, refund"))
+                .hint("one of book, cancel, create, credit, edit, markpaid, recharge, refund"))
         }
     }
 }
@@ -80,11 +85,7 @@ fn create(world: &mut World, custom: &Map<String, Value>, on: NaiveDate) -> Resu
     let unknown =
         || Refusal::new("unknown_customer", format!("there is no customer `{}`", custom.account_number));
     let owner = world.known.customers.get(&custom.account_number).ok_or_else(unknown)?.id;
-    let roots = world.payers();
-    let payer = *roots.get(&owner).ok_or_else(unknown)?;
-    let members: Vec<&Customer> =
-        world.known.customers.values().filter(|c| roots.get(&c.id) == Some(&payer)).collect();
-    let draft = custom_draft(&world.payer_book(payer, &members)?, &custom)?;
+    let draft = custom_draft(&book_of(world, owner)?, &custom)?;
     let is_there = |document: &Document| {
         document.draft.id == draft.id && document.settlement.status != InvoiceStatus::Cancelled
     };
@@ -96,6 +97,47 @@ fn create(world: &mut World, custom: &Map<String, Value>, on: NaiveDate) -> Resu
     let settlement = Settlement::open(InvoiceStatus::Draft);
     world.documents.push(Document { draft, booked: None, settlement });
     Ok(())
+}
+
+/// The book of the payer of a customer.
+fn book_of(world: &World, customer: CustomerId) -> Result<PayerBook, Refusal> {
+    let roots = world.payers();
+    let payer =
+        *roots.get(&customer).ok_or_else(|| Refusal::new("unknown_customer", "the customer is gone"))?;
+    let members: Vec<&Customer> =
+        world.known.customers.values().filter(|c| roots.get(&c.id) == Some(&payer)).collect();
+    world.payer_book(payer, &members)
+}
+
+/// rules.md I4: a draft is changed before it is booked, in the form of `invoices edit`.
+fn edit(world: &mut World, at: usize, step: &Map<String, Value>) -> Result<(), Refusal> {
+    let document = &world.documents[at];
+    if !document.is_draft() {
+        return Err(not_a_draft(document, "changed"));
+    }
+    let is_own =
+        |name: &String| ["reference", "paymentterm", "lines"].contains(&name.to_lowercase().as_str());
+    let asked: Map<String, Value> = step
+        .iter()
+        .filter(|(name, _)| is_own(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let edit = read_draft_edit("edit", &Value::Object(asked).to_string())
+        .map_err(|faults| steps::refused("bad_argument", &faults))?;
+    let draft = document.draft.clone();
+    // A scenario's books have no revisions: the draft is as new as its book.
+    let book = PayerBook { revision: draft.revision, ..book_of(world, draft.payer)? };
+    let edited = edited(&book, &draft, &edit)?;
+    world.documents[at].draft = edited.draft;
+    waive(world, |line| line.line.is_some_and(|id| edited.removed.contains(&id)));
+    Ok(())
+}
+
+/// Billed lines that nobody pays stay taken.
+fn waive(world: &mut World, is_waived: impl Fn(&BilledLine) -> bool) {
+    for line in world.billed.values_mut().flatten().filter(|line| is_waived(line)) {
+        (line.invoice, line.line, line.net_minor) = (None, None, 0);
+    }
 }
 
 fn book(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
@@ -116,14 +158,10 @@ fn cancel(world: &mut World, at: usize, release: bool) -> Result<(), Refusal> {
     }
     document.settlement.status = InvoiceStatus::Cancelled;
     let id = document.id();
-    for lines in world.billed.values_mut() {
-        if release {
-            lines.retain(|line| line.invoice != Some(id));
-        }
-        for line in lines.iter_mut().filter(|line| line.invoice == Some(id)) {
-            (line.invoice, line.line, line.net_minor) = (None, None, 0);
-        }
+    if release {
+        world.billed.values_mut().for_each(|lines| lines.retain(|line| line.invoice != Some(id)));
     }
+    waive(world, |line| line.invoice == Some(id));
     Ok(())
 }
 

@@ -1,0 +1,90 @@
+//! Drafts before they are booked: looked at, changed, approved; and what is too far ahead to be billed at all.
+
+use crate::support::postgres::PgHome;
+use crate::support::{Home, answer, book, counterpart, january};
+use serde_json::{Value, json};
+
+const QUIET: [&str; 2] = ["--skip", "send,collect"];
+
+#[test]
+fn a_draft_changed_in_review_is_booked_as_changed_and_its_periods_stay_taken() {
+    let home = PgHome::new();
+    home.fill(&book(2), &january(2));
+    let run = |args: &[&str]| home.json(&[&["run"], args, &QUIET].concat());
+    run(&["--as-of", "2026-01-01"]);
+    run(&["--as-of", "2026-02-01", "--review"]);
+    let drafts = home.json(&["invoices", "--state", "draft", "--customer", "CU-0001"]);
+    let id = drafts[0]["ID"].as_str().unwrap().to_owned();
+    assert_eq!(drafts[0]["Total"], "214.00", "the fee of February and the calls of January");
+
+    let edit = json!({"reference": "PO 4711", "paymentterm": 30, "lines": [
+        {"line": 1, "amount": "150.00", "title": "Pro, as agreed"}, {"line": 2, "remove": true},
+        {"title": "On-site day", "quantity": "0.5", "unitprice": "1000"}]});
+    let file = home.home.file("edit.json", edit.to_string());
+    let file = file.to_str().unwrap();
+    let shown = home.json(&["invoices", "edit", &id, file, "--dry-run"]);
+    assert_eq!(home.json(&["invoices", "--state", "draft", "--customer", "CU-0001"]), drafts, "only shown");
+    let edited = home.json(&["invoices", "edit", &id[..30], file]);
+    assert_eq!(edited, shown);
+    assert_eq!((&edited["Total"], &edited["TotalVat"]), (&json!("650.00"), &json!("162.50")), "{edited:#}");
+
+    home.json(&["runs", "approve", "2"]);
+    let booked = home.json(&["invoices", "--customer", "CU-0001"]);
+    let booked = booked.as_array().unwrap().iter().find(|i| i["Total"] == "650.00").unwrap();
+    assert_eq!((&booked["DueDate"], &booked["ID"]), (&json!("2026-03-02"), &json!(id)));
+    let number = booked["InvoiceNumber"].as_str().unwrap();
+    let pdf = home.json(&["invoices", "pdf", number]);
+    let text = counterpart("pdftotext", &["-layout", pdf["path"].as_str().unwrap(), "-"]);
+    assert!(text.contains("Pro, as agreed") && text.contains("PO 4711"), "{text}");
+    let refused = home.run(&["--json", "invoices", "edit", number, file]).exits(1);
+    assert_eq!(refused.error()["code"], "booked");
+
+    // The line taken off is not billed later, nor is late usage of its month; the allowance stays one.
+    let late = "id,subject,meter,quantity,time\nlate,SUB-0001,api_calls,500,2026-01-15T10:00:00Z\n";
+    let late = home.home.file("late.csv", late);
+    home.json(&["ingest", late.to_str().unwrap()]);
+    run(&["--as-of", "2026-03-01"]);
+    let march = home.json(&["invoices", "--run", "3", "--customer", "CU-0001"]);
+    assert_eq!(march[0]["Total"], "199.00", "{march:#}");
+    assert_eq!(home.json(&["verify"])["ok"], true);
+    let audit = home.run(&["--json", "audit"]).exits(0).stdout;
+    assert!(audit.contains("draft.edit") && audit.contains("PO 4711"), "{audit}");
+}
+
+#[test]
+fn a_draft_whose_book_has_changed_and_a_faulty_file_are_refused_with_a_way_out() {
+    let home = Home::new();
+    home.load(&book(1));
+    home.json(&["run", "--as-of", "2026-01-01", "--review"]);
+    let id = home.json(&["invoices", "--state", "draft"])[0]["ID"].as_str().unwrap().to_owned();
+    let edit = |content: Value| {
+        let file = home.file("edit.json", content.to_string());
+        home.run(&["--json", "invoices", "edit", &id, file.to_str().unwrap()]).exits(1).error()
+    };
+    let faulty = edit(json!({"lines": [{"line": 1, "ammount": "5"}]}));
+    assert!(faulty["faults"].to_string().contains("/lines/0/ammount"), "{faulty}");
+    assert_eq!(edit(json!({"lines": [{"line": 9, "remove": true}]}))["code"], "unknown_line");
+    let mut moved = book(1);
+    moved["customers"][0]["city"] = json!("Odense");
+    home.load(&moved);
+    let refused = edit(json!({"reference": "x"}));
+    assert_eq!(refused["code"], "changed_since_draft");
+    assert!(refused["hint"].as_str().unwrap().contains("--release"), "{refused}");
+    home.json(&["invoices", "cancel", &id, "--release"]);
+}
+
+#[test]
+fn a_mistyped_as_of_bills_nobody_beyond_the_bound() {
+    let home = Home::new();
+    home.load(&book(2));
+    let run = |as_of: &str| {
+        let mut command = home.command(&["--json", "run", "--as-of", as_of]);
+        command.env("TALLYBOOK_BOUNDS_MONTHS_AHEAD", "2").env("TALLYBOOK_NOW", "2026-01-15T12:00:00Z");
+        answer(command.output().unwrap())
+    };
+    assert_eq!(run("2026-03-01").exits(0).json()["invoiced"], 6);
+    let beyond = run("2027-03-01").exits(3).json();
+    assert_eq!((&beyond["invoiced"], &beyond["parked"]), (&json!(0), &json!(2)), "{beyond:#}");
+    let shown = home.json(&["runs", "show", "2"]);
+    assert!(shown["aside"][0]["reason"].as_str().unwrap().contains("bounds.months_ahead = 2"), "{shown}");
+}
