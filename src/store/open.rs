@@ -22,8 +22,6 @@ const QUEUE_BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Prepared statements kept per SQLite connection: bulk inserts have four texts per table.
 const STATEMENTS_KEPT: usize = 400;
 const READERS: u32 = 4;
-/// Pages in the log before they are written back: 64 MiB, so that a page which many commits touch is written back once.
-const CHECKPOINT_PAGES: &str = "16384";
 /// Pages that the one writer keeps, in KiB, below zero as SQLite wants it: 256 MiB.
 const WRITER_CACHE: &str = "-262144";
 const POSTGRES_CONNECTIONS: u32 = 16;
@@ -167,8 +165,7 @@ impl Store {
             .busy_timeout(BUSY_TIMEOUT)
             .statement_cache_capacity(STATEMENTS_KEPT)
             .pragma("temp_store", "memory")
-            .pragma("cache_size", "-65536")
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+            .pragma("cache_size", "-65536");
         // Ids are hashes: what a large run writes is spread over the whole of an index.
         let writer = sqlite_pool(options.clone().pragma("cache_size", WRITER_CACHE), 1, BUSY_TIMEOUT).await?;
         migrate_sqlite(&writer).await?;
