@@ -9,14 +9,13 @@ use crate::context::JobContext;
 use crate::settle::set_off_pair;
 use anyhow::Context;
 use chrono::NaiveDate;
-use domain::billing::{self, CreditScope};
+use domain::billing::{self, BilledLine, CreditScope};
 use domain::catalogue::Catalogue;
-use domain::ids::{CustomerId, InvoiceId};
+use domain::ids::{ChargeReference, CustomerId, InvoiceId};
 use domain::invoice::{Invoice, LineKey};
 use domain::payment::AttemptState;
 use domain::subscription::Refusal;
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use store::draft::{self, DraftFilter, DraftKey};
 use store::invoice::{self, Booked, InvoiceFilter, InvoiceState};
 use store::{Tx, journal, payment, run};
@@ -76,7 +75,7 @@ pub async fn credit(
     let mut tx = ctx.store.begin().await?;
     lock(&mut tx, std::slice::from_ref(invoice), credit.rebill).await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
-    let credited = credit_within(ctx, &mut tx, invoice.draft.id, credit, asked, &catalogue).await?;
+    let credited = credit_within(ctx, &mut tx, invoice, credit, asked, &catalogue).await?;
     if credited.is_ok() {
         tx.commit().await?;
     }
@@ -97,25 +96,24 @@ pub async fn lock(tx: &mut Tx, invoices: &[Invoice], rebill: bool) -> anyhow::Re
 pub async fn credit_within(
     ctx: &JobContext,
     tx: &mut Tx,
-    id: InvoiceId,
+    invoice: &Invoice,
     credit: &Credit,
     asked: &Asked,
     catalogue: &Catalogue,
 ) -> anyhow::Result<Result<Credited, Refusal>> {
     let reopens = match credit.rebill {
-        true => match reopens(tx, id, &credit.scope, catalogue).await? {
+        true => match reopens(tx, invoice, &credit.scope).await? {
             Ok(keys) => keys,
             Err(refusal) => return Ok(Err(refusal)),
         },
         false => Vec::new(),
     };
-    let note = match note_within(ctx, tx, id, &credit.scope, asked, catalogue).await? {
+    let note = match note_within(ctx, tx, invoice.draft.id, &credit.scope, asked, catalogue).await? {
         Ok(note) => Some(note),
         Err(refusal) if refusal.code == "nothing_left" && credit.rebill => None,
         Err(refusal) => return Ok(Err(refusal)),
     };
     if credit.rebill {
-        let invoice = invoice::by_id(tx, id).await?.context("the invoice is gone")?.invoice;
         store::reopened::reopen(tx, invoice.draft.payer, &reopens, asked.on).await?;
         self::note(ctx, tx, &invoice.number, "invoice.rebill", asked).await?;
     }
@@ -125,18 +123,20 @@ pub async fn credit_within(
 /// The billed lines of an invoice that a rebill makes due again.
 async fn reopens(
     tx: &mut Tx,
-    id: InvoiceId,
+    invoice: &Invoice,
     scope: &CreditScope,
-    catalogue: &Catalogue,
 ) -> anyhow::Result<Result<Vec<LineKey>, Refusal>> {
     if *scope != CreditScope::Whole {
         let message = "a whole invoice is billed anew, not a line of it";
         return Ok(Err(Refusal::new("bad_argument", message).hint("leave out `--line`")));
     }
-    let invoice = invoice::by_id(tx, id).await?.context("the invoice is gone")?.invoice;
-    let books = store::payer::books(tx, &[invoice.draft.payer], &Arc::new(catalogue.clone())).await?;
-    let book = books.first().context("the payer is gone")?;
-    Ok(billing::reopens(&invoice, &book.billed))
+    let mut billed: BTreeMap<ChargeReference, Vec<BilledLine>> = BTreeMap::new();
+    for (_, line, reopened) in store::payer::billed_lines(tx, &[invoice.draft.payer]).await? {
+        if reopened.is_none() {
+            billed.entry(line.key.charge).or_default().push(line);
+        }
+    }
+    Ok(billing::reopens(invoice, &billed))
 }
 
 async fn note_within(

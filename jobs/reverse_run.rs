@@ -51,8 +51,7 @@ pub async fn reverse(ctx: &JobContext, run: &Run, rebill: bool, asked: &Asked) -
                 reversed.left_alone += 1;
                 continue;
             }
-            let id = booked.invoice.draft.id;
-            match by_hand::credit_within(ctx, &mut tx, id, &credit, asked, &catalogue).await? {
+            match by_hand::credit_within(ctx, &mut tx, &booked.invoice, &credit, asked, &catalogue).await? {
                 Ok(credited) => {
                     made += 1;
                     reversed.reopened += credited.reopened;
