@@ -8,7 +8,7 @@ use crate::files::sha256_hex;
 use anyhow::{Context, ensure};
 use domain::ids::InvoiceId;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use gateways::Bucket;
+use gateways::{Bucket, BucketError};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
@@ -113,16 +113,41 @@ impl Shelf {
 
     /// Fetches those of these files that the home has not.
     pub async fn need(&self, files: impl IntoIterator<Item = Named>) -> anyhow::Result<()> {
-        // The parts of a bundle name one file.
-        let missing: BTreeMap<String, Named> = files
-            .into_iter()
-            .filter(|file| self.place(&file.path).is_some() && !self.root.join(&file.path).exists())
-            .map(|file| (file.path.clone(), file))
-            .collect();
-        stream::iter(missing.into_values())
+        stream::iter(self.absent(files))
             .map(Ok)
             .try_for_each_concurrent(AT_ONCE, |file| self.fetch(file))
             .await
+    }
+
+    /// Fetches like [`Self::need`], but answers with the files that are lost or damaged, and why, by path; only a bucket
+    /// that does not answer is an error.
+    pub async fn need_or_tell(
+        &self,
+        files: impl IntoIterator<Item = Named>,
+    ) -> anyhow::Result<HashMap<String, String>> {
+        let fetching = |file: Named| async move {
+            let path = file.path.clone();
+            match self.fetch(file).await {
+                Ok(()) => Ok(None),
+                Err(e) if e.downcast_ref().is_some_and(|e: &BucketError| !e.is_missing()) => Err(e),
+                Err(e) => Ok(Some((path, format!("{e:#}")))),
+            }
+        };
+        stream::iter(self.absent(files))
+            .map(fetching)
+            .buffer_unordered(AT_ONCE)
+            .try_filter_map(|told| async { Ok(told) })
+            .try_collect()
+            .await
+    }
+
+    /// What a bucket is to have and the home has not.
+    fn absent(&self, files: impl IntoIterator<Item = Named>) -> impl Iterator<Item = Named> {
+        let absent = |file: &Named| self.place(&file.path).is_some() && !self.root.join(&file.path).exists();
+        // The parts of a bundle name one file.
+        let absent: BTreeMap<String, Named> =
+            files.into_iter().filter(absent).map(|file| (file.path.clone(), file)).collect();
+        absent.into_values()
     }
 
     async fn fetch(&self, file: Named) -> anyhow::Result<()> {
@@ -268,6 +293,12 @@ mod tests {
         assert!(format!("{refused:#}").contains("changed or damaged"), "{refused:#}");
         let gone = two.need([named("usage/segments/a.parquet", None)]).await.unwrap_err();
         assert!(format!("{gone:#}").contains("usage/segments/a.parquet"), "{gone:#}");
+        let told = two
+            .need_or_tell([named("rejects/a.ndjson", Some(&other)), named("usage/segments/a.parquet", None)])
+            .await
+            .unwrap();
+        assert!(told["rejects/a.ndjson"].contains("changed or damaged"), "{told:?}");
+        assert!(told["usage/segments/a.parquet"].contains("getting"), "{told:?}");
         assert_eq!(
             fs::read_dir(homes[1].path().join("usage/segments")).unwrap().count(),
             0,

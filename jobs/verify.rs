@@ -67,10 +67,12 @@ async fn documents(ctx: &JobContext, tx: &mut store::Tx) -> anyhow::Result<Check
         let page = store::document::page(tx, last, PAGE).await?;
         let Some(end) = page.last() else { break };
         after = Some((end.invoice, end.template.clone()));
-        ctx.shelf.need(page.iter().map(Named::from)).await?;
+        let lost = ctx.shelf.need_or_tell(page.iter().map(Named::from)).await?;
         for document in &page {
             count += 1;
-            if let Some(difference) = differs(&ctx.folders.documents, &document.path, &document.sha256) {
+            let difference = lost.get(&Named::from(document).path).cloned();
+            let differs = || differs(&ctx.folders.documents, &document.path, &document.sha256);
+            if let Some(difference) = difference.or_else(differs) {
                 return Ok(check("document hashes", count, Some(difference)));
             }
         }
@@ -81,8 +83,11 @@ async fn documents(ctx: &JobContext, tx: &mut store::Tx) -> anyhow::Result<Check
 /// Every marked export on disk has the hash that was recorded.
 async fn exports(ctx: &JobContext, tx: &mut store::Tx) -> anyhow::Result<Check> {
     let marks = store::ledger::exports(tx).await?;
-    ctx.shelf.need(marks.iter().map(Named::from)).await?;
-    let difference = marks.iter().find_map(|mark| differs(&ctx.folders.exports, &mark.path, &mark.sha256));
+    let lost = ctx.shelf.need_or_tell(marks.iter().map(Named::from)).await?;
+    let difference = marks.iter().find_map(|mark| {
+        let differs = || differs(&ctx.folders.exports, &mark.path, &mark.sha256);
+        lost.get(&Named::from(mark).path).cloned().or_else(differs)
+    });
     Ok(check("export files", u64::try_from(marks.len())?, difference))
 }
 
