@@ -249,3 +249,43 @@ fn a_clock_that_jumps_ahead_and_back_changes_no_invoice_and_keeps_nobody_waiting
     assert!(begun.elapsed() < Duration::from_secs(60), "it waited for a claim");
     is_as_undisturbed(&home);
 }
+
+/// From now on the server answers as on a full disk once so many rows have been written, its own tables of the queue
+/// among them. A sequence counts, which no rollback sets back.
+fn fill_disk_after(home: &PgHome, rows: u32) {
+    let trigger = format!(
+        "create sequence written;
+         create function refuse() returns trigger language plpgsql as $$
+         begin
+             if nextval('public.written') > {rows} then
+                 raise exception 'could not extend file: No space left on device' using errcode = 'disk_full';
+             end if;
+             return new;
+         end $$;
+         do $$
+         declare named regclass;
+         begin
+             for named in select oid from pg_class
+                 where relkind = 'r' and relnamespace in ('public'::regnamespace, 'apalis'::regnamespace)
+             loop
+                 execute format('create trigger full_disk before insert or update on %s
+                                 for each row execute function public.refuse()', named);
+             end loop;
+         end $$"
+    );
+    home.sql(&trigger).unwrap();
+}
+
+#[test]
+fn a_full_disk_of_the_server_is_said_and_the_run_goes_on_when_there_is_room() {
+    for rows in [100, 3_000] {
+        let home = ready();
+        fill_disk_after(&home, rows);
+        let full = home.run(&RUN).exits(2);
+        assert!(full.stderr.contains("No space left on device"), "after {rows} rows: {full:?}");
+        home.sql("drop function refuse() cascade; drop sequence written").unwrap();
+        home.json(&RUN[1..]);
+        is_as_undisturbed(&home);
+        charged_once(&home);
+    }
+}
