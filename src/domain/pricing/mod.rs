@@ -9,7 +9,7 @@ mod tiers;
 
 pub use text::tier_text;
 
-use crate::catalogue::{Charge, PricingModel};
+use crate::catalogue::{Aggregation, Charge, PricingModel};
 use crate::exact::Exact;
 use crate::measure::Measure;
 use crate::money::Currency;
@@ -133,10 +133,12 @@ pub fn shortfall(minimum: Exact, currency: Currency, billed_minor: i64) -> i64 {
     minimum.round_half_away(currency.decimals()).saturating_sub(billed_minor).max(0)
 }
 
-/// Whether the price looks at single events: a percentage with a fee or bounds per event. Such a window must ask for
-/// them ([`crate::measure::Window::wants_events`]).
+/// Whether the price looks at single events: a percentage of a sum, with a fee or bounds per event. Such a window must
+/// ask for them ([`crate::measure::Window::wants_events`]). Of any other aggregate (a peak, a count) the percentage is
+/// taken of the aggregate, and fee and bounds count once per event.
 pub fn wants_events(charge: &Charge) -> bool {
     charge.pricing_model == PricingModel::Percentage
+        && charge.aggregation == Aggregation::Sum
         && charge
             .pricings
             .iter()

@@ -261,6 +261,11 @@ fn percentage_reference_cases() {
         assert_eq!(got.amount.to_decimal(9).to_string(), expected, "{id}");
         assert_eq!(wants_events(&charge), id != "PCT-08" && id != "PCT-09", "{id}");
     }
+    // Of a peak the percentage is taken of the peak, and the fee counts once per event.
+    let peak = Charge { aggregation: Aggregation::Highest, ..percentage("10", Some("1"), None) };
+    assert!(!wants_events(&peak));
+    let measure = Measure { quantity: Exact::int(100), events: 3, each: Vec::new() };
+    assert_eq!(priced(&peak, &measure).amount.to_decimal(9).to_string(), "13");
     let by_hand = percentage("10", Some("1"), Some(("2", "6")));
     assert_eq!(amount(&by_hand, "30"), "4", "an amount set by hand is one event");
 }
