@@ -1,9 +1,11 @@
 //! Shares of a period (rules.md R1, R2): whole local days over whole local days, actual/actual.
 
+use crate::discount::Discounted;
 use crate::exact::Exact;
 use crate::money::Currency;
 use crate::period::Period;
 use chrono::NaiveDate;
+use rust_decimal::Decimal;
 
 /// Minor units of the part `[a, b)` of a period `full` of D days whose whole price is `full_amount` (major units) and
 /// which is charged from `charged_from` = c (rules.md R2): round(P × days(c, b) ÷ D) − round(P × days(c, a) ÷ D), half
@@ -31,6 +33,33 @@ pub fn part_minor(
         full_amount.times(share(charged, full)).round_half_away(currency.decimals())
     };
     until(part.end) - until(part.start)
+}
+
+/// The part `[a, b)` after a discount of `fraction` (0.10 = 10 %): the subtotal is the part of P × (1 − fraction), the
+/// discount what is missing to the part of P. So a lone stub is rounded once after its discount too (rules.md M1, P7),
+/// and discounted parts sum to the discounted period.
+///
+/// 17 of the 31 days of March 2026 at DKK 100.00 less 10 %: 49.3548…, not 10 % off 54.84.
+///
+/// ```
+/// use domain::{NaiveDate, exact::Exact, period::Period, proration::part_after_discount};
+/// let day = |m, d| NaiveDate::from_ymd_opt(2026, m, d).unwrap();
+/// let (march, stub) = (Period::new(day(3, 1), day(4, 1)), Period::new(day(3, 15), day(4, 1)));
+/// let tenth = "0.10".parse().unwrap();
+/// let part = part_after_discount(Exact::int(100), tenth, "DKK".parse().unwrap(), stub.start, stub, march);
+/// assert_eq!((part.subtotal_minor, part.discount_minor), (4935, 549));
+/// ```
+pub fn part_after_discount(
+    full_amount: Exact,
+    fraction: Decimal,
+    currency: Currency,
+    charged_from: NaiveDate,
+    part: Period,
+    full: Period,
+) -> Discounted {
+    let of = |amount: Exact| part_minor(amount, currency, charged_from, part, full);
+    let subtotal_minor = of(full_amount.times(Exact::ONE.minus(Exact::of(fraction))));
+    Discounted { subtotal_minor, discount_minor: of(full_amount) - subtotal_minor }
 }
 
 /// Days of `part` ÷ days of `full`, exactly; 0 if `full` is empty (rules.md R1).

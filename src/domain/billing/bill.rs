@@ -117,11 +117,11 @@ impl<'a> Billing<'a> {
     ) -> Result<(), Parked> {
         let mut sheets: BTreeMap<Group, Vec<Rated>> = BTreeMap::new();
         for item in due {
-            let rating = self.desk().rate(item)?;
+            let rating = self.desk(due).rate(item)?;
             self.collect(item, rating, &mut sheets);
         }
         for period in late {
-            let rating = self.desk().rate_late(period)?;
+            let rating = self.desk(due).rate_late(period)?;
             self.collect(&period.item, rating, &mut sheets);
         }
         let mut sheets: Vec<Sheet> =
@@ -137,8 +137,8 @@ impl<'a> Billing<'a> {
         Ok(())
     }
 
-    fn desk(&self) -> Desk<'_> {
-        Desk { book: self.book, measured: self.measured, run: self.run, billed_now: &self.billed_now }
+    fn desk<'d>(&'d self, due: &'d [&'d Item<'d>]) -> Desk<'d> {
+        Desk { book: self.book, measured: self.measured, run: self.run, billed_now: &self.billed_now, due }
     }
 
     fn collect(&mut self, item: &Item<'_>, rating: Rating, sheets: &mut BTreeMap<Group, Vec<Rated>>) {

@@ -10,7 +10,7 @@ use crate::measure::Measure;
 use crate::money::Currency;
 use crate::period::Period;
 use crate::pricing::{self, Stretch};
-use crate::proration::part_minor;
+use crate::proration::part_after_discount;
 use crate::subscription::{ChangeMark, ChargeLife, ChargeTerms, Slot, Timeline, Verb, interval_of};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -217,10 +217,8 @@ fn is_included(
     };
     let full = full_amount(level, currency, taken.slot.piece.start);
     let slot = taken.slot;
-    let minor = part_minor(full, currency, slot.charged_from, slot.piece, slot.full);
-    let net =
-        crate::discount::take_off(Exact::of_minor(minor, currency), billed.discount, currency).subtotal_minor;
-    net == billed.net_minor
+    let part = part_after_discount(full, billed.discount, currency, slot.charged_from, slot.piece, slot.full);
+    part.subtotal_minor == billed.net_minor
 }
 
 /// Whether a change within a period in arrears, done by its charge date, is prorated, so that it is billed in parts.

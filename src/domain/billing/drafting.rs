@@ -167,6 +167,7 @@ pub(super) fn assemble(
 fn treatment(tax: &LineTax) -> Treatment<'_> {
     match tax {
         LineTax::ByRule => Treatment::ByRule,
+        LineTax::ByRuleOf(day) => Treatment::ByRuleOf(*day),
         LineTax::Exempt(reason) => Treatment::Exempt(reason.as_deref()),
         LineTax::Kept => Treatment::Kept,
     }

@@ -90,7 +90,8 @@ impl Desk<'_> {
         let key = LineKey { kind: LineKind::Late, ordinal, ..item.key() };
         let value = late.value.unwrap_or_else(|| Value::of_minor(late.net_minor, currency));
         let amount = Exact::of_minor(late.net_minor, currency);
-        let mut rated = self.line(item, key, amount, Decimal::ZERO, &value.priced)?;
+        let value = Value { amount, whole: None, ..value };
+        let mut rated = self.line(item, key, &value, Decimal::ZERO)?;
         let original =
             period.billed.iter().find(|line| line.line.is_some() && line.key.kind == LineKind::Regular);
         if let Some(original) = original {

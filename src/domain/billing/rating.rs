@@ -12,7 +12,7 @@ use crate::invoice::{Line, LineKey, LineKind};
 use crate::measure::{GroupMeasure, Measure, Measured};
 use crate::money::Money;
 use crate::pricing::{self, Priced, Stretch};
-use crate::proration::part_minor;
+use crate::proration::{part_after_discount, part_minor};
 use crate::subscription::Subscription;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -36,6 +36,8 @@ pub(super) struct Rated {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LineTax {
     ByRule,
+    /// By the rule of another day: that of what it gives back.
+    ByRuleOf(NaiveDate),
     Exempt(Option<String>),
     /// It amends something booked and keeps its category and rate (rules.md M5).
     Kept,
@@ -74,6 +76,8 @@ pub(super) struct Desk<'a> {
     pub run: RunContext,
     /// Billed in this run so far, by charge.
     pub billed_now: &'a BTreeMap<ids::ChargeReference, Vec<BilledLine>>,
+    /// What is rated together, as it is due on one day.
+    pub due: &'a [&'a Item<'a>],
 }
 
 impl Desk<'_> {
@@ -148,28 +152,16 @@ impl Desk<'_> {
                 .collect();
             let priced = pricing::price(charge, currency, item.unit_price, &stretches);
             rounded(item, priced.amount)?;
-            let amount = self.share(item, priced.amount);
-            values.push(Value { group: group.group.clone(), priced, amount });
+            let (amount, whole) = share(item, priced.amount);
+            values.push(Value { group: group.group.clone(), priced, amount, whole });
         }
         Ok(values)
-    }
-
-    /// A part of a period costs its share of a recurring price; usage, one-time and custom prices are not prorated
-    /// (rules.md R1, R2, P6).
-    fn share(&self, item: &Item<'_>, full_amount: Exact) -> Exact {
-        let currency = item.subscription.currency;
-        if is_prorated(item) {
-            let minor = part_minor(full_amount, currency, item.charged_from, item.piece, item.full);
-            Exact::of_minor(minor, currency)
-        } else {
-            full_amount
-        }
     }
 
     fn priced_line(&self, item: &Item<'_>, key: LineKey, value: &Value) -> Result<Rated, Parked> {
         let winner = self.discount(item);
         let fraction = winner.and_then(|w| w.fraction()).unwrap_or_default();
-        let mut rated = self.line(item, key, value.amount, fraction, &value.priced)?;
+        let mut rated = self.line(item, key, value, fraction)?;
         let unit = rated.line.unit.clone();
         let unit_price = value.priced.unit_price.filter(|_| !is_prorated(item));
         if let Some(unit_price) = unit_price {
@@ -213,7 +205,8 @@ impl Desk<'_> {
     /// What a change gives back or charges for the days that are left (rules.md R2, R3).
     fn change(&self, item: &Item<'_>) -> Result<Rating, Parked> {
         let is_credit = matches!(item.kind, ItemKind::ChangeCredit { .. });
-        let original = is_credit.then(|| self.original(item)).flatten().cloned();
+        let pending = self.pending_original(item).filter(|_| is_credit);
+        let original = (is_credit && pending.is_none()).then(|| self.original(item)).flatten().cloned();
         let regular = original.as_ref().filter(|line| line.key.kind == LineKind::Regular);
         let version_on =
             regular.map_or_else(|| version_day(item.charged_from, item.terms), |line| line.period.start);
@@ -222,17 +215,25 @@ impl Desk<'_> {
         let currency = item.subscription.currency;
         let priced = pricing::price(item.terms.charge, currency, item.unit_price, &[stretch]);
         rounded(item, priced.amount)?;
-        let part = part_minor(priced.amount, currency, item.charged_from, item.piece, item.full);
-        let amount = Exact::of_minor(if is_credit { -part } else { part }, currency);
-        let value = Value { group: None, priced, amount };
-        let mut rated = match &original {
-            Some(original) => {
-                let mut rated =
-                    self.line(item, item.key(), value.amount, original.discount, &value.priced)?;
+        let whole = if is_credit { Exact::ZERO.minus(priced.amount) } else { priced.amount };
+        let part = part_minor(whole, currency, item.charged_from, item.piece, item.full);
+        let amount = Exact::of_minor(part, currency);
+        let value = Value { group: None, priced, amount, whole: Some(whole) };
+        let mut rated = match (&original, pending) {
+            (Some(original), _) => {
+                let mut rated = self.line(item, item.key(), &value, original.discount)?;
                 keep_tax(&mut rated, original);
                 rated
             }
-            None => self.priced_line(item, item.key(), &value)?,
+            (None, Some(pending)) => {
+                let fraction = self.discount(pending).and_then(|w| w.fraction()).unwrap_or_default();
+                let mut rated = self.line(item, item.key(), &value, fraction)?;
+                if rated.tax == LineTax::ByRule {
+                    rated.tax = LineTax::ByRuleOf(pending.tax_date());
+                }
+                rated
+            }
+            (None, None) => self.priced_line(item, item.key(), &value)?,
         };
         let word = if is_credit { "unused" } else { "changed" };
         let (days, of) = (item.piece.days(), item.full.days());
@@ -261,6 +262,19 @@ impl Desk<'_> {
     }
 
     /// What was billed of a charge, before and in this run so far.
+    /// The change whose charge a credit takes back, if both are due on the same day: it is not billed yet (rules.md M5).
+    fn pending_original(&self, item: &Item<'_>) -> Option<&Item<'_>> {
+        let ItemKind::ChangeCredit { ordinal: own, .. } = item.kind else { return None };
+        let before = |other: &&&Item<'_>| match other.kind {
+            ItemKind::ChangeCharge { ordinal, .. } => {
+                let is_earlier = (other.piece.start, ordinal) < (item.piece.start, own);
+                is_earlier && other.reference == item.reference && other.piece.contains(item.piece.start)
+            }
+            _ => false,
+        };
+        self.due.iter().filter(before).max_by_key(|other| (other.piece.start, other.key().ordinal)).copied()
+    }
+
     fn billed(&self, reference: ids::ChargeReference) -> impl Iterator<Item = &BilledLine> {
         let before = self.book.billed.get(&reference);
         before.into_iter().chain(self.billed_now.get(&reference)).flatten()
@@ -290,14 +304,18 @@ impl Desk<'_> {
         &self,
         item: &Item<'_>,
         key: LineKey,
-        amount: Exact,
+        value: &Value,
         fraction: Decimal,
-        priced: &Priced,
     ) -> Result<Rated, Parked> {
-        rounded(item, amount)?;
+        rounded(item, value.amount)?;
         let (charge, subscription) = (item.terms.charge, item.subscription);
         let currency = subscription.currency;
-        let discounted = discount::take_off(amount, fraction, currency);
+        let discounted = match value.whole {
+            Some(whole) => {
+                part_after_discount(whole, fraction, currency, item.charged_from, item.piece, item.full)
+            }
+            None => discount::take_off(value.amount, fraction, currency),
+        };
         let before = discounted.subtotal_minor + discounted.discount_minor;
         let unit = owner_unit(self.book, item);
         let timing = match item.kind {
@@ -315,7 +333,7 @@ impl Desk<'_> {
             description: String::new(),
             quantity: Decimal::ONE,
             unit_price: Money::new(before, currency).decimal(),
-            rated_quantity: priced.quantity.to_decimal(9),
+            rated_quantity: value.priced.quantity.to_decimal(9),
             unit: uom(self.book, item),
             subtotal_minor: discounted.subtotal_minor,
             discount: fraction,
@@ -335,12 +353,12 @@ impl Desk<'_> {
             amends: None,
             business_unit: unit.map(|unit| unit.refkey.clone()),
             accounting_code: unit.and_then(|unit| unit.accounting_code.clone()),
-            exact: amount,
+            exact: value.amount,
             key: Some(key.clone()),
         };
         let taken = BilledLine {
             line: Some(line.id),
-            quantity: priced.quantity,
+            quantity: value.priced.quantity,
             net_minor: discounted.subtotal_minor,
             discount: fraction,
             ..self.nothing(item, key.kind, key.ordinal)
@@ -380,6 +398,8 @@ pub(super) struct Value {
     pub priced: Priced,
     /// Major units before discount, prorated.
     pub amount: Exact,
+    /// The price of the full period, if `amount` is only a part of it.
+    pub whole: Option<Exact>,
 }
 
 impl Value {
@@ -388,7 +408,7 @@ impl Value {
         let amount = Exact::of_minor(minor, currency);
         let priced =
             Priced { amount, quantity: Exact::ZERO, charged: true, unit_price: None, tiers: Vec::new() };
-        Self { group: None, priced, amount }
+        Self { group: None, priced, amount, whole: None }
     }
 }
 
@@ -413,6 +433,16 @@ pub(super) fn rounded(item: &Item<'_>, amount: Exact) -> Result<i64, Parked> {
             item.piece.start
         ))
     })
+}
+
+/// What is charged of the price of a whole period, and that price if it is only a part (rules.md R1, R2).
+fn share(item: &Item<'_>, whole: Exact) -> (Exact, Option<Exact>) {
+    if !is_prorated(item) {
+        return (whole, None);
+    }
+    let currency = item.subscription.currency;
+    let minor = part_minor(whole, currency, item.charged_from, item.piece, item.full);
+    (Exact::of_minor(minor, currency), Some(whole))
 }
 
 fn is_prorated(item: &Item<'_>) -> bool {

@@ -38,6 +38,8 @@ pub struct TaxParty<'a> {
 pub enum Treatment<'a> {
     /// By the rule for its tax date.
     ByRule,
+    /// By the rule for another day: it gives back what was charged by that rule.
+    ByRuleOf(NaiveDate),
     /// Not taxable: category E, with the charge's reason.
     Exempt(Option<&'a str>),
     /// As it stands on the line: it amends something booked (rules.md M5).
@@ -72,13 +74,18 @@ pub fn assign(
     let reverse_charge = allows_reverse_charge(seller, buyer);
     let mut unmatched = Vec::new();
     for (at, line) in lines.iter_mut().enumerate() {
-        match treatments.get(at).copied().unwrap_or(Treatment::ByRule) {
-            Treatment::Kept => {}
-            Treatment::Exempt(reason) => set_untaxed(line, TaxCategory::E, reason.unwrap_or(EXEMPT)),
-            Treatment::ByRule => match rule_of(line, rules, buyer, reverse_charge) {
-                Some(rule) => set_by_rule(line, rule),
-                None => unmatched.push(at),
-            },
+        let day = match treatments.get(at).copied().unwrap_or(Treatment::ByRule) {
+            Treatment::Kept => continue,
+            Treatment::Exempt(reason) => {
+                set_untaxed(line, TaxCategory::E, reason.unwrap_or(EXEMPT));
+                continue;
+            }
+            Treatment::ByRule => line.tax_date,
+            Treatment::ByRuleOf(day) => day,
+        };
+        match rule_of(day, rules, buyer, reverse_charge) {
+            Some(rule) => set_by_rule(line, rule),
+            None => unmatched.push(at),
         }
     }
     let all_outside = lines
@@ -111,12 +118,12 @@ fn vat_prefix(party: TaxParty<'_>) -> Option<String> {
 }
 
 fn rule_of<'r>(
-    line: &Line,
+    day: NaiveDate,
     rules: &'r [TaxRule],
     buyer: TaxParty<'_>,
     reverse_charge: bool,
 ) -> Option<&'r TaxRule> {
-    matching(rules, buyer.country, buyer.state, has_vat_number(buyer), line.tax_date)
+    matching(rules, buyer.country, buyer.state, has_vat_number(buyer), day)
         .into_iter()
         .find(|rule| rule.category != TaxCategory::AE || reverse_charge)
 }
