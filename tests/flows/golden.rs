@@ -3,9 +3,7 @@
 
 use crate::support::Home;
 use serde_json::{Value, json};
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::Stdio;
 
 fn scenarios() -> Vec<(String, Value)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/scenarios");
@@ -21,18 +19,14 @@ fn scenarios() -> Vec<(String, Value)> {
 }
 
 /// `simulate` over all scenarios at once, as NDJSON on standard input.
-fn simulated(scenarios: &[(String, Value)]) -> Vec<Value> {
+pub fn simulated(scenarios: &[(String, Value)]) -> Vec<Value> {
     let home = Home::new();
-    let mut child =
-        home.command(&["simulate", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
-    for (_, scenario) in scenarios {
-        writeln!(input, "{scenario}").unwrap();
-    }
-    drop(input);
-    let output = child.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let lines: String = scenarios.iter().map(|(_, scenario)| format!("{scenario}\n")).collect();
+    let output = home.command(&["simulate", home.file("scenarios.ndjson", lines).to_str().unwrap()]).output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), scenarios.len());
+    answers
 }
 
 /// What is billed, without what payments and ids move.
@@ -58,34 +52,40 @@ fn simulate_preview_and_run_agree_on_every_golden_scenario() {
     let scenarios = scenarios();
     assert!(scenarios.len() >= 6, "the golden scenarios are gone");
     let answers = simulated(&scenarios);
-    assert_eq!(answers.len(), scenarios.len());
     for ((name, scenario), answer) in scenarios.iter().zip(&answers) {
-        let home = Home::new();
-        home.load(&scenario["book"]);
-        for (number, step) in scenario["timeline"].as_array().unwrap().iter().enumerate() {
-            assert_eq!(answer["steps"][number]["ok"], true, "{name}: {answer}");
-            if let Some(events) = step["ingest"].as_array() {
-                let lines: String = events.iter().map(|e| format!("{e}\n")).collect();
-                home.ingest(&format!("events-{number}.ndjson"), &lines);
-            }
-            if step["run"].is_object() {
-                let day = step["on"].as_str().unwrap();
-                let preview = home.json(&["run", "--as-of", day, "--preview"]);
-                let run = home.json(&["run", "--as-of", day, "--skip", "render,send,collect"]);
-                assert_eq!(preview["hash"], run["hash"], "{name}: the preview of {day} has another hash");
-                assert_eq!(preview["totals"], run["totals"], "{name}");
-            }
-        }
-        let booked = home.json(&["invoices"]);
-        assert_eq!(billed(&booked), billed(&answer["invoices"]), "{name}: memory and database differ");
+        let booked = plays_alike(name, scenario, answer);
         if let Some(expected) = scenario.get("expect") {
-            let totals: Vec<Value> = billed(&booked)
+            let totals: Vec<Value> = booked
                 .iter()
                 .map(|i| json!([i["InvoiceNumber"], i["InvoiceDate"], i["Total"], i["TotalVat"]]))
                 .collect();
             assert_eq!(&Value::Array(totals), expected, "{name}");
         }
     }
+}
+
+/// Plays the imports and runs of a scenario on a database; the invoices are those that `simulate` answers with.
+#[track_caller]
+pub fn plays_alike(name: &str, scenario: &Value, answer: &Value) -> Vec<Value> {
+    let home = Home::new();
+    home.load(&scenario["book"]);
+    for (number, step) in scenario["timeline"].as_array().unwrap().iter().enumerate() {
+        assert_eq!(answer["steps"][number]["ok"], true, "{name}: {answer}");
+        if let Some(events) = step["ingest"].as_array() {
+            let lines: String = events.iter().map(|e| format!("{e}\n")).collect();
+            home.ingest(&format!("events-{number}.ndjson"), &lines);
+        }
+        if step["run"].is_object() {
+            let day = step["on"].as_str().unwrap();
+            let preview = home.json(&["run", "--as-of", day, "--preview"]);
+            let run = home.json(&["run", "--as-of", day, "--skip", "render,send,collect"]);
+            assert_eq!(preview["hash"], run["hash"], "{name}: the preview of {day} has another hash");
+            assert_eq!(preview["totals"], run["totals"], "{name}");
+        }
+    }
+    let booked = billed(&home.json(&["invoices"]));
+    assert_eq!(booked, billed(&answer["invoices"]), "{name}: memory and database differ");
+    booked
 }
 
 #[test]

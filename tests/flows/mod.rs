@@ -13,6 +13,7 @@ mod month;
 mod operate;
 mod postgres;
 mod rebill;
+mod reference;
 mod review;
 mod subscriptions;
 mod xml;
