@@ -54,11 +54,11 @@ pub(crate) async fn record(
             }
             Ok(ChargeAnswer::Declined(decline)) => {
                 let (booked, ordinal) = (begun.booked.clone(), begun.attempt.ordinal);
-                if declined(&mut tx, begun, decline, collected).await? && !silent {
+                if declined(&mut tx, begun, decline, &catalogue, collected).await? && !silent {
                     send_invoices::plan_declined(ctx, &mut tx, &catalogue, &booked, ordinal).await?;
                 }
             }
-            Err(error) => refused(&mut tx, begun, &error, collected).await?,
+            Err(error) => refused(&mut tx, begun, &error, &catalogue, collected).await?,
         }
     }
     tx.commit().await
@@ -88,6 +88,7 @@ async fn declined(
     tx: &mut Tx,
     begun: Begun,
     decline: Decline,
+    catalogue: &Catalogue,
     collected: &mut Collected,
 ) -> anyhow::Result<bool> {
     let Begun { booked, mut attempt, technical_in_a_row, method, .. } = begun;
@@ -100,8 +101,10 @@ async fn declined(
         payment::mark_unhealthy(tx, attempt.customer, &health_key(&method), attempt.on, &decline.code)
             .await?;
     }
+    let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
+    let payable_by = booked.invoice.payable_by;
     let settlement =
-        booked.settlement.declined(booked.invoice.payable_by, decline.class, technical_in_a_row, attempt.on);
+        booked.settlement.declined(&policy, payable_by, decline.class, technical_in_a_row, attempt.on);
     invoice::save_settlements(tx, &[(booked.invoice.draft.id, settlement.clone())]).await?;
     collected.tried.push(tried(
         &booked,
@@ -119,6 +122,7 @@ async fn refused(
     tx: &mut Tx,
     begun: Begun,
     error: &GatewayError,
+    catalogue: &Catalogue,
     collected: &mut Collected,
 ) -> anyhow::Result<()> {
     let Begun { booked, mut attempt, technical_in_a_row, asked_before, .. } = begun;
@@ -132,7 +136,9 @@ async fn refused(
         if !payment::answer(tx, &attempt).await? {
             return Ok(());
         }
+        let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
         settlement = settlement.declined(
+            &policy,
             booked.invoice.payable_by,
             DeclineClass::Technical,
             technical_in_a_row,

@@ -32,6 +32,8 @@ pub enum Decision {
     Charge(Attempt, PaymentMethod),
     /// The payer has online methods, but none that may be tried.
     Unusable { method: String, reason: String },
+    /// The payer has no online method at all.
+    NobodyToCharge,
     /// A card scheme's cap is reached.
     Blocked { method: String, until: NaiveDate },
     /// A person has to mend something.
@@ -61,7 +63,7 @@ pub fn decide(
     }
     let is_time = match occasion {
         Occasion::Booking => attempts.is_empty() && !has_been_declined(booked),
-        Occasion::Ladder => {
+        Occasion::Step | Occasion::StepWithOtherMethod => {
             settlement.next_retry.is_some_and(|day| day <= on) && last_day(attempts) < Some(on)
         }
         Occasion::ByHand => true,
@@ -70,8 +72,8 @@ pub fn decide(
     if open_minor <= 0 || draft.gross_minor() <= 0 || !is_time {
         return Decision::Leave;
     }
-    let method = match choose(booked, payer, known, occasion, on) {
-        Choice::Manual => return Decision::Leave,
+    let method = match choose(booked, payer, attempts, known, occasion, on) {
+        Choice::Manual => return Decision::NobodyToCharge,
         Choice::Unusable(method, reason) => return Decision::Unusable { method, reason },
         Choice::Method(method) => method,
     };
@@ -133,12 +135,23 @@ enum Choice {
 }
 
 /// The method that the invoice names, else, if that one is gone or may not be tried, the payer's default. By hand a
-/// method that was declined for good may be tried once more.
-fn choose(booked: &Booked, payer: &Customer, known: &Known, occasion: Occasion, on: NaiveDate) -> Choice {
+/// method that was declined for good may be tried once more. A step that asks for another method takes the payer's first
+/// one that was not tried last, if there is one.
+fn choose(
+    booked: &Booked,
+    payer: &Customer,
+    attempts: &[&Attempt],
+    known: &Known,
+    occasion: Occasion,
+    on: NaiveDate,
+) -> Choice {
     let named = booked.invoice.draft.payment_method.as_ref();
     let named = named.and_then(|refkey| payer.payment_methods.iter().find(|m| m.refkey == *refkey));
+    let last = attempts.iter().max_by_key(|a| a.ordinal).map(|a| a.method.as_str());
+    let others = payer.payment_methods.iter().filter(|m| Some(m.refkey.as_str()) != last);
+    let others = others.filter(|_| occasion == Occasion::StepWithOtherMethod);
     let mut why = Choice::Manual;
-    for method in named.into_iter().chain(payer.default_method()).filter(|m| m.is_online()) {
+    for method in others.chain(named).chain(payer.default_method()).filter(|m| m.is_online()) {
         let expired = method.expires.is_some_and(|day| day <= on);
         let declined = known.unhealthy.contains(&(payer.id, health_key(method)));
         let reason = match (expired, declined && occasion != Occasion::ByHand) {
@@ -208,6 +221,7 @@ mod tests {
             reference: None,
             language: "en".into(),
             business_unit: None,
+            dunning_policy: None,
             lines: Vec::new(),
             vat_groups: Vec::new(),
             net_minor: 19_900,
@@ -307,7 +321,7 @@ mod tests {
         assert!(matches!(decide(&reviewed, &payer), Decision::Charge(..)), "a person has booked it");
         let mut transfer = payer.clone();
         transfer.payment_methods[0].token = None;
-        assert_eq!(decide(&booked(), &transfer), Decision::Leave);
+        assert_eq!(decide(&booked(), &transfer), Decision::NobodyToCharge);
     }
 
     #[test]
@@ -316,13 +330,13 @@ mod tests {
         let first = charged(decide(&invoice, Some(&payer), &[], &known(), Occasion::Booking, day(2, 1)));
         let first = Attempt { state: AttemptState::SoftDecline, ..first };
         invoice.settlement.next_retry = Some(day(2, 15));
-        let on = |on| decide(&invoice, Some(&payer), &[&first], &known(), Occasion::Ladder, on);
+        let on = |on| decide(&invoice, Some(&payer), &[&first], &known(), Occasion::Step, on);
         assert_eq!(on(day(2, 14)), Decision::Leave);
         let second = charged(on(day(2, 15)));
         assert_eq!(second.ordinal, 2);
         let second = Attempt { state: AttemptState::SoftDecline, ..second };
         let same_day =
-            decide(&invoice, Some(&payer), &[&first, &second], &known(), Occasion::Ladder, day(2, 15));
+            decide(&invoice, Some(&payer), &[&first, &second], &known(), Occasion::Step, day(2, 15));
         assert_eq!(same_day, Decision::Leave);
     }
 
@@ -346,6 +360,24 @@ mod tests {
         assert_eq!(charged(try_it(&payer, Occasion::Booking)).method, "new");
         payer.payment_methods[1].expires = Some(day(2, 2));
         assert_eq!(charged(try_it(&payer, Occasion::Booking)).method, "new");
+    }
+
+    #[test]
+    fn a_step_that_asks_for_another_method_takes_one_that_was_not_tried_last() {
+        let mut invoice = booked();
+        invoice.settlement.next_retry = Some(day(2, 15));
+        let first = |payer: &Customer| {
+            let first = decide(&booked(), Some(payer), &[], &known(), Occasion::Booking, day(2, 1));
+            Attempt { state: AttemptState::SoftDecline, ..charged(first) }
+        };
+        let two = payer(vec![method("card", "tok_soft_decline"), method("new", "tok_ok")]);
+        let step = |payer: &Customer, occasion| {
+            charged(decide(&invoice, Some(payer), &[&first(payer)], &known(), occasion, day(2, 15))).method
+        };
+        assert_eq!(step(&two, Occasion::Step), "card");
+        assert_eq!(step(&two, Occasion::StepWithOtherMethod), "new");
+        let one = payer(vec![method("card", "tok_soft_decline")]);
+        assert_eq!(step(&one, Occasion::StepWithOtherMethod), "card", "there is no other");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::charge_answers;
 use crate::charging::{Decision, Known, decide};
 use crate::context::JobContext;
 use crate::send_invoices;
+use anyhow::Context;
 use chrono::{Days, NaiveDate};
 use domain::customer::{Customer, PaymentMethod};
 use domain::ids::{CustomerId, InvoiceId, RunId};
@@ -38,8 +39,10 @@ const CAP_DAYS: u64 = 30;
 pub enum Occasion {
     /// The first attempt, right after booking (rules.md Y3).
     Booking,
-    /// A step of the dunning ladder is due.
-    Ladder,
+    /// A step of the dunning policy is due that charges again.
+    Step,
+    /// One that charges another method of the payer.
+    StepWithOtherMethod,
     /// A person asks for it.
     ByHand,
 }
@@ -58,7 +61,7 @@ pub struct Tried {
     pub outcome: TriedOutcome,
     /// The decline code, or why it was not tried.
     pub reason: Option<String>,
-    /// Steps of the ladder taken so far.
+    /// Steps of the policy taken so far.
     pub step: u32,
     pub next_retry: Option<NaiveDate>,
 }
@@ -73,6 +76,8 @@ pub enum TriedOutcome {
     Unanswered,
     /// The provider was not called: no usable method, or a card scheme's cap.
     NotCalled,
+    /// A step of the dunning policy that charges nobody was taken.
+    Acted,
 }
 
 /// What came of collecting.
@@ -149,6 +154,7 @@ async fn begin(
     let ids: Vec<CustomerId> = ids.into_iter().collect();
     let payers: BTreeMap<CustomerId, Customer> = store::book::customers(&mut tx, &ids).await?;
     let attempts = payment::of_invoices(&mut tx, invoices).await?;
+    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let since = on.checked_sub_days(Days::new(CAP_DAYS)).unwrap_or(on);
     let mut known = Known {
         unhealthy: payment::unhealthy(&mut tx, &ids).await?.into_iter().collect(),
@@ -159,12 +165,26 @@ async fn begin(
     let (mut new, mut marks) = (Vec::new(), Vec::new());
     for booked in booked {
         let own: Vec<&Attempt> = attempts.iter().filter(|a| a.invoice == booked.invoice.draft.id).collect();
-        let technical_in_a_row = own.iter().rev().take_while(|a| a.state == AttemptState::Technical).count();
+        let technical_in_a_row = technical_in_a_row(&own);
+        let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
+        let payable_by = booked.invoice.payable_by;
         let payer = payers.get(&booked.invoice.draft.payer);
         let decision = decide(&booked, payer, &own, &known, occasion, on);
         let step = step_taken(&booked.settlement, occasion, technical_in_a_row);
         match decision {
             Decision::Leave => {}
+            Decision::NobodyToCharge => {
+                let after = match occasion {
+                    Occasion::Booking if policy.is_for_manual => {
+                        booked.settlement.awaiting_payer(&policy, payable_by)
+                    }
+                    Occasion::Booking | Occasion::ByHand => continue,
+                    Occasion::Step | Occasion::StepWithOtherMethod => {
+                        booked.settlement.stepped(&policy, payable_by, None)
+                    }
+                };
+                marks.push((booked.invoice.draft.id, after));
+            }
             Decision::AskAgain(attempt, method) => {
                 begun.push(Begun { booked, attempt, technical_in_a_row, method, asked_before: true });
             }
@@ -178,7 +198,7 @@ async fn begin(
             }
             Decision::Unusable { method, reason } => {
                 let settlement = Settlement { dunning_step: step, ..booked.settlement.clone() };
-                let settlement = settlement.declined(booked.invoice.payable_by, DeclineClass::Hard, 0, on);
+                let settlement = settlement.declined(&policy, payable_by, DeclineClass::Hard, 0, on);
                 collected.tried.push(tried(
                     &booked,
                     &settlement,
@@ -203,7 +223,9 @@ async fn begin(
             Decision::Misconfigured(reason) => {
                 collected.aside.fail(booked.invoice.draft.payer, reason.clone());
                 let settlement = match occasion {
-                    Occasion::Ladder => later(&booked.settlement, on.succ_opt().unwrap_or(on)),
+                    Occasion::Step | Occasion::StepWithOtherMethod => {
+                        later(&booked.settlement, on.succ_opt().unwrap_or(on))
+                    }
                     Occasion::Booking | Occasion::ByHand => booked.settlement.clone(),
                 };
                 collected.tried.push(tried(
@@ -223,9 +245,15 @@ async fn begin(
     Ok(begun)
 }
 
-/// A step of the ladder counts when it is begun; a repeat of a technical failure is no step.
+/// Technical failures at the end of an invoice's attempts.
+pub(crate) fn technical_in_a_row(attempts: &[&Attempt]) -> usize {
+    attempts.iter().rev().take_while(|a| a.state == AttemptState::Technical).count()
+}
+
+/// A step of the policy counts when it is begun; a repeat of a technical failure is no step.
 fn step_taken(settlement: &Settlement, occasion: Occasion, technical_in_a_row: usize) -> u32 {
-    let is_step = occasion == Occasion::Ladder && technical_in_a_row == 0;
+    let is_step =
+        matches!(occasion, Occasion::Step | Occasion::StepWithOtherMethod) && technical_in_a_row == 0;
     settlement.dunning_step + u32::from(is_step)
 }
 

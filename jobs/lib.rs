@@ -23,6 +23,7 @@ pub mod context;
 pub mod custom_invoices;
 pub mod doors;
 pub mod draft_invoices;
+mod dun_payers;
 pub mod edit_drafts;
 pub mod export_ledger;
 pub mod files;

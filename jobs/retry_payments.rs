@@ -1,11 +1,11 @@
-//! `retry_payments`: the dunning morning. Asks about attempts without an answer, then takes the step of the ladder
+//! `retry_payments`: the dunning morning. Asks about attempts without an answer, then takes the step of the policy
 //! that is due on each open invoice, at most one per invoice and day (rules.md Y3, Y4).
 //!
-//! Key that makes a repeat quiet: the day of the next retry moves on in the transaction that begins the attempt.
+//! Key that makes a repeat quiet: the day of the next step moves on in the transaction that begins the attempt.
 
-use crate::collect_payments::{Collected, Occasion, Tried, TriedOutcome, ask_unanswered, collect};
+use crate::collect_payments::{Collected, Tried, TriedOutcome, ask_unanswered, collect};
 use crate::context::JobContext;
-use crate::send_invoices;
+use crate::{dun_payers, send_invoices};
 use chrono::NaiveDate;
 use domain::ids::InvoiceId;
 use serde::Serialize;
@@ -23,6 +23,8 @@ pub struct Retried {
     pub declined: u64,
     pub unanswered: u64,
     pub not_called: u64,
+    /// Steps that charge nobody.
+    pub acted: u64,
     pub tried: Vec<Tried>,
     /// Account number and reason of what a person has to mend.
     pub aside: Vec<String>,
@@ -42,7 +44,11 @@ pub async fn retry(ctx: &JobContext, as_of: NaiveDate) -> anyhow::Result<Retried
         if due.is_empty() {
             break;
         }
-        add(&mut all, collect(ctx, &due, Occasion::Ladder, as_of, None).await?);
+        let sorted = dun_payers::sort(ctx, &due).await?;
+        for (reason, invoices) in sorted.to_charge {
+            add(&mut all, collect(ctx, &invoices, reason.occasion(), as_of, None).await?);
+        }
+        dun_payers::act(ctx, sorted.to_act, as_of, &mut all).await?;
     }
     send_invoices::send_overdue(ctx).await?;
     Ok(report(as_of, all))
@@ -62,6 +68,7 @@ fn report(as_of: NaiveDate, mut collected: Collected) -> Retried {
         declined: count(TriedOutcome::Declined),
         unanswered: count(TriedOutcome::Unanswered),
         not_called: count(TriedOutcome::NotCalled),
+        acted: count(TriedOutcome::Acted),
         aside: collected.aside.failed.into_values().collect(),
         tried: collected.tried,
     }

@@ -155,11 +155,23 @@ pub(crate) async fn plan_declined(
     booked: &Booked,
     ordinal: u32,
 ) -> anyhow::Result<()> {
+    let channel = MailKind::PaymentFailed { ordinal, will_retry: false }.channel();
+    plan_notice(ctx, tx, catalogue, booked, channel).await.map(drop)
+}
+
+/// Adds mails about an invoice to a transaction, one per address of its payer; false if there is nobody to write to, or
+/// no sender.
+pub(crate) async fn plan_notice(
+    ctx: &JobContext,
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    booked: &Booked,
+    channel: String,
+) -> anyhow::Result<bool> {
     let draft = &booked.invoice.draft;
     let payers = store::book::customers(tx, &[draft.payer]).await?;
     let addresses = payers.get(&draft.payer).map(Customer::invoice_addresses).unwrap_or_default();
-    let Some(sender) = sender(ctx, booked, catalogue) else { return Ok(()) };
-    let channel = MailKind::PaymentFailed { ordinal, will_retry: false }.channel();
+    let Some(sender) = sender(ctx, booked, catalogue) else { return Ok(false) };
     let planned: Vec<Delivery> = distinct(addresses)
         .into_iter()
         .map(|address| Delivery {
@@ -173,7 +185,8 @@ pub(crate) async fn plan_declined(
             due_at: None,
         })
         .collect();
-    delivery::plan(tx, &planned).await.map(drop)
+    delivery::plan(tx, &planned).await?;
+    Ok(!planned.is_empty())
 }
 
 fn sender<'a>(ctx: &'a JobContext, booked: &'a Booked, catalogue: &'a Catalogue) -> Option<&'a str> {
@@ -340,10 +353,15 @@ impl Desk {
             .into_iter()
             .flat_map(|p| &p.contacts)
             .find(|c| c.email.as_deref().is_some_and(|address| same_address(address, &delivery.address)));
+        let days_overdue = ((ctx.now)().date_naive() - booked.invoice.payable_by).num_days();
+        let kind = MailKind::of_channel(
+            &delivery.channel,
+            booked.settlement.next_retry.is_some(),
+            u32::try_from(days_overdue).unwrap_or(0),
+        );
         let mail = InvoiceMail {
             document: render_invoices::document_of(booked, &self.catalogue, payer),
-            kind: MailKind::of_channel(&delivery.channel, booked.settlement.next_retry.is_some())
-                .ok_or_else(|| format!("there is no mail of the kind {}", delivery.channel))?,
+            kind: kind.ok_or_else(|| format!("there is no mail of the kind {}", delivery.channel))?,
             to: Mailbox { name: contact.map(|c| c.fullname.clone()), address: delivery.address.clone() },
             from: ctx.settings.mail_from.as_deref(),
             pdf: Some(pdf),

@@ -47,7 +47,7 @@ fn json(retried: &Retried) -> serde_json::Value {
     let tried: Vec<_> = retried.tried.iter().map(tried_json).collect();
     serde_json::json!({
         "asof": retried.as_of, "paid": retried.paid, "declined": retried.declined, "unanswered": retried.unanswered,
-        "notcalled": retried.not_called, "tried": tried, "aside": retried.aside,
+        "notcalled": retried.not_called, "acted": retried.acted, "tried": tried, "aside": retried.aside,
     })
 }
 
@@ -68,6 +68,7 @@ pub fn outcome(tried: &Tried) -> &'static str {
         TriedOutcome::Declined => "declined",
         TriedOutcome::Unanswered => "no answer",
         TriedOutcome::NotCalled => "not called",
+        TriedOutcome::Acted => "done",
     }
 }
 
@@ -100,12 +101,12 @@ fn people(retried: &Retried, output: &Output) {
         Column::Right("step"),
         Column::Left("outcome"),
         Column::Left("reason"),
-        Column::Left("next retry"),
+        Column::Left("next step"),
     ];
     output.table(&columns, rows);
     output.line(&format!(
-        "{} paid, {} declined, {} without an answer, {} not called",
-        retried.paid, retried.declined, retried.unanswered, retried.not_called
+        "{} paid, {} declined, {} without an answer, {} not called, {} other steps",
+        retried.paid, retried.declined, retried.unanswered, retried.not_called, retried.acted
     ));
     for reason in &retried.aside {
         output.say(&format!("for a person: {reason}"));

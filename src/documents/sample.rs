@@ -91,6 +91,7 @@ pub fn invoice(number: &str) -> Invoice {
         reference: Some("PO-4711".to_owned()),
         language: "da".to_owned(),
         business_unit: None,
+        dunning_policy: None,
         lines: Vec::new(),
         vat_groups: Vec::new(),
         net_minor: 0,

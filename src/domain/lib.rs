@@ -19,6 +19,7 @@ pub mod catalogue;
 pub mod customer;
 pub mod decimal;
 pub mod discount;
+pub mod dunning;
 pub mod exact;
 pub mod ids;
 pub mod invoice;

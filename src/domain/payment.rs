@@ -1,9 +1,9 @@
-//! Payment attempts, decline classes and the dunning ladder (rules.md Y1–Y4).
+//! Payment attempts and decline classes (rules.md Y1, Y2, Y4); what comes after a decline is [`crate::dunning`].
 
 use crate::exact::Exact;
 use crate::ids::{AttemptId, CustomerId, InvoiceId};
 use crate::money::Currency;
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// An attempt to collect an invoice; the row is committed before the provider is called (rules.md Y1).
@@ -56,9 +56,6 @@ impl AttemptState {
     }
 }
 
-/// Days after `payable_by` on which a step of the default dunning ladder is taken (rules.md Y3).
-pub const DEFAULT_LADDER_DAYS: [u32; 6] = [0, 1, 3, 5, 8, 13];
-
 /// Minutes after which a technical failure is tried again, with the same attempt id (rules.md Y2).
 pub const TECHNICAL_LADDER_MINUTES: [u32; 4] = [1, 5, 15, 60];
 
@@ -66,38 +63,6 @@ pub const TECHNICAL_LADDER_MINUTES: [u32; 4] = [1, 5, 15, 60];
 pub const ATTEMPTS_MAX_30_DAYS: usize = 20;
 /// Attempts that card schemes allow on one method in 24 hours (rules.md Y2).
 pub const ATTEMPTS_MAX_24_HOURS: usize = 10;
-
-/// A step of the dunning ladder that is still to come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LadderStep {
-    /// From 1.
-    pub step: u32,
-    /// First day on which it may be taken.
-    pub on: NaiveDate,
-}
-
-/// The next step after `steps_taken` steps, or none if the ladder is climbed (rules.md Y3). At most one step per
-/// invoice and day: a late run takes the steps it missed one day after the other. `last_attempt` is the day of the
-/// newest attempt of any kind, also the first one at booking.
-///
-/// ```
-/// # use domain::payment::{next_step, DEFAULT_LADDER_DAYS};
-/// # use domain::NaiveDate;
-/// let day = |d| NaiveDate::from_ymd_opt(2026, 2, d).unwrap();
-/// let step = next_step(day(14), &DEFAULT_LADDER_DAYS, 2, Some(day(15))).unwrap();
-/// assert_eq!((step.step, step.on), (3, day(17)));
-/// ```
-pub fn next_step(
-    payable_by: NaiveDate,
-    ladder_days: &[u32],
-    steps_taken: u32,
-    last_attempt: Option<NaiveDate>,
-) -> Option<LadderStep> {
-    let days = *ladder_days.get(usize::try_from(steps_taken).ok()?)?;
-    let nominal = payable_by.checked_add_days(Days::new(u64::from(days)))?;
-    let free = last_attempt.and_then(|day| day.succ_opt());
-    Some(LadderStep { step: steps_taken + 1, on: free.map_or(nominal, |free| free.max(nominal)) })
-}
 
 /// If a cap of the card schemes is reached, the instant from which the method may be charged again (rules.md Y2).
 /// `attempts` are the instants of all attempts on the method, in any order.
@@ -217,34 +182,6 @@ fn sandbox_fee(amount_minor: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn day(month: u32, day: u32) -> NaiveDate {
-        NaiveDate::from_ymd_opt(2026, month, day).unwrap()
-    }
-
-    #[test]
-    fn the_default_ladder_counts_from_payable_by() {
-        let due = day(1, 31);
-        let mut last = Some(day(1, 17));
-        let mut steps = Vec::new();
-        let mut taken = 0;
-        while let Some(step) = next_step(due, &DEFAULT_LADDER_DAYS, taken, last) {
-            assert_eq!(step.step, taken + 1);
-            steps.push(step.on);
-            (taken, last) = (step.step, Some(step.on));
-        }
-        assert_eq!(steps, [day(1, 31), day(2, 1), day(2, 3), day(2, 5), day(2, 8), day(2, 13)]);
-    }
-
-    #[test]
-    fn a_late_run_takes_one_step_a_day() {
-        let due = day(1, 31);
-        assert_eq!(next_step(due, &DEFAULT_LADDER_DAYS, 1, Some(day(3, 1))).unwrap().on, day(3, 2));
-        assert_eq!(next_step(due, &DEFAULT_LADDER_DAYS, 0, None).unwrap().on, due);
-        assert_eq!(next_step(due, &DEFAULT_LADDER_DAYS, 6, None), None);
-        assert_eq!(next_step(due, &[], 0, None), None);
-        assert_eq!(next_step(NaiveDate::MAX, &[1], 0, None), None);
-    }
 
     #[test]
     fn card_scheme_caps_block_until_the_window_has_passed() {

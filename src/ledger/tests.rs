@@ -135,6 +135,7 @@ impl World {
             accounts: [("1100", "1101"), ("4000", "x4.0_-1")]
                 .map(|(from, to)| (from.into(), to.into()))
                 .into(),
+            dunning_policy: None,
         };
         let buyers = [
             (InvoiceId::of("INV-0000001"), "Kaffe & Co".to_owned()),

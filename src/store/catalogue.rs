@@ -31,6 +31,7 @@ pub async fn load(tx: &mut Tx) -> anyhow::Result<Option<Catalogue>> {
         families: parts.families,
         plans: parts.plans,
         discounts: parts.discounts,
+        dunning_policies: parts.dunning_policies,
     }))
 }
 
@@ -65,6 +66,9 @@ pub async fn save(tx: &mut Tx, catalogue: &Catalogue) -> anyhow::Result<()> {
     for (n, (id, discount)) in catalogue.discounts.iter().enumerate() {
         add("discount", id.to_string(), n, Cell::json(discount)?)?;
     }
+    for (n, (key, policy)) in catalogue.dunning_policies.iter().enumerate() {
+        add("dunning_policy", key.clone(), n, Cell::json(policy)?)?;
+    }
     rows.insert(tx).await?;
     on!(tx, c => sqlx::query("update catalogue_revision set revision = revision + 1").execute(c).await.map(drop))?;
     Ok(())
@@ -79,6 +83,7 @@ struct Parts {
     families: std::collections::BTreeMap<String, domain::catalogue::ProductFamily>,
     plans: std::collections::BTreeMap<PlanId, domain::catalogue::Plan>,
     discounts: std::collections::BTreeMap<DiscountId, domain::catalogue::Discount>,
+    dunning_policies: std::collections::BTreeMap<String, domain::dunning::DunningPolicy>,
 }
 
 impl Parts {
@@ -91,6 +96,7 @@ impl Parts {
             "product_family" => drop(self.families.insert(key.to_owned(), read(kind, key, body)?)),
             "product_plan" => drop(self.plans.insert(PlanId(key.parse()?), read(kind, key, body)?)),
             "discount" => drop(self.discounts.insert(DiscountId(key.parse()?), read(kind, key, body)?)),
+            "dunning_policy" => drop(self.dunning_policies.insert(key.to_owned(), read(kind, key, body)?)),
             other => bail!("catalogue_part.kind holds `{other}`"),
         }
         Ok(())

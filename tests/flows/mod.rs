@@ -3,6 +3,7 @@
 mod buckets;
 mod crash;
 mod custom;
+mod dunning;
 mod flights;
 mod fuzz;
 mod golden;

@@ -45,9 +45,12 @@ impl MailKind {
     }
 
     /// Reads a channel back; what else the mail says comes from the invoice as it stands.
-    pub fn of_channel(channel: &str, will_retry: bool) -> Option<Self> {
+    pub fn of_channel(channel: &str, will_retry: bool, days_overdue: u32) -> Option<Self> {
         if channel == "invoice" {
             return Some(Self::Invoice);
+        }
+        if let Some(step) = channel.strip_prefix("reminder-") {
+            return Some(Self::Reminder { step: step.parse().ok()?, days_overdue });
         }
         let ordinal = channel.strip_prefix("payment_failed-")?.parse().ok()?;
         Some(Self::PaymentFailed { ordinal, will_retry })

@@ -91,7 +91,9 @@ pub(super) fn draft(
     }
     let id = draft_id(book, &group, charge_date, sheet.rated.is_empty(), run);
     let heading = Heading { id, group: &group, charge_date };
-    let draft = assemble(book, payer, &heading, lines, &treatments);
+    let of_plans = dunning_policy_of_plans(&sheet.rated);
+    let mut draft = assemble(book, payer, &heading, lines, &treatments);
+    draft.dunning_policy = of_plans.or(draft.dunning_policy);
     let taken = sheet.rated.into_iter().zip(&draft.lines[carried_lines..]).map(|(rated, line)| BilledLine {
         invoice: Some(id),
         tax_category: line.tax_category,
@@ -156,12 +158,24 @@ pub(super) fn assemble(
         reference: reference(book, payer, group),
         language: payer.language.clone().unwrap_or_else(|| tenant.language.clone()),
         business_unit: payer.business_unit.clone(),
+        dunning_policy: dunning_policy_of_unit(book, payer),
         lines,
         vat_groups,
         net_minor,
         vat_minor,
         revision: book.revision,
     }
+}
+
+/// The policy that the plans of all lines name (rules.md Y3).
+fn dunning_policy_of_plans(rated: &[Rated]) -> Option<String> {
+    let first = rated.first()?.dunning_policy.clone()?;
+    rated.iter().all(|rated| rated.dunning_policy.as_ref() == Some(&first)).then_some(first)
+}
+
+fn dunning_policy_of_unit(book: &PayerBook, payer: &Customer) -> Option<String> {
+    let unit = book.catalogue.business_units.get(payer.business_unit.as_ref()?)?;
+    unit.dunning_policy.clone()
 }
 
 fn treatment(tax: &LineTax) -> Treatment<'_> {

@@ -30,6 +30,8 @@ pub(super) struct Rated {
     /// The fixed-amount discount that the line may carry.
     pub fixed: Option<FixedGrant>,
     pub place: Place,
+    /// The policy that the line's plan names.
+    pub dunning_policy: Option<String>,
 }
 
 /// How a line comes to its tax.
@@ -366,7 +368,8 @@ impl Desk<'_> {
         let tax =
             if charge.taxable { LineTax::ByRule } else { LineTax::Exempt(charge.exempt_reason.clone()) };
         let place = place(subscription, item, &key);
-        Ok(Rated { line, taken, tax, fixed: None, place })
+        let dunning_policy = item.terms.plan.dunning_policy.clone();
+        Ok(Rated { line, taken, tax, fixed: None, place, dunning_policy })
     }
 
     /// The period as taken without a line.

@@ -44,6 +44,7 @@ pub fn catalogue() -> Catalogue {
         families: BTreeMap::new(),
         plans: BTreeMap::new(),
         discounts: BTreeMap::new(),
+        dunning_policies: BTreeMap::new(),
     }
 }
 
@@ -138,6 +139,7 @@ pub fn invoice(number: &str, nets: &[(i64, &str)]) -> Invoice {
         reference: None,
         language: "en".into(),
         business_unit: None,
+        dunning_policy: None,
         net_minor: lines.iter().map(|l| l.subtotal_minor).sum(),
         vat_minor: lines.iter().map(|l| l.vat_minor).sum(),
         lines,

@@ -3,6 +3,7 @@
 use super::content::{ContentHash, ObjectKind, content_hash};
 use super::customer::{self, WrittenCustomer};
 use super::discount::{self, WrittenDiscount};
+use super::dunning::dunning_policy;
 use super::fault::{Faults, Place};
 use super::fields::Fields;
 use super::json::Node;
@@ -12,6 +13,7 @@ use super::seller;
 use super::subscription::{self, WrittenSubscription};
 use super::{Known, LoadReport};
 use crate::catalogue::{BusinessUnit, ProductFamily, Rate, TaxRule, Tenant, Uom};
+use crate::dunning::DunningPolicy;
 use crate::ids::{DiscountId, PlanId};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -30,6 +32,7 @@ pub(super) struct Item<T> {
 #[derive(Default)]
 pub(super) struct Written {
     pub tenant: Vec<Item<Tenant>>,
+    pub dunning_policies: Vec<Item<DunningPolicy>>,
     pub business_units: Vec<Item<BusinessUnit>>,
     pub tax_rules: Vec<Item<TaxRule>>,
     pub rates: Vec<Item<Rate>>,
@@ -105,6 +108,14 @@ impl<'k> Collector<'k> {
             ObjectKind::Tenant => {
                 self.convert(kind, node, place, seller::tenant, |_| "tenant".to_owned(), |w| &mut w.tenant)
             }
+            ObjectKind::DunningPolicy => self.convert(
+                kind,
+                node,
+                place,
+                dunning_policy,
+                |v| v.refkey.clone(),
+                |w| &mut w.dunning_policies,
+            ),
             ObjectKind::BusinessUnit => self.convert(
                 kind,
                 node,
@@ -259,9 +270,11 @@ impl<'k> Collector<'k> {
 fn key_field(kind: ObjectKind) -> Option<&'static str> {
     match kind {
         ObjectKind::Tenant | ObjectKind::TaxRule | ObjectKind::Rate => None,
-        ObjectKind::BusinessUnit | ObjectKind::Uom | ObjectKind::ProductFamily | ObjectKind::Discount => {
-            Some("refkey")
-        }
+        ObjectKind::DunningPolicy
+        | ObjectKind::BusinessUnit
+        | ObjectKind::Uom
+        | ObjectKind::ProductFamily
+        | ObjectKind::Discount => Some("refkey"),
         ObjectKind::ProductPlan => Some("sku"),
         ObjectKind::Customer => Some("accountnumber"),
         ObjectKind::Subscription => Some("subscriptionnumber"),
@@ -273,6 +286,7 @@ fn is_stored(known: &Known, kind: ObjectKind, key: &str) -> bool {
     let Some(catalogue) = &known.catalogue else { return false };
     match kind {
         ObjectKind::Tenant => true,
+        ObjectKind::DunningPolicy => catalogue.dunning_policies.contains_key(key),
         ObjectKind::BusinessUnit => catalogue.business_units.contains_key(key),
         // Lists without an index: what was loaded has a hash.
         ObjectKind::TaxRule | ObjectKind::Rate => known.hashes.contains_key(&(kind, key.to_owned())),

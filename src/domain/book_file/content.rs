@@ -39,6 +39,8 @@ object_kinds! {
     /// The one tenant; natural key: `tenant`.
     Tenant = "tenant" / "tenant",
     /// Natural key: refkey.
+    DunningPolicy = "dunningpolicy" / "dunningpolicies",
+    /// Natural key: refkey.
     BusinessUnit = "businessunit" / "businessunits",
     /// Natural key: full name, country, state, rule type and valid-from.
     TaxRule = "taxrule" / "taxrules",

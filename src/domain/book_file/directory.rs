@@ -65,6 +65,7 @@ impl<'k> Directory<'k> {
             ObjectKind::Customer => self.known.customers.contains_key(key),
             ObjectKind::Subscription => self.known.subscriptions.contains_key(key),
             _ => self.known.catalogue.as_ref().is_some_and(|catalogue| match kind {
+                ObjectKind::DunningPolicy => catalogue.dunning_policies.contains_key(key),
                 ObjectKind::BusinessUnit => catalogue.business_units.contains_key(key),
                 ObjectKind::Uom => catalogue.uoms.contains_key(key),
                 ObjectKind::ProductFamily => catalogue.families.contains_key(key),
@@ -90,6 +91,7 @@ impl<'k> Directory<'k> {
         match kind {
             ObjectKind::Customer => self.known.customers.keys().take(2_000).cloned().collect(),
             ObjectKind::Subscription => self.known.subscriptions.keys().take(2_000).cloned().collect(),
+            ObjectKind::DunningPolicy => catalogue.dunning_policies.keys().cloned().collect(),
             ObjectKind::BusinessUnit => catalogue.business_units.keys().cloned().collect(),
             ObjectKind::Uom => catalogue.uoms.keys().cloned().collect(),
             ObjectKind::ProductFamily => catalogue.families.keys().cloned().collect(),

@@ -9,8 +9,9 @@ use super::discount::WrittenDiscount;
 use super::fault::{Fault, Faults, Place};
 use super::plan::WrittenPlan;
 use super::seller::{rate_key, tax_rule_key};
-use super::{Known, LoadSet, agreements, owners};
+use super::{Known, LoadSet, agreements, dunning, owners};
 use crate::catalogue::{BusinessUnit, Catalogue, Discount, Plan, ProductFamily, Rate, TaxRule, Tenant, Uom};
+use crate::dunning::DunningPolicy;
 use crate::ids::{DiscountId, PlanId};
 use crate::subscription::Verb;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ pub(super) struct Shelf {
     families: BTreeMap<String, ProductFamily>,
     pub plans: BTreeMap<PlanId, Plan>,
     discounts: BTreeMap<DiscountId, Discount>,
+    pub dunning_policies: BTreeMap<String, DunningPolicy>,
     /// Plans that have a fault themselves: what refers to them is not judged.
     pub faulty_plans: BTreeSet<PlanId>,
 }
@@ -44,6 +46,7 @@ pub(super) fn merge(collector: Collector<'_>) -> Result<LoadSet, Vec<Fault>> {
     let mut desk =
         Desk { known, directory: Directory::new(known, seen, aliases), faults, hashes: Vec::new() };
     let mut shelf = known.catalogue.as_ref().map(|stored| Shelf::of((**stored).clone())).unwrap_or_default();
+    dunning::merge(&mut desk, &mut shelf.dunning_policies, std::mem::take(&mut written.dunning_policies));
     shelf.seller(&mut desk, std::mem::take(&mut written.tenant), std::mem::take(&mut written.business_units));
     if is_all_read && shelf.tenant.is_none() && !desk.directory.is_in_files(ObjectKind::Tenant, "tenant") {
         desk.faults.add(&Place::new(0, "/tenant"), "is missing: the first book needs a tenant");
@@ -101,6 +104,7 @@ impl Shelf {
             families: stored.families,
             plans: stored.plans,
             discounts: stored.discounts,
+            dunning_policies: stored.dunning_policies,
             faulty_plans: BTreeSet::new(),
         }
     }
@@ -115,6 +119,7 @@ impl Shelf {
             families: self.families,
             plans: self.plans,
             discounts: self.discounts,
+            dunning_policies: self.dunning_policies,
         })
     }
 
@@ -144,6 +149,7 @@ impl Shelf {
             if stored.is_some_and(|stored| stored.timezone != item.value.timezone) {
                 desk.faults.add(&item.place.member("timezone"), "cannot change: something has been billed");
             }
+            dunning::resolve(desk, &item.place, item.value.dunning_policy.as_deref());
             desk.remember(ObjectKind::BusinessUnit, &item.key, item.hash);
             self.business_units.insert(item.key, item.value);
         }
@@ -180,6 +186,7 @@ impl Shelf {
         let mut changed = BTreeMap::new();
         for Item { key, place, hash, value, is_sound } in items {
             let WrittenPlan { mut plan, family, uoms } = value;
+            dunning::resolve(desk, &place, plan.dunning_policy.as_deref());
             if let Some(family) = family {
                 plan.family = desk.directory.resolve(ObjectKind::ProductFamily, &family, &mut desk.faults);
             }

@@ -27,6 +27,7 @@ mod customer;
 mod directory;
 mod discount;
 mod draft_edit;
+mod dunning;
 mod fault;
 mod fields;
 mod json;

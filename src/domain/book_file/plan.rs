@@ -34,6 +34,7 @@ pub(super) fn plan(fields: &mut Fields<'_, '_>) -> Option<WrittenPlan> {
     let listed = currencies(fields, currency);
     let change_handle = fields.integer("changehandle", 0..=2).and_then(|n| u8::try_from(n).ok()).unwrap_or(0);
     let tax_inclusive = fields.boolean("taxinclusive").unwrap_or(false);
+    let dunning_policy = fields.text("dunningpolicy|dunningscheme");
     let active = fields.choice("status", plan_status, &["draft", "active", "inactive"]).unwrap_or(true);
     let charges = fields
         .each("charges|productplancharges", |charge, _| read_charge(charge, currency, listed.as_deref()));
@@ -59,6 +60,7 @@ pub(super) fn plan(fields: &mut Fields<'_, '_>) -> Option<WrittenPlan> {
         change_handle,
         tax_inclusive,
         active,
+        dunning_policy,
         charges: list,
     };
     charge_checks::check_priced(fields, &plan);

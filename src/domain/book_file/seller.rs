@@ -123,8 +123,10 @@ pub(super) fn business_unit(fields: &mut Fields<'_, '_>) -> Option<BusinessUnit>
     let timezone = checks::timezone(fields);
     let invoice_number_pattern = checks::number_pattern(fields, "invoicenumberpattern");
     let credit_note_number_pattern = checks::number_pattern(fields, "creditnotenumberpattern");
+    let dunning_policy = fields.text("dunningpolicy|dunningscheme");
     let refkey = refkey?;
     Some(BusinessUnit {
+        dunning_policy,
         fullname: fullname.unwrap_or_else(|| refkey.clone()),
         refkey,
         accounting_code,

@@ -18,6 +18,9 @@ pub struct Plan {
     pub tax_inclusive: bool,
     /// `true` for plans that may be sold; drafts are refused on active subscriptions.
     pub active: bool,
+    /// Refkey of the policy for its invoices (rules.md Y3); before that of the payer's unit.
+    #[serde(default)]
+    pub dunning_policy: Option<String>,
     pub charges: Vec<Charge>,
 }
 

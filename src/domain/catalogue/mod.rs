@@ -9,11 +9,13 @@ pub use charge::{Charge, Plan, Pricing, TierBound};
 pub use enums::*;
 pub use seller::{BusinessUnit, ProductFamily, Rate, TaxRule, Tenant, Uom};
 
+use crate::dunning::DunningPolicy;
 use crate::ids::{DiscountId, PlanId};
 use crate::money::Currency;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Everything of the book that is not per payer. Small: it is loaded once per run and shared.
@@ -32,6 +34,18 @@ pub struct Catalogue {
     pub plans: BTreeMap<PlanId, Plan>,
     /// By id (the id follows from the refkey).
     pub discounts: BTreeMap<DiscountId, Discount>,
+    /// By refkey.
+    #[serde(default)]
+    pub dunning_policies: BTreeMap<String, DunningPolicy>,
+}
+
+impl Catalogue {
+    /// The policy by that name, else the one that is the default, else the one of a book that says nothing (rules.md Y3).
+    pub fn dunning_policy(&self, refkey: Option<&str>) -> Cow<'_, DunningPolicy> {
+        let named = refkey.and_then(|refkey| self.dunning_policies.get(refkey));
+        let found = named.or_else(|| self.dunning_policies.values().find(|policy| policy.is_default));
+        found.map_or_else(|| Cow::Owned(DunningPolicy::default()), Cow::Borrowed)
+    }
 }
 
 /// A discount as defined in the book; who enjoys it is an [`AppliedDiscount`] (rules.md D1, D2).

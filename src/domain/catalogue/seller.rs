@@ -54,6 +54,9 @@ pub struct BusinessUnit {
     pub credit_note_number_pattern: Option<String>,
     /// Account numbers of the tenant's chart that this unit replaces: from → to.
     pub accounts: BTreeMap<String, String>,
+    /// Refkey of the policy for its payers' invoices (rules.md Y3).
+    #[serde(default)]
+    pub dunning_policy: Option<String>,
 }
 
 /// A dated tax rule (rules.md X1).

@@ -216,6 +216,9 @@ pub struct Draft {
     pub reference: Option<String>,
     pub language: String,
     pub business_unit: Option<String>,
+    /// Refkey of the policy that says what happens if it is not paid; none = the book's default (rules.md Y3).
+    #[serde(default)]
+    pub dunning_policy: Option<String>,
     pub lines: Vec<Line>,
     pub vat_groups: Vec<VatGroup>,
     pub net_minor: i64,

@@ -2,8 +2,9 @@
 //! against which open invoice (rules.md I7, I8, Y1–Y3). Pure, so that a run and a simulation move them alike.
 
 use super::{InvoiceStatus, PaymentStatus, Settlement};
+use crate::dunning::DunningPolicy;
 use crate::ids::InvoiceId;
-use crate::payment::{DEFAULT_LADDER_DAYS, DeclineClass, TECHNICAL_LADDER_MINUTES, next_step};
+use crate::payment::{DeclineClass, TECHNICAL_LADDER_MINUTES};
 use chrono::NaiveDate;
 
 impl Settlement {
@@ -47,11 +48,12 @@ impl Settlement {
         Self { payment_status: PaymentStatus::PendingResponse, next_retry: None, ..self.clone() }
     }
 
-    /// The marks after a decline on `on`: soft ones wait for the next step of the ladder, hard ones too, in case the
-    /// payer gives another method until then; a ladder that is climbed ends as failed. A technical decline is tried
+    /// The marks after a decline on `on`: soft ones wait for the next step of the policy, hard ones too, in case the
+    /// payer gives another method until then; after the last step the payment has failed. A technical decline is tried
     /// again the next day without a step, at most `technical_in_a_row` = 4 times (rules.md Y2, Y3).
     pub fn declined(
         &self,
+        policy: &DunningPolicy,
         payable_by: NaiveDate,
         class: DeclineClass,
         technical_in_a_row: usize,
@@ -62,13 +64,32 @@ impl Settlement {
             (after.payment_status, after.next_retry) = (PaymentStatus::PendingRetry, on.succ_opt());
             return after;
         }
-        after.next_retry =
-            next_step(payable_by, &DEFAULT_LADDER_DAYS, self.dunning_step, Some(on)).map(|s| s.on);
+        after.next_retry = policy.next_step(payable_by, self.dunning_step, Some(on)).map(|s| s.on);
         after.payment_status = match (class, after.next_retry) {
             (DeclineClass::Hard, _) => PaymentStatus::Declined,
             (_, Some(_)) => PaymentStatus::PendingRetry,
             (_, None) => PaymentStatus::Failed,
         };
+        after
+    }
+
+    /// The marks of an invoice that nobody can be charged for, once its dunning is planned.
+    pub fn awaiting_payer(&self, policy: &DunningPolicy, payable_by: NaiveDate) -> Self {
+        let next_retry = policy.next_step(payable_by, self.dunning_step, None).map(|s| s.on);
+        Self { next_retry, ..self.clone() }
+    }
+
+    /// The marks after a step of the policy that charged nobody: a mail, a hold, a retry without a method. `on` is its
+    /// day, none if nothing was done and another step may be taken the same day.
+    pub fn stepped(&self, policy: &DunningPolicy, payable_by: NaiveDate, on: Option<NaiveDate>) -> Self {
+        let mut after = Self { dunning_step: self.dunning_step + 1, ..self.clone() };
+        after.next_retry = policy.next_step(payable_by, after.dunning_step, on).map(|s| s.on);
+        if self.payment_status == PaymentStatus::NotPaid && on.is_some() {
+            after.payment_status = PaymentStatus::Dunning;
+        }
+        if self.payment_status == PaymentStatus::PendingRetry && after.next_retry.is_none() {
+            after.payment_status = PaymentStatus::Failed;
+        }
         after
     }
 }
@@ -120,9 +141,14 @@ pub fn at_booking(gross_minor: i64, booked_on: NaiveDate) -> Settlement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dunning::{DunningAction, DunningStep};
 
     fn day(month: u32, day: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, month, day).unwrap()
+    }
+
+    fn policy() -> DunningPolicy {
+        DunningPolicy::default()
     }
 
     fn document(name: &str, open_minor: i64) -> OpenDocument {
@@ -169,13 +195,13 @@ mod tests {
     #[test]
     fn declines_climb_the_ladder_and_end_as_failed() {
         let mut marks = Settlement::open(InvoiceStatus::Booked);
-        marks = marks.declined(day(2, 15), DeclineClass::Soft, 0, day(2, 1));
+        marks = marks.declined(&policy(), day(2, 15), DeclineClass::Soft, 0, day(2, 1));
         let mut days = Vec::new();
         while let Some(on) = marks.next_retry {
             assert_eq!(marks.payment_status, PaymentStatus::PendingRetry);
             days.push(on);
             marks.dunning_step += 1;
-            marks = marks.declined(day(2, 15), DeclineClass::Soft, 0, on);
+            marks = marks.declined(&policy(), day(2, 15), DeclineClass::Soft, 0, on);
         }
         assert_eq!(days, [day(2, 15), day(2, 16), day(2, 18), day(2, 20), day(2, 23), day(2, 28)]);
         assert_eq!(marks.payment_status, PaymentStatus::Failed);
@@ -184,11 +210,29 @@ mod tests {
     #[test]
     fn hard_declines_stay_declined_and_technical_ones_take_no_step_four_times() {
         let marks = Settlement::open(InvoiceStatus::Booked);
-        let hard = marks.declined(day(2, 15), DeclineClass::Hard, 0, day(2, 1));
+        let hard = marks.declined(&policy(), day(2, 15), DeclineClass::Hard, 0, day(2, 1));
         assert_eq!((hard.payment_status, hard.next_retry), (PaymentStatus::Declined, Some(day(2, 15))));
-        let technical = marks.declined(day(2, 15), DeclineClass::Technical, 3, day(2, 1));
+        let technical = marks.declined(&policy(), day(2, 15), DeclineClass::Technical, 3, day(2, 1));
         assert_eq!((technical.next_retry, technical.dunning_step), (Some(day(2, 2)), 0));
-        let tired = marks.declined(day(2, 15), DeclineClass::Technical, 4, day(2, 1));
+        let tired = marks.declined(&policy(), day(2, 15), DeclineClass::Technical, 4, day(2, 1));
         assert_eq!(tired.next_retry, Some(day(2, 15)));
+    }
+
+    #[test]
+    fn steps_that_charge_nobody_go_on_to_the_next_and_end_with_the_last() {
+        let steps = [(10, DunningAction::Mail), (20, DunningAction::Retry), (30, DunningAction::Hold)];
+        let steps = steps.map(|(days, action)| DunningStep { days, action }).to_vec();
+        let policy = DunningPolicy { is_for_manual: true, steps, ..policy() };
+        let open = Settlement::open(InvoiceStatus::Booked).awaiting_payer(&policy, day(2, 1));
+        assert_eq!((open.payment_status, open.next_retry), (PaymentStatus::NotPaid, Some(day(2, 11))));
+        let mailed = open.stepped(&policy, day(2, 1), Some(day(2, 11)));
+        assert_eq!((mailed.payment_status, mailed.next_retry), (PaymentStatus::Dunning, Some(day(2, 21))));
+        let passed = mailed.stepped(&policy, day(2, 1), None);
+        assert_eq!((passed.dunning_step, passed.next_retry), (2, Some(day(3, 3))));
+        let held = passed.stepped(&policy, day(2, 1), Some(day(3, 3)));
+        assert_eq!((held.payment_status, held.next_retry), (PaymentStatus::Dunning, None));
+        let declined = Settlement { payment_status: PaymentStatus::PendingRetry, ..passed };
+        let failed = declined.stepped(&policy, day(2, 1), Some(day(3, 3)));
+        assert_eq!(failed.payment_status, PaymentStatus::Failed, "no step is left that may collect it");
     }
 }

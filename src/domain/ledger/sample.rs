@@ -43,6 +43,7 @@ pub fn catalogue(chart: Chart) -> Catalogue {
         invoice_number_pattern: None,
         credit_note_number_pattern: None,
         accounts: [("1100".to_owned(), "1101".to_owned()), ("4000".to_owned(), "4001".to_owned())].into(),
+        dunning_policy: None,
     };
     Catalogue {
         tenant,
@@ -53,6 +54,7 @@ pub fn catalogue(chart: Chart) -> Catalogue {
         families: BTreeMap::new(),
         plans: BTreeMap::new(),
         discounts: BTreeMap::new(),
+        dunning_policies: BTreeMap::new(),
     }
 }
 
@@ -130,6 +132,7 @@ pub fn invoice(number: &str, lines: Vec<Line>) -> Invoice {
         reference: None,
         language: "en".into(),
         business_unit: None,
+        dunning_policy: None,
         lines,
         vat_groups: vec![group],
         net_minor,

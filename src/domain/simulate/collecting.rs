@@ -89,9 +89,11 @@ fn declined(world: &mut World, at: usize, attempt: &mut Attempt, decline: &Decli
     if attempt.state == AttemptState::HardDecline {
         world.unhealthy.insert((attempt.customer, attempt.method.clone()));
     }
+    let catalogue = world.catalogue.clone();
     let document = &mut world.documents[at];
-    if let Some(invoice) = &document.booked {
-        document.settlement = document.settlement.declined(invoice.payable_by, decline.class, 0, on);
+    if let (Some(invoice), Some(catalogue)) = (&document.booked, catalogue) {
+        let policy = catalogue.dunning_policy(invoice.draft.dunning_policy.as_deref());
+        document.settlement = document.settlement.declined(&policy, invoice.payable_by, decline.class, 0, on);
     }
 }
 

@@ -129,6 +129,7 @@ pub fn draft(n: u32) -> Draft {
         reference: Some("PO-7".to_owned()),
         language: "da".to_owned(),
         business_unit: Some("dk".to_owned()),
+        dunning_policy: Some("strict".to_owned()),
         lines: vec![line(n, 1, 19_900, 4_975, TaxCategory::S, "25"), line(n, 2, 65, 0, TaxCategory::E, "0")],
         vat_groups: vec![
             VatGroup {

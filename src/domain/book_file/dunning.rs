@@ -1,0 +1,80 @@
+//! Dunning policies as written, and who names them (rules.md Y3).
+
+use super::collect::Item;
+use super::content::ObjectKind;
+use super::fault::Place;
+use super::fields::{Fields, Ref};
+use super::merge::Desk;
+use crate::dunning::{DAYS_MAX, DunningAction, DunningPolicy, DunningStep, STEPS_MAX};
+use std::collections::BTreeMap;
+
+/// Reads a policy.
+pub(super) fn dunning_policy(fields: &mut Fields<'_, '_>) -> Option<DunningPolicy> {
+    fields.ignore(&["description", "note"]);
+    let refkey = fields.key("refkey");
+    let fullname = fields.text("fullname");
+    let is_default = fields.boolean("default").unwrap_or(false);
+    let is_for_manual = fields.boolean("manual").unwrap_or(false);
+    let written = fields.has("steps");
+    let steps = fields.each("steps", |step, _| read_step(step));
+    let steps: Vec<DunningStep> = steps.into_iter().flatten().collect();
+    if !written {
+        fields.fault("steps", "is missing");
+    }
+    if steps.len() > STEPS_MAX {
+        fields.fault("steps", format!("has more than {STEPS_MAX} steps"));
+    }
+    check_order(fields, &steps);
+    let refkey = refkey?;
+    let fullname = fullname.unwrap_or_else(|| refkey.clone());
+    Some(DunningPolicy { refkey, fullname, is_default, is_for_manual, steps })
+}
+
+fn read_step(fields: &mut Fields<'_, '_>) -> Option<DunningStep> {
+    let days = fields.integer("days", 0..=i64::from(DAYS_MAX)).and_then(|n| u32::try_from(n).ok());
+    let days = fields.require("days", days);
+    let action = fields.choice("action", DunningAction::parse, DunningAction::NAMES);
+    let action = fields.require("action", action);
+    Some(DunningStep { days: days?, action: action? })
+}
+
+/// One step a day, and none after the invoice is written off.
+fn check_order(fields: &mut Fields<'_, '_>, steps: &[DunningStep]) {
+    for (index, pair) in steps.windows(2).enumerate() {
+        let place = fields.at("steps").element(index + 1);
+        if pair[1].days <= pair[0].days {
+            let message = format!("comes after {} days, no later than the step before it", pair[1].days);
+            let hint = "steps are in the order of their days, and one is taken a day";
+            fields.faults.hinted(&place.member("days"), message, hint);
+        }
+        if pair[0].action == DunningAction::WriteOff {
+            fields.faults.add(&place, "cannot follow a step that writes the invoice off");
+        }
+    }
+}
+
+/// Merges the policies of the files into those of the store: at most one is the default.
+pub(super) fn merge(
+    desk: &mut Desk<'_>,
+    stored: &mut BTreeMap<String, DunningPolicy>,
+    items: Vec<Item<DunningPolicy>>,
+) {
+    let mut last = None;
+    for item in items {
+        last = item.value.is_default.then(|| item.place.member("default")).or(last);
+        desk.remember(ObjectKind::DunningPolicy, &item.key, item.hash);
+        stored.insert(item.key, item.value);
+    }
+    let defaults: Vec<&str> =
+        stored.values().filter(|policy| policy.is_default).map(|policy| policy.refkey.as_str()).collect();
+    if let ([first, second, ..], Some(place)) = (defaults.as_slice(), last) {
+        desk.faults.add(&place, format!("{first} and {second} cannot both be the default"));
+    }
+}
+
+/// The policy that a plan or a unit names must be there.
+pub(super) fn resolve(desk: &mut Desk<'_>, place: &Place, named: Option<&str>) {
+    let Some(named) = named else { return };
+    let reference = Ref { name: named.to_owned(), place: place.member("dunningpolicy") };
+    desk.directory.resolve(ObjectKind::DunningPolicy, &reference, &mut desk.faults);
+}
