@@ -185,7 +185,7 @@ async fn write(
         };
         let step = booked.settlement.dunning_step + 1;
         if action == DunningAction::Mail {
-            let channel = MailKind::Reminder { step, days_overdue: 0 }.channel();
+            let channel = MailKind::Reminder { step, on }.channel();
             if !send_invoices::plan_notice(ctx, &mut tx, &catalogue, booked, channel).await? {
                 let reason = format!("{}: nobody to remind, or no sender", booked.invoice.number);
                 collected.aside.fail(booked.invoice.draft.payer, reason);

@@ -353,15 +353,10 @@ impl Desk {
             .into_iter()
             .flat_map(|p| &p.contacts)
             .find(|c| c.email.as_deref().is_some_and(|address| same_address(address, &delivery.address)));
-        let days_overdue = ((ctx.now)().date_naive() - booked.invoice.payable_by).num_days();
-        let kind = MailKind::of_channel(
-            &delivery.channel,
-            booked.settlement.next_retry.is_some(),
-            u32::try_from(days_overdue).unwrap_or(0),
-        );
         let mail = InvoiceMail {
             document: render_invoices::document_of(booked, &self.catalogue, payer),
-            kind: kind.ok_or_else(|| format!("there is no mail of the kind {}", delivery.channel))?,
+            kind: MailKind::of_channel(&delivery.channel, booked.settlement.next_retry.is_some())
+                .ok_or_else(|| format!("there is no mail of the kind {}", delivery.channel))?,
             to: Mailbox { name: contact.map(|c| c.fullname.clone()), address: delivery.address.clone() },
             from: ctx.settings.mail_from.as_deref(),
             pdf: Some(pdf),

@@ -32,8 +32,8 @@ const TOKENS: [&str; 10] = [
     "tok_ok",
     "tok_soft_decline",
     "tok_ok",
-    "tok_ok_after_2",
     "tok_ok",
+    "tok_ok_after_2",
     "tok_hard_decline",
     "tok_ok",
     "tok_timeout_once",
@@ -47,6 +47,9 @@ pub fn head() -> Value {
                    "iban": "DK5000400440116243", "email": "billing@nordlys.example"},
         "businessunits": [{"refkey": "dk", "fullname": "Denmark", "accountingcode": "100"},
                           {"refkey": "intl", "fullname": "International", "accountingcode": "200", "invoicenumberpattern": "INT-{seq:07}"}],
+        "dunningpolicies": [{"refkey": "standard", "fullname": "Standard", "default": true, "manual": true, "steps": [
+            {"days": 0, "action": "retry"}, {"days": 1, "action": "retry"}, {"days": 3, "action": "other_method"},
+            {"days": 5, "action": "mail"}, {"days": 8, "action": "retry"}, {"days": 45, "action": "hold"}]}],
         "taxrules": [
             {"fullname": "DK VAT", "country": "DK", "state": "*", "ruletype": "*", "priority": 10, "taxpct": "25", "category": "S", "validfrom": "1992-01-01"},
             {"fullname": "EU reverse charge", "country": "DE", "state": "*", "ruletype": "business", "priority": 20, "taxpct": "0", "category": "AE",

@@ -9,6 +9,7 @@ use crate::output::{Column, Output, amount, grouped};
 use crate::sample;
 use domain::NaiveDate;
 use domain::run::Scope;
+use jobs::collect_payments::TriedOutcome;
 use jobs::export_ledger::{self, Range};
 use jobs::ingest_usage;
 use jobs::open_run::Request;
@@ -17,6 +18,9 @@ use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::run::RunOptions;
+
+/// First and last of the mornings on which what was not paid is looked after.
+const DUNNED: (&str, &str) = ("2026-03-02", "2026-03-22");
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -72,16 +76,7 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
         steps.push((format!("run {month}"), in_words(&summary)));
         summaries.push(summary);
     }
-    for morning in ["2026-03-04", "2026-03-17"] {
-        let retried = jobs::retry_payments::retry(&app.ctx, day(morning)?).await?;
-        steps.push((
-            format!("dunning {morning}"),
-            format!(
-                "{} paid, {} declined again, {} not called",
-                retried.paid, retried.declined, retried.not_called
-            ),
-        ));
-    }
+    steps.push((format!("dunning {}", DUNNED.1), dun(&app, DUNNED).await?));
     let journal = app.home.folder("exports").join("ledger.journal");
     let made = export_ledger::export(&app.ctx, ledger::Format::Hledger, Range::All).await?;
     if let Some(made) = &made {
@@ -119,6 +114,23 @@ fn size(number: u32) -> usize {
 
 fn customers_i(customers: usize) -> u64 {
     u64::try_from(customers).unwrap_or(u64::MAX)
+}
+
+/// Every dunning morning from a day to another one.
+async fn dun(app: &App, (first, last): (&str, &str)) -> Result<String, Failure> {
+    let last = day(last)?;
+    let mut all = Vec::new();
+    for morning in day(first)?.iter_days().take_while(|morning| *morning <= last) {
+        all.extend(jobs::retry_payments::retry(&app.ctx, morning).await?.tried);
+    }
+    let count = |outcome| all.iter().filter(|tried| tried.outcome == outcome).count();
+    Ok(format!(
+        "{} paid, {} declined again, {} not called, {} reminded",
+        count(TriedOutcome::Paid),
+        count(TriedOutcome::Declined),
+        count(TriedOutcome::NotCalled),
+        count(TriedOutcome::Acted),
+    ))
 }
 
 fn day(text: &str) -> Result<NaiveDate, Failure> {

@@ -32,10 +32,22 @@ fn dunned_book() -> Value {
     book
 }
 
-/// (last two digits of the account, outcome, reason) of a morning's steps; done a second time it does nothing.
-fn morning(json: &dyn Fn(&[&str]) -> Value, day: &str) -> Vec<(String, String, String)> {
+/// Subject, text, and kinds of the parts of a mail.
+const READ_MAIL: &str = "
+import email, sys
+from email import policy
+mail = email.message_from_binary_file(open(sys.argv[1], 'rb'), policy=policy.default)
+print(mail['Subject'], mail.get_body(('plain',)).get_content(), [part.get_content_type() for part in mail.walk()])";
+
+/// Last two digits of the account, outcome and reason of a step.
+type Step<T> = (T, T, T);
+/// What spoils a book.
+type Change = fn(&mut Value);
+
+/// The steps of a morning; done a second time it does nothing.
+fn morning(json: &dyn Fn(&[&str]) -> Value, day: &str) -> Vec<Step<String>> {
     let retry = ["payments", "retry", "--as-of", day];
-    let tried = |answer: Value| -> Vec<(String, String, String)> {
+    let tried = |answer: Value| -> Vec<Step<String>> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let of = |t: &Value| (text(&t["account"])[5..].to_owned(), text(&t["outcome"]), text(&t["reason"]));
         let mut tried: Vec<_> = answer["tried"].as_array().unwrap().iter().map(of).collect();
@@ -47,7 +59,7 @@ fn morning(json: &dyn Fn(&[&str]) -> Value, day: &str) -> Vec<(String, String, S
     first
 }
 
-fn steps(of: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
+fn steps(of: &[Step<&str>]) -> Vec<Step<String>> {
     of.iter()
         .map(|(account, outcome, reason)| ((*account).into(), (*outcome).into(), (*reason).into()))
         .collect()
@@ -56,7 +68,7 @@ fn steps(of: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
 fn plays(json: &dyn Fn(&[&str]) -> Value, home: &Path) {
     json(&["run", "--as-of", "2026-01-01"]);
     let declined = "insufficient_funds";
-    let table: [(&str, &[(&str, &str, &str)]); 9] = [
+    let table: [(&str, &[Step<&str>]); 9] = [
         ("2026-01-14", &[]),
         ("2026-01-15", &[("01", "declined", declined), ("02", "declined", declined)]),
         ("2026-01-17", &[("04", "acted", "mail")]),
@@ -71,16 +83,14 @@ fn plays(json: &dyn Fn(&[&str]) -> Value, home: &Path) {
         assert_eq!(morning(json, day), steps(expected), "{day}");
     }
 
-    let subscription = |number: &str| json(&["subscriptions", "show", number]).to_string();
-    assert!(subscription("SUB-0002").contains("on_hold"), "{}", subscription("SUB-0002"));
-    assert!(subscription("SUB-0004").contains("expired"), "{}", subscription("SUB-0004"));
+    let state = |number: &str| json(&["subscriptions", "show", number])["state"].clone();
+    assert_eq!([state("SUB-0001"), state("SUB-0002"), state("SUB-0004")], ["active", "hold", "expired"]);
     let first_of = |account: &str| {
         let invoices = json(&["invoices", "--customer", account]);
         json(&["invoices", "show", invoices[0]["InvoiceNumber"].as_str().unwrap()])
     };
     let paid = first_of("CU-0001");
     assert_eq!(paid["PaymentStatus"], 20, "{paid}");
-    assert!(paid["Transactions"].to_string().contains("spare"), "{paid}");
     let given_up = first_of("CU-0003");
     assert_eq!(
         (&given_up["PaymentStatus"], &given_up["NextRetry"]),
@@ -88,13 +98,16 @@ fn plays(json: &dyn Fn(&[&str]) -> Value, home: &Path) {
         "{given_up}"
     );
 
-    let reminders: Vec<String> = files_below(&home.join("mail"), "eml")
+    let mails = files_below(&home.join("mail"), "eml");
+    let reminders: Vec<String> = mails
         .iter()
-        .map(|path| std::fs::read_to_string(path).unwrap())
-        .filter(|mail| mail.contains("Subject: Reminder"))
+        .map(|path| counterpart("python3", &["-c", READ_MAIL, path.to_str().unwrap()]))
+        .filter(|mail| mail.contains("Reminder: invoice"))
         .collect();
-    assert_eq!(reminders.len(), 3, "one each");
     assert!(reminders.iter().all(|mail| mail.contains("application/pdf")), "with the invoice");
+    let days =
+        |days: &str| reminders.iter().filter(|mail| mail.contains(&format!("({days} days ago)"))).count();
+    assert_eq!((reminders.len(), days("2"), days("5")), (3, 1, 2), "{reminders:#?}");
 
     // What is on hold is not billed on.
     json(&["run", "--as-of", "2026-02-15"]);
@@ -130,35 +143,35 @@ fn a_policy_is_followed_step_by_step_on_postgresql() {
 #[test]
 fn a_policy_that_cannot_be_followed_is_refused_at_load() {
     let home = Home::new();
-    let refused = |change: &dyn Fn(&mut Value)| {
+    let refused = |change: Change| {
         let mut book = dunned_book();
         change(&mut book);
         let file = home.file("book.json", book.to_string());
         home.run(&["--json", "load", file.to_str().unwrap()]).exits(1).error()["faults"].clone()
     };
-    let table: [(&dyn Fn(&mut Value), &str, &str); 5] = [
+    let table: [(Change, &str, &str); 5] = [
         (
-            &|b| b["dunningpolicies"][0]["steps"][1]["days"] = json!(0),
+            |b| b["dunningpolicies"][0]["steps"][1]["days"] = json!(0),
             "/dunningpolicies/0/steps/1/days",
             "no later than",
         ),
         (
-            &|b| b["dunningpolicies"][0]["steps"][1]["action"] = json!("write_off"),
+            |b| b["dunningpolicies"][0]["steps"][1]["action"] = json!("write_off"),
             "/dunningpolicies/0/steps/2",
             "cannot follow",
         ),
         (
-            &|b| b["dunningpolicies"][0]["steps"][0]["action"] = json!("sue"),
+            |b| b["dunningpolicies"][0]["steps"][0]["action"] = json!("sue"),
             "/dunningpolicies/0/steps/0/action",
             "sue",
         ),
         (
-            &|b| b["dunningpolicies"][1]["default"] = json!(true),
+            |b| b["dunningpolicies"][1]["default"] = json!(true),
             "/dunningpolicies/1/default",
             "both be the default",
         ),
         (
-            &|b| b["productplans"][1]["dunningpolicy"] = json!("gentel"),
+            |b| b["productplans"][1]["dunningpolicy"] = json!("gentel"),
             "/productplans/1/dunningpolicy",
             "gentel",
         ),

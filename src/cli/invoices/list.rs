@@ -71,7 +71,7 @@ pub async fn list(app: &App, filter: &Filter, output: &Output) -> Result<Exit, F
         Column::Right("open"),
         Column::Left(""),
         Column::Left("state"),
-        Column::Left("next retry"),
+        Column::Left("next step"),
     ];
     let rows = booked.iter().map(|b| row(b, as_of)).collect();
     output.table(&columns, rows);
@@ -139,7 +139,8 @@ pub fn state_of(booked: &Booked, as_of: NaiveDate) -> &'static str {
         PaymentStatus::Paid => "paid",
         _ if gross < 0 => "credit",
         PaymentStatus::PendingResponse | PaymentStatus::Pending => "payment under way",
-        PaymentStatus::PendingRetry | PaymentStatus::Dunning => "to be retried",
+        PaymentStatus::PendingRetry => "to be retried",
+        PaymentStatus::Dunning => "in dunning",
         PaymentStatus::Declined => "declined",
         PaymentStatus::Failed => "not collected",
         PaymentStatus::Cancelled => "cancelled",

@@ -6,7 +6,7 @@ use crate::error::{DocumentError, TemplateError};
 use crate::figures::Figures;
 use crate::invoice::{Collection, InvoiceDocument, in_fours};
 use crate::templates::Templates;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::mail::{Attachment, Mail, Mailbox, message_id};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -18,12 +18,12 @@ use serde::Serialize;
 pub enum MailKind {
     /// The invoice or credit note itself.
     Invoice,
-    /// A step of the dunning ladder, from 1.
+    /// A step of a dunning policy.
     Reminder {
-        /// Step of the ladder.
+        /// From 1.
         step: u32,
-        /// Days since the last day to pay, at least 0.
-        days_overdue: u32,
+        /// Day of the step; what is overdue is counted up to it, so that a mail sent twice says the same.
+        on: NaiveDate,
     },
     /// An online payment was declined.
     PaymentFailed {
@@ -39,18 +39,18 @@ impl MailKind {
     pub fn channel(self) -> String {
         match self {
             Self::Invoice => "invoice".to_owned(),
-            Self::Reminder { step, .. } => format!("reminder-{step}"),
+            Self::Reminder { step, on } => format!("reminder-{step}-{on}"),
             Self::PaymentFailed { ordinal, .. } => format!("payment_failed-{ordinal}"),
         }
     }
 
     /// Reads a channel back; what else the mail says comes from the invoice as it stands.
-    pub fn of_channel(channel: &str, will_retry: bool, days_overdue: u32) -> Option<Self> {
+    pub fn of_channel(channel: &str, will_retry: bool) -> Option<Self> {
         if channel == "invoice" {
             return Some(Self::Invoice);
         }
-        if let Some(step) = channel.strip_prefix("reminder-") {
-            return Some(Self::Reminder { step: step.parse().ok()?, days_overdue });
+        if let Some((step, on)) = channel.strip_prefix("reminder-").and_then(|rest| rest.split_once('-')) {
+            return Some(Self::Reminder { step: step.parse().ok()?, on: on.parse().ok()? });
         }
         let ordinal = channel.strip_prefix("payment_failed-")?.parse().ok()?;
         Some(Self::PaymentFailed { ordinal, will_retry })
@@ -213,7 +213,9 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
     let open = draft.gross_minor().saturating_sub(document.settled_minor());
     let accent = renderer.templates.theme.accent;
     let (days_overdue, will_retry) = match mail.kind {
-        MailKind::Reminder { days_overdue, .. } => (days_overdue, false),
+        MailKind::Reminder { on, .. } => {
+            (u32::try_from((on - document.pay_by()).num_days()).unwrap_or(0), false)
+        }
         MailKind::PaymentFailed { will_retry, .. } => (0, will_retry),
         MailKind::Invoice => (0, false),
     };

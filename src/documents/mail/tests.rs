@@ -76,9 +76,11 @@ fn every_kind_in_every_language_is_complete() {
     let tenant = tenant();
     let mut settlement = Settlement::open(InvoiceStatus::Booked);
     settlement.settled_minor = 50_000;
+    let reminder = MailKind::Reminder { step: 2, on: "2026-03-18".parse().unwrap() };
+    assert_eq!(MailKind::of_channel(&reminder.channel(), false), Some(reminder));
     let kinds = [
         (MailKind::Invoice, "671"),
-        (MailKind::Reminder { step: 2, days_overdue: 3 }, "171"),
+        (reminder, "171"),
         (MailKind::PaymentFailed { ordinal: 1, will_retry: true }, "171"),
         (MailKind::PaymentFailed { ordinal: 2, will_retry: false }, "171"),
     ];
