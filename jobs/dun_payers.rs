@@ -2,10 +2,11 @@
 //! write-off (rules.md Y3). Steps that charge are `collect_payments`.
 //!
 //! Keys that make a repeat quiet: the step of the invoice, which moves on in the transaction that plans its mail; the
-//! state that a verb leads to, which refuses it a second time; nothing is open after a write-off.
+//! state that a verb leads to, which refuses it a second time; nothing is open after a write-off. Verbs and write-offs come
+//! before the mark: a crash between them repeats them.
 
 use crate::change_subscriptions::{self, Asked};
-use crate::collect_payments::{Collected, Occasion, TriedOutcome, technical_in_a_row, tried};
+use crate::collect_payments::{Collected, Occasion, Tried, TriedOutcome, technical_in_a_row, tried};
 use crate::context::JobContext;
 use crate::send_invoices;
 use crate::settle::{self, ByHand};
@@ -106,6 +107,7 @@ pub(crate) async fn act(
                 Some(DunningAction::Hold) => change(ctx, step, on, Request::Hold, collected).await?,
                 Some(DunningAction::Cancel) => change(ctx, step, on, cancel(), collected).await?,
                 Some(DunningAction::Expire) => change(ctx, step, on, Request::Expire, collected).await?,
+                Some(DunningAction::WriteOff) => write_off(ctx, step, on, collected).await?,
                 _ => {}
             }
         }
@@ -157,7 +159,33 @@ async fn change(
     Ok(())
 }
 
-/// Moves the invoices on, plans their reminders and gives up what is to be written off.
+/// Gives up what is open. The write-off itself ends the dunning: nothing is left to be marked.
+async fn write_off(
+    ctx: &JobContext,
+    step: &Step,
+    on: NaiveDate,
+    collected: &mut Collected,
+) -> anyhow::Result<()> {
+    let all = ByHand { amount: None, on, actor: ACTOR.to_owned() };
+    match settle::write_off(ctx, step.booked.invoice.draft.id, &all).await? {
+        Ok(after) => collected.tried.push(acted(&step.booked, &after.settlement, DunningAction::WriteOff)),
+        Err(refusal) => {
+            tracing::info!(
+                invoice = step.booked.invoice.number,
+                reason = refusal.to_string(),
+                "not written off"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn acted(booked: &Booked, after: &Settlement, action: DunningAction) -> Tried {
+    tried(booked, after, None, TriedOutcome::Acted, Some(action.name().to_owned()))
+}
+
+/// Moves the invoices on and plans their reminders. A step that somebody else has taken meanwhile, and an invoice that
+/// was paid or written off, are left as they are.
 async fn write(
     ctx: &JobContext,
     batch: Vec<Step>,
@@ -170,10 +198,8 @@ async fn write(
     invoice::lock_settlements(&mut tx, &ids).await?;
     let fresh = invoice::by_ids(&mut tx, &ids).await?;
     let mut marks = Vec::new();
-    let mut written_off = Vec::new();
     for Step { booked: seen, action } in batch {
         let id = seen.invoice.draft.id;
-        // Somebody has taken the step, or it is paid by now.
         let Some(booked) = fresh.iter().find(|b| b.invoice.draft.id == id && b.settlement == seen.settlement)
         else {
             continue;
@@ -191,26 +217,11 @@ async fn write(
                 collected.aside.fail(booked.invoice.draft.payer, reason);
             }
         }
-        if action == DunningAction::WriteOff {
-            written_off.push(id);
-        }
         let after = booked.settlement.stepped(&policy, booked.invoice.payable_by, Some(on));
-        collected.tried.push(tried(
-            booked,
-            &after,
-            None,
-            TriedOutcome::Acted,
-            Some(action.name().to_owned()),
-        ));
+        collected.tried.push(acted(booked, &after, action));
         marks.push((id, after));
     }
     invoice::save_settlements(&mut tx, &marks).await?;
     tx.commit().await?;
-    for id in written_off {
-        let all = ByHand { amount: None, on, actor: ACTOR.to_owned() };
-        if let Err(refusal) = settle::write_off(ctx, id, &all).await? {
-            tracing::info!(invoice = id.to_string(), reason = refusal.to_string(), "not written off");
-        }
-    }
     Ok(())
 }
