@@ -1,6 +1,6 @@
-//! Safety bounds: a payer with more invoices at once, invoices further ahead, or a much larger amount than in the last run,
-//! than the operator has set is parked for a person instead of billed. And what a preview says against the last run: who is new, who is gone,
-//! whose amount jumped.
+//! Safety bounds: a payer with more invoices at once, invoices further ahead, or a much larger amount than in the last
+//! run, than the operator has set is parked for a person instead of billed. And what a preview says against the last
+//! run: who is new, who is gone, whose amount jumped.
 
 use crate::context::JobContext;
 use anyhow::Context;

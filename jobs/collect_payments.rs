@@ -11,6 +11,7 @@ use crate::context::JobContext;
 use crate::send_invoices;
 use anyhow::Context;
 use chrono::{Days, NaiveDate};
+use domain::catalogue::Catalogue;
 use domain::customer::{Customer, PaymentMethod};
 use domain::ids::{CustomerId, InvoiceId, RunId};
 use domain::invoice::Settlement;
@@ -35,7 +36,7 @@ const UNANSWERED_MAX: u32 = 1_000;
 const CAP_DAYS: u64 = 30;
 
 /// Why invoices are collected now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Occasion {
     /// The first attempt, right after booking (rules.md Y3).
     Booking,
@@ -45,6 +46,13 @@ pub enum Occasion {
     StepWithOtherMethod,
     /// A person asks for it.
     ByHand,
+}
+
+impl Occasion {
+    /// Whether it is a step of the dunning policy.
+    pub fn is_step(self) -> bool {
+        matches!(self, Self::Step | Self::StepWithOtherMethod)
+    }
 }
 
 /// What was tried on one invoice, and what came of it.
@@ -107,9 +115,13 @@ pub async fn collect(
     run: Option<RunId>,
 ) -> anyhow::Result<Collected> {
     let mut collected = Collected::default();
+    if invoices.is_empty() {
+        return Ok(collected);
+    }
+    let catalogue = catalogue(ctx).await?;
     for batch in invoices.chunks(BATCH) {
         anyhow::ensure!(!ctx.is_stopping(), "stopped between two payments; the next worker goes on");
-        let begun = begin(ctx, batch, occasion, on, &mut collected).await?;
+        let begun = begin(ctx, batch, occasion, on, &catalogue, &mut collected).await?;
         ask(ctx, begun, run, &mut collected).await?;
     }
     Ok(collected)
@@ -122,11 +134,21 @@ pub async fn ask_unanswered(ctx: &JobContext, on: NaiveDate) -> anyhow::Result<C
     drop(tx);
     let invoices: Vec<InvoiceId> = pending.into_iter().filter(|a| a.on < on).map(|a| a.invoice).collect();
     let mut collected = Collected::default();
+    if invoices.is_empty() {
+        return Ok(collected);
+    }
+    let catalogue = catalogue(ctx).await?;
     for batch in invoices.chunks(BATCH) {
-        let begun = begin(ctx, batch, Occasion::Booking, on, &mut collected).await?;
+        let begun = begin(ctx, batch, Occasion::Booking, on, &catalogue, &mut collected).await?;
         ask(ctx, begun, None, &mut collected).await?;
     }
     Ok(collected)
+}
+
+/// The policies that decide what comes after a decline, once for all batches.
+async fn catalogue(ctx: &JobContext) -> anyhow::Result<Catalogue> {
+    let mut tx = ctx.store.read().await?;
+    store::catalogue::load(&mut tx).await?.context("the book is empty")
 }
 
 /// An attempt that is committed and waits for its answer.
@@ -145,6 +167,7 @@ async fn begin(
     invoices: &[InvoiceId],
     occasion: Occasion,
     on: NaiveDate,
+    catalogue: &Catalogue,
     collected: &mut Collected,
 ) -> anyhow::Result<Vec<Begun>> {
     let mut tx = ctx.store.begin().await?;
@@ -154,7 +177,6 @@ async fn begin(
     let ids: Vec<CustomerId> = ids.into_iter().collect();
     let payers: BTreeMap<CustomerId, Customer> = store::book::customers(&mut tx, &ids).await?;
     let attempts = payment::of_invoices(&mut tx, invoices).await?;
-    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let since = on.checked_sub_days(Days::new(CAP_DAYS)).unwrap_or(on);
     let mut known = Known {
         unhealthy: payment::unhealthy(&mut tx, &ids).await?.into_iter().collect(),
@@ -178,10 +200,8 @@ async fn begin(
                     Occasion::Booking if policy.is_for_manual => {
                         booked.settlement.awaiting_payer(&policy, payable_by)
                     }
-                    Occasion::Booking | Occasion::ByHand => continue,
-                    Occasion::Step | Occasion::StepWithOtherMethod => {
-                        booked.settlement.stepped(&policy, payable_by, None)
-                    }
+                    occasion if occasion.is_step() => booked.settlement.stepped(&policy, payable_by, None),
+                    _ => continue,
                 };
                 marks.push((booked.invoice.draft.id, after));
             }
@@ -222,11 +242,9 @@ async fn begin(
             }
             Decision::Misconfigured(reason) => {
                 collected.aside.fail(booked.invoice.draft.payer, reason.clone());
-                let settlement = match occasion {
-                    Occasion::Step | Occasion::StepWithOtherMethod => {
-                        later(&booked.settlement, on.succ_opt().unwrap_or(on))
-                    }
-                    Occasion::Booking | Occasion::ByHand => booked.settlement.clone(),
+                let settlement = match occasion.is_step() {
+                    true => later(&booked.settlement, on.succ_opt().unwrap_or(on)),
+                    false => booked.settlement.clone(),
                 };
                 collected.tried.push(tried(
                     &booked,
@@ -252,8 +270,7 @@ pub(crate) fn technical_in_a_row(attempts: &[&Attempt]) -> usize {
 
 /// A step of the policy counts when it is begun; a repeat of a technical failure is no step.
 fn step_taken(settlement: &Settlement, occasion: Occasion, technical_in_a_row: usize) -> u32 {
-    let is_step =
-        matches!(occasion, Occasion::Step | Occasion::StepWithOtherMethod) && technical_in_a_row == 0;
+    let is_step = occasion.is_step() && technical_in_a_row == 0;
     settlement.dunning_step + u32::from(is_step)
 }
 

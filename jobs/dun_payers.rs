@@ -31,24 +31,8 @@ const ACTOR: &str = "dunning";
 /// Invoices by what their next step does.
 #[derive(Debug, Default)]
 pub(crate) struct Sorted {
-    pub to_charge: BTreeMap<Reason, Vec<InvoiceId>>,
+    pub to_charge: BTreeMap<Occasion, Vec<InvoiceId>>,
     pub to_act: Vec<Step>,
-}
-
-/// Why an invoice is charged again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reason {
-    Again,
-    OtherMethod,
-}
-
-impl Reason {
-    pub fn occasion(self) -> Occasion {
-        match self {
-            Self::Again => Occasion::Step,
-            Self::OtherMethod => Occasion::StepWithOtherMethod,
-        }
-    }
 }
 
 /// A step to be taken on an invoice; none if its policy has become shorter and holds no more.
@@ -71,16 +55,16 @@ pub(crate) async fn sort(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Re
         let is_pending = own.iter().any(|a| a.state == AttemptState::Pending);
         let is_repeat = (1..=TECHNICAL_LADDER_MINUTES.len()).contains(&technical_in_a_row(&own));
         let action = action_of(&catalogue, &booked);
-        let reason = match action {
-            _ if is_pending || is_repeat => Reason::Again,
-            Some(DunningAction::Retry) => Reason::Again,
-            Some(DunningAction::OtherMethod) => Reason::OtherMethod,
+        let occasion = match action {
+            _ if is_pending || is_repeat => Occasion::Step,
+            Some(DunningAction::Retry) => Occasion::Step,
+            Some(DunningAction::OtherMethod) => Occasion::StepWithOtherMethod,
             action => {
                 sorted.to_act.push(Step { booked, action });
                 continue;
             }
         };
-        sorted.to_charge.entry(reason).or_default().push(id);
+        sorted.to_charge.entry(occasion).or_default().push(id);
     }
     Ok(sorted)
 }

@@ -45,8 +45,8 @@ pub async fn retry(ctx: &JobContext, as_of: NaiveDate) -> anyhow::Result<Retried
             break;
         }
         let sorted = dun_payers::sort(ctx, &due).await?;
-        for (reason, invoices) in sorted.to_charge {
-            add(&mut all, collect(ctx, &invoices, reason.occasion(), as_of, None).await?);
+        for (occasion, invoices) in sorted.to_charge {
+            add(&mut all, collect(ctx, &invoices, occasion, as_of, None).await?);
         }
         dun_payers::act(ctx, sorted.to_act, as_of, &mut all).await?;
     }

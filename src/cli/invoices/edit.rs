@@ -1,6 +1,6 @@
 //! `invoices edit`: changes a draft before it is booked.
 
-use super::{Found, create, find, show};
+use super::{Found, create, find, is_booked, show};
 use crate::app::App;
 use crate::cli::operator;
 use crate::failure::{Exit, Failure};
@@ -34,14 +34,7 @@ pub async fn run(app: &App, args: &Args, output: &Output) -> Result<Exit, Failur
             return Err(Failure::input("not_open", format!("draft {name} is not open any more"))
                 .hint("`tallybook invoices --state draft` lists those that are"));
         }
-        Found::Booked(booked) => {
-            let number = &booked.invoice.number;
-            return Err(Failure::input(
-                "booked",
-                format!("{number} is booked: a booked invoice is never changed"),
-            )
-            .hint(format!("credit it: `tallybook invoices credit {number}`")));
-        }
+        Found::Booked(booked) => return Err(is_booked(&booked)),
     };
     let mode = if args.dry_run { Mode::Show } else { Mode::Change };
     let draft =

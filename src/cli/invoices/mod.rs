@@ -159,6 +159,13 @@ enum Found {
     Draft(Box<Draft>, Box<DraftKey>),
 }
 
+/// The refusal of a verb that is for drafts.
+fn is_booked(booked: &Booked) -> Failure {
+    let number = &booked.invoice.number;
+    Failure::input("booked", format!("{number} is booked: a booked invoice is never changed"))
+        .hint(format!("credit it: `tallybook invoices credit {number}`"))
+}
+
 /// The invoice of this number, or the draft whose id begins so.
 async fn find(app: &App, name: &str) -> Result<Found, Failure> {
     let mut tx = app.store.read().await?;

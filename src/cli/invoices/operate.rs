@@ -1,7 +1,7 @@
 //! The verbs that change something: book, cancel, send, markpaid, recharge, write off, credit, refund.
 
 use super::list::state_of;
-use super::{Found, Part, find, find_booked};
+use super::{Found, Part, find, find_booked, is_booked};
 use crate::app::App;
 use crate::cli::{operator, payments};
 use crate::failure::{Exit, Failure};
@@ -86,14 +86,7 @@ pub async fn book(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Outp
 pub async fn cancel(app: &App, name: &str, release: bool, output: &Output) -> Result<Exit, Failure> {
     let key = match find(app, name).await? {
         Found::Draft(_, key) => key,
-        Found::Booked(booked) => {
-            let number = &booked.invoice.number;
-            return Err(Failure::input(
-                "booked",
-                format!("{number} is booked: a booked invoice is never changed"),
-            )
-            .hint(format!("credit it: `tallybook invoices credit {number}`")));
-        }
+        Found::Booked(booked) => return Err(is_booked(&booked)),
     };
     let periods = if release { Periods::Released } else { Periods::Waived };
     let mut tx = app.store.begin().await?;
