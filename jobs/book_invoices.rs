@@ -26,6 +26,9 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
         return Ok(());
     }
     let run = run::by_id(&mut tx, task.run).await?.context("the run of this ticket is gone")?;
+    // Locked before the drafts are read: a draft may be edited until then.
+    let payers = draft::payers_of_slice(&mut tx, task.run, task.slice).await?;
+    payer::locked_refs(&mut tx, &payers).await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let drafts = draft::of_slice(&mut tx, task.run, task.slice).await?;
     book(&mut tx, Some(run.id), run.as_of, &catalogue, drafts).await?;
@@ -45,6 +48,7 @@ pub async fn book(
     let ids: Vec<CustomerId> = drafts.iter().map(|d| d.payer).collect();
     let revisions: BTreeMap<CustomerId, i64> =
         payer::locked_refs(tx, &ids).await?.into_iter().map(|p| (p.id, p.revision)).collect();
+    store::invoice::lock_open(tx, &ids).await?;
     let mut aside: Vec<(Draft, String)> = Vec::new();
     let mut ready = Vec::new();
     for draft in drafts {

@@ -13,12 +13,13 @@ use domain::billing::{self, BilledLine, CreditScope};
 use domain::catalogue::Catalogue;
 use domain::ids::{ChargeReference, CustomerId, InvoiceId};
 use domain::invoice::{Invoice, LineKey};
+use domain::journal::{Action, Object};
 use domain::payment::AttemptState;
 use domain::subscription::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
-use store::draft::{self, DraftFilter, DraftKey};
+use store::draft::{self, DraftKey, DraftState};
 use store::invoice::{self, Booked, InvoiceFilter, InvoiceState};
-use store::{Tx, journal, payment, run};
+use store::{Tx, payer, payment, run};
 
 /// Who asks for what day.
 #[derive(Debug, Clone)]
@@ -31,17 +32,21 @@ pub struct Asked {
 /// why it is set aside.
 pub async fn book(ctx: &JobContext, key: &DraftKey, asked: &Asked) -> anyhow::Result<Result<Booked, String>> {
     let mut tx = ctx.store.begin().await?;
+    // Locked before the draft is read: somebody may be changing or dropping it.
+    payer::lock(&mut tx, &[key.payer]).await?;
+    let (state, reason) = draft::state(&mut tx, key.id).await?.unwrap_or((DraftState::Cancelled, None));
+    if state != DraftState::Open {
+        return Ok(Err(reason.unwrap_or_else(|| "it is not open any more".to_owned())));
+    }
     let run = (key.run != draft::BY_HAND).then_some(key.run);
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let drafts = draft::by_ids(&mut tx, &[key.id]).await?;
     let invoices = book_invoices::book(&mut tx, run, asked.on, &catalogue, drafts).await?;
     let Some(invoice) = invoices.first() else {
-        let filter = DraftFilter { run: Some(key.run), ..DraftFilter::default() };
-        let keys = draft::keys(&mut tx, &filter).await?;
-        let reason = keys.into_iter().find(|k| k.id == key.id).and_then(|k| k.reason);
+        let reason = draft::state(&mut tx, key.id).await?.and_then(|(_, reason)| reason);
         return Ok(Err(reason.unwrap_or_else(|| "it is not open any more".to_owned())));
     };
-    note(ctx, &mut tx, &invoice.number, "invoice.book", asked).await?;
+    note(ctx, &mut tx, &invoice.number, Action::BookInvoice, asked).await?;
     let booked = invoice::by_id(&mut tx, key.id).await?.context("the invoice was just booked")?;
     tx.commit().await?;
     Ok(Ok(booked))
@@ -85,9 +90,7 @@ pub async fn credit(
 /// Locks what crediting these invoices changes: payers before settlements, as booking does.
 pub async fn lock(tx: &mut Tx, invoices: &[Invoice], rebill: bool) -> anyhow::Result<()> {
     let payers: BTreeSet<CustomerId> = invoices.iter().map(|i| i.draft.payer).filter(|_| rebill).collect();
-    for payer in payers {
-        store::payer::lock(tx, payer).await?;
-    }
+    payer::lock(tx, &payers.into_iter().collect::<Vec<_>>()).await?;
     let ids: Vec<InvoiceId> = invoices.iter().map(|i| i.draft.id).collect();
     invoice::lock_settlements(tx, &ids).await
 }
@@ -115,7 +118,7 @@ pub async fn credit_within(
     };
     if credit.rebill {
         store::reopened::reopen(tx, invoice.draft.payer, &reopens, asked.on).await?;
-        self::note(ctx, tx, &invoice.number, "invoice.rebill", asked).await?;
+        self::note(ctx, tx, &invoice.number, Action::RebillInvoice, asked).await?;
     }
     Ok(Ok(Credited { note, reopened: reopens.len() }))
 }
@@ -170,7 +173,7 @@ async fn note_within(
     if amount_minor > 0 && !pending {
         set_off_pair(tx, note_booked.draft.id, id, amount_minor, asked.on).await?;
     }
-    note(ctx, tx, &note_booked.number, "invoice.credit", asked).await?;
+    note(ctx, tx, &note_booked.number, Action::CreditInvoice, asked).await?;
     let credit = invoice::by_id(tx, note_booked.draft.id).await?.context("the note was just booked")?;
     Ok(Ok(credit))
 }
@@ -202,15 +205,9 @@ async fn note(
     ctx: &JobContext,
     tx: &mut Tx,
     number: &str,
-    action: &str,
+    action: Action,
     asked: &Asked,
 ) -> anyhow::Result<()> {
-    let record = journal::Record {
-        at: (ctx.now)(),
-        actor: asked.actor.clone(),
-        action: action.to_owned(),
-        object: format!("invoice {number}"),
-        detail: serde_json::json!({"on": asked.on}),
-    };
-    journal::record(tx, &record).await
+    let detail = serde_json::json!({"on": asked.on});
+    ctx.note(tx, &asked.actor, action, Object::Invoice(number), detail).await
 }

@@ -14,13 +14,14 @@ use chrono::{Days, Months, NaiveDate};
 use domain::billing::{PayerBook, RunContext};
 use domain::catalogue::Catalogue;
 use domain::customer::PaymentMethod;
-use domain::ids::CustomerId;
-use domain::invoice::Draft;
+use domain::ids::{CustomerId, InvoiceId};
+use domain::invoice::{Draft, Settlement};
+use domain::journal::{Action, Object};
 use domain::subscription::{ActContext, Refusal, Request, Subscription, act, applicable};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::run::Run;
-use store::{Tx, book, journal, payer};
+use store::{Tx, book, payer};
 
 /// Ancestors looked at for payment methods.
 const ANCESTORS_MAX: usize = 100;
@@ -63,7 +64,40 @@ impl Preview {
 /// Does the verb; `Err` holds why not, and nothing is changed then.
 pub async fn change(ctx: &JobContext, asked: &Asked) -> anyhow::Result<Result<Subscription, Refusal>> {
     let mut tx = ctx.store.begin().await?;
-    let desk = match Desk::of(&mut tx, asked, Lock::ForChange).await? {
+    let changed = change_within(ctx, &mut tx, asked).await?;
+    if changed.is_ok() {
+        tx.commit().await?;
+    }
+    Ok(changed)
+}
+
+/// As [`change`], because an invoice is not paid: refused with the code `moved` if its settlement is not what was seen.
+pub(crate) async fn change_because_of(
+    ctx: &JobContext,
+    asked: &Asked,
+    invoice: InvoiceId,
+    seen: &Settlement,
+) -> anyhow::Result<Result<Subscription, Refusal>> {
+    let mut tx = ctx.store.begin().await?;
+    let changed = change_within(ctx, &mut tx, asked).await?;
+    if changed.is_err() {
+        return Ok(changed);
+    }
+    store::invoice::lock_settlements(&mut tx, &[invoice]).await?;
+    let now = store::invoice::by_id(&mut tx, invoice).await?.context("the invoice is gone")?;
+    if now.settlement != *seen {
+        return Ok(Err(Refusal::new("moved", "the invoice was paid, credited or dunned meanwhile")));
+    }
+    tx.commit().await?;
+    Ok(changed)
+}
+
+async fn change_within(
+    ctx: &JobContext,
+    tx: &mut Tx,
+    asked: &Asked,
+) -> anyhow::Result<Result<Subscription, Refusal>> {
+    let desk = match Desk::of(tx, asked, Lock::ForChange).await? {
         Ok(desk) => desk,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -71,16 +105,11 @@ pub async fn change(ctx: &JobContext, asked: &Asked) -> anyhow::Result<Result<Su
         Ok(changed) => changed,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    book::save_subscriptions(&mut tx, std::slice::from_ref(&changed)).await?;
-    let record = journal::Record {
-        at: (ctx.now)(),
-        actor: asked.actor.clone(),
-        action: format!("subscription.{}", asked.request.verb().name()),
-        object: format!("subscription {}", asked.number),
-        detail: serde_json::json!({"on": asked.on, "effective": asked.effective, "arguments": asked.arguments}),
-    };
-    journal::record(&mut tx, &record).await?;
-    tx.commit().await?;
+    book::save_subscriptions(tx, std::slice::from_ref(&changed)).await?;
+    let detail =
+        serde_json::json!({"on": asked.on, "effective": asked.effective, "arguments": asked.arguments});
+    let action = Action::ChangeSubscription(asked.request.verb());
+    ctx.note(tx, &asked.actor, action, Object::Subscription(&asked.number), detail).await?;
     Ok(Ok(changed))
 }
 
@@ -132,13 +161,14 @@ pub async fn customer_discount(
     actor: &str,
 ) -> anyhow::Result<Result<(), Refusal>> {
     let mut tx = ctx.store.begin().await?;
-    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
-    let Some(mut customer) = book::customer(&mut tx, account).await? else {
+    let Some(found) = book::customer(&mut tx, account).await? else {
         let refusal = Refusal::new("unknown_customer", format!("there is no customer `{account}`"));
         return Ok(Err(refusal.hint("`tallybook subscriptions` lists account numbers")));
     };
-    let payer = book::payer_of(&mut tx, customer.id).await?;
-    payer::lock(&mut tx, payer).await?;
+    payer::lock_of(&mut tx, found.id).await?;
+    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
+    lock_code(&mut tx, &catalogue, code).await?;
+    let mut customer = book::customer(&mut tx, account).await?.context("the customer is gone")?;
     let outcome = match code {
         Some(code) => {
             let redeemed = book::all_redeemed(&mut tx).await?;
@@ -156,16 +186,22 @@ pub async fn customer_discount(
         return Ok(Err(refusal));
     }
     book::save_customers(&mut tx, std::slice::from_ref(&customer)).await?;
-    let record = journal::Record {
-        at: (ctx.now)(),
-        actor: actor.to_owned(),
-        action: if code.is_some() { "customer.applydiscount" } else { "customer.cleardiscount" }.to_owned(),
-        object: format!("customer {account}"),
-        detail: serde_json::json!({"on": on, "code": code}),
-    };
-    journal::record(&mut tx, &record).await?;
+    let action = if code.is_some() { Action::ApplyCustomerDiscount } else { Action::ClearCustomerDiscount };
+    let detail = serde_json::json!({"on": on, "code": code});
+    ctx.note(&mut tx, actor, action, Object::Customer(account), detail).await?;
     tx.commit().await?;
     Ok(Ok(()))
+}
+
+/// Two payers cannot both take the last application of a code (rules.md D1).
+async fn lock_code(tx: &mut Tx, catalogue: &Catalogue, code: Option<&str>) -> anyhow::Result<()> {
+    let Some(code) = code else { return Ok(()) };
+    for (id, discount) in &catalogue.discounts {
+        if discount.codes.iter().any(|own| own.complete() == code) {
+            store::catalogue::lock_discount(tx, *id).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the payer's book stays as it was read until the transaction ends.
@@ -186,18 +222,22 @@ struct Desk {
 
 impl Desk {
     async fn of(tx: &mut Tx, asked: &Asked, lock: Lock) -> anyhow::Result<Result<Self, Refusal>> {
-        let catalogue = Arc::new(store::catalogue::load(tx).await?.context("the book is empty")?);
         let Some(found) = book::subscription(tx, &asked.number).await? else {
             let message = format!("there is no subscription `{}`", asked.number);
             let hint = "`tallybook subscriptions` lists them by number";
             return Ok(Err(Refusal::new("unknown_subscription", message).hint(hint)));
         };
-        let payer = book::payer_of(tx, found.customer).await?;
-        if lock == Lock::ForChange {
-            payer::lock(tx, payer).await?;
+        let id = found.id;
+        let payer = match lock {
+            Lock::ForChange => lock_owner(tx, found).await?,
+            Lock::None => book::payer_of(tx, found.customer).await?,
+        };
+        let catalogue = Arc::new(store::catalogue::load(tx).await?.context("the book is empty")?);
+        if let (Lock::ForChange, Request::ApplyDiscount { code, .. }) = (lock, &asked.request) {
+            lock_code(tx, &catalogue, Some(code)).await?;
         }
         let book = payer::books(tx, &[payer], &catalogue).await?.pop().context("the payer has a book")?;
-        let subscription = book.subscriptions.get(&found.id).context("the payer's book has it")?.clone();
+        let subscription = book.subscriptions.get(&id).context("the payer's book has it")?.clone();
         let methods = methods(&book, subscription.customer);
         Ok(Ok(Self { methods, redeemed: book::all_redeemed(tx).await?, catalogue, subscription, book }))
     }
@@ -210,6 +250,19 @@ impl Desk {
             redeemed: &self.redeemed,
         };
         act(&self.subscription, &context, &asked.request, asked.effective, asked.on)
+    }
+}
+
+/// Locks the payer of the subscription's owner and returns it; a load may give the subscription to another customer until
+/// the lock is held.
+async fn lock_owner(tx: &mut Tx, mut found: Subscription) -> anyhow::Result<CustomerId> {
+    loop {
+        let payer = payer::lock_of(tx, found.customer).await?;
+        let now = book::subscription(tx, &found.number).await?.context("the subscription is gone")?;
+        if now.customer == found.customer {
+            return Ok(payer);
+        }
+        found = now;
     }
 }
 

@@ -5,6 +5,7 @@ use crate::doors::Doors;
 use crate::shelf::Shelf;
 use chrono::{DateTime, Utc};
 use documents::{Renderer, TemplateError, Templates};
+use domain::journal::{Action, Object};
 use futures_util::Stream;
 use gateways::{Bucket, MailTransport, PaymentGateway};
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use store::Store;
+use store::{Store, Tx};
 use tokio::sync::watch;
 
 /// From a ring of the bell to its echo.
@@ -134,6 +135,19 @@ impl JobContext {
         let templates = if own.is_dir() { Templates::from_folder(&own)? } else { Templates::embedded()? };
         let renderer = Arc::new(Renderer::new(&templates)?);
         Ok(Arc::clone(self.renderer.get_or_init(|| renderer)))
+    }
+
+    /// Writes in the journal who did what to which object: the only place that does. In the transaction of the effect,
+    /// and only if there is one.
+    pub async fn note(
+        &self,
+        tx: &mut Tx,
+        actor: &str,
+        action: Action,
+        object: Object<'_>,
+        detail: serde_json::Value,
+    ) -> anyhow::Result<()> {
+        store::journal::record(tx, (self.now)(), actor, action, &object, &detail).await
     }
 
     /// Wakes this process's workers: call it after a commit that enqueued something.

@@ -8,10 +8,11 @@ use crate::context::JobContext;
 use anyhow::Context;
 use domain::billing::{CustomInvoice, custom_draft};
 use domain::invoice::Draft;
+use domain::journal::{Action, Object};
 use domain::subscription::Refusal;
 use std::sync::Arc;
 use store::draft::{self, DraftState};
-use store::{Tx, book, journal, payer};
+use store::{Tx, book, payer};
 
 /// Makes the draft; `Err` holds why not, and nothing is changed then.
 pub async fn create(
@@ -27,14 +28,8 @@ pub async fn create(
     if let Some(state) = draft::add_by_hand(&mut tx, &draft).await? {
         return Ok(Err(exists(&draft, state)));
     }
-    let record = journal::Record {
-        at: (ctx.now)(),
-        actor: actor.to_owned(),
-        action: "draft.create".to_owned(),
-        object: format!("draft {}", draft.id),
-        detail: serde_json::json!({"account": draft.account_number, "date": draft.invoice_date, "refkey": custom.refkey}),
-    };
-    journal::record(&mut tx, &record).await?;
+    let detail = serde_json::json!({"account": draft.account_number, "date": draft.invoice_date, "refkey": custom.refkey});
+    ctx.note(&mut tx, actor, Action::CreateDraft, Object::Draft(draft.id), detail).await?;
     tx.commit().await?;
     Ok(Ok(draft))
 }
@@ -58,10 +53,10 @@ async fn drafted(tx: &mut Tx, custom: &CustomInvoice, lock: Lock) -> anyhow::Res
         let hint = "`tallybook subscriptions` lists account numbers";
         return Ok(Err(Refusal::new("unknown_customer", message).hint(hint)));
     };
-    let payer = book::payer_of(tx, owner.id).await?;
-    if lock == Lock::ForChange {
-        payer::lock(tx, payer).await?;
-    }
+    let payer = match lock {
+        Lock::ForChange => payer::lock_of(tx, owner.id).await?,
+        Lock::None => book::payer_of(tx, owner.id).await?,
+    };
     let catalogue = Arc::new(store::catalogue::load(tx).await?.context("the book is empty")?);
     let book = payer::books(tx, &[payer], &catalogue).await?.pop().context("the payer has a book")?;
     Ok(custom_draft(&book, custom))

@@ -104,8 +104,8 @@ fn cancel() -> Request {
     Request::Cancel { option: Some(CancelOption::Immediately), date: None, refund_prorated: false }
 }
 
-/// Does a verb on every subscription of the invoice. One that is refused, as the state it leads to is there already, is
-/// no reason to stop.
+/// Does a verb on every subscription of the invoice. One that is refused, as the state it leads to is there already or the
+/// invoice was paid meanwhile, is no reason to stop.
 async fn change(
     ctx: &JobContext,
     step: &Step,
@@ -127,14 +127,15 @@ async fn change(
             on,
             actor: ACTOR.to_owned(),
         };
-        if let Err(refusal) = change_subscriptions::change(ctx, &asked).await? {
+        let (id, seen) = (draft.id, &step.booked.settlement);
+        if let Err(refusal) = change_subscriptions::change_because_of(ctx, &asked, id, seen).await? {
             tracing::info!(
                 subscription = number,
                 verb = request.verb().name(),
                 reason = refusal.message,
                 "not done"
             );
-            if refusal.code != "conflict" {
+            if !matches!(refusal.code, "conflict" | "moved") {
                 let reason = format!("dunning of {}: {}", step.booked.invoice.number, refusal.message);
                 collected.aside.fail(draft.payer, reason);
             }

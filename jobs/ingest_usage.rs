@@ -7,6 +7,7 @@ use crate::shelf::Named;
 use anyhow::Context;
 use chrono::Duration;
 use domain::catalogue::{Catalogue, LateUsage};
+use domain::journal::{Action, Object};
 use domain::zone;
 use metering::{Billed, InputFile, IntakeContext, IntakeError, OutDirs, Subjects};
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::imports::{self, Begun, Committed, Import, ImportTotals, NewImport};
 use store::segment::{self, KeyRun, Segment};
-use store::{Tx, journal, meta, subject};
+use store::{Tx, meta, subject};
 use uuid::Uuid;
 
 /// An import whose writer has not committed by then may be given up by anybody.
@@ -251,14 +252,9 @@ async fn write_and_commit(
         match imports::commit(&mut tx, id, seen, &rows, (ctx.now)()).await? {
             Committed::Done { number, .. } => {
                 answer.import = Some(number);
-                let record = journal::Record {
-                    at: (ctx.now)(),
-                    actor: request.actor.clone(),
-                    action: "usage.ingest".to_owned(),
-                    object: format!("import {number}"),
-                    detail: serde_json::json!({"file": answer.file, "read": answer.read, "accepted": answer.accepted}),
-                };
-                journal::record(&mut tx, &record).await?;
+                let detail = serde_json::json!({"file": answer.file, "read": answer.read, "accepted": answer.accepted});
+                let import = Object::Import(number);
+                ctx.note(&mut tx, &request.actor, Action::IngestUsage, import, detail).await?;
                 tx.commit().await?;
                 return Ok(Ok(answer));
             }

@@ -29,6 +29,7 @@ pub mod export_ledger;
 pub mod files;
 pub mod home_lock;
 pub mod ingest_usage;
+pub mod load_book;
 pub mod measuring;
 pub mod open_run;
 mod outcome;

@@ -5,9 +5,10 @@
 use crate::context::JobContext;
 use crate::ticket;
 use chrono::NaiveDate;
+use domain::journal::{Action, Object};
 use domain::run::{ItemState, Scope, Step};
+use store::payer;
 use store::run::{self, Opened, Run, RunItem, RunOptions};
-use store::{journal, payer};
 
 /// What somebody asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,7 @@ pub enum Outcome {
 /// Opens a run in one transaction: run, payer items, the slice that rates, its ticket.
 pub async fn open(ctx: &JobContext, request: &Request) -> anyhow::Result<Outcome> {
     let mut tx = ctx.store.begin().await?;
+    run::lock_opening(&mut tx).await?;
     if let Some(run) = run::unfinished(&mut tx, &request.scope).await? {
         return Ok(Outcome::Unfinished(run));
     }
@@ -85,14 +87,8 @@ pub async fn open(ctx: &JobContext, request: &Request) -> anyhow::Result<Outcome
         .collect();
     run::save_items(&mut tx, run.id, &items).await?;
     ticket::start(&mut tx, run.id, Step::Rate, 1).await?;
-    let record = journal::Record {
-        at: now,
-        actor: request.actor.clone(),
-        action: "run.open".to_owned(),
-        object: format!("run {}", run.ordinal),
-        detail: serde_json::json!({"as_of": run.as_of, "scope": run.scope.key(), "payers": items.len()}),
-    };
-    journal::record(&mut tx, &record).await?;
+    let detail = serde_json::json!({"as_of": run.as_of, "scope": run.scope.key(), "payers": items.len()});
+    ctx.note(&mut tx, &request.actor, Action::OpenRun, Object::Run(run.ordinal), detail).await?;
     tx.commit().await?;
     ctx.ring();
     Ok(Outcome::New(run))

@@ -11,8 +11,9 @@ use anyhow::Context;
 use domain::billing::CreditScope;
 use domain::ids::InvoiceId;
 use domain::invoice::Invoice;
+use domain::journal::{Action, Object};
+use store::invoice;
 use store::run::Run;
-use store::{invoice, journal};
 
 /// Invoices in one transaction.
 const BATCH: usize = 50;
@@ -67,14 +68,8 @@ pub async fn reverse(ctx: &JobContext, run: &Run, rebill: bool, asked: &Asked) -
             }
         }
         if made > 0 {
-            let record = journal::Record {
-                at: (ctx.now)(),
-                actor: asked.actor.clone(),
-                action: "run.reverse".to_owned(),
-                object: format!("run {}", run.ordinal),
-                detail: serde_json::json!({"on": asked.on, "credited": made, "rebill": rebill}),
-            };
-            journal::record(&mut tx, &record).await?;
+            let detail = serde_json::json!({"on": asked.on, "credited": made, "rebill": rebill});
+            ctx.note(&mut tx, &asked.actor, Action::ReverseRun, Object::Run(run.ordinal), detail).await?;
             tx.commit().await?;
         }
     }

@@ -2,35 +2,59 @@
 
 use crate::context::JobContext;
 use crate::{draft_invoices, ticket};
+use domain::journal::{Action, Object};
 use domain::run::{ItemState, RunState, Step};
 use store::run::{self, Run};
-use store::{Tx, draft, journal, slice};
+use store::{draft, slice};
 
-/// Books the drafts of a run in review. With `accounts`, drafts of these payers book whatever their autobill says.
-pub async fn approve(ctx: &JobContext, run: &Run, accounts: &[String], actor: &str) -> anyhow::Result<()> {
+/// Books the drafts of a run in review. With `accounts`, drafts of these payers book whatever their autobill says. `Err`
+/// holds the state of a run that does not wait for review.
+pub async fn approve(
+    ctx: &JobContext,
+    run: &Run,
+    accounts: &[String],
+    actor: &str,
+) -> anyhow::Result<Result<(), RunState>> {
     let mut tx = ctx.store.begin().await?;
+    let run = &run::locked(&mut tx, run.id).await?;
     if !run::set_state(&mut tx, run.id, RunState::Review, RunState::Open, (ctx.now)()).await? {
-        return Ok(());
+        return Ok(Err(run.state));
     }
     draft_invoices::start_booking(ctx, &mut tx, run, accounts).await?;
-    note(ctx, &mut tx, run, actor, "run.approve", serde_json::json!({"accounts": accounts})).await?;
+    let detail = serde_json::json!({"accounts": accounts});
+    ctx.note(&mut tx, actor, Action::ApproveRun, Object::Run(run.ordinal), detail).await?;
     tx.commit().await?;
     ctx.ring();
-    Ok(())
+    Ok(Ok(()))
 }
 
-/// Drops a run that has booked nothing; its periods are due again. `Err` holds how many invoices it has booked.
-pub async fn cancel(ctx: &JobContext, run: &Run, actor: &str) -> anyhow::Result<Result<u64, u64>> {
+/// Why a run is not dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotCancelled {
+    /// It is in this state.
+    Over(RunState),
+    /// It has booked so many invoices.
+    Booked(u64),
+}
+
+/// Drops a run that has booked nothing; its periods are due again. Returns how many drafts it had.
+pub async fn cancel(ctx: &JobContext, run: &Run, actor: &str) -> anyhow::Result<Result<u64, NotCancelled>> {
     let mut tx = ctx.store.begin().await?;
+    // Whoever is booking for it finishes first, and its invoices are seen.
+    let run = &run::locked(&mut tx, run.id).await?;
+    if !matches!(run.state, RunState::Open | RunState::Review) {
+        return Ok(Err(NotCancelled::Over(run.state)));
+    }
     let booked = store::invoice::of_run(&mut tx, run.id).await?.len();
     if booked > 0 {
-        return Ok(Err(u64::try_from(booked)?));
+        return Ok(Err(NotCancelled::Booked(u64::try_from(booked)?)));
     }
     // Whoever still holds a slice of it can no longer write.
     slice::take_over(&mut tx, slice::TakeOver::OfRun(run.id)).await?;
     let dropped = draft::cancel_run(&mut tx, run.id, "the run was cancelled").await?;
     run::set_state(&mut tx, run.id, run.state, RunState::Cancelled, (ctx.now)()).await?;
-    note(ctx, &mut tx, run, actor, "run.cancel", serde_json::json!({"drafts": dropped})).await?;
+    let detail = serde_json::json!({"drafts": dropped});
+    ctx.note(&mut tx, actor, Action::CancelRun, Object::Run(run.ordinal), detail).await?;
     tx.commit().await?;
     Ok(Ok(dropped))
 }
@@ -39,6 +63,7 @@ pub async fn cancel(ctx: &JobContext, run: &Run, actor: &str) -> anyhow::Result<
 /// many there are.
 pub async fn rerun_failed(ctx: &JobContext, run: &Run, actor: &str) -> anyhow::Result<usize> {
     let mut tx = ctx.store.begin().await?;
+    let run = &run::locked(&mut tx, run.id).await?;
     let mut failed: Vec<_> = run::items(&mut tx, run.id, None)
         .await?
         .into_iter()
@@ -59,26 +84,9 @@ pub async fn rerun_failed(ctx: &JobContext, run: &Run, actor: &str) -> anyhow::R
     }
     run::save_items(&mut tx, run.id, &failed).await?;
     ticket::start(&mut tx, run.id, Step::Rate, 1).await?;
-    note(ctx, &mut tx, run, actor, "run.rerun", serde_json::json!({"payers": failed.len()})).await?;
+    let detail = serde_json::json!({"payers": failed.len()});
+    ctx.note(&mut tx, actor, Action::RerunRun, Object::Run(run.ordinal), detail).await?;
     tx.commit().await?;
     ctx.ring();
     Ok(failed.len())
-}
-
-async fn note(
-    ctx: &JobContext,
-    tx: &mut Tx,
-    run: &Run,
-    actor: &str,
-    action: &str,
-    detail: serde_json::Value,
-) -> anyhow::Result<()> {
-    let record = journal::Record {
-        at: (ctx.now)(),
-        actor: actor.to_owned(),
-        action: action.to_owned(),
-        object: format!("run {}", run.ordinal),
-        detail,
-    };
-    journal::record(tx, &record).await
 }

@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use domain::catalogue::Catalogue;
 use domain::ids::{CustomerId, InvoiceId, RunId};
 use domain::invoice::{Invoice, OpenDocument, Settlement, set_off};
+use domain::journal::{Action, Object};
 use domain::ledger::{Entry, EntryKind, Happening};
 use domain::money::{Currency, Money};
 use domain::payment::{Attempt, AttemptState};
@@ -17,7 +18,7 @@ use domain::{Decimal, ledger};
 use gateways::{GatewayError, RefundAnswer, RefundRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use store::invoice::{self, Booked, Part};
-use store::{Tx, journal, payment};
+use store::{Tx, payment};
 use uuid::Uuid;
 
 /// Gateway of what was paid outside.
@@ -218,7 +219,7 @@ pub async fn mark_paid(
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let open_from = store::ledger::open_from(&mut tx).await?;
     payment(&mut tx, &booked, &attempt, &catalogue, open_from, None).await?;
-    note(ctx, &mut tx, &booked, by_hand, "invoice.markpaid", amount_minor).await?;
+    note(ctx, &mut tx, &booked, by_hand, Action::MarkPaid, amount_minor).await?;
     finish(tx, id).await.map(Ok)
 }
 
@@ -241,8 +242,9 @@ pub async fn write_off(
     };
     let happened =
         Happened { kind: "write_off", entry: EntryKind::WriteOff, amount_minor, part_minor: amount_minor };
-    happen(&mut tx, &booked, by_hand.on, None, happened, ledger::write_off_entry).await?;
-    note(ctx, &mut tx, &booked, by_hand, "invoice.writeoff", amount_minor).await?;
+    if happen(&mut tx, &booked, by_hand.on, None, happened, ledger::write_off_entry).await? {
+        note(ctx, &mut tx, &booked, by_hand, Action::WriteOff, amount_minor).await?;
+    }
     finish(tx, id).await.map(Ok)
 }
 
@@ -278,17 +280,30 @@ pub async fn refund(
     let key = refund_key(&booked, amount_minor);
     let charge = charge_to_refund(&mut tx, &booked, amount_minor).await?;
     drop(tx);
-    if let (RefundBy::Provider, Some(charge)) = (by, charge)
-        && let Some(refusal) = ask_refund(ctx, &charge, key, amount_minor).await
-    {
-        return Ok(Err(refusal));
-    }
+    let by_provider = match (by, charge) {
+        (RefundBy::Provider, Some(charge)) => {
+            if let Some(refusal) = ask_refund(ctx, &charge, key, amount_minor).await {
+                return Ok(Err(refusal));
+            }
+            true
+        }
+        _ => false,
+    };
     let mut tx = ctx.store.begin().await?;
     let booked = locked(&mut tx, id).await?;
+    // What a provider has given back is written in any case; a person is told that somebody else came first.
+    let owed = Money::new(-open_of(&booked).minor, open.currency);
+    if !by_provider && owed.minor < amount_minor {
+        return Ok(Err(match owed.minor {
+            minor if minor <= 0 => Refusal::NothingOwed(number),
+            _ => Refusal::MoreThanOpen { number, open: owed },
+        }));
+    }
     let happened =
         Happened { kind: "refund", entry: EntryKind::Refund, amount_minor, part_minor: -amount_minor };
-    happen(&mut tx, &booked, by_hand.on, Some(key), happened, ledger::refund_entry).await?;
-    note(ctx, &mut tx, &booked, by_hand, "invoice.refund", amount_minor).await?;
+    if happen(&mut tx, &booked, by_hand.on, Some(key), happened, ledger::refund_entry).await? {
+        note(ctx, &mut tx, &booked, by_hand, Action::Refund, amount_minor).await?;
+    }
     finish(tx, id).await.map(Ok)
 }
 
@@ -342,7 +357,7 @@ struct Happened {
 
 type EntryOf = fn(&Invoice, &Catalogue, Option<NaiveDate>, Happening) -> Result<Entry, ledger::PostingFault>;
 
-/// Writes the part and its entry; quiet if this source has happened before.
+/// Writes the part and its entry; false, and nothing written, if this source has happened before.
 async fn happen(
     tx: &mut Tx,
     booked: &Booked,
@@ -350,7 +365,7 @@ async fn happen(
     source: Option<Uuid>,
     happened: Happened,
     entry_of: EntryOf,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let invoice = &booked.invoice;
     let before = store::ledger::of_document(tx, invoice.draft.id).await?;
     let ordinal =
@@ -366,13 +381,14 @@ async fn happen(
         on,
     };
     if !invoice::settle(tx, &part, &settlement).await? {
-        return Ok(());
+        return Ok(false);
     }
     let catalogue = store::catalogue::load(tx).await?.context("the book is empty")?;
     let open_from = store::ledger::open_from(tx).await?;
     let happening = Happening { ordinal, on, amount_minor: happened.amount_minor };
     let entry = entry_of(invoice, &catalogue, open_from, happening)?;
-    store::ledger::save_entries(tx, None, &[entry]).await.map(drop)
+    store::ledger::save_entries(tx, None, &[entry]).await?;
+    Ok(true)
 }
 
 async fn locked(tx: &mut Tx, id: InvoiceId) -> anyhow::Result<Booked> {
@@ -391,15 +407,9 @@ async fn note(
     tx: &mut Tx,
     booked: &Booked,
     by_hand: &ByHand,
-    action: &str,
+    action: Action,
     amount_minor: i64,
 ) -> anyhow::Result<()> {
-    let record = journal::Record {
-        at: (ctx.now)(),
-        actor: by_hand.actor.clone(),
-        action: action.to_owned(),
-        object: format!("invoice {}", booked.invoice.number),
-        detail: serde_json::json!({"amount_minor": amount_minor, "on": by_hand.on}),
-    };
-    journal::record(tx, &record).await
+    let detail = serde_json::json!({"amount_minor": amount_minor, "on": by_hand.on});
+    ctx.note(tx, &by_hand.actor, action, Object::Invoice(&booked.invoice.number), detail).await
 }

@@ -14,7 +14,7 @@ use jobs::export_ledger::{self, Range};
 use jobs::ingest_usage;
 use jobs::open_run::Request;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::run::RunOptions;
@@ -49,7 +49,7 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
 
     let started = std::time::Instant::now();
     let mut steps: Vec<(String, String)> = Vec::new();
-    let opened: Vec<(String, Box<dyn Read>)> = vec![super::load::open(&files.book)?];
+    let opened = vec![super::load::open(&files.book)?];
     super::load::load(&app, opened).await?;
     steps.push((
         "load".to_owned(),

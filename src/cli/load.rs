@@ -5,9 +5,9 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure, Fault};
 use crate::output::{Column, Output};
 use domain::book_file;
+use jobs::load_book::{self, Files, Refusal};
 use std::io::Read;
 use std::path::PathBuf;
-use store::journal;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -39,7 +39,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
 }
 
 /// Opens a file that a person named.
-pub fn open(path: &PathBuf) -> Result<(String, Box<dyn Read>), Failure> {
+pub fn open(path: &PathBuf) -> Result<(String, Box<dyn Read + Send>), Failure> {
     let unreadable = |e: std::io::Error| {
         Failure::input("unreadable", format!("cannot read {}: {e}", path.display()))
             .hint(format!("ls -l {}", path.display()))
@@ -53,24 +53,17 @@ pub fn open(path: &PathBuf) -> Result<(String, Box<dyn Read>), Failure> {
 }
 
 /// Loads opened files into a home.
-pub async fn load(app: &App, files: Vec<(String, Box<dyn Read>)>) -> Result<book_file::LoadReport, Failure> {
-    let known = {
-        let mut tx = app.store.read().await?;
-        store::book::known(&mut tx).await?
-    };
-    let set = book_file::read(files, &known).map_err(refused)?;
-    let mut tx = app.store.begin().await?;
-    store::book::save_load(&mut tx, &set).await?;
-    let record = journal::Record {
-        at: (app.now)(),
-        actor: crate::cli::operator(),
-        action: "book.load".to_owned(),
-        object: "book".to_owned(),
-        detail: serde_json::to_value(&set.report).unwrap_or_default(),
-    };
-    journal::record(&mut tx, &record).await?;
-    tx.commit().await?;
-    Ok(set.report)
+pub async fn load(app: &App, files: Files) -> Result<book_file::LoadReport, Failure> {
+    load_book::load(&app.ctx, files, &crate::cli::operator()).await?.map_err(|refusal| match refusal {
+        Refusal::Faults(faults) => refused(faults),
+        Refusal::RunStands(run) => Failure::input(
+            "run_stands",
+            format!("the files change prices, and run {run} has drafts that are not booked yet; nothing was changed"),
+        )
+        .hint(format!(
+            "`tallybook runs approve {run}` books them, `tallybook runs cancel {run}` drops them; then load again"
+        )),
+    })
 }
 
 fn refused(faults: Vec<book_file::Fault>) -> Failure {

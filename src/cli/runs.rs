@@ -10,6 +10,7 @@ use clap::Subcommand;
 use domain::NaiveDate;
 use domain::run::{ItemState, RunState};
 use jobs::home_lock::Taken;
+use jobs::review::NotCancelled;
 use std::path::PathBuf;
 use store::run::{self, Run};
 
@@ -187,11 +188,14 @@ async fn show(app: &App, name: &str, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+const APPROVABLE: &str = "only a run that waits for review can be approved";
+
 async fn approve(app: &App, name: &str, customers: &[String], output: &Output) -> Result<Exit, Failure> {
     let found = find(app, name).await?;
-    expect_state(&found, RunState::Review, "approved", "only a run that waits for review can be approved")?;
+    expect_state(&found, RunState::Review, "approved", APPROVABLE)?;
     let lock = worker(app)?;
-    jobs::review::approve(&app.ctx, &found, customers, &super::operator()).await?;
+    let approved = jobs::review::approve(&app.ctx, &found, customers, &super::operator()).await?;
+    approved.map_err(|state| wrong_state(&found, state, "approved", APPROVABLE))?;
     go_on(app, &found, lock, output).await
 }
 
@@ -210,17 +214,11 @@ async fn rerun(app: &App, name: &str, output: &Output) -> Result<Exit, Failure> 
 async fn cancel(app: &App, name: &str, output: &Output) -> Result<Exit, Failure> {
     let found = find(app, name).await?;
     if !matches!(found.state, RunState::Open | RunState::Review) {
-        return Err(Failure::input(
-            "not_cancellable",
-            format!("run {} is {}", found.ordinal, found.state.name()),
-        )
-        .hint("what is booked is answered by credit notes: `tallybook invoices credit N`"));
+        return Err(not_cancelled(&found, NotCancelled::Over(found.state)));
     }
     let lock = worker(app)?;
-    let dropped = jobs::review::cancel(&app.ctx, &found, &super::operator()).await?.map_err(|booked| {
-        Failure::input("booked", format!("run {} has booked {booked} invoice(s) already", found.ordinal))
-            .hint("let it finish with `tallybook run`, then credit what is wrong")
-    })?;
+    let dropped = jobs::review::cancel(&app.ctx, &found, &super::operator()).await?;
+    let dropped = dropped.map_err(|why| not_cancelled(&found, why))?;
     drop(lock);
     if output.is_json() {
         output.document(&serde_json::json!({"run": found.ordinal, "state": "cancelled", "drafts": dropped}));
@@ -231,6 +229,19 @@ async fn cancel(app: &App, name: &str, output: &Output) -> Result<Exit, Failure>
         ));
     }
     Ok(Exit::Done)
+}
+
+fn not_cancelled(run: &Run, why: NotCancelled) -> Failure {
+    match why {
+        NotCancelled::Over(state) => {
+            Failure::input("not_cancellable", format!("run {} is {}", run.ordinal, state.name()))
+                .hint("what is booked is answered by credit notes: `tallybook invoices credit N`")
+        }
+        NotCancelled::Booked(booked) => {
+            Failure::input("booked", format!("run {} has booked {booked} invoice(s) already", run.ordinal))
+                .hint("let it finish with `tallybook run`, then credit what is wrong")
+        }
+    }
 }
 
 async fn reverse(
@@ -281,14 +292,12 @@ async fn reverse(
 }
 
 fn expect_state(run: &Run, state: RunState, verb: &str, why: &str) -> Result<(), Failure> {
-    if run.state == state {
-        return Ok(());
-    }
-    Err(Failure::input(
-        "wrong_state",
-        format!("run {} is {} and cannot be {verb}: {why}", run.ordinal, run.state.name()),
-    )
-    .hint(format!("`tallybook runs show {}`", run.ordinal)))
+    if run.state == state { Ok(()) } else { Err(wrong_state(run, run.state, verb, why)) }
+}
+
+fn wrong_state(run: &Run, state: RunState, verb: &str, why: &str) -> Failure {
+    let message = format!("run {} is {} and cannot be {verb}: {why}", run.ordinal, state.name());
+    Failure::input("wrong_state", message).hint(format!("`tallybook runs show {}`", run.ordinal))
 }
 
 /// The home's lock, if a lock is needed; somebody else's work is not disturbed.

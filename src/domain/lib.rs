@@ -23,6 +23,7 @@ pub mod dunning;
 pub mod exact;
 pub mod ids;
 pub mod invoice;
+pub mod journal;
 pub mod ledger;
 pub mod mail;
 pub mod measure;

@@ -3,7 +3,7 @@
 //! Any change to a customer or subscription raises the revision of the root payers concerned, so that what was
 //! rated or drafted from the old book is noticed (architecture.md §3).
 
-pub use crate::load::{known, save_load};
+pub use crate::load::{locked_known, save_load};
 
 use crate::bulk::{Bulk, Cell};
 use crate::counter;
@@ -18,6 +18,13 @@ use sqlx::types::Json;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
+/// Objects turned into rows at once: their text need not be in memory twice.
+const BATCH: usize = 2_000;
+/// So many customers are followed up to their roots one by one; of more, the whole forest is read.
+const FEW: usize = 1_000;
+/// Parents above one another that are followed so.
+const STEPS_MAX: usize = 100;
+
 /// Writes customers, new or changed, re-roots the bill-to-parent trees and raises the payers' revisions.
 pub async fn save_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<()> {
     if customers.is_empty() {
@@ -25,6 +32,17 @@ pub async fn save_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Resu
     }
     let ids: Vec<CustomerId> = customers.iter().map(|c| c.id).collect();
     let mut touched = roots_of(tx, &ids).await?;
+    for batch in customers.chunks(BATCH) {
+        write_customers(tx, batch).await?;
+    }
+    save_redemptions(tx, customers.iter().filter_map(|c| c.discount.as_ref().map(|d| (c.id.0, c.id, d))))
+        .await?;
+    re_root(tx, &ids).await?;
+    touched.extend(roots_of(tx, &ids).await?);
+    raise(tx, touched).await
+}
+
+async fn write_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<()> {
     let columns =
         &["id", "account_number", "payer", "parent", "bill_to_parent", "business_unit", "revision", "body"];
     let mut rows = Bulk::into("customer", columns).on_conflict(
@@ -47,12 +65,7 @@ pub async fn save_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Resu
             Cell::json(c)?,
         ]);
     }
-    rows.insert(tx).await?;
-    save_redemptions(tx, customers.iter().filter_map(|c| c.discount.as_ref().map(|d| (c.id.0, c.id, d))))
-        .await?;
-    re_root(tx, &ids).await?;
-    touched.extend(roots_of(tx, &ids).await?);
-    raise(tx, touched).await
+    rows.insert(tx).await.map(drop)
 }
 
 /// Writes subscriptions, new or changed, numbers them and their charges for the usage store, and raises the
@@ -65,6 +78,29 @@ pub async fn save_subscriptions(tx: &mut Tx, subscriptions: &[Subscription]) -> 
     let known = numbers_of(tx, &ids).await?;
     let new = subscriptions.iter().filter(|s| !known.contains_key(&s.id.0)).count();
     let mut next = counter::take(tx, counter::SUBSCRIPTION, i64::try_from(new)?).await?;
+    let mut no_of = |s: &Subscription| {
+        known.get(&s.id.0).copied().unwrap_or_else(|| {
+            next += 1;
+            next - 1
+        })
+    };
+    for batch in subscriptions.chunks(BATCH) {
+        let numbers: Vec<i64> = batch.iter().map(&mut no_of).collect();
+        write_subscriptions(tx, batch, &numbers).await?;
+        save_charges(tx, batch).await?;
+    }
+    save_redemptions(tx, subscriptions.iter().flat_map(discounts_of)).await?;
+    let owners: BTreeSet<CustomerId> = subscriptions.iter().map(|s| s.customer).collect();
+    let owners: Vec<CustomerId> = owners.into_iter().collect();
+    let touched = roots_of(tx, &owners).await?;
+    raise(tx, touched).await
+}
+
+async fn write_subscriptions(
+    tx: &mut Tx,
+    subscriptions: &[Subscription],
+    numbers: &[i64],
+) -> anyhow::Result<()> {
     let mut rows = Bulk::into("subscription", &["id", "number", "no", "customer", "plans", "body"])
         .on_conflict(
             "on conflict (id) do update set
@@ -73,27 +109,17 @@ pub async fn save_subscriptions(tx: &mut Tx, subscriptions: &[Subscription]) -> 
              plans = excluded.plans,
              body = excluded.body",
         );
-    for s in subscriptions {
-        let no = known.get(&s.id.0).copied().unwrap_or_else(|| {
-            next += 1;
-            next - 1
-        });
+    for (s, no) in subscriptions.iter().zip(numbers) {
         rows.row([
             s.id.0.into(),
             (&s.number).into(),
-            no.into(),
+            (*no).into(),
             s.customer.0.into(),
             Cell::json(&plans_of(s))?,
             Cell::json(s)?,
         ]);
     }
-    rows.insert(tx).await?;
-    save_charges(tx, subscriptions).await?;
-    save_redemptions(tx, subscriptions.iter().flat_map(discounts_of)).await?;
-    let owners: BTreeSet<CustomerId> = subscriptions.iter().map(|s| s.customer).collect();
-    let owners: Vec<CustomerId> = owners.into_iter().collect();
-    let touched = roots_of(tx, &owners).await?;
-    raise(tx, touched).await
+    rows.insert(tx).await.map(drop)
 }
 
 /// Every plan that a subscription has or has had.
@@ -145,7 +171,7 @@ async fn numbers_of(tx: &mut Tx, ids: &[SubscriptionId]) -> anyhow::Result<BTree
 }
 
 /// Roots as stored of customers that exist.
-async fn roots_of(tx: &mut Tx, customers: &[CustomerId]) -> anyhow::Result<BTreeSet<Uuid>> {
+pub(crate) async fn roots_of(tx: &mut Tx, customers: &[CustomerId]) -> anyhow::Result<BTreeSet<Uuid>> {
     const SQL: PerDriver = by_keys!("select distinct payer from customer where id", uuid, "");
     let sql = tx.pick(&SQL);
     let rows: Vec<Uuid> = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(customers)).fetch_all(c).await?);
@@ -164,6 +190,9 @@ pub(crate) async fn raise(tx: &mut Tx, payers: BTreeSet<Uuid>) -> anyhow::Result
 /// Gives the customers that were touched, and everybody below them, their root: the first ancestor that does not
 /// bill to its parent (rules.md B2). Only customers who bill to a parent are read.
 async fn re_root(tx: &mut Tx, touched: &[CustomerId]) -> anyhow::Result<()> {
+    if touched.len() <= FEW && all_keep_their_roots(tx, touched).await? {
+        return Ok(());
+    }
     let edges: Vec<(Uuid, Uuid, Uuid)> = on!(tx, c => sqlx::query_as(
         "select id, parent, payer from customer where bill_to_parent and parent is not null").fetch_all(c).await?);
     let parents: BTreeMap<Uuid, Uuid> = edges.iter().map(|(id, parent, _)| (*id, *parent)).collect();
@@ -196,6 +225,42 @@ async fn re_root(tx: &mut Tx, touched: &[CustomerId]) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether these customers still have the roots that are stored: then nobody below them moves either.
+async fn all_keep_their_roots(tx: &mut Tx, touched: &[CustomerId]) -> anyhow::Result<bool> {
+    const SQL: PerDriver = by_keys!(
+        "select id, payer, case when bill_to_parent then parent end from customer where id",
+        uuid,
+        ""
+    );
+    let sql = tx.pick(&SQL);
+    // Each is followed up its parents, all at once, one step a round.
+    let mut at: BTreeMap<Uuid, BTreeSet<Uuid>> =
+        touched.iter().map(|c| (c.0, BTreeSet::from([c.0]))).collect();
+    let mut stored: BTreeMap<Uuid, Uuid> = BTreeMap::new();
+    for round in 0..=STEPS_MAX {
+        let ids = Ids(at.keys().copied().collect());
+        let rows: Vec<(Uuid, Uuid, Option<Uuid>)> =
+            on!(tx, c => sqlx::query_as(sql).bind(ids).fetch_all(c).await?);
+        let mut above: BTreeMap<Uuid, BTreeSet<Uuid>> = BTreeMap::new();
+        for (id, payer, parent) in rows {
+            if round == 0 {
+                stored.insert(id, payer);
+            }
+            let from = at.remove(&id).unwrap_or_default();
+            match parent {
+                Some(parent) => above.entry(parent).or_default().extend(from),
+                None if from.iter().any(|start| stored.get(start) != Some(&id)) => return Ok(false),
+                None => {}
+            }
+        }
+        if above.is_empty() {
+            return Ok(true);
+        }
+        at = above;
+    }
+    Ok(false)
 }
 
 /// The customer of this account number.

@@ -1,13 +1,47 @@
 //! The catalogue: everything of the book that is not per payer, one row per object, read and written whole.
 
 use crate::bulk::{Bulk, Cell};
-use crate::tx::{Tx, on};
+use crate::tx::{PerDriver, Tx, on};
 use anyhow::{Context, bail};
 use domain::catalogue::Catalogue;
 use domain::ids::{DiscountId, PlanId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::types::Json;
+
+/// Nobody can change the catalogue until the transaction ends; others may read and keep it too.
+pub(crate) async fn keep(tx: &mut Tx) -> anyhow::Result<()> {
+    const SQL: PerDriver = PerDriver {
+        sqlite: "select revision from catalogue_revision",
+        postgres: "select revision from catalogue_revision for share",
+    };
+    let sql = tx.pick(&SQL);
+    let _: i64 = on!(tx, c => sqlx::query_scalar(sql).fetch_one(c).await?);
+    Ok(())
+}
+
+/// Nobody else can change or keep the catalogue until the transaction ends: every act on the book waits.
+pub(crate) async fn lock(tx: &mut Tx) -> anyhow::Result<()> {
+    const SQL: PerDriver = PerDriver {
+        sqlite: "select revision from catalogue_revision",
+        postgres: "select revision from catalogue_revision for update",
+    };
+    let sql = tx.pick(&SQL);
+    let _: i64 = on!(tx, c => sqlx::query_scalar(sql).fetch_one(c).await?);
+    Ok(())
+}
+
+/// Nobody else can apply codes of this discount until the transaction ends: how often each was applied stays true.
+pub async fn lock_discount(tx: &mut Tx, discount: DiscountId) -> anyhow::Result<()> {
+    const SQL: PerDriver = PerDriver {
+        sqlite: "select position from catalogue_part where kind = 'discount' and key = $1",
+        postgres: "select position from catalogue_part where kind = 'discount' and key = $1 for update",
+    };
+    let sql = tx.pick(&SQL);
+    let _: Option<i64> =
+        on!(tx, c => sqlx::query_scalar(sql).bind(discount.to_string()).fetch_optional(c).await?);
+    Ok(())
+}
 
 /// The catalogue; none before a tenant was loaded.
 pub async fn load(tx: &mut Tx) -> anyhow::Result<Option<Catalogue>> {
@@ -35,8 +69,14 @@ pub async fn load(tx: &mut Tx) -> anyhow::Result<Option<Catalogue>> {
     }))
 }
 
-/// Replaces the catalogue and raises every payer's revision at once.
-pub async fn save(tx: &mut Tx, catalogue: &Catalogue) -> anyhow::Result<()> {
+/// Raises every payer's revision at once: what was rated or drafted is made anew.
+pub(crate) async fn raise(tx: &mut Tx) -> anyhow::Result<()> {
+    on!(tx, c => sqlx::query("update catalogue_revision set revision = revision + 1").execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Replaces the catalogue. Whose bills that moves is for the caller to say.
+pub(crate) async fn save(tx: &mut Tx, catalogue: &Catalogue) -> anyhow::Result<()> {
     on!(tx, c => sqlx::query("delete from catalogue_part").execute(c).await.map(drop))?;
     let mut rows = Bulk::into("catalogue_part", &["kind", "key", "position", "body"]);
     let mut add =
@@ -69,9 +109,7 @@ pub async fn save(tx: &mut Tx, catalogue: &Catalogue) -> anyhow::Result<()> {
     for (n, (key, policy)) in catalogue.dunning_policies.iter().enumerate() {
         add("dunning_policy", key.clone(), n, Cell::json(policy)?)?;
     }
-    rows.insert(tx).await?;
-    on!(tx, c => sqlx::query("update catalogue_revision set revision = revision + 1").execute(c).await.map(drop))?;
-    Ok(())
+    rows.insert(tx).await.map(drop)
 }
 
 #[derive(Default)]

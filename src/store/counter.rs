@@ -13,6 +13,8 @@ pub(crate) const SUBSCRIPTION: &str = "subscription";
 pub(crate) const CHARGE: &str = "charge";
 /// Meters in the usage store.
 pub(crate) const METER: &str = "meter";
+/// Loads of book files: one waits for another.
+pub(crate) const LOAD: &str = "load";
 /// Rows of the journal.
 pub(crate) const JOURNAL: &str = "journal";
 

@@ -86,6 +86,7 @@ pub async fn save(
 ) -> anyhow::Result<()> {
     let ids: Vec<CustomerId> = payers.iter().map(|p| p.payer).collect();
     drop_of_payers(tx, run, &ids).await?;
+    drop_cancelled(tx, payers).await?;
     save_bodies(tx, run, payers).await?;
     save_lines(tx, run, payers).await?;
     let mut sets = Bulk::into("carried_set", &["payer", "run_ordinal", "run", "drafts"]);
@@ -119,6 +120,15 @@ pub async fn add_by_hand(tx: &mut Tx, draft: &Draft) -> anyhow::Result<Option<Dr
     let payer = PayerDrafts { payer: draft.payer, drafts, lines: &[], carried: None };
     save_bodies(tx, BY_HAND, &[payer]).await?;
     Ok(None)
+}
+
+/// A draft that was dropped and whose periods were released comes back under its id.
+async fn drop_cancelled(tx: &mut Tx, payers: &[PayerDrafts<'_>]) -> anyhow::Result<()> {
+    const SQL: PerDriver = by_keys!("delete from draft where state = 'cancelled' and id", uuid, "");
+    let ids: Vec<InvoiceId> = payers.iter().flat_map(|p| p.drafts).map(|d| d.id).collect();
+    let sql = tx.pick(&SQL);
+    on!(tx, c => sqlx::query(sql).bind(Ids::of(&ids)).execute(c).await.map(drop))?;
+    Ok(())
 }
 
 async fn save_bodies(tx: &mut Tx, run: RunId, payers: &[PayerDrafts<'_>]) -> anyhow::Result<()> {
@@ -261,7 +271,7 @@ async fn already_billed(
     })
 }
 
-/// Drops the open drafts of some payers of a run, with the periods and carried drafts that came with them.
+/// Drops the drafts of some payers of a run, with the periods and carried drafts that came with them.
 pub async fn drop_of_payers(tx: &mut Tx, run: RunId, payers: &[CustomerId]) -> anyhow::Result<()> {
     const STATEMENTS: [PerDriver; 3] = [
         by_keys!(
@@ -272,7 +282,7 @@ pub async fn drop_of_payers(tx: &mut Tx, run: RunId, payers: &[CustomerId]) -> a
             uuid,
             ""
         ),
-        by_keys!("delete from draft where run = $2 and state = 'open' and payer", uuid, ""),
+        by_keys!("delete from draft where run = $2 and state in ('open', 'set_aside') and payer", uuid, ""),
         by_keys!("delete from carried_set where run = $2 and payer", uuid, ""),
     ];
     for statement in &STATEMENTS {
@@ -400,6 +410,24 @@ pub async fn by_ids(tx: &mut Tx, ids: &[InvoiceId]) -> anyhow::Result<Vec<Draft>
     let sql = tx.pick(&SQL);
     let rows: Vec<Json<Draft>> = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(ids)).fetch_all(c).await?);
     Ok(rows.into_iter().map(|j| j.0).collect())
+}
+
+/// State of a draft, and the reason of one that is not open any more; none if it is gone.
+pub async fn state(tx: &mut Tx, id: InvoiceId) -> anyhow::Result<Option<(DraftState, Option<String>)>> {
+    let row: Option<(String, Option<String>)> = on!(tx, c => sqlx::query_as(
+        "select state, reason from draft where id = $1").bind(id.0).fetch_optional(c).await?);
+    row.map(|(state, reason)| Ok((crate::words::read_word(&state, "draft.state")?, reason))).transpose()
+}
+
+/// Payers of the open drafts of a booking slice.
+pub async fn payers_of_slice(tx: &mut Tx, run: RunId, slice: u32) -> anyhow::Result<Vec<CustomerId>> {
+    let rows: Vec<Uuid> = on!(tx, c => sqlx::query_scalar(
+        "select distinct payer from draft where run = $1 and slice = $2 and state = 'open'")
+        .bind(run.0)
+        .bind(i64::from(slice))
+        .fetch_all(c)
+        .await?);
+    Ok(rows.into_iter().map(CustomerId).collect())
 }
 
 /// Marks open drafts; returns how many were open.

@@ -4,30 +4,40 @@ use crate::bulk::{Bulk, Cell};
 use crate::counter;
 use crate::tx::{Tx, on};
 use chrono::{DateTime, Utc};
+use domain::journal::{Action, Object};
 use serde_json::Value;
 use sqlx::types::Json;
 
-/// One thing that was done. `object` names it for a person: `run 18`, `invoice INV-0000007`, `subscription SUB-1`.
+/// One thing that was done, as it is read back: an earlier version may have had other words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     pub at: DateTime<Utc>,
     pub actor: String,
+    /// For example `draft.cancel`.
     pub action: String,
+    /// For example `run 18`, `invoice INV-0000007`, `subscription SUB-1`.
     pub object: String,
     pub detail: Value,
 }
 
-/// Appends one record.
-pub async fn record(tx: &mut Tx, record: &Record) -> anyhow::Result<()> {
+/// Appends one act. Called in the transaction of what was done, and only if something was.
+pub async fn record(
+    tx: &mut Tx,
+    at: DateTime<Utc>,
+    actor: &str,
+    action: Action,
+    object: &Object<'_>,
+    detail: &Value,
+) -> anyhow::Result<()> {
     let ordinal = counter::take(tx, counter::JOURNAL, 1).await?;
     let mut rows = Bulk::into("journal", &["ordinal", "at", "actor", "action", "object", "detail"]);
     rows.row([
         ordinal.into(),
-        record.at.into(),
-        (&record.actor).into(),
-        (&record.action).into(),
-        (&record.object).into(),
-        Cell::json(&record.detail)?,
+        at.into(),
+        actor.into(),
+        action.to_string().into(),
+        object.to_string().into(),
+        Cell::json(detail)?,
     ]);
     rows.insert(tx).await.map(drop)
 }

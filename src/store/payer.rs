@@ -81,32 +81,47 @@ pub async fn refs(tx: &mut Tx, ids: &[CustomerId]) -> anyhow::Result<Vec<PayerRe
     Ok(rows.into_iter().map(payer_ref).collect())
 }
 
-/// As [`refs`], and nobody can change these payers' books until the transaction ends.
+/// As [`refs`], and nobody can change these payers' books, nor the catalogue, until the transaction ends.
+///
+/// Locks are taken in one order everywhere: run, catalogue, payers by id, discount codes, drafts, settlements, counters.
 pub async fn locked_refs(tx: &mut Tx, ids: &[CustomerId]) -> anyhow::Result<Vec<PayerRef>> {
     const LOCK: PerDriver = PerDriver {
         sqlite: "select count(*) from customer where id in (select unhex(value) from json_each($1))",
         postgres: "select count(*) from (select id from customer where id = any($1) order by id for share) held",
     };
-    const CATALOGUE: PerDriver = PerDriver {
-        sqlite: "select revision from catalogue_revision",
-        postgres: "select revision from catalogue_revision for share",
-    };
-    let sql = tx.pick(&CATALOGUE);
-    let _: i64 = on!(tx, c => sqlx::query_scalar(sql).fetch_one(c).await?);
+    crate::catalogue::keep(tx).await?;
     let sql = tx.pick(&LOCK);
     let _: i64 = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(ids)).fetch_one(c).await?);
     refs(tx, ids).await
 }
 
-/// Keeps others from changing or billing this payer's book until the transaction ends.
-pub async fn lock(tx: &mut Tx, payer: CustomerId) -> anyhow::Result<()> {
+/// Keeps others from changing or billing these payers' books, and from changing the catalogue, until the transaction
+/// ends. What decides a write is read after this.
+pub async fn lock(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<()> {
+    // Not `for update`: whoever books for a payer refers to its row, and need not wait for it.
     const SQL: PerDriver = PerDriver {
-        sqlite: "select revision from customer where id = $1",
-        postgres: "select revision from customer where id = $1 for update",
+        sqlite: "select json_array_length($1)",
+        postgres: "select count(*)
+                   from (select 1 from customer where id = any($1) order by id for no key update) held",
     };
+    crate::catalogue::keep(tx).await?;
     let sql = tx.pick(&SQL);
-    let _: Option<i64> = on!(tx, c => sqlx::query_scalar(sql).bind(payer.0).fetch_optional(c).await?);
+    let _: i64 = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(payers)).fetch_one(c).await?);
     Ok(())
+}
+
+/// As [`lock`], of the payer of a customer, which is returned: a load may move the customer to another one until the lock
+/// is held.
+pub async fn lock_of(tx: &mut Tx, customer: CustomerId) -> anyhow::Result<CustomerId> {
+    let mut payer = crate::book::payer_of(tx, customer).await?;
+    loop {
+        lock(tx, &[payer]).await?;
+        let now = crate::book::payer_of(tx, customer).await?;
+        if now == payer {
+            return Ok(payer);
+        }
+        payer = now;
+    }
 }
 
 /// The books of these payers, in the order given. `late` is left empty: only the usage store knows it.

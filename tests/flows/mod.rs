@@ -1,5 +1,6 @@
 //! From files to ledger, as an operator would do it.
 
+mod book_changes;
 mod buckets;
 mod crash;
 mod custom;
@@ -7,6 +8,7 @@ mod dunning;
 mod flights;
 mod fuzz;
 mod golden;
+mod journal;
 mod kill;
 mod mail;
 mod money;
@@ -17,4 +19,5 @@ mod rebill;
 mod reference;
 mod review;
 mod subscriptions;
+mod together;
 mod xml;

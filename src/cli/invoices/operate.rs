@@ -1,7 +1,7 @@
 //! The verbs that change something: book, cancel, send, markpaid, recharge, write off, credit, refund.
 
 use super::list::state_of;
-use super::{Found, Part, find, find_booked, is_booked};
+use super::{Found, Part, create, find, find_booked, is_booked};
 use crate::app::App;
 use crate::cli::{operator, payments};
 use crate::failure::{Exit, Failure};
@@ -12,6 +12,7 @@ use domain::ids::InvoiceId;
 use domain::invoice::InvoiceWire;
 use jobs::by_hand::{self, Asked, Credit};
 use jobs::collect_payments::{self, Occasion, TriedOutcome};
+use jobs::edit_drafts;
 use jobs::send_invoices::{self, Sent};
 use jobs::settle::{self, ByHand, Pending, RefundBy, Refusal};
 use store::draft::{self, DraftState, Periods};
@@ -89,21 +90,7 @@ pub async fn cancel(app: &App, name: &str, release: bool, output: &Output) -> Re
         Found::Booked(booked) => return Err(is_booked(&booked)),
     };
     let periods = if release { Periods::Released } else { Periods::Waived };
-    let mut tx = app.store.begin().await?;
-    let cancelled = draft::cancel(&mut tx, &[key.id], periods, "cancelled by hand").await?;
-    let record = store::journal::Record {
-        at: (app.now)(),
-        actor: operator(),
-        action: "draft.cancel".to_owned(),
-        object: format!("draft {}", key.id),
-        detail: serde_json::json!({"account": key.account_number, "released": release}),
-    };
-    store::journal::record(&mut tx, &record).await?;
-    tx.commit().await?;
-    if cancelled == 0 {
-        return Err(Failure::input("not_open", format!("draft {name} is not open any more"))
-            .hint("`tallybook invoices --state draft` lists those that are"));
-    }
+    edit_drafts::cancel(&app.ctx, &key, periods, &operator()).await?.map_err(create::refused)?;
     if output.is_json() {
         output.document(&serde_json::json!({"draft": key.id, "state": "cancelled", "released": release}));
     } else {

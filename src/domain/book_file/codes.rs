@@ -90,12 +90,19 @@ pub(super) fn applications<'b>(
     let kept_subscriptions =
         known.subscriptions.values().filter(|s| !replaced_subscriptions.contains(s.number.as_str()));
     let mut counts: HashMap<&str, u32> = HashMap::new();
-    let on_customers = customers.chain(kept_customers).filter_map(|customer| customer.discount.as_ref());
-    let on_subscriptions = subscriptions.chain(kept_subscriptions).flat_map(on_subscription);
-    for applied in on_customers.chain(on_subscriptions) {
+    for applied in applied(customers.chain(kept_customers), subscriptions.chain(kept_subscriptions)) {
         *counts.entry(applied.code.as_str()).or_default() += 1;
     }
     counts
+}
+
+/// Every application of a code to these customers and subscriptions.
+pub(super) fn applied<'b>(
+    customers: impl Iterator<Item = &'b Customer>,
+    subscriptions: impl Iterator<Item = &'b Subscription>,
+) -> impl Iterator<Item = &'b AppliedDiscount> {
+    let on_customers = customers.filter_map(|customer| customer.discount.as_ref());
+    on_customers.chain(subscriptions.flat_map(on_subscription))
 }
 
 fn on_subscription(subscription: &Subscription) -> impl Iterator<Item = &AppliedDiscount> {

@@ -1,4 +1,5 @@
-//! Gathers the objects of all files, each converted on its own; who refers to whom is settled afterwards.
+//! Gathers the objects of all files, each converted on its own, without a look at the store; who refers to whom, and what
+//! is new, is settled afterwards.
 
 use super::content::{ContentHash, ObjectKind, content_hash};
 use super::customer::{self, WrittenCustomer};
@@ -15,10 +16,10 @@ use super::{Known, LoadReport};
 use crate::catalogue::{BusinessUnit, ProductFamily, Rate, TaxRule, Tenant, Uom};
 use crate::dunning::DunningPolicy;
 use crate::ids::{DiscountId, PlanId};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
-/// One object that is new or changed.
+/// One object of the files.
 pub(super) struct Item<T> {
     pub key: String,
     pub place: Place,
@@ -28,7 +29,7 @@ pub(super) struct Item<T> {
     pub is_sound: bool,
 }
 
-/// All that the files hold and the store does not, by kind.
+/// All that the files hold, by kind.
 #[derive(Default)]
 pub(super) struct Written {
     pub tenant: Vec<Item<Tenant>>,
@@ -45,38 +46,40 @@ pub(super) struct Written {
 }
 
 /// Gathers objects.
-pub(super) struct Collector<'k> {
-    pub known: &'k Known,
+#[derive(Default)]
+pub(super) struct Collector {
     pub written: Written,
     pub faults: Faults,
-    pub report: LoadReport,
+    /// Objects that have a fault themselves.
+    pub faulty: Vec<Faulty>,
+    objects: usize,
     /// Where each object was first seen; objects with faults are there too.
     pub seen: HashMap<(ObjectKind, String), Place>,
     /// Other names of objects: refkey and id → natural key.
     pub aliases: HashMap<(ObjectKind, String), String>,
-    /// No file was cut off or unreadable: what is missing is truly missing.
-    pub is_all_read: bool,
+    /// A file was cut off or unreadable: what is missing may be there.
+    pub is_cut_off: bool,
 }
 
-impl<'k> Collector<'k> {
-    pub fn new(known: &'k Known) -> Self {
-        Self {
-            known,
-            written: Written::default(),
-            faults: Faults::default(),
-            report: LoadReport::default(),
-            seen: HashMap::new(),
-            aliases: HashMap::new(),
-            is_all_read: true,
-        }
-    }
+/// An object with faults of its own.
+pub(super) struct Faulty {
+    kind: ObjectKind,
+    key: String,
+    hash: ContentHash,
+    object: usize,
+    /// How many faults it has.
+    met: usize,
+    /// It could not be converted, so that no list of what is written has it.
+    is_lost: bool,
+}
 
+impl Collector {
     /// A document or an NDJSON line: lists under their plural names, single objects under their singular ones.
     pub fn document(&mut self, node: &Node, place: &Place) {
         let Node::Object(members) = node else {
             let hint = "a book is {\"tenant\": {…}, \"productplans\": […], \"customers\": […], …}";
             self.faults.hinted(place, format!("is {}, an object was expected", node.noun()), hint);
-            self.is_all_read = false;
+            self.is_cut_off = true;
             return;
         };
         for (key, value) in members {
@@ -163,7 +166,7 @@ impl<'k> Collector<'k> {
         }
     }
 
-    /// Converts one object and keeps it if it is not what was loaded last (rules.md S6).
+    /// Converts one object and keeps it.
     fn convert<T>(
         &mut self,
         kind: ObjectKind,
@@ -174,13 +177,9 @@ impl<'k> Collector<'k> {
         list: impl FnOnce(&mut Written) -> &mut Vec<Item<T>>,
     ) {
         let hash = content_hash(node);
-        if let Some(key) = self.key_if_unchanged(kind, node, hash) {
-            if self.register(kind, &key, node, &place) {
-                self.report.unchanged(kind);
-            }
-            return;
-        }
         let faults_before = self.faults.met();
+        self.objects += 1;
+        self.faults.of_object(Some(self.objects));
         let value = Fields::read(node, place.clone(), &mut self.faults, |fields| {
             let value = reader(fields);
             // Upodi's server-set fields, and names that are read below.
@@ -191,49 +190,21 @@ impl<'k> Collector<'k> {
             value
         })
         .flatten();
-        let is_sound = self.faults.met() == faults_before;
-        let Some(value) = value else {
-            if is_sound {
-                self.faults.add(&place, "cannot be read");
-            }
-            self.register_faulty(kind, node, place);
-            return;
-        };
-        let key = key_of(&value);
+        if value.is_none() && self.faults.met() == faults_before {
+            self.faults.add(&place, "cannot be read");
+        }
+        self.faults.of_object(None);
+        let met = self.faults.met() - faults_before;
+        let key = value.as_ref().map(key_of).or_else(|| key_in(kind, node));
+        if let Some(key) = key.clone().filter(|_| met > 0) {
+            self.faulty.push(Faulty { kind, key, hash, object: self.objects, met, is_lost: value.is_none() });
+        }
+        let Some(key) = key else { return };
         if !self.register(kind, &key, node, &place) {
             return;
         }
-        let identity = (kind, key);
-        let last = self.known.hashes.get(&identity).filter(|_| is_stored(self.known, kind, &identity.1));
-        match last {
-            Some(last) if *last == hash && is_sound => self.report.unchanged(kind),
-            before => {
-                if is_stored(self.known, kind, &identity.1) || before.is_some() {
-                    self.report.updated(kind);
-                } else {
-                    self.report.created(kind);
-                }
-                list(&mut self.written).push(Item { key: identity.1, place, hash, value, is_sound });
-            }
-        }
-    }
-
-    /// The natural key of an object whose content is what was loaded last, if one field is the key.
-    fn key_if_unchanged(&self, kind: ObjectKind, node: &Node, hash: ContentHash) -> Option<String> {
-        let Some(Node::Text(key)) = node.member(key_field(kind)?) else { return None };
-        let identity = (kind, key.clone());
-        let is_same = self.known.hashes.get(&identity) == Some(&hash) && is_stored(self.known, kind, key);
-        is_same.then_some(identity.1)
-    }
-
-    /// An object that could not be converted keeps its names, so that references to it are no faults.
-    fn register_faulty(&mut self, kind: ObjectKind, node: &Node, place: Place) {
-        if kind == ObjectKind::Tenant {
-            self.register(kind, "tenant", node, &place);
-        }
-        let Some(name) = key_field(kind) else { return };
-        if let Some(Node::Text(key)) = node.member(name) {
-            self.register(kind, key, node, &place);
+        if let Some(value) = value {
+            list(&mut self.written).push(Item { key, place, hash, value, is_sound: met == 0 });
         }
     }
 
@@ -266,6 +237,17 @@ impl<'k> Collector<'k> {
     }
 }
 
+/// The natural key of an object that could not be converted, so that references to it are no faults.
+fn key_in(kind: ObjectKind, node: &Node) -> Option<String> {
+    if kind == ObjectKind::Tenant {
+        return Some("tenant".to_owned());
+    }
+    match node.member(key_field(kind)?) {
+        Some(Node::Text(key)) => Some(key.clone()),
+        _ => None,
+    }
+}
+
 /// The field that is the natural key; none if there is but one object or the key is made of several fields.
 fn key_field(kind: ObjectKind) -> Option<&'static str> {
     match kind {
@@ -281,8 +263,48 @@ fn key_field(kind: ObjectKind) -> Option<&'static str> {
     }
 }
 
+/// What is new or changed of the objects of a kind, against what was loaded last (rules S6); the report counts all.
+pub(super) fn changed<T>(
+    items: Vec<Item<T>>,
+    kind: ObjectKind,
+    known: &Known,
+    report: &mut LoadReport,
+) -> Vec<Item<T>> {
+    let mut changed = Vec::with_capacity(items.len());
+    for item in items {
+        let is_stored = is_stored(known, kind, &item.key);
+        if is_stored && is_same(known, kind, &item.key, item.hash) {
+            report.unchanged(kind);
+            continue;
+        }
+        if is_stored {
+            report.updated(kind)
+        } else {
+            report.created(kind)
+        }
+        changed.push(item);
+    }
+    changed
+}
+
+/// An object that was loaded with the same content is not judged again: an earlier version may have taken what this one
+/// refuses.
+pub(super) fn forgive(faulty: &[Faulty], known: &Known, faults: &mut Faults, report: &mut LoadReport) {
+    let was_loaded = |f: &&Faulty| is_stored(known, f.kind, &f.key) && is_same(known, f.kind, &f.key, f.hash);
+    let forgiven: Vec<&Faulty> = faulty.iter().filter(was_loaded).collect();
+    for lost in forgiven.iter().filter(|f| f.is_lost) {
+        report.unchanged(lost.kind);
+    }
+    let objects: HashSet<usize> = forgiven.iter().map(|f| f.object).collect();
+    faults.forgive(&objects, forgiven.iter().map(|f| f.met).sum());
+}
+
+pub(super) fn is_same(known: &Known, kind: ObjectKind, key: &str, hash: ContentHash) -> bool {
+    known.hashes.get(&(kind, key.to_owned())) == Some(&hash)
+}
+
 /// Whether the store has the object.
-fn is_stored(known: &Known, kind: ObjectKind, key: &str) -> bool {
+pub(super) fn is_stored(known: &Known, kind: ObjectKind, key: &str) -> bool {
     let Some(catalogue) = &known.catalogue else { return false };
     match kind {
         ObjectKind::Tenant => true,

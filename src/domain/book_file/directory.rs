@@ -89,7 +89,9 @@ impl<'k> Directory<'k> {
     fn stored_names(&self, kind: ObjectKind) -> Vec<String> {
         let Some(catalogue) = &self.known.catalogue else { return Vec::new() };
         match kind {
-            ObjectKind::Customer => self.known.customers.keys().take(2_000).cloned().collect(),
+            ObjectKind::Customer => {
+                self.known.customers.keys().chain(&self.known.other_customers).take(2_000).cloned().collect()
+            }
             ObjectKind::Subscription => self.known.subscriptions.keys().take(2_000).cloned().collect(),
             ObjectKind::DunningPolicy => catalogue.dunning_policies.keys().cloned().collect(),
             ObjectKind::BusinessUnit => catalogue.business_units.keys().cloned().collect(),

@@ -1,6 +1,7 @@
 //! Faults of a book file: all of them, each with its place.
 
 use serde::Serialize;
+use std::collections::HashSet;
 use std::fmt;
 
 /// Faults kept of one load; the rest is counted and said.
@@ -60,8 +61,10 @@ impl Place {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     files: Vec<String>,
-    list: Vec<Fault>,
+    /// Each with the object that it is of, by its ordinal; none if it is of the file or of how objects go together.
+    list: Vec<(Option<usize>, Fault)>,
     met: usize,
+    object: Option<usize>,
 }
 
 impl Faults {
@@ -86,8 +89,20 @@ impl Faults {
         self.met += 1;
         if self.list.len() < FAULTS_MAX {
             let file = self.files.get(place.file).cloned().unwrap_or_default();
-            self.list.push(Fault { file, pointer: place.pointer.trim_end().to_owned(), message, hint });
+            let pointer = place.pointer.trim_end().to_owned();
+            self.list.push((self.object, Fault { file, pointer, message, hint }));
         }
+    }
+
+    /// What is met from now on is of this object itself.
+    pub fn of_object(&mut self, object: Option<usize>) {
+        self.object = object;
+    }
+
+    /// Takes back the faults of some objects, `met` in all.
+    pub fn forgive(&mut self, objects: &HashSet<usize>, met: usize) {
+        self.list.retain(|(object, _)| object.is_none_or(|object| !objects.contains(&object)));
+        self.met -= met;
     }
 
     /// Faults met so far; what is built between two equal counts is sound.
@@ -96,14 +111,15 @@ impl Faults {
     }
 
     /// All faults; the last one says how many more there were.
-    pub fn into_list(mut self) -> Vec<Fault> {
+    pub fn into_list(self) -> Vec<Fault> {
         let hidden = self.met - self.list.len();
+        let mut list: Vec<Fault> = self.list.into_iter().map(|(_, fault)| fault).collect();
         if hidden > 0 {
-            let file = self.list.last().map(|f| f.file.clone()).unwrap_or_default();
+            let file = list.last().map(|f| f.file.clone()).unwrap_or_default();
             let message = format!("{hidden} further faults are not shown");
-            self.list.push(Fault { file, pointer: String::new(), message, hint: None });
+            list.push(Fault { file, pointer: String::new(), message, hint: None });
         }
-        self.list
+        list
     }
 }
 

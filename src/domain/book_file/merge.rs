@@ -2,18 +2,18 @@
 
 use super::charge_checks::check_billed;
 use super::codes::{self, Codes};
-use super::collect::{Collector, Item};
+use super::collect::{Collector, Item, Written, changed, forgive, is_stored};
 use super::content::{ContentHash, ObjectKind};
 use super::directory::Directory;
 use super::discount::WrittenDiscount;
 use super::fault::{Fault, Faults, Place};
 use super::plan::WrittenPlan;
 use super::seller::{rate_key, tax_rule_key};
-use super::{Known, LoadSet, agreements, dunning, owners};
+use super::{Known, LoadReport, LoadSet, Reach, agreements, dunning, owners};
 use crate::catalogue::{BusinessUnit, Catalogue, Discount, Plan, ProductFamily, Rate, TaxRule, Tenant, Uom};
 use crate::dunning::DunningPolicy;
 use crate::ids::{DiscountId, PlanId};
-use crate::subscription::Verb;
+use crate::subscription::{Subscription, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The catalogue while a tenant may still be missing.
@@ -41,14 +41,17 @@ pub(super) struct Desk<'k> {
 }
 
 /// All or nothing.
-pub(super) fn merge(collector: Collector<'_>) -> Result<LoadSet, Vec<Fault>> {
-    let Collector { known, mut written, faults, report, seen, aliases, is_all_read } = collector;
+pub(super) fn merge(collector: Collector, known: &Known) -> Result<LoadSet, Vec<Fault>> {
+    let Collector { written, mut faults, faulty, seen, aliases, is_cut_off, .. } = collector;
+    let mut report = LoadReport::default();
+    forgive(&faulty, known, &mut faults, &mut report);
+    let mut written = new_or_changed(written, known, &mut report);
     let mut desk =
         Desk { known, directory: Directory::new(known, seen, aliases), faults, hashes: Vec::new() };
     let mut shelf = known.catalogue.as_ref().map(|stored| Shelf::of((**stored).clone())).unwrap_or_default();
     dunning::merge(&mut desk, &mut shelf.dunning_policies, std::mem::take(&mut written.dunning_policies));
     shelf.seller(&mut desk, std::mem::take(&mut written.tenant), std::mem::take(&mut written.business_units));
-    if is_all_read && shelf.tenant.is_none() && !desk.directory.is_in_files(ObjectKind::Tenant, "tenant") {
+    if !is_cut_off && shelf.tenant.is_none() && !desk.directory.is_in_files(ObjectKind::Tenant, "tenant") {
         desk.faults.add(&Place::new(0, "/tenant"), "is missing: the first book needs a tenant");
     }
     shelf.rules(&mut desk, std::mem::take(&mut written.tax_rules), std::mem::take(&mut written.rates));
@@ -63,11 +66,12 @@ pub(super) fn merge(collector: Collector<'_>) -> Result<LoadSet, Vec<Fault>> {
     let changed_plans = shelf.plans(&mut desk, std::mem::take(&mut written.plans));
     shelf.discounts(&mut desk, std::mem::take(&mut written.discounts));
     let catalogue_changed = !desk.hashes.is_empty();
+    let reach = reach(&desk);
 
     let codes = Codes::new(&shelf.discounts);
     let customers = owners::merge(&mut desk, &shelf, &codes, written.customers);
     let subscriptions = agreements::merge(&mut desk, &shelf, &codes, &customers, written.subscriptions);
-    check_plans_in_use(&mut desk, &shelf, &changed_plans);
+    check_plans_in_use(&mut desk, &shelf, &changed_plans, &subscriptions);
     check_redemptions(&mut desk, &codes, &customers, &subscriptions);
 
     if shelf.tenant.is_none() && desk.faults.met() == 0 {
@@ -77,7 +81,42 @@ pub(super) fn merge(collector: Collector<'_>) -> Result<LoadSet, Vec<Fault>> {
     let Some(catalogue) = shelf.into_catalogue().filter(|_| faults.is_empty()) else { return Err(faults) };
     let customers = customers.into_iter().map(|merged| merged.value).collect();
     let subscriptions = subscriptions.into_iter().map(|merged| merged.value).collect();
-    Ok(LoadSet { catalogue, catalogue_changed, customers, subscriptions, hashes: desk.hashes, report })
+    Ok(LoadSet { catalogue, catalogue_changed, reach, customers, subscriptions, hashes: desk.hashes, report })
+}
+
+/// Leaves out what is in the store as it is in the files.
+fn new_or_changed(written: Written, known: &Known, report: &mut LoadReport) -> Written {
+    Written {
+        tenant: changed(written.tenant, ObjectKind::Tenant, known, report),
+        dunning_policies: changed(written.dunning_policies, ObjectKind::DunningPolicy, known, report),
+        business_units: changed(written.business_units, ObjectKind::BusinessUnit, known, report),
+        tax_rules: changed(written.tax_rules, ObjectKind::TaxRule, known, report),
+        rates: changed(written.rates, ObjectKind::Rate, known, report),
+        uoms: changed(written.uoms, ObjectKind::Uom, known, report),
+        families: changed(written.families, ObjectKind::ProductFamily, known, report),
+        plans: changed(written.plans, ObjectKind::ProductPlan, known, report),
+        discounts: changed(written.discounts, ObjectKind::Discount, known, report),
+        customers: changed(written.customers, ObjectKind::Customer, known, report),
+        subscriptions: changed(written.subscriptions, ObjectKind::Subscription, known, report),
+    }
+}
+
+/// Called when what changed of the catalogue is known, and nothing else yet.
+fn reach(desk: &Desk<'_>) -> Reach {
+    let mut plans = BTreeSet::new();
+    for (kind, key, _) in &desk.hashes {
+        match kind {
+            ObjectKind::Tenant | ObjectKind::BusinessUnit | ObjectKind::TaxRule | ObjectKind::Rate => {
+                return Reach::Everybody;
+            }
+            ObjectKind::Discount if is_stored(desk.known, *kind, key) => return Reach::Everybody,
+            ObjectKind::ProductPlan if is_stored(desk.known, *kind, key) => {
+                plans.insert(PlanId::of(key));
+            }
+            _ => {}
+        }
+    }
+    Reach::Plans(plans)
 }
 
 /// A customer or subscription as it will be stored, and where it came from.
@@ -261,15 +300,20 @@ fn check_billed_plan(desk: &mut Desk<'_>, stored: &Plan, plan: &Plan, place: &Pl
 }
 
 /// A changed plan still serves the subscriptions that are on it.
-fn check_plans_in_use(desk: &mut Desk<'_>, shelf: &Shelf, changed: &BTreeMap<PlanId, Place>) {
+fn check_plans_in_use(
+    desk: &mut Desk<'_>,
+    shelf: &Shelf,
+    changed: &BTreeMap<PlanId, Place>,
+    merged: &[Merged<Subscription>],
+) {
     if changed.is_empty() {
         return;
     }
+    let merged: BTreeMap<&str, &Subscription> =
+        merged.iter().map(|m| (m.value.number.as_str(), &m.value)).collect();
     let mut said: BTreeSet<(PlanId, String)> = BTreeSet::new();
-    for subscription in desk.known.subscriptions.values() {
-        if desk.directory.is_in_files(ObjectKind::Subscription, &subscription.number) {
-            continue;
-        }
+    for stored in desk.known.subscriptions.values() {
+        let subscription = merged.get(stored.number.as_str()).copied().unwrap_or(stored);
         let Some((plan, place)) = shelf.plans.get(&subscription.plan).zip(changed.get(&subscription.plan))
         else {
             continue;

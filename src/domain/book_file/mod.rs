@@ -33,6 +33,7 @@ mod fields;
 mod json;
 mod merge;
 mod nearest;
+mod needs;
 mod owners;
 mod plan;
 mod pricing;
@@ -46,9 +47,11 @@ pub use custom_invoice::read_custom_invoice;
 pub use draft_edit::read_draft_edit;
 pub use fault::Fault;
 pub use nearest::nearest;
+pub use needs::Needs;
 
 use crate::catalogue::Catalogue;
 use crate::customer::Customer;
+use crate::ids::PlanId;
 use crate::subscription::Subscription;
 use collect::Collector;
 use fault::Place;
@@ -57,7 +60,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::Arc;
 
-/// What is in the store already.
+/// What is in the store already: all of it, or what the files [need](Parsed::needs).
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// None before the first load.
@@ -66,6 +69,8 @@ pub struct Known {
     pub customers: BTreeMap<String, Customer>,
     /// By subscription number, with their acts.
     pub subscriptions: BTreeMap<String, Subscription>,
+    /// Account numbers of some others, for hints.
+    pub other_customers: Vec<String>,
     /// Content last loaded, by kind and natural key (rules.md S6).
     pub hashes: BTreeMap<(ObjectKind, String), ContentHash>,
     /// Plan SKU and charge SKU of every charge that a booked line has (rules.md P9).
@@ -81,6 +86,8 @@ pub struct LoadSet {
     pub catalogue: Catalogue,
     /// Whether anything of the catalogue is new or changed.
     pub catalogue_changed: bool,
+    /// Whose bills the change of the catalogue may move.
+    pub reach: Reach,
     /// Those created or updated, in the order of the files.
     pub customers: Vec<Customer>,
     /// Those created or updated, in the order of the files; an update keeps acts and state.
@@ -88,6 +95,30 @@ pub struct LoadSet {
     /// Content of every object that is new or changed.
     pub hashes: Vec<(ObjectKind, String, ContentHash)>,
     pub report: LoadReport,
+}
+
+impl LoadSet {
+    /// Everything is in the store as it is in the files.
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+}
+
+/// Whose bills a change of the catalogue may move: their drafts are made anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// Of those who have, or have had, one of these plans; of nobody if there is none. Units of measure, families and
+    /// dunning policies move no price, and what is new is used by nobody yet.
+    Plans(BTreeSet<PlanId>),
+    /// The tenant, a business unit, a tax rule, a rate or a discount changed.
+    Everybody,
+}
+
+impl Reach {
+    /// Whether there may be a bill that moves.
+    pub fn is_nobody(&self) -> bool {
+        matches!(self, Self::Plans(plans) if plans.is_empty())
+    }
 }
 
 /// How many objects a load created, updated and left as they were; every kind that occurs is in all three.
@@ -124,12 +155,30 @@ impl LoadReport {
 ///
 /// # Errors
 /// Every fault of every file; nothing is to be changed then.
-pub fn read(files: Vec<(String, Box<dyn Read>)>, known: &Known) -> Result<LoadSet, Vec<Fault>> {
-    let mut collector = Collector::new(known);
-    for (name, source) in files {
-        source::read(&name, source, &mut collector);
+pub fn read<R: Read>(files: Vec<(String, R)>, known: &Known) -> Result<LoadSet, Vec<Fault>> {
+    Parsed::read(files).merge(known)
+}
+
+/// Book files that are read and converted, and not yet judged against the store: long work that needs no lock.
+pub struct Parsed(Collector);
+
+impl Parsed {
+    /// Reads files, given as name and content. What is wrong with them is said by [`Self::merge`].
+    pub fn read<R: Read>(files: Vec<(String, R)>) -> Self {
+        let mut collector = Collector::default();
+        for (name, source) in files {
+            source::read(&name, source, &mut collector);
+        }
+        Self(collector)
     }
-    merge::merge(collector)
+
+    /// What the load changes of what is stored.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn merge(self, known: &Known) -> Result<LoadSet, Vec<Fault>> {
+        merge::merge(self.0, known)
+    }
 }
 
 /// Reads a book from its text; `name` stands in faults.
@@ -137,8 +186,7 @@ pub fn read(files: Vec<(String, Box<dyn Read>)>, known: &Known) -> Result<LoadSe
 /// # Errors
 /// As [`read`].
 pub fn read_text(name: &str, text: &str, known: &Known) -> Result<LoadSet, Vec<Fault>> {
-    let source: Box<dyn Read> = Box::new(std::io::Cursor::new(text.to_owned().into_bytes()));
-    read(vec![(name.to_owned(), source)], known)
+    read(vec![(name.to_owned(), text.as_bytes())], known)
 }
 
 /// Reads a book that is part of a parsed document (a scenario); its faults are of the file `book`. A number with a
@@ -147,11 +195,11 @@ pub fn read_text(name: &str, text: &str, known: &Known) -> Result<LoadSet, Vec<F
 /// # Errors
 /// As [`read`].
 pub fn read_value(value: &serde_json::Value, known: &Known) -> Result<LoadSet, Vec<Fault>> {
-    let mut collector = Collector::new(known);
+    let mut collector = Collector::default();
     let place = Place::new(collector.faults.file("book"), "");
     let node = json::from_value(value, &place, &mut collector.faults);
     collector.document(&node, &place);
-    merge::merge(collector)
+    merge::merge(collector, known)
 }
 
 #[cfg(test)]

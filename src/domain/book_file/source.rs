@@ -14,12 +14,12 @@ const LINE_BYTES_MAX: usize = 16 << 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Reads one file into the collector.
-pub(super) fn read(name: &str, source: Box<dyn Read>, collector: &mut Collector<'_>) {
+pub(super) fn read<R: Read>(name: &str, source: R, collector: &mut Collector) {
     let file = collector.faults.file(name);
     let mut lines = Lines { reader: BufReader::with_capacity(1 << 16, source), number: 0, file };
     let faults_before = collector.faults.met();
     let Some(first) = lines.next_filled(DOCUMENT_BYTES_MAX, &mut collector.faults) else {
-        collector.is_all_read = false;
+        collector.is_cut_off = true;
         if collector.faults.met() == faults_before {
             collector.faults.add(&Place::new(file, ""), "is empty");
         }
@@ -55,7 +55,12 @@ fn begins_with_a_single_object(line: &[u8]) -> bool {
     ObjectKind::ALL.iter().any(|kind| is_single(&kind))
 }
 
-fn read_document(mut bytes: Vec<u8>, first_number: usize, mut lines: Lines, collector: &mut Collector<'_>) {
+fn read_document<R: Read>(
+    mut bytes: Vec<u8>,
+    first_number: usize,
+    mut lines: Lines<R>,
+    collector: &mut Collector,
+) {
     let place = Place::new(lines.file, "");
     let room = DOCUMENT_BYTES_MAX.saturating_sub(bytes.len());
     bytes.push(b'\n');
@@ -65,14 +70,14 @@ fn read_document(mut bytes: Vec<u8>, first_number: usize, mut lines: Lines, coll
         Ok(_) => too_long(&place, DOCUMENT_BYTES_MAX, &mut collector.faults),
         Err(error) => collector.faults.add(&place, format!("cannot be read: {error}")),
     }
-    collector.is_all_read = false;
+    collector.is_cut_off = true;
 }
 
-fn read_line(bytes: &[u8], number: usize, file: usize, collector: &mut Collector<'_>) {
+fn read_line(bytes: &[u8], number: usize, file: usize, collector: &mut Collector) {
     let place = Place::new(file, format!("line {number}"));
     if bytes.len() > LINE_BYTES_MAX {
         too_long(&place, LINE_BYTES_MAX, &mut collector.faults);
-        collector.is_all_read = false;
+        collector.is_cut_off = true;
         return;
     }
     let spaced = Place::new(file, format!("line {number} "));
@@ -84,7 +89,7 @@ fn too_long(place: &Place, bytes_max: usize, faults: &mut Faults) {
     faults.hinted(place, format!("is longer than {} MiB", bytes_max >> 20), hint);
 }
 
-fn parse(bytes: &[u8], first_line: usize, place: &Place, collector: &mut Collector<'_>) {
+fn parse(bytes: &[u8], first_line: usize, place: &Place, collector: &mut Collector) {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -92,25 +97,25 @@ fn parse(bytes: &[u8], first_line: usize, place: &Place, collector: &mut Collect
             let line = first_line + line - 1;
             let message = format!("is not UTF-8 at line {line}, column {column}");
             collector.faults.hinted(place, message, "save the file as UTF-8");
-            collector.is_all_read = false;
+            collector.is_cut_off = true;
             return;
         }
     };
     match json::parse(text, first_line, place, &mut collector.faults) {
         Some(node) => collector.document(&node, place),
-        None => collector.is_all_read = false,
+        None => collector.is_cut_off = true,
     }
 }
 
 /// Lines with their numbers, one at a time.
-struct Lines {
-    reader: BufReader<Box<dyn Read>>,
+struct Lines<R> {
+    reader: BufReader<R>,
     /// Number of the line read last, from 1.
     number: usize,
     file: usize,
 }
 
-impl Lines {
+impl<R: Read> Lines<R> {
     /// The next line that is not blank, without its end; `None` at the end, after a fault of reading, or after a
     /// line that is too long to go on behind it.
     fn next_filled(&mut self, bytes_max: usize, faults: &mut Faults) -> Option<Vec<u8>> {

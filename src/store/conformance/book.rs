@@ -1,5 +1,5 @@
 use super::on_both;
-use super::sample::{self, BOOK, date, read_book};
+use super::sample::{self, BOOK, date, parsed, read_book};
 use crate::tx::on;
 use crate::{book, catalogue, load, meta, payer, subject};
 use domain::ids::*;
@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 on_both!(a_book_comes_back_as_it_was_loaded_and_loading_it_again_changes_nothing, store => {
     let mut tx = store.begin().await.unwrap();
-    let first = read_book(BOOK, &load::known(&mut tx).await.unwrap());
+    let first = read_book(BOOK, &load::locked_known(&mut tx, &parsed(BOOK)).await.unwrap());
     load::save_load(&mut tx, &first).await.unwrap();
     tx.commit().await.unwrap();
 
-    let mut tx = store.read().await.unwrap();
-    let known = load::known(&mut tx).await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    let known = load::locked_known(&mut tx, &parsed(BOOK)).await.unwrap();
     let stored = known.catalogue.clone().unwrap();
     assert_eq!(serde_json::to_value(&*stored).unwrap(), serde_json::to_value(&first.catalogue).unwrap());
     for customer in &first.customers {
@@ -44,8 +44,7 @@ on_both!(a_payer_is_the_root_of_its_tree_and_sees_every_change_in_it, store => {
     assert_eq!(after[1], before[1], "others are not");
     assert_eq!(book::subscription(&mut tx, "SUB-2").await.unwrap().unwrap(), child);
 
-    let same = catalogue::load(&mut tx).await.unwrap().unwrap();
-    catalogue::save(&mut tx, &same).await.unwrap();
+    catalogue::raise(&mut tx).await.unwrap();
     let revised = payer::locked_refs(&mut tx, &[before[0].id, before[1].id]).await.unwrap();
     assert!(revised.iter().zip(&after).all(|(now, then)| now.revision > then.revision), "all are");
 });

@@ -2,10 +2,11 @@ use super::on_both;
 use super::sample::{self, now};
 use crate::delivery::{self, Delivery, DeliveryState};
 use crate::document::{self, Document};
-use crate::journal::{self, Filter, Record};
+use crate::journal::{self, Filter};
 use crate::schedule;
 use chrono::Duration;
 use domain::ids::InvoiceId;
+use domain::journal::{Action, Object};
 
 fn document_of(n: u32) -> Document {
     Document {
@@ -95,22 +96,23 @@ on_both!(two_schedulers_make_one_tick, store => {
 });
 
 on_both!(the_journal_keeps_everything_in_order, store => {
-    let of = |action: &str, object: &str| Record {
-        at: now(),
-        actor: "anna".to_owned(),
-        action: action.to_owned(),
-        object: object.to_owned(),
-        detail: serde_json::json!({"reason": "goodwill"}),
-    };
+    let detail = serde_json::json!({"reason": "goodwill"});
     let mut tx = store.begin().await.unwrap();
-    for (action, object) in [("open", "run 1"), ("cancel", "invoice 3"), ("close", "run 1")] {
-        journal::record(&mut tx, &of(action, object)).await.unwrap();
+    let done = [
+        (Action::OpenRun, Object::Run(1)),
+        (Action::Refund, Object::Invoice("INV-3")),
+        (Action::CancelRun, Object::Run(1)),
+    ];
+    for (action, object) in done {
+        journal::record(&mut tx, now(), "anna", action, &object, &detail).await.unwrap();
     }
     let one = Filter { object: Some("run 1".to_owned()), ..Filter::default() };
     let none = Filter { since: Some(now() + Duration::seconds(1)), ..Filter::default() };
     assert_eq!(journal::newest(&mut tx, &none, 9).await.unwrap(), []);
     let since_then = Filter { since: Some(now()), actor: Some("anna".to_owned()), object: None };
     assert_eq!(journal::newest(&mut tx, &since_then, 9).await.unwrap().len(), 3);
-    assert_eq!(journal::newest(&mut tx, &one, 9).await.unwrap(), [of("close", "run 1"), of("open", "run 1")]);
-    assert_eq!(journal::newest(&mut tx, &Filter::default(), 1).await.unwrap(), [of("close", "run 1")]);
+    let of_run = journal::newest(&mut tx, &one, 9).await.unwrap();
+    assert_eq!(of_run.iter().map(|r| r.action.as_str()).collect::<Vec<_>>(), ["run.cancel", "run.open"]);
+    assert!(of_run.iter().all(|r| (r.at, r.actor.as_str(), &r.detail) == (now(), "anna", &detail)));
+    assert_eq!(journal::newest(&mut tx, &Filter::default(), 1).await.unwrap()[0].object, "run 1");
 });

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::billing::BilledLine;
-use domain::book_file::{self, Known, LoadSet};
+use domain::book_file::{Known, LoadSet, Parsed};
 use domain::catalogue::TaxCategory;
 use domain::customer::Address;
 use domain::exact::Exact;
@@ -64,14 +64,18 @@ pub fn dec(text: &str) -> Decimal {
     text.parse().unwrap()
 }
 
+pub fn parsed(text: &str) -> Parsed {
+    Parsed::read(vec![("book.json".to_owned(), text.as_bytes())])
+}
+
 pub fn read_book(text: &str, known: &Known) -> LoadSet {
-    book_file::read_text("book.json", text, known).unwrap_or_else(|faults| panic!("{faults:?}"))
+    parsed(text).merge(known).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
 /// Loads [`BOOK`].
 pub async fn load(store: &Store) {
     let mut tx = store.begin().await.unwrap();
-    let known = crate::load::known(&mut tx).await.unwrap();
+    let known = crate::load::locked_known(&mut tx, &parsed(BOOK)).await.unwrap();
     crate::load::save_load(&mut tx, &read_book(BOOK, &known)).await.unwrap();
     tx.commit().await.unwrap();
 }

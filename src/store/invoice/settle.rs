@@ -72,8 +72,26 @@ pub async fn lock_settlements(tx: &mut Tx, invoices: &[InvoiceId]) -> anyhow::Re
     Ok(())
 }
 
+/// Nobody else can move what is open of these payers until the transaction ends. Before numbers are taken.
+pub async fn lock_open(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<()> {
+    const SQL: PerDriver = PerDriver {
+        sqlite: "select json_array_length($1)",
+        postgres: "select count(*)
+                   from (select 1
+                         from invoice_settlement s
+                         join invoice i on i.id = s.invoice
+                         where s.open_minor <> 0 and i.payer = any($1)
+                         order by s.invoice
+                         for update of s) held",
+    };
+    let sql = tx.pick(&SQL);
+    let _: i64 = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(payers)).fetch_one(c).await?);
+    Ok(())
+}
+
 /// Open documents of those of these payers who have an open credit in the same currency, by payer, currency and age
-/// (rules.md I8). Invoices whose payment is under way are left out: what will come of it is not known.
+/// (rules.md I8). Invoices whose payment is under way are left out: what will come of it is not known. Needs
+/// [`lock_open`].
 pub async fn open_with_credit(
     tx: &mut Tx,
     payers: &[CustomerId],

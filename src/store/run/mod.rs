@@ -106,6 +106,17 @@ macro_rules! select_run {
     };
 }
 
+/// The run as it is now; nobody else can move it until the transaction ends.
+pub async fn locked(tx: &mut Tx, id: RunId) -> anyhow::Result<Run> {
+    lock(tx, id).await?;
+    by_id(tx, id).await?.with_context(|| format!("run {id} is gone"))
+}
+
+/// Nobody else can open a run until the transaction ends: what is checked before opening one stays true.
+pub async fn lock_opening(tx: &mut Tx) -> anyhow::Result<()> {
+    counter::take(tx, counter::RUN, 0).await.map(drop)
+}
+
 /// Opens a run, or returns the unfinished run of the same scope. Pins the usage mark and the usage version.
 pub async fn open(
     tx: &mut Tx,
@@ -182,6 +193,20 @@ pub async fn all_unfinished(tx: &mut Tx) -> anyhow::Result<Vec<Run>> {
     let rows: Vec<RunRow> = on!(tx, c => sqlx::query_as(
         select_run!("where state in ('open', 'review') order by ordinal")).fetch_all(c).await?);
     rows.into_iter().map(Run::try_from).collect()
+}
+
+/// The oldest run whose drafts are made and not all booked: one that waits for review, or is booking. What would move
+/// prices waits for it.
+pub async fn between_drafts_and_booking(tx: &mut Tx) -> anyhow::Result<Option<Run>> {
+    let row: Option<RunRow> = on!(tx, c => sqlx::query_as(select_run!(
+        "where state = 'review'
+            or (state = 'open' and exists (select 1 from run_slice s
+                                           where s.run = run.id and s.step = 'book' and s.state = 'open'))
+         order by ordinal
+         limit 1"))
+        .fetch_optional(c)
+        .await?);
+    row.map(Run::try_from).transpose()
 }
 
 /// The newest runs first.

@@ -1,0 +1,153 @@
+//! What of the store a load is checked against: only what its files name, so that a small load of a large book is small.
+
+use super::collect::{Collector, Item, is_same, is_stored};
+use super::content::ObjectKind;
+use super::discount::WrittenMark;
+use super::{Known, Parsed, codes};
+use crate::catalogue::{Catalogue, Discount, Plan};
+use crate::ids::{CustomerId, PlanId};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// What is looked up first; what else is needed depends on what is found.
+#[derive(Debug, Default)]
+pub struct Needs<'p> {
+    /// Natural keys of everything that the files hold.
+    pub keys: BTreeMap<ObjectKind, Vec<&'p str>>,
+    /// How the files name customers: by account number, refkey or id.
+    pub customers: BTreeSet<&'p str>,
+    /// Numbers of the files' subscriptions.
+    pub subscriptions: BTreeSet<&'p str>,
+}
+
+impl Parsed {
+    /// What the files name.
+    pub fn needs(&self) -> Needs<'_> {
+        let Collector { written, seen, aliases, .. } = &self.0;
+        let mut needs = Needs::default();
+        for (kind, key) in seen.keys() {
+            needs.keys.entry(*kind).or_default().push(key);
+            match kind {
+                ObjectKind::Customer => {
+                    needs.customers.insert(key);
+                }
+                ObjectKind::Subscription => {
+                    needs.subscriptions.insert(key);
+                }
+                _ => {}
+            }
+        }
+        let parents = written.customers.iter().filter_map(|item| item.value.parent.as_ref());
+        let owners = written.subscriptions.iter().map(|item| &item.value.customer);
+        for named in parents.chain(owners) {
+            if aliases.is_empty() || !aliases.contains_key(&(ObjectKind::Customer, named.name.clone())) {
+                needs.customers.insert(&named.name);
+            }
+        }
+        needs
+    }
+
+    /// Names of customers that mean nobody so far: neither in the files nor in what is known.
+    pub fn unknown_customers(&self, known: &Known) -> Vec<String> {
+        let ids: HashSet<CustomerId> = known.customers.values().map(|c| c.id).collect();
+        let refkeys: HashSet<&str> = known.customers.values().filter_map(|c| c.refkey.as_deref()).collect();
+        let in_files = self.0.seen.keys().filter(|(kind, _)| *kind == ObjectKind::Customer);
+        let in_files: HashSet<CustomerId> = in_files.map(|(_, key)| CustomerId::of(key)).collect();
+        let is_known = |name: &str| {
+            let by_id = |id: CustomerId| ids.contains(&id) || in_files.contains(&id);
+            known.customers.contains_key(name)
+                || refkeys.contains(name)
+                || by_id(CustomerId::of(name))
+                || name.parse().is_ok_and(|id| by_id(CustomerId(id)))
+        };
+        self.needs().customers.into_iter().filter(|name| !is_known(name)).map(str::to_owned).collect()
+    }
+
+    /// Whether an object of the catalogue is new or changed.
+    pub fn changes_catalogue(&self, known: &Known) -> bool {
+        let w = &self.0.written;
+        is_changed(&w.tenant, ObjectKind::Tenant, known)
+            || is_changed(&w.dunning_policies, ObjectKind::DunningPolicy, known)
+            || is_changed(&w.business_units, ObjectKind::BusinessUnit, known)
+            || is_changed(&w.tax_rules, ObjectKind::TaxRule, known)
+            || is_changed(&w.rates, ObjectKind::Rate, known)
+            || is_changed(&w.uoms, ObjectKind::Uom, known)
+            || is_changed(&w.families, ObjectKind::ProductFamily, known)
+            || is_changed(&w.plans, ObjectKind::ProductPlan, known)
+            || is_changed(&w.discounts, ObjectKind::Discount, known)
+    }
+
+    /// Customers that are changed, or own, or will own, what is changed, with their parents: their payers' bills move.
+    pub fn touched(&self, known: &Known) -> BTreeSet<CustomerId> {
+        let Collector { written, aliases, .. } = &self.0;
+        let by_refkey: BTreeMap<&str, CustomerId> =
+            known.customers.values().filter_map(|c| Some((c.refkey.as_deref()?, c.id))).collect();
+        let means = |name: &str| {
+            let alias = aliases.get(&(ObjectKind::Customer, name.to_owned())).map(|key| CustomerId::of(key));
+            let stored = by_refkey.get(name).copied().filter(|_| !known.customers.contains_key(name));
+            let by_id = name.parse().ok().map(CustomerId);
+            alias.or(stored).or(by_id).unwrap_or_else(|| CustomerId::of(name))
+        };
+        let mut touched = BTreeSet::new();
+        let is_changed =
+            |kind, key: &str, hash| !(is_stored(known, kind, key) && is_same(known, kind, key, hash));
+        for item in &written.customers {
+            if is_changed(ObjectKind::Customer, &item.key, item.hash) {
+                touched.insert(CustomerId::of(&item.key));
+                touched.extend(item.value.parent.as_ref().map(|parent| means(&parent.name)));
+            }
+        }
+        for item in &written.subscriptions {
+            if is_changed(ObjectKind::Subscription, &item.key, item.hash) {
+                touched.insert(means(&item.value.customer.name));
+                touched.extend(known.subscriptions.get(&item.key).map(|stored| stored.customer));
+            }
+        }
+        touched
+    }
+
+    /// Stored plans that lose a charge or a price: the subscriptions on them must be looked at.
+    pub fn narrowed_plans(&self, stored: &Catalogue) -> BTreeSet<PlanId> {
+        let written = &self.0.written.plans;
+        let of_stored = written.iter().filter_map(|item| {
+            let id = PlanId::of(&item.key);
+            Some((id, stored.plans.get(&id)?, &item.value.plan))
+        });
+        of_stored.filter(|(_, before, after)| is_narrowed(before, after)).map(|(id, ..)| id).collect()
+    }
+
+    /// Codes that may be applied so many times and no more, and that the files or what is known of their objects apply:
+    /// whoever else applies them must be counted.
+    pub fn limited_codes(&self, known: &Known) -> BTreeSet<String> {
+        let stored = known.catalogue.iter().flat_map(|catalogue| catalogue.discounts.values());
+        let discounts = stored.chain(self.0.written.discounts.iter().map(|item| &item.value.discount));
+        let limited: BTreeSet<String> = discounts.flat_map(limited_of).collect();
+        if limited.is_empty() {
+            return limited;
+        }
+        let written = &self.0.written;
+        let of_customers = written.customers.iter().filter_map(|item| item.value.discount.as_ref());
+        let of_subscriptions = written.subscriptions.iter().flat_map(|item| {
+            let charges = item.value.charges.iter().filter_map(|charge| charge.discount.as_ref());
+            item.value.discount.iter().chain(charges)
+        });
+        let marked = of_customers.chain(of_subscriptions).map(|mark: &WrittenMark| &mark.code.name);
+        let kept = codes::applied(known.customers.values(), known.subscriptions.values());
+        let asked: BTreeSet<&String> = marked.chain(kept.map(|applied| &applied.code)).collect();
+        limited.into_iter().filter(|code| asked.contains(code)).collect()
+    }
+}
+
+fn is_changed<T>(items: &[Item<T>], kind: ObjectKind, known: &Known) -> bool {
+    items.iter().any(|i| !(is_stored(known, kind, &i.key) && is_same(known, kind, &i.key, i.hash)))
+}
+
+fn limited_of(discount: &Discount) -> impl Iterator<Item = String> {
+    discount.codes.iter().filter(|code| code.redemption > 0).map(|code| code.complete())
+}
+
+fn is_narrowed(before: &Plan, after: &Plan) -> bool {
+    before.charges.iter().any(|was| match after.charge(&was.sku) {
+        None => true,
+        Some(is) => before.currencies.iter().any(|c| was.priced_in(*c) && !is.priced_in(*c)),
+    })
+}

@@ -1,0 +1,85 @@
+//! What the journal can say: which act was done to which object. The words are a contract: `audit` filters by them.
+
+use crate::ids::InvoiceId;
+use crate::subscription::VerbName;
+use std::fmt;
+
+/// Something that was done. What was asked for and refused is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    LoadBook,
+    IngestUsage,
+    OpenRun,
+    ApproveRun,
+    CancelRun,
+    RerunRun,
+    ReverseRun,
+    CreateDraft,
+    EditDraft,
+    CancelDraft,
+    BookInvoice,
+    CreditInvoice,
+    RebillInvoice,
+    MarkPaid,
+    WriteOff,
+    Refund,
+    ChangeSubscription(VerbName),
+    ApplyCustomerDiscount,
+    ClearCustomerDiscount,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LoadBook => "book.load",
+            Self::IngestUsage => "usage.ingest",
+            Self::OpenRun => "run.open",
+            Self::ApproveRun => "run.approve",
+            Self::CancelRun => "run.cancel",
+            Self::RerunRun => "run.rerun",
+            Self::ReverseRun => "run.reverse",
+            Self::CreateDraft => "draft.create",
+            Self::EditDraft => "draft.edit",
+            Self::CancelDraft => "draft.cancel",
+            Self::BookInvoice => "invoice.book",
+            Self::CreditInvoice => "invoice.credit",
+            Self::RebillInvoice => "invoice.rebill",
+            Self::MarkPaid => "invoice.markpaid",
+            Self::WriteOff => "invoice.writeoff",
+            Self::Refund => "invoice.refund",
+            Self::ChangeSubscription(verb) => return write!(f, "subscription.{}", verb.name()),
+            Self::ApplyCustomerDiscount => "customer.applydiscount",
+            Self::ClearCustomerDiscount => "customer.cleardiscount",
+        })
+    }
+}
+
+/// What it was done to, by the name that people use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Object<'a> {
+    Book,
+    /// By the number of the import.
+    Import(i64),
+    /// By its ordinal.
+    Run(u64),
+    Draft(InvoiceId),
+    /// By its number.
+    Invoice(&'a str),
+    Subscription(&'a str),
+    /// By its account number.
+    Customer(&'a str),
+}
+
+impl fmt::Display for Object<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Book => f.write_str("book"),
+            Self::Import(number) => write!(f, "import {number}"),
+            Self::Run(ordinal) => write!(f, "run {ordinal}"),
+            Self::Draft(id) => write!(f, "draft {id}"),
+            Self::Invoice(number) => write!(f, "invoice {number}"),
+            Self::Subscription(number) => write!(f, "subscription {number}"),
+            Self::Customer(account) => write!(f, "customer {account}"),
+        }
+    }
+}
