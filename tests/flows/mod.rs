@@ -8,6 +8,7 @@ mod dunning;
 mod flights;
 mod fuzz;
 mod golden;
+mod homes;
 mod journal;
 mod kill;
 mod mail;
