@@ -5,6 +5,7 @@
 //! next upkeep tries again); paths are claimed before they are written.
 
 use crate::context::JobContext;
+use crate::files;
 use crate::ingest_usage::relative;
 use crate::measuring::segment_ref;
 use crate::shelf::Named;
@@ -150,6 +151,7 @@ async fn write(ctx: &JobContext, plan: Plan, names: &[String]) -> anyhow::Result
         };
         Ok((bundles, merged))
     };
+    files::insist_keys(ctx, &plan.merge).await?;
     let written = ctx.doors.through("files.put", async { tokio::task::spawn_blocking(written).await? });
     let (bundles, merged) = written.await?;
     let mut compaction = Compaction {

@@ -3,10 +3,11 @@
 use crate::context::JobContext;
 use anyhow::Context;
 use sha2::{Digest, Sha256};
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use store::segment::KeyRun;
 
 /// Puts one file under its name, durably; readable by the owner only.
 pub async fn put(ctx: &JobContext, folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
@@ -31,7 +32,8 @@ fn write_all(folder: &Path, files: &[(String, Vec<u8>)]) -> anyhow::Result<()> {
             let path = folder.join(name);
             let parent = path.parent().unwrap_or(folder).to_owned();
             if !folders.contains(&parent) {
-                std::fs::create_dir_all(&parent).with_context(|| format!("making {}", parent.display()))?;
+                let made = DirBuilder::new().recursive(true).mode(0o700).create(&parent);
+                made.with_context(|| format!("making {}", parent.display()))?;
                 folders.push(parent);
             }
             let temporary = path.with_extension("part");
@@ -56,6 +58,16 @@ fn write_all(folder: &Path, files: &[(String, Vec<u8>)]) -> anyhow::Result<()> {
             .with_context(|| format!("syncing {}", folder.display()))?;
     }
     Ok(())
+}
+
+/// Insists that key runs have the bytes that were written: a damaged one would let an event in twice.
+pub async fn insist_keys(ctx: &JobContext, runs: &[KeyRun]) -> anyhow::Result<()> {
+    let runs: Vec<(PathBuf, String)> =
+        runs.iter().map(|run| (ctx.folders.root.join(&run.path), run.sha256.clone())).collect();
+    tokio::task::spawn_blocking(move || {
+        runs.iter().try_for_each(|(path, sha256)| metering::insist(path, sha256))
+    })
+    .await?
 }
 
 /// SHA-256 as 64 lower-case hexadecimal digits.

@@ -3,6 +3,7 @@
 //! Keys that make a repeat quiet: the hash of the file's bytes; (source, id) per event, in this file and in history.
 
 use crate::context::JobContext;
+use crate::files;
 use crate::shelf::Named;
 use anyhow::Context;
 use chrono::Duration;
@@ -304,6 +305,7 @@ impl Known {
         let subjects = subjects(&mut tx, &catalogue).await?;
         drop(tx);
         ctx.shelf.need(runs.iter().map(Named::from)).await?;
+        files::insist_keys(ctx, &runs).await?;
         Ok(Self {
             version,
             history: runs.iter().map(|r| ctx.folders.root.join(&r.path)).collect(),
@@ -444,7 +446,8 @@ fn rows(ctx: &JobContext, staged: &metering::Staged, answer: &Ingested) -> anyho
         late: answer.late,
         rejects: answer.rejects.clone(),
     };
-    Ok(imports::Staged { totals, segments, key_runs, reject_path: answer.rejectfile.clone() })
+    let reject_sha256 = staged.reject_file.as_ref().map(|file| file.sha256.clone());
+    Ok(imports::Staged { totals, segments, key_runs, reject_path: answer.rejectfile.clone(), reject_sha256 })
 }
 
 /// A path as the catalogue names it: relative to the home.

@@ -50,6 +50,7 @@ pub fn segment_ref(ctx: &JobContext, segment: &segment::Segment) -> anyhow::Resu
         rows_in_file: segment.rows_in_file,
         first_row: segment.first_row,
         import: segment.import_number.unwrap_or(0),
+        sha256: segment.sha256.clone(),
         bounds: SegmentBounds {
             rows: segment.rows,
             min_subscription_no: u32::try_from(segment.min_subscription)?,

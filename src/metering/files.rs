@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,9 +47,9 @@ pub(crate) struct Draft {
 impl Draft {
     /// Starts a file in `temp`, which must be on the same file system as its final folder.
     pub fn create(temp: &Path, name: &str) -> Result<Self> {
-        fs::create_dir_all(temp).with_context(|| format!("making the folder {}", temp.display()))?;
+        make_folder(temp)?;
         let temporary = temp.join(format!("{name}.part"));
-        let file = File::create(&temporary).with_context(|| format!("creating {}", temporary.display()))?;
+        let file = create(&temporary).with_context(|| format!("creating {}", temporary.display()))?;
         let file =
             Hashing { inner: BufWriter::with_capacity(1 << 18, file), digest: Sha256::new(), bytes: 0 };
         Ok(Self { file: Some(file), temporary })
@@ -66,7 +67,7 @@ impl Draft {
         let file = inner.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all().with_context(|| format!("syncing {}", self.temporary.display()))?;
         drop(file);
-        fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
+        make_folder(folder)?;
         let path = folder.join(name);
         ensure!(!path.exists(), "{} is there already; usage files are never overwritten", path.display());
         fs::rename(&self.temporary, &path).with_context(|| format!("renaming to {}", path.display()))?;
@@ -80,6 +81,17 @@ impl Drop for Draft {
         // After `land` the temporary name is gone; an error here leaves a `.part` file that nothing reads.
         let _ = fs::remove_file(&self.temporary);
     }
+}
+
+/// A folder that only its owner may enter.
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("making the folder {}", folder.display()))
+}
+
+/// A new file, or an old one emptied, for its owner alone: usage says who did what.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {

@@ -18,6 +18,7 @@ mod measure;
 
 mod segment;
 mod sort;
+mod sound;
 #[cfg(test)]
 mod speed;
 
@@ -30,3 +31,4 @@ pub use measure::{
     FoundEvent, LateHint, MeasureRequest, Numbers, Standing, UsageMeasured, find_events, late_hints, measure,
 };
 pub use segment::{BundleFile, SegmentBounds, SegmentFile, SegmentRef, bundle};
+pub use sound::{file_hash, insist, look_anew};

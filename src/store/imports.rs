@@ -88,6 +88,8 @@ pub struct Staged {
     /// `import_number` is filled in here.
     pub key_runs: Vec<KeyRun>,
     pub reject_path: Option<String>,
+    /// Of the reject file, lower-case hex.
+    pub reject_sha256: Option<String>,
 }
 
 /// What came of committing an import.
@@ -159,7 +161,7 @@ pub async fn commit(
         "update usage_import
          set state = 'done', number = $2, version = $3, ended_at = $4,
              read_rows = $5, accepted_rows = $6, duplicate_rows = $7, rejected_rows = $8, late_rows = $9,
-             rejects = $10, reject_path = $11
+             rejects = $10, reject_path = $11, reject_sha256 = $12
          where id = $1 and state = 'writing'")
         .bind(import)
         .bind(number)
@@ -172,6 +174,7 @@ pub async fn commit(
         .bind(stored(totals.late))
         .bind(Json(&totals.rejects))
         .bind(&staged.reject_path)
+        .bind(&staged.reject_sha256)
         .execute(c)
         .await?
         .rows_affected());
@@ -321,6 +324,21 @@ pub async fn by_id(tx: &mut Tx, id: Uuid) -> anyhow::Result<Option<Import>> {
 pub async fn by_number(tx: &mut Tx, number: i64) -> anyhow::Result<Option<Import>> {
     let row: Option<Row> = on!(tx, c => sqlx::query_as(select_import!("where number = $1")).bind(number).fetch_optional(c).await?);
     row.map(Import::try_from).transpose()
+}
+
+/// Paths of reject files with the hash that they were written with; none of an import before hashes were kept.
+pub async fn reject_files(tx: &mut Tx) -> anyhow::Result<Vec<(String, Option<String>)>> {
+    Ok(on!(tx, c => sqlx::query_as(
+        "select reject_path, reject_sha256 from usage_import
+         where state = 'done' and reject_path is not null
+         order by reject_path")
+        .fetch_all(c)
+        .await?))
+}
+
+/// Whether a file with these bytes has been brought in.
+pub async fn is_brought_in(tx: &mut Tx, sha256: &str) -> anyhow::Result<bool> {
+    Ok(by_bytes(tx, sha256).await?.is_some_and(|import| import.number.is_some()))
 }
 
 /// The newest imports first, abandoned ones too.

@@ -1,5 +1,5 @@
 //! The equalities of rules.md L4 that SQL can check. Each check counts what it looked at and names the first
-//! differences; hashing documents, segments and the chain again is done by the caller from pages
+//! differences ([`crate::verify_books`] has those of booked documents); hashing documents, segments and the chain again is done by the caller from pages
 //! ([`crate::document::page`], [`crate::ledger::sealed_page`], [`crate::segment::visible_at`]).
 
 use crate::tx::{Tx, on};
@@ -302,6 +302,7 @@ pub async fn all(tx: &mut Tx) -> anyhow::Result<Vec<Check>> {
     for equality in EQUALITIES {
         checks.push(run(tx, equality).await?);
     }
+    checks.extend(crate::verify_books::all(tx).await?);
     Ok(checks)
 }
 

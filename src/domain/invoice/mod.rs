@@ -1,8 +1,10 @@
 //! Invoices from draft to paid, their lines, and their form on the wire.
 
+mod printed;
 mod settlement;
 mod wire;
 
+pub use printed::PrintedLine;
 pub use settlement::*;
 pub use wire::*;
 

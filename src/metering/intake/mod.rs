@@ -212,8 +212,8 @@ fn unpacked_path(
         return Ok(input.path.clone());
     }
     let path = context.out.temp.join(format!("{}.unpacked", context.import));
-    std::fs::create_dir_all(&context.out.temp).context("making the temporary folder")?;
-    let mut target = File::create(&path).context("creating a temporary file")?;
+    crate::files::make_folder(&context.out.temp)?;
+    let mut target = crate::files::create(&path).context("creating a temporary file")?;
     let kept = unpacked.insert(Unpacked(path.clone()));
     let fault = |error| IntakeError::reading(&input.path, &error, true);
     let file = File::open(&input.path).map_err(fault)?;

@@ -49,6 +49,7 @@ pub fn bundle(segments: &[SegmentRef], temp: &Path, folder: &Path, name: &str) -
     let landed = draft.land(folder, name)?;
     for part in &mut parts {
         part.rows_in_file = rows;
+        part.sha256.clone_from(&landed.sha256);
     }
     let earliest = parts.iter().map(|part| part.bounds.min_time_us).min().unwrap_or_default();
     Ok(BundleFile {

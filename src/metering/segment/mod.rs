@@ -77,6 +77,8 @@ pub struct SegmentRef {
     pub first_row: u64,
     /// Number of the import that wrote it.
     pub import: i64,
+    /// Of the whole file, lower-case hex: what is read must have it.
+    pub sha256: String,
     pub bounds: SegmentBounds,
 }
 
@@ -88,6 +90,7 @@ impl SegmentFile {
             rows_in_file: self.bounds.rows,
             first_row: 0,
             import,
+            sha256: self.sha256.clone(),
             bounds: self.bounds,
         }
     }

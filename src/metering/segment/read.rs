@@ -42,12 +42,13 @@ pub(crate) struct Opener {
 }
 
 impl Opener {
-    /// Opens a segment and checks that its file has the rows that the catalogue says.
+    /// Opens a segment and checks that its file has the bytes and the rows that the catalogue says.
     pub fn open(&mut self, segment: &SegmentRef) -> Result<OpenSegment> {
         let path = &segment.path;
         let metadata = match &self.last {
             Some((last, metadata)) if last == path => metadata.clone(),
             _ => {
+                crate::sound::insist(path, &segment.sha256)?;
                 let file =
                     File::open(path).with_context(|| format!("opening the segment {}", path.display()))?;
                 let mut reader = ParquetReader::new(file);

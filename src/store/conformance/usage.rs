@@ -56,6 +56,7 @@ fn staged(n: u8, accepted: u64) -> Staged {
         segments: vec![segment_of(&format!("segments/{n}-a"), accepted)],
         key_runs: vec![key_run(&format!("keys/{n}"), accepted)],
         reject_path: Some(format!("rejects/{n}.csv")),
+        reject_sha256: Some(format!("{n:064}")),
     }
 }
 
