@@ -26,8 +26,9 @@ pub struct Known {
 pub enum Decision {
     /// Nothing is to be collected online, or not now.
     Leave,
-    /// An attempt has no answer: the same one is asked again.
-    AskAgain(Attempt, PaymentMethod),
+    /// An attempt has no answer: what became of it is asked, and if nobody knows of it, it is made with the payer's method
+    /// of today, if there is one.
+    AskAgain(Attempt, Option<PaymentMethod>),
     /// A new attempt.
     Charge(Attempt, PaymentMethod),
     /// The payer has online methods, but none that may be tried.
@@ -53,13 +54,11 @@ pub fn decide(
     let number = &booked.invoice.number;
     let Some(payer) = payer else { return Decision::Leave };
     if let Some(pending) = attempts.iter().find(|a| a.state == AttemptState::Pending) {
-        return match payer.payment_methods.iter().find(|m| m.refkey == pending.method && m.token.is_some()) {
-            Some(method) => Decision::AskAgain((*pending).clone(), method.clone()),
-            None => Decision::Misconfigured(format!(
-                "the payment of {number} has no answer, and its method {} is gone from the book",
-                pending.method
-            )),
+        let is_same = |m: &&PaymentMethod| {
+            m.refkey == pending.method && m.token.is_some() && m.gateway.as_ref() == Some(&pending.gateway)
         };
+        let method = payer.payment_methods.iter().find(is_same).cloned();
+        return Decision::AskAgain((*pending).clone(), method);
     }
     let is_time = match occasion {
         Occasion::Booking => attempts.is_empty() && !has_been_declined(booked),

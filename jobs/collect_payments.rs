@@ -8,12 +8,12 @@ use crate::after_booking::{self, Aside};
 use crate::charge_answers;
 use crate::charging::{Decision, Known, decide};
 use crate::context::JobContext;
-use crate::send_invoices;
+use crate::{look_up, send_invoices};
 use anyhow::Context;
 use chrono::{Days, NaiveDate};
 use domain::catalogue::Catalogue;
 use domain::customer::{Customer, PaymentMethod};
-use domain::ids::{CustomerId, InvoiceId, RunId};
+use domain::ids::{AttemptId, CustomerId, InvoiceId, RunId};
 use domain::invoice::Settlement;
 use domain::money::Currency;
 use domain::payment::{Attempt, AttemptState, DeclineClass};
@@ -157,8 +157,20 @@ pub(crate) struct Begun {
     pub attempt: Attempt,
     /// Technical failures right before this attempt.
     pub technical_in_a_row: usize,
+    /// As it is today; if it is gone, what is known of it.
     pub method: PaymentMethod,
+    /// Whether the payer still has it.
+    pub has_method: bool,
     pub asked_before: bool,
+    /// The token of the first time, if it was asked before.
+    pub asked_with: Option<String>,
+}
+
+impl Begun {
+    /// What a charge is asked with.
+    pub fn token(&self) -> &str {
+        self.method.token.as_deref().unwrap_or_default()
+    }
 }
 
 /// Decides on each invoice and commits the attempts, before anybody is called.
@@ -177,6 +189,7 @@ async fn begin(
     let ids: Vec<CustomerId> = ids.into_iter().collect();
     let payers: BTreeMap<CustomerId, Customer> = store::book::customers(&mut tx, &ids).await?;
     let attempts = payment::of_invoices(&mut tx, invoices).await?;
+    let asked_with = payment::tokens_asked(&mut tx, invoices).await?;
     let since = on.checked_sub_days(Days::new(CAP_DAYS)).unwrap_or(on);
     let mut known = Known {
         unhealthy: payment::unhealthy(&mut tx, &ids).await?.into_iter().collect(),
@@ -206,7 +219,8 @@ async fn begin(
                 marks.push((booked.invoice.draft.id, after));
             }
             Decision::AskAgain(attempt, method) => {
-                begun.push(Begun { booked, attempt, technical_in_a_row, method, asked_before: true });
+                let asked_with = asked_with.get(&attempt.id).cloned();
+                begun.push(asked_before(booked, attempt, technical_in_a_row, method, asked_with));
             }
             Decision::Charge(attempt, method) => {
                 known.recent.push((attempt.customer, attempt.method.clone(), on));
@@ -214,7 +228,15 @@ async fn begin(
                 marks.push((booked.invoice.draft.id, settlement.clone()));
                 new.push(attempt.clone());
                 let booked = Booked { settlement, ..booked };
-                begun.push(Begun { booked, attempt, technical_in_a_row, method, asked_before: false });
+                begun.push(Begun {
+                    booked,
+                    attempt,
+                    technical_in_a_row,
+                    method,
+                    has_method: true,
+                    asked_before: false,
+                    asked_with: None,
+                });
             }
             Decision::Unusable { method, reason } => {
                 let settlement = Settlement { dunning_step: step, ..booked.settlement.clone() };
@@ -258,6 +280,9 @@ async fn begin(
         }
     }
     payment::begin(&mut tx, &new).await?;
+    let fresh = begun.iter().filter(|b| !b.asked_before);
+    let fresh: Vec<(AttemptId, String)> = fresh.map(|b| (b.attempt.id, b.token().to_owned())).collect();
+    payment::asked_with(&mut tx, &fresh).await?;
     invoice::save_settlements(&mut tx, &marks).await?;
     tx.commit().await?;
     Ok(begun)
@@ -269,6 +294,26 @@ pub(crate) fn technical_in_a_row(attempts: &[&Attempt]) -> usize {
 }
 
 /// A step of the policy counts when it is begun; a repeat of a technical failure is no step.
+/// An attempt without an answer. A method that is gone from the book is as it was asked, or unknown.
+fn asked_before(
+    booked: Booked,
+    attempt: Attempt,
+    technical_in_a_row: usize,
+    method: Option<PaymentMethod>,
+    asked_with: Option<String>,
+) -> Begun {
+    let has_method = method.is_some();
+    let method = method.unwrap_or_else(|| PaymentMethod {
+        refkey: attempt.method.clone(),
+        kind: "token".to_owned(),
+        gateway: Some(attempt.gateway.clone()),
+        token: asked_with.clone(),
+        is_default: false,
+        expires: None,
+    });
+    Begun { booked, attempt, technical_in_a_row, method, has_method, asked_before: true, asked_with }
+}
+
 fn step_taken(settlement: &Settlement, occasion: Occasion, technical_in_a_row: usize) -> u32 {
     let is_step = occasion.is_step() && technical_in_a_row == 0;
     settlement.dunning_step + u32::from(is_step)
@@ -290,10 +335,11 @@ async fn ask(
         if begun.is_empty() {
             return Ok(());
         }
-        let answers = call(ctx, &begun).await;
+        let (known, to_charge) = look_up::sort(ctx, begun).await?;
+        let answers = call(ctx, &to_charge).await;
         let mut unanswered = Vec::new();
         let mut answered = Vec::new();
-        for (mut begun, answer) in begun.into_iter().zip(answers) {
+        for (mut begun, answer) in known.into_iter().chain(to_charge.into_iter().zip(answers)) {
             match answer {
                 Err(GatewayError::Unknown { gateway, why }) => {
                     tracing::info!(
@@ -303,6 +349,7 @@ async fn ask(
                         "no answer to a charge"
                     );
                     begun.asked_before = true;
+                    begun.asked_with.get_or_insert_with(|| begun.method.token.clone().unwrap_or_default());
                     unanswered.push((begun, why));
                 }
                 answer => answered.push((begun, answer)),
@@ -361,7 +408,7 @@ fn request(begun: &Begun) -> ChargeRequest {
     ChargeRequest {
         attempt: attempt.id,
         invoice: attempt.invoice,
-        token: begun.method.token.clone().unwrap_or_default(),
+        token: begun.token().to_owned(),
         amount_minor: attempt.amount_minor,
         currency: attempt.currency,
     }

@@ -30,6 +30,7 @@ pub mod files;
 pub mod home_lock;
 pub mod ingest_usage;
 pub mod load_book;
+mod look_up;
 pub mod measuring;
 pub mod open_run;
 mod outcome;

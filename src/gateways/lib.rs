@@ -15,7 +15,9 @@ pub mod payment;
 pub use bucket::{Bucket, BucketError, BucketSettings};
 pub use doors::Doors;
 pub use mail::{Delivery, MailTransport};
-pub use payment::{ChargeAnswer, ChargeRequest, GatewayError, PaymentGateway, RefundAnswer, RefundRequest};
+pub use payment::{
+    ChargeAnswer, ChargeRequest, GatewayError, LookedUp, PaymentGateway, RefundAnswer, RefundRequest,
+};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -7,6 +7,7 @@ use crate::words::{count, read_word, small};
 use chrono::NaiveDate;
 use domain::ids::{AttemptId, CustomerId, InvoiceId};
 use domain::payment::Attempt;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Writes pending attempts; one that exists, or whose invoice has a pending one, is left alone. Returns how many
@@ -48,8 +49,39 @@ pub async fn begin(tx: &mut Tx, attempts: &[Attempt]) -> anyhow::Result<u64> {
     rows.insert(tx).await
 }
 
+/// Keeps what attempts are asked with until they are answered.
+pub async fn asked_with(tx: &mut Tx, tokens: &[(AttemptId, String)]) -> anyhow::Result<()> {
+    let mut rows = Bulk::into("charge_asked", &["attempt", "token"])
+        .on_conflict("on conflict (attempt) do update set token = excluded.token");
+    for (attempt, token) in tokens {
+        rows.row([attempt.0.into(), token.into()]);
+    }
+    rows.insert(tx).await.map(drop)
+}
+
+/// What the attempts of these invoices that have no answer were asked with.
+pub async fn tokens_asked(
+    tx: &mut Tx,
+    invoices: &[InvoiceId],
+) -> anyhow::Result<BTreeMap<AttemptId, String>> {
+    const SQL: PerDriver = by_keys!(
+        "select k.attempt, k.token from charge_asked k join payment_attempt a on a.id = k.attempt where a.invoice",
+        uuid,
+        ""
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<(Uuid, String)> =
+        on!(tx, c => sqlx::query_as(sql).bind(Ids::of(invoices)).fetch_all(c).await?);
+    Ok(rows.into_iter().map(|(attempt, token)| (AttemptId(attempt), token)).collect())
+}
+
 /// Writes the outcome of a pending attempt; `false` if it has been answered before.
 pub async fn answer(tx: &mut Tx, attempt: &Attempt) -> anyhow::Result<bool> {
+    on!(tx, c => sqlx::query("delete from charge_asked where attempt = $1")
+        .bind(attempt.id.0)
+        .execute(c)
+        .await
+        .map(drop))?;
     let answered = on!(tx, c => sqlx::query(
         "update payment_attempt
          set state = $2, provider_reference = $3, decline_code = $4, fee_minor = $5

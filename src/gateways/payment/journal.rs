@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A line of the journal.
@@ -173,9 +174,10 @@ impl Journal {
         let is_new = !self.path.exists();
         let folder = self.path.parent().unwrap_or(Path::new("."));
         if is_new {
-            std::fs::create_dir_all(folder)?;
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        let file = OpenOptions::new().read(true).append(true).create(true).open(&self.path)?;
+        // Tokens are in it.
+        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
         if is_new {
             crate::files::sync_folder(folder)?;
         }

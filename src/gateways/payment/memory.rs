@@ -1,7 +1,10 @@
 //! A provider in memory, for tests, with answers that a test scripts.
 
-use super::{ChargeAnswer, ChargeRequest, GatewayError, PaymentGateway, RefundAnswer, RefundRequest};
+use super::{
+    ChargeAnswer, ChargeRequest, GatewayError, LookedUp, PaymentGateway, RefundAnswer, RefundRequest,
+};
 use crate::Answer;
+use domain::ids::AttemptId;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 type Script = Box<dyn Fn(&ChargeRequest, usize) -> Result<ChargeAnswer, GatewayError> + Send + Sync>;
@@ -49,6 +52,13 @@ impl PaymentGateway for PaymentMemory {
                 asked.len() - 1
             };
             (self.script)(request, before)
+        })
+    }
+
+    /// This provider cannot be asked: the jobs then repeat the charge under its key.
+    fn look_up(&self, _: AttemptId) -> Answer<'_, Result<LookedUp, GatewayError>> {
+        Box::pin(async {
+            Err(GatewayError::Refused { gateway: "memory".to_owned(), why: "no look-up".to_owned() })
         })
     }
 

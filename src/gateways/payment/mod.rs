@@ -57,6 +57,22 @@ pub enum ChargeAnswer {
     Declined(Decline),
 }
 
+/// What a provider knows of an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LookedUp {
+    /// A charge was asked for under it, and this was decided.
+    Decided {
+        /// The answer that may have been lost.
+        answer: ChargeAnswer,
+        /// Minor units of the charge.
+        amount_minor: i64,
+        /// Its currency.
+        currency: Currency,
+    },
+    /// Nothing was ever asked for under it.
+    NeverSeen,
+}
+
 /// Money to be given back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefundRequest {
@@ -127,6 +143,10 @@ pub trait PaymentGateway: Send + Sync {
             answers
         })
     }
+
+    /// What became of an attempt. Changes nothing: it is asked when the answer to a charge was lost, whatever the payer's
+    /// card is by then. A provider without such a question answers [`GatewayError::Refused`].
+    fn look_up(&self, attempt: AttemptId) -> Answer<'_, Result<LookedUp, GatewayError>>;
 
     /// Gives money back, at most once per id.
     fn refund<'a>(&'a self, request: &'a RefundRequest) -> Answer<'a, Result<RefundAnswer, GatewayError>>;

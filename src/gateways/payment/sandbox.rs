@@ -2,7 +2,9 @@
 //! [`domain::payment::sandbox_answer`]; what it has done it remembers across processes.
 
 use super::journal::{Charge, Journal, JournalError, Outcome, Record, Refund};
-use super::{ChargeAnswer, ChargeRequest, GatewayError, PaymentGateway, RefundAnswer, RefundRequest};
+use super::{
+    ChargeAnswer, ChargeRequest, GatewayError, LookedUp, PaymentGateway, RefundAnswer, RefundRequest,
+};
 use crate::{Answer, Doors};
 use domain::ids::AttemptId;
 use domain::payment::{SandboxAnswer, sandbox_answer};
@@ -73,6 +75,20 @@ impl PaymentGateway for Sandbox {
                 wanted.iter().map(|request| charge(journal, records, request)).collect::<Vec<_>>()
             });
             all.await.unwrap_or_else(|e| requests.iter().map(|_| Err(e.clone())).collect())
+        })
+    }
+
+    fn look_up(&self, attempt: AttemptId) -> Answer<'_, Result<LookedUp, GatewayError>> {
+        Box::pin(async move {
+            self.turn(move |journal, _| match journal.charge(attempt) {
+                None => LookedUp::NeverSeen,
+                Some(charge) => LookedUp::Decided {
+                    answer: answer(charge),
+                    amount_minor: charge.amount_minor,
+                    currency: charge.currency,
+                },
+            })
+            .await
         })
     }
 
