@@ -16,9 +16,10 @@ pub fn journal_code(text: &str) -> String {
     journal_text(text).replace('(', "[").replace(')', "]")
 }
 
-/// Value of a tag in a journal's comment: a comma would end it.
+/// Value of a tag in a journal's comment: a comma would end it, a colon begin another one (`date:` moves a posting), and
+/// so does a date in brackets.
 pub fn journal_tag(text: &str) -> String {
-    journal_text(text).replace(',', " ")
+    journal_text(text).replace(',', " ").replace(':', ".").replace(['[', ']'], "")
 }
 
 /// A string of Beancount, with its quotes.
@@ -26,20 +27,16 @@ pub fn beancount_string(text: &str) -> String {
     format!("\"{}\"", one_line(text).replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A CSV field: quoted where RFC 4180 asks for it.
-pub fn csv_field(text: &str) -> String {
-    if text.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
+/// A CSV field, quoted where RFC 4180 asks for it. Every text that people typed, also in codes and numbers by pattern: a
+/// leading sign of a formula gets an apostrophe, so that no spreadsheet runs it.
+pub fn csv_text(text: &str) -> String {
+    let text = one_line(text);
+    let guarded = if text.starts_with(FORMULA_SIGNS) { format!("'{text}") } else { text };
+    if guarded.contains(['"', ',']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
 }
 
-/// Text that people typed, for CSV: a leading `=`, `+`, `-` or `@` gets an apostrophe, so that no spreadsheet runs it.
-pub fn csv_free_text(text: &str) -> String {
-    let text = one_line(text);
-    if text.starts_with(['=', '+', '-', '@']) { csv_field(&format!("'{text}")) } else { csv_field(&text) }
-}
+/// What begins a formula in some spreadsheet, in wide letters too.
+const FORMULA_SIGNS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
 #[cfg(test)]
 mod tests {
@@ -52,8 +49,12 @@ mod tests {
         assert_eq!(journal_code("A) (B;"), "A] [B,");
         assert_eq!(journal_tag("CU,1"), "CU 1");
         assert_eq!(beancount_string("The \"Best\" \\ Co\n"), r#""The \"Best\" \\ Co""#);
-        assert_eq!(csv_field("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(csv_free_text("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
-        assert_eq!(csv_free_text("Kaffe & Co"), "Kaffe & Co");
+        assert_eq!(journal_tag("x [2026-01-01] date:2026-01-01"), "x 2026-01-01 date.2026-01-01");
+        assert_eq!(csv_text("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(csv_text("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
+        assert_eq!(csv_text("Kaffe & Co"), "Kaffe & Co");
+        for sign in FORMULA_SIGNS {
+            assert!(csv_text(&format!("\t{sign}1+1")).starts_with('\''), "{sign}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::amount::decimal_text;
 use crate::exporter::Accounts;
-use crate::plain::{csv_field, csv_free_text};
+use crate::plain::csv_text;
 use domain::ledger::{Posting, Sealed};
 use std::io::{self, Write};
 
@@ -54,24 +54,24 @@ fn row(
         0 => String::new(),
         minor => decimal_text(i128::from(minor), entry.currency),
     };
-    let text = |value: &Option<String>| csv_field(value.as_deref().unwrap_or_default());
+    let text = |value: &Option<String>| csv_text(value.as_deref().unwrap_or_default());
     let fields: [String; COLUMNS.len()] = [
         sealed.sequence.to_string(),
         entry.id.to_string(),
         posting.number.to_string(),
-        csv_field(&entry.document_number),
+        csv_text(&entry.document_number),
         entry.document_date.to_string(),
         entry.posting_date.to_string(),
         entry.kind.name().to_owned(),
-        csv_field(&posting.account),
-        csv_free_text(&accounts.of(&posting.account).name),
+        csv_text(&posting.account),
+        csv_text(&accounts.of(&posting.account).name),
         side(posting.debit_minor),
         side(posting.credit_minor),
         entry.currency.to_string(),
         posting.tax.map(|(category, _)| category.code().to_owned()).unwrap_or_default(),
         posting.tax.map(|(_, rate)| rate.normalize().to_string()).unwrap_or_default(),
-        csv_field(&entry.account_number),
-        csv_free_text(buyer),
+        csv_text(&entry.account_number),
+        csv_text(buyer),
         entry.invoice.to_string(),
         posting.line.map(|line| line.to_string()).unwrap_or_default(),
         text(&posting.sku),

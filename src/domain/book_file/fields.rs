@@ -125,17 +125,28 @@ impl<'n, 'f> Fields<'n, 'f> {
             self.wrong_type(key, node, "a text");
             return None;
         };
-        let several_lines = bytes_max == NOTE_BYTES_MAX;
-        let is_refused = |c: char| c.is_control() && !(several_lines && matches!(c, '\n' | '\r' | '\t'));
-        if text.len() > bytes_max {
-            self.faults.add(&self.place.member(key), format!("is longer than {bytes_max} bytes"));
-            return None;
+        match text_fault(text, bytes_max) {
+            Some(fault) => {
+                self.faults.add(&self.place.member(key), fault);
+                None
+            }
+            None => Some(text.clone()),
         }
-        if text.contains(is_refused) {
-            self.faults.add(&self.place.member(key), "has a control character");
+    }
+
+    /// A text within a list or an object, by the rules of an ordinary text.
+    fn part(&mut self, node: &Node, place: &Place) -> Option<String> {
+        let (Node::Text(text) | Node::Number(text)) = node else {
+            self.faults.add(place, format!("is {}, a text was expected", node.noun()));
             return None;
+        };
+        match text_fault(text, TEXT_BYTES_MAX) {
+            Some(fault) => {
+                self.faults.add(place, fault);
+                None
+            }
+            None => Some(text.clone()),
         }
-        Some(text.clone())
     }
 
     /// A text that must be there.
@@ -184,6 +195,10 @@ impl<'n, 'f> Fields<'n, 'f> {
         let place = self.place.member(key);
         let list = match node {
             Node::Text(text) => {
+                if let Some(fault) = text_fault(text, NOTE_BYTES_MAX) {
+                    self.faults.add(&place, fault);
+                    return Vec::new();
+                }
                 let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 return parts.map(|part| Ref { name: part.to_owned(), place: place.clone() }).collect();
             }
@@ -195,14 +210,8 @@ impl<'n, 'f> Fields<'n, 'f> {
         };
         let mut texts = Vec::with_capacity(list.len());
         for (index, part) in list.iter().enumerate() {
-            match part {
-                Node::Text(text) | Node::Number(text) => {
-                    texts.push(Ref { name: text.clone(), place: place.element(index) });
-                }
-                other => self
-                    .faults
-                    .add(&place.element(index), format!("is {}, a text was expected", other.noun())),
-            }
+            let place = place.element(index);
+            texts.extend(self.part(part, &place).map(|name| Ref { name, place }));
         }
         texts
     }
@@ -217,19 +226,19 @@ impl<'n, 'f> Fields<'n, 'f> {
         };
         let mut result = Vec::with_capacity(members.len());
         for (name, value) in members {
-            let list = match value {
-                Node::List(list) => list.as_slice(),
-                single => std::slice::from_ref(single),
-            };
-            let mut texts = Vec::with_capacity(list.len());
-            for part in list {
-                match part {
-                    Node::Text(text) | Node::Number(text) => texts.push(text.clone()),
-                    other => {
-                        let message = format!("has {}, a list of texts was expected", other.noun());
-                        self.faults.add(&place.member(name), message);
+            let at = place.member(name);
+            if let Some(fault) = text_fault(name, TEXT_BYTES_MAX) {
+                self.faults.add(&at, format!("its name {fault}"));
+                continue;
+            }
+            let mut texts = Vec::new();
+            match value {
+                Node::List(list) => {
+                    for (index, part) in list.iter().enumerate() {
+                        texts.extend(self.part(part, &at.element(index)));
                     }
                 }
+                single => texts.extend(self.part(single, &at)),
             }
             result.push((name.clone(), texts));
         }
@@ -281,6 +290,16 @@ impl<'n, 'f> Fields<'n, 'f> {
         }
         values
     }
+}
+
+/// What is wrong with a text: its length, or a control character; a note may have several lines.
+fn text_fault(text: &str, bytes_max: usize) -> Option<String> {
+    let several_lines = bytes_max == NOTE_BYTES_MAX;
+    let is_refused = |c: char| c.is_control() && !(several_lines && matches!(c, '\n' | '\r' | '\t'));
+    if text.len() > bytes_max {
+        return Some(format!("is longer than {bytes_max} bytes"));
+    }
+    text.contains(is_refused).then(|| "has a control character".to_owned())
 }
 
 fn is_absent(node: &Node) -> bool {

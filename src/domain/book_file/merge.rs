@@ -9,7 +9,7 @@ use super::discount::WrittenDiscount;
 use super::fault::{Fault, Faults, Place};
 use super::plan::WrittenPlan;
 use super::seller::{rate_key, tax_rule_key};
-use super::{Known, LoadReport, LoadSet, Reach, agreements, dunning, owners};
+use super::{Known, LoadReport, LoadSet, Reach, agreements, dunning, number_series, owners};
 use crate::catalogue::{BusinessUnit, Catalogue, Discount, Plan, ProductFamily, Rate, TaxRule, Tenant, Uom};
 use crate::dunning::DunningPolicy;
 use crate::ids::{DiscountId, PlanId};
@@ -165,6 +165,8 @@ impl Shelf {
     /// Currency and zones are fixed once anything is billed (rules.md T1).
     fn seller(&mut self, desk: &mut Desk<'_>, tenant: Vec<Item<Tenant>>, units: Vec<Item<BusinessUnit>>) {
         let billed = desk.known.anything_billed;
+        let tenant_place = tenant.last().map(|item| item.place.clone());
+        let unit_places = units.iter().map(|item| (item.key.clone(), item.place.clone())).collect();
         for item in tenant {
             if let Some(stored) = self.tenant.as_ref().filter(|_| billed) {
                 let fixed = [
@@ -191,6 +193,10 @@ impl Shelf {
             dunning::resolve(desk, &item.place, item.value.dunning_policy.as_deref());
             desk.remember(ObjectKind::BusinessUnit, &item.key, item.hash);
             self.business_units.insert(item.key, item.value);
+        }
+        if let Some(tenant) = &self.tenant {
+            let units = &self.business_units;
+            number_series::check(tenant, units, tenant_place.as_ref(), &unit_places, &mut desk.faults);
         }
     }
 

@@ -34,6 +34,7 @@ mod json;
 mod merge;
 mod nearest;
 mod needs;
+mod number_series;
 mod owners;
 mod plan;
 mod pricing;

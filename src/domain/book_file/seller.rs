@@ -115,7 +115,14 @@ pub(super) fn business_unit(fields: &mut Fields<'_, '_>) -> Option<BusinessUnit>
     let mut mapped: BTreeMap<String, String> = BTreeMap::new();
     for (from, to) in accounts {
         match to.as_slice() {
-            [one] => drop(mapped.insert(from, one.clone())),
+            [one] => {
+                let place = fields.at("accounts").member(&from);
+                let fault = crate::ledger::code_fault(one);
+                fault.into_iter().for_each(|fault| fields.faults.add(&place, fault));
+                mapped.insert(from, one.clone());
+            }
+            // What is no text has been told.
+            [] => {}
             _ => fields.fault("accounts", format!("account {from} must be replaced by one account")),
         }
     }

@@ -242,7 +242,8 @@ fn sub_account(base: &Account, change: &AccountChange, qualifier: &str) -> Accou
     }
 }
 
-fn code_fault(code: &str) -> Option<String> {
+/// What is wrong with the code of an account, of the tenant or of a business unit.
+pub fn code_fault(code: &str) -> Option<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let fine = !code.is_empty() && code.len() <= ACCOUNT_CODE_MAX && code.chars().all(allowed);
     (!fine).then(|| {
