@@ -250,7 +250,10 @@ impl Config {
                 let text = if s.secret && !value.text.is_empty() {
                     "•••".to_owned()
                 } else {
-                    value.text.clone()
+                    match value.text.contains("://") {
+                        true => without_login(&value.text),
+                        false => value.text.clone(),
+                    }
                 };
                 (s.key, text, value.origin.to_string())
             })
@@ -296,13 +299,14 @@ impl Config {
             if self.optional(key).is_some_and(|url| !gateways::bucket::is_bucket_url(url)) {
                 faults.push(Fault::new(
                     key,
-                    format!("`{}` is not of the form s3://bucket/prefix", self.text(key)),
+                    format!("`{}` is not of the form s3://bucket/prefix", without_login(self.text(key))),
                 ));
             }
         }
         let endpoint = self.text("s3.endpoint");
         if !endpoint.is_empty() && !endpoint.starts_with("https://") && !endpoint.starts_with("http://") {
-            faults.push(Fault::new("s3.endpoint", format!("`{endpoint}` is not an http:// or https:// URL")));
+            let shown = without_login(endpoint);
+            faults.push(Fault::new("s3.endpoint", format!("`{shown}` is not an http:// or https:// URL")));
         }
         for setting in SETTINGS.iter().filter(|s| s.key.starts_with("jobs.")) {
             let pattern = self.text(setting.key);
@@ -327,9 +331,32 @@ fn read_file(path: &Path, faults: &mut Vec<Fault>) -> BTreeMap<String, String> {
     let mut flat = BTreeMap::new();
     match text.parse::<toml::Table>() {
         Ok(table) => flatten("", &table, &mut flat),
-        Err(e) => faults.push(Fault::new("", e.to_string().trim().to_owned())),
+        Err(e) => faults.push(Fault::new("", toml_fault(&text, &e))),
     }
     flat
+}
+
+/// Where the file cannot be read and why, without the line itself: it may be the one with the password.
+fn toml_fault(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let message = error.message().lines().next().unwrap_or_default();
+    // The parser quotes what it did not expect.
+    let message =
+        message.split(['`', '"', '\'']).next().unwrap_or_default().trim_end_matches([' ', ':', ',']);
+    format!("line {line}, column {column}: {message}")
+}
+
+/// A URL as it may be shown: without what stands before the host.
+fn without_login(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => match rest.rsplit_once('@') {
+            Some((_, host)) => format!("{scheme}://•••@{host}"),
+            None => url.to_owned(),
+        },
+        None => url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, host)| format!("•••@{host}")),
+    }
 }
 
 fn flatten(prefix: &str, table: &toml::Table, flat: &mut BTreeMap<String, String>) {

@@ -1,19 +1,20 @@
 //! Opening a database: create, check the version, migrate, and set what makes it durable.
 
+use crate::postgres_url;
 use crate::tx::Tx;
 use anyhow::Context;
 use apalis_postgres::PostgresStorage;
 use apalis_sqlite::SqliteStorage;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
-static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
+pub(crate) static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
 
 /// How long a statement waits for the writer before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -76,6 +77,17 @@ enum Pools {
     Postgres(PgPool),
 }
 
+/// How the connection to a server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// The server is on this machine, as far as the URL says.
+    pub is_local: bool,
+    /// TLS, as the server itself says.
+    pub is_encrypted: bool,
+    /// The server's certificate is checked.
+    pub is_verified: bool,
+}
+
 /// The pool on which apalis works.
 #[derive(Debug, Clone)]
 pub enum QueuePool {
@@ -133,6 +145,24 @@ impl Store {
         Ok(())
     }
 
+    /// How what goes between us and a PostgreSQL server is protected; none on SQLite.
+    pub async fn traffic(&self) -> anyhow::Result<Option<Traffic>> {
+        let Pools::Postgres(pool) = &self.pools else { return Ok(None) };
+        let options = pool.connect_options();
+        let is_loopback = |host: &str| {
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        };
+        let encrypted: Option<bool> =
+            sqlx::query_scalar("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+                .fetch_optional(pool)
+                .await?;
+        Ok(Some(Traffic {
+            is_local: options.get_socket().is_some() || is_loopback(options.get_host()),
+            is_encrypted: encrypted.unwrap_or(false),
+            is_verified: matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull),
+        }))
+    }
+
     /// Closes every connection and waits for them; on SQLite this folds the write-ahead log into the file.
     pub async fn close(&self) {
         match &self.pools {
@@ -175,28 +205,46 @@ impl Store {
     }
 
     async fn open_postgres(url: &str) -> Result<Self, OpenError> {
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(OpenError::Url("it does not begin with postgres://".to_owned()));
-        }
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|e| OpenError::Url(e.to_string()))?
-            .options([POSTGRES_SILENCE]);
-        let pool = PgPoolOptions::new()
-            .max_connections(POSTGRES_CONNECTIONS)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .connect_with(options)
-            .await
-            .map_err(|e| OpenError::Unreachable(e.to_string()))?;
-        let version: String = sqlx::query_scalar("select current_setting('server_version_num')")
-            .fetch_one(&pool)
-            .await
-            .context("asking PostgreSQL for its version")?;
-        if version.parse::<u32>().unwrap_or(0) < 150_000 {
-            return Err(OpenError::TooOld { found: version });
-        }
+        let options = postgres_url::options(url)?.options([POSTGRES_SILENCE]);
+        let pool = postgres_pool(options).await?;
         migrate_postgres(&pool).await?;
         Ok(Self { pools: Pools::Postgres(pool) })
     }
+
+    /// Opens the books in a schema of a database; they have no queue there.
+    pub(crate) async fn open_schema(options: PgConnectOptions, schema: &str) -> Result<Self, OpenError> {
+        let pool = postgres_pool(options.options([("search_path", schema)])).await?;
+        POSTGRES_MIGRATIONS.run(&pool).await.map_err(|e| refused(e, &POSTGRES_MIGRATIONS))?;
+        Ok(Self { pools: Pools::Postgres(pool) })
+    }
+
+    /// How the server is reached; none on SQLite.
+    pub(crate) fn postgres_options(&self) -> Option<Arc<PgConnectOptions>> {
+        match &self.pools {
+            Pools::Sqlite { .. } => None,
+            Pools::Postgres(pool) => Some(pool.connect_options()),
+        }
+    }
+}
+
+/// Connections to a server that is not too old.
+async fn postgres_pool(options: PgConnectOptions) -> Result<PgPool, OpenError> {
+    // The program has two cryptographic libraries, and rustls will not choose. Another choice before us is as good.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(BUSY_TIMEOUT)
+        .connect_with(options)
+        .await
+        .map_err(|e| OpenError::Unreachable(e.to_string()))?;
+    let version: String = sqlx::query_scalar("select current_setting('server_version_num')")
+        .fetch_one(&pool)
+        .await
+        .context("asking PostgreSQL for its version")?;
+    if version.parse::<u32>().unwrap_or(0) < 150_000 {
+        return Err(OpenError::TooOld { found: version });
+    }
+    Ok(pool)
 }
 
 async fn sqlite_pool(

@@ -3,6 +3,7 @@
 pub mod books;
 pub mod bucket;
 pub mod postgres;
+pub mod tls;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
