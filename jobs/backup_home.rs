@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Written last.
 pub const MANIFEST: &str = "backup.json";
@@ -78,7 +78,7 @@ pub fn check(folder: &Path) -> anyhow::Result<(Manifest, Vec<String>)> {
     let manifest = manifest(folder)?;
     let mut wrong = Vec::new();
     for known in &manifest.files {
-        match entry(folder, Path::new(&known.path)) {
+        match plain_file(folder, &known.path).and_then(|()| entry(folder, Path::new(&known.path))) {
             Ok(found) if found == *known => {}
             Ok(found) => wrong.push(format!(
                 "{}: {} bytes instead of {}, or other content",
@@ -95,7 +95,35 @@ pub fn manifest(folder: &Path) -> anyhow::Result<Manifest> {
     let path = folder.join(MANIFEST);
     let bytes = fs::read(&path)
         .with_context(|| format!("{} is not a finished backup: no {MANIFEST}", folder.display()))?;
-    serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))
+    let manifest: Manifest =
+        serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
+    for file in &manifest.files {
+        ensure!(
+            stays_inside(&file.path),
+            "{} names {:?}, which is no place in a home: somebody has changed it",
+            path.display(),
+            file.path
+        );
+    }
+    Ok(manifest)
+}
+
+/// Whether a path of a manifest is one below the folder that it stands in.
+fn stays_inside(path: &str) -> bool {
+    let mut parts = Path::new(path).components().peekable();
+    parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_))) && !path.contains('\0')
+}
+
+/// Insists that a file of a backup is a file, reached through folders: a link could lead anywhere.
+fn plain_file(folder: &Path, path: &str) -> anyhow::Result<()> {
+    let mut at = folder.to_owned();
+    for part in Path::new(path).components() {
+        at.push(part);
+        let kind = fs::symlink_metadata(&at).with_context(|| format!("reading {path}"))?.file_type();
+        ensure!(!kind.is_symlink(), "{path}: {} is a link, which no backup has", at.display());
+    }
+    ensure!(at.is_file(), "{path} is not a file");
+    Ok(())
 }
 
 /// Copies a backup into a new home.
@@ -103,6 +131,7 @@ pub fn restore(folder: &Path, home: &Path) -> anyhow::Result<Manifest> {
     let manifest = manifest(folder)?;
     make_private(home)?;
     for file in &manifest.files {
+        plain_file(folder, &file.path)?;
         let (from, to) = (folder.join(&file.path), home.join(&file.path));
         copy(&from, &to)?;
         ensure!(entry(home, Path::new(&file.path))? == *file, "{} differs from the manifest", file.path);
@@ -113,12 +142,16 @@ pub fn restore(folder: &Path, home: &Path) -> anyhow::Result<Manifest> {
 /// A home that stands on a backup's files and on a copy of its database, so that it can be opened without a mark on the
 /// backup.
 pub fn stand_in(folder: &Path, at: &Path) -> anyhow::Result<()> {
-    make_private(at)?;
+    // Made here and now: what stands there already may be somebody else's.
+    fs::DirBuilder::new().mode(0o700).create(at).with_context(|| format!("making {}", at.display()))?;
     copy(&folder.join(DATABASE), &at.join(DATABASE))?;
     for found in fs::read_dir(folder)? {
         let found = found?;
         let name = found.file_name();
-        if found.path() != at && !LEFT_OUT.iter().any(|left| name.to_str() == Some(left)) {
+        if found.path() != at
+            && !found.file_type()?.is_symlink()
+            && !LEFT_OUT.iter().any(|left| name.to_str() == Some(left))
+        {
             std::os::unix::fs::symlink(fs::canonicalize(found.path())?, at.join(name))?;
         }
     }

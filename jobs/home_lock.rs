@@ -4,6 +4,7 @@
 use anyhow::Context;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Held while this process works the home.
@@ -28,6 +29,7 @@ impl HomeLock {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(0o600)
             .open(path)
             .with_context(|| format!("opening {}", path.display()))?;
         match file.try_lock() {

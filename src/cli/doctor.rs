@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
+use crate::home::Home;
 use crate::output::{Column, Output};
 use jobs::home_lock::Taken;
 use serde::Serialize;
@@ -29,6 +30,10 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
         "PostgreSQL".to_owned()
     };
     add(true, "database", database);
+    if let Some(traffic) = app.store.traffic().await? {
+        let (ok, found) = link_to(traffic);
+        add(ok, "database link", found.to_owned());
+    }
     let levels = app.store.synchronous().await?;
     if !levels.is_empty() {
         add(
@@ -37,7 +42,7 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
             format!("synchronous = {levels:?} (2 is FULL)"),
         );
     }
-    for folder in crate::home::Home::FOLDERS {
+    for folder in Home::FOLDERS {
         let path = app.home.folder(folder);
         let probe = writable(&path);
         add(
@@ -46,6 +51,9 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
             probe.map_or_else(|e| format!("{}: {e}", path.display()), |()| path.display().to_string()),
         );
     }
+    let strangers = strangers(&app.home);
+    let found = if strangers.is_empty() { "its owner alone".to_owned() } else { strangers.join("; ") };
+    add(strangers.is_empty(), "who may read the home", found);
     for bucket in app.ctx.shelf.buckets() {
         let tried = bucket.check().await;
         add(tried.is_ok(), "bucket", tried.map_or_else(|e| e.to_string(), |()| bucket.url().to_owned()));
@@ -79,6 +87,35 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
         output.table(&[Column::Left(""), Column::Left("what"), Column::Left("found")], rows);
     }
     Ok(if ok { Exit::Done } else { Exit::Fault })
+}
+
+/// What others than the owner may enter or read, each with a way out. What lies in a closed home is closed.
+fn strangers(home: &Home) -> Vec<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let rights = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.permissions().mode() & 0o777);
+    let told =
+        |path: &Path, right: u32| format!("{} is {:o}: `chmod {right:o} {0}`", path.display(), rights(path));
+    if rights(&home.root) & 0o077 == 0 {
+        return Vec::new();
+    }
+    let secret = [home.settings(), home.database(), home.root.join("sandbox-payments.ndjson")];
+    let secret = secret.iter().filter(|path| rights(path) & 0o077 != 0).map(|path| told(path, 0o600));
+    std::iter::once(told(&home.root, 0o700)).chain(secret).collect()
+}
+
+/// What goes over a network must be encrypted: customers, tokens and the login are in it.
+fn link_to(traffic: store::Traffic) -> (bool, &'static str) {
+    match (traffic.is_encrypted, traffic.is_verified, traffic.is_local) {
+        (true, true, _) => (true, "TLS, the server's certificate is checked"),
+        (true, false, true) => (true, "TLS"),
+        (true, false, false) => {
+            (true, "TLS, but the server's certificate is not checked: add sslmode=verify-full to the URL")
+        }
+        (false, _, true) => (true, "this machine, without TLS"),
+        (false, _, false) => {
+            (false, "another machine, in clear: turn on TLS there and add sslmode=verify-full to the URL")
+        }
+    }
 }
 
 fn writable(folder: &Path) -> std::io::Result<()> {

@@ -5,6 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::output::Output;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {}
@@ -14,7 +15,10 @@ pub fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let home = Home::at(&config.home);
     home.make()?;
     let settings = home.settings();
-    let wrote = match std::fs::OpenOptions::new().write(true).create_new(true).open(&settings) {
+    // It may come to hold passwords.
+    let mut new = std::fs::OpenOptions::new();
+    new.write(true).create_new(true).mode(0o600);
+    let wrote = match new.open(&settings) {
         Ok(mut file) => {
             file.write_all(commented_file().as_bytes())
                 .map_err(|e| Failure::fault("home", format!("cannot write {}: {e}", settings.display())))?;

@@ -57,7 +57,7 @@ async fn check(folder: &Path, output: &Output) -> Result<Exit, Failure> {
     let (manifest, wrong) = backup_home::check(folder).map_err(not_a_backup)?;
     let mut differences = wrong;
     if differences.is_empty() {
-        let at = std::env::temp_dir().join(format!("tallybook-check-{}", std::process::id()));
+        let at = std::env::temp_dir().join(format!("tallybook-check-{}", domain::Uuid::new_v4().simple()));
         backup_home::stand_in(folder, &at)?;
         let verified = verify(&at).await;
         drop(std::fs::remove_dir_all(&at));

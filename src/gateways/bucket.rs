@@ -132,7 +132,14 @@ impl Bucket {
         let failed = |e: object_store::Error| error("getting", &self.shown(name), e);
         let unwritten = |e: std::io::Error| unread("writing", file, e);
         let mut bytes = self.store.get(&self.key(name)).await.map_err(failed)?.into_stream();
-        let mut open = tokio::fs::File::create(file).await.map_err(unwritten)?;
+        let mut open = tokio::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(file)
+            .await
+            .map_err(unwritten)?;
         while let Some(part) = bytes.try_next().await.map_err(failed)? {
             open.write_all(&part).await.map_err(unwritten)?;
         }

@@ -4,6 +4,7 @@ use crate::Doors;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A file to be written whole.
@@ -35,7 +36,7 @@ pub fn put_all(files: &[Put], doors: Doors) -> io::Result<()> {
     for file in files {
         let aside = aside(file.path)?;
         let write = || {
-            let mut open = File::create(&aside)?;
+            let mut open = create(&aside)?;
             open.write_all(file.bytes)?;
             Ok(open)
         };
@@ -76,8 +77,13 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(folder).map_err(|e| at(folder, e))?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| at(folder, e))?;
     folder.parent().map_or(Ok(()), sync_folder)
+}
+
+/// For its owner alone: what leaves the house names people, amounts and tokens.
+fn create(path: &Path) -> io::Result<File> {
+    fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
