@@ -57,8 +57,7 @@ fn goes_on(run: impl Fn(&[&str]) -> Answer) -> Vec<String> {
         assert_eq!(verified["ok"], true, "after {as_of}: {verified}");
     }
     let after = billed(&done(&["invoices"]));
-    let gone: Vec<&String> =
-        before.iter().filter(|b| !after.contains(b) && !b.contains(" null ")).collect();
+    let gone: Vec<&String> = before.iter().filter(|b| !after.contains(b) && !b.contains(" null ")).collect();
     assert!(gone.is_empty(), "booked before and not there any more: {gone:?}");
     // Again: nothing is left to bill.
     done(&["run", "--as-of", "2026-04-01"]);
@@ -87,7 +86,10 @@ fn homes_of_earlier_versions_go_on_on_postgresql() {
             let home = PgHome { home: Home::new(), url: fresh_database() };
             unpack(&home.home, version, name);
             let dump = kept(&format!("{version}-{name}.sql.gz"));
-            shell("gunzip -c \"$1\" | psql -qXv ON_ERROR_STOP=1 \"$2\" >/dev/null", &[dump.to_str().unwrap(), &home.url]);
+            shell(
+                "gunzip -c \"$1\" | psql -qXv ON_ERROR_STOP=1 \"$2\" >/dev/null",
+                &[dump.to_str().unwrap(), &home.url],
+            );
             goes_on(|args| answer(home.command(args).output().unwrap()))
         });
         assert_eq!(finished, midrun, "{version}");

@@ -22,7 +22,7 @@ mod rebill;
 mod reference;
 mod review;
 mod subscriptions;
-mod together;
 mod tamper;
 mod tls;
+mod together;
 mod xml;
