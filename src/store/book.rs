@@ -27,8 +27,38 @@ const STEPS_MAX: usize = 100;
 
 /// Writes customers, new or changed, re-roots the bill-to-parent trees and raises the payers' revisions.
 pub async fn save_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<()> {
+    let touched = put_customers(tx, customers).await?;
+    raise(tx, touched).await
+}
+
+/// Writes subscriptions, new or changed, numbers them and their charges for the usage store, and raises the
+/// payers' revisions. Customers must be there.
+pub async fn save_subscriptions(tx: &mut Tx, subscriptions: &[Subscription]) -> anyhow::Result<()> {
+    let touched = put_subscriptions(tx, subscriptions).await?;
+    raise(tx, touched).await
+}
+
+/// As [`save_customers`] and [`save_subscriptions`], and the revisions rise once. Those of customers that are new need
+/// not: nothing was drafted of them.
+pub(crate) async fn save_all(
+    tx: &mut Tx,
+    customers: &[Customer],
+    subscriptions: &[Subscription],
+) -> anyhow::Result<()> {
+    let ids: Vec<CustomerId> = customers.iter().map(|c| c.id).collect();
+    let stored = stored(tx, &ids).await?;
+    let mut touched = put_customers(tx, customers).await?;
+    touched.extend(put_subscriptions(tx, subscriptions).await?);
+    for new in ids.iter().filter(|id| !stored.contains(&id.0)) {
+        touched.remove(&new.0);
+    }
+    raise(tx, touched).await
+}
+
+/// Returns the payers whose trees are touched.
+async fn put_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<BTreeSet<Uuid>> {
     if customers.is_empty() {
-        return Ok(());
+        return Ok(BTreeSet::new());
     }
     let ids: Vec<CustomerId> = customers.iter().map(|c| c.id).collect();
     let mut touched = roots_of(tx, &ids).await?;
@@ -39,7 +69,7 @@ pub async fn save_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Resu
         .await?;
     re_root(tx, &ids).await?;
     touched.extend(roots_of(tx, &ids).await?);
-    raise(tx, touched).await
+    Ok(touched)
 }
 
 async fn write_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<()> {
@@ -68,11 +98,10 @@ async fn write_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<
     rows.insert(tx).await.map(drop)
 }
 
-/// Writes subscriptions, new or changed, numbers them and their charges for the usage store, and raises the
-/// payers' revisions. Customers must be there.
-pub async fn save_subscriptions(tx: &mut Tx, subscriptions: &[Subscription]) -> anyhow::Result<()> {
+/// Returns the payers whose trees are touched.
+async fn put_subscriptions(tx: &mut Tx, subscriptions: &[Subscription]) -> anyhow::Result<BTreeSet<Uuid>> {
     if subscriptions.is_empty() {
-        return Ok(());
+        return Ok(BTreeSet::new());
     }
     let ids: Vec<SubscriptionId> = subscriptions.iter().map(|s| s.id).collect();
     let known = numbers_of(tx, &ids).await?;
@@ -92,8 +121,7 @@ pub async fn save_subscriptions(tx: &mut Tx, subscriptions: &[Subscription]) -> 
     save_redemptions(tx, subscriptions.iter().flat_map(discounts_of)).await?;
     let owners: BTreeSet<CustomerId> = subscriptions.iter().map(|s| s.customer).collect();
     let owners: Vec<CustomerId> = owners.into_iter().collect();
-    let touched = roots_of(tx, &owners).await?;
-    raise(tx, touched).await
+    roots_of(tx, &owners).await
 }
 
 async fn write_subscriptions(
@@ -167,6 +195,13 @@ async fn numbers_of(tx: &mut Tx, ids: &[SubscriptionId]) -> anyhow::Result<BTree
     const SQL: PerDriver = by_keys!("select id, no from subscription where id", uuid, "");
     let sql = tx.pick(&SQL);
     let rows: Vec<(Uuid, i64)> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(ids)).fetch_all(c).await?);
+    Ok(rows.into_iter().collect())
+}
+
+async fn stored(tx: &mut Tx, customers: &[CustomerId]) -> anyhow::Result<BTreeSet<Uuid>> {
+    const SQL: PerDriver = by_keys!("select id from customer where id", uuid, "");
+    let sql = tx.pick(&SQL);
+    let rows: Vec<Uuid> = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(customers)).fetch_all(c).await?);
     Ok(rows.into_iter().collect())
 }
 

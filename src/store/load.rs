@@ -46,21 +46,22 @@ pub async fn locked_known(tx: &mut Tx, parsed: &Parsed) -> anyhow::Result<Known>
 }
 
 async fn known(tx: &mut Tx, parsed: &Parsed) -> anyhow::Result<Known> {
-    let needs = parsed.needs();
+    let hashes = hashes(tx, parsed).await?;
     let catalogue = catalogue::load(tx).await?.map(Arc::new);
     let anything_billed: i64 = on!(tx, c => sqlx::query_scalar("select count(*) from (select 1 from invoice limit 1) one").fetch_one(c).await?);
     let mut known = Known {
-        hashes: hashes(tx, &needs).await?,
         billed_charges: match &catalogue {
-            Some(catalogue) if needs.keys.contains_key(&ObjectKind::ProductPlan) => {
+            Some(catalogue) if parsed.keys().contains_key(&ObjectKind::ProductPlan) => {
                 billed_charges(tx, catalogue).await?
             }
             _ => BTreeSet::new(),
         },
+        hashes,
         anything_billed: anything_billed > 0,
         catalogue,
         ..Known::default()
     };
+    let needs = parsed.needs(&known.hashes);
     add_named_customers(tx, parsed, &needs, &mut known).await?;
     add_subscriptions(tx, &needs, &mut known).await?;
     if let Some(catalogue) = &known.catalogue {
@@ -80,19 +81,16 @@ async fn known(tx: &mut Tx, parsed: &Parsed) -> anyhow::Result<Known> {
     Ok(known)
 }
 
-async fn hashes(
-    tx: &mut Tx,
-    needs: &Needs<'_>,
-) -> anyhow::Result<BTreeMap<(ObjectKind, String), ContentHash>> {
+async fn hashes(tx: &mut Tx, parsed: &Parsed) -> anyhow::Result<BTreeMap<(ObjectKind, String), ContentHash>> {
     const SQL: PerDriver = by_keys!("select key, hash from loaded_hash where kind = $2 and key", text, "");
     let mut hashes = BTreeMap::new();
-    for (kind, keys) in &needs.keys {
+    for (kind, keys) in parsed.keys() {
         let sql = tx.pick(&SQL);
         let rows: Vec<(String, String)> =
-            on!(tx, c => sqlx::query_as(sql).bind(texts(keys)).bind(kind.name()).fetch_all(c).await?);
+            on!(tx, c => sqlx::query_as(sql).bind(texts(&keys)).bind(kind.name()).fetch_all(c).await?);
         for (key, hash) in rows {
             let hash = hash.parse().with_context(|| format!("loaded_hash of {} `{key}`", kind.name()))?;
-            hashes.insert((*kind, key), hash);
+            hashes.insert((kind, key), hash);
         }
     }
     Ok(hashes)
@@ -126,11 +124,8 @@ async fn add_named_customers(
     let rows: Vec<Json<Customer>> =
         on!(tx, c => sqlx::query_scalar(sql).bind(texts(&needs.customers)).fetch_all(c).await?);
     add(known, rows.into_iter().map(|j| j.0));
-    let ids: Vec<CustomerId> =
-        parsed.unknown_customers(known).iter().filter_map(|n| n.parse().ok().map(CustomerId)).collect();
-    if !ids.is_empty() {
-        add(known, book::customers(tx, &ids).await?.into_values());
-    }
+    let ids = needs.customers.iter().filter_map(|name| name.parse().ok().map(CustomerId)).collect();
+    add_by_id(tx, known, ids).await?;
     let refkeys = parsed.unknown_customers(known);
     if !refkeys.is_empty() {
         let sql = tx.pick(&BY_REFKEY);
@@ -227,8 +222,7 @@ pub async fn save_load(tx: &mut Tx, set: &LoadSet) -> anyhow::Result<()> {
             Reach::Plans(plans) => raise_with(tx, plans).await?,
         }
     }
-    book::save_customers(tx, &set.customers).await?;
-    book::save_subscriptions(tx, &set.subscriptions).await?;
+    book::save_all(tx, &set.customers, &set.subscriptions).await?;
     for batch in set.hashes.chunks(HASHES) {
         let mut rows = Bulk::into("loaded_hash", &["kind", "key", "hash"])
             .on_conflict("on conflict (kind, key) do update set hash = excluded.hash");

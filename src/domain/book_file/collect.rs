@@ -265,26 +265,22 @@ fn key_field(kind: ObjectKind) -> Option<&'static str> {
 
 /// What is new or changed of the objects of a kind, against what was loaded last (rules S6); the report counts all.
 pub(super) fn changed<T>(
-    items: Vec<Item<T>>,
+    mut items: Vec<Item<T>>,
     kind: ObjectKind,
     known: &Known,
     report: &mut LoadReport,
 ) -> Vec<Item<T>> {
-    let mut changed = Vec::with_capacity(items.len());
-    for item in items {
+    items.retain(|item| {
         let is_stored = is_stored(known, kind, &item.key);
-        if is_stored && is_same(known, kind, &item.key, item.hash) {
-            report.unchanged(kind);
-            continue;
+        let is_kept = is_stored && is_same(known, kind, &item.key, item.hash);
+        match (is_kept, is_stored) {
+            (true, _) => report.unchanged(kind),
+            (false, true) => report.updated(kind),
+            (false, false) => report.created(kind),
         }
-        if is_stored {
-            report.updated(kind)
-        } else {
-            report.created(kind)
-        }
-        changed.push(item);
-    }
-    changed
+        !is_kept
+    });
+    items
 }
 
 /// An object that was loaded with the same content is not judged again: an earlier version may have taken what this one
@@ -316,7 +312,7 @@ pub(super) fn is_stored(known: &Known, kind: ObjectKind, key: &str) -> bool {
         ObjectKind::ProductFamily => catalogue.families.contains_key(key),
         ObjectKind::ProductPlan => catalogue.plans.contains_key(&PlanId::of(key)),
         ObjectKind::Discount => catalogue.discounts.contains_key(&DiscountId::of(key)),
-        ObjectKind::Customer => known.customers.contains_key(key),
-        ObjectKind::Subscription => known.subscriptions.contains_key(key),
+        // Those that did not change need not be known themselves.
+        ObjectKind::Customer | ObjectKind::Subscription => known.hashes.contains_key(&(kind, key.to_owned())),
     }
 }

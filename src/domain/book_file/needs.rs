@@ -1,65 +1,80 @@
 //! What of the store a load is checked against: only what its files name, so that a small load of a large book is small.
 
 use super::collect::{Collector, Item, is_same, is_stored};
-use super::content::ObjectKind;
+use super::content::{ContentHash, ObjectKind};
 use super::discount::WrittenMark;
+use super::fields::Ref;
 use super::{Known, Parsed, codes};
 use crate::catalogue::{Catalogue, Discount, Plan};
 use crate::ids::{CustomerId, PlanId};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// What is looked up first; what else is needed depends on what is found.
+/// Content last loaded, by kind and natural key.
+type Hashes = BTreeMap<(ObjectKind, String), ContentHash>;
+
+/// What is looked up by name; what else is needed depends on what is found.
 #[derive(Debug, Default)]
 pub struct Needs<'p> {
-    /// Natural keys of everything that the files hold.
-    pub keys: BTreeMap<ObjectKind, Vec<&'p str>>,
-    /// How the files name customers: by account number, refkey or id.
+    /// How customers are named that are new or changed, or that own, or are the parent of, what is: by account number, refkey
+    /// or id.
     pub customers: BTreeSet<&'p str>,
-    /// Numbers of the files' subscriptions.
+    /// Numbers of subscriptions that are new or changed.
     pub subscriptions: BTreeSet<&'p str>,
 }
 
 impl Parsed {
-    /// What the files name.
-    pub fn needs(&self) -> Needs<'_> {
-        let Collector { written, seen, aliases, .. } = &self.0;
+    /// Natural keys of everything that the files hold.
+    pub fn keys(&self) -> BTreeMap<ObjectKind, Vec<&str>> {
+        let mut keys: BTreeMap<ObjectKind, Vec<&str>> = BTreeMap::new();
+        for (kind, key) in self.0.seen.keys() {
+            keys.entry(*kind).or_default().push(key);
+        }
+        keys
+    }
+
+    /// What is named by what is new or changed against the content last loaded.
+    pub fn needs(&self, last: &Hashes) -> Needs<'_> {
+        let Collector { written, aliases, .. } = &self.0;
+        let is_new = |kind, key: &str, hash| last.get(&(kind, key.to_owned())) != Some(&hash);
         let mut needs = Needs::default();
-        for (kind, key) in seen.keys() {
-            needs.keys.entry(*kind).or_default().push(key);
-            match kind {
-                ObjectKind::Customer => {
-                    needs.customers.insert(key);
-                }
-                ObjectKind::Subscription => {
-                    needs.subscriptions.insert(key);
-                }
-                _ => {}
+        let mut named: Vec<&Ref> = Vec::new();
+        for item in &written.customers {
+            if is_new(ObjectKind::Customer, &item.key, item.hash) {
+                needs.customers.insert(&item.key);
+                named.extend(&item.value.parent);
             }
         }
-        let parents = written.customers.iter().filter_map(|item| item.value.parent.as_ref());
-        let owners = written.subscriptions.iter().map(|item| &item.value.customer);
-        for named in parents.chain(owners) {
-            if aliases.is_empty() || !aliases.contains_key(&(ObjectKind::Customer, named.name.clone())) {
-                needs.customers.insert(&named.name);
+        for item in &written.subscriptions {
+            if is_new(ObjectKind::Subscription, &item.key, item.hash) {
+                needs.subscriptions.insert(&item.key);
+                named.push(&item.value.customer);
             }
+        }
+        for reference in named {
+            let other_name = aliases.get(&(ObjectKind::Customer, reference.name.clone()));
+            needs.customers.insert(other_name.unwrap_or(&reference.name));
         }
         needs
     }
 
-    /// Names of customers that mean nobody so far: neither in the files nor in what is known.
+    /// Names of needed customers that mean nobody so far: neither in the files nor in what is known.
     pub fn unknown_customers(&self, known: &Known) -> Vec<String> {
-        let ids: HashSet<CustomerId> = known.customers.values().map(|c| c.id).collect();
-        let refkeys: HashSet<&str> = known.customers.values().filter_map(|c| c.refkey.as_deref()).collect();
-        let in_files = self.0.seen.keys().filter(|(kind, _)| *kind == ObjectKind::Customer);
-        let in_files: HashSet<CustomerId> = in_files.map(|(_, key)| CustomerId::of(key)).collect();
-        let is_known = |name: &str| {
-            let by_id = |id: CustomerId| ids.contains(&id) || in_files.contains(&id);
-            known.customers.contains_key(name)
-                || refkeys.contains(name)
-                || by_id(CustomerId::of(name))
-                || name.parse().is_ok_and(|id| by_id(CustomerId(id)))
+        let seen = &self.0.seen;
+        let is_named = |name: &str| {
+            known.customers.contains_key(name) || seen.contains_key(&(ObjectKind::Customer, name.to_owned()))
         };
-        self.needs().customers.into_iter().filter(|name| !is_known(name)).map(str::to_owned).collect()
+        let names = self.needs(&known.hashes).customers;
+        let mut unknown: Vec<&str> = names.into_iter().filter(|name| !is_named(name)).collect();
+        if unknown.is_empty() {
+            return Vec::new();
+        }
+        let in_files = seen.keys().filter(|(kind, _)| *kind == ObjectKind::Customer);
+        let in_files = in_files.map(|(_, key)| CustomerId::of(key));
+        let ids: HashSet<CustomerId> = known.customers.values().map(|c| c.id).chain(in_files).collect();
+        let refkeys: HashSet<&str> = known.customers.values().filter_map(|c| c.refkey.as_deref()).collect();
+        let by_id = |name: &str| name.parse().is_ok_and(|id| ids.contains(&CustomerId(id)));
+        unknown.retain(|name| !refkeys.contains(name) && !by_id(name));
+        unknown.into_iter().map(str::to_owned).collect()
     }
 
     /// Whether an object of the catalogue is new or changed.

@@ -17,13 +17,13 @@ pub(super) fn merge(
     codes: &Codes<'_>,
     items: Vec<Item<WrittenCustomer>>,
 ) -> Vec<Merged<Customer>> {
-    let mut customers = Vec::with_capacity(items.len());
-    for item in items {
+    let merged = items.into_iter().map(|item| {
         let Item { key, place, hash, value, .. } = item;
         let customer = resolve(desk, shelf, codes, &place, value);
         desk.remember(ObjectKind::Customer, &key, hash);
-        customers.push(Merged { place, value: customer });
-    }
+        Merged { place, value: customer }
+    });
+    let customers: Vec<Merged<Customer>> = merged.collect();
     check_parents(desk, &customers);
     customers
 }

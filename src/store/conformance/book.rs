@@ -19,11 +19,14 @@ on_both!(a_book_comes_back_as_it_was_loaded_and_loading_it_again_changes_nothing
     let stored = known.catalogue.clone().unwrap();
     assert_eq!(serde_json::to_value(&*stored).unwrap(), serde_json::to_value(&first.catalogue).unwrap());
     for customer in &first.customers {
-        assert_eq!(known.customers[&customer.account_number], *customer);
+        let stored = book::customer(&mut tx, &customer.account_number).await.unwrap();
+        assert_eq!(stored.as_ref(), Some(customer));
     }
     for subscription in &first.subscriptions {
-        assert_eq!(known.subscriptions[&subscription.number], *subscription);
+        let stored = book::subscription(&mut tx, &subscription.number).await.unwrap();
+        assert_eq!(stored.as_ref(), Some(subscription));
     }
+    assert!(known.customers.is_empty() && known.subscriptions.is_empty(), "what is the same is not read");
     let again = read_book(BOOK, &known);
     assert!(!again.catalogue_changed && again.customers.is_empty() && again.subscriptions.is_empty());
     assert!(!known.anything_billed && known.billed_charges.is_empty());
@@ -47,6 +50,29 @@ on_both!(a_payer_is_the_root_of_its_tree_and_sees_every_change_in_it, store => {
     catalogue::raise(&mut tx).await.unwrap();
     let revised = payer::locked_refs(&mut tx, &[before[0].id, before[1].id]).await.unwrap();
     assert!(revised.iter().zip(&after).all(|(now, then)| now.revision > then.revision), "all are");
+});
+
+on_both!(a_change_of_the_catalogue_revises_those_whose_bills_it_may_move, store => {
+    sample::load(&store).await;
+    let changes = [
+        (r#""refkey": "call", "fullname": "call""#, r#""refkey": "call", "fullname": "API call""#, [false, false]),
+        (r#""fullname": "Pro""#, r#""fullname": "Pro, for all""#, [true, false]),
+        (r#""taxpct": "25""#, r#""taxpct": "24""#, [true, true]),
+        (r#""fullname": "Launch""#, r#""fullname": "Lift-off""#, [true, true]),
+    ];
+    let mut text = BOOK.to_owned();
+    for (from, to, expected) in changes {
+        assert!(text.contains(from));
+        text = text.replace(from, to);
+        let mut tx = store.begin().await.unwrap();
+        let before = payer::payers(&mut tx, &Scope::default()).await.unwrap();
+        let known = load::locked_known(&mut tx, &parsed(&text)).await.unwrap();
+        load::save_load(&mut tx, &read_book(&text, &known)).await.unwrap();
+        let after = payer::payers(&mut tx, &Scope::default()).await.unwrap();
+        let revised: Vec<bool> = after.iter().zip(&before).map(|(a, b)| a.revision > b.revision).collect();
+        assert_eq!(revised, expected, "{to}: CU-1 and its child have PRO, CU-3 has nothing");
+        tx.commit().await.unwrap();
+    }
 });
 
 on_both!(a_child_that_leaves_its_parent_revises_both_payers, store => {
