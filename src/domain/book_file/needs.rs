@@ -35,17 +35,16 @@ impl Parsed {
     /// What is named by what is new or changed against the content last loaded.
     pub fn needs(&self, last: &Hashes) -> Needs<'_> {
         let Collector { written, aliases, .. } = &self.0;
-        let is_new = |kind, key: &str, hash| last.get(&(kind, key.to_owned())) != Some(&hash);
         let mut needs = Needs::default();
         let mut named: Vec<&Ref> = Vec::new();
         for item in &written.customers {
-            if is_new(ObjectKind::Customer, &item.key, item.hash) {
+            if is_new(item, ObjectKind::Customer, last) {
                 needs.customers.insert(&item.key);
                 named.extend(&item.value.parent);
             }
         }
         for item in &written.subscriptions {
-            if is_new(ObjectKind::Subscription, &item.key, item.hash) {
+            if is_new(item, ObjectKind::Subscription, last) {
                 needs.subscriptions.insert(&item.key);
                 named.push(&item.value.customer);
             }
@@ -130,8 +129,8 @@ impl Parsed {
         of_stored.filter(|(_, before, after)| is_narrowed(before, after)).map(|(id, ..)| id).collect()
     }
 
-    /// Codes that may be applied so many times and no more, and that the files or what is known of their objects apply:
-    /// whoever else applies them must be counted.
+    /// Codes that may be applied so many times and no more, and that what is new or changed applies: whoever else applies
+    /// them must be counted.
     pub fn limited_codes(&self, known: &Known) -> BTreeSet<String> {
         let stored = known.catalogue.iter().flat_map(|catalogue| catalogue.discounts.values());
         let discounts = stored.chain(self.0.written.discounts.iter().map(|item| &item.value.discount));
@@ -139,9 +138,12 @@ impl Parsed {
         if limited.is_empty() {
             return limited;
         }
-        let written = &self.0.written;
-        let of_customers = written.customers.iter().filter_map(|item| item.value.discount.as_ref());
-        let of_subscriptions = written.subscriptions.iter().flat_map(|item| {
+        let (written, last) = (&self.0.written, &known.hashes);
+        let customers = written.customers.iter().filter(|item| is_new(item, ObjectKind::Customer, last));
+        let of_customers = customers.filter_map(|item| item.value.discount.as_ref());
+        let subscriptions = written.subscriptions.iter();
+        let subscriptions = subscriptions.filter(|item| is_new(item, ObjectKind::Subscription, last));
+        let of_subscriptions = subscriptions.flat_map(|item| {
             let charges = item.value.charges.iter().filter_map(|charge| charge.discount.as_ref());
             item.value.discount.iter().chain(charges)
         });
@@ -150,6 +152,10 @@ impl Parsed {
         let asked: BTreeSet<&String> = marked.chain(kept.map(|applied| &applied.code)).collect();
         limited.into_iter().filter(|code| asked.contains(code)).collect()
     }
+}
+
+fn is_new<T>(item: &Item<T>, kind: ObjectKind, last: &Hashes) -> bool {
+    last.get(&(kind, item.key.clone())) != Some(&item.hash)
 }
 
 fn is_changed<T>(items: &[Item<T>], kind: ObjectKind, known: &Known) -> bool {
