@@ -6,6 +6,7 @@
 
 use crate::book_invoices;
 use crate::context::JobContext;
+use crate::plan_mails;
 use crate::settle::set_off_pair;
 use anyhow::Context;
 use chrono::NaiveDate;
@@ -48,6 +49,7 @@ pub async fn book(ctx: &JobContext, key: &DraftKey, asked: &Asked) -> anyhow::Re
     };
     note(ctx, &mut tx, &invoice.number, Action::BookInvoice, asked).await?;
     let booked = invoice::by_id(&mut tx, key.id).await?.context("the invoice was just booked")?;
+    plan_mails::plan_invoices(ctx, &mut tx, &catalogue, std::slice::from_ref(&booked), None).await?;
     tx.commit().await?;
     Ok(Ok(booked))
 }
@@ -81,7 +83,8 @@ pub async fn credit(
     lock(&mut tx, std::slice::from_ref(invoice), credit.rebill).await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let credited = credit_within(ctx, &mut tx, invoice, credit, asked, &catalogue).await?;
-    if credited.is_ok() {
+    if let Ok(credited) = &credited {
+        plan_mails::plan_invoices(ctx, &mut tx, &catalogue, credited.note.as_slice(), None).await?;
         tx.commit().await?;
     }
     Ok(credited)

@@ -6,7 +6,7 @@
 use crate::charging::health_key;
 use crate::collect_payments::{Begun, Collected, TriedOutcome, tried};
 use crate::context::JobContext;
-use crate::{send_invoices, settle};
+use crate::{plan_mails, settle};
 use anyhow::Context;
 use chrono::NaiveDate;
 use domain::catalogue::Catalogue;
@@ -55,7 +55,7 @@ pub(crate) async fn record(
             Ok(ChargeAnswer::Declined(decline)) => {
                 let (booked, ordinal) = (begun.booked.clone(), begun.attempt.ordinal);
                 if declined(&mut tx, begun, decline, &catalogue, collected).await? && !silent {
-                    send_invoices::plan_declined(ctx, &mut tx, &catalogue, &booked, ordinal).await?;
+                    plan_mails::plan_declined(ctx, &mut tx, &catalogue, &booked, ordinal).await?;
                 }
             }
             Err(error) => refused(&mut tx, begun, &error, &catalogue, collected).await?,

@@ -262,6 +262,7 @@ mod tests {
             payment_term: None,
             address: Address::default(),
             email: None,
+            delivery: Default::default(),
             phone: None,
             business_unit: None,
             collective_billing: false,

@@ -101,8 +101,8 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
     if task.slice == 0 {
         ask_unanswered(ctx, run.as_of).await?;
     }
-    let mut collected = collect(ctx, &invoices, Occasion::Booking, run.as_of, Some(run.id)).await?;
-    collected.aside.extend(send_invoices::send_declined(ctx, &invoices).await?.aside);
+    let collected = collect(ctx, &invoices, Occasion::Booking, run.as_of, Some(run.id)).await?;
+    send_invoices::send_declined(ctx, &invoices).await?;
     after_booking::finish(ctx, task, &run, &collected.aside).await
 }
 

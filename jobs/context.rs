@@ -8,12 +8,12 @@ use documents::{Renderer, TemplateError, Templates};
 use domain::journal::{Action, Object};
 use futures_util::Stream;
 use gateways::{Bucket, MailTransport, PaymentGateway};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use store::{Store, Tx};
 use tokio::sync::watch;
@@ -74,6 +74,8 @@ pub struct Parts {
     stopping: AtomicBool,
     cut_off: AtomicBool,
     rounds: AtomicU32,
+    /// Passes over the mails that are at work in this process, and how many there have been.
+    passes: Mutex<(u64, BTreeSet<u64>)>,
     stuck: Mutex<Option<String>>,
 }
 
@@ -121,6 +123,7 @@ impl JobContext {
             stopping: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
             rounds: AtomicU32::new(0),
+            passes: Mutex::default(),
             stuck: Mutex::new(None),
         }))
     }
@@ -173,6 +176,29 @@ impl JobContext {
     /// A new name for workers each time they are started: apalis refuses one that it has seen alive.
     pub fn next_round(&self) -> u32 {
         self.rounds.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Begins a pass over the mails; its name within this process.
+    pub fn next_pass(&self) -> u64 {
+        let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        passes.0 += 1;
+        let pass = passes.0;
+        passes.1.insert(pass);
+        pass
+    }
+
+    /// Whether a pass of this process is at work.
+    pub fn is_passing(&self, pass: &str) -> bool {
+        let passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        pass.parse().is_ok_and(|pass| passes.1.contains(&pass))
+    }
+
+    /// Ends a pass.
+    pub fn end_pass(&self, pass: &str) {
+        let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(pass) = pass.parse() {
+            passes.1.remove(&pass);
+        }
     }
 
     /// Notes an error that could not even be written down: a full disk, a database that is gone.

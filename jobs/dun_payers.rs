@@ -8,7 +8,7 @@
 use crate::change_subscriptions::{self, Asked};
 use crate::collect_payments::{Collected, Occasion, Tried, TriedOutcome, technical_in_a_row, tried};
 use crate::context::JobContext;
-use crate::send_invoices;
+use crate::plan_mails::{self, Told};
 use crate::settle::{self, ByHand};
 use anyhow::Context;
 use chrono::NaiveDate;
@@ -197,8 +197,8 @@ async fn write(
         let step = booked.settlement.dunning_step + 1;
         if action == DunningAction::Mail {
             let channel = MailKind::Reminder { step, on }.channel();
-            if !send_invoices::plan_notice(ctx, &mut tx, &catalogue, booked, channel).await? {
-                let reason = format!("{}: nobody to remind, or no sender", booked.invoice.number);
+            if plan_mails::plan_notice(ctx, &mut tx, &catalogue, booked, channel).await? == Told::Nobody {
+                let reason = format!("{}: nobody to remind", booked.invoice.number);
                 collected.aside.fail(booked.invoice.draft.payer, reason);
             }
         }

@@ -4,8 +4,10 @@
 //! Key that makes a repeat quiet: the content that was loaded last, per object.
 
 use crate::context::JobContext;
-use domain::book_file::{Fault, LoadReport, Parsed};
+use crate::warnings;
+use domain::book_file::{Fault, LoadReport, Parsed, Pointers};
 use domain::journal::{Action, Object};
+use domain::warning::Warning;
 use std::io::Read;
 use store::run;
 
@@ -20,12 +22,17 @@ pub enum Refusal {
     RunStands(u64),
 }
 
+/// What a load did.
+#[derive(Debug)]
+pub struct Loaded {
+    pub report: LoadReport,
+    /// What will keep a payer from a right invoice, of what was touched.
+    pub warnings: Vec<Warning>,
+    pub pointers: Pointers,
+}
+
 /// Loads files; `Err` holds why not, and nothing is changed then.
-pub async fn load(
-    ctx: &JobContext,
-    files: Files,
-    actor: &str,
-) -> anyhow::Result<Result<LoadReport, Refusal>> {
+pub async fn load(ctx: &JobContext, files: Files, actor: &str) -> anyhow::Result<Result<Loaded, Refusal>> {
     let parsed = tokio::task::spawn_blocking(|| Parsed::read(files)).await?;
     let mut tx = ctx.store.begin().await?;
     let known = store::book::locked_known(&mut tx, &parsed).await?;
@@ -35,7 +42,7 @@ pub async fn load(
     };
     drop(known);
     if set.is_empty() {
-        return Ok(Ok(set.report));
+        return Ok(Ok(Loaded { report: set.report, warnings: Vec::new(), pointers: set.pointers }));
     }
     if !set.reach.is_nobody()
         && let Some(run) = run::between_drafts_and_booking(&mut tx).await?
@@ -46,5 +53,6 @@ pub async fn load(
     let detail = serde_json::to_value(&set.report)?;
     ctx.note(&mut tx, actor, Action::LoadBook, Object::Book, detail).await?;
     tx.commit().await?;
-    Ok(Ok(set.report))
+    let warnings = warnings::of_load(ctx, &set).await?;
+    Ok(Ok(Loaded { report: set.report, warnings, pointers: set.pointers }))
 }

@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use domain::billing::{self, RunContext};
 use domain::ids::RunId;
 use domain::money::Currency;
-use domain::run::{RunState, RunSummary, RunTotal, Scope};
+use domain::run::{MailCounts, RunState, RunSummary, RunTotal, Scope};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::run::{Run, RunOptions};
@@ -110,6 +110,7 @@ pub async fn preview(ctx: &JobContext, request: &Request) -> anyhow::Result<Prev
         invoiced,
         failed,
         parked,
+        mails: MailCounts::default(),
         totals: totals.into_values().collect(),
         usage: rated.usage,
         hash: billing::run_hash(hashes.iter().map(|(a, h)| (a.as_str(), h.as_str()))),

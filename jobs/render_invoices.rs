@@ -14,6 +14,7 @@ use documents::{Collection, InvoiceDocument, Renderer};
 use domain::catalogue::Catalogue;
 use domain::customer::Customer;
 use domain::ids::{CustomerId, InvoiceId};
+use domain::run::Step;
 use domain::task::SliceTask;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,27 +28,35 @@ pub const PDF: &str = "pdf";
 /// Renders the slice.
 pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
     let (run, invoices) = after_booking::slice_of(ctx, task).await?;
-    let aside = render(ctx, &invoices).await?;
+    let mut aside = Aside::default();
+    let unmade = render(ctx, &invoices).await?;
+    // Where mails are sent, the delivery that lacks its document is what is set aside (rules I10).
+    if run.options.skip.contains(&Step::Send) {
+        unmade.into_values().for_each(|(payer, reason)| aside.fail(payer, reason));
+    }
     after_booking::finish(ctx, task, &run, &aside).await
 }
 
-/// Renders those of these invoices that have no document yet; payers whose document cannot be made are set aside.
-pub async fn render(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Result<Aside> {
+/// Documents that cannot be made as things are, with their payer and the reason.
+pub type Unmade = BTreeMap<InvoiceId, (CustomerId, String)>;
+
+/// Renders those of these invoices that have no document yet, and says which cannot be rendered.
+pub async fn render(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Result<Unmade> {
     let work = load(ctx, invoices).await?;
     if work.invoices.is_empty() {
-        return Ok(Aside::default());
+        return Ok(Unmade::new());
     }
     let renderer = ctx.renderer()?;
     let (pages, ctx_of_threads) = (Arc::new(work), ctx.clone());
     let rendered =
         tokio::task::spawn_blocking(move || render_all(&ctx_of_threads, &renderer, &pages)).await??;
-    let mut aside = Aside::default();
+    let mut unmade = Unmade::new();
     let (mut puts, mut rows) = (Vec::new(), Vec::new());
     for outcome in rendered {
         match outcome {
-            Err((payer, reason)) => {
-                tracing::error!(reason, "document not rendered");
-                aside.fail(payer, reason);
+            Err((invoice, payer, reason)) => {
+                tracing::warn!(%invoice, "document not rendered");
+                unmade.insert(invoice, (payer, reason));
             }
             Ok(page) => {
                 rows.push(Document {
@@ -66,7 +75,7 @@ pub async fn render(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Result<
     let mut tx = ctx.store.begin().await?;
     document::save(&mut tx, &rows).await?;
     tx.commit().await?;
-    Ok(aside)
+    Ok(unmade)
 }
 
 /// What has to be rendered.
@@ -99,8 +108,8 @@ struct Page {
     bytes: Vec<u8>,
 }
 
-/// A page, or the payer who is set aside and why.
-type Outcome = Result<Page, (CustomerId, String)>;
+/// A page, or what has none, whose it is, and why.
+type Outcome = Result<Page, (InvoiceId, CustomerId, String)>;
 
 /// Renders on all threads. Stops between two documents when asked to; nothing has been written by then.
 fn render_all(ctx: &JobContext, renderer: &Renderer, work: &Work) -> anyhow::Result<Vec<Outcome>> {
@@ -133,21 +142,13 @@ fn render_all(ctx: &JobContext, renderer: &Renderer, work: &Work) -> anyhow::Res
 /// Renders one document; whatever goes wrong concerns this payer and nobody else.
 fn render_one(renderer: &Renderer, work: &Work, booked: &Booked) -> Outcome {
     let invoice = &booked.invoice;
-    let payer = invoice.draft.payer;
+    let (id, payer) = (invoice.draft.id, invoice.draft.payer);
     let document = document_of(booked, &work.catalogue, work.payers.get(&payer));
-    let missing: BTreeSet<char> = renderer.missing_characters(&document).into_iter().collect();
-    if !missing.is_empty() {
-        tracing::warn!(
-            invoice = invoice.number,
-            characters = format!("{missing:?}"),
-            "fonts lack characters"
-        );
-    }
     let outcome = catch_unwind(AssertUnwindSafe(|| renderer.render_invoice(&document)));
     match outcome {
-        Ok(Ok(bytes)) => Ok(Page { invoice: invoice.draft.id, path: path_of(booked, &document), bytes }),
-        Ok(Err(error)) => Err((payer, error.to_string())),
-        Err(_) => Err((payer, format!("rendering {} broke an invariant", invoice.number))),
+        Ok(Ok(bytes)) => Ok(Page { invoice: id, path: path_of(booked, &document), bytes }),
+        Ok(Err(error)) => Err((id, payer, error.to_string())),
+        Err(_) => Err((id, payer, format!("rendering {} broke an invariant", invoice.number))),
     }
 }
 
@@ -177,17 +178,24 @@ fn path_of(booked: &Booked, document: &InvoiceDocument) -> String {
     format!("{year}/{}-{}", invoice.draft.id, name)
 }
 
-/// The stored PDF of an invoice, checked against its recorded hash.
+/// A stored document is not what was recorded: trying again does not help.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} was changed: its hash is {found}, not {recorded}")]
+pub struct Changed {
+    path: String,
+    found: String,
+    recorded: String,
+}
+
+/// The stored PDF of an invoice, checked against its recorded hash ([`Changed`]).
 pub async fn stored_pdf(ctx: &JobContext, document: &Document) -> anyhow::Result<Vec<u8>> {
     ctx.shelf.need([Named::from(document)]).await?;
     let path = ctx.folders.documents.join(&document.path);
     let bytes = tokio::fs::read(&path).await.with_context(|| format!("reading {}", path.display()))?;
     let found = files::sha256_hex(&bytes);
-    ensure!(
-        found == document.sha256,
-        "{} was changed: its hash is {found}, not {}",
-        path.display(),
-        document.sha256
-    );
+    if found != document.sha256 {
+        let recorded = document.sha256.clone();
+        return Err(Changed { path: path.display().to_string(), found, recorded }.into());
+    }
     Ok(bytes)
 }

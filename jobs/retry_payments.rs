@@ -8,6 +8,7 @@ use crate::context::JobContext;
 use crate::{dun_payers, send_invoices};
 use chrono::NaiveDate;
 use domain::ids::InvoiceId;
+use domain::run::MailCounts;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use store::payment;
@@ -25,6 +26,8 @@ pub struct Retried {
     pub not_called: u64,
     /// Steps that charge nobody.
     pub acted: u64,
+    /// Of the mails that waited and those that the steps have planned.
+    pub mails: MailCounts,
     pub tried: Vec<Tried>,
     /// Account number and reason of what a person has to mend.
     pub aside: Vec<String>,
@@ -50,8 +53,8 @@ pub async fn retry(ctx: &JobContext, as_of: NaiveDate) -> anyhow::Result<Retried
         }
         dun_payers::act(ctx, sorted.to_act, as_of, &mut all).await?;
     }
-    send_invoices::send_overdue(ctx).await?;
-    Ok(report(as_of, all))
+    let sent = send_invoices::send_overdue(ctx).await?;
+    Ok(report(as_of, all, sent.counts()))
 }
 
 fn add(all: &mut Collected, more: Collected) {
@@ -59,7 +62,7 @@ fn add(all: &mut Collected, more: Collected) {
     all.aside.extend(more.aside);
 }
 
-fn report(as_of: NaiveDate, mut collected: Collected) -> Retried {
+fn report(as_of: NaiveDate, mut collected: Collected, mails: MailCounts) -> Retried {
     collected.tried.sort_by(|a, b| a.invoice.cmp(&b.invoice));
     let count = |outcome| collected.tried.iter().filter(|t| t.outcome == outcome).map(|_| 1u64).sum();
     Retried {
@@ -69,6 +72,7 @@ fn report(as_of: NaiveDate, mut collected: Collected) -> Retried {
         unanswered: count(TriedOutcome::Unanswered),
         not_called: count(TriedOutcome::NotCalled),
         acted: count(TriedOutcome::Acted),
+        mails,
         aside: collected.aside.failed.into_values().collect(),
         tried: collected.tried,
     }

@@ -140,9 +140,14 @@ fn mail(config: &Config, home: &Home) -> Result<Arc<dyn MailTransport>, Failure>
         config.optional("mail.user").map(|user| (user.to_owned(), config.text("mail.password").to_owned()));
     let settings = SmtpSettings {
         login,
-        tls: Tls::parse(config.text("mail.tls")).ok_or_else(|| {
-            Failure::input("settings", format!("mail.tls is `{}`", config.text("mail.tls")))
-        })?,
+        tls: match config.optional("mail.tls") {
+            Some(text) => {
+                Tls::parse(text).ok_or_else(|| Failure::input("settings", format!("mail.tls is `{text}`")))?
+            }
+            // A password never goes out in clear because nobody thought of it.
+            None if config.optional("mail.user").is_some() => Tls::StartTls,
+            None => Tls::None,
+        },
         timeout: Duration::from_secs(u64::from(config.number("mail.timeout_s"))),
         per_second: config.number("mail.per_second"),
         ..SmtpSettings::plain(

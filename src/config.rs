@@ -125,7 +125,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("mail.from", "TALLYBOOK_MAIL_FROM", "", "sender address; unset = the tenant's e-mail address"),
     setting("mail.host", "TALLYBOOK_MAIL_HOST", "localhost", "SMTP relay"),
     setting("mail.port", "TALLYBOOK_MAIL_PORT", "25", "port of the relay"),
-    setting("mail.tls", "TALLYBOOK_MAIL_TLS", "none", "none, starttls or tls"),
+    setting(
+        "mail.tls",
+        "TALLYBOOK_MAIL_TLS",
+        "",
+        "none, starttls or tls; unset = starttls where there is a user, else none",
+    ),
     setting("mail.user", "TALLYBOOK_MAIL_USER", "", "user name; unset = no authentication"),
     Setting {
         secret: true,
@@ -287,7 +292,7 @@ impl Config {
         };
         one_of("log.format", &["text", "json"]);
         one_of("mail.transport", &["files", "smtp"]);
-        one_of("mail.tls", &["none", "starttls", "tls"]);
+        one_of("mail.tls", &["", "none", "starttls", "tls"]);
         let url = self.text("database_url");
         if !url.is_empty() && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             faults.push(Fault::new(
@@ -308,6 +313,14 @@ impl Config {
             let shown = without_login(endpoint);
             faults.push(Fault::new("s3.endpoint", format!("`{shown}` is not an http:// or https:// URL")));
         }
+        let has_login = self.text("mail.transport") == "smtp" && self.optional("mail.user").is_some();
+        if has_login && self.text("mail.tls") == "none" && !is_this_machine(self.text("mail.host")) {
+            let message = format!(
+                "a login needs encryption: `none` is for a relay on this machine, and mail.host is `{}`",
+                self.text("mail.host")
+            );
+            faults.push(Fault::new("mail.tls", message));
+        }
         for setting in SETTINGS.iter().filter(|s| s.key.starts_with("jobs.")) {
             let pattern = self.text(setting.key);
             if pattern != "off"
@@ -317,6 +330,12 @@ impl Config {
             }
         }
     }
+}
+
+/// Whether a host is this machine by its name alone: nothing is looked up.
+fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn read_file(path: &Path, faults: &mut Vec<Fault>) -> BTreeMap<String, String> {

@@ -8,9 +8,11 @@ mod drive;
 mod failure;
 mod home;
 mod metrics;
+mod out_file;
 mod output;
 mod progress;
 mod sample;
+mod stdout;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use domain::run::RunState;
 use std::fmt::Write;
 use std::time::Duration;
-use store::{queue, run, slice};
+use store::{delivery, queue, run, slice};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -116,6 +116,11 @@ async fn metrics(app: &App) -> anyhow::Result<String> {
             writeln!(text, "tallybook_run_slices{{run=\"{run}\",step=\"{step}\",state=\"open\"}} {open}")?;
             writeln!(text, "tallybook_run_slices{{run=\"{run}\",step=\"{step}\",state=\"done\"}} {done}")?;
         }
+    }
+    let mails = delivery::open_counts(&mut tx).await?;
+    head(&mut text, "tallybook_mails_open", "Mails that have not gone out, by what they wait for.");
+    for (state, count) in [("waiting", mails.waiting), ("refused", mails.refused), ("nobody", mails.nobody)] {
+        writeln!(text, "tallybook_mails_open{{state=\"{state}\"}} {count}")?;
     }
     let newest = run::newest(&mut tx, RUNS_LOOKED_AT).await?;
     if let Some(last) = newest.iter().find(|r| r.state == RunState::Closed) {

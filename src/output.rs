@@ -1,6 +1,7 @@
 //! What people and scripts read: tables or one JSON document on stdout, talk on stderr.
 
 use crate::failure::Failure;
+use crate::stdout;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use std::io::{IsTerminal, Write};
@@ -37,14 +38,14 @@ impl Output {
         }
     }
 
-    /// One line of data on stdout. A closed pipe is the reader's choice, not an error.
+    /// One line of data on stdout.
     pub fn line(&self, text: &str) {
-        drop(writeln!(std::io::stdout().lock(), "{text}"));
+        stdout::write(format!("{text}\n").as_bytes());
     }
 
     /// Raw data on stdout.
-    pub fn bytes(&self, bytes: &[u8]) -> std::io::Result<()> {
-        std::io::stdout().lock().write_all(bytes)
+    pub fn bytes(&self, bytes: &[u8]) {
+        stdout::write(bytes);
     }
 
     /// Talk on stderr; quiet with `--json`.

@@ -42,7 +42,7 @@ const TOKENS: [&str; 10] = [
 /// The part of the book that does not depend on its size.
 pub fn head() -> Value {
     json!({
-        "tenant": {"fullname": "Nordlys Cloud ApS", "companyvat": "DK12345678", "currencycode": "DKK", "timezone": "Europe/Copenhagen",
+        "tenant": {"fullname": "Nordlys Cloud ApS", "companyvat": "DK10000009", "currencycode": "DKK", "timezone": "Europe/Copenhagen",
                    "paymentterm": 14, "addressline1": "Havnegade 1", "postalcode": "1058", "city": "København", "country": "DK",
                    "iban": "DK5000400440116243", "email": "billing@nordlys.example"},
         "businessunits": [{"refkey": "dk", "fullname": "Denmark", "accountingcode": "100"},
@@ -130,9 +130,9 @@ pub fn customer(n: usize) -> Value {
     });
     if business && country != "NO" {
         customer["companyvat"] = json!(if country == "DK" {
-            format!("DK{:08}", 10_000_000 + n)
+            vat_number("DK", 10_000_000 + 20 * n)
         } else {
-            format!("DE{:09}", 100_000_000 + n)
+            vat_number("DE", 100_000_000 + 20 * n)
         });
     }
     if !n.is_multiple_of(5) {
@@ -143,6 +143,13 @@ pub fn customer(n: usize) -> Value {
         customer["language"] = json!("da");
     }
     customer
+}
+
+/// The first number from this one on whose check digit fits: one of ten or eleven does.
+fn vat_number(country: &str, from: usize) -> String {
+    let numbered = |digits: usize| format!("{country}{digits}");
+    let mut fitting = (from..).map(numbered).filter(|n| !domain::tax::vat_number::has_wrong_check_digit(n));
+    fitting.next().unwrap_or_else(|| numbered(from))
 }
 
 /// The subscription of customer `n`.

@@ -10,6 +10,8 @@ pub struct Args {
 
 /// The script on stdout.
 pub fn run(args: Args, mut command: clap::Command) -> Result<Exit, Failure> {
-    clap_complete::generate(args.shell, &mut command, "tallybook", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "tallybook", &mut script);
+    crate::stdout::write(&script);
     Ok(Exit::Done)
 }

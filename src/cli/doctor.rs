@@ -17,13 +17,27 @@ struct Finding {
     ok: bool,
     what: &'static str,
     found: String,
+    /// Who has to do something: not ok and none means that the program or a service is at fault.
+    #[serde(flatten)]
+    warning: Option<Warned>,
 }
 
-/// Exit code 2 if anything would keep a run from working.
+/// What a person has to look at.
+#[derive(Serialize)]
+struct Warned {
+    code: &'static str,
+    pointer: String,
+    message: String,
+}
+
+/// Exit code 2 if anything would keep a run from working, 3 if something waits for a person or will keep a payer from a
+/// right invoice.
 pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
     let mut findings = Vec::new();
-    let mut add = |ok: bool, what: &'static str, found: String| findings.push(Finding { ok, what, found });
+    let mut add = |ok: bool, what: &'static str, found: String| {
+        findings.push(Finding { ok, what, found, warning: None });
+    };
     let database = if app.store.is_sqlite() {
         format!("SQLite, {}", app.home.database().display())
     } else {
@@ -76,17 +90,63 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
         unfinished.iter().map(|r| format!("{} ({})", r.ordinal, r.state.name())).collect();
     add(true, "unfinished runs", if names.is_empty() { "none".to_owned() } else { names.join(", ") });
     add(true, "time zones", format!("tzdb {}", chrono_tz::IANA_TZDB_VERSION));
+    drop(tx);
+    let relay = app.ctx.mail.check().await;
+    add(relay.is_ok(), "mail", relay.err().unwrap_or_else(|| config.text("mail.transport").to_owned()));
+    findings.extend(for_a_person(&app).await?);
     let ok = findings.iter().all(|f| f.ok);
+    let is_fault = findings.iter().any(|f| !f.ok && f.warning.is_none());
     if output.is_json() {
         output.document(&serde_json::json!({"ok": ok, "findings": findings}));
     } else {
-        let rows = findings
-            .into_iter()
-            .map(|f| vec![if f.ok { "ok" } else { "BAD" }.to_owned(), f.what.to_owned(), f.found])
-            .collect();
+        let rows =
+            findings.into_iter().map(|f| vec![word(&f).to_owned(), f.what.to_owned(), f.found]).collect();
         output.table(&[Column::Left(""), Column::Left("what"), Column::Left("found")], rows);
     }
-    Ok(if ok { Exit::Done } else { Exit::Fault })
+    Ok(match (ok, is_fault) {
+        (true, _) => Exit::Done,
+        (false, true) => Exit::Fault,
+        (false, false) => Exit::SetAside,
+    })
+}
+
+fn word(finding: &Finding) -> &'static str {
+    match (finding.ok, &finding.warning) {
+        (true, _) => "ok",
+        (false, Some(_)) => "look",
+        (false, None) => "BAD",
+    }
+}
+
+/// What the book will not bill or deliver rightly, and what has not reached its buyer (rules I10).
+async fn for_a_person(app: &App) -> Result<Vec<Finding>, Failure> {
+    let mut findings: Vec<Finding> = jobs::warnings::of_book(&app.ctx)
+        .await?
+        .into_iter()
+        .map(|w| {
+            let pointer = format!("{} {}", w.kind.singular(), w.key);
+            let found = format!("{pointer}: {}", w.message);
+            let warning = Some(Warned { code: w.code, pointer, message: w.message });
+            Finding { ok: false, what: "book", found, warning }
+        })
+        .collect();
+    let mut tx = app.store.read().await?;
+    let mails = store::delivery::open_counts(&mut tx).await?;
+    let table = [
+        (mails.waiting, "mails_waiting", "mail(s) wait: `tallybook mails send`"),
+        (mails.refused, "mails_refused", "mail(s) were refused: `tallybook mails --state refused`"),
+        (
+            mails.nobody,
+            "no_address",
+            "invoice(s) have nobody to be mailed to: `tallybook mails --state nobody`",
+        ),
+    ];
+    for (count, code, words) in table.into_iter().filter(|(count, ..)| *count > 0) {
+        let message = format!("{count} {words}");
+        let warning = Warned { code, pointer: "mails".to_owned(), message: message.clone() };
+        findings.push(Finding { ok: false, what: "mails", found: message, warning: Some(warning) });
+    }
+    Ok(findings)
 }
 
 /// What others than the owner may enter or read, each with a way out. What lies in a closed home is closed.

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
+use crate::out_file;
 use crate::output::{Output, grouped};
 use clap::Subcommand;
 use domain::NaiveDate;
@@ -31,7 +32,7 @@ enum What {
         /// What no marked export holds yet; marks it, and puts it into exports/
         #[arg(long, conflicts_with_all = ["from", "to"])]
         next: bool,
-        /// Write to this file instead of standard output
+        /// Write to this file; `-` is standard output, and so is no name
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
@@ -66,7 +67,11 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     };
     let path = match (&out, &made.path) {
         (Some(path), _) => {
-            write_out(path, &made.bytes)?;
+            out_file::write(path, &made.bytes)?;
+            // What went to standard output is the answer.
+            if out_file::is_stdout(path) {
+                return Ok(Exit::Done);
+            }
             Some(path.clone())
         }
         (None, path) => path.clone(),
@@ -84,19 +89,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         Some(path) => {
             output.say(&format!("{} entries in {}", grouped(made.manifest.entries), path.display()))
         }
-        None => drop(output.bytes(&made.bytes)),
+        None => output.bytes(&made.bytes),
     }
     Ok(Exit::Done)
-}
-
-/// Whole or not at all: beside its name first, then renamed.
-fn write_out(path: &PathBuf, bytes: &[u8]) -> Result<(), Failure> {
-    let refused = |e: std::io::Error| {
-        Failure::input("unwritable", format!("cannot write {}: {e}", path.display()))
-            .hint("choose another file with --out FILE")
-    };
-    let mut part = path.clone().into_os_string();
-    part.push(".part");
-    std::fs::write(&part, bytes).map_err(refused)?;
-    std::fs::rename(&part, path).map_err(refused)
 }

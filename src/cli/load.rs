@@ -4,7 +4,8 @@ use crate::app::App;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, Fault};
 use crate::output::{Column, Output};
-use domain::book_file;
+use domain::book_file::{self, Pointers};
+use domain::warning::Warning;
 use jobs::load_book::{self, Files, Refusal};
 use std::io::Read;
 use std::path::PathBuf;
@@ -20,9 +21,11 @@ pub struct Args {
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let files = args.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let app = App::open(config).await?;
-    let report = load(&app, files).await?;
+    let Loaded { report, warnings } = load(&app, files).await?;
     if output.is_json() {
-        output.document(&report);
+        let mut document = serde_json::to_value(&report).unwrap_or_default();
+        document["warnings"] = serde_json::json!(warnings);
+        output.document(&document);
     } else {
         output.table(
             &[
@@ -33,6 +36,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
             ],
             rows(&report),
         );
+        say(&warnings, output);
         output.say("next: `tallybook ingest FILE…`, then `tallybook run --preview`");
     }
     Ok(Exit::Done)
@@ -52,9 +56,45 @@ pub fn open(path: &PathBuf) -> Result<(String, Box<dyn Read + Send>), Failure> {
     Ok((path.display().to_string(), Box::new(file)))
 }
 
+/// What a load did, and what will keep a payer from a right invoice.
+pub struct Loaded {
+    pub report: book_file::LoadReport,
+    pub warnings: Vec<Warned>,
+}
+
+/// A warning with the place of its object in the files, or its name if it is in none of them.
+#[derive(serde::Serialize)]
+pub struct Warned {
+    pub pointer: String,
+    pub code: &'static str,
+    pub message: String,
+}
+
+/// Warnings that are shown to people; all of them are in the JSON answer and in `doctor`.
+const WARNINGS_SHOWN: usize = 20;
+
+fn say(warnings: &[Warned], output: &Output) {
+    for warning in warnings.iter().take(WARNINGS_SHOWN) {
+        output.say(&format!("warning: {}: {}", warning.pointer, warning.message));
+    }
+    if warnings.len() > WARNINGS_SHOWN {
+        output.say(&format!("and {} more: `tallybook doctor`", warnings.len() - WARNINGS_SHOWN));
+    }
+}
+
+fn warned(pointers: &Pointers, warning: Warning) -> Warned {
+    let object = (warning.kind, warning.key);
+    let field = warning.field.map(|field| format!("/{field}")).unwrap_or_default();
+    let pointer = match pointers.get(&object) {
+        Some(pointer) => format!("{pointer}{field}"),
+        None => format!("{} {}", object.0.singular(), object.1),
+    };
+    Warned { pointer, code: warning.code, message: warning.message }
+}
+
 /// Loads opened files into a home.
-pub async fn load(app: &App, files: Files) -> Result<book_file::LoadReport, Failure> {
-    load_book::load(&app.ctx, files, &crate::cli::operator()).await?.map_err(|refusal| match refusal {
+pub async fn load(app: &App, files: Files) -> Result<Loaded, Failure> {
+    let loaded = load_book::load(&app.ctx, files, &crate::cli::operator()).await?.map_err(|refusal| match refusal {
         Refusal::Faults(faults) => refused(faults),
         Refusal::RunStands(run) => Failure::input(
             "run_stands",
@@ -63,7 +103,10 @@ pub async fn load(app: &App, files: Files) -> Result<book_file::LoadReport, Fail
         .hint(format!(
             "`tallybook runs approve {run}` books them, `tallybook runs cancel {run}` drops them; then load again"
         )),
-    })
+    })?;
+    let load_book::Loaded { report, warnings, pointers } = loaded;
+    let warnings = warnings.into_iter().map(|warning| warned(&pointers, warning)).collect();
+    Ok(Loaded { report, warnings })
 }
 
 fn refused(faults: Vec<book_file::Fault>) -> Failure {

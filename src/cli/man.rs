@@ -23,8 +23,7 @@ pub fn run(args: &Args, mut command: clap::Command, output: &Output) -> Result<E
     }
     let mut page = Vec::new();
     let written = clap_mangen::Man::new(page_of.clone()).render(&mut page);
-    written
-        .and_then(|()| output.bytes(&page))
-        .map_err(|e| Failure::fault("output", format!("cannot print the page: {e}")))?;
+    written.map_err(|e| Failure::fault("output", format!("cannot print the page: {e}")))?;
+    output.bytes(&page);
     Ok(Exit::Done)
 }

@@ -12,7 +12,9 @@ mod ingest;
 mod init;
 mod invoices;
 mod load;
+mod mails;
 mod man;
+mod payers;
 mod payments;
 mod restore;
 mod run;
@@ -30,6 +32,7 @@ mod worker;
 use crate::config::{Config, Origin};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use crate::stdout;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -80,6 +83,10 @@ enum Command {
     Discounts(discounts::Args),
     /// Retry payments that are due
     Payments(payments::Args),
+    /// List who owes what and who gets mail
+    Payers(payers::Args),
+    /// List mails that wait or were refused, and send them
+    Mails(mails::Args),
     /// Export the ledger
     Export(export::Args),
     /// Run scenarios in memory; nothing is stored
@@ -118,9 +125,16 @@ pub fn main() -> ExitCode {
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
-            let wrong = error.use_stderr();
-            drop(error.print());
-            return if wrong { Exit::Input.into() } else { Exit::Done.into() };
+            if error.use_stderr() {
+                drop(error.print());
+                return Exit::Input.into();
+            }
+            // `--help` and `--version` are answers.
+            let text = error.render();
+            let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+            let text = if is_terminal { text.ansi().to_string() } else { text.to_string() };
+            stdout::write(text.as_bytes());
+            return ended(Ok(Exit::Done), &Output::new(false));
         }
     };
     let home_origin = match matches.value_source("home") {
@@ -133,7 +147,14 @@ pub fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let output = Output::new(cli.json);
-    match answer(cli, home_origin, &output) {
+    ended(answer(cli, home_origin, &output), &output)
+}
+
+/// The exit code of a command. An answer that did not arrive is a failure of ours; what the command itself has to say
+/// comes first.
+fn ended(answered: Result<Exit, Failure>, output: &Output) -> ExitCode {
+    let arrived = stdout::finish();
+    match answered.and_then(|exit| arrived.map(|()| exit)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             output.failure(&failure);
@@ -180,6 +201,8 @@ async fn dispatch(command: Command, config: Config, output: &Output) -> Result<E
         Command::Subscriptions(args) => subscriptions::run(*args, &config, output).await,
         Command::Discounts(args) => discounts::run(args, &config, output).await,
         Command::Payments(args) => payments::run(args, &config, output).await,
+        Command::Payers(args) => payers::run(args, &config, output).await,
+        Command::Mails(args) => mails::run(args, &config, output).await,
         Command::Export(args) => export::run(args, &config, output).await,
         Command::Verify(args) => verify::run(args, &config, output).await,
         Command::Why(args) => why::run(args, &config, output).await,

@@ -40,14 +40,17 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     } else {
         people(&retried, output);
     }
-    Ok(if retried.aside.is_empty() && retried.unanswered == 0 { Exit::Done } else { Exit::SetAside })
+    let mails = retried.mails;
+    let is_all_well =
+        retried.aside.is_empty() && retried.unanswered == 0 && mails.waiting + mails.refused == 0;
+    Ok(if is_all_well { Exit::Done } else { Exit::SetAside })
 }
 
 fn json(retried: &Retried) -> serde_json::Value {
     let tried: Vec<_> = retried.tried.iter().map(tried_json).collect();
     serde_json::json!({
         "asof": retried.as_of, "paid": retried.paid, "declined": retried.declined, "unanswered": retried.unanswered,
-        "notcalled": retried.not_called, "acted": retried.acted, "tried": tried, "aside": retried.aside,
+        "notcalled": retried.not_called, "acted": retried.acted, "mails": retried.mails, "tried": tried, "aside": retried.aside,
     })
 }
 
@@ -75,6 +78,7 @@ pub fn outcome(tried: &Tried) -> &'static str {
 fn people(retried: &Retried, output: &Output) {
     if retried.tried.is_empty() {
         output.line(&format!("nothing is due on {}", retried.as_of));
+        super::mails::say(&retried.mails, output);
         return;
     }
     let rows = retried
@@ -108,6 +112,7 @@ fn people(retried: &Retried, output: &Output) {
         "{} paid, {} declined, {} without an answer, {} not called, {} other steps",
         retried.paid, retried.declined, retried.unanswered, retried.not_called, retried.acted
     ));
+    super::mails::say(&retried.mails, output);
     for reason in &retried.aside {
         output.say(&format!("for a person: {reason}"));
     }

@@ -88,7 +88,8 @@ pub fn answer(summary: &RunSummary, kind: Kind, output: &Output) -> Exit {
 
 /// Something set aside is for a person.
 pub fn exit_of(summary: &RunSummary) -> Exit {
-    if summary.failed + summary.parked > 0 { Exit::SetAside } else { Exit::Done }
+    let mails = summary.mails.waiting + summary.mails.set_aside();
+    if summary.failed + summary.parked + mails > 0 { Exit::SetAside } else { Exit::Done }
 }
 
 /// The answer for scripts (the form is a contract).
@@ -110,7 +111,7 @@ pub fn json(summary: &RunSummary, kind: Kind) -> serde_json::Value {
         "payers": summary.payers, "invoiced": summary.invoiced, "failed": summary.failed, "parked": summary.parked, "totals": totals,
         "usage": {"events": usage.rated + unrated + usage.superseded + usage.open, "rated": usage.rated, "unrated": unrated,
                   "superseded": usage.superseded, "open": usage.open, "reasons": usage.unrated},
-        "hash": summary.hash,
+        "mails": summary.mails, "hash": summary.hash,
     })
 }
 
@@ -158,6 +159,7 @@ pub fn people(summary: &RunSummary, kind: Kind, output: &Output) {
     if !summary.hash.is_empty() {
         output.line(&format!("hash {}", summary.hash));
     }
+    super::mails::say(&summary.mails, output);
     if summary.failed + summary.parked > 0 {
         output.say(&format!("{} payer(s) failed, {} parked", summary.failed, summary.parked));
         output.say(&format!("hint: `tallybook runs show {}` says why", summary.ordinal));

@@ -27,11 +27,10 @@ pub async fn run(
     };
     match (page, out) {
         (Some(page), Some(path)) => {
-            std::fs::write(path, page.as_bytes()).map_err(|e| {
-                Failure::input("output", format!("cannot write {}: {e}", path.display()))
-                    .hint("name another file with --out FILE")
-            })?;
-            output.say(&format!("wrote {}", path.display()));
+            crate::out_file::write(path, page.as_bytes())?;
+            if !crate::out_file::is_stdout(path) {
+                output.say(&format!("wrote {}", path.display()));
+            }
         }
         (Some(page), None) => output.line(page.trim_end()),
         (None, Some(_)) => {

@@ -147,6 +147,7 @@ async fn show(app: &App, name: &str, output: &Output) -> Result<Exit, Failure> {
     let items = run::items(&mut tx, found.id, None).await?;
     let steps = store::slice::progress(&mut tx, found.id).await?;
     let open = store::slice::open(&mut tx, found.id).await?;
+    let undelivered = super::mails::of_run(&mut tx, found.id).await?;
     let aside: Vec<_> = items
         .iter()
         .filter(|i| matches!(i.state, ItemState::Failed | ItemState::Parked) || i.reason.is_some())
@@ -161,6 +162,9 @@ async fn show(app: &App, name: &str, output: &Output) -> Result<Exit, Failure> {
             .iter()
             .map(|i| serde_json::json!({"account": i.account_number, "state": i.state, "reason": i.reason, "attempts": i.attempts}))
             .collect();
+        document["aside"].as_array_mut().into_iter().for_each(|aside| {
+            aside.extend(undelivered.iter().map(super::mails::json));
+        });
         document["errors"] = open.iter().filter_map(|s| s.error.clone()).collect();
         output.document(&document);
         return Ok(Exit::Done);
@@ -178,6 +182,8 @@ async fn show(app: &App, name: &str, output: &Output) -> Result<Exit, Failure> {
         })
         .collect();
     output.table(&[Column::Left("account"), Column::Left("state"), Column::Left("reason")], rows);
+    super::mails::table(&undelivered, output);
+    super::mails::hint(&undelivered, output);
     for error in open.iter().filter_map(|s| s.error.as_ref()) {
         output.line(&format!("error: {error}"));
     }
@@ -263,7 +269,7 @@ async fn reverse(
     jobs::seal_ledger::seal(&app.ctx).await?;
     let sent = jobs::send_invoices::send(&app.ctx, &reversed.notes).await?;
     drop(lock);
-    let aside = reversed.refused.len() + sent.aside.failed.len();
+    let aside = reversed.refused.len() + sent.refused.len() + sent.nobody.len();
     if output.is_json() {
         output.document(&serde_json::json!({
             "run": found.ordinal, "creditnotes": reversed.notes.len(), "already": reversed.already,

@@ -2,6 +2,7 @@
 
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use crate::stdout::{self, Stdout};
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::PathBuf;
 
@@ -24,7 +25,7 @@ pub fn run(args: Args, _: &Output) -> Result<Exit, Failure> {
         Box::new(std::fs::File::open(&args.file).map_err(unreadable)?)
     };
     let mut input = BufReader::new(input);
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(Stdout);
     let mut first = String::new();
     input.read_line(&mut first).map_err(unreadable)?;
     let per_line = serde_json::from_str::<serde::de::IgnoredAny>(&first).is_ok();
@@ -33,22 +34,23 @@ pub fn run(args: Args, _: &Output) -> Result<Exit, Failure> {
         if first.trim().is_empty() {
             return Err(Failure::input("empty", format!("{} holds no scenario", args.file.display())));
         }
-        answer(&mut out, &first);
+        answer(&mut out, &first)?;
         return Ok(Exit::Done);
     }
-    answer(&mut out, &first);
+    answer(&mut out, &first)?;
     for line in input.lines() {
         let line = line.map_err(unreadable)?;
-        if !line.trim().is_empty() && !answer(&mut out, &line) {
+        if !stdout::is_open() {
             break;
         }
+        if !line.trim().is_empty() {
+            answer(&mut out, &line)?;
+        }
     }
-    drop(out.flush());
     Ok(Exit::Done)
 }
 
-/// False when nobody reads any more.
-fn answer(out: &mut impl Write, scenario: &str) -> bool {
+fn answer(out: &mut BufWriter<Stdout>, scenario: &str) -> Result<(), Failure> {
     let answer = domain::simulate::simulate(scenario);
-    writeln!(out, "{answer}").is_ok()
+    writeln!(out, "{answer}").map_err(|e| Failure::fault("output", format!("cannot write the answer: {e}")))
 }

@@ -44,6 +44,14 @@ pub enum DocumentError {
         /// Every warning of the writer.
         why: String,
     },
+    /// A text that would show boxes (rules.md I10).
+    #[error("{document} has no PDF: {unwritable}")]
+    Unwritable {
+        /// Number or draft id.
+        document: String,
+        /// Which text, and what of it.
+        unwritable: crate::writable::Unwritable,
+    },
     /// A mail template failed on this invoice.
     #[error("mail about {document}, template {template}: {why}")]
     Mail {

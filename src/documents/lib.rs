@@ -15,6 +15,7 @@ mod paper;
 mod report;
 mod templates;
 mod ubl;
+mod writable;
 
 #[cfg(test)]
 mod golden;
@@ -30,6 +31,7 @@ pub use mail::{InvoiceMail, MailKind};
 pub use report::run_page;
 pub use templates::{Labels, Templates, Theme};
 pub use ubl::ubl;
+pub use writable::Unwritable;
 
 use domain::mail::Mail;
 use paper::{Fonts, Logo};
@@ -53,9 +55,12 @@ impl Renderer {
         })
     }
 
-    /// The invoice, credit note or draft as PDF.
+    /// The invoice, credit note or draft as PDF. Whole or not at all: a text that no font can write is refused.
     pub fn render_invoice(&self, document: &InvoiceDocument) -> Result<Vec<u8>, DocumentError> {
-        invoice::render(self, document)
+        match writable::unwritable(&self.fonts, document.texts()) {
+            Some(unwritable) => Err(DocumentError::Unwritable { document: document.name(), unwritable }),
+            None => invoice::render(self, document),
+        }
     }
 
     /// The mail about an invoice to one address (`rules.md` B2: in the payer's language).
@@ -63,8 +68,8 @@ impl Renderer {
         mail::compose(self, mail)
     }
 
-    /// Characters of the document's texts that the fonts do not have; they are printed as a box.
-    pub fn missing_characters(&self, document: &InvoiceDocument) -> Vec<char> {
-        document.texts().flat_map(str::chars).filter(|c| !c.is_control() && !self.fonts.has(*c)).collect()
+    /// The first of these texts that cannot be written on an invoice.
+    pub fn unwritable<'t>(&self, texts: impl Iterator<Item = &'t str>) -> Option<Unwritable> {
+        writable::unwritable(&self.fonts, texts)
     }
 }

@@ -19,6 +19,30 @@ pub struct Address {
     pub country: Option<String>,
 }
 
+/// How invoices and reminders reach a customer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    #[default]
+    Mail,
+    /// Nothing is mailed: the customer is served otherwise, and is never on the list of open items (rules I10).
+    None,
+}
+
+impl Delivery {
+    /// The words of the book.
+    pub const NAMES: &[&str] = &["mail", "none"];
+
+    /// Reads a word of the book.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "mail" => Some(Self::Mail),
+            "none" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
+
 /// A customer: owner of subscriptions and, unless it bills to its parent, payer of invoices.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Customer {
@@ -36,6 +60,8 @@ pub struct Customer {
     pub payment_term: Option<u32>,
     pub address: Address,
     pub email: Option<String>,
+    #[serde(default)]
+    pub delivery: Delivery,
     pub phone: Option<String>,
     /// Refkey of the business unit.
     pub business_unit: Option<String>,

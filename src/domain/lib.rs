@@ -39,6 +39,7 @@ pub mod subscription;
 pub mod task;
 pub mod tax;
 pub mod usage;
+pub mod warning;
 pub mod zone;
 
 /// Re-exported so that every crate speaks of the same types.

@@ -104,6 +104,25 @@ pub struct UsageCounts {
     pub open: u64,
 }
 
+/// Mails by what became of them, as they stand now (rules.md I10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MailCounts {
+    pub sent: u64,
+    /// Will be tried again by themselves.
+    pub waiting: u64,
+    /// Refused for good, or given up.
+    pub refused: u64,
+    /// Invoices without any address.
+    pub nobody: u64,
+}
+
+impl MailCounts {
+    /// Those that a person has to look at.
+    pub fn set_aside(&self) -> u64 {
+        self.refused + self.nobody
+    }
+}
+
 /// A run as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunSummary {
@@ -114,8 +133,11 @@ pub struct RunSummary {
     pub state: RunState,
     pub payers: u64,
     pub invoiced: u64,
+    /// Payers that were set aside, and those whose invoices reach nobody (rules.md I10).
     pub failed: u64,
     pub parked: u64,
+    /// The mails about the run's invoices.
+    pub mails: MailCounts,
     pub totals: Vec<RunTotal>,
     pub usage: UsageCounts,
     /// Hash over the payers' hashes in payer order; covers what is billed, not ids, numbers or times.

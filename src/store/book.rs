@@ -314,6 +314,13 @@ pub async fn customers(tx: &mut Tx, ids: &[CustomerId]) -> anyhow::Result<BTreeM
     Ok(rows.into_iter().map(|j| (j.0.id, j.0)).collect())
 }
 
+/// Every customer of the book.
+pub async fn all_customers(tx: &mut Tx) -> anyhow::Result<Vec<Customer>> {
+    let rows: Vec<Json<Customer>> =
+        on!(tx, c => sqlx::query_scalar("select body from customer").fetch_all(c).await?);
+    Ok(rows.into_iter().map(|j| j.0).collect())
+}
+
 /// (account number, full name) of every customer: exports name them, the ledger does not.
 pub async fn customer_names(tx: &mut Tx) -> anyhow::Result<BTreeMap<String, String>> {
     let rows: Vec<(String, String)> = on!(tx, c => sqlx::query_as(

@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod balance;
 pub mod book;
 mod bulk;
 pub mod catalogue;

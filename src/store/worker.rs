@@ -43,6 +43,15 @@ pub async fn hold(store: &Store, worker: &str) -> anyhow::Result<Option<WorkerLo
     Ok(held.then_some(WorkerLock { connection: Some(connection) }))
 }
 
+/// Whether nobody holds this name any more, on PostgreSQL.
+pub async fn is_gone(tx: &mut Tx, worker: &str) -> anyhow::Result<bool> {
+    let Tx::Postgres(t) = tx else { return Ok(false) };
+    Ok(sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtextextended($1, 7))")
+        .bind(worker)
+        .fetch_one(&mut **t)
+        .await?)
+}
+
 /// Names of workers that have claimed open slices or fetched tasks and are gone: their slices may be taken over at once
 /// ([`crate::slice::TakeOver::Of`]) and their tasks handed out again ([`crate::queue::hand_out_again`]). Always empty
 /// on SQLite.

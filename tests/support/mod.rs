@@ -153,7 +153,7 @@ pub fn shared(part: &str) -> Option<PathBuf> {
 /// `customers` customers with one subscription each from 2026-01-01.
 pub fn book(customers: usize) -> Value {
     let mut book = serde_json::json!({
-        "tenant": {"fullname": "Nordlys Cloud ApS", "companyvat": "DK12345678", "currencycode": "DKK", "timezone": "Europe/Copenhagen",
+        "tenant": {"fullname": "Nordlys Cloud ApS", "companyvat": "DK10000009", "currencycode": "DKK", "timezone": "Europe/Copenhagen",
                    "paymentterm": 14, "addressline1": "Havnegade 1", "postalcode": "1058", "city": "København", "country": "DK",
                    "email": "billing@nordlys.example"},
         "taxrules": [{"fullname": "DK VAT", "country": "DK", "state": "*", "ruletype": "*", "priority": 10, "taxpct": "25", "category": "S"}],

@@ -45,6 +45,8 @@ enum State {
     /// The last attempt to collect it failed
     Declined,
     CreditNote,
+    /// Has not reached its buyer: its mail waits or was refused, or there is nobody to mail it to
+    Undelivered,
 }
 
 /// Lists by number; drafts only if asked for.
@@ -91,6 +93,7 @@ async fn load(app: &App, filter: &Filter, as_of: NaiveDate) -> Result<Vec<Booked
         Some(State::Paid) => Some(InvoiceState::Paid),
         Some(State::Overdue) => Some(InvoiceState::Overdue),
         Some(State::CreditNote) => Some(InvoiceState::CreditNote),
+        Some(State::Undelivered) => Some(InvoiceState::Undelivered),
         Some(State::Draft) | None => None,
     };
     let wanted = InvoiceFilter {

@@ -1,6 +1,7 @@
 //! `invoices`: list and operate invoices.
 
 mod create;
+mod deliver;
 mod edit;
 mod list;
 mod operate;
@@ -16,6 +17,8 @@ use domain::{Decimal, NaiveDate};
 use std::path::PathBuf;
 use store::draft::{self, DraftFilter, DraftKey, DraftState};
 use store::invoice::{self, Booked};
+
+pub use list::state_of;
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -41,7 +44,7 @@ enum Verb {
     /// It as XML: UBL 2.1, Peppol BIS Billing 3.0
     Xml {
         number: String,
-        /// Write it here instead of to standard output
+        /// Write it here; `-` is standard output, and so is no name
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
@@ -69,6 +72,16 @@ enum Verb {
         /// To this address, also if it went there before
         #[arg(long, value_name = "ADDRESS")]
         to: Option<String>,
+    },
+    /// It was handed over otherwise: by hand, by post, through a portal
+    Markdelivered {
+        number: String,
+        /// Day it happened; today unless given
+        #[arg(long, value_name = "DATE")]
+        on: Option<NaiveDate>,
+        /// How, for whoever asks later
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
     },
     /// It was paid outside: by bank transfer, in cash
     Markpaid {
@@ -138,7 +151,10 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         Verb::Create(args) => create::run(&app, &args, output).await,
         Verb::Book { number, as_of } => operate::book(&app, &number, as_of, output).await,
         Verb::Cancel { number, release } => operate::cancel(&app, &number, release, output).await,
-        Verb::Send { number, to } => operate::send(&app, &number, to.as_deref(), output).await,
+        Verb::Send { number, to } => deliver::send(&app, &number, to.as_deref(), output).await,
+        Verb::Markdelivered { number, on, note } => {
+            deliver::mark_delivered(&app, &number, on, note, output).await
+        }
         Verb::Markpaid { number, part, despite_pending } => {
             operate::mark_paid(&app, &number, &part, despite_pending, output).await
         }

@@ -1,5 +1,6 @@
-//! The verbs that change something: book, cancel, send, markpaid, recharge, write off, credit, refund.
+//! The verbs that change something: book, cancel, markpaid, recharge, write off, credit, refund.
 
+use super::deliver::sent_exit;
 use super::list::state_of;
 use super::{Found, Part, create, find, find_booked, is_booked};
 use crate::app::App;
@@ -13,12 +14,12 @@ use domain::invoice::InvoiceWire;
 use jobs::by_hand::{self, Asked, Credit};
 use jobs::collect_payments::{self, Occasion, TriedOutcome};
 use jobs::edit_drafts;
-use jobs::send_invoices::{self, Sent};
+use jobs::send_invoices;
 use jobs::settle::{self, ByHand, Pending, RefundBy, Refusal};
 use store::draft::{self, DraftState, Periods};
 use store::invoice::{self, Booked};
 
-async fn day_or_today(app: &App, day: Option<NaiveDate>) -> Result<NaiveDate, Failure> {
+pub(super) async fn day_or_today(app: &App, day: Option<NaiveDate>) -> Result<NaiveDate, Failure> {
     match day {
         Some(day) => Ok(day),
         None => app.today().await,
@@ -78,7 +79,7 @@ pub async fn book(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Outp
     let id = booked.invoice.draft.id;
     let mut sent = send_invoices::send(&app.ctx, &[id]).await?;
     collect_payments::collect(&app.ctx, &[id], Occasion::Booking, asked.on, None).await?;
-    sent.aside.extend(send_invoices::send_declined(&app.ctx, &[id]).await?.aside);
+    sent.extend(send_invoices::send_declined(&app.ctx, &[id]).await?);
     answer(app, &reload(app, id).await?, "is booked", output).await?;
     Ok(sent_exit(&sent, output))
 }
@@ -104,39 +105,6 @@ pub async fn cancel(app: &App, name: &str, release: bool, output: &Output) -> Re
         output.line(&format!("draft {} of {} is dropped; {periods}", key.id, key.account_number));
     }
     Ok(Exit::Done)
-}
-
-/// Mails an invoice.
-pub async fn send(app: &App, name: &str, to: Option<&str>, output: &Output) -> Result<Exit, Failure> {
-    let booked = find_booked(app, name, "sent").await?;
-    let sent = send_invoices::send_now(&app.ctx, booked.invoice.draft.id, to).await?;
-    let waits = sent.aside.waiting.len();
-    if sent.sent == 0 && sent.aside.failed.is_empty() && waits == 0 {
-        return Err(Failure::input("nothing_to_send", format!("everybody who is to get {name} has got it"))
-            .hint(format!("send it again with `tallybook invoices send {name} --to ADDRESS`")));
-    }
-    if output.is_json() {
-        let reasons: Vec<&String> = sent.aside.failed.values().chain(sent.aside.waiting.values()).collect();
-        output.document(
-            &serde_json::json!({"invoice": name, "sent": sent.sent, "failed": sent.aside.failed.len(),
-                                            "waiting": waits, "reasons": reasons}),
-        );
-    } else if sent.sent > 0 {
-        output.line(&format!("{name} is sent to {} address(es)", sent.sent));
-    }
-    Ok(sent_exit(&sent, output))
-}
-
-/// What was refused is for a person; a relay that is down is not.
-fn sent_exit(sent: &Sent, output: &Output) -> Exit {
-    for reason in sent.aside.failed.values().chain(sent.aside.waiting.values()) {
-        output.say(reason);
-    }
-    match (sent.aside.failed.is_empty(), sent.aside.waiting.is_empty()) {
-        (false, _) => Exit::SetAside,
-        (true, false) => Exit::Fault,
-        (true, true) => Exit::Done,
-    }
 }
 
 /// A payment made outside.

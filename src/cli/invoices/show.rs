@@ -4,6 +4,7 @@ use super::list::state_of;
 use super::{Found, find};
 use crate::app::App;
 use crate::failure::{Exit, Failure};
+use crate::out_file;
 use crate::output::{Column, Output, amount};
 use documents::InvoiceDocument;
 use domain::NaiveDate;
@@ -163,7 +164,8 @@ impl About {
             .iter()
             .map(|d| {
                 serde_json::json!({"Channel": d.channel, "Address": d.address, "MessageID": d.message_id, "State": d.state,
-                                   "Reason": d.reason, "Attempts": d.attempts, "DueAt": d.due_at})
+                                   "Reason": d.reason, "Attempts": d.attempts, "DueAt": d.due_at,
+                                   "ClosedOn": d.closed.as_ref().map(|c| c.on), "ClosedBy": d.closed.as_ref().map(|c| &c.why)})
             })
             .collect();
         document["Documents"] = self
@@ -221,11 +223,14 @@ impl About {
                 let due =
                     d.due_at.map(|at| format!("again {}", at.format("%Y-%m-%d %H:%M"))).unwrap_or_default();
                 let state = match d.state {
-                    delivery::DeliveryState::Pending => "waits",
+                    delivery::DeliveryState::Sent if d.channel == delivery::BY_HAND => "handed over",
                     delivery::DeliveryState::Sent => "sent",
+                    _ if d.closed.is_some() => "closed",
+                    delivery::DeliveryState::Pending => "waits",
                     delivery::DeliveryState::Failed => "failed",
                 };
-                vec![d.address.clone(), state.to_owned(), d.reason.clone().unwrap_or(due)]
+                let closed = d.closed.as_ref().map(|c| format!("{} ({})", c.why, c.on));
+                vec![d.address.clone(), state.to_owned(), closed.or_else(|| d.reason.clone()).unwrap_or(due)]
             })
             .collect();
         output.table(&[Column::Left("mail to"), Column::Left("state"), Column::Left("reason")], rows);
@@ -265,8 +270,7 @@ pub async fn pdf(app: &App, name: &str, out: Option<&Path>, output: &Output) -> 
             let catalogue = app.catalogue().await?;
             let document = InvoiceDocument::draft(&draft, &catalogue.tenant);
             let renderer = app.ctx.renderer().map_err(template)?;
-            let bytes =
-                renderer.render_invoice(&document).map_err(|e| Failure::fault("document", e.to_string()))?;
+            let bytes = renderer.render_invoice(&document).map_err(|e| unmade_document(&e.to_string()))?;
             (bytes, Path::new(&document.file_name()).to_owned())
         }
         Found::Booked(booked) => {
@@ -279,21 +283,9 @@ pub async fn pdf(app: &App, name: &str, out: Option<&Path>, output: &Output) -> 
             (bytes, path)
         }
     };
-    let refused = |path: &Path, e: std::io::Error| {
-        Failure::input("cannot_write", format!("cannot write {}: {e}", path.display()))
-            .hint("choose another place with --out FILE")
-    };
-    match out {
-        Some(place) if place == Path::new("-") => {
-            output.bytes(&bytes).map_err(|e| refused(place, e))?;
-            Ok(Exit::Done)
-        }
-        place => {
-            let place = place.unwrap_or(&path);
-            std::fs::write(place, &bytes).map_err(|e| refused(place, e))?;
-            named(place, bytes.len(), output)
-        }
-    }
+    let place = out.unwrap_or(&path);
+    out_file::write(place, &bytes)?;
+    if out_file::is_stdout(place) { Ok(Exit::Done) } else { named(place, bytes.len(), output) }
 }
 
 /// Its XML for the receiver's system.
@@ -307,11 +299,8 @@ pub async fn xml(app: &App, name: &str, out: Option<&Path>, output: &Output) -> 
             Ok(Exit::Done)
         }
         Some(place) => {
-            std::fs::write(place, &xml).map_err(|e| {
-                Failure::input("cannot_write", format!("cannot write {}: {e}", place.display()))
-                    .hint("choose another place with --out FILE")
-            })?;
-            named(place, xml.len(), output)
+            out_file::write(place, xml.as_bytes())?;
+            if out_file::is_stdout(place) { Ok(Exit::Done) } else { named(place, xml.len(), output) }
         }
     }
 }
@@ -329,16 +318,19 @@ fn named(path: &Path, bytes: usize, output: &Output) -> Result<Exit, Failure> {
 async fn stored(app: &App, booked: &Booked) -> Result<Document, Failure> {
     let ids = [booked.invoice.draft.id];
     app.ctx.renderer().map_err(template)?;
-    let aside = render_invoices::render(&app.ctx, &ids).await?;
-    if let Some(reason) = aside.failed.into_values().next() {
-        return Err(
-            Failure::fault("document", reason).hint("mend the template in the home's templates/ folder")
-        );
+    let unmade = render_invoices::render(&app.ctx, &ids).await?;
+    if let Some((_, reason)) = unmade.into_values().next() {
+        return Err(unmade_document(&reason));
     }
     let mut tx = app.store.read().await?;
     let documents = document::of_invoices(&mut tx, &ids).await?;
     let missing = || Failure::fault("document", format!("{} has no document", booked.invoice.number));
     documents.into_iter().find(|d| d.template == render_invoices::PDF).ok_or_else(missing)
+}
+
+fn unmade_document(reason: &str) -> Failure {
+    Failure::input("document", reason)
+        .hint("put fonts and templates that can into the home's templates/ folder (docs/operating.md)")
 }
 
 fn template(error: documents::TemplateError) -> Failure {

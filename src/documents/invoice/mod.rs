@@ -106,7 +106,13 @@ impl<'a> InvoiceDocument<'a> {
                 .into_iter()
                 .chain(optional.into_iter().filter_map(|t| t.as_deref()))
         });
-        let rest = [draft.reference.as_deref(), self.tenant.invoice_note.as_deref()].into_iter().flatten();
+        let rest = [
+            draft.reference.as_deref(),
+            draft.seller.email.as_deref(),
+            self.tenant.invoice_note.as_deref(),
+            self.invoice.map(|invoice| invoice.number.as_str()),
+        ];
+        let rest = rest.into_iter().flatten().chain([draft.account_number.as_str()]);
         parties.chain(lines).chain(rest)
     }
 }

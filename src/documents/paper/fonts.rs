@@ -79,7 +79,7 @@ impl Font {
         let stand_in = REPLACEMENTS.into_iter().find(|c| self.width_of(*c).is_some()).unwrap_or('?');
         let print = |c: char| match c {
             '\n' | '\t' => Some(' '),
-            c if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{ad}') => None,
+            c if crate::writable::vanishes(c) => None,
             c if self.width_of(c).is_some() => Some(c),
             _ => Some(stand_in),
         };

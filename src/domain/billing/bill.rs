@@ -131,10 +131,9 @@ impl<'a> Billing<'a> {
         drafting::grant_fixed(&self.book.catalogue, &mut sheets, &granted);
         sheets.sort_by(|a, b| a.group.cmp(&b.group));
         for sheet in sheets {
-            self.draft(date, sheet);
+            self.draft(date, sheet)?;
         }
-        self.release(date);
-        Ok(())
+        self.release(date)
     }
 
     fn desk<'d>(&'d self, due: &'d [&'d Item<'d>]) -> Desk<'d> {
@@ -166,7 +165,7 @@ impl<'a> Billing<'a> {
         self.taken.push(line);
     }
 
-    fn draft(&mut self, date: NaiveDate, sheet: Sheet) {
+    fn draft(&mut self, date: NaiveDate, sheet: Sheet) -> Result<(), Parked> {
         let currency = sheet.group.currency;
         let own_minor: i64 = sheet.rated.iter().map(|rated| rated.line.subtotal_minor).sum();
         let joining: Vec<CarriedDraft> = if own_minor >= 0 {
@@ -179,7 +178,7 @@ impl<'a> Billing<'a> {
         };
         let since = joining.iter().map(|carried| carried.since).min();
         let joined = joining.into_iter().map(|carried| carried.draft).collect();
-        let drafted = drafting::draft(self.book, self.payer, date, sheet, joined, self.run);
+        let drafted = drafting::draft(self.book, self.payer, date, sheet, joined, self.run)?;
         let is_carried = self.is_below_minimum(&drafted.draft, date, since);
         for mut line in drafted.taken {
             if is_carried {
@@ -194,6 +193,7 @@ impl<'a> Billing<'a> {
         } else {
             self.drafts.push(drafted.draft);
         }
+        Ok(())
     }
 
     /// rules.md I8: whether a draft waits for a larger invoice.
@@ -245,7 +245,7 @@ impl<'a> Billing<'a> {
     }
 
     /// Makes invoices of carried drafts whose time is over, on their own (rules.md I8).
-    fn release(&mut self, date: NaiveDate) {
+    fn release(&mut self, date: NaiveDate) -> Result<(), Parked> {
         for carried in std::mem::take(&mut self.carried) {
             let is_over = released_after(carried.since) <= date || self.has_ended(&carried.draft, date);
             if !is_over {
@@ -260,9 +260,10 @@ impl<'a> Billing<'a> {
                 payment_method: carried.draft.payment_method.clone().filter(|_| own.is_some()),
             };
             let sheet = Sheet { group, rated: Vec::new() };
-            let drafted = drafting::draft(self.book, self.payer, date, sheet, vec![carried.draft], self.run);
+            let drafted = drafting::draft(self.book, self.payer, date, sheet, vec![carried.draft], self.run)?;
             self.drafts.push(drafted.draft);
         }
+        Ok(())
     }
 
     /// Fixed-amount discounts that an earlier run has granted for this charge date (rules.md D1).

@@ -13,7 +13,7 @@ use crate::invoice::{Draft, Line};
 use crate::money::{Currency, Money};
 use crate::period::{Period, plus_days};
 use crate::subscription::Refusal;
-use crate::tax::Treatment;
+use crate::tax::{NoTaxRule, Treatment};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -70,7 +70,7 @@ impl CustomInvoice {
 /// zero (rules.md P7, M1). Discounts of the customer are for what it subscribes to and are not applied.
 ///
 /// # Errors
-/// `unknown_customer`, `too_large`, `below_zero`.
+/// `unknown_customer`, `too_large`, `below_zero`, `no_tax_rule`.
 pub fn custom_draft(book: &PayerBook, custom: &CustomInvoice) -> Result<Draft, Refusal> {
     let missing =
         || Refusal::new("unknown_customer", format!("there is no customer `{}`", custom.account_number));
@@ -87,7 +87,7 @@ pub fn custom_draft(book: &PayerBook, custom: &CustomInvoice) -> Result<Draft, R
     let treatments: Vec<Treatment<'_>> = custom.lines.iter().map(treatment).collect();
     let group = Group { subscription_number: None, subscription: None, currency, payment_method: None };
     let heading = Heading { id, group: &group, charge_date: custom.date };
-    let draft = assemble(book, payer, &heading, lines, &treatments);
+    let draft = assemble(book, payer, &heading, lines, &treatments).map_err(no_rule)?;
     if draft.gross_minor() < 0 {
         let total = Money::new(draft.gross_minor(), currency);
         return Err(Refusal::new("below_zero", format!("the invoice adds up to {total}"))
@@ -102,6 +102,12 @@ pub fn custom_draft(book: &PayerBook, custom: &CustomInvoice) -> Result<Draft, R
         autobill: false, // a person books it
         ..draft
     })
+}
+
+/// The refusal of lines that a person adds.
+pub(super) fn no_rule(gap: NoTaxRule) -> Refusal {
+    Refusal::new("no_tax_rule", gap.to_string())
+        .hint("load a tax rule that matches, or say of the line that it is not taxable")
 }
 
 pub(super) fn treatment(line: &CustomLine) -> Treatment<'_> {

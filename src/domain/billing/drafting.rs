@@ -1,6 +1,6 @@
 //! From rated lines to drafts: grouping, tax, dates, parties, series (rules.md I1–I3, I5, I8, B2, D1, X1).
 
-use super::rating::{FixedGrant, LineTax, Rated};
+use super::rating::{FixedGrant, LineTax, Parked, Rated};
 use super::{BilledLine, PayerBook, RunContext};
 use crate::catalogue::{Catalogue, InvoiceDateRule, TaxRule, Tenant};
 use crate::customer::Customer;
@@ -10,7 +10,7 @@ use crate::ids::{self, CustomerId, InvoiceId, SubscriptionId};
 use crate::invoice::{Draft, Line, Party};
 use crate::money::Currency;
 use crate::period::plus_days;
-use crate::tax::{self, TaxParty, Treatment};
+use crate::tax::{self, NoTaxRule, TaxParty, Treatment, vat_number};
 use crate::zone::previous_day;
 use chrono::{Datelike, NaiveDate};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,7 +69,8 @@ pub(super) fn grant_fixed(catalogue: &Catalogue, sheets: &mut [Sheet], granted: 
     }
 }
 
-/// Makes the draft of a sheet. `carried` are drafts below the minimum whose lines join it (rules.md I8).
+/// Makes the draft of a sheet. `carried` are drafts below the minimum whose lines join it (rules.md I8). A line for which
+/// no tax rule matches parks the payer (rules.md X1).
 pub(super) fn draft(
     book: &PayerBook,
     payer: &Customer,
@@ -77,7 +78,7 @@ pub(super) fn draft(
     mut sheet: Sheet,
     carried: Vec<Draft>,
     run: RunContext,
-) -> Drafted {
+) -> Result<Drafted, Parked> {
     let group = sheet.group;
     sheet.rated.sort_by(|a, b| a.place.cmp(&b.place));
     // What was carried is older: it comes first.
@@ -92,7 +93,8 @@ pub(super) fn draft(
     let id = draft_id(book, &group, charge_date, sheet.rated.is_empty(), run);
     let heading = Heading { id, group: &group, charge_date };
     let of_plans = dunning_policy_of_plans(&sheet.rated);
-    let mut draft = assemble(book, payer, &heading, lines, &treatments);
+    let mut draft =
+        assemble(book, payer, &heading, lines, &treatments).map_err(|gap| Parked(gap.to_string()))?;
     draft.dunning_policy = of_plans.or(draft.dunning_policy);
     let taken = sheet.rated.into_iter().zip(&draft.lines[carried_lines..]).map(|(rated, line)| BilledLine {
         invoice: Some(id),
@@ -101,7 +103,7 @@ pub(super) fn draft(
         ..rated.taken
     });
     let taken = taken.collect();
-    Drafted { draft, taken }
+    Ok(Drafted { draft, taken })
 }
 
 /// What a draft is made for, besides its lines.
@@ -114,16 +116,19 @@ pub(super) struct Heading<'h> {
 
 /// Taxes numbered lines and makes the draft of them: dates, parties, series and sums. `treatments` has one entry per
 /// line.
+///
+/// # Errors
+/// If no tax rule matches a line.
 pub(super) fn assemble(
     book: &PayerBook,
     payer: &Customer,
     heading: &Heading<'_>,
     mut lines: Vec<Line>,
     treatments: &[Treatment<'_>],
-) -> Draft {
+) -> Result<Draft, NoTaxRule> {
     let tenant = &book.catalogue.tenant;
     let group = heading.group;
-    tax::assign(&mut lines, treatments, &book.catalogue.tax_rules, seller_tax(tenant), buyer_tax(payer));
+    tax::assign(&mut lines, treatments, &book.catalogue.tax_rules, seller_tax(tenant), buyer_tax(payer))?;
     keep_reasons(&mut lines, treatments, &book.catalogue.tax_rules);
     let invoice_date = invoice_date(tenant, heading.charge_date, &lines);
     let vat_groups = tax::vat(&mut lines, group.currency);
@@ -132,7 +137,7 @@ pub(super) fn assemble(
     let is_credit_note = net_minor + vat_minor < 0;
     let (series, number_pattern) = series(&book.catalogue, payer, is_credit_note, invoice_date);
     let payment_term = payer.payment_term.unwrap_or(tenant.payment_term);
-    Draft {
+    Ok(Draft {
         id: heading.id,
         payer: payer.id,
         account_number: payer.account_number.clone(),
@@ -164,7 +169,7 @@ pub(super) fn assemble(
         net_minor,
         vat_minor,
         revision: book.revision,
-    }
+    })
 }
 
 /// The policy that the plans of all lines name (rules.md Y3).
@@ -289,7 +294,7 @@ fn reference(book: &PayerBook, payer: &Customer, group: &Group) -> Option<String
 fn seller(tenant: &Tenant) -> Party {
     Party {
         name: tenant.fullname.clone(),
-        vat_number: tenant.company_vat.clone(),
+        vat_number: number_of(tenant.company_vat.as_ref()).cloned(),
         address: tenant.address.clone(),
         email: tenant.email.clone(),
     }
@@ -298,24 +303,31 @@ fn seller(tenant: &Tenant) -> Party {
 fn buyer(payer: &Customer) -> Party {
     Party {
         name: payer.company_name.clone().unwrap_or_else(|| payer.fullname.clone()),
-        vat_number: payer.company_vat.clone(),
+        vat_number: number_of(payer.company_vat.as_ref()).cloned(),
         address: payer.address.clone(),
         email: payer.invoice_addresses().into_iter().next(),
     }
 }
 
-fn seller_tax(tenant: &Tenant) -> TaxParty<'_> {
+/// A VAT number that has the form of one: books of earlier versions hold words too, which count as absent (rules.md X1).
+fn number_of(written: Option<&String>) -> Option<&String> {
+    written.filter(|number| vat_number::is_valid(number))
+}
+
+/// The seller as tax sees it.
+pub fn seller_tax(tenant: &Tenant) -> TaxParty<'_> {
     TaxParty {
         country: tenant.address.country.as_deref(),
         state: tenant.address.state.as_deref(),
-        vat_number: tenant.company_vat.as_deref(),
+        vat_number: number_of(tenant.company_vat.as_ref()).map(String::as_str),
     }
 }
 
-fn buyer_tax(payer: &Customer) -> TaxParty<'_> {
+/// The payer as tax sees it.
+pub fn buyer_tax(payer: &Customer) -> TaxParty<'_> {
     TaxParty {
         country: payer.address.country.as_deref(),
         state: payer.address.state.as_deref(),
-        vat_number: payer.company_vat.as_deref(),
+        vat_number: number_of(payer.company_vat.as_ref()).map(String::as_str),
     }
 }

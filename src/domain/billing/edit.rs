@@ -50,7 +50,7 @@ pub struct Edited {
 /// Changes a draft. Late usage is billed against what the run has rated, so that an allowance made here stays one.
 ///
 /// # Errors
-/// `changed_since_draft`, `unknown_line`, `bad_amount`, `too_large`, `no_lines`, `changes_sign`.
+/// `changed_since_draft`, `unknown_line`, `bad_amount`, `too_large`, `no_lines`, `changes_sign`, `no_tax_rule`.
 pub fn edited(book: &PayerBook, draft: &Draft, edit: &DraftEdit) -> Result<Edited, Refusal> {
     let payer = book.customers.get(&book.payer).filter(|_| book.revision == draft.revision);
     let payer = payer.ok_or_else(|| {
@@ -97,7 +97,7 @@ pub fn edited(book: &PayerBook, draft: &Draft, edit: &DraftEdit) -> Result<Edite
         payment_method: draft.payment_method.clone(),
     };
     let heading = Heading { id: draft.id, group: &group, charge_date: draft.charge_date };
-    let made = assemble(book, payer, &heading, lines, &treatments);
+    let made = assemble(book, payer, &heading, lines, &treatments).map_err(custom::no_rule)?;
     if made.is_credit_note != draft.is_credit_note {
         let total = Money::new(made.gross_minor(), draft.currency);
         return Err(Refusal::new("changes_sign", format!("the draft would add up to {total}")).hint(

@@ -22,6 +22,7 @@ pub use bill::bill;
 pub use booking::{BookError, book, check, format_number, name_amended, rank};
 pub use credit::{CreditLine, CreditScope, credit_note};
 pub use custom::{CUSTOM_SKU, CustomInvoice, CustomLine, custom_draft};
+pub use drafting::{buyer_tax, seller_tax};
 pub use edit::{DraftEdit, Edited, LineEdit, edited};
 pub use hash::run_hash;
 pub use rebill::reopens;

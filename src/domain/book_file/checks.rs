@@ -3,6 +3,7 @@
 use super::fields::Fields;
 use super::nearest::did_you_mean;
 use crate::customer::Address;
+use crate::tax::vat_number::{self, VatNumberFault};
 use chrono_tz::Tz;
 
 /// Net days that a payment term may have (rules.md I3).
@@ -42,20 +43,24 @@ pub(super) fn is_country(text: &str) -> bool {
     text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
-/// A VAT number: two letters of the country, then 2 to 13 letters and digits; upper case, without spaces.
+/// A VAT number in its normal form (rules.md X1).
 pub(super) fn vat_number(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<String> {
     let text = fields.text(name)?;
-    let number: String = text.chars().filter(|c| *c != ' ').collect::<String>().to_ascii_uppercase();
-    let is_good = number.is_ascii()
-        && (4..=15).contains(&number.len())
-        && number.bytes().take(2).all(|b| b.is_ascii_alphabetic())
-        && number.bytes().skip(2).all(|b| b.is_ascii_alphanumeric());
-    if !is_good {
-        let hint = "two letters of the country and then letters and digits, for example DK12345678";
-        fields.hinted(name, format!("`{text}` is not a VAT number"), hint);
-        return None;
+    match vat_number::read(&text) {
+        Ok(number) => Some(number),
+        Err(fault) => {
+            let hint = match fault {
+                VatNumberFault::Word(_) => {
+                    "leave the field out of who has none: a consumer, or who is not registered"
+                }
+                _ => {
+                    "the number as the tax office gave it, with its country; leave the field out of who has none"
+                }
+            };
+            fields.hinted(name, fault.to_string(), hint);
+            None
+        }
     }
-    Some(number)
 }
 
 /// An IBAN with right check digits (ISO 13616, mod 97), without spaces.
@@ -99,21 +104,49 @@ pub(super) fn bic(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<Str
     Some(text.to_ascii_uppercase())
 }
 
-/// A mail address: something, one `@`, something; no spaces.
+/// A mail address that a mail server would take (RFC 5321): a dot-string, `@`, and a domain of labels. Quoted local parts
+/// and addresses in brackets exist on paper only.
 pub(super) fn email(fields: &mut Fields<'_, '_>, names: &'static str) -> Option<String> {
     let text = fields.text(names)?;
-    let is_good = text.split_once('@').is_some_and(|(local, host)| {
-        !local.is_empty()
-            && !host.is_empty()
-            && !host.contains('@')
-            && !host.starts_with('.')
-            && !host.ends_with('.')
-    });
-    if !is_good || text.contains([' ', ',', ';', '<', '>', '"']) {
-        fields.fault(names, format!("`{text}` is not a mail address"));
-        return None;
+    match email_fault(&text) {
+        Some(fault) => {
+            fields.hinted(
+                names,
+                format!("`{text}` is not a mail address: {fault}"),
+                "for example billing@example.com",
+            );
+            None
+        }
+        None => Some(text),
     }
-    Some(text)
+}
+
+fn email_fault(text: &str) -> Option<&'static str> {
+    let Some((local, domain)) = text.rsplit_once('@') else { return Some("it has no @") };
+    let is_atom = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if local.is_empty() || domain.is_empty() {
+        return Some("a part before and a part behind the @ are needed");
+    }
+    if local.len() > 64 || text.len() > 254 {
+        return Some("it is longer than mail servers take: 64 bytes before the @, 254 in all");
+    }
+    if local.split('.').any(str::is_empty) || domain.split('.').any(str::is_empty) {
+        return Some("a dot stands at an end, or two of them side by side");
+    }
+    if !local.chars().all(|c| c == '.' || is_atom(c)) {
+        return Some("before the @ is a character that no address has");
+    }
+    if !domain.split('.').all(is_label) {
+        return Some("behind the @ is no domain");
+    }
+    let top = domain.rsplit('.').next().unwrap_or_default();
+    (top.bytes().all(|b| b.is_ascii_digit())).then_some("behind the @ is a number and no domain")
 }
 
 /// A time zone of the IANA database.
@@ -200,6 +233,48 @@ mod tests {
         for bad in ["DK5000400440116244", "DK50", "5000400440116243DK", "DE8937040044053201300Ø"] {
             assert!(iban_fault(bad).is_some(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_address_is_one_that_can_be_mailed() {
+        for good in [
+            "a@b.example",
+            "first.last+tag@sub.domain.example",
+            "o'neil@b.example",
+            "bogholder@kød.example",
+            "søren@b.example",
+            "postmaster@localhost",
+            "x_y-z@a1.example",
+        ] {
+            assert_eq!(email_fault(good), None, "{good}");
+        }
+        for bad in [
+            "a..b@buyer.example",
+            ".a@b.example",
+            "a.@b.example",
+            "a@b..example",
+            "a@.example",
+            "a@b.example.",
+            "a b@c.example",
+            "a@b@c.example",
+            "@b.example",
+            "a@",
+            "a",
+            "a@-b.example",
+            "a@b-.example",
+            "a@b_c.example",
+            "a@1.2.3.4",
+            "a@[1.2.3.4]",
+            "\"a b\"@c.example",
+            "a,b@c.example",
+            "a@c.example,d@e.example",
+            "<a@b.example>",
+            "a@b.example\u{7}",
+            "a\u{200b}@b.example",
+        ] {
+            assert!(email_fault(bad).is_some(), "{bad}");
+        }
+        assert!(email_fault(&format!("{}@b.example", "x".repeat(65))).is_some());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::checks;
 use super::discount::{self, WrittenMark};
 use super::fields::{Fields, Ref};
-use crate::customer::{Contact, Customer, PaymentMethod};
+use crate::customer::{Contact, Customer, Delivery, PaymentMethod};
 use crate::ids::CustomerId;
 use crate::money::Currency;
 use std::collections::BTreeSet;
@@ -53,6 +53,7 @@ pub(super) fn customer(fields: &mut Fields<'_, '_>) -> Option<WrittenCustomer> {
         payment_term: checks::payment_term(fields),
         address: checks::address(fields),
         email: checks::email(fields, "primaryemail|email"),
+        delivery: fields.choice("delivery", Delivery::parse, Delivery::NAMES).unwrap_or_default(),
         phone: fields.text("businessphone|phone"),
         business_unit: None,
         collective_billing: fields.boolean("collectivebilling").unwrap_or(false),

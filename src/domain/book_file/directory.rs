@@ -1,10 +1,10 @@
 //! Finds the object that a reference means: by natural key, refkey or id, in the files or in the store.
 
-use super::Known;
 use super::content::ObjectKind;
 use super::fault::{Faults, Place};
 use super::fields::Ref;
 use super::nearest::did_you_mean;
+use super::{Known, Pointers};
 use crate::ids::{CustomerId, DiscountId, PlanId, SubscriptionId};
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -27,6 +27,11 @@ impl<'k> Directory<'k> {
         aliases: HashMap<(ObjectKind, String), String>,
     ) -> Self {
         Self { known, seen, aliases, stored_refkeys: OnceCell::new(), ids: OnceCell::new() }
+    }
+
+    /// Where each object of the files stands.
+    pub fn into_pointers(self, faults: &Faults) -> Pointers {
+        self.seen.into_iter().map(|(object, place)| (object, faults.told(&place))).collect()
     }
 
     /// Whether the files hold the object.

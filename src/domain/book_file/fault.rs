@@ -105,6 +105,15 @@ impl Faults {
         self.met -= met;
     }
 
+    /// A place in words: its pointer, with the file's name before it if there are several.
+    pub fn told(&self, place: &Place) -> String {
+        let pointer = place.pointer.trim_end();
+        match self.files.get(place.file).filter(|_| self.files.len() > 1) {
+            Some(file) => format!("{file} {pointer}"),
+            None => pointer.to_owned(),
+        }
+    }
+
     /// Faults met so far; what is built between two equal counts is sound.
     pub fn met(&self) -> usize {
         self.met

@@ -77,11 +77,21 @@ pub(super) fn merge(collector: Collector, known: &Known) -> Result<LoadSet, Vec<
     if shelf.tenant.is_none() && desk.faults.met() == 0 {
         desk.faults.add(&Place::new(0, "/tenant"), "is missing: the first book needs a tenant");
     }
+    let pointers = desk.directory.into_pointers(&desk.faults);
     let faults = desk.faults.into_list();
     let Some(catalogue) = shelf.into_catalogue().filter(|_| faults.is_empty()) else { return Err(faults) };
     let customers = customers.into_iter().map(|merged| merged.value).collect();
     let subscriptions = subscriptions.into_iter().map(|merged| merged.value).collect();
-    Ok(LoadSet { catalogue, catalogue_changed, reach, customers, subscriptions, hashes: desk.hashes, report })
+    Ok(LoadSet {
+        catalogue,
+        catalogue_changed,
+        reach,
+        customers,
+        subscriptions,
+        hashes: desk.hashes,
+        pointers,
+        report,
+    })
 }
 
 /// Leaves out what is in the store as it is in the files.

@@ -57,7 +57,7 @@ use crate::subscription::Subscription;
 use collect::Collector;
 use fault::Place;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -80,6 +80,9 @@ pub struct Known {
     pub anything_billed: bool,
 }
 
+/// Where objects of the files stand, by kind and natural key.
+pub type Pointers = HashMap<(ObjectKind, String), String>;
+
 /// What a load changes. Saving it and loading the same files again changes nothing.
 #[derive(Debug, Clone)]
 pub struct LoadSet {
@@ -95,6 +98,8 @@ pub struct LoadSet {
     pub subscriptions: Vec<Subscription>,
     /// Content of every object that is new or changed.
     pub hashes: Vec<(ObjectKind, String, ContentHash)>,
+    /// Where each object of the files stands, changed or not; with the file's name if there are several.
+    pub pointers: Pointers,
     pub report: LoadReport,
 }
 

@@ -1,6 +1,8 @@
 //! Which tax rule holds for a line (rules.md X1, X2) and what VAT an invoice carries (rules.md M2, M4, [`vat`]).
 
+mod check_digit;
 mod vat;
+pub mod vat_number;
 
 pub use vat::vat;
 
@@ -21,7 +23,7 @@ const EU_VAT_PREFIXES: [&str; 27] = [
 const EXEMPT: &str = "Exempt from VAT";
 /// Printed where no rule matches and nothing on the invoice is taxed.
 const OUT_OF_SCOPE: &str = "Outside the scope of VAT";
-/// Printed where no rule matches beside lines that are taxed.
+/// Printed where no rule matches, the seller has no VAT number, and other lines are taxed.
 const NO_RULE: &str = "Not subject to VAT";
 
 /// What tax looks at of the seller or the payer.
@@ -46,6 +48,41 @@ pub enum Treatment<'a> {
     Kept,
 }
 
+/// A day for which no rule matches, where the seller has a VAT number: its rules have a gap, and nobody is billed into
+/// it (rules.md X1).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no tax rule matches {place}, {kind}, {on}")]
+pub struct NoTaxRule {
+    /// Country, and state where there is one.
+    place: String,
+    /// `business` or `consumer`.
+    kind: &'static str,
+    on: NaiveDate,
+}
+
+impl NoTaxRule {
+    fn new(buyer: TaxParty<'_>, on: NaiveDate) -> Self {
+        let named = |part: Option<&str>| part.map(|p| p.trim().to_uppercase()).filter(|p| !p.is_empty());
+        let country = named(buyer.country).unwrap_or_else(|| "no country".to_owned());
+        let place = named(buyer.state).map_or(country.clone(), |state| format!("{country} {state}"));
+        Self { place, kind: if has_vat_number(buyer) { "business" } else { "consumer" }, on }
+    }
+}
+
+/// Whether a line of this buyer on this day has its tax: a rule, or a seller without a VAT number.
+///
+/// # Errors
+/// The gap in the rules.
+pub fn check(
+    rules: &[TaxRule],
+    seller: TaxParty<'_>,
+    buyer: TaxParty<'_>,
+    on: NaiveDate,
+) -> Result<(), NoTaxRule> {
+    let is_found = rule_of(on, rules, buyer, allows_reverse_charge(seller, buyer)).is_some();
+    if is_found || !has_vat_number(seller) { Ok(()) } else { Err(NoTaxRule::new(buyer, on)) }
+}
+
 /// The rule for a place, a kind of buyer and a day: the lowest priority wins, ties go to the more exact match
 /// (country, then state, then rule type), then to the first in the book (rules.md X1). Countries and states are
 /// compared without case; `*` matches any, also none.
@@ -62,15 +99,19 @@ pub fn rule_for<'r>(
 /// Sets category, percent and reason of every line of one invoice, by the line's tax date and the payer's country and
 /// VAT number (rules.md X1, X2). `treatments` has one entry per line; lines beyond its end go by the rules.
 ///
-/// A rule with AE is passed over unless the payer has a VAT number of another EU country than the seller's. A line
-/// without a rule is O if every line of the invoice is, otherwise E. Only category S carries a percentage above 0.
+/// A rule with AE is passed over unless the payer has a VAT number of another EU country than the seller's. With a
+/// seller who has no VAT number a line without a rule is O if every line of the invoice is, otherwise E. Only category S
+/// carries a percentage above 0.
+///
+/// # Errors
+/// If no rule matches and the seller has a VAT number.
 pub fn assign(
     lines: &mut [Line],
     treatments: &[Treatment<'_>],
     rules: &[TaxRule],
     seller: TaxParty<'_>,
     buyer: TaxParty<'_>,
-) {
+) -> Result<(), NoTaxRule> {
     let reverse_charge = allows_reverse_charge(seller, buyer);
     let mut unmatched = Vec::new();
     for (at, line) in lines.iter_mut().enumerate() {
@@ -85,6 +126,7 @@ pub fn assign(
         };
         match rule_of(day, rules, buyer, reverse_charge) {
             Some(rule) => set_by_rule(line, rule),
+            None if has_vat_number(seller) => return Err(NoTaxRule::new(buyer, day)),
             None => unmatched.push(at),
         }
     }
@@ -98,6 +140,7 @@ pub fn assign(
             false => set_untaxed(&mut lines[at], TaxCategory::E, NO_RULE),
         }
     }
+    Ok(())
 }
 
 /// Whether reverse charge is open to the buyer: a VAT number of another EU country than the seller's (rules.md X1).

@@ -143,13 +143,22 @@ fn assigned(
     lines: &mut [Line],
     treatments: &[Treatment<'_>],
 ) -> Vec<(TaxCategory, String)> {
-    assign(lines, treatments, &eu_rules(), SELLER, buyer);
-    lines.iter().map(|l| (l.tax_category, l.tax_pct.to_string())).collect()
+    assigned_by(SELLER, buyer, lines, treatments).unwrap()
+}
+
+fn assigned_by(
+    seller: TaxParty<'_>,
+    buyer: TaxParty<'_>,
+    lines: &mut [Line],
+    treatments: &[Treatment<'_>],
+) -> Result<Vec<(TaxCategory, String)>, NoTaxRule> {
+    assign(lines, treatments, &eu_rules(), seller, buyer)?;
+    Ok(lines.iter().map(|l| (l.tax_category, l.tax_pct.to_string())).collect())
 }
 
 #[test]
 fn reverse_charge_needs_a_vat_number_of_another_eu_country() {
-    use TaxCategory::{AE, O, S};
+    use TaxCategory::{AE, S};
     let table = [
         (party("DE", Some("DE811111111")), (AE, "0")),
         (party("DE", None), (S, "19")),
@@ -157,7 +166,6 @@ fn reverse_charge_needs_a_vat_number_of_another_eu_country() {
         (party("DK", Some("87654321")), (S, "25")),
         (party("DE", Some("811111111")), (AE, "0")),
         (party("GR", Some("el123456789")), (AE, "0")),
-        (party("GB", Some("GB999999973")), (O, "0")),
         (party("DE", Some(" ")), (S, "19")),
     ];
     for (buyer, (category, pct)) in table {
@@ -167,20 +175,45 @@ fn reverse_charge_needs_a_vat_number_of_another_eu_country() {
 }
 
 #[test]
-fn a_line_without_a_rule_is_outside_scope_only_if_all_lines_are() {
+fn a_seller_with_a_vat_number_has_a_gap_where_no_rule_matches() {
+    let table = [
+        (party("GB", Some("GB999999973")), "no tax rule matches GB, business, 2026-03-01"),
+        (
+            TaxParty { state: Some("ca"), ..party("us", None) },
+            "no tax rule matches US CA, consumer, 2026-03-01",
+        ),
+        (TaxParty::default(), "no tax rule matches no country, consumer, 2026-03-01"),
+    ];
+    for (buyer, reason) in table {
+        for treatments in [&[Treatment::ByRule][..], &[], &[Treatment::Kept, Treatment::ByRule]] {
+            let mut lines = [line(100, "25"), line(100, "0")];
+            let gap = assigned_by(SELLER, buyer, &mut lines, treatments).unwrap_err();
+            assert_eq!(gap.to_string(), reason);
+        }
+        let kept = assigned_by(SELLER, buyer, &mut [line(100, "25")], &[Treatment::Kept]).unwrap();
+        assert_eq!(kept, [(TaxCategory::S, "25".to_owned())], "what amends something booked needs no rule");
+        assert_eq!(check(&eu_rules(), SELLER, buyer, day("2026-03-01")).unwrap_err().to_string(), reason);
+    }
+    assert_eq!(check(&eu_rules(), SELLER, party("DK", None), day("2026-03-01")), Ok(()));
+}
+
+#[test]
+fn without_a_vat_number_a_line_without_a_rule_is_outside_scope_only_if_all_lines_are() {
     use TaxCategory::{E, O, S};
-    let abroad = party("US", None);
+    let small = TaxParty { vat_number: None, ..SELLER };
+    let assigned = |lines: &mut [Line], treatments: &[Treatment<'_>]| {
+        assigned_by(small, party("US", None), lines, treatments).unwrap()
+    };
     let mut both = [line(100, "0"), line(100, "0")];
-    assert_eq!(assigned(abroad, &mut both, &[]), [(O, "0".to_owned()), (O, "0".to_owned())]);
+    assert_eq!(assigned(&mut both, &[]), [(O, "0".to_owned()), (O, "0".to_owned())]);
     assert_eq!(both[0].tax_reason.as_deref(), Some(OUT_OF_SCOPE));
 
     let mut beside_kept = [line(100, "25"), line(100, "0")];
-    let got = assigned(abroad, &mut beside_kept, &[Treatment::Kept, Treatment::ByRule]);
+    let got = assigned(&mut beside_kept, &[Treatment::Kept, Treatment::ByRule]);
     assert_eq!(got, [(S, "25".to_owned()), (E, "0".to_owned())]);
 
     let mut beside_exempt = [line(100, "25"), line(100, "0")];
-    let got =
-        assigned(abroad, &mut beside_exempt, &[Treatment::Exempt(Some("Insurance")), Treatment::ByRule]);
+    let got = assigned(&mut beside_exempt, &[Treatment::Exempt(Some("Insurance")), Treatment::ByRule]);
     assert_eq!(got, [(E, "0".to_owned()), (E, "0".to_owned())]);
     assert_eq!(beside_exempt[0].tax_reason.as_deref(), Some("Insurance"));
 }
@@ -192,7 +225,7 @@ fn each_line_is_tested_on_its_own_tax_date() {
         TaxRule { valid_from: Some(day("2026-03-01")), ..rule("new", 1, "DK", TaxCategory::S, "26.50") },
     ];
     let mut lines = [Line { tax_date: day("2026-02-28"), ..line(100, "0") }, line(100, "0")];
-    assign(&mut lines, &[], &rules, SELLER, party("DK", None));
+    assign(&mut lines, &[], &rules, SELLER, party("DK", None)).unwrap();
     assert_eq!(lines.map(|l| l.tax_pct.to_string()), ["25", "26.5"]);
 }
 

@@ -32,7 +32,7 @@ impl MailTransport for MailFiles {
     fn send<'a>(&'a self, mail: &'a Mail) -> Answer<'a, Delivery> {
         Box::pin(async move {
             let mut answers = self.send_all(std::slice::from_ref(mail)).await;
-            answers.pop().unwrap_or_else(|| Delivery::Transient("no answer".to_owned()))
+            answers.pop().unwrap_or_else(|| Delivery::Unreachable("no answer".to_owned()))
         })
     }
 
@@ -53,7 +53,7 @@ impl MailTransport for MailFiles {
             });
             match written.await {
                 Ok((built, outcome)) => built.into_iter().map(|b| answer(b, &outcome)).collect(),
-                Err(e) => mails.iter().map(|_| Delivery::Transient(format!("writing mail: {e}"))).collect(),
+                Err(e) => mails.iter().map(|_| Delivery::Unreachable(format!("writing mail: {e}"))).collect(),
             }
         })
     }
@@ -65,7 +65,7 @@ fn answer(built: Result<PathBuf, String>, outcome: &Result<(), String>) -> Deliv
         (Ok(path), Ok(())) => {
             Delivery::Sent(path.file_name().map(Path::new).unwrap_or(&path).display().to_string())
         }
-        (Ok(_), Err(why)) => Delivery::Transient(format!("writing mail: {why}")),
+        (Ok(_), Err(why)) => Delivery::Unreachable(format!("writing mail: {why}")),
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
         std::fs::write(home.path().join("mail"), b"in the way").unwrap();
         let files = MailFiles::new(home.path().join("mail"), Doors::OPEN);
         assert!(
-            matches!(files.send(&sample("a@kaffe.example")).await, Delivery::Transient(why) if why.contains("mail"))
+            matches!(files.send(&sample("a@kaffe.example")).await, Delivery::Unreachable(why) if why.contains("mail"))
         );
     }
 }

@@ -20,9 +20,12 @@ use domain::mail::Mail;
 pub enum Delivery {
     /// Handed over; the text is the relay's answer, or the file.
     Sent(String),
-    /// Try again later: 4xx, no connection, a time-out, a relay that refuses us rather than the mail. It may have been
-    /// delivered all the same; the Message-ID makes a second one recognisable.
+    /// Try again later: the relay says so of this mail (4xx). It may have been delivered all the same; the Message-ID
+    /// makes a second one recognisable.
     Transient(String),
+    /// Try again later, however often that has been: no connection, a time-out, a relay that refuses us rather than the
+    /// mail, a disk that is full.
+    Unreachable(String),
     /// Never try again: 5xx, an address that cannot be one. A person mends it.
     Permanent(String),
 }
@@ -31,6 +34,11 @@ pub enum Delivery {
 pub trait MailTransport: Send + Sync {
     /// Sends one mail.
     fn send<'a>(&'a self, mail: &'a Mail) -> Answer<'a, Delivery>;
+
+    /// Whether mails could be handed over now: as far as a login, and nothing is sent.
+    fn check<'a>(&'a self) -> Answer<'a, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// Sends many; one answer per mail, in their order. A failed mail never holds up the others.
     fn send_all<'a>(&'a self, mails: &'a [Mail]) -> Answer<'a, Vec<Delivery>> {

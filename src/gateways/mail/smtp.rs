@@ -175,12 +175,35 @@ impl MailTransport for Smtp {
             self.doors.pass("mail.send.after");
             match outcome {
                 Ok(Ok(response)) => Delivery::Sent(response),
-                Ok(Err(Fault::Relay(why))) => Delivery::Transient(why),
+                Ok(Err(Fault::Relay(why))) => Delivery::Unreachable(why),
                 Ok(Err(Fault::Mail(e))) => classify(&e),
                 Err(_) => {
                     let (s, seconds) = (&self.settings, self.settings.timeout.as_secs_f32());
-                    Delivery::Transient(format!("relay {}:{}: no answer within {seconds} s", s.host, s.port))
+                    Delivery::Unreachable(format!(
+                        "relay {}:{}: no answer within {seconds} s",
+                        s.host, s.port
+                    ))
                 }
+            }
+        })
+    }
+
+    fn check<'a>(&'a self) -> Answer<'a, Result<(), String>> {
+        Box::pin(async move {
+            let s = &self.settings;
+            match tokio::time::timeout(s.timeout, self.connect()).await {
+                Ok(Ok(mut connection)) => {
+                    connection.abort().await;
+                    Ok(())
+                }
+                Ok(Err(Fault::Relay(why))) => Err(why),
+                Ok(Err(Fault::Mail(e))) => Err(describe(&e)),
+                Err(_) => Err(format!(
+                    "relay {}:{}: no answer within {} s",
+                    s.host,
+                    s.port,
+                    s.timeout.as_secs_f32()
+                )),
             }
         })
     }
@@ -227,7 +250,7 @@ mod tests {
     }
 
     fn is_transient(answer: &Delivery, why: &str) -> bool {
-        matches!(answer, Delivery::Transient(text) if text.contains(why))
+        matches!(answer, Delivery::Transient(text) | Delivery::Unreachable(text) if text.contains(why))
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 use super::on_both;
 use super::sample::{self, now};
-use crate::delivery::{self, Delivery, DeliveryState};
+use crate::delivery::{self, Claim, Closed, Delivery, DeliveryState, OpenFilter};
 use crate::document::{self, Document};
 use crate::journal::{self, Filter};
 use crate::schedule;
@@ -49,6 +49,7 @@ fn delivery_of(n: u32) -> Delivery {
         reason: None,
         attempts: 0,
         due_at: None,
+        closed: None,
     }
 }
 
@@ -58,7 +59,12 @@ on_both!(a_delivery_is_planned_once_and_answered_until_it_is_sent, store => {
     let mut tx = store.begin().await.unwrap();
     assert_eq!(delivery::plan(&mut tx, &[delivery_of(1), delivery_of(2)]).await.unwrap(), 2);
     assert_eq!(delivery::plan(&mut tx, &[delivery_of(1)]).await.unwrap(), 0);
-    assert_eq!(delivery::due(&mut tx, now(), 9).await.unwrap().len(), 2);
+    let due = delivery::due(&mut tx, now(), 9).await.unwrap();
+    assert_eq!(due.len(), 2);
+    let by = |claimant| Claim { by: claimant, now: now(), until: now() + Duration::hours(1) };
+    assert_eq!(delivery::claim(&mut tx, due.clone(), by("one")).await.unwrap().len(), 2);
+    assert_eq!(delivery::claim(&mut tx, due.clone(), by("two")).await.unwrap(), [], "somebody is at it");
+    assert_eq!(delivery::claimants(&mut tx).await.unwrap(), ["one"]);
     let later = Delivery {
         reason: Some("451 later".to_owned()),
         attempts: 1,
@@ -71,14 +77,22 @@ on_both!(a_delivery_is_planned_once_and_answered_until_it_is_sent, store => {
         attempts: 1,
         ..delivery_of(2)
     };
-    assert_eq!(delivery::answer(&mut tx, &[later.clone(), failed.clone()]).await.unwrap(), 2);
+    assert_eq!(delivery::answer(&mut tx, &[later.clone(), failed.clone()], "two").await.unwrap(), 0, "not its claim");
+    assert_eq!(delivery::answer(&mut tx, &[later.clone(), failed.clone()], "one").await.unwrap(), 2);
+    assert_eq!(delivery::claim(&mut tx, due, by("two")).await.unwrap(), [], "it was tried since it was read");
     assert_eq!(delivery::due(&mut tx, now(), 9).await.unwrap(), []);
     assert_eq!(delivery::due(&mut tx, now() + Duration::minutes(5), 9).await.unwrap(), std::slice::from_ref(&later));
     let sent = Delivery { state: DeliveryState::Sent, attempts: 2, due_at: None, reason: None, ..later };
-    assert_eq!(delivery::answer(&mut tx, std::slice::from_ref(&sent)).await.unwrap(), 1);
-    assert_eq!(delivery::answer(&mut tx, &[failed]).await.unwrap(), 0, "it is not pending");
+    assert_eq!(delivery::answer(&mut tx, std::slice::from_ref(&sent), "late").await.unwrap(), 1, "what is sent is sent");
+    assert_eq!(delivery::answer(&mut tx, std::slice::from_ref(&failed), "one").await.unwrap(), 0, "it is not pending");
+    let counts = delivery::open_counts(&mut tx).await.unwrap();
+    assert_eq!((counts.waiting, counts.refused, counts.nobody), (0, 1, 0));
     assert_eq!(delivery::retry(&mut tx, &[delivery_of(1).invoice, delivery_of(2).invoice]).await.unwrap(), 1);
     assert_eq!(delivery::of_invoices(&mut tx, &[sent.invoice]).await.unwrap(), [sent]);
+    let closed = Closed { on: now().date_naive(), why: "by post".to_owned() };
+    assert_eq!(delivery::close(&mut tx, &[delivery_of(1), delivery_of(2)], &closed).await.unwrap(), 1);
+    assert_eq!(delivery::list_open(&mut tx, &OpenFilter::default()).await.unwrap(), []);
+    assert_eq!(delivery::waiting(&mut tx, None, 9).await.unwrap(), []);
 });
 
 on_both!(two_schedulers_make_one_tick, store => {

@@ -26,6 +26,8 @@ pub enum InvoiceState {
     Overdue,
     /// Credit notes.
     CreditNote,
+    /// Its mail waits or was refused, or there is nobody to mail it to (rules.md I10).
+    Undelivered,
 }
 
 /// Which invoices to list; every field narrows.
@@ -87,6 +89,7 @@ pub async fn ids(tx: &mut Tx, filter: &InvoiceFilter) -> anyhow::Result<Vec<Invo
         InvoiceState::Open => "open",
         InvoiceState::Overdue => "overdue",
         InvoiceState::CreditNote => "credit_note",
+        InvoiceState::Undelivered => "undelivered",
     });
     let limit = if filter.limit == 0 { i64::MAX } else { i64::from(filter.limit) };
     let rows: Vec<Uuid> = on!(tx, c => sqlx::query_scalar(
@@ -100,7 +103,16 @@ pub async fn ids(tx: &mut Tx, filter: &InvoiceFilter) -> anyhow::Result<Vec<Invo
                 or ($4 = 'paid' and s.open_minor = 0)
                 or ($4 = 'open' and s.open_minor <> 0)
                 or ($4 = 'overdue' and s.open_minor > 0 and i.payable_by < $5)
-                or ($4 = 'credit_note' and i.is_credit_note))
+                or ($4 = 'credit_note' and i.is_credit_note)
+                or ($4 = 'undelivered'
+                    and exists (select 1
+                                from delivery d
+                                join customer c on c.id = i.payer
+                                where d.invoice = i.id
+                                  and d.channel = 'invoice'
+                                  and d.state <> 'sent'
+                                  and d.closed_on is null
+                                  and coalesce(c.body ->> 'delivery', 'mail') <> 'none')))
            and ($6 is null or (i.series, i.sequence) > (select a.series, a.sequence from invoice a where a.id = $6))
          order by i.series, i.sequence
          limit $7")

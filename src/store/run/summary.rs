@@ -1,6 +1,7 @@
 //! A run as an operator sees it.
 
 use super::Run;
+use crate::delivery;
 use crate::tx::{Tx, on};
 use crate::words::count;
 use domain::ids::RunId;
@@ -29,12 +30,35 @@ pub async fn summary(tx: &mut Tx, run: &Run) -> anyhow::Result<RunSummary> {
         state: run.state,
         payers: count(states.iter().map(|(_, n)| n).sum(), "run_item")?,
         invoiced: totals.iter().map(|t| t.invoices).sum(),
-        failed: of(ItemState::Failed)?,
+        failed: failed(tx, run.id).await?,
         parked: of(ItemState::Parked)?,
+        mails: delivery::counts_of_run(tx, run.id).await?,
         totals,
         usage: run.usage.clone().unwrap_or_default(),
         hash: run.hash.clone().unwrap_or_default(),
     })
+}
+
+/// Payers that a step set aside, and those of whose invoices one reaches nobody: each once.
+async fn failed(tx: &mut Tx, run: RunId) -> anyhow::Result<u64> {
+    let n: i64 = on!(tx, c => sqlx::query_scalar(
+        "select count(*)
+         from (select payer
+               from run_item
+               where run = $1 and state = 'failed'
+               union
+               select i.payer
+               from delivery d
+               join invoice i on i.id = d.invoice
+               join customer c on c.id = i.payer
+               where i.run = $1
+                 and d.state = 'failed'
+                 and d.closed_on is null
+                 and coalesce(c.body ->> 'delivery', 'mail') <> 'none') failed")
+        .bind(run.0)
+        .fetch_one(c)
+        .await?);
+    count(n, "run_item")
 }
 
 enum Totals {

@@ -1,0 +1,77 @@
+//! What can be written on paper: a text with a character that the fonts lack, or of a script whose letters must be
+//! joined or reordered, which the PDF writer does not do, is refused rather than printed as boxes (rules.md I10).
+
+use crate::paper::Fonts;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::RangeInclusive;
+
+/// Scripts that run from right to left or whose letters change with their neighbours.
+const SHAPED: [RangeInclusive<char>; 6] = [
+    '\u{590}'..='\u{8ff}',   // Hebrew, Arabic, Syriac, Thaana, N'Ko
+    '\u{900}'..='\u{dff}',   // the scripts of India and Sri Lanka
+    '\u{e00}'..='\u{109f}',  // Thai to Myanmar
+    '\u{1780}'..='\u{17ff}', // Khmer
+    '\u{fb1d}'..='\u{fdff}', // presentation forms
+    '\u{fe70}'..='\u{fefc}',
+];
+/// Characters named in a reason.
+const NAMED: usize = 8;
+
+/// A text that cannot be written, and the characters that cannot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unwritable {
+    pub text: String,
+    pub characters: BTreeSet<char>,
+}
+
+impl fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named: Vec<String> = self.characters.iter().take(NAMED).map(char::to_string).collect();
+        let more = if self.characters.len() > NAMED { " …" } else { "" };
+        write!(f, "no font can write `{}`: {}{more} missing", self.text, named.join(" "))
+    }
+}
+
+/// The first of these texts that cannot be written.
+pub(crate) fn unwritable<'t>(fonts: &Fonts, texts: impl Iterator<Item = &'t str>) -> Option<Unwritable> {
+    texts.into_iter().find_map(|text| {
+        let characters: BTreeSet<char> = text.chars().filter(|c| !is_writable(fonts, *c)).collect();
+        (!characters.is_empty()).then(|| Unwritable { text: text.to_owned(), characters })
+    })
+}
+
+pub(crate) fn is_writable(fonts: &Fonts, character: char) -> bool {
+    let is_shaped = SHAPED.iter().any(|range| range.contains(&character));
+    vanishes(character) || (!is_shaped && fonts.has(character))
+}
+
+/// Control characters and marks without a width of their own are left out on paper, and nothing is lost with them.
+pub(crate) fn vanishes(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}' | '\u{fe00}'..='\u{fe0f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::templates::Templates;
+
+    #[test]
+    fn a_text_is_written_whole_or_named() {
+        let fonts = Fonts::parse(&Templates::embedded().unwrap()).unwrap();
+        let first = |text: &str| unwritable(&fonts, [text].into_iter());
+        for fine in
+            ["Blåbærgrød A/S", "Čapek & Žižka", "Ωμέγα", "Москва", "tab\tand\u{200b}soft\u{ad}hyphen", ""]
+        {
+            assert_eq!(first(fine), None, "{fine}");
+        }
+        for (text, missing) in
+            [("株式会社サンプル", '株'), ("شركة المثال", 'ش'), ("חברה", 'ח'), ("Kaffe 😀", '😀')]
+        {
+            let found = first(text).unwrap();
+            assert!(found.characters.contains(&missing), "{found}");
+            assert!(found.to_string().contains(text), "{found}");
+        }
+    }
+}

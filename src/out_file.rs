@@ -1,0 +1,122 @@
+//! Files that a person names with `--out`. A regular file is whole or as it was before: its new content is written
+//! beside it under a name that nobody else has, and renamed. Links are followed; devices and pipes are written through.
+//! `-` is standard output.
+
+use crate::failure::Failure;
+use crate::stdout;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// Links that are followed before a ring is suspected.
+const LINKS_MAX: usize = 40;
+
+/// Whether this name stands for standard output.
+pub fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Writes all of it to the place that was named.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    if is_stdout(path) {
+        stdout::write(bytes);
+        return Ok(());
+    }
+    write_file(path, bytes).map_err(|e| {
+        let message = format!("cannot write {}: {e}", path.display());
+        // A full disk is nobody's input; a name that cannot be written is.
+        let failure = match e.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Failure::fault("unwritable", message),
+            _ => Failure::input("unwritable", message),
+        };
+        failure.hint("choose another file with --out FILE; `-` is standard output")
+    })
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let target = followed(path)?;
+    match std::fs::metadata(&target) {
+        Ok(there) if !there.is_file() => {
+            let mut through = OpenOptions::new().write(true).open(&target)?;
+            through.write_all(bytes)?;
+            through.flush()
+        }
+        Ok(there) => replace(&target, bytes, Some(there.permissions())),
+        Err(e) if e.kind() == ErrorKind::NotFound => replace(&target, bytes, None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Where a chain of links ends, also if nothing is there yet.
+fn followed(path: &Path) -> std::io::Result<PathBuf> {
+    let mut target = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match std::fs::read_link(&target) {
+            Ok(next) => target = target.parent().unwrap_or(Path::new("")).join(next),
+            Err(_) => return Ok(target),
+        }
+    }
+    Err(std::io::Error::other("its links lead in a ring"))
+}
+
+fn replace(target: &Path, bytes: &[u8], permissions: Option<std::fs::Permissions>) -> std::io::Result<()> {
+    let (beside, mut file) = create_beside(target)?;
+    let written = (|| {
+        file.write_all(bytes)?;
+        if let Some(permissions) = permissions {
+            file.set_permissions(permissions)?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&beside, target)
+    })();
+    if written.is_err() {
+        drop(std::fs::remove_file(&beside));
+    }
+    written
+}
+
+/// A new file in the same folder; what is there already is never opened.
+fn create_beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
+    let name = target.file_name().ok_or_else(|| std::io::Error::other("it is a folder"))?;
+    // Names have a bound in bytes; the nonce must not be what is cut.
+    let name: String = name.to_string_lossy().chars().take(40).collect();
+    let nonce = uuid::Uuid::new_v4().simple().to_string();
+    let beside = target.with_file_name(format!(".{name}.{nonce}.part"));
+    let file = OpenOptions::new().write(true).create_new(true).open(&beside)?;
+    Ok((beside, file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_followed_neighbours_are_left_alone_and_nothing_is_left_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("real.csv"), "old").expect("a file");
+        std::fs::write(at("link.csv.part"), "somebody's").expect("a file");
+        std::os::unix::fs::symlink("real.csv", at("link.csv")).expect("a link");
+        std::os::unix::fs::symlink("new.csv", at("dangling.csv")).expect("a link");
+        write(&at("link.csv"), b"new").expect("written");
+        write(&at("dangling.csv"), b"first").expect("written");
+        let read = |name: &str| std::fs::read_to_string(at(name)).expect("a file");
+        assert!(at("link.csv").is_symlink() && at("dangling.csv").is_symlink());
+        assert_eq!(
+            (read("real.csv"), read("new.csv"), read("link.csv.part")),
+            ("new".to_owned(), "first".to_owned(), "somebody's".to_owned())
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 5);
+        let ring = at("ring");
+        std::os::unix::fs::symlink("ring", &ring).expect("a link");
+        assert!(write(&ring, b"x").is_err());
+    }
+
+    #[test]
+    fn devices_stay_devices() {
+        write(Path::new("/dev/null"), b"gone").expect("written");
+        assert!(!std::fs::metadata("/dev/null").expect("a device").is_file());
+        let full = write(Path::new("/dev/full"), b"too much").expect_err("no space");
+        assert!(full.message.contains("/dev/full"), "{}", full.message);
+    }
+}

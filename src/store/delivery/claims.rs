@@ -1,0 +1,67 @@
+//! Who is sending which mail. A claim is committed before the mail is handed over; it ends when the answer is written,
+//! when its time is over, or when its claimant is known to be gone.
+
+use super::Delivery;
+use crate::tx::{Tx, on};
+use chrono::{DateTime, Utc};
+
+/// A claim to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// Names one pass of one process.
+    pub by: &'a str,
+    pub now: DateTime<Utc>,
+    /// From then on anybody may claim it.
+    pub until: DateTime<Utc>,
+}
+
+/// Claims those that are still as they were read and that nobody else is at; the others are left out.
+pub async fn claim(
+    tx: &mut Tx,
+    deliveries: Vec<Delivery>,
+    claim: Claim<'_>,
+) -> anyhow::Result<Vec<Delivery>> {
+    let mut claimed = Vec::with_capacity(deliveries.len());
+    for d in deliveries {
+        let rows = on!(tx, c => sqlx::query(
+            "update delivery
+             set claimed_by = $5, claimed_until = $6
+             where invoice = $1 and channel = $2 and address = $3
+               and state = 'pending'
+               and closed_on is null
+               and attempts = $4
+               and (claimed_by is null or claimed_by = $5 or claimed_until <= $7)")
+            .bind(d.invoice.0)
+            .bind(&d.channel)
+            .bind(&d.address)
+            .bind(i64::from(d.attempts))
+            .bind(claim.by)
+            .bind(claim.until)
+            .bind(claim.now)
+            .execute(c)
+            .await?
+            .rows_affected());
+        if rows == 1 {
+            claimed.push(d);
+        }
+    }
+    Ok(claimed)
+}
+
+/// Everybody who holds a claim.
+pub async fn claimants(tx: &mut Tx) -> anyhow::Result<Vec<String>> {
+    Ok(on!(tx, c => sqlx::query_scalar(
+        "select distinct claimed_by from delivery where state = 'pending' and claimed_by is not null order by 1")
+        .fetch_all(c)
+        .await?))
+}
+
+/// Ends every claim of a claimant who is gone.
+pub async fn release(tx: &mut Tx, claimant: &str) -> anyhow::Result<u64> {
+    Ok(on!(tx, c => sqlx::query(
+        "update delivery set claimed_by = null, claimed_until = null where state = 'pending' and claimed_by = $1")
+        .bind(claimant)
+        .execute(c)
+        .await?
+        .rows_affected()))
+}
