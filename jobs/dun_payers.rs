@@ -88,9 +88,9 @@ pub(crate) async fn act(
         let batch: Vec<Step> = steps.by_ref().take(BATCH).collect();
         for step in &batch {
             match step.action {
-                Some(DunningAction::Hold) => change(ctx, step, on, Request::Hold, collected).await?,
+                Some(DunningAction::Hold) => change(ctx, step, on, hold(), collected).await?,
                 Some(DunningAction::Cancel) => change(ctx, step, on, cancel(), collected).await?,
-                Some(DunningAction::Expire) => change(ctx, step, on, Request::Expire, collected).await?,
+                Some(DunningAction::Expire) => change(ctx, step, on, expire(), collected).await?,
                 Some(DunningAction::WriteOff) => write_off(ctx, step, on, collected).await?,
                 _ => {}
             }
@@ -98,6 +98,14 @@ pub(crate) async fn act(
         write(ctx, batch, on, collected).await?;
     }
     Ok(())
+}
+
+fn hold() -> Request {
+    Request::Hold { refund_prorated: false }
+}
+
+fn expire() -> Request {
+    Request::Expire { refund_prorated: false }
 }
 
 fn cancel() -> Request {

@@ -56,8 +56,11 @@ pub struct Interval {
     pub unit: BillingPeriod,
     /// 1 or more; 0 counts as 1.
     pub count: u32,
-    /// Day for `day_of_week` (1 = Monday … 7) and `day_of_month` (1 … 31); the anchor's own day if absent.
+    /// Day for `day_of_week` (1 = Monday … 7), `day_of_month`, `quarterly` and `annually` (1 … 31); the anchor's own day
+    /// if absent.
     pub day: Option<u32>,
+    /// Month from which `quarterly` and `annually` are counted (1 … 12); the anchor's own if absent.
+    pub month: Option<u32>,
 }
 
 /// What an interval adds up in: days, or months on a day of the month.
@@ -68,7 +71,11 @@ enum Stride {
 
 impl Interval {
     /// First day of period 0 of a charge that starts on `start` (rules.md T3): the first such day on or after it for
-    /// `day_of_week`, `day_of_month` and `last_day_of_month`, otherwise the start itself.
+    /// `day_of_week`, `day_of_month` and `last_day_of_month`, and for `quarterly` and `annually` with a day or a month of
+    /// the year; otherwise the start itself.
+    ///
+    /// Quarters counted from January 1 begin on 1 January, 1 April, 1 July and 1 October: from 10 February 2026 that is
+    /// 1 April.
     ///
     /// `day_of_month` 31 from 10 April 2026 is 30 April (the month's end), from 1 May it is 31 May.
     pub fn anchor_on_or_after(&self, start: NaiveDate) -> NaiveDate {
@@ -83,8 +90,27 @@ impl Interval {
                 let this_month = plus_months(start, 0, wanted);
                 if this_month >= start { this_month } else { plus_months(start, 1, wanted) }
             }
+            (BillingPeriod::Quarterly | BillingPeriod::Annually, _) => self.day_of_year_on_or_after(start),
             _ => start,
         }
+    }
+
+    /// The first day on or after `start` that quarters or years are counted from.
+    fn day_of_year_on_or_after(&self, start: NaiveDate) -> NaiveDate {
+        if self.day.is_none() && self.month.is_none() {
+            return start;
+        }
+        let wanted = self.day_of_month(start);
+        // Months between two such days within a year: 3 for quarters, 6 for half-years, 12 for years.
+        let step = match self.stride() {
+            Stride::Months(months) => greatest_common_divisor(months, 12),
+            Stride::Days(_) => 1,
+        };
+        let is_meant = |day: &NaiveDate| {
+            self.month.is_none_or(|month| (i64::from(day.month()) - i64::from(month)).rem_euclid(step) == 0)
+        };
+        let mut days = (0..=12).map(|ahead| plus_months(start, ahead, wanted));
+        days.find(|day| *day >= start && is_meant(day)).unwrap_or(start)
     }
 
     /// First day of period `n` (rules.md T2): `anchor + n × interval`, always from the anchor, the day clamped to the
@@ -93,7 +119,7 @@ impl Interval {
     ///
     /// ```
     /// use domain::{NaiveDate, catalogue::BillingPeriod, period::Interval};
-    /// let monthly = Interval { unit: BillingPeriod::Monthly, count: 1, day: None };
+    /// let monthly = Interval { unit: BillingPeriod::Monthly, count: 1, day: None, month: None };
     /// let day = |m, d| NaiveDate::from_ymd_opt(2026, m, d).unwrap();
     /// assert_eq!(monthly.bound(day(1, 31), 1), day(2, 28));
     /// assert_eq!(monthly.bound(day(1, 31), 2), day(3, 31));
@@ -146,9 +172,18 @@ impl Interval {
         match self.unit {
             BillingPeriod::LastDayOfMonth => 31,
             BillingPeriod::DayOfMonth => self.day.unwrap_or(anchor.day()).clamp(1, 31),
+            BillingPeriod::Quarterly | BillingPeriod::Annually => match (self.day, self.month) {
+                (Some(day), _) => day.clamp(1, 31),
+                (None, Some(_)) => 1,
+                (None, None) => anchor.day(),
+            },
             _ => anchor.day(),
         }
     }
+}
+
+fn greatest_common_divisor(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 /// `months` after `from`, on `day` or the month's last day if it is shorter; for terms, trials and discounts too
@@ -192,7 +227,7 @@ mod tests {
     }
 
     fn every(count: u32, unit: BillingPeriod) -> Interval {
-        Interval { unit, count, day: None }
+        Interval { unit, count, day: None, month: None }
     }
 
     fn bounds(interval: Interval, anchor: &str, numbers: std::ops::Range<i64>) -> Vec<String> {
@@ -240,10 +275,20 @@ mod tests {
 
     #[test]
     fn anchors_are_the_first_such_day_on_or_after_the_start() {
-        let dom = |d| Interval { unit: BillingPeriod::DayOfMonth, count: 1, day: Some(d) };
-        let dow = |d| Interval { unit: BillingPeriod::DayOfWeek, count: 1, day: Some(d) };
+        let dom = |d| Interval { unit: BillingPeriod::DayOfMonth, count: 1, day: Some(d), month: None };
+        let dow = |d| Interval { unit: BillingPeriod::DayOfWeek, count: 1, day: Some(d), month: None };
         let last = every(1, BillingPeriod::LastDayOfMonth);
+        let of_year = |unit, count, day, month| Interval { unit, count, day, month };
+        let quarters = |day, month| of_year(BillingPeriod::Quarterly, 1, day, month);
         let table = [
+            (quarters(Some(1), Some(1)), "2026-02-10", "2026-04-01"),
+            (quarters(Some(1), Some(1)), "2026-04-01", "2026-04-01"),
+            (quarters(Some(31), Some(2)), "2026-02-10", "2026-02-28"),
+            (quarters(Some(15), None), "2026-02-16", "2026-03-15"),
+            (quarters(None, Some(3)), "2026-02-10", "2026-03-01"),
+            (of_year(BillingPeriod::Quarterly, 2, Some(1), Some(1)), "2026-02-10", "2026-07-01"),
+            (of_year(BillingPeriod::Annually, 1, Some(1), Some(7)), "2026-07-02", "2027-07-01"),
+            (of_year(BillingPeriod::Annually, 1, Some(29), Some(2)), "2026-01-10", "2026-02-28"),
             (dom(1), "2026-01-17", "2026-02-01"),
             (dom(17), "2026-01-17", "2026-01-17"),
             (dom(31), "2026-04-10", "2026-04-30"),
@@ -261,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_31st_anchored_in_a_short_month_returns_to_the_31st() {
-        let interval = Interval { unit: BillingPeriod::DayOfMonth, count: 1, day: Some(31) };
+        let interval = Interval { unit: BillingPeriod::DayOfMonth, count: 1, day: Some(31), month: None };
         assert_eq!(
             bounds(interval, "2026-04-30", -1..3),
             ["2026-03-31", "2026-04-30", "2026-05-31", "2026-06-30"]
@@ -306,10 +351,11 @@ mod tests {
         #[test]
         fn every_day_is_in_exactly_one_period(
             unit in proptest::sample::select(&UNITS[..]), count in 1_u32..15, wanted in 1_u32..=31,
+            month in proptest::option::of(1_u32..=12),
             start in 0_u64..4000, offset in -2000_i64..4000,
         ) {
             let limit = if unit == BillingPeriod::DayOfWeek { 7 } else { 31 };
-            let interval = Interval { unit, count, day: Some((wanted - 1) % limit + 1) };
+            let interval = Interval { unit, count, day: Some((wanted - 1) % limit + 1), month };
             let begins = day("2019-12-31") + Days::new(start);
             let anchor = interval.anchor_on_or_after(begins);
             prop_assert!(anchor >= begins && interval.bound(anchor, 0) == anchor);

@@ -215,6 +215,7 @@ pub(crate) async fn insert_lines<'a>(
         "tax_category",
         "tax_pct",
         "usage_mark",
+        "acts_seen",
     ];
     let mut rows = Bulk::into("billed_line", columns)
         .on_conflict("on conflict (charge, key_start, revision, kind, ordinal) do nothing");
@@ -241,6 +242,7 @@ pub(crate) async fn insert_lines<'a>(
             l.tax_category.name().into(),
             l.tax_pct.into(),
             l.usage_mark.into(),
+            l.acts_seen.into(),
         ]);
     }
     rows.insert(tx).await

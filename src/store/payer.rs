@@ -233,6 +233,7 @@ struct BilledRow {
     tax_category: String,
     tax_pct: Dec,
     usage_mark: i64,
+    acts_seen: Option<i64>,
     reopened_on: Option<NaiveDate>,
 }
 
@@ -245,7 +246,7 @@ pub async fn billed_lines(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<
         "select b.payer, b.charge, b.key_start, b.revision, b.kind, b.ordinal, b.subscription,
                 b.period_start, b.period_end, b.charge_date, b.line, b.invoice, i.number as invoice_number,
                 b.currency, b.group_value, b.quantity, b.net_minor, b.discount, b.tax_category, b.tax_pct, b.usage_mark,
-                r.reopened_on
+                b.acts_seen, r.reopened_on
          from billed_line b
          left join invoice i on i.id = b.invoice
          left join reopened_line r
@@ -293,6 +294,7 @@ impl TryFrom<BilledRow> for BilledLine {
                 .ok_or_else(|| anyhow!("billed_line.tax_category holds `{}`", row.tax_category))?,
             tax_pct: row.tax_pct.0,
             usage_mark: row.usage_mark,
+            acts_seen: row.acts_seen.map(|acts| small(acts, "billed_line.acts_seen")).transpose()?,
         })
     }
 }

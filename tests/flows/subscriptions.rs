@@ -31,6 +31,13 @@ fn verbs() -> Vec<(&'static str, &'static str, Value, Vec<&'static str>)> {
             json!({"charge": "base", "amount": "3"}),
             vec!["--charge", "base", "--amount", "3"],
         ),
+        // After that night's run: it decides the whole of February (rules R4).
+        (
+            "2026-02-01",
+            "setamount",
+            json!({"charge": "base", "amount": "2"}),
+            vec!["--charge", "base", "--amount", "2"],
+        ),
         ("2026-02-05", "applydiscount", json!({"code": "LAUNCH-A1"}), vec!["--code", "LAUNCH-A1"]),
         (
             "2026-02-10",
@@ -49,7 +56,8 @@ fn verbs() -> Vec<(&'static str, &'static str, Value, Vec<&'static str>)> {
     ]
 }
 
-const RUNS: [&str; 6] = ["2026-01-01", "2026-01-15", "2026-02-15", "2026-03-15", "2026-04-01", "2026-05-01"];
+const RUNS: [&str; 7] =
+    ["2026-01-01", "2026-01-15", "2026-02-01", "2026-02-15", "2026-03-15", "2026-04-01", "2026-05-01"];
 
 fn simulated() -> Vec<Value> {
     let mut timeline: Vec<Value> =
@@ -100,7 +108,7 @@ fn billed(invoice: &Value) -> Value {
 
 fn invoices(home: &Home) -> Vec<Value> {
     let mut list: Vec<Value> = home.json(&["invoices"]).as_array().unwrap().iter().map(billed).collect();
-    list.sort_by_key(|i| i[1].to_string());
+    list.sort_by_key(|i| (i[1].to_string(), i[0].to_string()));
     list
 }
 
@@ -120,7 +128,7 @@ fn verbs_on_the_command_line_bill_what_they_bill_in_simulate() {
         home.run(args).exits(0);
     }
     let mut expected = simulated();
-    expected.sort_by_key(|i| i[1].to_string());
+    expected.sort_by_key(|i| (i[1].to_string(), i[0].to_string()));
     assert_eq!(invoices(&home), expected);
     assert!(expected.len() >= 6, "{expected:?}");
     home.run(&["verify"]).exits(0);

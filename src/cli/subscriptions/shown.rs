@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output};
 use domain::NaiveDate;
-use domain::subscription::{State, Subscription, Timeline};
+use domain::subscription::{Life, State, Subscription, Timeline};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use store::book;
@@ -174,16 +174,17 @@ pub async fn owner_of(app: &App, reference: &str) -> Result<String, Failure> {
 }
 
 fn head(s: &Subscription, account: &str, plan: &str, day: NaiveDate) -> Value {
+    let trial_end = Life::known(s, day, day).trial.map(|trial| trial.end);
     json!({
         "subscriptionnumber": s.number, "id": s.id, "customer": account, "productplan": plan, "state": state_name(State::on(s, day)),
-        "statecode": State::on(s, day) as u32, "startdate": s.start, "enddate": s.end, "activated": s.activated, "trialend": s.trial_end,
+        "statecode": State::on(s, day) as u32, "startdate": s.start, "enddate": s.end, "activated": s.activated, "trialend": trial_end,
         "currencycode": s.currency, "autorenew": s.auto_renew, "reference": s.reference,
     })
 }
 
 /// SKU of the plan agreed on a day.
 fn plan_of(s: &Subscription, catalogue: &domain::catalogue::Catalogue, day: NaiveDate) -> String {
-    let plan = Timeline::known(s, catalogue, day, day).map_or(s.plan, |timeline| timeline.plan());
+    let plan = Timeline::known(s, catalogue, day, day).map_or(s.plan, |timeline| timeline.plan_on(day));
     catalogue.plans.get(&plan).map(|p| p.sku.clone()).unwrap_or_default()
 }
 

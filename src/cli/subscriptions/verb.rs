@@ -55,6 +55,9 @@ pub enum Change {
     /// Stop service for a while
     Hold {
         number: String,
+        /// `prorated` credits what is paid in advance
+        #[arg(long, value_name = "prorated|none")]
+        refund: Option<String>,
         #[command(flatten)]
         when: When,
     },
@@ -70,6 +73,9 @@ pub enum Change {
     /// End it today, for good
     Expire {
         number: String,
+        /// `prorated` credits what is paid in advance
+        #[arg(long, value_name = "prorated|none")]
+        refund: Option<String>,
         #[command(flatten)]
         when: When,
     },
@@ -143,6 +149,9 @@ pub enum Change {
         number: String,
         #[arg(long)]
         charge: String,
+        /// `prorated` credits what is paid in advance
+        #[arg(long, value_name = "prorated|none")]
+        refund: Option<String>,
         #[command(flatten)]
         when: When,
     },
@@ -181,6 +190,15 @@ pub enum Change {
         number: String,
         #[arg(long)]
         charge: String,
+        #[command(flatten)]
+        when: When,
+    },
+    /// Let the trial end on another day, as long as the service has not begun
+    Settrialend {
+        number: String,
+        /// First day after the trial
+        #[arg(long)]
+        date: NaiveDate,
         #[command(flatten)]
         when: When,
     },
@@ -239,11 +257,13 @@ impl Change {
                 ("cancel", step, when)
             }
             Self::Reactivate { number, when } => ("reactivate", Step::on(number), when),
-            Self::Hold { number, when } => ("hold", Step::on(number), when),
+            Self::Hold { number, refund, when } => ("hold", Step::on(number).with("refund", refund), when),
             Self::Resume { number, option, when } => {
                 ("resume", Step::on(number).with("option", option), when)
             }
-            Self::Expire { number, when } => ("expire", Step::on(number), when),
+            Self::Expire { number, refund, when } => {
+                ("expire", Step::on(number).with("refund", refund), when)
+            }
             Self::Switchplan { number, plan, when_option, prorate, when } => {
                 let step = Step::on(number).with("plan", Some(plan)).with("when", when_option);
                 ("switchplan", step.with("prorate", prorate), when)
@@ -263,8 +283,9 @@ impl Change {
                 let step = Step::on(number).with("charge", Some(charge)).with("amount", amount);
                 ("addoptionalcharge", step.with("unitprice", unitprice), when)
             }
-            Self::Removecharge { number, charge, when } => {
-                ("removecharge", Step::on(number).with("charge", Some(charge)), when)
+            Self::Removecharge { number, charge, refund, when } => {
+                let step = Step::on(number).with("charge", Some(charge)).with("refund", refund);
+                ("removecharge", step, when)
             }
             Self::Togglecharge { number, charge, toggled, when } => {
                 ("togglecharge", Step::on(number).with("charge", Some(charge)).with("toggled", toggled), when)
@@ -278,6 +299,9 @@ impl Change {
             }
             Self::Skipnextcharge { number, charge, when } => {
                 ("skipnextcharge", Step::on(number).with("charge", Some(charge)), when)
+            }
+            Self::Settrialend { number, date, when } => {
+                ("settrialend", Step::on(number).with("date", Some(date)), when)
             }
             Self::Renew { number, when } => ("renew", Step::on(number), when),
             Self::Applydiscount { number, code, charge, when } => {

@@ -1,17 +1,20 @@
-//! Changes within a period that is billed: what they give back and charge (rules.md R2–R4).
+//! Changes of a period that is billed: what they give back and charge (rules.md R2–R4, S4).
 //!
-//! A period has a level: plan charge, quantity and price. Each change of the level on a day of the period is either
-//! prorated, as two lines for the days that are left, or takes effect with the next period.
+//! A period that is taken is paid at a level: plan charge, quantity, price, switched on or off. The acts that it was not
+//! billed with are replayed in the order in which they are billed. An act dated the first day of the period decides the
+//! whole of it; a later one is prorated for the days that are left, or waits for the next period. What each day is paid
+//! at is kept throughout, so that nothing is given back that was not paid, and no day is paid twice.
 
 use super::items::{ChangeTiming, ItemKind, Taken};
-use crate::catalogue::{ChargeType, PricingModel};
+use crate::catalogue::{Catalogue, Charge, ChargeType, PricingModel};
 use crate::exact::Exact;
 use crate::measure::Measure;
-use crate::money::Currency;
 use crate::period::Period;
 use crate::pricing::{self, Stretch};
-use crate::proration::part_after_discount;
-use crate::subscription::{ChangeMark, ChargeLife, ChargeTerms, Slot, Timeline, Verb, interval_of};
+use crate::subscription::{
+    ChangeMark, ChargeLife, ChargeTerms, Moment, RemovedBy, ResumeOption, Slot, Timeline, Verb, View,
+    interval_of,
+};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
@@ -20,8 +23,12 @@ use rust_decimal::Decimal;
 pub(super) struct Change<'a> {
     pub kind: ItemKind,
     pub date: NaiveDate,
-    /// The days of the period from the change on.
+    /// The days that it gives back or charges.
     pub part: Period,
+    /// The period that they are part of, the whole one, and the first charged day of it (rules.md R2).
+    pub of: Period,
+    pub full: Period,
+    pub charged_from: NaiveDate,
     pub terms: ChargeTerms<'a>,
     pub amount: Decimal,
     pub unit_price: Option<Decimal>,
@@ -33,33 +40,77 @@ struct Level<'a> {
     terms: ChargeTerms<'a>,
     amount: Decimal,
     unit_price: Option<Decimal>,
+    /// Switched off: it goes on, but nothing is charged.
+    off: bool,
 }
 
-/// A change of the level.
+/// Something that may change the level of a period.
 #[derive(Debug, Clone, Copy)]
-struct Step<'a> {
+pub(super) struct Step<'a> {
     on: NaiveDate,
     mark: ChangeMark,
     what: StepKind<'a>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StepKind<'a> {
     /// A quantity of the charge, or of the one that it depends on.
     Amount,
-    Terms(ChargeTerms<'a>),
-    /// The charge ends, and what was paid for the rest is given back.
+    /// A price of its own; within a period it waits for the next one.
+    Price,
+    /// Switched off or on, likewise.
+    Toggle,
+    Terms(Terms<'a>),
+    /// The plan switched to has nothing in its place.
+    Dropped,
+    /// The plan switched to brings it, perhaps after another switch has dropped it.
+    Begins,
+    /// An end or a hold that gives back what is paid (rules.md R4).
     Refund,
+    /// Service ends later than was known, or not at all.
+    Extended,
+    /// Another period, on a new anchor, charges these days (rules.md S4).
+    Retaken(Period),
+}
+
+/// Terms that are compared by identity.
+#[derive(Debug, Clone, Copy)]
+struct Terms<'a>(ChargeTerms<'a>);
+
+impl PartialEq for Terms<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0.charge, other.0.charge) && self.0.from == other.0.from
+    }
+}
+
+impl Eq for Terms<'_> {}
+
+impl Step<'_> {
+    fn moment(&self) -> Moment {
+        match self.what {
+            StepKind::Retaken(_) => (self.mark.done, 0),
+            _ => self.mark.moment(self.on),
+        }
+    }
+}
+
+/// The day whose quantity, price and switch a slot has that is charged on `date`, and whose acts are known up to `known`
+/// (rules.md R3): in arrears the last day of the period; in advance the charge date, or the first day if that is later.
+pub(super) fn level_day(charge: &Charge, slot: &Slot, date: NaiveDate, known: NaiveDate) -> NaiveDate {
+    if charge.charge_type != ChargeType::OneTime && charge.is_arrears() {
+        slot.piece.last_day().min(known.max(slot.piece.start))
+    } else {
+        date.max(slot.piece.start)
+    }
 }
 
 /// Quantity that a slot is billed at (rules.md R3, Q6): of usage set by hand what was set in its days, otherwise what
-/// is in force on its charge date. A period in arrears that a prorated change cuts starts from what was in force at
-/// its start.
+/// is in force on a day. A period in arrears that a prorated change cuts starts from what was in force at its start.
 pub(super) fn amount_of_slot(
     timeline: &Timeline<'_>,
     charge: &ChargeLife<'_>,
     slot: &Slot,
-    date: NaiveDate,
+    day: NaiveDate,
     known: NaiveDate,
 ) -> Decimal {
     let plan_charge = charge.terms_on(slot.piece.start).charge;
@@ -67,94 +118,401 @@ pub(super) fn amount_of_slot(
         let from = (!slot.is_first).then_some(slot.piece.start);
         return charge.amount_by_hand(from, slot.piece.end);
     }
-    if plan_charge.is_arrears() && is_cut_by_a_change(timeline, charge, slot.piece, known) {
+    let is_served = plan_charge.is_arrears() && slot.piece.end <= known;
+    if is_served && is_cut_by_a_change(&steps(timeline, charge), charge, slot.piece, u32::MAX) {
         return timeline.amount_on(charge, slot.piece.start);
     }
-    timeline.amount_on(charge, date)
+    timeline.amount_on(charge, day)
 }
 
-/// The lines that changes make of a period that is taken.
-pub(super) fn of_period<'a>(
-    timeline: &Timeline<'a>,
-    charge: &ChargeLife<'a>,
-    taken: &Taken<'a>,
-) -> Vec<Change<'a>> {
-    let is_recurring = taken.terms.charge.charge_type == ChargeType::Recurring;
-    if !is_recurring || taken.as_nothing || taken.terms.charge.pricing_model == PricingModel::Custom {
-        return Vec::new();
-    }
-    let arrears = taken.terms.charge.is_arrears();
-    if arrears
-        && (taken.billed.is_some() || !is_cut_by_a_change(timeline, charge, taken.slot.piece, taken.known))
-    {
-        return Vec::new();
-    }
-    let currency = timeline.subscription.currency;
-    let mut level = Level { terms: taken.terms, amount: taken.amount, unit_price: taken.unit_price };
-    let mut lines = Vec::new();
-    for step in steps(timeline, charge) {
-        let is_past = step.on >= taken.slot.piece.end;
-        let is_early = arrears && (step.on <= taken.slot.piece.start || step.mark.done > taken.known);
-        let is_other = arrears && !matches!(step.what, StepKind::Amount);
-        if is_past
-            || is_early
-            || is_other
-            || (!arrears && is_included(timeline, charge, taken, &step, currency))
-        {
-            continue;
+/// What a charge's periods are looked at with: the acts that are known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Replay<'r, 'a> {
+    pub catalogue: &'a Catalogue,
+    pub timeline: &'r Timeline<'a>,
+    pub charge: &'r ChargeLife<'a>,
+    pub steps: &'r [Step<'a>],
+}
+
+impl<'a> Replay<'_, 'a> {
+    /// The lines that changes make of a period that is taken; `later` are the periods of the charge that begin within it
+    /// or after it, with their charge dates.
+    pub fn of_period(&self, taken: &Taken<'a>, later: &[(Period, NaiveDate)]) -> Vec<Change<'a>> {
+        if taken.as_nothing || taken.terms.charge.charge_type == ChargeType::Usage {
+            return Vec::new();
         }
-        let next = level_after(timeline, charge, level, &step);
-        let Some(timing) = proration(level, next, &step, taken, currency) else { continue };
-        let part = Period::new(step.on.max(taken.slot.piece.start), taken.slot.piece.end);
-        let date = match timing {
-            _ if arrears => taken.known,
-            ChangeTiming::AtOnce => step.on.max(step.mark.done),
-            ChangeTiming::NextCharge => taken.slot.piece.end,
+        let mut book = Changes { replay: *self, taken, paid: Paid::of(taken), lines: Vec::new() };
+        if taken.is_served() {
+            book.in_arrears();
+            return book.lines;
+        }
+        let retaken = later.iter().map(|(days, date)| Step {
+            on: days.start,
+            mark: ChangeMark { ordinal: 0, done: *date, prorate: None },
+            what: StepKind::Retaken(*days),
+        });
+        let mut steps: Vec<Step<'a>> = self.steps.iter().copied().chain(retaken).collect();
+        steps.sort_by_key(Step::moment);
+        for step in &steps {
+            book.take(step);
+        }
+        book.lines
+    }
+
+    fn level_in(&self, view: View, switched_by: NaiveDate) -> Level<'a> {
+        Level {
+            terms: self.charge.terms_in(View { day: switched_by, ..view }),
+            amount: self.timeline.amount_in(self.charge, view),
+            unit_price: self.charge.unit_price_in(view),
+            off: self.charge.is_off_in(view),
+        }
+    }
+
+    /// The slot that begins on a day as it was known with an act.
+    fn slot_with(&self, start: NaiveDate, ordinal: u32, horizon: NaiveDate) -> Option<Slot> {
+        let timeline = Timeline::seen(self.timeline.subscription, self.catalogue, ordinal, horizon).ok()?;
+        let life = timeline.life_at(self.charge.reference, start)?;
+        let slots = timeline.charges[life].slots(&timeline.life, horizon);
+        slots.into_iter().find(|slot| slot.piece.start == start)
+    }
+}
+
+/// What is paid for each day of a period.
+#[derive(Debug, Clone)]
+struct Paid<'a> {
+    piece: Period,
+    full: Period,
+    charged_from: NaiveDate,
+    /// The level from a day on, ascending, the first day's first; none = nothing is paid, or it is given back.
+    levels: Vec<(NaiveDate, Option<Level<'a>>)>,
+}
+
+impl<'a> Paid<'a> {
+    fn of(taken: &Taken<'a>) -> Self {
+        let level = Level {
+            terms: taken.terms,
+            amount: taken.amount,
+            unit_price: taken.unit_price,
+            off: taken.toggled_off,
         };
+        Self {
+            piece: taken.slot.piece,
+            full: taken.slot.full,
+            charged_from: taken.slot.charged_from,
+            levels: vec![(taken.slot.piece.start, Some(level))],
+        }
+    }
+
+    /// Place of the level that a day of the period is paid at.
+    fn place(&self, day: NaiveDate) -> usize {
+        self.levels.iter().rposition(|(from, _)| *from <= day).unwrap_or(0)
+    }
+
+    fn days_of(&self, place: usize) -> Period {
+        let end = self.levels.get(place + 1).map_or(self.piece.end, |(from, _)| *from);
+        Period::new(self.levels[place].0, end)
+    }
+
+    /// Place of the level that begins on a day, which is parted from what is before it.
+    fn part_at(&mut self, day: NaiveDate) -> usize {
+        let place = self.place(day);
+        if self.levels[place].0 >= day {
+            return place;
+        }
+        let level = self.levels[place].1;
+        self.levels.insert(place + 1, (day, level));
+        place + 1
+    }
+
+    /// Takes back what is paid for these days: each stretch with its level.
+    fn give_back(&mut self, days: Period) -> Vec<(Period, Level<'a>)> {
+        let Some(days) = self.piece.intersect(days) else { return Vec::new() };
+        let first = self.part_at(days.start);
+        if days.end < self.piece.end {
+            self.part_at(days.end);
+        }
+        let mut given = Vec::new();
+        for place in first..self.levels.len() {
+            let of = self.days_of(place);
+            if of.start >= days.end {
+                break;
+            }
+            given.extend(self.levels[place].1.take().map(|level| (of, level)));
+        }
+        given
+    }
+}
+
+/// The replay of one period.
+struct Changes<'r, 't, 'a> {
+    replay: Replay<'r, 'a>,
+    taken: &'t Taken<'a>,
+    paid: Paid<'a>,
+    lines: Vec<Change<'a>>,
+}
+
+impl<'a> Changes<'_, '_, 'a> {
+    fn take(&mut self, step: &Step<'a>) {
+        let is_first_day = step.on <= self.paid.piece.start;
+        let is_seen = step.mark.ordinal <= self.taken.seen;
+        match step.what {
+            StepKind::Retaken(days) => self.retaken(step, days),
+            StepKind::Amount | StepKind::Price | StepKind::Toggle | StepKind::Terms(_) => self.change(step),
+            _ if is_seen => {} // what was billed ended with it, or began with it
+            StepKind::Refund => self.end(step),
+            StepKind::Dropped if is_first_day || step.mark.prorate == Some(true) => self.end(step),
+            StepKind::Begins if is_first_day => self.decides_the_whole(step),
+            StepKind::Extended => self.extended(step),
+            StepKind::Dropped | StepKind::Begins => {}
+        }
+    }
+
+    fn change(&mut self, step: &Step<'a>) {
+        let start = self.paid.piece.start;
+        let is_switch = matches!(step.what, StepKind::Terms(_));
+        let in_force_by = if is_switch { start } else { self.taken.level_day };
+        let is_base = step.on <= in_force_by;
+        if is_base && step.mark.ordinal <= self.taken.seen {
+            return; // billed with it
+        }
+        let is_known = step.mark.done <= self.taken.known;
+        if step.on <= start || (is_base && is_known) {
+            self.decides_the_whole(step);
+        } else if step.on < self.paid.piece.end && (is_switch || step.what == StepKind::Amount) {
+            self.changes_the_rest(step);
+        }
+    }
+
+    /// rules.md R4: an act dated the first day, of a period that a run has billed: D of D days are credited and charged.
+    fn decides_the_whole(&mut self, step: &Step<'a>) {
+        let start = self.paid.piece.start;
+        let is_known = step.mark.done <= self.taken.known;
+        let date =
+            if is_known { self.taken.known } else { step.on.max(step.mark.done).max(self.taken.known) };
+        let view = View { day: self.taken.level_day, acts: self.taken.seen, until: Some(step.moment()) };
+        let new = self.replay.level_in(view, start);
+        let Some(old) = self.paid.levels[0].1 else {
+            if step.what == StepKind::Begins {
+                self.takes_another_rhythm(step, new, date);
+            }
+            return;
+        };
+        if !keeps_rhythm(old.terms, new.terms) {
+            self.takes_another_rhythm(step, new, date);
+            return;
+        }
+        if !self.is_same_money(old, new) {
+            let days = self.paid.days_of(0);
+            self.line(step, date, days, old, Sign::Credit, ChangeTiming::AtOnce);
+            self.line(step, date, days, new, Sign::Charge, ChangeTiming::AtOnce);
+        }
+        self.paid.levels[0].1 = Some(new);
+    }
+
+    /// A switch on the first day to a charge with another length of period, or one that brings the charge back: what is
+    /// paid is given back, and the period that begins on that day is charged in its place.
+    fn takes_another_rhythm(&mut self, step: &Step<'a>, new: Level<'a>, date: NaiveDate) {
+        for (days, level) in self.paid.give_back(self.paid.piece) {
+            self.line(step, date, days, level, Sign::Credit, ChangeTiming::AtOnce);
+        }
+        let Some(slot) = self.slot_with(step.mark.ordinal) else { return };
+        self.paid = Paid {
+            piece: slot.piece,
+            full: slot.full,
+            charged_from: slot.charged_from,
+            levels: vec![(slot.piece.start, Some(new))],
+        };
+        self.line(step, date, slot.piece, new, Sign::Charge, ChangeTiming::AtOnce);
+    }
+
+    /// rules.md R3: a change within the period.
+    fn changes_the_rest(&mut self, step: &Step<'a>) {
+        let Some(old) = self.paid.levels[self.paid.place(step.on)].1 else { return };
+        let view = View { day: step.on, acts: self.taken.seen, until: Some(step.moment()) };
+        let amount = self.replay.timeline.amount_in(self.replay.charge, view);
+        let new = match step.what {
+            StepKind::Terms(Terms(terms)) => {
+                Level { terms, amount, unit_price: self.replay.charge.unit_price_in(view), ..old }
+            }
+            _ => Level { amount, ..old },
+        };
+        let is_custom = |level: Level<'_>| level.terms.charge.pricing_model == PricingModel::Custom;
+        if is_custom(old) || is_custom(new) {
+            return; // rules.md R1: never prorated
+        }
+        let billed_at_once = step.on.max(step.mark.done).max(self.taken.known);
+        if !keeps_rhythm(old.terms, new.terms) {
+            if step.mark.prorate.unwrap_or(old.terms.plan.change_handle > 0) {
+                self.end(step);
+            }
+            return;
+        }
+        let Some(timing) = self.proration(old, new, step) else { return };
+        let date = match timing {
+            ChangeTiming::AtOnce => billed_at_once,
+            ChangeTiming::NextCharge => self.paid.piece.end.max(step.mark.done),
+        };
+        let place = self.paid.part_at(step.on);
+        let days = self.paid.days_of(place);
+        self.line(step, date, days, old, Sign::Credit, timing);
+        self.line(step, date, days, new, Sign::Charge, timing);
+        self.paid.levels[place].1 = Some(new);
+    }
+
+    /// Nothing is charged from a day on: what is paid for the rest is given back.
+    fn end(&mut self, step: &Step<'a>) {
+        let from = step.on.max(self.paid.piece.start);
+        let date = step.on.max(step.mark.done).max(self.taken.known);
+        let is_custom = self.taken.terms.charge.pricing_model == PricingModel::Custom;
+        if is_custom && from > self.paid.piece.start {
+            return; // rules.md R1: never prorated
+        }
+        for (days, level) in self.paid.give_back(Period::new(from, self.paid.piece.end)) {
+            self.line(step, date, days, level, Sign::Credit, ChangeTiming::AtOnce);
+        }
+    }
+
+    /// rules.md S4: no day is paid twice. Days that another period charges are credited with it.
+    fn retaken(&mut self, step: &Step<'a>, days: Period) {
+        if self.taken.terms.charge.pricing_model == PricingModel::Custom {
+            return;
+        }
+        for (days, level) in self.paid.give_back(days) {
+            self.line(step, step.mark.done, days, level, Sign::Credit, ChangeTiming::AtOnce);
+        }
+    }
+
+    /// A period that was billed up to an end that has moved: the days that it holds now are charged.
+    fn extended(&mut self, step: &Step<'a>) {
+        let Some(slot) = self.slot_with(step.mark.ordinal) else { return };
+        let is_longer = slot.full == self.paid.full && slot.piece.end > self.paid.piece.end;
+        let Some(level) = self.paid.levels[self.paid.levels.len() - 1].1.filter(|_| is_longer) else {
+            return;
+        };
+        if level.terms.charge.pricing_model == PricingModel::Custom {
+            return;
+        }
+        let days = Period::new(self.paid.piece.end, slot.piece.end);
+        self.paid.piece.end = slot.piece.end;
+        self.line(
+            step,
+            step.mark.done.max(self.taken.known),
+            days,
+            level,
+            Sign::Charge,
+            ChangeTiming::AtOnce,
+        );
+    }
+
+    /// A period that is billed when it is over: prorated changes of the quantity cut it into parts.
+    fn in_arrears(&mut self) {
+        let cuts =
+            is_cut_by_a_change(self.replay.steps, self.replay.charge, self.paid.piece, self.taken.seen);
+        if self.taken.billed.is_some() || self.taken.toggled_off || !cuts {
+            return;
+        }
+        let piece = self.paid.piece;
+        let is_inside = |step: &&Step<'_>| {
+            step.what == StepKind::Amount
+                && step.mark.ordinal <= self.taken.seen
+                && piece.start < step.on
+                && step.on < piece.end
+        };
+        let mut steps: Vec<Step<'a>> = self.replay.steps.iter().filter(is_inside).copied().collect();
+        steps.sort_by_key(|step| (step.on, step.mark.ordinal));
+        for step in steps {
+            let Some(old) = self.paid.levels[self.paid.levels.len() - 1].1 else { return };
+            let view = View { day: step.on, acts: self.taken.seen, until: None };
+            let new = Level { amount: self.replay.timeline.amount_in(self.replay.charge, view), ..old };
+            if new.terms.charge.pricing_model == PricingModel::Custom {
+                return;
+            }
+            if let Some(timing) = self.proration(old, new, &step) {
+                let place = self.paid.part_at(step.on);
+                let days = self.paid.days_of(place);
+                self.line(&step, self.taken.known, days, old, Sign::Credit, timing);
+                self.line(&step, self.taken.known, days, new, Sign::Charge, timing);
+                self.paid.levels[place].1 = Some(new);
+            }
+        }
+    }
+
+    /// The slot that begins with the period, as it was known with an act.
+    fn slot_with(&self, ordinal: u32) -> Option<Slot> {
+        let start = self.paid.piece.start;
+        self.replay.slot_with(start, ordinal, start.max(self.taken.known))
+    }
+
+    /// Whether and when a change within a period is prorated (rules.md R3).
+    fn proration(&self, old: Level<'a>, new: Level<'a>, step: &Step<'a>) -> Option<ChangeTiming> {
+        let change_handle = old.terms.plan.change_handle;
+        let (before, after) = (self.whole_amount(old), self.whole_amount(new));
+        let is_prorated = match step.mark.prorate {
+            Some(false) => false,
+            Some(true) => after != before,
+            None => after > before && change_handle > 0,
+        };
+        let timing = if change_handle == 2 { ChangeTiming::NextCharge } else { ChangeTiming::AtOnce };
+        is_prorated.then_some(timing)
+    }
+
+    /// Price of a whole period at a level, by the price version at its start (rules.md P9); major units.
+    fn whole_amount(&self, level: Level<'a>) -> Exact {
+        if level.off {
+            return Exact::ZERO;
+        }
+        let measure = Measure { quantity: Exact::of(level.amount), events: 0, each: Vec::new() };
+        let on = version_day(self.paid.piece.start, level.terms);
+        let currency = self.replay.timeline.subscription.currency;
+        pricing::price(level.terms.charge, currency, level.unit_price, &[Stretch { on, measure: &measure }])
+            .amount
+    }
+
+    fn is_same_money(&self, old: Level<'a>, new: Level<'a>) -> bool {
+        let tax = |level: Level<'a>| (level.terms.charge.taxable, level.terms.plan.tax_inclusive);
+        let minimum = |level: Level<'a>| level.terms.charge.minimum_amount.clone();
+        self.whole_amount(old) == self.whole_amount(new)
+            && old.off == new.off
+            && tax(old) == tax(new)
+            && minimum(old) == minimum(new)
+    }
+
+    fn line(
+        &mut self,
+        step: &Step<'a>,
+        date: NaiveDate,
+        part: Period,
+        level: Level<'a>,
+        sign: Sign,
+        timing: ChangeTiming,
+    ) {
+        if level.off {
+            return;
+        }
         let ordinal = step.mark.ordinal;
-        let line = |kind, level: Level<'a>| Change {
+        let kind = match sign {
+            Sign::Credit => ItemKind::ChangeCredit { ordinal, timing },
+            Sign::Charge => ItemKind::ChangeCharge { ordinal, timing },
+        };
+        let is_custom = level.terms.charge.pricing_model == PricingModel::Custom;
+        self.lines.push(Change {
             kind,
             date,
             part,
+            of: self.paid.piece,
+            full: if is_custom { part } else { self.paid.full },
+            charged_from: self.paid.charged_from,
             terms: level.terms,
             amount: level.amount,
             unit_price: level.unit_price,
-        };
-        lines.push(line(ItemKind::ChangeCredit { ordinal, timing }, level));
-        if let Some(next) = next.filter(|next| keeps_rhythm(level.terms, next.terms)) {
-            lines.push(line(ItemKind::ChangeCharge { ordinal, timing }, next));
-            level = next;
-        } else {
-            break; // nothing of the old level is left
-        }
+        });
     }
-    lines
 }
 
-/// Whether and when a change is prorated (rules.md R3).
-fn proration(
-    level: Level<'_>,
-    next: Option<Level<'_>>,
-    step: &Step<'_>,
-    taken: &Taken<'_>,
-    currency: Currency,
-) -> Option<ChangeTiming> {
-    let Some(next) = next else { return Some(ChangeTiming::AtOnce) };
-    if next.terms.charge.pricing_model == PricingModel::Custom {
-        return None;
-    }
-    let change_handle = level.terms.plan.change_handle;
-    let start = taken.slot.piece.start;
-    let full = |level: Level<'_>| full_amount(level, currency, version_day(start, level.terms));
-    let (old, new) = (full(level), full(next));
-    let asked = step.mark.prorate;
-    let is_prorated = match asked {
-        Some(false) => false,
-        Some(true) => new != old,
-        None => new > old && change_handle > 0,
-    };
-    let timing = if change_handle == 2 { ChangeTiming::NextCharge } else { ChangeTiming::AtOnce };
-    is_prorated.then_some(timing)
+#[derive(Debug, Clone, Copy)]
+enum Sign {
+    Credit,
+    Charge,
 }
 
 /// Day whose price version a level of a period is charged by: the period's start (rules.md P9), or the day of the
@@ -163,109 +521,98 @@ pub(super) fn version_day(period_start: NaiveDate, terms: ChargeTerms<'_>) -> Na
     period_start.max(terms.from)
 }
 
-/// Price of a whole period at a level, by the price version of a day; major units.
-fn full_amount(level: Level<'_>, currency: Currency, on: NaiveDate) -> Exact {
-    let measure = Measure { quantity: Exact::of(level.amount), events: 0, each: Vec::new() };
-    pricing::price(level.terms.charge, currency, level.unit_price, &[Stretch { on, measure: &measure }])
-        .amount
-}
-
 fn keeps_rhythm(old: ChargeTerms<'_>, new: ChargeTerms<'_>) -> bool {
     interval_of(old.charge) == interval_of(new.charge)
 }
 
-fn level_after<'a>(
-    timeline: &Timeline<'a>,
-    charge: &ChargeLife<'a>,
-    level: Level<'a>,
-    step: &Step<'a>,
-) -> Option<Level<'a>> {
-    match step.what {
-        StepKind::Refund => None,
-        StepKind::Amount => Some(Level { amount: timeline.amount_on(charge, step.on), ..level }),
-        StepKind::Terms(terms) => {
-            let unit_price = charge.unit_price_on(step.on);
-            Some(Level { terms, amount: timeline.amount_on(charge, step.on), unit_price })
-        }
-    }
-}
-
-/// Whether the period was billed at a level that holds the change already: it took effect and was done by the charge
-/// date. What was done later on the very day of a run shows in what that run billed.
-fn is_included(
-    timeline: &Timeline<'_>,
-    charge: &ChargeLife<'_>,
-    taken: &Taken<'_>,
-    step: &Step<'_>,
-    currency: Currency,
-) -> bool {
-    if matches!(step.what, StepKind::Refund) {
-        return false;
-    }
-    let effective_by = match step.what {
-        StepKind::Terms(_) => taken.slot.piece.start,
-        _ => taken.date,
-    };
-    let is_known = step.mark.done <= taken.known && step.on <= effective_by;
-    let Some(billed) = taken.billed.filter(|_| is_known && step.mark.done == taken.known) else {
-        return is_known;
-    };
-    let level = Level {
-        terms: charge.terms_on(taken.slot.piece.start),
-        amount: timeline.amount_on(charge, taken.date),
-        unit_price: charge.unit_price_on(taken.date),
-    };
-    let full = full_amount(level, currency, taken.slot.piece.start);
-    let slot = taken.slot;
-    let part = part_after_discount(full, billed.discount, currency, slot.charged_from, slot.piece, slot.full);
-    part.subtotal_minor == billed.net_minor
-}
-
-/// Whether a change within a period in arrears, done by its charge date, is prorated, so that it is billed in parts.
-fn is_cut_by_a_change(
-    timeline: &Timeline<'_>,
-    charge: &ChargeLife<'_>,
-    piece: Period,
-    known: NaiveDate,
-) -> bool {
+/// Whether a change within a period in arrears, of the acts up to an ordinal, is prorated, so that it is billed in parts.
+fn is_cut_by_a_change(steps: &[Step<'_>], charge: &ChargeLife<'_>, piece: Period, acts: u32) -> bool {
     let change_handle = charge.terms_on(piece.start).plan.change_handle;
-    steps(timeline, charge).iter().any(|step| {
+    steps.iter().any(|step| {
         let is_inside = piece.start < step.on && step.on < piece.end;
         let is_prorated = step.mark.prorate.unwrap_or(change_handle > 0);
-        is_inside && is_prorated && step.mark.done <= known && matches!(step.what, StepKind::Amount)
+        is_inside && is_prorated && step.mark.ordinal <= acts && step.what == StepKind::Amount
     })
 }
 
-/// Every change of a charge's level, in the order in which they take effect.
-fn steps<'a>(timeline: &Timeline<'a>, charge: &ChargeLife<'a>) -> Vec<Step<'a>> {
-    let amounts = |life: &ChargeLife<'a>| {
-        let marked = life.amounts.iter().filter_map(|step| step.mark.map(|mark| (step.on, mark)));
-        marked.map(|(on, mark)| Step { on, mark, what: StepKind::Amount }).collect::<Vec<_>>()
+/// The ends of earlier lives of a charge by switches: a period billed in one of them may go on in this one.
+pub(super) fn steps_of_earlier_lives<'a>(timeline: &Timeline<'a>, at: usize) -> Vec<Step<'a>> {
+    let reference = timeline.charges[at].reference;
+    let earlier = timeline.charges[..at].iter().filter(|life| life.reference == reference);
+    let removed = earlier.filter_map(|life| life.removed).filter(|removed| removed.by == RemovedBy::Switch);
+    removed.map(|removed| Step { on: removed.on, mark: removed.mark, what: StepKind::Dropped }).collect()
+}
+
+/// How far into time the periods of a charge reach that may share days with one that ends on `end`.
+pub(super) fn reach(steps: &[Step<'_>], end: NaiveDate) -> NaiveDate {
+    let changes_rhythm = |step: &Step<'_>| matches!(step.what, StepKind::Terms(_) | StepKind::Begins);
+    if steps.iter().any(changes_rhythm) { NaiveDate::MAX } else { end }
+}
+
+/// Every change of a charge's level, in the order in which they are billed.
+pub(super) fn steps<'a>(timeline: &Timeline<'a>, charge: &ChargeLife<'a>) -> Vec<Step<'a>> {
+    let mut steps = Vec::new();
+    let mut push = |on, mark: Option<ChangeMark>, what| {
+        steps.extend(mark.map(|mark| Step { on, mark, what }));
     };
-    let mut steps = amounts(charge);
-    for parent in timeline.followed_on(charge, NaiveDate::MAX) {
-        steps.extend(amounts(parent));
+    for since in &charge.amounts {
+        push(since.on, since.mark, StepKind::Amount);
     }
-    for terms in &charge.terms {
-        if let Some(mark) = terms.switch.filter(|_| !std::ptr::eq(terms, &charge.terms[0])) {
-            steps.push(Step { on: terms.from, mark, what: StepKind::Terms(*terms) });
+    for parent in timeline.followed_on(charge, NaiveDate::MAX) {
+        for since in &parent.amounts {
+            push(since.on, since.mark, StepKind::Amount);
         }
     }
-    if let Some((on, mark)) = charge.removed.and_then(|r| Some((r.on, r.switch?)))
-        && mark.prorate == Some(true)
-    {
-        steps.push(Step { on, mark, what: StepKind::Refund });
+    for since in &charge.prices {
+        push(since.on, since.mark, StepKind::Price);
     }
-    steps.extend(refund(timeline));
-    steps.sort_by_key(|step| (step.on, step.mark.ordinal));
+    for since in &charge.toggles {
+        push(since.on, since.mark, StepKind::Toggle);
+    }
+    push(charge.terms[0].from, charge.terms[0].switch, StepKind::Begins);
+    for terms in &charge.terms[1..] {
+        push(terms.from, terms.switch, StepKind::Terms(Terms(*terms)));
+    }
+    if let Some(removed) = charge.removed {
+        match removed.by {
+            RemovedBy::Switch => push(removed.on, Some(removed.mark), StepKind::Dropped),
+            RemovedBy::Hand { refund_prorated: true } => {
+                push(removed.on, Some(removed.mark), StepKind::Refund)
+            }
+            RemovedBy::Hand { .. } => {}
+        }
+    }
+    for (on, mark, what) in ends_and_holds(timeline) {
+        push(on, Some(mark), what);
+    }
+    // A switch gives the plan's price back: its own step comes first, and says all.
+    steps.sort_by_key(|step| (step.moment(), step.what == StepKind::Price));
     steps
 }
 
-/// rules.md R4: a cancellation gives back the rest of what was paid in advance, if asked.
-fn refund<'a>(timeline: &Timeline<'a>) -> Option<Step<'a>> {
-    let ending = timeline.life.end?;
-    let act = timeline.subscription.acts.iter().find(|act| Some(act.ordinal) == ending.act)?;
-    let Verb::Cancel { refund_prorated: true, .. } = act.verb else { return None };
-    let mark = ChangeMark { ordinal: act.ordinal, done: act.done, prorate: Some(true) };
-    Some(Step { on: ending.on, mark, what: StepKind::Refund })
+/// What ends service and gives back the rest of what was paid in advance, if asked (rules.md R4); and what takes an end
+/// back.
+fn ends_and_holds<'a>(timeline: &Timeline<'a>) -> Vec<(NaiveDate, ChangeMark, StepKind<'a>)> {
+    let acts = &timeline.subscription.acts;
+    let is_known = |ordinal: u32| ordinal <= timeline.acts;
+    let mut found = Vec::new();
+    for act in acts.iter().filter(|act| is_known(act.ordinal)) {
+        let mark = ChangeMark { ordinal: act.ordinal, done: act.done, prorate: Some(true) };
+        let ends = timeline.life.end.filter(|end| end.act == Some(act.ordinal)).map(|end| end.on);
+        match act.verb {
+            Verb::Cancel { refund_prorated: true, .. } | Verb::Expire { refund_prorated: true } => {
+                found.extend(ends.map(|on| (on, mark, StepKind::Refund)));
+            }
+            Verb::Hold { refund_prorated: true } => found.push((act.on, mark, StepKind::Refund)),
+            _ => {}
+        }
+        let extends = matches!(
+            act.verb,
+            Verb::Cancel { .. } | Verb::Reactivate | Verb::Resume { option: ResumeOption::FromHoldDate }
+        );
+        if extends {
+            found.push((act.done, mark, StepKind::Extended));
+        }
+    }
+    found
 }

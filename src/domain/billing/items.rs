@@ -8,12 +8,15 @@
 use super::changes;
 use super::rebill::Reopened;
 use super::{BilledLine, PayerBook};
-use crate::catalogue::AppliedDiscount;
+use crate::catalogue::{AppliedDiscount, ChargeType};
 use crate::customer::Customer;
-use crate::ids::ChargeReference;
+use crate::exact::Exact;
+use crate::ids::{ChargeReference, SubscriptionId};
 use crate::invoice::{LineKey, LineKind};
 use crate::period::Period;
-use crate::subscription::{ChargeLife, ChargeTerms, NotInCatalogue, Slot, Subscription, Timeline};
+use crate::subscription::{
+    ChargeLife, ChargeTerms, NotInCatalogue, Slot, Subscription, Timeline, acts_known,
+};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +39,8 @@ pub(super) struct Item<'a> {
     pub piece: Period,
     pub full: Period,
     pub charged_from: NaiveDate,
+    /// The period that a change gives back or charges days of.
+    pub of: Period,
     /// Quantity; of metered charges it is measured.
     pub amount: Decimal,
     pub unit_price: Option<Decimal>,
@@ -47,6 +52,8 @@ pub(super) struct Item<'a> {
     pub payment_method: Option<String>,
     /// Days served, for windows longer than a billing period.
     pub served: Vec<Period>,
+    /// Acts of the subscription that it is billed with.
+    pub acts_seen: u32,
 }
 
 /// What kind of thing.
@@ -95,7 +102,13 @@ impl Item<'_> {
 
     /// Whether it is billed after its service (rules.md T4).
     pub fn is_arrears(&self) -> bool {
-        self.kind != ItemKind::OneTime && self.terms.charge.is_arrears()
+        self.terms.charge.charge_type != ChargeType::OneTime && self.terms.charge.is_arrears()
+    }
+
+    /// Whether it is a change of a period from its first day to its last (rules.md R4).
+    pub fn is_whole_change(&self) -> bool {
+        let is_change = !matches!(self.kind, ItemKind::Period | ItemKind::OneTime);
+        is_change && self.piece == self.of
     }
 
     /// Whether only a part of its full period is served.
@@ -108,32 +121,60 @@ impl Item<'_> {
 #[derive(Debug, Clone)]
 pub(super) struct Taken<'a> {
     pub slot: Slot,
-    /// The day whose quantity and price it has: the charge date under which it was taken first.
-    pub date: NaiveDate,
+    /// The day whose quantity, price and switch it has.
+    pub level_day: NaiveDate,
     /// Last day whose acts it was billed with: its charge date.
     pub known: NaiveDate,
+    /// The acts that it was billed with. A run that came before an act of its own day has not seen it.
+    pub seen: u32,
     /// The day on which it became due again, if it does in this run.
     pub reopened: Option<NaiveDate>,
     pub terms: ChargeTerms<'a>,
     pub amount: Decimal,
     pub unit_price: Option<Decimal>,
+    pub toggled_off: bool,
+    /// Skipped or waived by hand: nothing is paid for it.
     pub as_nothing: bool,
     /// What an earlier run billed; none if this run takes it.
     pub billed: Option<&'a BilledLine>,
 }
 
+impl Taken<'_> {
+    /// Whether it was billed when its days were over.
+    pub fn is_served(&self) -> bool {
+        let charge = self.terms.charge;
+        charge.charge_type != ChargeType::OneTime && charge.is_arrears() && self.slot.piece.end <= self.known
+    }
+}
+
 /// Everything that is due on or before `as_of`, oldest charge date first.
 pub(super) fn due_items(book: &PayerBook, as_of: NaiveDate) -> Result<Vec<Item<'_>>, NotInCatalogue> {
     let mut items = Vec::new();
+    let mut billed = billed_periods(book);
     for subscription in book.subscriptions.values() {
         let Some(owner) = book.customers.get(&subscription.customer) else {
             let missing = "owner".to_owned();
             return Err(NotInCatalogue { subscription: subscription.number.clone(), missing });
         };
-        Walk::new(book, subscription, owner).until(as_of, &mut items)?;
+        let mut walk = Walk::new(book, subscription, owner);
+        walk.take_billed(billed.remove(&subscription.id).unwrap_or_default())?;
+        walk.until(as_of, &mut items)?;
     }
     items.sort_by(|a, b| place(a).cmp(&place(b)));
     Ok(items)
+}
+
+/// The first line of every billed period of the subscriptions that have acts: only acts can change what is billed.
+fn billed_periods(book: &PayerBook) -> BTreeMap<SubscriptionId, Vec<&BilledLine>> {
+    let mut periods: BTreeMap<SubscriptionId, Vec<&BilledLine>> = BTreeMap::new();
+    for line in book.billed.values().flatten() {
+        let is_first = line.key.kind == LineKind::Regular && line.key.ordinal == 0;
+        let has_acts = || book.subscriptions.get(&line.subscription).is_some_and(|s| !s.acts.is_empty());
+        if is_first && has_acts() {
+            periods.entry(line.subscription).or_default().push(line);
+        }
+    }
+    periods
 }
 
 /// Place among the items of a payer: charge date, then line order.
@@ -164,6 +205,8 @@ struct Epoch {
     /// Day on which its last act was done; the calendar's first day before any act.
     from: NaiveDate,
     until: NaiveDate,
+    /// The last act that is known.
+    acts: u32,
 }
 
 impl<'a> Walk<'a> {
@@ -173,7 +216,7 @@ impl<'a> Walk<'a> {
 
     fn until(mut self, as_of: NaiveDate, items: &mut Vec<Item<'a>>) -> Result<(), NotInCatalogue> {
         for epoch in epochs(self.subscription, as_of) {
-            let timeline = Timeline::known(self.subscription, &self.book.catalogue, epoch.from, epoch.until)?;
+            let timeline = self.seen(epoch.acts, epoch.until)?;
             for charge in &timeline.charges {
                 self.take_one_time(&timeline, charge, epoch, items);
                 self.take_slots(&timeline, charge, epoch, items);
@@ -181,6 +224,91 @@ impl<'a> Walk<'a> {
             self.take_changes(&timeline, epoch, items);
         }
         Ok(())
+    }
+
+    fn seen(&self, acts: u32, horizon: NaiveDate) -> Result<Timeline<'a>, NotInCatalogue> {
+        Timeline::seen(self.subscription, &self.book.catalogue, acts, horizon)
+    }
+
+    /// What earlier runs have billed, as it was known to them: only acts since can change it.
+    fn take_billed(&mut self, lines: Vec<&'a BilledLine>) -> Result<(), NotInCatalogue> {
+        let mut by_acts: BTreeMap<(u32, u32), Vec<&'a BilledLine>> = BTreeMap::new();
+        for line in lines {
+            by_acts.entry(self.acts_seen(line)).or_default().push(line);
+        }
+        for ((evening, morning), lines) in by_acts {
+            let horizon =
+                lines.iter().map(|l| l.charge_date.max(l.period.end)).max().unwrap_or(NaiveDate::MIN);
+            let mut taken = self.taken_lines(&lines, evening, horizon)?;
+            if morning != evening {
+                let fits = |taken: &Option<Taken<'_>>| {
+                    taken
+                        .as_ref()
+                        .is_some_and(|t| t.billed.is_some_and(|line| line.quantity == Exact::of(t.amount)))
+                };
+                for (late, early) in taken.iter_mut().zip(self.taken_lines(&lines, morning, horizon)?) {
+                    if !fits(late) && fits(&early) {
+                        *late = early;
+                    }
+                }
+            }
+            for (line, taken) in lines.into_iter().zip(taken) {
+                self.taken.extend(taken.map(|taken| ((line.key.charge, line.key.period_start), taken)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The last act that a line was billed with. A version that did not note it billed in the evening of the charge date,
+    /// or in its morning: then the first one, if the quantity fits it, else the second one.
+    fn acts_seen(&self, line: &BilledLine) -> (u32, u32) {
+        if let Some(seen) = line.acts_seen {
+            return (seen, seen);
+        }
+        let up_to = |day: NaiveDate| {
+            acts_known(self.subscription, day).iter().map(|act| act.ordinal).max().unwrap_or(0)
+        };
+        let day = line.charge_date;
+        (up_to(day), up_to(day.pred_opt().unwrap_or(day)))
+    }
+
+    /// Billed lines as periods, seen with the acts up to an ordinal; none for a line that has no place there.
+    fn taken_lines(
+        &self,
+        lines: &[&'a BilledLine],
+        acts: u32,
+        horizon: NaiveDate,
+    ) -> Result<Vec<Option<Taken<'a>>>, NotInCatalogue> {
+        let timeline = self.seen(acts, horizon)?;
+        let mut slots: BTreeMap<usize, BTreeMap<NaiveDate, Slot>> = BTreeMap::new();
+        let mut taken = Vec::with_capacity(lines.len());
+        for line in lines {
+            let Some(at) = timeline.life_at(line.key.charge, line.key.period_start) else {
+                taken.push(None);
+                continue;
+            };
+            let charge = &timeline.charges[at];
+            let listed = slots.entry(at).or_insert_with(|| {
+                charge
+                    .slots(&timeline.life, horizon)
+                    .into_iter()
+                    .map(|slot| (slot.piece.start, slot))
+                    .collect()
+            });
+            let day = line.charge_date;
+            let slot = match listed.get(&line.key.period_start) {
+                Some(slot) if slot.piece == line.period => *slot,
+                _ => Slot::of_days(line.period, day),
+            };
+            let reopened = self.reopened(line.key.charge, slot.piece.start, LineKind::Regular, 0);
+            let date = reopened.first_date.unwrap_or(day);
+            let mut found = taken_at(&timeline, charge, slot, date, day);
+            found.seen = acts;
+            found.as_nothing |= line.line.is_none() && !line.quantity.is_zero(); // waived (rules.md I4)
+            found.billed = Some(line);
+            taken.push(Some(found));
+        }
+        Ok(taken)
     }
 
     fn take_one_time(
@@ -197,16 +325,16 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let date = reopened.due(day.max(epoch.from));
-            let mut item = self.item(timeline, charge, ItemKind::OneTime, date, piece, piece);
-            let level_day = reopened.first_date.unwrap_or(date);
-            item.terms = charge.terms_on(day);
-            item.amount = timeline.amount_on(charge, level_day);
-            item.as_nothing = charge.is_toggled_off(level_day);
-            let once = !repeats(item.terms);
+            let slot = Slot::of_days(piece, day);
+            let mut taken = taken_at(timeline, charge, slot, reopened.first_date.unwrap_or(date), date);
+            let once = !repeats(taken.terms);
             let is_taken = self.is_billed(charge.reference, |line| once || line.period.start == day)
                 || self.keys.iter().any(|k| k.charge == charge.reference && (once || k.period_start == day));
             if !is_taken {
+                (taken.seen, taken.reopened) = (epoch.acts, reopened.on);
+                let item = self.period(timeline, charge, ItemKind::OneTime, &taken);
                 self.keys.insert(item.key());
+                self.taken.insert((charge.reference, day), taken);
                 items.push(item);
             }
         }
@@ -222,67 +350,54 @@ impl<'a> Walk<'a> {
         let mut listed = 0;
         for slot in charge.slots(&timeline.life, epoch.until) {
             let at = (charge.reference, slot.piece.start);
-            if self.taken.contains_key(&at) {
+            if self.taken.contains_key(&at) || self.is_billed(at.0, |line| line.key.period_start == at.1) {
                 continue;
             }
-            let billed = self.billed_regular(charge.reference, slot.piece.start);
             let reopened = self.reopened(charge.reference, slot.piece.start, LineKind::Regular, 0);
-            if billed.is_none() && reopened.on.is_some_and(|on| on > epoch.until) {
+            if reopened.on.is_some_and(|on| on > epoch.until) {
                 continue;
             }
-            let own_date = billed.map_or(slot.date.max(epoch.from), |line| line.charge_date);
-            let date = reopened.first_date.unwrap_or(own_date);
-            let known = if billed.is_some() { own_date } else { reopened.due(own_date) };
-            let mut item = self.item(timeline, charge, ItemKind::Period, known, slot.piece, slot.full);
-            item.charged_from = slot.charged_from;
-            item.terms = charge.terms_of(slot.piece);
-            item.amount = changes::amount_of_slot(timeline, charge, &slot, date, known);
-            item.unit_price = charge.unit_price_on(date);
-            item.as_nothing = slot.skipped || charge.is_toggled_off(date);
+            let own_date = slot.date.max(epoch.from);
+            let known = reopened.due(own_date);
+            let mut taken = taken_at(timeline, charge, slot, reopened.first_date.unwrap_or(own_date), known);
+            (taken.seen, taken.reopened) = (epoch.acts, reopened.on);
+            let mut item = self.period(timeline, charge, ItemKind::Period, &taken);
             if item.terms.charge.usage_period.is_some() {
                 item.served = charge.served_within(&timeline.life, usage_window(&item));
             }
-            let amount = billed.map_or(item.amount, |line| line.quantity.to_decimal(9));
-            let taken = Taken {
-                slot,
-                date,
-                known,
-                reopened: reopened.on.filter(|_| billed.is_none()),
-                terms: item.terms,
-                amount,
-                unit_price: item.unit_price,
-                as_nothing: item.as_nothing,
-                billed,
-            };
             self.taken.insert(at, taken);
-            if billed.is_none() {
-                items.push(item);
-                listed += 1;
-            }
+            items.push(item);
+            listed += 1;
             if listed >= PERIODS_MAX {
                 return;
             }
         }
     }
 
+    /// The item that bills a period.
+    fn period(
+        &self,
+        timeline: &Timeline<'a>,
+        charge: &ChargeLife<'a>,
+        kind: ItemKind,
+        taken: &Taken<'a>,
+    ) -> Item<'a> {
+        let slot = &taken.slot;
+        let mut item = self.item(timeline, charge, kind, taken.known, slot.piece, slot.full);
+        item.charged_from = slot.charged_from;
+        item.terms = taken.terms;
+        item.amount = taken.amount;
+        item.unit_price = taken.unit_price;
+        item.as_nothing = taken.as_nothing || taken.toggled_off;
+        item
+    }
+
     fn take_changes(&mut self, timeline: &Timeline<'a>, epoch: Epoch, items: &mut Vec<Item<'a>>) {
-        for charge in &timeline.charges {
-            let periods =
-                self.taken.range((charge.reference, NaiveDate::MIN)..=(charge.reference, NaiveDate::MAX));
-            let mut found = Vec::new();
-            for (_, taken) in periods {
-                for change in changes::of_period(timeline, charge, taken) {
-                    let date = taken.reopened.map_or(change.date, |on| on.max(change.date));
-                    let mut item =
-                        self.item(timeline, charge, change.kind, date, change.part, taken.slot.full);
-                    item.charged_from = taken.slot.charged_from;
-                    item.terms = change.terms;
-                    item.amount = change.amount;
-                    item.unit_price = change.unit_price;
-                    found.push(item);
-                }
-            }
-            for mut item in found {
+        if timeline.acts == 0 {
+            return;
+        }
+        for (at, charge) in timeline.charges.iter().enumerate() {
+            for mut item in self.changes_of(timeline, at, charge) {
                 let key = item.key();
                 item.date = self.reopened(key.charge, key.period_start, key.kind, key.ordinal).due(item.date);
                 if item.date > epoch.until {
@@ -297,6 +412,39 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+    }
+
+    /// What the acts that are known change of the periods of a charge.
+    fn changes_of(&self, timeline: &Timeline<'a>, at: usize, charge: &ChargeLife<'a>) -> Vec<Item<'a>> {
+        let mut steps = changes::steps(timeline, charge);
+        steps.extend(changes::steps_of_earlier_lives(timeline, at));
+        let replay = changes::Replay { catalogue: &self.book.catalogue, timeline, charge, steps: &steps };
+        let range = (charge.reference, NaiveDate::MIN)..=(charge.reference, NaiveDate::MAX);
+        let periods: Vec<&Taken<'a>> = self.taken.range(range).map(|(_, taken)| taken).collect();
+        let mut found = Vec::new();
+        for (place, taken) in periods.iter().enumerate() {
+            if timeline.life_at(charge.reference, taken.slot.piece.start) != Some(at) {
+                continue;
+            }
+            let reach = changes::reach(&steps, taken.slot.full.end);
+            let later: Vec<(Period, NaiveDate)> = periods[place + 1..]
+                .iter()
+                .take_while(|other| other.slot.piece.start < reach)
+                .filter(|other| takes_days(other))
+                .map(|other| (other.slot.piece, other.known))
+                .collect();
+            for change in replay.of_period(taken, &later) {
+                let date = taken.reopened.map_or(change.date, |on| on.max(change.date));
+                let mut item = self.item(timeline, charge, change.kind, date, change.part, change.full);
+                item.charged_from = change.charged_from;
+                item.of = change.of;
+                item.terms = change.terms;
+                item.amount = change.amount;
+                item.unit_price = change.unit_price;
+                found.push(item);
+            }
+        }
+        found
     }
 
     fn item(
@@ -319,13 +467,15 @@ impl<'a> Walk<'a> {
             piece,
             full,
             charged_from: piece.start,
+            of: piece,
             amount: Decimal::ZERO,
-            unit_price: charge.unit_price_on(date),
+            unit_price: None,
             as_nothing: false,
             subscription_discount: None,
             charge_discount: None,
             payment_method: timeline.payment_method_on(date).map(str::to_owned),
             served: Vec::new(),
+            acts_seen: timeline.acts,
         };
         let tax_date = item.tax_date();
         item.subscription_discount = last_begun(&timeline.discounts, tax_date);
@@ -351,10 +501,37 @@ impl<'a> Walk<'a> {
     fn is_billed(&self, reference: ChargeReference, is_it: impl Fn(&BilledLine) -> bool) -> bool {
         self.billed(reference).any(|line| line.key.kind == LineKind::Regular && is_it(line))
     }
+}
 
-    fn billed_regular(&self, reference: ChargeReference, start: NaiveDate) -> Option<&'a BilledLine> {
-        self.billed(reference).find(|l| l.key.kind == LineKind::Regular && l.key.period_start == start)
+/// A period as it is charged on `date`, with the acts that are known on `known`.
+fn taken_at<'a>(
+    timeline: &Timeline<'a>,
+    charge: &ChargeLife<'a>,
+    slot: Slot,
+    date: NaiveDate,
+    known: NaiveDate,
+) -> Taken<'a> {
+    let terms = charge.terms_of(slot.piece);
+    let level_day = changes::level_day(terms.charge, &slot, date, known);
+    Taken {
+        slot,
+        level_day,
+        known,
+        seen: timeline.acts,
+        reopened: None,
+        terms,
+        amount: changes::amount_of_slot(timeline, charge, &slot, level_day, known),
+        unit_price: charge.unit_price_on(level_day),
+        toggled_off: charge.is_toggled_off(level_day),
+        as_nothing: slot.skipped,
+        billed: None,
     }
+}
+
+/// Whether what a period has of another's days is credited. What a version billed that did not note the acts it saw is
+/// left alone.
+fn takes_days(taken: &Taken<'_>) -> bool {
+    taken.billed.is_none_or(|line| line.acts_seen.is_some())
 }
 
 /// One-time charges that come again: with every renewal, and with an end that was taken back and comes anew.
@@ -372,15 +549,17 @@ pub(super) fn last_begun(discounts: &[AppliedDiscount], day: NaiveDate) -> Optio
 /// `usagedataperiod`).
 pub(super) fn usage_window(item: &Item<'_>) -> Period {
     let Some((unit, count)) = item.terms.charge.usage_period else { return item.piece };
-    let interval = crate::period::Interval { unit, count, day: None };
+    let interval = crate::period::Interval { unit, count, day: None, month: None };
     Period::new(interval.bound(item.piece.end, -1), item.piece.end)
 }
 
 fn epochs(subscription: &Subscription, as_of: NaiveDate) -> Vec<Epoch> {
-    let mut days: BTreeSet<NaiveDate> =
-        subscription.acts.iter().map(|act| act.done).filter(|done| *done <= as_of).collect();
-    days.insert(NaiveDate::MIN);
-    let days: Vec<NaiveDate> = days.into_iter().collect();
+    let mut last: BTreeMap<NaiveDate, u32> = BTreeMap::from([(NaiveDate::MIN, 0)]);
+    for act in subscription.acts.iter().filter(|act| act.done <= as_of) {
+        let known = last.entry(act.done).or_default();
+        *known = act.ordinal.max(*known);
+    }
+    let days: Vec<NaiveDate> = last.keys().copied().collect();
     let ends = days[1..].iter().map(|next| next.pred_opt().unwrap_or(*next)).chain([as_of]);
-    days.iter().zip(ends).map(|(from, until)| Epoch { from: *from, until }).collect()
+    last.into_iter().zip(ends).map(|((from, acts), until)| Epoch { from, until, acts }).collect()
 }

@@ -97,7 +97,7 @@ fn charge_date(
 /// usage of it is not billed either.
 fn is_given_away(charge: &ChargeLife<'_>, slot: Option<&Slot>, first: &BilledLine) -> bool {
     let is_waived = first.line.is_none() && !first.quantity.is_zero();
-    is_waived || slot.is_some_and(|slot| slot.skipped) || charge.is_toggled_off(first.charge_date)
+    is_waived || slot.is_some_and(|slot| slot.skipped) || charge.is_toggled_off(first.period.last_day())
 }
 
 /// A billed period as an item, with the terms it was billed under.
@@ -123,13 +123,15 @@ fn again<'a>(
         piece,
         full: slot.map_or(piece, |slot| slot.full),
         charged_from: slot.map_or(piece.start, |slot| slot.charged_from),
+        of: piece,
         amount: Decimal::ZERO,
-        unit_price: charge.unit_price_on(first.charge_date),
+        unit_price: charge.unit_price_on(piece.last_day()),
         as_nothing: is_given_away(charge, slot, first),
         subscription_discount: None,
         charge_discount: None,
         payment_method: timeline.payment_method_on(date).map(str::to_owned),
         served: charge.served_within(&timeline.life, Period::new(NaiveDate::MIN, piece.end)),
+        acts_seen: timeline.acts,
     };
     // For a period that had nothing to discount; otherwise the original's discount is kept (rules.md M5).
     let tax_date = item.tax_date();

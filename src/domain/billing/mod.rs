@@ -101,6 +101,10 @@ pub struct BilledLine {
     pub tax_pct: Decimal,
     /// The run's usage mark: later imports are late (rules.md Q5).
     pub usage_mark: i64,
+    /// Ordinal of the last act of the subscription that it was billed with: later ones of its day came after the run
+    /// (rules.md R4). None on lines of versions that did not note it.
+    #[serde(default)]
+    pub acts_seen: Option<u32>,
 }
 
 /// A billed line whose period is due again: its invoice was credited for a rebill (rules.md I4).

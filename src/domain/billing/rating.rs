@@ -215,7 +215,14 @@ impl Desk<'_> {
         let measure = Measure { quantity: Exact::of(item.amount), events: 0, each: Vec::new() };
         let stretch = Stretch { on: version_on, measure: &measure };
         let currency = item.subscription.currency;
-        let priced = pricing::price(item.terms.charge, currency, item.unit_price, &[stretch]);
+        let mut priced = pricing::price(item.terms.charge, currency, item.unit_price, &[stretch]);
+        // What decides the whole period takes its minimum along (rules.md P6, R4).
+        if let Some(minimum) =
+            pricing::minimum(item.terms.charge, currency).filter(|_| item.is_whole_change())
+        {
+            priced.charged |= !minimum.is_zero();
+            priced.amount = priced.amount.max(minimum);
+        }
         rounded(item, priced.amount)?;
         let whole = if is_credit { Exact::ZERO.minus(priced.amount) } else { priced.amount };
         let part = part_minor(whole, currency, item.charged_from, item.piece, item.full);
@@ -259,6 +266,8 @@ impl Desk<'_> {
             matches!(line.key.kind, LineKind::Regular | LineKind::ProrationCharge)
                 && line.line.is_some()
                 && line.period.contains(item.piece.start)
+                && item.of.start <= line.period.start
+                && line.period.end <= item.of.end
         });
         charged.max_by_key(|line| (line.key.kind != LineKind::Regular, line.period.start, line.key.ordinal))
     }
@@ -270,7 +279,10 @@ impl Desk<'_> {
         let before = |other: &&&Item<'_>| match other.kind {
             ItemKind::ChangeCharge { ordinal, .. } => {
                 let is_earlier = (other.piece.start, ordinal) < (item.piece.start, own);
-                is_earlier && other.reference == item.reference && other.piece.contains(item.piece.start)
+                is_earlier
+                    && other.reference == item.reference
+                    && other.of == item.of
+                    && other.piece.contains(item.piece.start)
             }
             _ => false,
         };
@@ -390,6 +402,7 @@ impl Desk<'_> {
             tax_category: TaxCategory::O,
             tax_pct: Decimal::ZERO,
             usage_mark: self.run.usage_mark,
+            acts_seen: Some(item.acts_seen),
         }
     }
 }

@@ -159,8 +159,7 @@ fn classify(
                 push(days, class);
             }
         }
-        let ended = timeline.life.ends_on().into_iter().chain(charge.removed.map(|gone| gone.on)).min();
-        let tail_class = match ended {
+        let tail_class = match charge.gone_on(&timeline.life) {
             Some(end) if end <= until => UsageClass::AfterEnd,
             _ => UsageClass::Open,
         };
@@ -247,7 +246,7 @@ mod tests {
         let id = first(&book).id;
         let subscription = book.subscriptions.get_mut(&id).unwrap();
         subscription.trial_end = Some(day("2026-01-05"));
-        subscription.acts.push(act(1, "2026-01-20", Verb::Hold));
+        subscription.acts.push(act(1, "2026-01-20", Verb::Hold { refund_prorated: false }));
         subscription.acts.push(act(2, "2026-01-25", Verb::Resume { option: ResumeOption::NextPeriod }));
         let due = due(&book, day("2026-02-20"));
         for (on, class) in [
@@ -265,10 +264,15 @@ mod tests {
             assert_eq!(class_on(&due, on), Some(class), "{on}");
         }
         let subscription = book.subscriptions.get_mut(&id).unwrap();
-        subscription.acts.push(act(3, "2026-02-18", Verb::Expire));
+        subscription.acts.push(act(3, "2026-02-18", Verb::Expire { refund_prorated: false }));
         let due = super::due(&book, day("2026-02-20"));
-        assert_eq!(class_on(&due, "2026-02-17"), Some(UsageClass::Rated));
-        assert_eq!(class_on(&due, "2026-02-18"), Some(UsageClass::AfterEnd));
+        assert_eq!(
+            class_on(&due, "2026-02-18"),
+            Some(UsageClass::Rated),
+            "usage of that day belongs to it (T1)"
+        );
+        assert_eq!(class_on(&due, "2026-02-19"), Some(UsageClass::AfterEnd));
+        assert_eq!(class_on(&super::due(&book, day("2026-02-18")), "2026-02-18"), Some(UsageClass::Open));
     }
 
     #[test]

@@ -31,19 +31,29 @@ pub(super) fn check(fields: &mut Fields<'_, '_>, charge: &Charge) {
 }
 
 fn check_billing_day(fields: &mut Fields<'_, '_>, charge: &Charge) {
-    let last = match charge.billing_period {
-        BillingPeriod::DayOfWeek => 7,
-        BillingPeriod::DayOfMonth => 31,
-        _ => {
-            if charge.billing_day.is_some() {
-                fields.fault("billingday", "is only for the periods day_of_week and day_of_month");
-            }
-            return;
-        }
+    use BillingPeriod::{Annually, DayOfMonth, DayOfWeek, Quarterly};
+    let (last, is_required) = match charge.billing_period {
+        DayOfWeek => (7, true),
+        DayOfMonth => (31, true),
+        Quarterly | Annually => (31, false),
+        _ => (0, false),
     };
     match charge.billing_day {
+        Some(_) if last == 0 => {
+            fields.fault(
+                "billingday",
+                "is only for the periods day_of_week, day_of_month, quarterly and annually",
+            );
+        }
         Some(day) if day > last => fields.fault("billingday", format!("{day} is not within 1 and {last}")),
-        None if !fields.has("billingday") => fields.fault("billingday", "is missing"),
+        None if is_required && !fields.has("billingday") => fields.fault("billingday", "is missing"),
+        _ => {}
+    }
+    match charge.billing_month {
+        Some(_) if !matches!(charge.billing_period, Quarterly | Annually) => {
+            fields.fault("billingmonth", "is only for the periods quarterly and annually");
+        }
+        Some(month) if month > 12 => fields.fault("billingmonth", format!("{month} is not within 1 and 12")),
         _ => {}
     }
 }
@@ -193,7 +203,9 @@ pub(super) fn check_billed(was: &Charge, is: &Charge, place: &Place, faults: &mu
     let fixed = [
         ("chargetype", was.charge_type == is.charge_type),
         ("pricingmodel", was.pricing_model == is.pricing_model),
-        ("billingperiod", (was.billing_period, was.billing_day) == (is.billing_period, is.billing_day)),
+        ("billingperiod", was.billing_period == is.billing_period),
+        ("billingday", was.billing_day == is.billing_day),
+        ("billingmonth", was.billing_month == is.billing_month),
         ("billingperiodinterval", was.billing_interval == is.billing_interval),
         ("billingperiodalignment", was.alignment == is.alignment),
         ("anchorcode", was.anchor() == is.anchor()),

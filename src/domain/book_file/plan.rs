@@ -164,6 +164,7 @@ fn rest_of_charge(
         billing_interval: interval.unwrap_or(1),
         alignment: alignment.unwrap_or(default_alignment),
         billing_day: fields.count("billingday", 1),
+        billing_month: fields.count("billingmonth", 1),
         default_amount: default_amount.unwrap_or(if is_usage { Decimal::ZERO } else { Decimal::ONE }),
         taxable: fields.boolean("taxable").unwrap_or(true),
         exempt_reason: fields.text("exemptreason"),

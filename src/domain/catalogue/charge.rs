@@ -39,8 +39,10 @@ pub struct Charge {
     /// Multiplier of the period, 1 or more.
     pub billing_interval: u32,
     pub alignment: Alignment,
-    /// Day for `day_of_week` (1 = Monday … 7) and `day_of_month` (1 … 31).
+    /// Day for `day_of_week` (1 = Monday … 7), `day_of_month`, `quarterly` and `annually` (1 … 31).
     pub billing_day: Option<u32>,
+    /// Month of the year from which `quarterly` and `annually` are counted (1 … 12).
+    pub billing_month: Option<u32>,
     /// Quantity of a new subscription charge, and what a usage charge set by hand returns to.
     pub default_amount: Decimal,
     pub taxable: bool,

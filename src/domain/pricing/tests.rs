@@ -51,6 +51,7 @@ fn charge(pricing_model: PricingModel, rows: &[Row]) -> Charge {
         billing_interval: 1,
         alignment: Alignment::PeriodEnd,
         billing_day: None,
+        billing_month: None,
         default_amount: Decimal::ZERO,
         taxable: true,
         exempt_reason: None,

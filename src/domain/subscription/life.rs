@@ -35,6 +35,13 @@ pub struct Ending {
     pub act: Option<u32>,
 }
 
+impl Ending {
+    /// Whether it happens within its day, as `immediately` does, and not with the day's beginning.
+    pub fn is_within_its_day(&self) -> bool {
+        matches!(self.cause, EndCause::Expired | EndCause::Cancelled(CancelOption::Immediately))
+    }
+}
+
 /// Why a subscription ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndCause {
@@ -49,6 +56,8 @@ pub enum EndCause {
 pub struct Hold {
     /// First day without service.
     pub from: NaiveDate,
+    /// Ordinal of the act.
+    pub act: u32,
     /// First day after it, and from when it is billed again; none = still on hold.
     pub resumed: Option<(NaiveDate, ResumeOption)>,
 }
@@ -56,11 +65,15 @@ pub struct Hold {
 impl Life {
     /// Folds the acts that were done on or before `known_on`; renewals are listed up to `horizon`.
     pub fn known(subscription: &Subscription, known_on: NaiveDate, horizon: NaiveDate) -> Self {
-        let acts: Vec<&Act> = acts_known(subscription, known_on);
+        Self::folded(subscription, &acts_known(subscription, known_on), horizon)
+    }
+
+    /// Folds these acts, which are in the order in which they take effect.
+    pub(super) fn folded(subscription: &Subscription, acts: &[&Act], horizon: NaiveDate) -> Self {
         let activation = acts.iter().rev().find(|a| matches!(a.verb, Verb::Activate)).map(|a| a.on);
-        let trial = trial(subscription);
-        let stopped = stopping(&acts);
-        let terms = Terms::of(subscription, &acts);
+        let trial = trial(subscription, acts);
+        let stopped = stopping(acts);
+        let terms = Terms::of(subscription, acts);
         let (renewals, term_over) = terms.until(horizon, stopped.map(|s| s.on));
         Self {
             activated: activation.or(subscription.activated),
@@ -68,7 +81,7 @@ impl Life {
             trial,
             end: [stopped, term_over].into_iter().flatten().min_by_key(|ending| ending.on),
             renewals,
-            holds: holds(&acts),
+            holds: holds(acts),
         }
     }
 
@@ -92,25 +105,29 @@ impl Life {
     }
 }
 
-/// Acts done on or before a day, in the order in which they take effect (rules.md T7).
+/// Acts done on or before a day, in the order in which they take effect; on one day in the order of doing (rules.md
+/// T7: an act that is done after a switch of that day finds the new plan).
 pub fn acts_known(subscription: &Subscription, known_on: NaiveDate) -> Vec<&Act> {
-    let mut acts: Vec<&Act> = subscription.acts.iter().filter(|act| act.done <= known_on).collect();
-    acts.sort_by_key(|act| (act.on, rank(&act.verb), act.ordinal));
+    in_order(subscription.acts.iter().filter(|act| act.done <= known_on).collect())
+}
+
+/// Acts up to an ordinal, in the order in which they take effect.
+pub fn acts_up_to(subscription: &Subscription, ordinal: u32) -> Vec<&Act> {
+    in_order(subscription.acts.iter().filter(|act| act.ordinal <= ordinal).collect())
+}
+
+fn in_order(mut acts: Vec<&Act>) -> Vec<&Act> {
+    acts.sort_by_key(|act| (act.on, act.ordinal));
     acts
 }
 
-/// rules.md T7: changes, then cancellation, renewal, plan switch.
-fn rank(verb: &Verb) -> u8 {
-    match verb {
-        Verb::Cancel { .. } | Verb::Expire => 1,
-        Verb::Renew => 2,
-        Verb::SwitchPlan { .. } => 3,
-        _ => 0,
-    }
-}
-
-fn trial(subscription: &Subscription) -> Option<Period> {
-    let end = subscription.trial_end?;
+/// The trial as agreed, or as set by hand last.
+fn trial(subscription: &Subscription, acts: &[&Act]) -> Option<Period> {
+    let by_hand = acts.iter().rev().find_map(|act| match act.verb {
+        Verb::SetTrialEnd { date } => Some(date),
+        _ => None,
+    });
+    let end = by_hand.or(subscription.trial_end)?;
     (end > subscription.start).then(|| Period::new(subscription.start, end))
 }
 
@@ -122,7 +139,7 @@ fn stopping(acts: &[&Act]) -> Option<Ending> {
         Verb::Cancel { option, .. } => {
             Some(Ending { on: act.on, cause: EndCause::Cancelled(option), act: Some(act.ordinal) })
         }
-        Verb::Expire => Some(Ending { on: act.on, cause: EndCause::Expired, act: Some(act.ordinal) }),
+        Verb::Expire { .. } => Some(Ending { on: act.on, cause: EndCause::Expired, act: Some(act.ordinal) }),
         Verb::Reactivate => None,
         _ => ending,
     })
@@ -134,7 +151,7 @@ fn holds(acts: &[&Act]) -> Vec<Hold> {
     let mut holds: Vec<Hold> = Vec::new();
     for act in by_ordinal {
         match act.verb {
-            Verb::Hold => holds.push(Hold { from: act.on, resumed: None }),
+            Verb::Hold { .. } => holds.push(Hold { from: act.on, act: act.ordinal, resumed: None }),
             Verb::Resume { option } => {
                 if let Some(hold) = holds.last_mut() {
                     hold.resumed = hold.resumed.or(Some((act.on.max(hold.from), option)));
@@ -288,9 +305,9 @@ mod tests {
     #[test]
     fn holds_pair_with_their_resume() {
         let mut s = subscription("2026-01-01");
-        s.acts.push(act(1, "2026-01-10", Verb::Hold));
+        s.acts.push(act(1, "2026-01-10", Verb::Hold { refund_prorated: false }));
         s.acts.push(act(2, "2026-02-15", Verb::Resume { option: ResumeOption::Today }));
-        s.acts.push(act(3, "2026-03-01", Verb::Hold));
+        s.acts.push(act(3, "2026-03-01", Verb::Hold { refund_prorated: false }));
         let life = known(&s, "2026-03-02");
         assert_eq!(life.holds.len(), 2);
         assert!(life.hold_on(day("2026-02-14")).is_some() && life.hold_on(day("2026-02-15")).is_none());

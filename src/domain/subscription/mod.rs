@@ -10,13 +10,14 @@ mod state;
 mod timeline;
 mod verbs;
 
-pub use life::{EndCause, Ending, Hold, Life, Terms, acts_known};
+pub use life::{EndCause, Ending, Hold, Life, Terms, acts_known, acts_up_to};
 pub use refusal::Refusal;
 pub use request::{Arguments, EFFECTIVE, Request};
 pub use service::{Slot, interval_of};
 pub use state::{State, VerbName};
 pub use timeline::{
-    AmountStep, ChangeMark, ChargeLife, ChargeTerms, NotInCatalogue, Removal, Timeline, pair,
+    ChangeMark, ChargeLife, ChargeTerms, Moment, NotInCatalogue, Removal, RemovedBy, Since, Timeline, View,
+    pair,
 };
 pub use verbs::{ActContext, act, applicable};
 
@@ -97,11 +98,18 @@ pub enum Verb {
         refund_prorated: bool,
     },
     Reactivate,
-    Hold,
+    Hold {
+        /// Gives back what is paid in advance from that day on (rules.md R4).
+        #[serde(default)]
+        refund_prorated: bool,
+    },
     Resume {
         option: ResumeOption,
     },
-    Expire,
+    Expire {
+        #[serde(default)]
+        refund_prorated: bool,
+    },
     SwitchPlan {
         plan: PlanId,
         when: SwitchWhen,
@@ -124,6 +132,8 @@ pub enum Verb {
     },
     RemoveCharge {
         charge: ChargeReference,
+        #[serde(default)]
+        refund_prorated: bool,
     },
     ToggleCharge {
         charge: ChargeReference,
@@ -138,6 +148,10 @@ pub enum Verb {
     },
     SkipNextCharge {
         charge: ChargeReference,
+    },
+    /// First day after the trial, instead of what was agreed (rules.md S3).
+    SetTrialEnd {
+        date: NaiveDate,
     },
     Renew,
     ApplyDiscount {

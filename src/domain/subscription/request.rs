@@ -20,11 +20,15 @@ pub enum Request {
         refund_prorated: bool,
     },
     Reactivate,
-    Hold,
+    Hold {
+        refund_prorated: bool,
+    },
     Resume {
         option: ResumeOption,
     },
-    Expire,
+    Expire {
+        refund_prorated: bool,
+    },
     SwitchPlan {
         plan: String,
         when: SwitchWhen,
@@ -48,6 +52,7 @@ pub enum Request {
     },
     RemoveCharge {
         charge: String,
+        refund_prorated: bool,
     },
     /// None flips it.
     ToggleCharge {
@@ -63,6 +68,9 @@ pub enum Request {
     },
     SkipNextCharge {
         charge: String,
+    },
+    SetTrialEnd {
+        date: NaiveDate,
     },
     Renew,
     ApplyDiscount {
@@ -81,9 +89,9 @@ impl Request {
             Self::Activate => VerbName::Activate,
             Self::Cancel { .. } => VerbName::Cancel,
             Self::Reactivate => VerbName::Reactivate,
-            Self::Hold => VerbName::Hold,
+            Self::Hold { .. } => VerbName::Hold,
             Self::Resume { .. } => VerbName::Resume,
-            Self::Expire => VerbName::Expire,
+            Self::Expire { .. } => VerbName::Expire,
             Self::SwitchPlan { .. } => VerbName::SwitchPlan,
             Self::SetAmount { .. } => VerbName::SetAmount,
             Self::SetPrice { .. } => VerbName::SetPrice,
@@ -93,6 +101,7 @@ impl Request {
             Self::SetPaymentMethod { .. } => VerbName::SetPaymentMethod,
             Self::SetNextChargeDate { .. } => VerbName::SetNextChargeDate,
             Self::SkipNextCharge { .. } => VerbName::SkipNextCharge,
+            Self::SetTrialEnd { .. } => VerbName::SetTrialEnd,
             Self::Renew => VerbName::Renew,
             Self::ApplyDiscount { .. } => VerbName::ApplyDiscount,
             Self::ClearDiscount { .. } => VerbName::ClearDiscount,
@@ -121,13 +130,13 @@ impl Request {
                 refund_prorated: read.refund()?,
             },
             VerbName::Reactivate => Self::Reactivate,
-            VerbName::Hold => Self::Hold,
+            VerbName::Hold => Self::Hold { refund_prorated: read.refund()? },
             VerbName::Resume => Self::Resume {
                 option: read
                     .option(&["option", "resumeoption", "from", "strategy"], resume_option)?
                     .unwrap_or(ResumeOption::NextPeriod),
             },
-            VerbName::Expire => Self::Expire,
+            VerbName::Expire => Self::Expire { refund_prorated: read.refund()? },
             VerbName::SwitchPlan => Self::SwitchPlan {
                 plan: read.required(&PLAN, read.text(&PLAN))?,
                 when: read.option(&["when", "option"], switch_when)?.unwrap_or(SwitchWhen::Now),
@@ -147,7 +156,9 @@ impl Request {
                 amount: read.decimal(&AMOUNT, QUANTITY)?,
                 unit_price: read.decimal(&UNIT_PRICE, PRICE)?,
             },
-            VerbName::RemoveCharge => Self::RemoveCharge { charge: named_charge()? },
+            VerbName::RemoveCharge => {
+                Self::RemoveCharge { charge: named_charge()?, refund_prorated: read.refund()? }
+            }
             VerbName::ToggleCharge => {
                 Self::ToggleCharge { charge: named_charge()?, toggled: read.flag(&["toggled"])? }
             }
@@ -159,6 +170,9 @@ impl Request {
                 date: read.required(&NEXT_DATE, read.date(&NEXT_DATE)?)?,
             },
             VerbName::SkipNextCharge => Self::SkipNextCharge { charge: named_charge()? },
+            VerbName::SetTrialEnd => {
+                Self::SetTrialEnd { date: read.required(&TRIAL_END, read.date(&TRIAL_END)?)? }
+            }
             VerbName::Renew => Self::Renew,
             VerbName::ApplyDiscount => {
                 Self::ApplyDiscount { charge: charge(), code: read.required(&CODE, read.text(&CODE))? }
@@ -189,6 +203,7 @@ const PLAN: [&str; 3] = ["plan", "productplan", "productplanid"];
 const AMOUNT: [&str; 2] = ["amount", "quantity"];
 const UNIT_PRICE: [&str; 3] = ["unitprice", "price", "customprice"];
 const NEXT_DATE: [&str; 2] = ["date", "nextchargedate"];
+const TRIAL_END: [&str; 2] = ["date", "trialend"];
 const CODE: [&str; 3] = ["code", "discountcode", "discount"];
 
 fn cancel_option(text: &str) -> Option<CancelOption> {

@@ -29,6 +29,14 @@ pub struct Slot {
     pub is_first: bool,
 }
 
+impl Slot {
+    /// These days, whole, charged on a day.
+    pub fn of_days(days: Period, date: NaiveDate) -> Self {
+        let charged_from = days.start;
+        Self { piece: days, full: days, charged_from, nominal: date, date, skipped: false, is_first: false }
+    }
+}
+
 /// Uninterrupted service on one anchor.
 #[derive(Debug, Clone)]
 struct Span {
@@ -43,7 +51,12 @@ struct Span {
 
 /// How a plan charge repeats.
 pub fn interval_of(charge: &Charge) -> Interval {
-    Interval { unit: charge.billing_period, count: charge.billing_interval, day: charge.billing_day }
+    Interval {
+        unit: charge.billing_period,
+        count: charge.billing_interval,
+        day: charge.billing_day,
+        month: charge.billing_month,
+    }
 }
 
 impl ChargeLife<'_> {
@@ -138,6 +151,15 @@ impl ChargeLife<'_> {
             .collect()
     }
 
+    /// First day without the charge: the subscription's end, or its own. An end by `immediately` happens within its day,
+    /// so that the usage of that day still belongs to the service (rules.md T1).
+    pub fn gone_on(&self, life: &Life) -> Option<NaiveDate> {
+        let counts_usage = self.last_terms().charge.charge_type == ChargeType::Usage;
+        let end =
+            life.end.map(|end| if counts_usage && end.is_within_its_day() { next(end.on) } else { end.on });
+        end.into_iter().chain(self.removed.map(|removed| removed.on)).min()
+    }
+
     fn spans(&self, life: &Life) -> Vec<Span> {
         let mut spans = Vec::new();
         let mut segment = self.first_segment(life);
@@ -158,7 +180,7 @@ impl ChargeLife<'_> {
             spans.extend(segment.replace(next));
         }
         spans.extend(segment);
-        let gone = [life.ends_on(), self.removed.map(|removed| removed.on)].into_iter().flatten().min();
+        let gone = self.gone_on(life);
         for span in &mut spans {
             span.until = [span.until, gone].into_iter().flatten().min();
         }
@@ -212,6 +234,10 @@ impl ChargeLife<'_> {
         let anchor = interval.anchor_on_or_after(counted_from);
         Some(Span { from, until: None, anchor, interval, arrears: charge.is_arrears(), cuts: Vec::new() })
     }
+}
+
+fn next(day: NaiveDate) -> NaiveDate {
+    day.succ_opt().unwrap_or(day)
 }
 
 impl Span {

@@ -40,6 +40,7 @@ pub enum VerbName {
     SetPaymentMethod,
     SetNextChargeDate,
     SkipNextCharge,
+    SetTrialEnd,
     Renew,
     ApplyDiscount,
     ClearDiscount,
@@ -47,8 +48,8 @@ pub enum VerbName {
 
 use VerbName::{
     Activate, AddOptionalCharge, ApplyDiscount, Cancel, ClearDiscount, Expire, Hold, Reactivate,
-    RemoveCharge, Renew, Resume, SetAmount, SetNextChargeDate, SetPaymentMethod, SetPrice, SkipNextCharge,
-    SwitchPlan, ToggleCharge,
+    RemoveCharge, Renew, Resume, SetAmount, SetNextChargeDate, SetPaymentMethod, SetPrice, SetTrialEnd,
+    SkipNextCharge, SwitchPlan, ToggleCharge,
 };
 
 /// What changes the agreement and leaves the state as it is.
@@ -65,9 +66,15 @@ const CHANGES: [VerbName; 8] = [
 
 /// rules.md S1: state → verbs.
 const TABLE: [(State, &[VerbName]); 7] = [
-    (State::Draft, &[Activate, SwitchPlan, SetNextChargeDate]),
-    (State::Active, &[Cancel, Hold, Expire, SwitchPlan, SetNextChargeDate, SkipNextCharge, Renew]),
-    (State::PendingEnding, &[Reactivate, Cancel, Hold, Expire, SetNextChargeDate, SkipNextCharge]),
+    (State::Draft, &[Activate, SwitchPlan, SetNextChargeDate, SetTrialEnd]),
+    (
+        State::Active,
+        &[Cancel, Hold, Expire, SwitchPlan, SetNextChargeDate, SkipNextCharge, SetTrialEnd, Renew],
+    ),
+    (
+        State::PendingEnding,
+        &[Reactivate, Cancel, Hold, Expire, SetNextChargeDate, SkipNextCharge, SetTrialEnd],
+    ),
     (State::Hold, &[Resume, Cancel, Reactivate, Expire]),
     (State::Cancelled, &[]),
     (State::Ended, &[]),
@@ -136,7 +143,7 @@ impl State {
 
 impl VerbName {
     /// Every verb.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Activate,
         Cancel,
         Reactivate,
@@ -152,6 +159,7 @@ impl VerbName {
         SetPaymentMethod,
         SetNextChargeDate,
         SkipNextCharge,
+        SetTrialEnd,
         Renew,
         ApplyDiscount,
         ClearDiscount,
@@ -175,6 +183,7 @@ impl VerbName {
             SetPaymentMethod => "setpaymentmethod",
             SetNextChargeDate => "setnextchargedate",
             SkipNextCharge => "skipnextcharge",
+            SetTrialEnd => "settrialend",
             Renew => "renew",
             ApplyDiscount => "applydiscount",
             ClearDiscount => "cleardiscount",
@@ -204,7 +213,7 @@ mod tests {
         s.activated = None;
         assert_eq!(State::on(&s, day("2026-01-05")), State::Draft);
         s.acts.push(act(1, "2026-01-10", Verb::Activate));
-        s.acts.push(act(2, "2026-02-01", Verb::Hold));
+        s.acts.push(act(2, "2026-02-01", Verb::Hold { refund_prorated: false }));
         s.acts.push(act(3, "2026-02-10", Verb::Resume { option: ResumeOption::Today }));
         let cancel = Verb::Cancel { option: CancelOption::OnDate, refund_prorated: false };
         s.acts.push(Act { on: day("2026-04-01"), done: day("2026-03-01"), ordinal: 4, verb: cancel });

@@ -2,7 +2,7 @@
 //! charge the plan charge in force, quantities, prices, and the days set by hand. Service periods are counted from
 //! it in [`super::service`].
 
-use super::life::{Life, acts_known};
+use super::life::{Life, acts_known, acts_up_to};
 use super::{Act, Subscription, SubscriptionCharge, Verb};
 use crate::catalogue::{AppliedDiscount, Catalogue, Charge, ChargeSetup, Plan, PricingModel};
 use crate::ids::{ChargeReference, PlanId};
@@ -14,6 +14,8 @@ use rust_decimal::Decimal;
 #[derive(Debug, Clone)]
 pub struct Timeline<'a> {
     pub subscription: &'a Subscription,
+    /// Ordinal of the last act that is known; 0 before any.
+    pub acts: u32,
     pub life: Life,
     /// Every charge that was ever agreed, in the order in which they came.
     pub charges: Vec<ChargeLife<'a>>,
@@ -21,7 +23,8 @@ pub struct Timeline<'a> {
     pub discounts: Vec<AppliedDiscount>,
     /// The subscription's own payment method since a day, ascending.
     methods: Vec<(NaiveDate, Option<String>)>,
-    plan: PlanId,
+    /// The plan since a day, ascending; the first one is what was agreed.
+    plans: Vec<(NaiveDate, PlanId)>,
 }
 
 /// One charge of a subscription over time.
@@ -35,10 +38,11 @@ pub struct ChargeLife<'a> {
     /// First day without the charge: removed, or not in the plan switched to.
     pub removed: Option<Removal>,
     /// Quantities set, in the order in which they take effect; the first one is what was agreed.
-    pub amounts: Vec<AmountStep>,
+    pub amounts: Vec<Since<Decimal>>,
     /// Prices of its own, likewise.
-    prices: Vec<(NaiveDate, Option<Decimal>)>,
-    toggles: Vec<(NaiveDate, bool)>,
+    pub prices: Vec<Since<Option<Decimal>>>,
+    /// Whether it is switched off, likewise.
+    pub toggles: Vec<Since<bool>>,
     /// Charge dates set by hand: from → to.
     pub(super) moved: Vec<(NaiveDate, NaiveDate)>,
     /// Charge dates that are skipped.
@@ -67,22 +71,67 @@ pub struct ChangeMark {
     pub prorate: Option<bool>,
 }
 
-/// A quantity in force since a day.
+/// When a change is billed: on the later one of the day of its effect and the day on which it was done; on one day in
+/// the order of doing. Whatever is replayed in this order comes out the same with a run in between and without.
+pub type Moment = (NaiveDate, u32);
+
+impl ChangeMark {
+    /// The moment of a change that takes effect on a day.
+    pub fn moment(&self, on: NaiveDate) -> Moment {
+        (on.max(self.done), self.ordinal)
+    }
+}
+
+/// What is in force since a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AmountStep {
+pub struct Since<T> {
     /// [`NaiveDate::MIN`] for what was agreed.
     pub on: NaiveDate,
-    pub amount: Decimal,
+    pub value: T,
     /// None for what was agreed.
     pub mark: Option<ChangeMark>,
+}
+
+/// Which acts count, and the day that is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    pub day: NaiveDate,
+    /// Acts up to this ordinal count.
+    pub acts: u32,
+    /// Of later ones those up to this moment.
+    pub until: Option<Moment>,
+}
+
+impl View {
+    /// With every act that is known.
+    pub fn on(day: NaiveDate) -> Self {
+        Self { day, acts: u32::MAX, until: None }
+    }
+
+    fn holds(&self, on: NaiveDate, mark: Option<ChangeMark>) -> bool {
+        let counts = |mark: ChangeMark| {
+            mark.ordinal <= self.acts || self.until.is_some_and(|until| mark.moment(on) <= until)
+        };
+        on <= self.day && mark.is_none_or(counts)
+    }
 }
 
 /// The end of one charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removal {
     pub on: NaiveDate,
-    /// The switch that dropped it; none = removed by hand.
-    pub switch: Option<ChangeMark>,
+    pub mark: ChangeMark,
+    pub by: RemovedBy,
+}
+
+/// What took a charge off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemovedBy {
+    /// A switch to a plan that has nothing in its place.
+    Switch,
+    Hand {
+        refund_prorated: bool,
+    },
 }
 
 /// The subscription names a plan or charge that the catalogue does not have.
@@ -104,7 +153,29 @@ impl<'a> Timeline<'a> {
         known_on: NaiveDate,
         horizon: NaiveDate,
     ) -> Result<Self, NotInCatalogue> {
-        let life = Life::known(subscription, known_on, horizon);
+        Self::folded(subscription, catalogue, &acts_known(subscription, known_on), horizon)
+    }
+
+    /// As [`Self::known`], of the acts up to an ordinal: what a run that had seen no more has billed by.
+    ///
+    /// # Errors
+    /// If a plan or charge is not in the catalogue.
+    pub fn seen(
+        subscription: &'a Subscription,
+        catalogue: &'a Catalogue,
+        acts: u32,
+        horizon: NaiveDate,
+    ) -> Result<Self, NotInCatalogue> {
+        Self::folded(subscription, catalogue, &acts_up_to(subscription, acts), horizon)
+    }
+
+    fn folded(
+        subscription: &'a Subscription,
+        catalogue: &'a Catalogue,
+        acts: &[&'a Act],
+        horizon: NaiveDate,
+    ) -> Result<Self, NotInCatalogue> {
+        let life = Life::folded(subscription, acts, horizon);
         let plan = plan(subscription, catalogue, subscription.plan)?;
         let charges = subscription
             .charges
@@ -113,21 +184,32 @@ impl<'a> Timeline<'a> {
             .collect::<Result<_, _>>()?;
         let mut timeline = Self {
             subscription,
+            acts: acts.iter().map(|act| act.ordinal).max().unwrap_or(0),
             life,
             charges,
             discounts: subscription.discount.iter().cloned().collect(),
             methods: vec![(NaiveDate::MIN, subscription.payment_method.clone())],
-            plan: subscription.plan,
+            plans: vec![(NaiveDate::MIN, subscription.plan)],
         };
-        for act in acts_known(subscription, known_on) {
-            timeline.apply(act, catalogue)?;
+        for act in acts {
+            timeline.apply(act, acts, catalogue)?;
         }
         Ok(timeline)
     }
 
     /// The last plan agreed, also where the switch to it lies ahead.
     pub fn plan(&self) -> PlanId {
-        self.plan
+        self.plans[self.plans.len() - 1].1
+    }
+
+    /// The plan on a day; on that of a switch the new one.
+    pub fn plan_on(&self, day: NaiveDate) -> PlanId {
+        self.plans.iter().rev().find(|(since, _)| *since <= day).map_or(self.subscription.plan, |(_, id)| *id)
+    }
+
+    /// The first day on which another plan than that of `day` is in force, and that plan.
+    pub fn next_plan(&self, day: NaiveDate) -> Option<(NaiveDate, PlanId)> {
+        self.plans.iter().find(|(since, _)| *since > day).copied()
     }
 
     /// Refkey of the subscription's own payment method on a day.
@@ -144,11 +226,23 @@ impl<'a> Timeline<'a> {
     /// Quantity in force on a day: a dependent charge multiplies its parent's (Upodi `productchargetype` 10), which may
     /// itself depend on another.
     pub fn amount_on(&self, charge: &ChargeLife<'a>, day: NaiveDate) -> Decimal {
-        let own = charge.amount_on(day);
-        let followed = self.followed_on(charge, day);
+        self.amount_in(charge, View::on(day))
+    }
+
+    /// As [`Self::amount_on`], of the acts that count.
+    pub fn amount_in(&self, charge: &ChargeLife<'a>, view: View) -> Decimal {
+        let own = charge.amount_in(view);
+        let followed = self.followed_on(charge, view.day);
         let amount =
-            followed.iter().try_fold(own, |amount, parent| amount.checked_mul(parent.amount_on(day)));
+            followed.iter().try_fold(own, |amount, parent| amount.checked_mul(parent.amount_in(view)));
         amount.unwrap_or(Decimal::MAX)
+    }
+
+    /// The life of a reference that a period beginning on a day belongs to: the last one that has begun by then.
+    pub fn life_at(&self, reference: ChargeReference, day: NaiveDate) -> Option<usize> {
+        let lives = || self.charges.iter().enumerate().filter(|(_, life)| life.reference == reference);
+        let begun = lives().filter(|(_, life)| life.own_start.is_none_or(|own| own <= day)).last();
+        begun.or_else(|| lives().next()).map(|(at, _)| at)
     }
 
     /// The charges whose quantities a dependent one multiplies on a day, nearest first; the book file refuses rings.
@@ -171,35 +265,40 @@ impl<'a> Timeline<'a> {
         })
     }
 
-    fn apply(&mut self, act: &Act, catalogue: &'a Catalogue) -> Result<(), NotInCatalogue> {
+    fn apply(&mut self, act: &Act, acts: &[&'a Act], catalogue: &'a Catalogue) -> Result<(), NotInCatalogue> {
         let mark = |prorate| ChangeMark { ordinal: act.ordinal, done: act.done, prorate };
         match &act.verb {
             Verb::SetAmount { charge, amount, prorate } => {
-                let step = AmountStep { on: act.on, amount: *amount, mark: Some(mark(*prorate)) };
-                self.on_charge(*charge, |life| life.amounts.push(step));
+                let since = Since { on: act.on, value: *amount, mark: Some(mark(*prorate)) };
+                self.on_charge(*charge, |life| life.amounts.push(since));
             }
             Verb::SetPrice { charge, unit_price } => {
-                self.on_charge(*charge, |life| life.prices.push((act.on, *unit_price)));
+                let since = Since { on: act.on, value: *unit_price, mark: Some(mark(None)) };
+                self.on_charge(*charge, |life| life.prices.push(since));
             }
             Verb::ToggleCharge { charge, toggled } => {
-                self.on_charge(*charge, |life| life.toggles.push((act.on, *toggled)));
+                let since = Since { on: act.on, value: *toggled, mark: Some(mark(None)) };
+                self.on_charge(*charge, |life| life.toggles.push(since));
             }
             Verb::SetNextChargeDate { charge, date } => {
                 self.on_charge(*charge, |life| life.set_next_date(act.on, *date));
             }
             Verb::SkipNextCharge { charge } => self.on_charge(*charge, |life| life.skipped.push(act.on)),
-            Verb::RemoveCharge { charge } => {
-                self.on_charge(*charge, |life| life.removed = Some(Removal { on: act.on, switch: None }));
+            Verb::RemoveCharge { charge, refund_prorated } => {
+                let by = RemovedBy::Hand { refund_prorated: *refund_prorated };
+                let removed = Removal { on: act.on, mark: mark(None), by };
+                self.on_charge(*charge, |life| life.removed = Some(removed));
             }
             Verb::AddOptionalCharge { charge, reference, amount, unit_price } => {
-                let plan = plan(self.subscription, catalogue, self.plan)?;
-                let terms = terms(self.subscription, plan, charge, act.on, None)?;
-                self.charges.push(ChargeLife::added(*reference, terms, act.on, *amount, *unit_price));
+                if let Some(plan) = self.plan_with(charge, act.on, acts, catalogue)? {
+                    let terms = terms(self.subscription, plan, charge, act.on, None)?;
+                    self.charges.push(ChargeLife::added(*reference, terms, act.on, *amount, *unit_price));
+                }
             }
             Verb::SwitchPlan { plan: to, prorate, .. } => {
                 let plan = plan(self.subscription, catalogue, *to)?;
                 self.switch(plan, act.on, mark(*prorate));
-                self.plan = *to;
+                self.plans.push((act.on, *to));
             }
             Verb::SetPaymentMethod { refkey } => self.methods.push((act.on, refkey.clone())),
             Verb::ApplyDiscount { charge: None, discount } => self.discounts.push(discount.clone()),
@@ -213,12 +312,42 @@ impl<'a> Timeline<'a> {
             Verb::Activate
             | Verb::Cancel { .. }
             | Verb::Reactivate
-            | Verb::Hold
+            | Verb::Hold { .. }
             | Verb::Resume { .. }
-            | Verb::Expire
+            | Verb::Expire { .. }
+            | Verb::SetTrialEnd { .. }
             | Verb::Renew => {}
         }
         Ok(())
+    }
+
+    /// The plan that an optional charge added on a day is of: the one in force, or one that a switch of that day brings.
+    /// None if a switch asked for later has come before it: what the new plan does not have ends with the switch, and
+    /// does not begin after it.
+    fn plan_with(
+        &self,
+        sku: &str,
+        on: NaiveDate,
+        acts: &[&'a Act],
+        catalogue: &'a Catalogue,
+    ) -> Result<Option<&'a Plan>, NotInCatalogue> {
+        let of_that_day = acts.iter().filter_map(|act| match act.verb {
+            Verb::SwitchPlan { plan, .. } if act.on == on => Some(plan),
+            _ => None,
+        });
+        for id in [self.plan()].into_iter().chain(of_that_day) {
+            let plan = plan(self.subscription, catalogue, id)?;
+            if plan.charges.iter().any(|charge| charge.sku == sku) {
+                return Ok(Some(plan));
+            }
+        }
+        for (_, id) in &self.plans {
+            if plan(self.subscription, catalogue, *id)?.charges.iter().any(|charge| charge.sku == sku) {
+                return Ok(None);
+            }
+        }
+        let missing = format!("charge {sku} in a plan of its time");
+        Err(NotInCatalogue { subscription: self.subscription.number.clone(), missing })
     }
 
     fn on_charge(&mut self, reference: ChargeReference, change: impl FnOnce(&mut ChargeLife<'a>)) {
@@ -231,15 +360,18 @@ impl<'a> Timeline<'a> {
     fn switch(&mut self, plan: &'a Plan, on: NaiveDate, mark: ChangeMark) {
         let mut paired: Vec<&str> = Vec::new();
         for life in self.charges.iter_mut().filter(|life| life.removed.is_none_or(|gone| gone.on > on)) {
+            if std::ptr::eq(life.last_terms().plan, plan) {
+                continue; // an option of the new plan, added for the day of the switch
+            }
             match pair(life.last_terms().charge, plan) {
                 Some((order, charge)) => {
                     paired.push(charge.sku.as_str());
                     if charge.pricing_model != PricingModel::Custom {
-                        life.prices.push((on, None));
+                        life.prices.push(Since { on, value: None, mark: Some(mark) });
                     }
                     life.terms.push(ChargeTerms { from: on, plan, charge, order, switch: Some(mark) });
                 }
-                None => life.removed = Some(Removal { on, switch: Some(mark) }),
+                None => life.removed = Some(Removal { on, mark, by: RemovedBy::Switch }),
             }
         }
         for (order, charge) in plan.charges.iter().enumerate() {
@@ -313,8 +445,8 @@ impl<'a> ChargeLife<'a> {
             terms: vec![terms],
             own_start: Some(on),
             removed: None,
-            amounts: vec![AmountStep { on: NaiveDate::MIN, amount, mark: None }],
-            prices: vec![(NaiveDate::MIN, unit_price)],
+            amounts: vec![Since { on: NaiveDate::MIN, value: amount, mark: None }],
+            prices: vec![Since { on: NaiveDate::MIN, value: unit_price, mark: None }],
             toggles: Vec::new(),
             moved: Vec::new(),
             skipped: Vec::new(),
@@ -324,7 +456,12 @@ impl<'a> ChargeLife<'a> {
 
     /// The plan charge in force on a day; before the first one that one.
     pub fn terms_on(&self, day: NaiveDate) -> ChargeTerms<'a> {
-        let in_force = self.terms.iter().rev().find(|terms| terms.from <= day);
+        self.terms_in(View::on(day))
+    }
+
+    /// As [`Self::terms_on`], of the acts that count.
+    pub fn terms_in(&self, view: View) -> ChargeTerms<'a> {
+        let in_force = self.terms[1..].iter().rev().find(|terms| view.holds(terms.from, terms.switch));
         *in_force.unwrap_or(&self.terms[0])
     }
 
@@ -340,10 +477,9 @@ impl<'a> ChargeLife<'a> {
         self.terms[self.terms.len() - 1]
     }
 
-    /// The charge's own quantity on a day.
-    pub fn amount_on(&self, day: NaiveDate) -> Decimal {
-        let in_force = self.amounts.iter().rev().find(|step| step.on <= day);
-        in_force.map_or(self.amounts[0].amount, |step| step.amount)
+    /// The charge's own quantity, of the acts that count.
+    pub fn amount_in(&self, view: View) -> Decimal {
+        in_force(&self.amounts, view).map_or(self.amounts[0].value, |since| since.value)
     }
 
     /// Quantity of a usage charge set by hand for the days `[from, until)`: the last one set in them, else the
@@ -353,18 +489,28 @@ impl<'a> ChargeLife<'a> {
         let set = self.amounts.iter().rev().find(|step| from <= step.on && step.on < until);
         set.map_or_else(
             || self.terms_on(from.max(self.terms[0].from)).charge.default_amount,
-            |step| step.amount,
+            |step| step.value,
         )
     }
 
     /// Price of its own on a day.
     pub fn unit_price_on(&self, day: NaiveDate) -> Option<Decimal> {
-        self.prices.iter().rev().find(|(since, _)| *since <= day).and_then(|(_, price)| *price)
+        self.unit_price_in(View::on(day))
+    }
+
+    /// As [`Self::unit_price_on`], of the acts that count.
+    pub fn unit_price_in(&self, view: View) -> Option<Decimal> {
+        in_force(&self.prices, view).and_then(|since| since.value)
     }
 
     /// Whether it is switched off on a day: it goes on through its periods, but nothing is billed.
     pub fn is_toggled_off(&self, day: NaiveDate) -> bool {
-        self.toggles.iter().rev().find(|(since, _)| *since <= day).is_some_and(|(_, toggled)| *toggled)
+        self.is_off_in(View::on(day))
+    }
+
+    /// As [`Self::is_toggled_off`], of the acts that count.
+    pub fn is_off_in(&self, view: View) -> bool {
+        in_force(&self.toggles, view).is_some_and(|since| since.value)
     }
 
     fn set_next_date(&mut self, from: NaiveDate, to: NaiveDate) {
@@ -377,4 +523,8 @@ impl<'a> ChargeLife<'a> {
             self.moved.push((from, to));
         }
     }
+}
+
+fn in_force<T>(sinces: &[Since<T>], view: View) -> Option<&Since<T>> {
+    sinces.iter().rev().find(|since| view.holds(since.on, since.mark))
 }

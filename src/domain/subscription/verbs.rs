@@ -5,7 +5,7 @@ use super::request::Request;
 use super::service::{Slot, interval_of};
 use super::state::State;
 use super::timeline::{ChargeLife, Timeline, pair};
-use super::{Act, CancelOption, Refusal, Subscription, SwitchWhen, Terms, Verb, acts_known};
+use super::{Act, CancelOption, Refusal, ResumeOption, Subscription, SwitchWhen, Terms, Verb, acts_known};
 use crate::billing::BilledLine;
 use crate::catalogue::{
     Alignment, AppliedDiscount, Catalogue, Charge, ChargeSetup, ChargeType, Plan, PricingModel,
@@ -47,6 +47,7 @@ pub fn act(
         return Err(Refusal::new("out_of_order", message).hint(format!("do it on {last} or later")));
     }
     State::on(subscription, today).allow(request.verb(), &subscription.number)?;
+    refuse_effective(request, on, today)?;
     let horizon = plus_days(today, 1);
     let timeline = Timeline::known(subscription, context.catalogue, today, horizon)
         .map_err(|missing| Refusal::new("broken_book", missing.to_string()))?;
@@ -58,6 +59,48 @@ pub fn act(
         changed.acts.push(Act { on, done: today, ordinal, verb });
     }
     Ok(changed)
+}
+
+/// A verb takes the day that it is given, or refuses it (rules.md R3).
+fn refuse_effective(request: &Request, on: NaiveDate, today: NaiveDate) -> Result<(), Refusal> {
+    let takes_it = match request {
+        Request::Cancel { .. }
+        | Request::SwitchPlan { when: SwitchWhen::Now, .. }
+        | Request::SetAmount { .. }
+        | Request::SetPrice { .. }
+        | Request::AddOptionalCharge { .. }
+        | Request::RemoveCharge { .. }
+        | Request::ToggleCharge { .. }
+        | Request::ApplyDiscount { .. }
+        | Request::ClearDiscount { .. } => true,
+        Request::Activate
+        | Request::Reactivate
+        | Request::Hold { .. }
+        | Request::Resume { .. }
+        | Request::Expire { .. }
+        | Request::SwitchPlan { .. }
+        | Request::SetPaymentMethod { .. }
+        | Request::SetNextChargeDate { .. }
+        | Request::SkipNextCharge { .. }
+        | Request::SetTrialEnd { .. }
+        | Request::Renew => false,
+    };
+    if takes_it || on == today {
+        return Ok(());
+    }
+    let message = match request {
+        Request::SwitchPlan { .. } => format!("`effective`: {on} is another day than `when` says"),
+        _ => format!(
+            "`effective`: {} takes effect on the day on which it is done, not on {on}",
+            request.verb().name()
+        ),
+    };
+    let hint = match request {
+        Request::SwitchPlan { .. } => format!("leave one of them out: `when` now takes `effective` {on}"),
+        _ if on > today => format!("do it on {on}"),
+        _ => "leave `effective` out".to_owned(),
+    };
+    Err(Refusal::new("bad_argument", message).hint(hint))
 }
 
 struct Desk<'a> {
@@ -80,14 +123,14 @@ impl<'a> Desk<'a> {
                 self.cancel(*option, *date, *refund_prorated)
             }
             Request::Reactivate => self.reactivate(),
-            Request::Hold => {
-                self.check_all_open(self.today)?;
-                today(Verb::Hold)
+            Request::Hold { refund_prorated } => {
+                self.check_all(self.today, Acts::Change)?;
+                today(Verb::Hold { refund_prorated: *refund_prorated })
             }
-            Request::Resume { option } => today(Verb::Resume { option: *option }),
-            Request::Expire => {
-                self.check_all_open(self.today)?;
-                today(Verb::Expire)
+            Request::Resume { option } => self.resume(*option),
+            Request::Expire { refund_prorated } => {
+                self.check_all(self.today, Acts::End)?;
+                today(Verb::Expire { refund_prorated: *refund_prorated })
             }
             Request::SwitchPlan { plan, when, prorate } => self.switch_plan(plan, *when, *prorate),
             Request::SetAmount { charge, all, amount, prorate } => {
@@ -97,13 +140,15 @@ impl<'a> Desk<'a> {
             Request::AddOptionalCharge { charge, amount, unit_price } => {
                 self.add_charge(charge, *amount, *unit_price)
             }
-            Request::RemoveCharge { charge } => {
+            Request::RemoveCharge { charge, refund_prorated } => {
                 let life = self.charge(charge)?;
                 self.check_open(life, self.on)?;
-                Ok(vec![(self.on, Verb::RemoveCharge { charge: life.reference })])
+                let verb = Verb::RemoveCharge { charge: life.reference, refund_prorated: *refund_prorated };
+                Ok(vec![(self.on, verb)])
             }
             Request::ToggleCharge { charge, toggled } => {
                 let life = self.charge(charge)?;
+                self.check_open(life, self.on)?;
                 let toggled = toggled.unwrap_or(!life.is_toggled_off(self.on));
                 Ok(vec![(self.on, Verb::ToggleCharge { charge: life.reference, toggled })])
             }
@@ -114,6 +159,7 @@ impl<'a> Desk<'a> {
                 let next = self.next_of(life).ok_or_else(|| self.no_next(life))?;
                 Ok(vec![(next.nominal, Verb::SkipNextCharge { charge: life.reference })])
             }
+            Request::SetTrialEnd { date } => self.set_trial_end(*date),
             Request::Renew => self.renew(),
             Request::ApplyDiscount { charge, code } => self.apply_discount(charge.as_deref(), code),
             Request::ClearDiscount { charge } => self.clear_discount(charge.as_deref()),
@@ -143,6 +189,7 @@ impl<'a> Desk<'a> {
         date: Option<NaiveDate>,
         refund_prorated: bool,
     ) -> Result<Vec<Dated>, Refusal> {
+        let date = self.date_of_cancellation(option, date)?;
         let implied = match (date, self.term_end()) {
             (Some(_), _) => CancelOption::OnDate,
             (None, Some(_)) => CancelOption::AtRenewal,
@@ -166,8 +213,74 @@ impl<'a> Desk<'a> {
                 date
             }
         };
-        self.check_all_open(on)?;
+        self.check_all(on, Acts::End)?;
         Ok(vec![(on, Verb::Cancel { option, refund_prorated })])
+    }
+
+    /// The day that is named, as `date` or as `effective`. Every other option says itself which day it is.
+    fn date_of_cancellation(
+        &self,
+        option: Option<CancelOption>,
+        date: Option<NaiveDate>,
+    ) -> Result<Option<NaiveDate>, Refusal> {
+        let effective = (self.on != self.today).then_some(self.on);
+        let named = match (date, effective) {
+            (Some(date), Some(effective)) if date != effective => {
+                let message = format!("`date` is {date} and `effective` is {effective}");
+                return Err(Refusal::new("bad_argument", message).hint("give one of them"));
+            }
+            (date, effective) => date.or(effective),
+        };
+        let Some(day) = named else { return Ok(None) };
+        let says_itself = option.is_some_and(|option| option != CancelOption::OnDate);
+        let is_today = option == Some(CancelOption::Immediately) && day == self.today;
+        if says_itself && !is_today {
+            let message = format!("`option` says another day than {day}");
+            return Err(Refusal::new("bad_argument", message)
+                .hint(format!("to end it on {day}, give the option on_date and that date")));
+        }
+        Ok(named.filter(|_| !is_today))
+    }
+
+    /// What a hold has given back stays given back: `from_hold_date` would charge nothing for it.
+    fn resume(&self, option: ResumeOption) -> Result<Vec<Dated>, Refusal> {
+        let hold = self.timeline.life.hold_on(self.today);
+        let act = hold.and_then(|hold| self.subscription.acts.iter().find(|act| act.ordinal == hold.act));
+        let gave_back = act.is_some_and(|act| matches!(act.verb, Verb::Hold { refund_prorated: true }));
+        if gave_back && option == ResumeOption::FromHoldDate {
+            let message = format!("the hold of {} has given back what was paid", self.subscription.number);
+            return Err(Refusal::new("conflict", message).hint("resume it today, or with the next_period"));
+        }
+        Ok(vec![(self.today, Verb::Resume { option })])
+    }
+
+    /// rules.md S3: the trial of a service that has not begun.
+    fn set_trial_end(&self, date: NaiveDate) -> Result<Vec<Dated>, Refusal> {
+        let (life, number) = (&self.timeline.life, &self.subscription.number);
+        let begins = life.service_start;
+        if date < self.today || date <= self.subscription.start {
+            let from = self.today.max(next_day(self.subscription.start));
+            let message = format!("a trial of {number} cannot end on {date}");
+            return Err(Refusal::new("bad_argument", message).hint(format!("give {from} or later")));
+        }
+        if life.activated.is_some() && begins <= self.today {
+            let message = format!("{number} has been served since {begins}: no trial can be set any more");
+            return Err(Refusal::new("conflict", message)
+                .hint(format!("to stop charging it for a while: `tallybook subscriptions hold {number}`")));
+        }
+        let references: Vec<ChargeReference> = self.timeline.charges.iter().map(|c| c.reference).collect();
+        let mut billed =
+            references.iter().filter_map(|reference| self.context.billed.get(reference)).flatten();
+        if let Some(line) = billed.find(|line| line.period.start >= begins) {
+            let message = format!("{number} is billed from {} on already", line.period.start);
+            return Err(Refusal::new("before_booked", message)
+                .hint("cancel the draft, or credit the invoice with `--rebill`, first"));
+        }
+        if let Some(end) = life.ends_on().filter(|end| *end <= date) {
+            return Err(Refusal::new("conflict", format!("{number} ends on {end}"))
+                .hint("a trial ends before the subscription does"));
+        }
+        Ok(vec![(self.today, Verb::SetTrialEnd { date })])
     }
 
     fn reactivate(&self) -> Result<Vec<Dated>, Refusal> {
@@ -192,7 +305,8 @@ impl<'a> Desk<'a> {
             SwitchWhen::AtRenewal => self.term_end().ok_or_else(|| self.no_term())?,
         };
         self.check_switch(plan, id, on)?;
-        self.check_all_open(on)?;
+        self.check_served(&plan.sku, on)?;
+        self.check_all(on, Acts::Change)?;
         Ok(vec![(on, Verb::SwitchPlan { plan: id, when, prorate })])
     }
 
@@ -273,6 +387,10 @@ impl<'a> Desk<'a> {
                 lives
             }
         };
+        if charge.is_some() && all {
+            let message = "`charge` names one charge, and `all` means every recurring one";
+            return Err(Refusal::new("bad_argument", message).hint("give one of them"));
+        }
         if lives.is_empty() || (charge.is_none() && !all && lives.len() > 1) {
             let message = "`charge` is missing: several charges have a quantity".to_owned();
             return Err(Refusal::new("missing_argument", message).hint(self.charge_names()));
@@ -281,9 +399,13 @@ impl<'a> Desk<'a> {
         for life in lives {
             let charge = life.last_terms().charge;
             if charge.is_metered() {
-                let message = format!("the quantity of {} is measured", charge.sku);
-                return Err(Refusal::new("conflict", message)
-                    .hint(format!("ingest usage of the meter {}", charge.meter)));
+                return Err(measured(charge));
+            }
+            let is_prorated =
+                charge.charge_type == ChargeType::Recurring && charge.pricing_model != PricingModel::Custom;
+            if prorate == Some(true) && !all && !is_prorated {
+                let message = format!("`prorate`: the charge {} is never prorated", charge.sku);
+                return Err(Refusal::new("bad_argument", message).hint("leave `prorate` out"));
             }
             self.check_open(life, self.on)?;
             acts.push((self.on, Verb::SetAmount { charge: life.reference, amount, prorate }));
@@ -294,14 +416,7 @@ impl<'a> Desk<'a> {
     fn set_price(&self, name: &str, unit_price: Option<Decimal>) -> Result<Vec<Dated>, Refusal> {
         let life = self.charge(name)?;
         let charge = life.terms_on(self.on).charge;
-        let takes_one =
-            matches!(charge.pricing_model, PricingModel::Flat | PricingModel::PerUnit | PricingModel::Custom);
-        if !takes_one && unit_price.is_some() {
-            let model = charge.pricing_model.name();
-            let message =
-                format!("the charge {} has the model {model}: one price cannot stand for it", charge.sku);
-            return Err(Refusal::new("conflict", message));
-        }
+        takes_one_price(charge, unit_price)?;
         if unit_price.is_none() && charge.version_on(self.subscription.currency, self.on).is_empty() {
             return Err(self.not_priced(charge));
         }
@@ -315,16 +430,15 @@ impl<'a> Desk<'a> {
         amount: Option<Decimal>,
         unit_price: Option<Decimal>,
     ) -> Result<Vec<Dated>, Refusal> {
-        let plan = self.plan()?;
-        let Some(charge) =
-            plan.charges.iter().find(|c| c.sku == name || c.anchor_code.as_deref() == Some(name))
-        else {
-            let message = format!("the plan {} has no charge `{name}`", plan.sku);
-            return Err(Refusal::new("unknown_charge", message));
-        };
+        let charge = self.option(name)?;
         if charge.setup != ChargeSetup::Optional {
             let message = format!("the charge {} is standard: it is on every subscription", charge.sku);
             return Err(Refusal::new("conflict", message).hint("only optional charges can be added"));
+        }
+        self.check_served(&charge.sku, self.on)?;
+        takes_one_price(charge, unit_price)?;
+        if amount.is_some() && charge.is_metered() {
+            return Err(measured(charge));
         }
         if unit_price.is_none() && charge.version_on(self.subscription.currency, self.on).is_empty() {
             return Err(self.not_priced(charge));
@@ -338,6 +452,30 @@ impl<'a> Desk<'a> {
             self.on,
             Verb::AddOptionalCharge { charge: charge.sku.clone(), reference, amount, unit_price },
         )])
+    }
+
+    /// A charge of the plan that is in force on the day on which it is added.
+    fn option(&self, name: &str) -> Result<&'a Charge, Refusal> {
+        let plan_with = |id: PlanId| {
+            let plan = self.context.catalogue.plans.get(&id)?;
+            let of_name = |c: &&Charge| c.sku == name || c.anchor_code.as_deref() == Some(name);
+            Some((plan, plan.charges.iter().find(of_name)))
+        };
+        let (plan, found) = plan_with(self.timeline.plan_on(self.on))
+            .ok_or_else(|| Refusal::new("broken_book", "its plan is not in the catalogue"))?;
+        if let Some(charge) = found {
+            return Ok(charge);
+        }
+        let refusal = Refusal::new("unknown_charge", format!("the plan {} has no charge `{name}`", plan.sku));
+        let to_come = self.timeline.next_plan(self.on);
+        let comes =
+            to_come.and_then(|(day, id)| Some((day, plan_with(id)?))).filter(|(_, (_, c))| c.is_some());
+        Err(match comes {
+            Some((day, (plan, _))) => {
+                refusal.hint(format!("{} has it, from {day} on: give `effective` {day}", plan.sku))
+            }
+            None => refusal,
+        })
     }
 
     fn set_payment_method(&self, refkey: Option<&str>) -> Result<Vec<Dated>, Refusal> {
@@ -500,31 +638,110 @@ impl<'a> Desk<'a> {
         slots.into_iter().filter(is_next).min_by_key(|slot| slot.date)
     }
 
-    /// rules.md S4: what is booked stays. A change may start with the last billed period of a charge in advance, and
-    /// after the last billed period of one in arrears.
+    /// An act on a charge that could not be billed is refused when it is asked for (rules.md R3).
     fn check_open(&self, life: &ChargeLife<'_>, on: NaiveDate) -> Result<(), Refusal> {
-        let billed = self.context.billed.get(&life.reference).map_or(&[][..], Vec::as_slice);
         let charge = life.terms_on(on).charge;
-        if charge.charge_type == ChargeType::OneTime {
-            return Ok(());
+        self.check_served(&charge.sku, on)?;
+        if let Some(gone) = life.removed.filter(|gone| gone.on <= on) {
+            let message = format!("the charge {} ends on {}", charge.sku, gone.on);
+            return Err(Refusal::new("conflict", message).hint(format!("do it before {}", gone.on)));
         }
-        let last = billed
-            .iter()
-            .filter(|line| line.key.kind == LineKind::Regular)
-            .max_by_key(|line| line.period.start);
-        let Some(last) = last else { return Ok(()) };
-        let open_from = if charge.is_arrears() { last.period.end } else { last.period.start };
-        if on >= open_from {
-            return Ok(());
+        match charge.charge_type {
+            ChargeType::OneTime => self.check_trigger(life, on),
+            _ => self.check_unbilled(life, on, Acts::Change),
         }
+    }
+
+    /// rules.md S4: what is booked stays. A change may start with the last billed period of a charge in advance, and
+    /// after the last one of a charge in arrears; what is billed ahead of its time is still changed from today on. But
+    /// usage that a period billed ahead has not counted comes as late usage: only an end may lie within it.
+    fn check_unbilled(&self, life: &ChargeLife<'_>, on: NaiveDate, acts: Acts) -> Result<(), Refusal> {
+        let charge = life.terms_on(on).charge;
+        let from_today = |open_from: NaiveDate| open_from.min(self.today.max(on));
+        let open_from = if charge.charge_type == ChargeType::Usage && acts == Acts::Change {
+            self.billed_or_overdue(life, |period| period.end)
+        } else if charge.is_arrears() {
+            self.billed_or_overdue(life, |period| period.end).map(from_today)
+        } else {
+            // What is billed today may have been billed before the act or after it.
+            let before_today = self.regular(life).filter(|line| line.charge_date < self.today);
+            before_today.map(|line| line.period.start).max().map(from_today)
+        };
+        let Some(open_from) = open_from.filter(|open_from| on < *open_from) else { return Ok(()) };
         let message = format!("{on} lies before what is billed of {}", charge.sku);
         Err(Refusal::new("before_booked", message).hint(format!("it may start on {open_from}")))
     }
 
-    fn check_all_open(&self, on: NaiveDate) -> Result<(), Refusal> {
-        let mut there = self.timeline.charges.iter().filter(|life| life.removed.is_none());
-        there.try_for_each(|life| self.check_open(life, on))
+    fn check_all(&self, on: NaiveDate, acts: Acts) -> Result<(), Refusal> {
+        let repeats = |life: &&ChargeLife<'_>| life.last_terms().charge.charge_type != ChargeType::OneTime;
+        let mut there = self.timeline.charges.iter().filter(|life| life.removed.is_none()).filter(repeats);
+        there.try_for_each(|life| self.check_unbilled(life, on, acts))
     }
+
+    /// Nothing is billed from the subscription's end on, but for one-time charges of that day.
+    fn check_served(&self, sku: &str, on: NaiveDate) -> Result<(), Refusal> {
+        let Some(end) = self.timeline.life.ends_on().filter(|end| *end < on) else { return Ok(()) };
+        let message = format!("{} ends on {end}: {sku} is not billed on {on}", self.subscription.number);
+        Err(Refusal::new("conflict", message).hint(format!("do it before {end}, or take the end back first")))
+    }
+
+    /// A one-time charge is changed until its day is over.
+    fn check_trigger(&self, life: &ChargeLife<'_>, on: NaiveDate) -> Result<(), Refusal> {
+        let far = plus_days(self.today.max(on), 36_600);
+        let triggers = life.triggers(&self.timeline.life, far);
+        let is_ahead = |day: &NaiveDate| on <= *day && self.today <= *day;
+        let billed = self.regular(life).map(|line| line.charge_date);
+        let gone = billed.chain(triggers.iter().copied()).filter(|day| *day < on.max(self.today)).max();
+        let Some(gone) = gone.filter(|_| !triggers.iter().any(is_ahead)) else { return Ok(()) };
+        let sku = &life.last_terms().charge.sku;
+        let message = format!("the charge {sku} is billed once, on {gone}");
+        Err(Refusal::new("before_booked", message).hint("credit its line instead"))
+    }
+
+    fn regular(&self, life: &ChargeLife<'_>) -> impl Iterator<Item = &'a BilledLine> {
+        let billed = self.context.billed.get(&life.reference).map_or(&[][..], Vec::as_slice);
+        billed.iter().filter(|line| line.key.kind == LineKind::Regular)
+    }
+
+    /// The latest day of a period that is billed, or as good as billed since its charge date has passed (rules.md T6).
+    fn billed_or_overdue(
+        &self,
+        life: &ChargeLife<'_>,
+        day: fn(crate::period::Period) -> NaiveDate,
+    ) -> Option<NaiveDate> {
+        let overdue = life.slots(&self.timeline.life, plus_days(self.today, -1));
+        let billed = self.regular(life).map(|line| day(line.period));
+        billed.chain(overdue.into_iter().map(|slot| day(slot.piece))).max()
+    }
+}
+
+/// What an act does to a period that it lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Acts {
+    Change,
+    /// It ends the service.
+    End,
+}
+
+fn next_day(day: NaiveDate) -> NaiveDate {
+    day.succ_opt().unwrap_or(day)
+}
+
+/// Models whose whole price is one number.
+fn takes_one_price(charge: &Charge, unit_price: Option<Decimal>) -> Result<(), Refusal> {
+    let takes_one =
+        matches!(charge.pricing_model, PricingModel::Flat | PricingModel::PerUnit | PricingModel::Custom);
+    if takes_one || unit_price.is_none() {
+        return Ok(());
+    }
+    let model = charge.pricing_model.name();
+    let message = format!("the charge {} has the model {model}: one price cannot stand for it", charge.sku);
+    Err(Refusal::new("conflict", message))
+}
+
+fn measured(charge: &Charge) -> Refusal {
+    let message = format!("the quantity of {} is measured", charge.sku);
+    Refusal::new("conflict", message).hint(format!("ingest usage of the meter {}", charge.meter))
 }
 
 /// A code by its complete form, with its discount.

@@ -40,7 +40,7 @@ on_both!(a_payer_is_the_root_of_its_tree_and_sees_every_change_in_it, store => {
     assert_eq!(accounts, ["CU-1", "CU-3"], "CU-2 bills to CU-1");
 
     let mut child = book::subscription(&mut tx, "SUB-2").await.unwrap().unwrap();
-    child.acts.push(Act { on: date("2026-02-01"), done: date("2026-02-01"), ordinal: 1, verb: Verb::Hold });
+    child.acts.push(Act { on: date("2026-02-01"), done: date("2026-02-01"), ordinal: 1, verb: Verb::Hold { refund_prorated: false } });
     book::save_subscriptions(&mut tx, std::slice::from_ref(&child)).await.unwrap();
     let after = payer::payers(&mut tx, &Scope::default()).await.unwrap();
     assert!(after[0].revision > before[0].revision, "the root is revised");

@@ -223,6 +223,7 @@ pub fn billed_lines(n: u32) -> Vec<BilledLine> {
             tax_category: TaxCategory::S,
             tax_pct: dec("25"),
             usage_mark: 7,
+            acts_seen: Some(3),
         })
         .to_vec()
 }

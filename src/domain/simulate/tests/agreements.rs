@@ -122,16 +122,17 @@ fn a_cancellation_takes_effect_as_asked_and_refunds_only_if_asked() {
             .invoices()
     };
     let usage = |end: &str| format!("CALLS 4.00 [2026-03-01 {end}]");
+    // rules.md T1: the usage of the day on which it ends belongs to the service.
     assert_eq!(
         with(json!({"option": "immediately"}))[1..],
-        [format!("INV-0000002 2026-03-10 5.00: {}", usage("2026-03-10"))]
+        [format!("INV-0000002 2026-03-11 5.00: {}", usage("2026-03-11"))]
     );
     assert_eq!(
         with(json!({"option": "immediately", "refund": "prorated"}))[1..],
-        [format!(
-            "CN-0000001 2026-03-10 -21.25: BASE -21.00 [2026-03-11 2026-03-31]; {}",
-            usage("2026-03-10")
-        )]
+        [
+            "CN-0000001 2026-03-11 -26.25: BASE -21.00 [2026-03-11 2026-03-31]".to_owned(),
+            format!("INV-0000002 2026-03-11 5.00: {}", usage("2026-03-11"))
+        ]
     );
     assert_eq!(
         with(json!({}))[1..],

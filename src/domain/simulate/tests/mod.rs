@@ -1,11 +1,13 @@
 //! Scenarios: each reads as a timeline and the invoices that it must give.
 
+mod acts;
 mod adding_up;
 mod agreements;
 mod basics;
 mod cases;
 mod catching_up;
 mod documents;
+mod either_order;
 mod prices;
 mod usage;
 

@@ -239,9 +239,9 @@ fn bounds(id: &str) -> Option<Case> {
             let charge = metered("per_unit", vec![json!({"price": "1"})], json!({"minimumamount": "10000"}));
             let play = Play::new("2026-02-01", vec![charge]).currency("JPY").tax("20");
             let play = play.usage("2026-02-10", &["7000"]).act(
-                "2026-02-26",
+                "2026-02-25",
                 "cancel",
-                json!({"option": "immediately"}),
+                json!({"option": "on_date", "date": "2026-02-26"}),
             );
             let invoices = play.run("2026-02-26").invoices();
             let true_up = invoices.lines().last().map(|line| number(&line["SubTotal"])).unwrap_or_default();
