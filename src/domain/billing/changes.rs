@@ -6,15 +6,14 @@
 //! at is kept throughout, so that nothing is given back that was not paid, and no day is paid twice.
 
 use super::items::{ChangeTiming, ItemKind, Taken};
+use super::paid::{Level, Paid};
+use super::steps::{Step, StepKind, Terms, is_cut_by_a_change, steps};
 use crate::catalogue::{Catalogue, Charge, ChargeType, PricingModel};
 use crate::exact::Exact;
 use crate::measure::Measure;
 use crate::period::Period;
 use crate::pricing::{self, Stretch};
-use crate::subscription::{
-    ChangeMark, ChargeLife, ChargeTerms, Moment, RemovedBy, ResumeOption, Slot, Timeline, Verb, View,
-    interval_of,
-};
+use crate::subscription::{ChangeMark, ChargeLife, ChargeTerms, Slot, Timeline, View, interval_of};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
@@ -29,69 +28,12 @@ pub(super) struct Change<'a> {
     pub of: Period,
     pub full: Period,
     pub charged_from: NaiveDate,
+    /// Whether it takes its share of the period's minimum along: what decides the whole period does, and what ends it or
+    /// moves its end (rules.md P6).
+    pub with_minimum: bool,
     pub terms: ChargeTerms<'a>,
     pub amount: Decimal,
     pub unit_price: Option<Decimal>,
-}
-
-/// What a period is charged at.
-#[derive(Debug, Clone, Copy)]
-struct Level<'a> {
-    terms: ChargeTerms<'a>,
-    amount: Decimal,
-    unit_price: Option<Decimal>,
-    /// Switched off: it goes on, but nothing is charged.
-    off: bool,
-}
-
-/// Something that may change the level of a period.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Step<'a> {
-    on: NaiveDate,
-    mark: ChangeMark,
-    what: StepKind<'a>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StepKind<'a> {
-    /// A quantity of the charge, or of the one that it depends on.
-    Amount,
-    /// A price of its own; within a period it waits for the next one.
-    Price,
-    /// Switched off or on, likewise.
-    Toggle,
-    Terms(Terms<'a>),
-    /// The plan switched to has nothing in its place.
-    Dropped,
-    /// The plan switched to brings it, perhaps after another switch has dropped it.
-    Begins,
-    /// An end or a hold that gives back what is paid (rules.md R4).
-    Refund,
-    /// Service ends later than was known, or not at all.
-    Extended,
-    /// Another period, on a new anchor, charges these days (rules.md S4).
-    Retaken(Period),
-}
-
-/// Terms that are compared by identity.
-#[derive(Debug, Clone, Copy)]
-struct Terms<'a>(ChargeTerms<'a>);
-
-impl PartialEq for Terms<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.0.charge, other.0.charge) && self.0.from == other.0.from
-    }
-}
-
-impl Eq for Terms<'_> {}
-
-impl Step<'_> {
-    fn moment(&self) -> Moment {
-        match self.what {
-            StepKind::Retaken(_) => (self.mark.done, 0),
-            _ => self.mark.moment(self.on),
-        }
-    }
 }
 
 /// The day whose quantity, price and switch a slot has that is charged on `date`, and whose acts are known up to `known`
@@ -174,72 +116,6 @@ impl<'a> Replay<'_, 'a> {
         let life = timeline.life_at(self.charge.reference, start)?;
         let slots = timeline.charges[life].slots(&timeline.life, horizon);
         slots.into_iter().find(|slot| slot.piece.start == start)
-    }
-}
-
-/// What is paid for each day of a period.
-#[derive(Debug, Clone)]
-struct Paid<'a> {
-    piece: Period,
-    full: Period,
-    charged_from: NaiveDate,
-    /// The level from a day on, ascending, the first day's first; none = nothing is paid, or it is given back.
-    levels: Vec<(NaiveDate, Option<Level<'a>>)>,
-}
-
-impl<'a> Paid<'a> {
-    fn of(taken: &Taken<'a>) -> Self {
-        let level = Level {
-            terms: taken.terms,
-            amount: taken.amount,
-            unit_price: taken.unit_price,
-            off: taken.toggled_off,
-        };
-        Self {
-            piece: taken.slot.piece,
-            full: taken.slot.full,
-            charged_from: taken.slot.charged_from,
-            levels: vec![(taken.slot.piece.start, Some(level))],
-        }
-    }
-
-    /// Place of the level that a day of the period is paid at.
-    fn place(&self, day: NaiveDate) -> usize {
-        self.levels.iter().rposition(|(from, _)| *from <= day).unwrap_or(0)
-    }
-
-    fn days_of(&self, place: usize) -> Period {
-        let end = self.levels.get(place + 1).map_or(self.piece.end, |(from, _)| *from);
-        Period::new(self.levels[place].0, end)
-    }
-
-    /// Place of the level that begins on a day, which is parted from what is before it.
-    fn part_at(&mut self, day: NaiveDate) -> usize {
-        let place = self.place(day);
-        if self.levels[place].0 >= day {
-            return place;
-        }
-        let level = self.levels[place].1;
-        self.levels.insert(place + 1, (day, level));
-        place + 1
-    }
-
-    /// Takes back what is paid for these days: each stretch with its level.
-    fn give_back(&mut self, days: Period) -> Vec<(Period, Level<'a>)> {
-        let Some(days) = self.piece.intersect(days) else { return Vec::new() };
-        let first = self.part_at(days.start);
-        if days.end < self.piece.end {
-            self.part_at(days.end);
-        }
-        let mut given = Vec::new();
-        for place in first..self.levels.len() {
-            let of = self.days_of(place);
-            if of.start >= days.end {
-                break;
-            }
-            given.extend(self.levels[place].1.take().map(|level| (of, level)));
-        }
-        given
     }
 }
 
@@ -495,6 +371,11 @@ impl<'a> Changes<'_, '_, 'a> {
             Sign::Charge => ItemKind::ChangeCharge { ordinal, timing },
         };
         let is_custom = level.terms.charge.pricing_model == PricingModel::Custom;
+        let changes_level = match step.what {
+            StepKind::Amount => true,
+            StepKind::Terms(Terms(terms)) => keeps_rhythm(level.terms, terms),
+            _ => false,
+        };
         self.lines.push(Change {
             kind,
             date,
@@ -502,6 +383,7 @@ impl<'a> Changes<'_, '_, 'a> {
             of: self.paid.piece,
             full: if is_custom { part } else { self.paid.full },
             charged_from: self.paid.charged_from,
+            with_minimum: !changes_level || part == self.paid.piece,
             terms: level.terms,
             amount: level.amount,
             unit_price: level.unit_price,
@@ -523,96 +405,4 @@ pub(super) fn version_day(period_start: NaiveDate, terms: ChargeTerms<'_>) -> Na
 
 fn keeps_rhythm(old: ChargeTerms<'_>, new: ChargeTerms<'_>) -> bool {
     interval_of(old.charge) == interval_of(new.charge)
-}
-
-/// Whether a change within a period in arrears, of the acts up to an ordinal, is prorated, so that it is billed in parts.
-fn is_cut_by_a_change(steps: &[Step<'_>], charge: &ChargeLife<'_>, piece: Period, acts: u32) -> bool {
-    let change_handle = charge.terms_on(piece.start).plan.change_handle;
-    steps.iter().any(|step| {
-        let is_inside = piece.start < step.on && step.on < piece.end;
-        let is_prorated = step.mark.prorate.unwrap_or(change_handle > 0);
-        is_inside && is_prorated && step.mark.ordinal <= acts && step.what == StepKind::Amount
-    })
-}
-
-/// The ends of earlier lives of a charge by switches: a period billed in one of them may go on in this one.
-pub(super) fn steps_of_earlier_lives<'a>(timeline: &Timeline<'a>, at: usize) -> Vec<Step<'a>> {
-    let reference = timeline.charges[at].reference;
-    let earlier = timeline.charges[..at].iter().filter(|life| life.reference == reference);
-    let removed = earlier.filter_map(|life| life.removed).filter(|removed| removed.by == RemovedBy::Switch);
-    removed.map(|removed| Step { on: removed.on, mark: removed.mark, what: StepKind::Dropped }).collect()
-}
-
-/// How far into time the periods of a charge reach that may share days with one that ends on `end`.
-pub(super) fn reach(steps: &[Step<'_>], end: NaiveDate) -> NaiveDate {
-    let changes_rhythm = |step: &Step<'_>| matches!(step.what, StepKind::Terms(_) | StepKind::Begins);
-    if steps.iter().any(changes_rhythm) { NaiveDate::MAX } else { end }
-}
-
-/// Every change of a charge's level, in the order in which they are billed.
-pub(super) fn steps<'a>(timeline: &Timeline<'a>, charge: &ChargeLife<'a>) -> Vec<Step<'a>> {
-    let mut steps = Vec::new();
-    let mut push = |on, mark: Option<ChangeMark>, what| {
-        steps.extend(mark.map(|mark| Step { on, mark, what }));
-    };
-    for since in &charge.amounts {
-        push(since.on, since.mark, StepKind::Amount);
-    }
-    for parent in timeline.followed_on(charge, NaiveDate::MAX) {
-        for since in &parent.amounts {
-            push(since.on, since.mark, StepKind::Amount);
-        }
-    }
-    for since in &charge.prices {
-        push(since.on, since.mark, StepKind::Price);
-    }
-    for since in &charge.toggles {
-        push(since.on, since.mark, StepKind::Toggle);
-    }
-    push(charge.terms[0].from, charge.terms[0].switch, StepKind::Begins);
-    for terms in &charge.terms[1..] {
-        push(terms.from, terms.switch, StepKind::Terms(Terms(*terms)));
-    }
-    if let Some(removed) = charge.removed {
-        match removed.by {
-            RemovedBy::Switch => push(removed.on, Some(removed.mark), StepKind::Dropped),
-            RemovedBy::Hand { refund_prorated: true } => {
-                push(removed.on, Some(removed.mark), StepKind::Refund)
-            }
-            RemovedBy::Hand { .. } => {}
-        }
-    }
-    for (on, mark, what) in ends_and_holds(timeline) {
-        push(on, Some(mark), what);
-    }
-    // A switch gives the plan's price back: its own step comes first, and says all.
-    steps.sort_by_key(|step| (step.moment(), step.what == StepKind::Price));
-    steps
-}
-
-/// What ends service and gives back the rest of what was paid in advance, if asked (rules.md R4); and what takes an end
-/// back.
-fn ends_and_holds<'a>(timeline: &Timeline<'a>) -> Vec<(NaiveDate, ChangeMark, StepKind<'a>)> {
-    let acts = &timeline.subscription.acts;
-    let is_known = |ordinal: u32| ordinal <= timeline.acts;
-    let mut found = Vec::new();
-    for act in acts.iter().filter(|act| is_known(act.ordinal)) {
-        let mark = ChangeMark { ordinal: act.ordinal, done: act.done, prorate: Some(true) };
-        let ends = timeline.life.end.filter(|end| end.act == Some(act.ordinal)).map(|end| end.on);
-        match act.verb {
-            Verb::Cancel { refund_prorated: true, .. } | Verb::Expire { refund_prorated: true } => {
-                found.extend(ends.map(|on| (on, mark, StepKind::Refund)));
-            }
-            Verb::Hold { refund_prorated: true } => found.push((act.on, mark, StepKind::Refund)),
-            _ => {}
-        }
-        let extends = matches!(
-            act.verb,
-            Verb::Cancel { .. } | Verb::Reactivate | Verb::Resume { option: ResumeOption::FromHoldDate }
-        );
-        if extends {
-            found.push((act.done, mark, StepKind::Extended));
-        }
-    }
-    found
 }

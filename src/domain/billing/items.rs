@@ -7,6 +7,7 @@
 
 use super::changes;
 use super::rebill::Reopened;
+use super::steps;
 use super::{BilledLine, PayerBook};
 use crate::catalogue::{AppliedDiscount, ChargeType};
 use crate::customer::Customer;
@@ -41,6 +42,8 @@ pub(super) struct Item<'a> {
     pub charged_from: NaiveDate,
     /// The period that a change gives back or charges days of.
     pub of: Period,
+    /// Whether a change takes its share of the period's minimum along.
+    pub with_minimum: bool,
     /// Quantity; of metered charges it is measured.
     pub amount: Decimal,
     pub unit_price: Option<Decimal>,
@@ -103,12 +106,6 @@ impl Item<'_> {
     /// Whether it is billed after its service (rules.md T4).
     pub fn is_arrears(&self) -> bool {
         self.terms.charge.charge_type != ChargeType::OneTime && self.terms.charge.is_arrears()
-    }
-
-    /// Whether it is a change of a period from its first day to its last (rules.md R4).
-    pub fn is_whole_change(&self) -> bool {
-        let is_change = !matches!(self.kind, ItemKind::Period | ItemKind::OneTime);
-        is_change && self.piece == self.of
     }
 
     /// Whether only a part of its full period is served.
@@ -416,9 +413,9 @@ impl<'a> Walk<'a> {
 
     /// What the acts that are known change of the periods of a charge.
     fn changes_of(&self, timeline: &Timeline<'a>, at: usize, charge: &ChargeLife<'a>) -> Vec<Item<'a>> {
-        let mut steps = changes::steps(timeline, charge);
-        steps.extend(changes::steps_of_earlier_lives(timeline, at));
-        let replay = changes::Replay { catalogue: &self.book.catalogue, timeline, charge, steps: &steps };
+        let mut known = steps::steps(timeline, charge);
+        known.extend(steps::steps_of_earlier_lives(timeline, at));
+        let replay = changes::Replay { catalogue: &self.book.catalogue, timeline, charge, steps: &known };
         let range = (charge.reference, NaiveDate::MIN)..=(charge.reference, NaiveDate::MAX);
         let periods: Vec<&Taken<'a>> = self.taken.range(range).map(|(_, taken)| taken).collect();
         let mut found = Vec::new();
@@ -426,7 +423,7 @@ impl<'a> Walk<'a> {
             if timeline.life_at(charge.reference, taken.slot.piece.start) != Some(at) {
                 continue;
             }
-            let reach = changes::reach(&steps, taken.slot.full.end);
+            let reach = steps::reach(&known, taken.slot.full.end);
             let later: Vec<(Period, NaiveDate)> = periods[place + 1..]
                 .iter()
                 .take_while(|other| other.slot.piece.start < reach)
@@ -438,6 +435,7 @@ impl<'a> Walk<'a> {
                 let mut item = self.item(timeline, charge, change.kind, date, change.part, change.full);
                 item.charged_from = change.charged_from;
                 item.of = change.of;
+                item.with_minimum = change.with_minimum;
                 item.terms = change.terms;
                 item.amount = change.amount;
                 item.unit_price = change.unit_price;
@@ -468,6 +466,7 @@ impl<'a> Walk<'a> {
             full,
             charged_from: piece.start,
             of: piece,
+            with_minimum: false,
             amount: Decimal::ZERO,
             unit_price: None,
             as_nothing: false,

@@ -124,6 +124,7 @@ fn again<'a>(
         full: slot.map_or(piece, |slot| slot.full),
         charged_from: slot.map_or(piece.start, |slot| slot.charged_from),
         of: piece,
+        with_minimum: false,
         amount: Decimal::ZERO,
         unit_price: charge.unit_price_on(piece.last_day()),
         as_nothing: is_given_away(charge, slot, first),

@@ -12,10 +12,12 @@ mod hash;
 mod items;
 mod late;
 mod late_rating;
+mod paid;
 mod rating;
 mod rebill;
 #[cfg(test)]
 pub(crate) mod sample;
+mod steps;
 mod windows;
 
 pub use bill::bill;

@@ -11,6 +11,7 @@ use crate::ids::{self, DiscountId, LineId};
 use crate::invoice::{Line, LineKey, LineKind};
 use crate::measure::{GroupMeasure, Measure, Measured};
 use crate::money::Money;
+use crate::period::Period;
 use crate::pricing::{self, Priced, Stretch};
 use crate::proration::{part_after_discount, part_minor};
 use crate::subscription::Subscription;
@@ -216,13 +217,8 @@ impl Desk<'_> {
         let stretch = Stretch { on: version_on, measure: &measure };
         let currency = item.subscription.currency;
         let mut priced = pricing::price(item.terms.charge, currency, item.unit_price, &[stretch]);
-        // What decides the whole period takes its minimum along (rules.md P6, R4).
-        if let Some(minimum) =
-            pricing::minimum(item.terms.charge, currency).filter(|_| item.is_whole_change())
-        {
-            priced.charged |= !minimum.is_zero();
-            priced.amount = priced.amount.max(minimum);
-        }
+        let minimum = pricing::minimum(item.terms.charge, currency).filter(|_| item.with_minimum);
+        priced.charged |= minimum.is_some_and(|minimum| !minimum.is_zero());
         rounded(item, priced.amount)?;
         let whole = if is_credit { Exact::ZERO.minus(priced.amount) } else { priced.amount };
         let part = part_minor(whole, currency, item.charged_from, item.piece, item.full);
@@ -244,6 +240,9 @@ impl Desk<'_> {
             }
             (None, None) => self.priced_line(item, item.key(), &value)?,
         };
+        if let Some(minimum) = minimum {
+            lift_to_minimum(&mut rated, item, value.priced.amount, minimum);
+        }
         let word = if is_credit { "unused" } else { "changed" };
         let (days, of) = (item.piece.days(), item.full.days());
         rated.line.description = format!("{word}: {} for {days} of {of} days", item.amount.normalize());
@@ -470,6 +469,30 @@ fn is_prorated(item: &Item<'_>) -> bool {
 
 fn is_whole_or_stub(item: &Item<'_>) -> bool {
     matches!(item.kind, ItemKind::Period | ItemKind::OneTime)
+}
+
+/// Adds to a change what its days are short of a minimum, rounded apart as the period's own line for it is (rules.md P6,
+/// R2): the parts of a period sum to the period. `price` and `minimum` are those of the whole one.
+fn lift_to_minimum(rated: &mut Rated, item: &Item<'_>, price: Exact, minimum: Exact) {
+    let currency = item.subscription.currency;
+    let line = &mut rated.line;
+    let missing_until = |day: NaiveDate| {
+        let days = Period::new(item.charged_from, day);
+        let part = |amount: Exact| part_minor(amount, currency, item.charged_from, days, item.full);
+        let missing = pricing::shortfall(Exact::of_minor(part(minimum), currency), currency, part(price));
+        (
+            missing,
+            discount::take_off(Exact::of_minor(missing, currency), line.discount, currency).subtotal_minor,
+        )
+    };
+    let ((missing, subtotal), before) = (missing_until(item.piece.end), missing_until(item.piece.start));
+    let sign = if matches!(item.kind, ItemKind::ChangeCredit { .. }) { -1 } else { 1 };
+    let (missing, subtotal) = (sign * (missing - before.0), sign * (subtotal - before.1));
+    line.subtotal_minor += subtotal;
+    line.discount_minor += missing - subtotal;
+    line.unit_price = Money::new(line.subtotal_minor + line.discount_minor, currency).decimal();
+    line.exact = line.exact.plus(Exact::of_minor(missing, currency));
+    rated.taken.net_minor = line.subtotal_minor;
 }
 
 fn place(subscription: &Subscription, item: &Item<'_>, key: &LineKey) -> Place {

@@ -1,6 +1,7 @@
 //! Subscriptions: what was agreed at the start, and the ordered timeline of dated acts since (rules.md S4).
 
 mod life;
+mod open;
 mod refusal;
 mod request;
 #[cfg(test)]

@@ -204,7 +204,7 @@ fn day() -> impl Strategy<Value = u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(80))]
 
     #[test]
     fn run_and_act_of_one_day_in_either_order(

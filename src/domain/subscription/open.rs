@@ -1,0 +1,122 @@
+//! What may still be changed of a subscription, and what is charged next (rules.md R3, S4, T6).
+
+use super::Refusal;
+use super::service::{Slot, interval_of};
+use super::timeline::ChargeLife;
+use super::verbs::Desk;
+use crate::billing::BilledLine;
+use crate::catalogue::ChargeType;
+use crate::invoice::LineKind;
+use crate::period::{Period, plus_days};
+use chrono::NaiveDate;
+
+/// What an act does to a period that it lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acts {
+    Change,
+    /// It ends the service.
+    End,
+}
+
+impl<'a> Desk<'a> {
+    /// The next charge date of any charge that repeats.
+    pub(super) fn next_charge_date(&self) -> Option<NaiveDate> {
+        let there = self.timeline.charges.iter().filter(|life| life.removed.is_none());
+        there.filter_map(|life| self.next_of(life)).map(|slot| slot.date).min()
+    }
+
+    /// The next slot of a charge: not before today, and not billed yet today. What is overdue is as good as billed: the
+    /// next run bills it as an on-time run would have (rules.md T6).
+    pub(super) fn next_of(&self, life: &ChargeLife<'_>) -> Option<Slot> {
+        let charge = life.last_terms().charge;
+        let billed = self.context.billed.get(&life.reference).map_or(&[][..], Vec::as_slice);
+        if charge.charge_type == ChargeType::OneTime {
+            let far = plus_days(self.today, 36_600);
+            let mut days = life.triggers(&self.timeline.life, far).into_iter();
+            let day = days.find(|day| *day >= self.today).filter(|_| billed.is_empty())?;
+            return Some(Slot { is_first: true, ..Slot::of_days(Period::single(day), day) });
+        }
+        let starts =
+            [Some(self.today), self.timeline.life.activated, Some(self.subscription.start), life.own_start];
+        let from = starts.into_iter().flatten().max().unwrap_or(self.today);
+        let horizon = plus_days(interval_of(charge).bound(from, 2), 1);
+        let is_billed = |slot: &Slot| {
+            billed.iter().any(|l| l.key.kind == LineKind::Regular && l.key.period_start == slot.piece.start)
+        };
+        let slots = life.slots(&self.timeline.life, horizon);
+        let is_next = |slot: &Slot| slot.date >= self.today && !slot.skipped && !is_billed(slot);
+        slots.into_iter().filter(is_next).min_by_key(|slot| slot.date)
+    }
+
+    /// An act on a charge that could not be billed is refused when it is asked for (rules.md R3).
+    pub(super) fn check_open(&self, life: &ChargeLife<'_>, on: NaiveDate) -> Result<(), Refusal> {
+        let charge = life.terms_on(on).charge;
+        self.check_served(&charge.sku, on)?;
+        if let Some(gone) = life.removed.filter(|gone| gone.on <= on) {
+            let message = format!("the charge {} ends on {}", charge.sku, gone.on);
+            return Err(Refusal::new("conflict", message).hint(format!("do it before {}", gone.on)));
+        }
+        match charge.charge_type {
+            ChargeType::OneTime => self.check_trigger(life, on),
+            _ => self.check_unbilled(life, on, Acts::Change),
+        }
+    }
+
+    /// rules.md S4: what is booked stays. A change may start with the last billed period of a charge in advance, and
+    /// after the last one of a charge in arrears; what is billed ahead of its time is still changed from today on. But
+    /// usage that a period billed ahead has not counted comes as late usage: only an end may lie within it.
+    fn check_unbilled(&self, life: &ChargeLife<'_>, on: NaiveDate, acts: Acts) -> Result<(), Refusal> {
+        let charge = life.terms_on(on).charge;
+        let from_today = |open_from: NaiveDate| open_from.min(self.today.max(on));
+        let open_from = if charge.charge_type == ChargeType::Usage && acts == Acts::Change {
+            self.billed_or_overdue(life, |period| period.end)
+        } else if charge.is_arrears() {
+            self.billed_or_overdue(life, |period| period.end).map(from_today)
+        } else {
+            // What is billed today may have been billed before the act or after it.
+            let before_today = self.regular(life).filter(|line| line.charge_date < self.today);
+            before_today.map(|line| line.period.start).max().map(from_today)
+        };
+        let Some(open_from) = open_from.filter(|open_from| on < *open_from) else { return Ok(()) };
+        let message = format!("{on} lies before what is billed of {}", charge.sku);
+        Err(Refusal::new("before_booked", message).hint(format!("it may start on {open_from}")))
+    }
+
+    pub(super) fn check_all(&self, on: NaiveDate, acts: Acts) -> Result<(), Refusal> {
+        let repeats = |life: &&ChargeLife<'_>| life.last_terms().charge.charge_type != ChargeType::OneTime;
+        let mut there = self.timeline.charges.iter().filter(|life| life.removed.is_none()).filter(repeats);
+        there.try_for_each(|life| self.check_unbilled(life, on, acts))
+    }
+
+    /// Nothing is billed from the subscription's end on, but for one-time charges of that day.
+    pub(super) fn check_served(&self, sku: &str, on: NaiveDate) -> Result<(), Refusal> {
+        let Some(end) = self.timeline.life.ends_on().filter(|end| *end < on) else { return Ok(()) };
+        let message = format!("{} ends on {end}: {sku} is not billed on {on}", self.subscription.number);
+        Err(Refusal::new("conflict", message).hint(format!("do it before {end}, or take the end back first")))
+    }
+
+    /// A one-time charge is changed until its day is over.
+    fn check_trigger(&self, life: &ChargeLife<'_>, on: NaiveDate) -> Result<(), Refusal> {
+        let far = plus_days(self.today.max(on), 36_600);
+        let triggers = life.triggers(&self.timeline.life, far);
+        let is_ahead = |day: &NaiveDate| on <= *day && self.today <= *day;
+        let billed = self.regular(life).map(|line| line.charge_date);
+        let gone = billed.chain(triggers.iter().copied()).filter(|day| *day < on.max(self.today)).max();
+        let Some(gone) = gone.filter(|_| !triggers.iter().any(is_ahead)) else { return Ok(()) };
+        let sku = &life.last_terms().charge.sku;
+        let message = format!("the charge {sku} is billed once, on {gone}");
+        Err(Refusal::new("before_booked", message).hint("credit its line instead"))
+    }
+
+    fn regular(&self, life: &ChargeLife<'_>) -> impl Iterator<Item = &'a BilledLine> {
+        let billed = self.context.billed.get(&life.reference).map_or(&[][..], Vec::as_slice);
+        billed.iter().filter(|line| line.key.kind == LineKind::Regular)
+    }
+
+    /// The latest day of a period that is billed, or as good as billed since its charge date has passed (rules.md T6).
+    fn billed_or_overdue(&self, life: &ChargeLife<'_>, day: fn(Period) -> NaiveDate) -> Option<NaiveDate> {
+        let overdue = life.slots(&self.timeline.life, plus_days(self.today, -1));
+        let billed = self.regular(life).map(|line| day(line.period));
+        billed.chain(overdue.into_iter().map(|slot| day(slot.piece))).max()
+    }
+}
