@@ -95,7 +95,7 @@ pub(super) fn steps<'a>(timeline: &Timeline<'a>, charge: &ChargeLife<'a>) -> Vec
     for since in &charge.amounts {
         push(since.on, since.mark, StepKind::Amount);
     }
-    for parent in timeline.followed_on(charge, NaiveDate::MAX) {
+    for parent in timeline.ever_followed(charge) {
         for since in &parent.amounts {
             push(since.on, since.mark, StepKind::Amount);
         }

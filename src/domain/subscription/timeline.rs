@@ -232,7 +232,7 @@ impl<'a> Timeline<'a> {
     /// As [`Self::amount_on`], of the acts that count.
     pub fn amount_in(&self, charge: &ChargeLife<'a>, view: View) -> Decimal {
         let own = charge.amount_in(view);
-        let followed = self.followed_on(charge, view.day);
+        let followed = self.followed_in(charge, view);
         let amount =
             followed.iter().try_fold(own, |amount, parent| amount.checked_mul(parent.amount_in(view)));
         amount.unwrap_or(Decimal::MAX)
@@ -245,24 +245,41 @@ impl<'a> Timeline<'a> {
         begun.or_else(|| lives().next()).map(|(at, _)| at)
     }
 
-    /// The charges whose quantities a dependent one multiplies on a day, nearest first; the book file refuses rings.
-    pub fn followed_on(&self, charge: &ChargeLife<'a>, day: NaiveDate) -> Vec<&ChargeLife<'a>> {
+    /// The charges whose quantities a dependent one multiplies, nearest first; the book file refuses rings.
+    fn followed_in(&self, charge: &ChargeLife<'a>, view: View) -> Vec<&ChargeLife<'a>> {
         let mut followed = Vec::new();
         let mut last = charge;
-        while let Some(parent) = self.parent_on(last, day).filter(|_| followed.len() < self.charges.len()) {
+        while let Some(parent) = self.parent_in(last, view).filter(|_| followed.len() < self.charges.len()) {
             followed.push(parent);
             last = parent;
         }
         followed
     }
 
-    /// The charge that a dependent one follows on a day; none if it stands alone or counts usage.
-    fn parent_on(&self, charge: &ChargeLife<'a>, day: NaiveDate) -> Option<&ChargeLife<'a>> {
-        let sku = charge.terms_on(day).charge.depends_on.as_deref()?;
+    /// The charge that a dependent one follows; none if it stands alone or counts usage.
+    fn parent_in(&self, charge: &ChargeLife<'a>, view: View) -> Option<&ChargeLife<'a>> {
+        let sku = charge.terms_in(view).charge.depends_on.as_deref()?;
         self.charges.iter().rev().find(|other| {
-            let terms = other.terms_on(day);
+            let terms = other.terms_in(view);
             terms.charge.sku == sku && !terms.charge.is_metered() && other.reference != charge.reference
         })
+    }
+
+    /// The charges that a dependent one has followed at any time, by whatever plan.
+    pub fn ever_followed(&self, charge: &ChargeLife<'a>) -> Vec<&ChargeLife<'a>> {
+        let mut found: Vec<&ChargeLife<'a>> = Vec::new();
+        let mut skus: Vec<&str> = charge.follows().collect();
+        while let Some(sku) = skus.pop() {
+            for other in &self.charges {
+                let is_it = other.terms.iter().any(|terms| terms.charge.sku == sku);
+                let is_new = !found.iter().any(|known| std::ptr::eq(*known, other));
+                if is_it && is_new && other.reference != charge.reference {
+                    found.push(other);
+                    skus.extend(other.follows());
+                }
+            }
+        }
+        found
     }
 
     fn apply(&mut self, act: &Act, acts: &[&'a Act], catalogue: &'a Catalogue) -> Result<(), NotInCatalogue> {
@@ -452,6 +469,11 @@ impl<'a> ChargeLife<'a> {
             skipped: Vec::new(),
             discounts: Vec::new(),
         }
+    }
+
+    /// SKUs of the charges that it depends on, by each plan.
+    fn follows(&self) -> impl Iterator<Item = &'a str> {
+        self.terms.iter().filter_map(|terms| terms.charge.depends_on.as_deref())
     }
 
     /// The plan charge in force on a day; before the first one that one.
