@@ -5,7 +5,7 @@ use super::service::{Slot, interval_of};
 use super::timeline::ChargeLife;
 use super::verbs::Desk;
 use crate::billing::BilledLine;
-use crate::catalogue::ChargeType;
+use crate::catalogue::{Alignment, ChargeType};
 use crate::invoice::LineKind;
 use crate::period::{Period, plus_days};
 use chrono::NaiveDate;
@@ -95,16 +95,23 @@ impl<'a> Desk<'a> {
         Err(Refusal::new("conflict", message).hint(format!("do it before {end}, or take the end back first")))
     }
 
-    /// A one-time charge is changed until its day is over.
+    /// A one-time charge is changed until its day is over. One that comes again, or whose day is not known yet, always.
     fn check_trigger(&self, life: &ChargeLife<'_>, on: NaiveDate) -> Result<(), Refusal> {
+        let charge = life.last_terms().charge;
+        let comes_again = matches!(
+            charge.alignment,
+            Alignment::SubscriptionRenewal | Alignment::SubscriptionEnd | Alignment::SubscriptionCancellation
+        );
+        let waits = charge.alignment == Alignment::CustomerDate && life.own_start.is_none();
+        if comes_again || waits || self.timeline.life.activated.is_none() {
+            return Ok(());
+        }
         let far = plus_days(self.today.max(on), 36_600);
-        let triggers = life.triggers(&self.timeline.life, far);
-        let is_ahead = |day: &NaiveDate| on <= *day && self.today <= *day;
-        let billed = self.regular(life).map(|line| line.charge_date);
-        let gone = billed.chain(triggers.iter().copied()).filter(|day| *day < on.max(self.today)).max();
-        let Some(gone) = gone.filter(|_| !triggers.iter().any(is_ahead)) else { return Ok(()) };
-        let sku = &life.last_terms().charge.sku;
-        let message = format!("the charge {sku} is billed once, on {gone}");
+        let is_ahead = |day: NaiveDate| on <= day && self.today <= day;
+        if life.triggers(&self.timeline.life, far).into_iter().any(is_ahead) {
+            return Ok(());
+        }
+        let message = format!("the charge {} is billed once, and its day is over", charge.sku);
         Err(Refusal::new("before_booked", message).hint("credit its line instead"))
     }
 
