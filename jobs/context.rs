@@ -36,6 +36,8 @@ pub struct Settings {
     pub timetable: BTreeMap<String, String>,
     /// Sender of mails; none = the tenant's address.
     pub mail_from: Option<String>,
+    /// A file of the inbox is taken once nobody has changed it for so long.
+    pub inbox_still: std::time::Duration,
 }
 
 /// Folders of a home.

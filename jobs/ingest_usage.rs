@@ -4,9 +4,10 @@
 
 use crate::context::JobContext;
 use crate::files;
+use crate::import_lock::{self, ImportLock};
+use crate::refused_files;
 use crate::shelf::Named;
 use anyhow::Context;
-use chrono::Duration;
 use domain::catalogue::{Catalogue, LateUsage};
 use domain::journal::{Action, Object};
 use domain::zone;
@@ -14,13 +15,17 @@ use metering::{Billed, InputFile, IntakeContext, IntakeError, OutDirs, Subjects}
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use store::imports::{self, Begun, Committed, Import, ImportTotals, NewImport};
 use store::segment::{self, KeyRun, Segment};
 use store::{Tx, meta, subject};
 use uuid::Uuid;
 
-/// An import whose writer has not committed by then may be given up by anybody.
-const DEADLINE: Duration = Duration::hours(6);
+/// An import whose writer has not committed by then may be given up by a program of an earlier version.
+const DEADLINE: chrono::Duration = chrono::Duration::hours(6);
+/// How long the system or the server takes to notice that a writer is gone, generously; and how often it is asked.
+const DEAD_NOTICED: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(100);
 /// How often a file is judged anew because another import was committed meanwhile.
 const TRIES_MAX: u32 = 20;
 
@@ -61,8 +66,17 @@ pub enum Refusal {
     #[error(transparent)]
     Intake(#[from] IntakeError),
     /// Another process is at the same bytes.
-    #[error("{file} is being brought in by {owner}")]
+    #[error("{file} is being brought in by {}", process(.owner))]
     Busy { file: String, owner: String },
+}
+
+/// `host:pid:nonce` as people say it.
+fn process(owner: &str) -> String {
+    let mut parts = owner.rsplitn(3, ':').skip(1);
+    match (parts.next(), parts.next()) {
+        (Some(pid), Some(host)) => format!("process {pid} on {host}"),
+        _ => owner.to_owned(),
+    }
 }
 
 impl Refusal {
@@ -79,8 +93,7 @@ impl Refusal {
         match self {
             Self::Intake(error) => error.hint(),
             Self::Busy { .. } => {
-                "wait for it; if that process has died, `tallybook ingest` may be run again after it"
-                    .to_owned()
+                "wait for it, or end it if it hangs, then run the same command again".to_owned()
             }
         }
     }
@@ -89,8 +102,13 @@ impl Refusal {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Intake(error) => error.is_input(),
-            Self::Busy { .. } => true,
+            Self::Busy { .. } => false,
         }
+    }
+
+    /// Whether it is what the file holds: the same bytes will be refused again.
+    pub fn is_of_the_file(&self) -> bool {
+        matches!(self, Self::Intake(error) if error.is_of_the_file())
     }
 }
 
@@ -111,62 +129,54 @@ pub async fn ingest(
         Err(error) => return Ok(Err(error.into())),
     };
     let id = Uuid::new_v4();
-    if !request.dry_run {
-        match begin(ctx, id, &file, &sha256, request).await? {
-            Begun::New => {}
-            Begun::Done(import) => return Ok(Ok(again(&file, &import))),
-            Begun::Writing(import) => {
-                return Ok(Err(Refusal::Busy { file: file.name(), owner: import.owner }));
-            }
+    if request.dry_run {
+        return write_and_commit(ctx, id, &file, &sha256, request, &report).await;
+    }
+    let lock = ImportLock::take(ctx, id).await?;
+    match begin(ctx, id, &file, &sha256, request).await? {
+        Begun::New => {}
+        Begun::Done(import) => {
+            let mut tx = ctx.store.begin().await?;
+            refused_files::settle(&mut tx, file.path()).await?;
+            tx.commit().await?;
+            return Ok(Ok(again(&file, &import)));
+        }
+        Begun::Writing(import) => {
+            return Ok(Err(Refusal::Busy { file: file.name(), owner: import.owner }));
         }
     }
-    let outcome = write_and_commit(ctx, id, &file, request, &report).await;
-    if !request.dry_run && !matches!(outcome, Ok(Ok(_))) {
-        let mut tx = ctx.store.begin().await?;
-        imports::abandon(&mut tx, id, (ctx.now)()).await?;
-        tx.commit().await?;
+    let outcome = write_and_commit(ctx, id, &file, &sha256, request, &report).await;
+    if !matches!(outcome, Ok(Ok(_)))
+        && let Err(error) = abandon(ctx, id).await
+    {
+        // The lock goes all the same, and with it the import: whoever comes next gives it up.
+        tracing::warn!(error = format!("{error:#}"), "the import could not be given up");
     }
+    drop(lock);
     outcome
 }
 
-/// The files of the inbox, one after another; what was brought in moves to `inbox/done`.
-pub async fn inbox(ctx: &JobContext) -> anyhow::Result<usize> {
-    let mut names: Vec<PathBuf> = std::fs::read_dir(&ctx.folders.inbox)
-        .context("reading the inbox")?
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(|path| path.is_file())
-        .collect();
-    names.sort();
-    let request = Request { source: None, dry_run: false, actor: "timetable".to_owned() };
-    let mut brought_in = 0;
-    for path in names {
-        let outcome = match metering::open(&path) {
-            Ok(file) => ingest(ctx, file, &request, Arc::new(|_| {})).await?,
-            Err(error) => Err(error.into()),
-        };
-        let folder = match &outcome {
-            Ok(_) => "done",
-            Err(refusal) => {
-                tracing::error!(
-                    file = path.display().to_string(),
-                    error = refusal.to_string(),
-                    "file of the inbox refused"
-                );
-                "refused"
-            }
-        };
-        brought_in += usize::from(outcome.is_ok());
-        shelve(&path, &ctx.folders.inbox.join(folder))?;
+async fn abandon(ctx: &JobContext, id: Uuid) -> anyhow::Result<()> {
+    let mut tx = ctx.store.begin().await?;
+    imports::abandon(&mut tx, id, (ctx.now)()).await?;
+    tx.commit().await
+}
+
+/// Gives up every import whose writer is gone; returns how many that were.
+pub(crate) async fn abandon_dead(ctx: &JobContext) -> anyhow::Result<u64> {
+    let mut tx = ctx.store.begin().await?;
+    let mut given_up = 0;
+    for import in imports::writing(&mut tx).await? {
+        if import_lock::is_free(ctx, &mut tx, import.id).await? {
+            given_up += u64::from(imports::abandon(&mut tx, import.id, (ctx.now)()).await?);
+        }
     }
-    Ok(brought_in)
+    tx.commit().await?;
+    Ok(given_up)
 }
 
-fn shelve(path: &Path, folder: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let name = path.file_name().context("a file without a name")?;
-    std::fs::rename(path, folder.join(name)).with_context(|| format!("moving {}", path.display()))
-}
-
+/// Writes the intent. Of a writer that died the bytes are taken over at once; one that was killed a moment ago may hold
+/// its lock until that is noticed, so it is asked for a while before it is taken for living.
 async fn begin(
     ctx: &JobContext,
     id: Uuid,
@@ -186,29 +196,23 @@ async fn begin(
             .map(|f| format!("{f}/{id}*"))
             .to_vec(),
     };
-    let mut tx = ctx.store.begin().await?;
-    let mut begun = imports::begin(&mut tx, &import, now).await?;
-    if let Begun::Writing(other) = &begun
-        && is_dead(ctx, other)
-    {
-        imports::abandon(&mut tx, other.id, now).await?;
-        begun = imports::begin(&mut tx, &import, now).await?;
+    let since = Instant::now();
+    loop {
+        let mut tx = ctx.store.begin().await?;
+        let mut begun = imports::begin(&mut tx, &import, now).await?;
+        if let Begun::Writing(other) = &begun
+            && import_lock::is_free(ctx, &mut tx, other.id).await?
+        {
+            tracing::warn!(import = other.id.to_string(), owner = other.owner, "its writer is gone");
+            imports::abandon(&mut tx, other.id, now).await?;
+            begun = imports::begin(&mut tx, &import, now).await?;
+        }
+        tx.commit().await?;
+        if !matches!(begun, Begun::Writing(_)) || since.elapsed() > DEAD_NOTICED {
+            return Ok(begun);
+        }
+        tokio::time::sleep(LOOK).await;
     }
-    tx.commit().await?;
-    Ok(begun)
-}
-
-/// Whether the process that was writing an import is gone: its deadline has passed, or it ran on this host and its
-/// process is no longer there.
-fn is_dead(ctx: &JobContext, import: &Import) -> bool {
-    if import.deadline < (ctx.now)() {
-        return true;
-    }
-    let (Some((host, pid)), Some((ours, _))) = (import.owner.rsplit_once(':'), ctx.worker.rsplit_once(':'))
-    else {
-        return false;
-    };
-    host == ours && (import.owner == ctx.worker || !Path::new("/proc").join(pid).exists())
 }
 
 /// The answer for bytes that are known: everything is a duplicate, what was refused is refused again.
@@ -232,6 +236,7 @@ async fn write_and_commit(
     ctx: &JobContext,
     id: Uuid,
     file: &Arc<InputFile>,
+    sha256: &str,
     request: &Request,
     report: &Report,
 ) -> anyhow::Result<Result<Ingested, Refusal>> {
@@ -239,8 +244,12 @@ async fn write_and_commit(
         let known = Known::read(ctx).await?;
         let seen = known.version;
         let staged = match take_in(ctx, id, file, request, report, known).await? {
-            Ok(staged) => staged,
-            Err(error) => return Ok(Err(error.into())),
+            Ok(staged) if staged.sha256 == sha256 => staged,
+            Ok(changed) => {
+                changed.discard();
+                return Ok(Err(IntakeError::Changed(file.path().to_owned()).into()));
+            }
+            Err(error) => return Ok(Err(told_from_change(file, sha256, error).await?.into())),
         };
         let mut answer = answer(ctx, file, &staged)?;
         if request.dry_run {
@@ -256,6 +265,7 @@ async fn write_and_commit(
                 let detail = serde_json::json!({"file": answer.file, "read": answer.read, "accepted": answer.accepted});
                 let import = Object::Import(number);
                 ctx.note(&mut tx, &request.actor, Action::IngestUsage, import, detail).await?;
+                refused_files::settle(&mut tx, file.path()).await?;
                 tx.commit().await?;
                 return Ok(Ok(answer));
             }
@@ -267,6 +277,21 @@ async fn write_and_commit(
         }
     }
     anyhow::bail!("{} could not be committed: other imports kept coming first", file.name())
+}
+
+/// A file that changes while it is read may look damaged; what counts is whether it is still the one that was hashed.
+async fn told_from_change(
+    file: &Arc<InputFile>,
+    sha256: &str,
+    error: IntakeError,
+) -> anyhow::Result<IntakeError> {
+    if !error.is_of_the_file() {
+        return Ok(error);
+    }
+    let again = Arc::clone(file);
+    let now = tokio::task::spawn_blocking(move || again.sha256()).await?;
+    let is_same = now.is_ok_and(|now| now == sha256);
+    Ok(if is_same { error } else { IntakeError::Changed(file.path().to_owned()) })
 }
 
 /// The files that a commit would name.
@@ -328,6 +353,9 @@ async fn subjects(tx: &mut Tx, catalogue: &Catalogue) -> anyhow::Result<Subjects
     };
     for charge in catalogue.plans.values().flat_map(|p| &p.charges).filter(|c| c.is_metered()) {
         subjects.add_meter(&charge.meter);
+        if catalogue.is_only_counted(&charge.meter) {
+            subjects.set_only_counted(&charge.meter);
+        }
     }
     let billed: BTreeMap<_, _> =
         subject::billed_through(tx).await?.into_iter().map(|b| ((b.subscription, b.charge), b.end)).collect();

@@ -4,7 +4,7 @@
 
 use crate::context::JobContext;
 use crate::open_run::{self, Request};
-use crate::{export_ledger, ingest_usage, outcome, retry_payments, send_invoices, upkeep};
+use crate::{export_ledger, inbox, outcome, retry_payments, send_invoices, upkeep};
 use apalis_core::error::BoxDynError;
 use domain::run::Scope;
 use domain::task::TickTask;
@@ -23,7 +23,7 @@ async fn run(ctx: &JobContext, task: &TickTask) -> anyhow::Result<()> {
     tracing::info!(job = task.job, as_of = task.as_of.to_string(), "tick");
     match task.job.as_str() {
         "nightly_run" => nightly_run(ctx, task).await,
-        "ingest_inbox" => ingest_usage::inbox(ctx).await.map(drop),
+        "ingest_inbox" => inbox::bring_in(ctx).await.map(drop),
         "retry_mails" => send_invoices::send_overdue(ctx).await.map(drop),
         "retry_payments" => retry_payments::retry(ctx, task.as_of).await.map(drop),
         "export_ledger" => {

@@ -7,11 +7,12 @@
 
 use crate::compact_usage;
 use crate::context::JobContext;
+use crate::ingest_usage;
 use crate::shelf;
 use chrono::Duration;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use store::{imports, queue, segment};
+use store::{queue, segment};
 
 /// Finished tasks and ticks are kept this long.
 const KEEP_DAYS: i64 = 30;
@@ -62,11 +63,12 @@ pub async fn tidy_copies(ctx: &JobContext) -> anyhow::Result<u64> {
 pub async fn run(ctx: &JobContext) -> anyhow::Result<Removed> {
     let now = (ctx.now)();
     let before = now - Duration::days(KEEP_DAYS);
+    let imports = ingest_usage::abandon_dead(ctx).await?;
     let mut tx = ctx.store.begin().await?;
     let mut removed = Removed {
         tasks: queue::prune(&mut tx, before).await?,
         ticks: store::schedule::prune(&mut tx, before).await?,
-        imports: u64::try_from(imports::abandon_expired(&mut tx, now).await?.len())?,
+        imports,
         files: 0,
         compacted: 0,
     };

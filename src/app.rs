@@ -60,6 +60,7 @@ impl App {
             },
             timetable,
             mail_from: config.optional("mail.from").map(str::to_owned),
+            inbox_still: Duration::from_secs(u64::from(config.number("inbox.still_s"))),
         };
         let outside = Outside {
             mail: mail(config, &home)?,

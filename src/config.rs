@@ -87,6 +87,12 @@ pub const SETTINGS: &[Setting] = &[
         "0",
         "a payer with a charge date more months after today is parked; 0 = no bound",
     ),
+    setting(
+        "inbox.still_s",
+        "TALLYBOOK_INBOX_STILL_S",
+        "10",
+        "a file of the inbox is taken once nobody has changed it for so many seconds, 0 to 300",
+    ),
     setting("s3.endpoint", "TALLYBOOK_S3_ENDPOINT", "", "https://host:port of the buckets; unset = Amazon's"),
     setting(
         "s3.region",
@@ -279,6 +285,7 @@ impl Config {
         number("bounds.invoices_per_payer", 0, 1_000_000);
         number("bounds.amount_growth_pct", 0, 1_000_000);
         number("bounds.months_ahead", 0, 1_200);
+        number("inbox.still_s", 0, 300);
         number("mail.port", 1, 65535);
         number("mail.timeout_s", 1, 600);
         number("mail.per_second", 0, 100_000);

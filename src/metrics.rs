@@ -122,6 +122,9 @@ async fn metrics(app: &App) -> anyhow::Result<String> {
     for (state, count) in [("waiting", mails.waiting), ("refused", mails.refused), ("nobody", mails.nobody)] {
         writeln!(text, "tallybook_mails_open{{state=\"{state}\"}} {count}")?;
     }
+    let refused = store::refused_file::waiting(&mut tx).await?.len();
+    head(&mut text, "tallybook_usage_files_refused", "Usage files that were refused and are waited for.");
+    writeln!(text, "tallybook_usage_files_refused {refused}")?;
     let newest = run::newest(&mut tx, RUNS_LOOKED_AT).await?;
     if let Some(last) = newest.iter().find(|r| r.state == RunState::Closed) {
         let summary = run::summary(&mut tx, last).await?;

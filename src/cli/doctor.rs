@@ -89,6 +89,17 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
     let names: Vec<String> =
         unfinished.iter().map(|r| format!("{} ({})", r.ordinal, r.state.name())).collect();
     add(true, "unfinished runs", if names.is_empty() { "none".to_owned() } else { names.join(", ") });
+    let refused = jobs::refused_files::waiting(&app.ctx).await?;
+    let named: Vec<&str> = refused.iter().map(|f| f.kept_at.as_ref().unwrap_or(&f.path).as_str()).collect();
+    add(
+        refused.is_empty(),
+        "refused usage files",
+        if refused.is_empty() {
+            "none".to_owned()
+        } else {
+            format!("{}; {}", named.join(", "), super::ingest::WAITING_HINT)
+        },
+    );
     add(true, "time zones", format!("tzdb {}", chrono_tz::IANA_TZDB_VERSION));
     drop(tx);
     let relay = app.ctx.mail.check().await;

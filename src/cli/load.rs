@@ -44,16 +44,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
 
 /// Opens a file that a person named.
 pub fn open(path: &PathBuf) -> Result<(String, Box<dyn Read + Send>), Failure> {
-    let unreadable = |e: std::io::Error| {
-        Failure::input("unreadable", format!("cannot read {}: {e}", path.display()))
-            .hint(format!("ls -l {}", path.display()))
-    };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(Failure::input("unreadable", format!("{} is a folder", path.display()))
-            .hint("name the files in it"));
-    }
-    Ok((path.display().to_string(), Box::new(file)))
+    Ok((path.display().to_string(), super::input::open(path)?))
 }
 
 /// What a load did, and what will keep a payer from a right invoice.

@@ -10,6 +10,7 @@ mod doctor;
 mod export;
 mod ingest;
 mod init;
+mod input;
 mod invoices;
 mod load;
 mod mails;

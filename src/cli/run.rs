@@ -66,7 +66,22 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         )
         .hint("look at it with `tallybook run --preview`, then expect its hash"));
     }
-    Ok(answer(&summary, Kind::Posted, output))
+    let missing = jobs::refused_files::waiting(&app.ctx).await?;
+    if output.is_json() {
+        let mut document = json(&summary, Kind::Posted);
+        document["refusedfiles"] = super::ingest::refused_json(&missing);
+        output.document(&document);
+    } else {
+        people(&summary, Kind::Posted, output);
+    }
+    for file in &missing {
+        output.say(&format!("missing in it: {}", file.message));
+    }
+    if missing.is_empty() {
+        return Ok(exit_of(&summary));
+    }
+    output.say(super::ingest::WAITING_HINT);
+    Ok(Exit::SetAside)
 }
 
 /// Whether the figures were booked.

@@ -9,6 +9,7 @@ use std::fmt;
 pub enum Action {
     LoadBook,
     IngestUsage,
+    ForgetUsage,
     OpenRun,
     ApproveRun,
     CancelRun,
@@ -34,6 +35,7 @@ impl fmt::Display for Action {
         f.write_str(match self {
             Self::LoadBook => "book.load",
             Self::IngestUsage => "usage.ingest",
+            Self::ForgetUsage => "usage.forget",
             Self::OpenRun => "run.open",
             Self::ApproveRun => "run.approve",
             Self::CancelRun => "run.cancel",
@@ -62,6 +64,8 @@ pub enum Object<'a> {
     Book,
     /// By the number of the import.
     Import(i64),
+    /// Files that were handed in and did not become an import.
+    Usage,
     /// By its ordinal.
     Run(u64),
     Draft(InvoiceId),
@@ -76,6 +80,7 @@ impl fmt::Display for Object<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Book => f.write_str("book"),
+            Self::Usage => f.write_str("usage"),
             Self::Import(number) => write!(f, "import {number}"),
             Self::Run(ordinal) => write!(f, "run {ordinal}"),
             Self::Draft(id) => write!(f, "draft {id}"),

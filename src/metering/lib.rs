@@ -24,7 +24,7 @@ mod speed;
 
 pub use intake::{
     Billed, Compression, DEFAULT_SOURCE, InputFile, IntakeContext, IntakeError, OutDirs, Progress,
-    RejectFile, Staged, Subjects, intake, open,
+    RejectFile, Staged, Subjects, intake, open, open_or_copy, open_waiting,
 };
 pub use keys::{KeyRunFile, merge as merge_key_runs};
 pub use measure::{

@@ -20,9 +20,9 @@ pub struct NewImport {
     pub sha256: String,
     pub file_name: String,
     pub source: Option<String>,
-    /// Who writes it: host and process.
+    /// Who writes it: host, process and a nonce.
     pub owner: String,
-    /// After this instant anybody may abandon it.
+    /// After this instant a program of an earlier version may abandon it; this one asks for the writer's lock.
     pub deadline: DateTime<Utc>,
     /// Paths it will write; one that ends in `*` stands for all that begin so.
     pub paths: Vec<String>,
@@ -43,7 +43,7 @@ pub enum Begun {
     New,
     /// These very bytes have been brought in: nothing to do.
     Done(Import),
-    /// Somebody is at it until `deadline`; abandon it once that has passed.
+    /// Somebody is at it; abandon it once its writer is gone.
     Writing(Import),
 }
 
@@ -128,7 +128,7 @@ pub async fn begin(tx: &mut Tx, import: &NewImport, now: DateTime<Utc>) -> anyho
         return Ok(Begun::New);
     }
     let there =
-        by_bytes(tx, &import.sha256).await?.context("an import of these bytes has just been found")?;
+        by_bytes(tx, &import.sha256).await?.context("an import of these bytes has just been given up")?;
     Ok(if there.state == ImportState::Done { Begun::Done(there) } else { Begun::Writing(there) })
 }
 
@@ -216,25 +216,6 @@ pub async fn abandon(tx: &mut Tx, import: Uuid, now: DateTime<Utc>) -> anyhow::R
     Ok(gone == 1)
 }
 
-/// Gives up every import that this owner had, for example after its process died; returns their ids.
-pub async fn abandon_of(tx: &mut Tx, owner: &str, now: DateTime<Utc>) -> anyhow::Result<Vec<Uuid>> {
-    Ok(on!(tx, c => sqlx::query_scalar(
-        "update usage_import set state = 'abandoned', ended_at = $2 where owner = $1 and state = 'writing' returning id")
-        .bind(owner)
-        .bind(now)
-        .fetch_all(c)
-        .await?))
-}
-
-/// Gives up every import whose deadline has passed; returns their ids.
-pub async fn abandon_expired(tx: &mut Tx, now: DateTime<Utc>) -> anyhow::Result<Vec<Uuid>> {
-    Ok(on!(tx, c => sqlx::query_scalar(
-        "update usage_import set state = 'abandoned', ended_at = $1 where deadline < $1 and state = 'writing' returning id")
-        .bind(now)
-        .fetch_all(c)
-        .await?))
-}
-
 /// Highest import number, 0 if none: the usage mark of a run that opens now (rules.md Q5).
 pub async fn newest_number(tx: &mut Tx) -> anyhow::Result<i64> {
     Ok(
@@ -311,6 +292,14 @@ async fn by_bytes(tx: &mut Tx, sha256: &str) -> anyhow::Result<Option<Import>> {
         .fetch_optional(c)
         .await?);
     row.map(Import::try_from).transpose()
+}
+
+/// Imports that somebody writes, or was writing when it died.
+pub async fn writing(tx: &mut Tx) -> anyhow::Result<Vec<Import>> {
+    let rows: Vec<Row> = on!(tx, c => sqlx::query_as(select_import!("where state = 'writing' order by begun_at, id"))
+        .fetch_all(c)
+        .await?);
+    rows.into_iter().map(Import::try_from).collect()
 }
 
 /// The import of this id.

@@ -31,6 +31,7 @@ pub mod payer;
 pub mod payment;
 mod postgres_url;
 pub mod queue;
+pub mod refused_file;
 pub mod reopened;
 pub mod run;
 pub mod schedule;

@@ -71,11 +71,7 @@ pub async fn gone(tx: &mut Tx) -> anyhow::Result<Vec<String>> {
     .await?;
     let mut gone = Vec::new();
     for worker in claimed {
-        let free: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtextextended($1, 7))")
-            .bind(&worker)
-            .fetch_one(&mut **t)
-            .await?;
-        if free {
+        if is_gone(tx, &worker).await? {
             gone.push(worker);
         }
     }

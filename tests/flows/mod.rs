@@ -9,6 +9,7 @@ mod flights;
 mod fuzz;
 mod golden;
 mod homes;
+mod intake;
 mod journal;
 mod kill;
 mod lost_answers;

@@ -2,7 +2,7 @@
 
 use super::{operate, show};
 use crate::app::App;
-use crate::cli::operator;
+use crate::cli::{input, operator};
 use crate::failure::{Exit, Failure, Fault};
 use crate::output::Output;
 use domain::NaiveDate;
@@ -69,18 +69,9 @@ pub fn read<T>(
     verb: &str,
     parse: impl Fn(&str, &str) -> Result<T, Vec<domain::book_file::Fault>>,
 ) -> Result<T, Failure> {
-    let unreadable = |e: std::io::Error| {
-        Failure::input("unreadable", format!("cannot read {}: {e}", path.display()))
-            .hint(format!("ls -l {}", path.display()))
-    };
     let mut bytes = Vec::new();
-    let limit = BYTES_MAX + 1;
-    if path == Path::new("-") {
-        std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
-    } else {
-        let file = std::fs::File::open(path).map_err(unreadable)?;
-        file.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
-    }
+    let read = input::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|error| input::unreadable(path, &error))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > BYTES_MAX {
         return Err(Failure::input("too_large", format!("{} is longer than 8 MiB", path.display()))
             .hint("an invoice has at most 1000 lines: make several files of it"));

@@ -6,6 +6,7 @@ use super::fields::Ref;
 use super::nearest::did_you_mean;
 use super::{Known, Pointers};
 use crate::ids::{CustomerId, DiscountId, PlanId, SubscriptionId};
+use crate::usage::shown;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -43,7 +44,7 @@ impl<'k> Directory<'k> {
     pub fn resolve(&self, kind: ObjectKind, reference: &Ref, faults: &mut Faults) -> Option<String> {
         let found = self.find(kind, &reference.name);
         if found.is_none() {
-            let message = format!("there is no {} `{}`", kind.singular(), reference.name);
+            let message = format!("there is no {} {}", kind.singular(), shown(&reference.name));
             let names = self.names(kind);
             let hint = did_you_mean(&reference.name, names.iter().map(String::as_str));
             faults.note(&reference.place, message, hint);

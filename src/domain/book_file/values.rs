@@ -5,6 +5,7 @@ use super::json::Node;
 use super::nearest::did_you_mean;
 use crate::decimal::{self, Bounds};
 use crate::money::Currency;
+use crate::usage::shown;
 use chrono::{Datelike, NaiveDate};
 use rust_decimal::Decimal;
 
@@ -193,12 +194,13 @@ impl<'n> Fields<'n, '_> {
     }
 }
 
-/// The start of a text that may be anything, for messages.
+/// The start of a text that may be anything, for messages; what cannot be seen is written out.
 fn clipped(text: &str) -> String {
-    match text.char_indices().nth(40) {
+    let start = match text.char_indices().nth(40) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
-    }
+    };
+    shown(&start).trim_matches('`').to_owned()
 }
 
 fn read_date(text: &str) -> Result<NaiveDate, String> {

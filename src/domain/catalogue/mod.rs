@@ -46,6 +46,14 @@ impl Catalogue {
         let found = named.or_else(|| self.dunning_policies.values().find(|policy| policy.is_default));
         found.map_or_else(|| Cow::Owned(DunningPolicy::default()), Cow::Borrowed)
     }
+
+    /// Whether every charge of this meter counts events, so that an event without a quantity is one event (rules.md Q3).
+    pub fn is_only_counted(&self, meter: &str) -> bool {
+        let charges = self.plans.values().flat_map(|plan| &plan.charges);
+        let mut counting = charges.filter(|charge| charge.is_metered() && charge.meter == meter).peekable();
+        counting.peek().is_some()
+            && counting.all(|c| matches!(c.aggregation, Aggregation::Count | Aggregation::UniqueCount))
+    }
 }
 
 /// A discount as defined in the book; who enjoys it is an [`AppliedDiscount`] (rules.md D1, D2).

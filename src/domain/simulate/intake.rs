@@ -48,8 +48,13 @@ fn take(
     let Some(fields) = record.as_object() else {
         return (None, Err(Reject::new(RejectCode::Malformed, "a record is a JSON object")));
     };
-    let record = Record::read(fields);
+    let mut record = Record::read(fields);
     let id = record.id.clone();
+    let is_blank = |text: &Option<String>| text.as_ref().is_none_or(|text| text.trim_ascii().is_empty());
+    if is_blank(&record.quantity) && record.meter.as_ref().is_some_and(|meter| is_only_counted(world, meter))
+    {
+        record.quantity = Some("1".to_owned());
+    }
     let limits = Limits { zone: world.zone(), default_source: "file" };
     let stored = check(&record.raw(), &limits).and_then(|event| resolve(world, event, import));
     (id, stored.and_then(|stored| judge(world, stored, on)))
@@ -166,6 +171,10 @@ fn resolve(world: &World, event: Event, import: i64) -> Result<StoredEvent, Reje
 fn is_counted(world: &World, meter: &str) -> bool {
     let plans = world.catalogue.iter().flat_map(|catalogue| catalogue.plans.values());
     plans.flat_map(|plan| &plan.charges).any(|charge| charge.is_metered() && charge.meter == meter)
+}
+
+fn is_only_counted(world: &World, meter: &str) -> bool {
+    world.catalogue.as_ref().is_some_and(|catalogue| catalogue.is_only_counted(meter.trim_ascii()))
 }
 
 fn by_reference(world: &World, subject: &str) -> Option<(SubscriptionId, ChargeReference, String)> {

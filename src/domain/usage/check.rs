@@ -144,7 +144,7 @@ fn present(raw: Option<&str>) -> Option<&str> {
     raw.map(str::trim_ascii).filter(|text| !text.is_empty())
 }
 
-/// A value as shown to people: quoted, on one line, and cut at 60 characters.
+/// A value as shown to people: quoted, on one line, what cannot be seen written out, and cut at 60 characters.
 pub fn shown(value: &str) -> String {
     let mut text = String::from("`");
     for (count, c) in value.chars().enumerate() {
@@ -152,7 +152,7 @@ pub fn shown(value: &str) -> String {
             text.push('…');
             break;
         }
-        if c.is_control() {
+        if c.is_control() || is_invisible(c) {
             let _ = write!(text, "{}", c.escape_default());
         } else {
             text.push(c);
@@ -160,6 +160,16 @@ pub fn shown(value: &str) -> String {
     }
     text.push('`');
     text
+}
+
+/// Characters that look like a space, like nothing, or turn what follows around: copied from pages and sheets, they make
+/// two names look the same.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{1680}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180e}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}'
+        | '\u{3000}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cold]
@@ -301,5 +311,6 @@ mod tests {
     fn long_values_are_cut_where_they_are_shown() {
         assert_eq!(shown(&"æ".repeat(61)), format!("`{}…`", "æ".repeat(60)));
         assert_eq!(shown("a\u{7}"), "`a\\u{7}`");
+        assert_eq!(shown("SUB-1\u{200b}\u{a0}æ"), "`SUB-1\\u{200b}\\u{a0}æ`");
     }
 }

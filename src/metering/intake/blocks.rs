@@ -1,6 +1,7 @@
 //! Cutting the content of a file into blocks that end where a record ends, so that each can be read by any thread.
 
 use super::open::Format;
+use super::packing::BoundMet;
 use super::split::{Record, next_record};
 use memchr::{memchr, memchr_iter, memrchr};
 use std::io::{self, Read};
@@ -8,7 +9,7 @@ use std::io::{self, Read};
 /// Bytes read at once.
 const BLOCK_BYTES: usize = 1 << 20;
 /// A record that does not end within this is not one.
-const BLOCK_BYTES_MAX: usize = 64 << 20;
+const BLOCK_BYTES_MAX: usize = 16 << 20;
 
 /// Whole records.
 #[derive(Debug)]
@@ -40,8 +41,8 @@ pub(crate) fn cut(
         if end == 0 && !is_last {
             wanted = bytes.len() + BLOCK_BYTES;
             if wanted > BLOCK_BYTES_MAX {
-                let reason = format!("a record after line {first_line} does not end within 64 MiB");
-                return Err(io::Error::other(reason));
+                let reason = format!("has a record after line {first_line} that does not end within 16 MiB");
+                return Err(BoundMet { reason, hint: "are its line ends right?" }.into_io());
             }
             continue;
         }

@@ -18,6 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Segments that one chunk makes at most: rare months share one.
 const SEGMENTS_PER_CHUNK_MAX: usize = 24;
 
+/// Of the usage file's name in that of its reject file: file systems take 255 bytes in all.
+const STEM_BYTES_MAX: usize = 160;
+
 /// Takes chunks in the order of the file. What it has written is removed when it is dropped before [`Chunks::finish`].
 pub(crate) struct Chunks<'a> {
     bounds: Bounds,
@@ -338,7 +341,8 @@ fn ranks(names: &[Box<str>]) -> Vec<u32> {
 /// `usage-2026-03.csv` of import 0197… → `0197…-usage-2026-03.csv.rejects.csv`: like every file of an import it
 /// starts with its id, by which `upkeep` knows what an abandoned import has left.
 fn reject_name(input: &InputFile, context: &IntakeContext<'_>) -> String {
-    let stem: String = input.name().chars().filter(|c| !c.is_control()).take(100).collect();
+    let mut stem: String = input.name().chars().filter(|c| !c.is_control()).collect();
+    stem.truncate(stem.floor_char_boundary(STEM_BYTES_MAX));
     format!("{}-{stem}.rejects.csv", context.import)
 }
 

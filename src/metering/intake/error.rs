@@ -1,11 +1,12 @@
 //! Why a whole usage file is refused. One bad record never is a reason: it becomes a reject (rules.md Q4).
 
+use super::packing::BoundMet;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Columns that a file must have, and may have, as printed in hints.
 pub(crate) const COLUMNS_HINT: &str = "columns are id, subject, meter, quantity, time and optionally source, \
-corrects, properties or properties.NAME, separated by , or ;";
+corrects, properties or properties.NAME, separated by , ; or tabs";
 
 /// A file that cannot be taken in. Nothing of it has been kept; [`IntakeError::hint`] says what to do.
 #[derive(Debug, Error)]
@@ -41,8 +42,11 @@ pub enum IntakeError {
     #[error("{}: column {column:?} is there twice", path.display())]
     RepeatedColumn { path: PathBuf, column: String },
     /// A format that is not read.
-    #[error("{}: {reason}", path.display())]
+    #[error("{} {reason}", path.display())]
     Unsupported { path: PathBuf, reason: String, hint: String },
+    /// Somebody writes to it, or has put another in its place, while it is read.
+    #[error("{} changed while it was read", .0.display())]
+    Changed(PathBuf),
     /// Our fault: a disk that is full, a bug.
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
@@ -63,6 +67,7 @@ impl IntakeError {
             Self::UnknownColumn { .. } => "column_unknown",
             Self::RepeatedColumn { .. } => "column_repeated",
             Self::Unsupported { .. } => "file_unsupported",
+            Self::Changed(_) => "file_changed",
             Self::Internal(_) => "internal",
         }
     }
@@ -88,6 +93,7 @@ impl IntakeError {
             Self::MissingColumn { .. } | Self::UnknownColumn { .. } => COLUMNS_HINT.into(),
             Self::RepeatedColumn { .. } => "keep one of the two columns".into(),
             Self::Unsupported { hint, .. } => hint.clone(),
+            Self::Changed(_) => "nothing was kept; run the same command again once it is whole".into(),
             Self::Internal(_) => "nothing was kept; it is safe to run the same command again".into(),
         }
     }
@@ -97,10 +103,18 @@ impl IntakeError {
         !matches!(self, Self::Internal(_))
     }
 
+    /// Whether it is what the file holds: the same bytes are refused again, whoever reads them and wherever they lie.
+    pub fn is_of_the_file(&self) -> bool {
+        !matches!(self, Self::Missing(_) | Self::Unreadable { .. } | Self::Changed(_) | Self::Internal(_))
+    }
+
     /// What reading `path` failed with; of compressed data an early end has its own name.
     pub(crate) fn reading(path: &Path, error: &std::io::Error, compressed: bool) -> Self {
         use std::io::ErrorKind::{InvalidData, InvalidInput, IsADirectory, NotFound, UnexpectedEof};
         let path = path.to_owned();
+        if let Some(bound) = error.get_ref().and_then(|inner| inner.downcast_ref::<BoundMet>()) {
+            return Self::Unsupported { path, reason: bound.reason.clone(), hint: bound.hint.to_owned() };
+        }
         match error.kind() {
             NotFound => Self::Missing(path),
             IsADirectory => Self::IsFolder(path),

@@ -51,12 +51,15 @@ pub(crate) enum HeaderFault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CsvLayout {
     pub delimiter: u8,
-    /// Columns of a record.
+    /// Columns of a record that have a name; what follows them is empty.
     pub width: usize,
+    /// A record without any content counts: a row of a table, not a line that a spreadsheet left behind.
+    pub empty_records_count: bool,
     pub id: usize,
     pub subject: usize,
     pub meter: Option<usize>,
-    pub quantity: usize,
+    /// None: whatever is counted by the number of its events needs none.
+    pub quantity: Option<usize>,
     pub time: usize,
     pub source: Option<usize>,
     pub corrects: Option<usize>,
@@ -72,6 +75,8 @@ impl CsvLayout {
         let mut found: [Option<usize>; 8] = [None; 8];
         let mut property_columns: Vec<(usize, String)> = Vec::new();
         let mut charge_subject = false;
+        let width = names.iter().rposition(|name| !name.trim_ascii().is_empty()).map_or(0, |last| last + 1);
+        let names = &names[..width];
         for (position, raw) in names.iter().enumerate() {
             let name = raw.trim_ascii();
             if let Some(property) = property_name(name) {
@@ -97,11 +102,12 @@ impl CsvLayout {
         }
         Ok(Self {
             delimiter,
-            width: names.len(),
+            width,
+            empty_records_count: false,
             id: required(Field::Id, "id")?,
             subject: required(Field::Subject, "subject")?,
             meter,
-            quantity: required(Field::Quantity, "quantity")?,
+            quantity: found[Field::Quantity as usize],
             time: required(Field::Time, "time")?,
             source: found[Field::Source as usize],
             corrects: found[Field::Corrects as usize],
@@ -128,8 +134,14 @@ mod tests {
     #[test]
     fn columns_come_in_any_order_and_case() {
         let layout = read("Time, QUANTITY ,meter,Subject,ID,properties.Region,source").unwrap();
-        assert_eq!((layout.time, layout.quantity, layout.id, layout.source), (0, 1, 4, Some(6)));
+        assert_eq!((layout.time, layout.quantity, layout.id, layout.source), (0, Some(1), 4, Some(6)));
         assert_eq!(layout.property_columns, [(5, "Region".to_owned())]);
+    }
+
+    #[test]
+    fn columns_without_a_name_at_the_end_are_passed_over_and_only_there() {
+        assert_eq!(read("id,subject,meter,quantity,time,, ").unwrap().width, 5);
+        assert_eq!(read("id,subject,meter,,quantity,time"), Err(HeaderFault::Unknown(String::new())));
     }
 
     #[test]

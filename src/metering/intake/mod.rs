@@ -7,36 +7,45 @@
 mod blocks;
 mod chunk;
 mod error;
+mod foreign;
 mod header;
 mod json;
 mod json_usage;
 mod judge;
 mod open;
+mod packing;
 mod parquet;
 mod parse;
 mod rejects;
 mod rows;
 mod split;
+mod spool;
 mod subjects;
 
+#[cfg(test)]
+mod shapes;
 #[cfg(test)]
 mod tests;
 
 pub use error::IntakeError;
-pub use open::{Compression, InputFile, open};
+pub use open::{InputFile, open, open_or_copy};
+pub use packing::Compression;
+pub use spool::open_waiting;
 pub use subjects::{Billed, Subjects};
 
 use crate::files::HashingReader;
 use crate::keys::{Hashes, KeyRunFile};
 use crate::segment::SegmentFile;
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{anyhow, ensure};
 use blocks::Block;
 use chrono_tz::Tz;
 use chunk::Chunks;
 use domain::usage::{Limits, RejectCode};
-use open::{Format, decompressed};
+use open::Format;
+use packing::unpacked_bytes_max;
 use parse::{ParseContext, parse};
 use rows::Parsed;
+use spool::Spooled;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -58,10 +67,13 @@ struct Bounds {
     chunk_bytes: usize,
     /// Keys before a key run is written, which is then searched like any other.
     keys: usize,
+    /// What a packed file may unpack to whatever its size; on disk and in time, not in memory.
+    unpacked_bytes: u64,
 }
 
 /// About 400 MB for a chunk and half a gigabyte for keys.
-const BOUNDS: Bounds = Bounds { chunk_rows: 2 << 20, chunk_bytes: 768 << 20, keys: 16 << 20 };
+const BOUNDS: Bounds =
+    Bounds { chunk_rows: 2 << 20, chunk_bytes: 768 << 20, keys: 16 << 20, unpacked_bytes: 1 << 30 };
 
 /// All that taking in a file depends on.
 pub struct IntakeContext<'a> {
@@ -154,7 +166,7 @@ impl Staged {
 impl InputFile {
     /// SHA-256 of the bytes on disk, lower-case hex: a file that was committed before need not be taken in.
     pub fn sha256(&self) -> Result<String, IntakeError> {
-        let fault = |error| IntakeError::reading(&self.path, &error, false);
+        let fault = |error| IntakeError::reading(&self.shown, &error, false);
         let file = File::open(&self.path).map_err(fault)?;
         HashingReader::new(file, Arc::default()).finish().map_err(fault)
     }
@@ -171,27 +183,36 @@ fn intake_within(
     input: &InputFile,
     context: &IntakeContext<'_>,
 ) -> Result<Staged, IntakeError> {
-    let mut unpacked = None;
+    let bytes_max = unpacked_bytes_max(bounds.unpacked_bytes, input.bytes);
+    let mut copy = None;
     let (format, records) = match &input.format {
         Format::Parquet => {
-            let table = parquet::Table::open(unpacked_path(input, context, &mut unpacked)?, &input.path)?;
-            (table.format(), Records::Table(Box::new(table)))
+            let (copied, sha256) = copied(input, context, bytes_max)?;
+            let table = parquet::Table::open(copied.path.clone(), &input.shown, bytes_max)?;
+            copy = Some(copied);
+            (table.format(), Records::Table { table: Box::new(table), sha256 })
         }
-        format => (format.clone(), Records::Text),
+        format => (format.clone(), Records::Text { bytes_max }),
     };
+    refuse_missing_quantity(input, &format, context.subjects)?;
     let source = source_of(&format, context.source);
     let limits = Limits { zone: context.zone, default_source: &source };
     let hashes = Hashes::new(context.seed);
     let parsing = ParseContext { format: &format, limits, subjects: context.subjects, hashes };
     let mut chunks = Chunks::new(bounds, input, context, &format, &source)?;
     let sha256 = run(input, context, &parsing, records, &mut chunks)?;
+    drop(copy);
     Ok(chunks.finish(sha256)?)
 }
 
 /// What the reader thread reads.
 enum Records {
-    Text,
-    Table(Box<parquet::Table>),
+    Text {
+        /// Of its content, if it is packed.
+        bytes_max: u64,
+    },
+    /// With the hash of the bytes that it was copied from.
+    Table { table: Box<parquet::Table>, sha256: String },
 }
 
 fn source_of(format: &Format, given: Option<&str>) -> String {
@@ -202,33 +223,31 @@ fn source_of(format: &Format, given: Option<&str>) -> String {
     given.or(mended).unwrap_or(DEFAULT_SOURCE).to_owned()
 }
 
-/// Parquet is read from both ends: packed files are unpacked first.
-fn unpacked_path(
+/// A table without quantities can only be counted.
+fn refuse_missing_quantity(
     input: &InputFile,
-    context: &IntakeContext<'_>,
-    unpacked: &mut Option<Unpacked>,
-) -> Result<PathBuf, IntakeError> {
-    if input.compression == Compression::None {
-        return Ok(input.path.clone());
+    format: &Format,
+    subjects: &Subjects,
+) -> Result<(), IntakeError> {
+    let layout = match format {
+        Format::Csv { layout, .. } => layout,
+        Format::Rejects { inner, .. } => return refuse_missing_quantity(input, inner, subjects),
+        Format::NdJson { .. } | Format::Parquet => return Ok(()),
+    };
+    if layout.quantity.is_none() && subjects.all_have_quantities() {
+        return Err(IntakeError::MissingColumn { path: input.shown.clone(), column: "quantity".to_owned() });
     }
-    let path = context.out.temp.join(format!("{}.unpacked", context.import));
-    crate::files::make_folder(&context.out.temp)?;
-    let mut target = crate::files::create(&path).context("creating a temporary file")?;
-    let kept = unpacked.insert(Unpacked(path.clone()));
-    let fault = |error| IntakeError::reading(&input.path, &error, true);
-    let file = File::open(&input.path).map_err(fault)?;
-    let mut reader = decompressed(Box::new(file), input.compression).map_err(fault)?;
-    std::io::copy(&mut reader, &mut target).map_err(fault)?;
-    Ok(kept.0.clone())
+    Ok(())
 }
 
-/// A temporary file, removed when dropped.
-struct Unpacked(PathBuf);
-
-impl Drop for Unpacked {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
+/// A copy of a Parquet file, unpacked, and the hash of the file.
+fn copied(
+    input: &InputFile,
+    context: &IntakeContext<'_>,
+    bytes_max: u64,
+) -> Result<(Spooled, String), IntakeError> {
+    let name = format!("{}.unpacked", context.import);
+    spool::unpacked(input, bytes_max, &context.out.temp, &name)
 }
 
 /// Runs reader, parsers and collector; gives the hash of the file's bytes.
@@ -258,7 +277,7 @@ fn run(
             (context.progress)(Progress { bytes_read, bytes_total: input.bytes, records });
         };
         let collected = collect(done, chunks, progress);
-        let read = reader.join().map_err(|_| anyhow!("the reader of {} panicked", input.path.display()))?;
+        let read = reader.join().map_err(|_| anyhow!("the reader of {} panicked", input.shown.display()))?;
         collected?;
         read
     })
@@ -272,18 +291,22 @@ fn read(
     passed: Arc<AtomicU64>,
     work: &SyncSender<Block>,
 ) -> Result<String, IntakeError> {
-    let is_packed = input.compression != Compression::None;
-    let fault = |error| IntakeError::reading(&input.path, &error, is_packed);
+    let is_packed = input.packing.is_packed();
+    let fault = |error| IntakeError::reading(&input.shown, &error, is_packed);
+    let bytes_max = match records {
+        Records::Text { bytes_max } => bytes_max,
+        Records::Table { table, sha256 } => {
+            table.blocks(|block| work.send(block).is_ok())?;
+            passed.store(input.bytes, Ordering::Relaxed);
+            return Ok(sha256);
+        }
+    };
     let file = File::open(&input.path).map_err(fault)?;
     let mut raw = HashingReader::new(file, passed);
-    match records {
-        Records::Table(table) => table.blocks(|block| work.send(block).is_ok())?,
-        Records::Text => {
-            let mut content: Box<dyn Read + Send + '_> =
-                decompressed(Box::new(&mut raw), input.compression).map_err(fault)?;
-            blocks::cut(&mut content, format, |block| work.send(block).is_ok()).map_err(fault)?;
-        }
-    }
+    let mut content: Box<dyn Read + Send + '_> =
+        input.packing.content(Box::new(&mut raw), bytes_max).map_err(fault)?;
+    blocks::cut(&mut content, format, |block| work.send(block).is_ok()).map_err(fault)?;
+    drop(content);
     raw.finish().map_err(fault)
 }
 

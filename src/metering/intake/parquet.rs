@@ -5,38 +5,70 @@ use super::blocks::Block;
 use super::error::IntakeError;
 use super::header::CsvLayout;
 use super::open::Format;
+use super::packing::BoundMet;
 use super::split::push_field;
 use polars::prelude::*;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Rows per block.
 const BLOCK_ROWS: usize = 1 << 14;
-/// Rows read at once: whole row groups are unpacked for every read.
+/// Bytes per block: few long values repeated often make much text of a small file.
+const BLOCK_BYTES: usize = 1 << 20;
+/// Rows read at once, fewer where they are long: what is passed over is decoded again for every read.
 const READ_ROWS: usize = 1 << 18;
+const READ_BYTES: u64 = 64 << 20;
+/// Bytes of a value; of usage they are a few hundred.
+const VALUE_BYTES_MAX: usize = 1 << 20;
 
 /// A Parquet file whose columns have been looked at.
 pub(crate) struct Table {
-    /// Where to read, after unpacking.
+    /// The copy that is read.
     path: PathBuf,
     /// What to call it.
     shown: PathBuf,
     names: Vec<String>,
     layout: CsvLayout,
+    groups: Vec<RowGroup>,
+    /// Bytes of text that its rows may make.
+    text_bytes_max: u64,
+}
+
+/// Rows that are packed together.
+struct RowGroup {
     rows: usize,
+    /// Of its pages, unpacked.
+    bytes: u64,
+}
+
+impl RowGroup {
+    fn rows_at_once(&self) -> usize {
+        let per_row = (self.bytes / (self.rows as u64).max(1)).max(1);
+        usize::try_from(READ_BYTES / per_row).unwrap_or(READ_ROWS).clamp(1, READ_ROWS)
+    }
 }
 
 impl Table {
-    /// Looks at the columns. Errors: columns that are missing or unknown, or of a type that is not exact.
-    pub fn open(path: PathBuf, shown: &Path) -> Result<Self, IntakeError> {
+    /// Looks at the columns. Errors: columns that are missing or unknown, or of a type that is not exact; pages that unpack
+    /// to more than `bytes_max`, which is also what the rows may make as text.
+    pub fn open(path: PathBuf, shown: &Path, bytes_max: u64) -> Result<Self, IntakeError> {
         let file = File::open(&path).map_err(|e| IntakeError::reading(shown, &e, false))?;
-        let (schema, rows) = guarded(shown, || {
+        let (schema, groups) = guarded(shown, || {
             let mut reader = ParquetReader::new(file);
-            Ok((reader.schema()?, reader.num_rows()?))
+            let groups = &reader.get_metadata()?.row_groups;
+            let groups: Vec<RowGroup> = groups
+                .iter()
+                .map(|group| RowGroup { rows: group.num_rows(), bytes: group.total_byte_size() as u64 })
+                .collect();
+            Ok((reader.schema()?, groups))
         })?;
+        let unpacked = groups.iter().fold(0, |sum: u64, group| sum.saturating_add(group.bytes));
+        if unpacked > bytes_max {
+            return Err(too_much(shown));
+        }
         let schema = Schema::from_arrow_schema(&schema);
         let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
         for (name, dtype) in schema.iter() {
@@ -44,7 +76,8 @@ impl Table {
         }
         let headers: Vec<Cow<'_, str>> = names.iter().map(|name| Cow::Borrowed(name.as_str())).collect();
         let layout = CsvLayout::read(&headers, b',').map_err(|fault| fault.into_error(shown))?;
-        Ok(Self { path, shown: shown.to_owned(), names, layout, rows })
+        let layout = CsvLayout { empty_records_count: true, ..layout };
+        Ok(Self { path, shown: shown.to_owned(), names, layout, groups, text_bytes_max: bytes_max })
     }
 
     /// The CSV that the blocks are.
@@ -57,26 +90,45 @@ impl Table {
 
     /// Gives the rows as blocks, until `give` says false. Lines are rows, from 1.
     pub fn blocks(self, mut give: impl FnMut(Block) -> bool) -> Result<(), IntakeError> {
-        let mut number = 0;
-        for start in (0..self.rows).step_by(READ_ROWS) {
-            let length = READ_ROWS.min(self.rows - start);
-            let file = File::open(&self.path).map_err(|e| IntakeError::reading(&self.shown, &e, false))?;
-            let frame = guarded(&self.shown, || {
-                let reader = ParquetReader::new(file).with_slice(Some((start, length)));
-                reader.read_parallel(ParallelStrategy::None).set_rechunk(true).finish()
-            })?;
-            for offset in (0..frame.height()).step_by(BLOCK_ROWS) {
-                let rows = offset..(offset + BLOCK_ROWS).min(frame.height());
-                let first_line = (start + offset) as u64 + 1;
-                let bytes = guarded(&self.shown, || records(&frame, rows))?;
-                if !give(Block { number, first_line, bytes }) {
-                    return Ok(());
+        let (mut number, mut before, mut text_bytes) = (0, 0, 0);
+        for group in &self.groups {
+            for start in (0..group.rows).step_by(group.rows_at_once()) {
+                let length = group.rows_at_once().min(group.rows - start);
+                let frame = self.rows(before + start, length)?;
+                let mut at = 0;
+                while at < length {
+                    let (bytes, rows) = guarded(&self.shown, || records(&frame, at))?;
+                    text_bytes += bytes.len() as u64;
+                    if text_bytes > self.text_bytes_max {
+                        return Err(too_much(&self.shown));
+                    }
+                    let first_line = (before + start + at) as u64 + 1;
+                    if !give(Block { number, first_line, bytes }) {
+                        return Ok(());
+                    }
+                    number += 1;
+                    at += rows;
                 }
-                number += 1;
             }
+            before += group.rows;
         }
         Ok(())
     }
+
+    fn rows(&self, start: usize, length: usize) -> Result<DataFrame, IntakeError> {
+        let file = File::open(&self.path).map_err(|e| IntakeError::reading(&self.shown, &e, false))?;
+        guarded(&self.shown, || {
+            let reader = ParquetReader::new(file).with_slice(Some((start, length)));
+            let frame = reader.read_parallel(ParallelStrategy::None).set_rechunk(true).finish()?;
+            polars_ensure!(frame.height() == length, ComputeError: "it holds fewer rows than it says");
+            Ok(frame)
+        })
+    }
+}
+
+fn too_much(path: &Path) -> IntakeError {
+    let BoundMet { reason, hint } = BoundMet::unpacked();
+    IntakeError::Unsupported { path: path.to_owned(), reason, hint: hint.to_owned() }
 }
 
 /// A damaged file is an error, whatever the reader makes of it: it may also panic.
@@ -84,6 +136,11 @@ fn guarded<T>(path: &Path, read: impl FnOnce() -> PolarsResult<T>) -> Result<T, 
     let damaged = |reason: String| IntakeError::Damaged { path: path.to_owned(), reason };
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(value)) => Ok(value),
+        Ok(Err(PolarsError::IO { error, .. })) if error.raw_os_error().is_some() => {
+            Err(anyhow::Error::new(io::Error::new(error.kind(), error.to_string()))
+                .context("reading a temporary copy")
+                .into())
+        }
         Ok(Err(error)) => Err(damaged(error.to_string())),
         Err(_) => Err(damaged("the Parquet reader gave up".to_owned())),
     }
@@ -103,33 +160,36 @@ fn check_type(path: &Path, name: &str, dtype: &DataType) -> Result<(), IntakeErr
     };
     Err(IntakeError::Unsupported {
         path: path.to_owned(),
-        reason: format!("column {name:?} is of type {dtype}"),
+        reason: format!("has the column {name:?} of type {dtype}"),
         hint: hint.to_owned(),
     })
 }
 
-fn records(frame: &DataFrame, rows: std::ops::Range<usize>) -> PolarsResult<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(rows.len() * 96);
+/// The rows from `first` on as a block, and how many those are.
+fn records(frame: &DataFrame, first: usize) -> PolarsResult<(Vec<u8>, usize)> {
+    let mut bytes = Vec::with_capacity(BLOCK_ROWS.min(frame.height() - first) * 96);
     let mut cell = Vec::new();
-    for row in rows {
+    let mut rows = 0;
+    while rows < BLOCK_ROWS && first + rows < frame.height() && bytes.len() < BLOCK_BYTES {
         for (position, column) in frame.columns().iter().enumerate() {
             if position > 0 {
                 bytes.push(b',');
             }
             cell.clear();
-            write_value(&mut cell, &column.get(row)?)?;
+            write_value(&mut cell, &column.get(first + rows)?)?;
             push_field(&mut bytes, &cell, b',');
         }
         bytes.push(b'\n');
+        rows += 1;
     }
-    Ok(bytes)
+    Ok((bytes, rows))
 }
 
 fn write_value(cell: &mut Vec<u8>, value: &AnyValue<'_>) -> PolarsResult<()> {
     match value {
         AnyValue::Null => {}
-        AnyValue::String(text) => cell.extend_from_slice(text.as_bytes()),
-        AnyValue::StringOwned(text) => cell.extend_from_slice(text.as_bytes()),
+        AnyValue::String(text) => write_text(cell, text)?,
+        AnyValue::StringOwned(text) => write_text(cell, text)?,
         AnyValue::Boolean(flag) => write!(cell, "{flag}")?,
         AnyValue::Decimal(mantissa, _, scale) => write_decimal(cell, *mantissa, *scale)?,
         AnyValue::Datetime(value, unit, zone) => write_time(cell, *value, *unit, zone.is_some())?,
@@ -139,6 +199,12 @@ fn write_value(cell: &mut Vec<u8>, value: &AnyValue<'_>) -> PolarsResult<()> {
             None => polars_bail!(ComputeError: "a value of type {} cannot be read", value.dtype()),
         },
     }
+    Ok(())
+}
+
+fn write_text(cell: &mut Vec<u8>, text: &str) -> PolarsResult<()> {
+    polars_ensure!(text.len() <= VALUE_BYTES_MAX, ComputeError: "it holds a value of {} bytes", text.len());
+    cell.extend_from_slice(text.as_bytes());
     Ok(())
 }
 

@@ -20,6 +20,8 @@ use std::borrow::Cow;
 
 /// Property texts remembered per block: usage files repeat few combinations.
 const PROPERTIES_CACHED_MAX: usize = 1024;
+/// Longer than any quantity that is taken.
+const QUANTITY_BYTES_MAX: usize = 64;
 
 /// What the parsing threads share.
 pub(crate) struct ParseContext<'a> {
@@ -63,6 +65,9 @@ impl Parser<'_> {
         let text = std::str::from_utf8(&block.bytes).ok();
         let mut cells: Vec<Cow<'_, str>> = Vec::with_capacity(layout.width);
         for_each_record(block, layout.delimiter, |start, end, line, is_whole| {
+            if !layout.empty_records_count && is_empty(&block.bytes[start..end], layout.delimiter) {
+                return;
+            }
             let raw = Span::new(start, end);
             self.out.read += 1;
             let record = match text_of(text, &block.bytes, start, end) {
@@ -85,7 +90,8 @@ impl Parser<'_> {
         if let Err(reason) = fields_into(record, layout.delimiter, cells) {
             return self.out.refuse(line, raw, Reject::new(RejectCode::Malformed, reason));
         }
-        if cells.len() != layout.width {
+        let beyond = cells.get(layout.width..);
+        if beyond.is_none_or(|cells| cells.iter().any(|cell| !cell.trim_ascii().is_empty())) {
             return self.out.refuse(line, raw, ragged(cells.len(), layout.width));
         }
         let cell = |at: usize| cells.get(at).map(AsRef::as_ref);
@@ -99,11 +105,16 @@ impl Parser<'_> {
             None if pairs.is_empty() => RawProperties::Absent,
             None => RawProperties::Pairs(&pairs),
         };
+        let mut pointed = [0; QUANTITY_BYTES_MAX];
+        let quantity = layout.quantity.and_then(cell).map(|text| match layout.delimiter {
+            b',' => text,
+            _ => with_point(text, &mut pointed).unwrap_or(text),
+        });
         let usage = RawUsage {
             id: cell(layout.id),
             subject: cell(layout.subject),
             meter: layout.meter.and_then(cell),
-            quantity: cell(layout.quantity),
+            quantity,
             time: cell(layout.time),
             source: layout.source.and_then(cell),
             corrects: layout.corrects.and_then(cell),
@@ -200,6 +211,11 @@ impl Parser<'_> {
             let subject = usage.subject.unwrap_or_default().trim_ascii();
             usage.meter = self.context.subjects.meter_of_charge(subject);
         }
+        if usage.quantity.is_none_or(|quantity| quantity.trim_ascii().is_empty())
+            && usage.meter.is_some_and(|meter| self.context.subjects.is_only_counted(meter.trim_ascii()))
+        {
+            usage.quantity = Some("1");
+        }
         let checked = check_fields(&usage, &self.context.limits)?;
         let properties = self.properties(checked.properties)?;
         let resolved = self.context.subjects.resolve(checked.subject, checked.meter)?;
@@ -285,6 +301,22 @@ impl Parser<'_> {
     }
 }
 
+/// Digits with a comma as people write them where the comma does not separate columns, `-12,5`, with a point; anything
+/// else, `1.234,5` too, is left as it is and refused. `room` holds it.
+fn with_point<'a>(text: &str, room: &'a mut [u8; QUANTITY_BYTES_MAX]) -> Option<&'a str> {
+    let text = text.trim_ascii();
+    let comma = memchr(b',', text.as_bytes())?;
+    let (whole, fraction) = (text[..comma].strip_prefix('-').unwrap_or(&text[..comma]), &text[comma + 1..]);
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let room = room.get_mut(..text.len())?;
+    room.copy_from_slice(text.as_bytes());
+    room[comma] = b'.';
+    std::str::from_utf8(room).ok()
+}
+
 /// Names and values, each ended by NUL; they hold none themselves.
 fn pairs_key(pairs: &[(&str, &str)]) -> String {
     let mut key = String::with_capacity(pairs.iter().map(|(name, value)| name.len() + value.len() + 2).sum());
@@ -297,6 +329,12 @@ fn pairs_key(pairs: &[(&str, &str)]) -> String {
 
 fn has_nul(text: &str) -> bool {
     memchr(0, text.as_bytes()).is_some()
+}
+
+/// Whether a record has delimiters and nothing else, as spreadsheets write rows that once held something.
+fn is_empty(record: &[u8], delimiter: u8) -> bool {
+    record.first() == Some(&delimiter)
+        && record.iter().all(|byte| *byte == delimiter || byte.is_ascii_whitespace())
 }
 
 /// Calls `take(start, end, line, is_whole)` for every record that is not blank.

@@ -17,6 +17,8 @@ pub struct Subjects {
     /// (subscription, meter) of charges that count the meter.
     counted: FxHashSet<(u32, u32)>,
     billed: FxHashMap<(u32, u32), Billed>,
+    /// Meters of which only the number of events counts.
+    only_counted: FxHashSet<Box<str>>,
 }
 
 /// How far a meter of a subscription has been billed (rules.md Q5).
@@ -66,6 +68,11 @@ impl Subjects {
         self.counted.insert((subscription, meter));
     }
 
+    /// Says that every charge of this meter counts events, so that they need no quantity.
+    pub fn set_only_counted(&mut self, meter: &str) {
+        self.only_counted.insert(meter.into());
+    }
+
     /// Says how far a charge that counts a meter has been billed. Where several charges of a subscription count one
     /// meter, an event is late if it is for any of them, and refused only if all of them refuse it.
     pub fn set_billed(&mut self, subscription: u32, meter: &str, billed: Billed) {
@@ -83,6 +90,15 @@ impl Subjects {
     /// Whether there is no subscription.
     pub fn is_empty(&self) -> bool {
         self.subscriptions.is_empty()
+    }
+
+    pub(crate) fn is_only_counted(&self, meter: &str) -> bool {
+        self.only_counted.contains(meter)
+    }
+
+    /// Whether no event needs to go without a quantity.
+    pub(crate) fn all_have_quantities(&self) -> bool {
+        self.only_counted.is_empty()
     }
 
     pub(crate) fn meters(&self) -> &[Box<str>] {

@@ -98,10 +98,11 @@ on_both!(the_same_bytes_are_brought_in_once_and_an_abandoned_import_makes_room, 
     imports::begin(&mut tx, &new_import(1), now()).await.unwrap();
     let other = NewImport { id: Uuid::from_u128(77), ..new_import(1) };
     assert!(matches!(imports::begin(&mut tx, &other, now()).await.unwrap(), Begun::Writing(i) if i.id == new_import(1).id));
-    assert!(imports::abandon_expired(&mut tx, now()).await.unwrap().is_empty());
-    assert_eq!(imports::abandon_expired(&mut tx, now() + Duration::hours(1)).await.unwrap(), [new_import(1).id]);
+    let writing = imports::writing(&mut tx).await.unwrap();
+    assert_eq!(writing.iter().map(|i| i.id).collect::<Vec<_>>(), [new_import(1).id]);
+    assert!(imports::abandon(&mut tx, new_import(1).id, now()).await.unwrap());
+    assert!(imports::writing(&mut tx).await.unwrap().is_empty());
     assert_eq!(imports::begin(&mut tx, &other, now()).await.unwrap(), Begun::New);
-    assert!(imports::abandon_of(&mut tx, "host:2", now()).await.unwrap().is_empty());
     let gone = imports::commit(&mut tx, new_import(1).id, 0, &staged(1, 4), now()).await.unwrap();
     assert_eq!(gone, Committed::NotWriting);
     drop(tx);

@@ -1,0 +1,81 @@
+//! Who is bringing in a file: a lock that goes with its process, so that a writer that died is known at once, and one
+//! that is slow or frozen is not taken for dead.
+//!
+//! With books in SQLite it is a file beside what the import writes, locked by the operating system; on PostgreSQL, where
+//! the writer may be on another machine, a session lock of the server, as for slices (`recover`).
+
+use crate::context::JobContext;
+use anyhow::Context;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::PathBuf;
+use store::worker::WorkerLock;
+use store::{Tx, worker};
+use uuid::Uuid;
+
+/// Held while an import is written: taken before its intent is committed, let go after its commit.
+#[derive(Debug)]
+pub(crate) enum ImportLock {
+    File { path: PathBuf, _file: File },
+    Session { _lock: WorkerLock },
+}
+
+impl ImportLock {
+    /// Takes the lock of a new import: nobody else knows its id yet.
+    pub async fn take(ctx: &JobContext, import: Uuid) -> anyhow::Result<Self> {
+        if !ctx.store.is_sqlite() {
+            let lock = worker::hold(&ctx.store, &session_name(import)).await?;
+            return Ok(Self::Session { _lock: lock.context("the lock of a new import is taken")? });
+        }
+        let path = lock_path(ctx, import);
+        let temp = ctx.folders.usage.join("temp");
+        DirBuilder::new().recursive(true).mode(0o700).create(&temp).context("making the temporary folder")?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("creating {}", path.display()))?;
+        file.try_lock().with_context(|| format!("locking {}", path.display()))?;
+        Ok(Self::File { path, _file: file })
+    }
+}
+
+impl Drop for ImportLock {
+    fn drop(&mut self) {
+        if let Self::File { path, .. } = self {
+            // The import is over; a name that stays is removed by `upkeep` with the others of its import.
+            drop(std::fs::remove_file(path));
+        }
+    }
+}
+
+/// Whether nobody writes this import any more.
+pub(crate) async fn is_free(ctx: &JobContext, tx: &mut Tx, import: Uuid) -> anyhow::Result<bool> {
+    if !ctx.store.is_sqlite() {
+        return worker::is_gone(tx, &session_name(import)).await;
+    }
+    let path = lock_path(ctx, import);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error).with_context(|| format!("opening {}", path.display())),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("asking for the lock of {}", path.display()))
+        }
+    }
+}
+
+/// One of the paths that the import says it will write.
+fn lock_path(ctx: &JobContext, import: Uuid) -> PathBuf {
+    ctx.folders.usage.join("temp").join(format!("{import}.writer"))
+}
+
+fn session_name(import: Uuid) -> String {
+    format!("import {import}")
+}
