@@ -1,28 +1,47 @@
-//! A consistent copy of a live home, and the proof of one: the database as one snapshot, then the files that it
-//! names. Files are written before the commit that names them and never changed, so whatever the snapshot names is there
-//! when the copying begins; what came later is copied too and harms nothing.
+//! A consistent copy of a live home: the database as one snapshot (a file of SQLite, or the tables of PostgreSQL), then the
+//! files that it names. Files are written before the commit that names them and never changed, so whatever the snapshot
+//! names is there when the copying begins; what came later is copied too and harms nothing.
 //!
 //! Key that makes a repeat quiet: none is wanted; a backup goes into a new folder. Its manifest is written last: a folder
 //! without one is not a backup.
 
 use crate::context::JobContext;
 use crate::files::sha256_hex;
-use crate::shelf;
+use crate::shelf::{self, Named};
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
+use store::{Database, Store, dump};
 
 /// Written last.
 pub const MANIFEST: &str = "backup.json";
 /// The SQLite file, in a home and in a backup.
 const DATABASE: &str = "tallybook.db";
 /// What belongs to this machine and moment, or is not worth keeping.
-const LEFT_OUT: [&str; 5] = [DATABASE, "tallybook.db-wal", "tallybook.db-shm", "worker.lock", MANIFEST];
-/// Unfinished files of imports.
-const UNFINISHED: &str = "usage/temp";
+const LEFT_OUT: [&str; 9] = [
+    DATABASE,
+    "tallybook.db-wal",
+    "tallybook.db-shm",
+    "worker.lock",
+    MANIFEST,
+    LAST_GOOD,
+    BACKUPS,
+    TABLES,
+    // Unfinished files of imports.
+    "usage/temp",
+];
+/// The tables of books that are in PostgreSQL, in a backup.
+pub const TABLES: &str = "database";
+/// Where backups of the timetable go in a home that names no other folder.
+pub const BACKUPS: &str = "backups";
+/// What the last good backup was.
+pub const LAST_GOOD: &str = "last-backup.json";
+const INBOX: &str = "inbox";
+/// Snapshots taken before a backup is given up.
+const SNAPSHOTS_MAX: u32 = 5;
 
 /// What a backup holds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,22 +62,94 @@ pub struct Entry {
     pub sha256: String,
 }
 
-/// Copies the home into `target`, which must not exist or be empty. SQLite only.
+/// Copies the home into `target`, which must not exist or be empty: the books as one snapshot, then the files. What waits
+/// in the inbox comes first, so that a file that is being brought in is in the one or the other. Upkeep may delete a file
+/// that the snapshot still names: then another snapshot is taken.
 pub async fn backup(ctx: &JobContext, target: &Path) -> anyhow::Result<Manifest> {
     make_private(target)?;
-    ctx.store.copy_to(&target.join(DATABASE)).await?;
-    if ctx.shelf.buckets().next().is_some() {
-        let mut tx = ctx.store.read().await?;
+    copy_all(ctx, target, INBOX).await?;
+    for _ in 0..SNAPSHOTS_MAX {
+        let named = snapshot(ctx, target).await?;
+        ctx.shelf.need(named.iter().cloned()).await?;
+        copy_all(ctx, target, "").await?;
+        if named.iter().all(|file| target.join(&file.path).is_file()) {
+            return finish(ctx, target).await;
+        }
+        forget_snapshot(target)?;
+    }
+    anyhow::bail!("files that the books name went away while they were copied, {SNAPSHOTS_MAX} times")
+}
+
+/// The books as they stand at one moment, and the files that they name.
+async fn snapshot(ctx: &JobContext, target: &Path) -> anyhow::Result<Vec<Named>> {
+    let named = if ctx.store.is_sqlite() {
+        let path = target.join(DATABASE);
+        ctx.store.copy_to(&path).await?;
+        let copy = Store::open(&Database::Sqlite { path }).await?;
+        let mut tx = copy.read().await?;
         let named = shelf::all_named(&mut tx).await?;
         drop(tx);
-        ctx.shelf.need(named.into_iter().map(|(file, _)| file)).await?;
+        copy.close().await;
+        // Looking wrote nothing: what SQLite may leave beside the file is empty.
+        for beside in ["tallybook.db-wal", "tallybook.db-shm"] {
+            drop(fs::remove_file(target.join(beside)));
+        }
+        named
+    } else {
+        let mut tx = ctx.store.read().await?;
+        dump::write(&mut tx, &target.join(TABLES)).await?;
+        shelf::all_named(&mut tx).await?
+    };
+    Ok(named.into_iter().map(|(file, _)| file).collect())
+}
+
+fn forget_snapshot(target: &Path) -> anyhow::Result<()> {
+    for path in [target.join(DATABASE), target.join(TABLES)] {
+        if path.is_dir() {
+            fs::remove_dir_all(&path)?;
+        } else if path.exists() {
+            fs::remove_file(&path)?;
+        }
     }
-    let (root, made_at, target) = (ctx.folders.root.clone(), (ctx.now)().to_rfc3339(), target.to_owned());
+    Ok(())
+}
+
+/// Copies the files of the home below `part` that the backup has not yet; what goes away meanwhile is left out.
+async fn copy_all(ctx: &JobContext, target: &Path, part: &'static str) -> anyhow::Result<()> {
+    let (root, target) = (ctx.folders.root.clone(), target.to_owned());
     tokio::task::spawn_blocking(move || {
-        let mut files = vec![entry(&target, Path::new(DATABASE))?];
-        sync(&target.join(DATABASE))?;
-        for path in files_below(&root)? {
-            copy(&root.join(&path), &target.join(&path))?;
+        for path in files_below(&root, Path::new(part))? {
+            let to = target.join(&path);
+            if to.exists() {
+                continue;
+            }
+            match copy(&root.join(&path), &to) {
+                Err(error) if is_gone(&error) && !root.join(&path).exists() => {
+                    drop(fs::remove_file(&to)); // it may not have been begun
+                }
+                copied => copied?,
+            }
+        }
+        Ok(())
+    })
+    .await?
+}
+
+fn is_gone(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::NotFound))
+}
+
+/// Hashes everything and writes the manifest, without which a folder is no backup.
+async fn finish(ctx: &JobContext, target: &Path) -> anyhow::Result<Manifest> {
+    let (made_at, target) = ((ctx.now)().to_rfc3339(), target.to_owned());
+    tokio::task::spawn_blocking(move || {
+        if target.join(DATABASE).exists() {
+            sync(&target.join(DATABASE))?;
+        }
+        let mut files = Vec::new();
+        for path in all_below(&target, Path::new(""))? {
             files.push(entry(&target, &path)?);
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -126,15 +217,24 @@ fn plain_file(folder: &Path, path: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Copies a backup into a new home.
+/// Whether its books were in PostgreSQL.
+pub fn is_of_postgres(folder: &Path) -> bool {
+    folder.join(TABLES).join(dump::TABLES).is_file()
+}
+
+/// Copies a backup into a new home; books of PostgreSQL are brought into a database by [`store::dump::Server`].
 pub fn restore(folder: &Path, home: &Path) -> anyhow::Result<Manifest> {
     let manifest = manifest(folder)?;
     make_private(home)?;
     for file in &manifest.files {
         plain_file(folder, &file.path)?;
-        let (from, to) = (folder.join(&file.path), home.join(&file.path));
-        copy(&from, &to)?;
-        ensure!(entry(home, Path::new(&file.path))? == *file, "{} differs from the manifest", file.path);
+        // The tables go into a database, from where they lie.
+        let is_table = Path::new(&file.path).starts_with(TABLES);
+        if !is_table {
+            copy(&folder.join(&file.path), &home.join(&file.path))?;
+        }
+        let came = entry(if is_table { folder } else { home }, Path::new(&file.path))?;
+        ensure!(came == *file, "{} differs from the manifest", file.path);
     }
     Ok(manifest)
 }
@@ -144,7 +244,9 @@ pub fn restore(folder: &Path, home: &Path) -> anyhow::Result<Manifest> {
 pub fn stand_in(folder: &Path, at: &Path) -> anyhow::Result<()> {
     // Made here and now: what stands there already may be somebody else's.
     fs::DirBuilder::new().mode(0o700).create(at).with_context(|| format!("making {}", at.display()))?;
-    copy(&folder.join(DATABASE), &at.join(DATABASE))?;
+    if folder.join(DATABASE).exists() {
+        copy(&folder.join(DATABASE), &at.join(DATABASE))?;
+    }
     for found in fs::read_dir(folder)? {
         let found = found?;
         let name = found.file_name();
@@ -196,17 +298,28 @@ fn entry(root: &Path, path: &Path) -> anyhow::Result<Entry> {
     })
 }
 
-/// Every file of a home that belongs into a backup, relative to it.
-fn files_below(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let (mut files, mut folders) = (Vec::new(), vec![PathBuf::new()]);
+/// Every file of a home below `part` that belongs into a backup, relative to the home.
+fn files_below(root: &Path, part: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = all_below(root, part)?;
+    files.retain(|path| !LEFT_OUT.iter().any(|left| path.starts_with(left)));
+    Ok(files)
+}
+
+/// Every file below `part`, relative to the root; links are none. A folder that goes away meanwhile is empty.
+fn all_below(root: &Path, part: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let (mut files, mut folders) = (Vec::new(), vec![part.to_owned()]);
     while let Some(folder) = folders.pop() {
-        for found in fs::read_dir(root.join(&folder))? {
+        let found = match fs::read_dir(root.join(&folder)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            found => found.with_context(|| format!("reading {}", root.join(&folder).display()))?,
+        };
+        for found in found {
             let found = found?;
             let path = folder.join(found.file_name());
             let kind = found.file_type()?;
-            if kind.is_dir() && path != Path::new(UNFINISHED) {
+            if kind.is_dir() {
                 folders.push(path);
-            } else if kind.is_file() && !LEFT_OUT.iter().any(|left| path == Path::new(left)) {
+            } else if kind.is_file() {
                 files.push(path);
             }
         }

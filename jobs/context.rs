@@ -38,6 +38,15 @@ pub struct Settings {
     pub mail_from: Option<String>,
     /// A file of the inbox is taken once nobody has changed it for so long.
     pub inbox_still: std::time::Duration,
+    pub backup: BackupPlan,
+}
+
+/// Backups of the timetable.
+#[derive(Debug, Clone)]
+pub struct BackupPlan {
+    pub folder: PathBuf,
+    /// How many stay.
+    pub keep: usize,
 }
 
 /// Folders of a home.
@@ -98,7 +107,34 @@ impl std::ops::Deref for JobContext {
     }
 }
 
+impl Folders {
+    /// The folders of the home at `root`.
+    pub fn at(root: PathBuf) -> Self {
+        let below = |name: &str| root.join(name);
+        Self {
+            usage: below("usage"),
+            inbox: below("inbox"),
+            rejects: below("rejects"),
+            documents: below("documents"),
+            mail: below("mail"),
+            exports: below("exports"),
+            root,
+        }
+    }
+}
+
 impl JobContext {
+    /// The same process at other books: those of a backup, which are only looked at. No bucket stands behind them.
+    pub fn beside(&self, store: Store, root: PathBuf) -> Self {
+        let outside = Outside {
+            mail: Arc::clone(&self.mail),
+            gateways: self.gateways.clone(),
+            usage: None,
+            documents: None,
+        };
+        Self::new(store, Folders::at(root), self.settings.clone(), outside, self.now)
+    }
+
     /// A context for one process.
     pub fn new(
         store: Store,

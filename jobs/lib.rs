@@ -40,6 +40,7 @@ pub mod open_run;
 mod outcome;
 pub mod plan_mails;
 pub mod preview;
+pub mod prove_backup;
 pub mod rate_usage;
 pub mod recover;
 pub mod refused_files;

@@ -14,8 +14,8 @@ use store::queue;
 use store::schedule::ScheduledJob;
 
 /// Jobs of the timetable, in the order in which `schedule` shows them.
-pub const JOBS: [&str; 6] =
-    ["nightly_run", "ingest_inbox", "retry_mails", "retry_payments", "export_ledger", "upkeep"];
+pub const JOBS: [&str; 7] =
+    ["nightly_run", "ingest_inbox", "retry_mails", "retry_payments", "export_ledger", "upkeep", "backup"];
 
 /// Why a pattern cannot be used, in croner's words.
 pub fn check_pattern(pattern: &str) -> Result<(), String> {

@@ -4,7 +4,7 @@
 
 use crate::context::JobContext;
 use crate::open_run::{self, Request};
-use crate::{export_ledger, inbox, outcome, retry_payments, send_invoices, upkeep};
+use crate::{export_ledger, inbox, outcome, prove_backup, retry_payments, send_invoices, upkeep};
 use apalis_core::error::BoxDynError;
 use domain::run::Scope;
 use domain::task::TickTask;
@@ -30,11 +30,18 @@ async fn run(ctx: &JobContext, task: &TickTask) -> anyhow::Result<()> {
             export_ledger::export(ctx, ledger::Format::Hledger, export_ledger::Range::Next).await.map(drop)
         }
         "upkeep" => upkeep::run(ctx).await.map(drop),
+        "backup" => backup(ctx.clone()).await,
         other => {
             tracing::warn!(job = other, "no such job in the timetable");
             Ok(())
         }
     }
+}
+
+/// On a thread of its own: it copies and hashes for long, and the driver's migrations cannot change threads.
+async fn backup(ctx: JobContext) -> anyhow::Result<()> {
+    let working = move || tokio::runtime::Handle::current().block_on(prove_backup::by_timetable(&ctx));
+    tokio::task::spawn_blocking(working).await?
 }
 
 /// Opens the night's run; its slices are worked by whoever takes their tickets.

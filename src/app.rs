@@ -9,6 +9,7 @@ use gateways::{Bucket, BucketSettings, MailTransport, PaymentGateway};
 use jobs::home_lock::{HomeLock, Taken};
 use jobs::{Folders, JobContext, Outside, Settings};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Database, OpenError, Store};
@@ -36,39 +37,8 @@ impl App {
             None => Database::Sqlite { path: home.database() },
         };
         let store = Store::open(&database).await.map_err(|e| refused(e, &home))?;
-        let folders = Folders {
-            root: home.root.clone(),
-            usage: home.folder("usage"),
-            inbox: home.folder("inbox"),
-            rejects: home.folder("rejects"),
-            documents: home.folder("documents"),
-            mail: home.folder("mail"),
-            exports: home.folder("exports"),
-        };
-        let timetable = jobs::schedule::JOBS
-            .iter()
-            .map(|job| ((*job).to_owned(), config.text(&format!("jobs.{job}")).to_owned()))
-            .collect();
-        let settings = Settings {
-            threads: config.threads(),
-            slice_payers: usize::try_from(config.number("slice_payers")).unwrap_or(500),
-            catch_up_max: config.number("catch_up_max"),
-            bounds: jobs::bounds::Bounds {
-                invoices_per_payer: config.number("bounds.invoices_per_payer"),
-                amount_growth_pct: config.number("bounds.amount_growth_pct"),
-                months_ahead: config.number("bounds.months_ahead"),
-            },
-            timetable,
-            mail_from: config.optional("mail.from").map(str::to_owned),
-            inbox_still: Duration::from_secs(u64::from(config.number("inbox.still_s"))),
-        };
-        let outside = Outside {
-            mail: mail(config, &home)?,
-            gateways: gateways(&home),
-            usage: bucket(config, "usage_url")?,
-            documents: bucket(config, "documents_url")?,
-        };
-        Ok(Self { home, ctx: JobContext::new(store, folders, settings, outside, now) })
+        let ctx = context(config, &home, store)?;
+        Ok(Self { home, ctx })
     }
 
     /// Opens a home that must be there already, for commands that only look.
@@ -108,6 +78,40 @@ impl App {
         let catalogue = self.catalogue().await?;
         Ok(domain::zone::local_date((self.ctx.now)(), catalogue.tenant.timezone))
     }
+}
+
+/// What the jobs work with: these books, the settings, and the systems outside.
+pub fn context(config: &Config, home: &Home, store: Store) -> Result<JobContext, Failure> {
+    let timetable = jobs::schedule::JOBS
+        .iter()
+        .map(|job| ((*job).to_owned(), config.text(&format!("jobs.{job}")).to_owned()))
+        .collect();
+    let settings = Settings {
+        threads: config.threads(),
+        slice_payers: usize::try_from(config.number("slice_payers")).unwrap_or(500),
+        catch_up_max: config.number("catch_up_max"),
+        bounds: jobs::bounds::Bounds {
+            invoices_per_payer: config.number("bounds.invoices_per_payer"),
+            amount_growth_pct: config.number("bounds.amount_growth_pct"),
+            months_ahead: config.number("bounds.months_ahead"),
+        },
+        timetable,
+        mail_from: config.optional("mail.from").map(str::to_owned),
+        inbox_still: Duration::from_secs(u64::from(config.number("inbox.still_s"))),
+        backup: jobs::context::BackupPlan {
+            folder: config
+                .optional("backup.folder")
+                .map_or_else(|| home.root.join(jobs::backup_home::BACKUPS), PathBuf::from),
+            keep: usize::try_from(config.number("backup.keep")).unwrap_or(7),
+        },
+    };
+    let outside = Outside {
+        mail: mail(config, home)?,
+        gateways: gateways(home),
+        usage: bucket(config, "usage_url")?,
+        documents: bucket(config, "documents_url")?,
+    };
+    Ok(JobContext::new(store, Folders::at(home.root.clone()), settings, outside, now))
 }
 
 /// The clock of the edge. Tests may stand it still.

@@ -3,6 +3,7 @@
 
 use crate::failure::{Failure, Fault};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Where a value came from.
@@ -175,7 +176,23 @@ pub const SETTINGS: &[Setting] = &[
         "30 4 * * *",
         "prunes finished tasks and abandoned files",
     ),
+    setting(
+        "jobs.backup",
+        "TALLYBOOK_JOBS_BACKUP",
+        "off",
+        "cron pattern of backups that are proved and kept by number, for example `30 5 * * *`",
+    ),
+    setting(
+        "backup.folder",
+        "TALLYBOOK_BACKUP_FOLDER",
+        "",
+        "where backups of the timetable go, best on another disk; unset = backups/ in the home folder",
+    ),
+    setting("backup.keep", "TALLYBOOK_BACKUP_KEEP", "7", "backups of the timetable that stay, 1 to 1000"),
 ];
+
+/// Bytes read of a file with a secret.
+const SECRET_BYTES_MAX: u64 = 1 << 16;
 
 /// A settled value.
 #[derive(Debug, Clone)]
@@ -201,12 +218,18 @@ impl Config {
         let mut values = BTreeMap::new();
         for setting in SETTINGS {
             let file = from_file.remove(setting.key);
-            let value = match std::env::var(setting.env) {
-                Ok(text) => Value { text, origin: Origin::Env(setting.env.to_owned()) },
-                Err(_) => match file {
-                    Some(text) => Value { text, origin: Origin::File(path.clone()) },
-                    None => Value { text: setting.default.to_owned(), origin: Origin::Default },
-                },
+            let secret = setting.secret.then(|| secret_file(setting, &mut from_file)).flatten();
+            let value = match (std::env::var(setting.env), secret, file) {
+                (Ok(text), ..) => Value { text, origin: Origin::Env(setting.env.to_owned()) },
+                (Err(_), Some(secret), _) => {
+                    let text = read_secret(&secret).unwrap_or_else(|why| {
+                        faults.push(Fault::new(&format!("{}_file", setting.key), why));
+                        String::new()
+                    });
+                    Value { text, origin: Origin::File(secret) }
+                }
+                (Err(_), None, Some(text)) => Value { text, origin: Origin::File(path.clone()) },
+                (Err(_), None, None) => Value { text: setting.default.to_owned(), origin: Origin::Default },
             };
             values.insert(setting.key, value);
         }
@@ -287,6 +310,7 @@ impl Config {
         number("bounds.months_ahead", 0, 1_200);
         number("inbox.still_s", 0, 300);
         number("mail.port", 1, 65535);
+        number("backup.keep", 1, 1000);
         number("mail.timeout_s", 1, 600);
         number("mail.per_second", 0, 100_000);
         let mut one_of = |key: &str, words: &[&str]| {
@@ -343,6 +367,27 @@ impl Config {
 fn is_this_machine(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// The file that holds a secret: `<KEY>_FILE` of the environment, else `<key>_file` of the settings. So a secret need not
+/// stand in either: systemd's credentials and mounted secrets are files.
+fn secret_file(setting: &Setting, from_file: &mut BTreeMap<String, String>) -> Option<PathBuf> {
+    let named = from_file.remove(&format!("{}_file", setting.key));
+    let path = std::env::var(format!("{}_FILE", setting.env)).ok().or(named)?;
+    Some(PathBuf::from(path)).filter(|path| !path.as_os_str().is_empty())
+}
+
+/// The first line of a secret's file.
+fn read_secret(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let mut text = String::new();
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text));
+    read.map_err(|e| format!("cannot read {shown}: {e}"))?;
+    match text.lines().next().map(str::trim) {
+        Some(secret) if !secret.is_empty() => Ok(secret.to_owned()),
+        _ => Err(format!("{shown} is empty")),
+    }
 }
 
 fn read_file(path: &Path, faults: &mut Vec<Fault>) -> BTreeMap<String, String> {
@@ -414,7 +459,12 @@ pub fn commented_file() -> String {
         }
         let numeric = setting.default.parse::<u32>().is_ok();
         let value = if numeric { setting.default.to_owned() } else { format!("{:?}", setting.default) };
-        text.push_str(&format!("# {} (env {})\n# {key} = {value}\n", setting.help, setting.env));
+        let file = if setting.secret {
+            format!("; {key}_file or {}_FILE name a file", setting.env)
+        } else {
+            String::new()
+        };
+        text.push_str(&format!("# {} (env {}{file})\n# {key} = {value}\n", setting.help, setting.env));
     }
     text
 }

@@ -10,7 +10,28 @@ use serde::Serialize;
 use std::path::Path;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Exit code 3 if no run was closed in this time, for example 26h or 2d: a night that did not happen is noticed
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    since: Option<chrono::Duration>,
+}
+
+/// `26h`, `90m`, `2d`.
+fn span(text: &str) -> Result<chrono::Duration, String> {
+    let wrong = || format!("`{text}` is not a time such as 26h, 90m or 2d");
+    let (unit, number) =
+        text.char_indices().last().map(|(at, unit)| (unit, &text[..at])).ok_or_else(wrong)?;
+    let number = number.parse::<u16>().map(i64::from).map_err(|_| wrong())?;
+    match unit {
+        'm' => Ok(chrono::Duration::minutes(number)),
+        'h' => Ok(chrono::Duration::hours(number)),
+        'd' => Ok(chrono::Duration::days(number)),
+        _ => Err(wrong()),
+    }
+}
+
+/// Runs looked at for the last one that was closed.
+const RUNS_LOOKED_AT: u32 = 100;
 
 #[derive(Serialize)]
 struct Finding {
@@ -32,7 +53,7 @@ struct Warned {
 
 /// Exit code 2 if anything would keep a run from working, 3 if something waits for a person or will keep a payer from a
 /// right invoice.
-pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
+pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
     let mut findings = Vec::new();
     let mut add = |ok: bool, what: &'static str, found: String| {
@@ -105,6 +126,10 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
     let relay = app.ctx.mail.check().await;
     add(relay.is_ok(), "mail", relay.err().unwrap_or_else(|| config.text("mail.transport").to_owned()));
     findings.extend(for_a_person(&app).await?);
+    if let Some(since) = args.since {
+        findings.push(closed_since(&app, since).await?);
+    }
+    findings.push(last_backup(&app).await?);
     let ok = findings.iter().all(|f| f.ok);
     let is_fault = findings.iter().any(|f| !f.ok && f.warning.is_none());
     if output.is_json() {
@@ -172,6 +197,45 @@ fn strangers(home: &Home) -> Vec<String> {
     let secret = [home.settings(), home.database(), home.root.join("sandbox-payments.ndjson")];
     let secret = secret.iter().filter(|path| rights(path) & 0o077 != 0).map(|path| told(path, 0o600));
     std::iter::once(told(&home.root, 0o700)).chain(secret).collect()
+}
+
+/// The last closed run, and whether it was closed in this time.
+async fn closed_since(app: &App, since: chrono::Duration) -> anyhow::Result<Finding> {
+    let mut tx = app.store.read().await?;
+    let runs = store::run::newest(&mut tx, RUNS_LOOKED_AT).await?;
+    let closed = runs.iter().filter(|run| run.state == domain::run::RunState::Closed);
+    let last = closed.filter_map(|run| Some((run.ended_at?, run.ordinal))).max();
+    let found = match last {
+        Some((at, run)) => format!("run {run} was closed at {}", at.format("%Y-%m-%d %H:%M UTC")),
+        None => "no run was ever closed".to_owned(),
+    };
+    let is_recent = last.is_some_and(|(at, _)| at > (app.ctx.now)() - since);
+    Ok(looked_at(is_recent, "last closed run", "no_run", found))
+}
+
+/// A backup that is older than a week, or none while the books are older than that, is a finding.
+async fn last_backup(app: &App) -> anyhow::Result<Finding> {
+    const WHAT: &str = "last good backup";
+    let week_ago = (app.ctx.now)() - chrono::Duration::days(7);
+    if let Some(last) = jobs::prove_backup::last_good(&app.home.root) {
+        let found = format!("{} in {}", last.at.format("%Y-%m-%d %H:%M UTC"), last.folder.display());
+        return Ok(looked_at(last.at > week_ago, WHAT, "old_backup", found));
+    }
+    let mut tx = app.store.read().await?;
+    let is_old = match store::journal::page(&mut tx, 0, 1).await?.pop() {
+        Some((_, Some(first))) => first.at < week_ago,
+        // Of a version before the chain: older than any backup.
+        Some((_, None)) => true,
+        None => false,
+    };
+    let found = "none yet: `tallybook backup DIR`, or jobs.backup in tallybook.toml".to_owned();
+    Ok(looked_at(!is_old, WHAT, "no_backup", found))
+}
+
+/// A finding that keeps no run from working: a person looks at it if it is not fine.
+fn looked_at(ok: bool, what: &'static str, code: &'static str, found: String) -> Finding {
+    let warning = (!ok).then(|| Warned { code, pointer: what.to_owned(), message: found.clone() });
+    Finding { ok, what, found, warning }
 }
 
 /// What goes over a network must be encrypted: customers, tokens and the login are in it.

@@ -1,11 +1,15 @@
 //! `restore`: a backup becomes a home again, or is proved to be one.
 
-use crate::app::App;
+use crate::app;
 use crate::config::{Config, Origin};
 use crate::failure::{Exit, Failure};
+use crate::home::Home;
 use crate::output::{Output, grouped};
-use jobs::backup_home;
+use jobs::prove_backup::{self, Proof};
+use jobs::{JobContext, backup_home};
 use std::path::{Path, PathBuf};
+use store::Store;
+use store::dump::Server;
 
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["check", "to"])))]
@@ -19,22 +23,44 @@ pub struct Args {
     /// The home to make; it must not exist
     #[arg(long, value_name = "HOME")]
     to: Option<PathBuf>,
+    /// For books that were in PostgreSQL: an empty database that takes them; with --check any database, in which a schema
+    /// stands for as long as it takes to look. Unset = TALLYBOOK_DATABASE_URL
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
 }
 
 /// Exit code 2 if the backup is damaged.
 pub async fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
+    let url = args.database.or_else(|| std::env::var("TALLYBOOK_DATABASE_URL").ok());
+    let url = url.filter(|url| !url.is_empty() && backup_home::is_of_postgres(&args.folder));
+    let server = url.map(|url| Server::of_url(&url)).transpose().map_err(|e| {
+        Failure::input("database", e.to_string()).hint("--database postgres://user@host/database")
+    })?;
     match &args.to {
-        Some(home) => restore(&args.folder, home, output),
-        None => check(&args.folder, output).await,
+        Some(home) => restore(&args.folder, home, server.as_ref(), output).await,
+        None => check(&args.folder, server.as_ref(), output).await,
     }
 }
 
-fn restore(folder: &Path, home: &Path, output: &Output) -> Result<Exit, Failure> {
+async fn restore(
+    folder: &Path,
+    home: &Path,
+    server: Option<&Server>,
+    output: &Output,
+) -> Result<Exit, Failure> {
     if home.exists() {
         return Err(Failure::input("home_exists", format!("{} exists", home.display()))
             .hint("restore into a new folder, look at it, then move it to its place"));
     }
     backup_home::manifest(folder).map_err(not_a_backup)?;
+    let is_of_postgres = backup_home::is_of_postgres(folder);
+    if is_of_postgres && server.is_none() {
+        return Err(Failure::input("no_database", "the books of this backup were in PostgreSQL").hint(format!(
+            "create an empty database and run `tallybook restore {} --to {} --database postgres://user@host/it`",
+            folder.display(),
+            home.display()
+        )));
+    }
     let manifest = backup_home::restore(folder, home).map_err(|e| {
         Failure::fault("restore", format!("{e:#}")).hint(format!(
             "remove {} and run `tallybook restore --check {}`",
@@ -42,51 +68,58 @@ fn restore(folder: &Path, home: &Path, output: &Output) -> Result<Exit, Failure>
             folder.display()
         ))
     })?;
+    if let Some(server) = server {
+        server.load(None, &folder.join(backup_home::TABLES)).await.map_err(|e| {
+            Failure::fault("restore", format!("{e:#}")).hint(format!(
+                "remove {}, name an empty database and run the same command again",
+                home.display()
+            ))
+        })?;
+    }
     if output.is_json() {
         output.document(
             &serde_json::json!({"home": home, "files": manifest.files.len(), "madeat": manifest.made_at}),
         );
     } else {
         output.line(&format!("{} is the home of {} again", home.display(), manifest.made_at));
-        output.say(&format!("next: `tallybook --home {} verify`", home.display()));
+        let with = if is_of_postgres { "TALLYBOOK_DATABASE_URL=… " } else { "" };
+        output.say(&format!("next: `{with}tallybook --home {} verify`", home.display()));
+        if is_of_postgres {
+            output.say(
+                "the database_url in its tallybook.toml, if there is one, is still that of the old books",
+            );
+        }
     }
     Ok(Exit::Done)
 }
 
-async fn check(folder: &Path, output: &Output) -> Result<Exit, Failure> {
-    let (manifest, wrong) = backup_home::check(folder).map_err(not_a_backup)?;
-    let mut differences = wrong;
-    if differences.is_empty() {
-        let at = std::env::temp_dir().join(format!("tallybook-check-{}", domain::Uuid::new_v4().simple()));
-        backup_home::stand_in(folder, &at)?;
-        let verified = verify(&at).await;
-        drop(std::fs::remove_dir_all(&at));
-        differences = verified?;
-    }
+async fn check(folder: &Path, server: Option<&Server>, output: &Output) -> Result<Exit, Failure> {
+    backup_home::manifest(folder).map_err(not_a_backup)?;
+    let context = |store: Store, at: PathBuf| -> anyhow::Result<JobContext> {
+        let config = Config::settle_sqlite(at.clone(), Origin::Default)?;
+        Ok(app::context(&config, &Home::at(&at), store)?)
+    };
+    let Proof { manifest, differences, is_opened } = prove_backup::prove(folder, server, context).await?;
     let ok = differences.is_empty();
     if output.is_json() {
         output.document(&serde_json::json!({
-            "ok": ok, "files": manifest.files.len(), "bytes": manifest.bytes, "madeat": manifest.made_at, "differences": differences,
+            "ok": ok, "files": manifest.files.len(), "bytes": manifest.bytes, "madeat": manifest.made_at, "opened": is_opened, "differences": differences,
         }));
     } else {
         for difference in differences.iter().take(20) {
             output.line(difference);
         }
         let files = grouped(u64::try_from(manifest.files.len()).unwrap_or(u64::MAX));
-        let word = if ok { "is whole and its books agree" } else { "is damaged" };
+        let word = match (ok, is_opened) {
+            (true, true) => "is whole and its books agree",
+            (true, false) => {
+                "has every file; its books were not opened, as no database was named (--database URL)"
+            }
+            (false, _) => "is damaged",
+        };
         output.line(&format!("the backup of {} with {files} files {word}", manifest.made_at));
     }
     Ok(if ok { Exit::Done } else { Exit::Fault })
-}
-
-/// The first differences of the books that stand at this home.
-async fn verify(home: &Path) -> Result<Vec<String>, Failure> {
-    let config = Config::settle_sqlite(home.to_owned(), Origin::Default)?;
-    let app = App::open_existing(&config).await?;
-    let checks = jobs::verify::verify(&app.ctx).await?;
-    app.store.close().await;
-    let differing = checks.into_iter().filter(|c| !c.ok);
-    Ok(differing.map(|c| format!("{}: {}", c.name, c.difference.unwrap_or_default())).collect())
 }
 
 fn not_a_backup(error: anyhow::Error) -> Failure {

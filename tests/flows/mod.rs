@@ -1,5 +1,6 @@
 //! From files to ledger, as an operator would do it.
 
+mod backups;
 mod book_changes;
 mod buckets;
 mod crash;
@@ -24,8 +25,10 @@ mod reach;
 mod rebill;
 mod reference;
 mod review;
+mod secrets;
 mod subscriptions;
 mod tamper;
+mod texts;
 mod tls;
 mod together;
 mod xml;

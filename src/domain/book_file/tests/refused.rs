@@ -86,6 +86,36 @@ fn what_could_only_fail_at_a_run_is_refused_at_load() {
         ("/tenant/fullname".into(), json!(null), "/tenant/fullname".into(), "is missing"),
         (
             "/businessunits/0/invoicenumberpattern".into(),
+            json!("CN-{seq}"),
+            "/businessunits/0/invoicenumberpattern".into(),
+            "can make a number of `CN-{seq:07}`, the creditnotenumberpattern of the tenant",
+        ),
+        (
+            "/businessunits/0/accounts".into(),
+            json!({"1100": "1101\n2026-01-01 * forged"}),
+            "/businessunits/0/accounts/1100".into(),
+            "has a control character",
+        ),
+        (
+            "/businessunits/0/accounts".into(),
+            json!({"1100": "11 01  ; x"}),
+            "/businessunits/0/accounts/1100".into(),
+            "is not 1 to 20 letters",
+        ),
+        (
+            "/businessunits/0/accounts".into(),
+            json!({"1100": ["1".repeat(5_000)]}),
+            "/businessunits/0/accounts/1100/0".into(),
+            "is longer than 255 bytes",
+        ),
+        (
+            "/businessunits/0/accounts".into(),
+            json!({"11\n00": "1101"}),
+            "/businessunits/0/accounts/11\n00".into(),
+            "its name has a control character",
+        ),
+        (
+            "/businessunits/0/invoicenumberpattern".into(),
             json!("INV"),
             "/businessunits/0/invoicenumberpattern".into(),
             "{seq} exactly once",
