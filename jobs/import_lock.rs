@@ -7,8 +7,8 @@
 use crate::context::JobContext;
 use anyhow::Context;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use store::worker::WorkerLock;
 use store::{Tx, worker};
 use uuid::Uuid;
@@ -28,17 +28,45 @@ impl ImportLock {
             return Ok(Self::Session { _lock: lock.context("the lock of a new import is taken")? });
         }
         let path = lock_path(ctx, import);
-        let temp = ctx.folders.usage.join("temp");
-        DirBuilder::new().recursive(true).mode(0o700).create(&temp).context("making the temporary folder")?;
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .with_context(|| format!("creating {}", path.display()))?;
-        file.try_lock().with_context(|| format!("locking {}", path.display()))?;
-        Ok(Self::File { path, _file: file })
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(temp(ctx));
+        made.context("making the temporary folder")?;
+        loop {
+            let file = locked(&path)?;
+            // Between making and locking somebody may have swept it away.
+            let there = std::fs::metadata(&path).map(|m| (m.dev(), m.ino())).ok();
+            let ours = file.metadata().with_context(|| format!("looking at {}", path.display()))?;
+            if there == Some((ours.dev(), ours.ino())) {
+                return Ok(Self::File { path, _file: file });
+            }
+        }
+    }
+}
+
+fn locked(path: &Path) -> anyhow::Result<File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("creating {}", path.display()))?;
+    file.lock().with_context(|| format!("locking {}", path.display()))?;
+    Ok(file)
+}
+
+/// Removes the locks of processes that died before they had written their intent: no import names these files.
+pub(crate) fn sweep(ctx: &JobContext) {
+    for entry in std::fs::read_dir(temp(ctx)).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_none_or(|extension| extension != "writer") {
+            continue;
+        }
+        // Held until the name is gone: whoever waits for the lock then sees that it is.
+        if let Ok(file) = File::open(&path)
+            && file.try_lock_shared().is_ok()
+        {
+            drop(std::fs::remove_file(path));
+        }
     }
 }
 
@@ -73,7 +101,11 @@ pub(crate) async fn is_free(ctx: &JobContext, tx: &mut Tx, import: Uuid) -> anyh
 
 /// One of the paths that the import says it will write.
 fn lock_path(ctx: &JobContext, import: Uuid) -> PathBuf {
-    ctx.folders.usage.join("temp").join(format!("{import}.writer"))
+    temp(ctx).join(format!("{import}.writer"))
+}
+
+fn temp(ctx: &JobContext) -> PathBuf {
+    ctx.folders.usage.join("temp")
 }
 
 fn session_name(import: Uuid) -> String {

@@ -172,6 +172,7 @@ pub(crate) async fn abandon_dead(ctx: &JobContext) -> anyhow::Result<u64> {
         }
     }
     tx.commit().await?;
+    import_lock::sweep(ctx);
     Ok(given_up)
 }
 

@@ -31,11 +31,16 @@ impl Spooled {
     fn create(folder: &Path, name: &str) -> anyhow::Result<(Self, File)> {
         crate::files::make_folder(folder)?;
         let path = folder.join(name);
-        let create = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        let file = create.with_context(|| format!("creating {}", path.display()))?;
-        file.try_lock().with_context(|| format!("locking {}", path.display()))?;
-        let writer = file.try_clone().with_context(|| format!("opening {}", path.display()))?;
-        Ok((Self { path, _file: file }, writer))
+        loop {
+            let create = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+            let file = create.with_context(|| format!("creating {}", path.display()))?;
+            file.lock().with_context(|| format!("locking {}", path.display()))?;
+            // Between making and locking somebody may have swept it away.
+            if path.exists() {
+                let writer = file.try_clone().with_context(|| format!("opening {}", path.display()))?;
+                return Ok((Self { path, _file: file }, writer));
+            }
+        }
     }
 }
 
@@ -118,8 +123,13 @@ fn copy(
 fn sweep(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        let is_copy = path.extension().is_some_and(|extension| extension == "pipe");
-        if is_copy && File::open(&path).is_ok_and(|file| file.try_lock_shared().is_ok()) {
+        if path.extension().is_none_or(|extension| extension != "pipe") {
+            continue;
+        }
+        // Held until the name is gone: whoever waits for the lock then sees that it is.
+        if let Ok(file) = File::open(&path)
+            && file.try_lock_shared().is_ok()
+        {
             drop(std::fs::remove_file(path));
         }
     }
