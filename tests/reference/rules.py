@@ -1,10 +1,11 @@
 """The billing rules once more: written from the rules alone, in exact fractions, with no code shared with the program.
 The letters and numbers in brackets are those of docs/billing-rules.md."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
 from fractions import Fraction as F
 
-DECIMALS = {"DKK": 2, "EUR": 2, "JPY": 0, "KWD": 3}
+DECIMALS = {"DKK": 2, "EUR": 2, "USD": 2, "JPY": 0, "KWD": 3}
 
 
 # ---------------------------------------------------------------- money (M)
@@ -17,7 +18,7 @@ def minor(exact, currency):
 
 
 def major(units, currency):
-    return F(units, 10 ** DECIMALS[currency])
+    return F(units) / 10 ** DECIMALS[currency]
 
 
 def allot(total, exact):
@@ -39,6 +40,10 @@ def shown(units, currency):
 
 # ---------------------------------------------------------------- time (T)
 
+def day_of(text):
+    return date.fromisoformat(text)
+
+
 def plus_months(day, count):
     index = day.year * 12 + day.month - 1 + count
     year, month = divmod(index, 12)
@@ -50,35 +55,58 @@ def month_end(day):
     return plus_months(date(day.year, day.month, 1), 1) - timedelta(1)
 
 
+class CentralEurope(tzinfo):
+    """Europe/Copenhagen as it is since 1996; of an hour that occurs twice the first one is meant (Q3)."""
+
+    @staticmethod
+    def last_sunday(year, month):
+        last = month_end(date(year, month, 1))
+        return last - timedelta(last.isoweekday() % 7)
+
+    def dst(self, at):
+        begins = datetime.combine(self.last_sunday(at.year, 3), datetime.min.time()) + timedelta(hours=2)
+        ends = datetime.combine(self.last_sunday(at.year, 10), datetime.min.time()) + timedelta(hours=3)
+        return timedelta(hours=1 if begins <= at.replace(tzinfo=None) < ends else 0)
+
+    def utcoffset(self, at):
+        return timedelta(hours=1) + self.dst(at)
+
+
+ZONES = {"UTC": timezone.utc, "Europe/Copenhagen": CentralEurope()}
+
+
 class Rhythm:
     """Period n is anchor + n intervals, counted from the anchor (T2, T3)."""
 
-    MONTHS = {"monthly": 1, "quarterly": 3, "annually": 12}
+    DAYS, MONTHS = {"daily": 1, "weekly": 7, "day_of_week": 7}, {"quarterly": 3, "annually": 12}
 
     def __init__(self, charge, start):
-        self.unit, self.count = charge["billingperiod"], charge["billingperiodinterval"]
+        self.unit, self.count = charge["billingperiod"], charge.get("billingperiodinterval", 1)
         self.start = self.anchor = start
         if self.unit == "day_of_month":
             self.anchor = next(d for d in (start + timedelta(n) for n in range(40)) if d.day == charge["billingday"])
+        if self.unit == "day_of_week":
+            self.anchor = start + timedelta((charge["billingday"] - start.isoweekday()) % 7)
         if self.unit == "last_day_of_month":
             self.anchor = month_end(start)
 
     def bound(self, n):
         n *= self.count
-        if self.unit in ("daily", "weekly"):
-            return self.anchor + timedelta(n * (7 if self.unit == "weekly" else 1))
+        if self.unit in self.DAYS:
+            return self.anchor + timedelta(n * self.DAYS[self.unit])
         if self.unit == "last_day_of_month":
             return month_end(plus_months(date(self.anchor.year, self.anchor.month, 1), n))
         return plus_months(self.anchor, n * self.MONTHS.get(self.unit, 1))
 
-    def periods(self, until):
-        """(first day, end, first day of the full period, end of it), as long as the first day is before `until`."""
-        if self.anchor > self.start:
-            yield self.start, self.anchor, self.bound(-1), self.anchor
-        n = 0
-        while self.bound(n) < until:
-            yield self.bound(n), self.bound(n + 1), self.bound(n), self.bound(n + 1)
+    def holding(self, day):
+        """(first day, end, (first day and end of the full period)) of the period that holds a day."""
+        if day < self.anchor:
+            return self.start, self.anchor, (self.bound(-1), self.anchor)
+        n = (day - self.anchor).days // (self.DAYS.get(self.unit, 31 * self.MONTHS.get(self.unit, 1)) * self.count)
+        while self.bound(n + 1) <= day:
             n += 1
+        full = (self.bound(n), self.bound(n + 1))
+        return *full, full
 
 
 def part(price, currency, first, end, full, charged_from=None):
@@ -88,35 +116,35 @@ def part(price, currency, first, end, full, charged_from=None):
     return upto(end) - upto(first)
 
 
-class AtHour:
-    """A local time: a day and an hour."""
-
-    def __init__(self, day, hour):
-        self.key = (day, hour)
-
-    def date(self):
-        return self.key[0]
-
-    def __lt__(self, other):
-        return self.key < other.key
-
-    def __eq__(self, other):
-        return self.key == other.key
-
-
 # ---------------------------------------------------------------- quantity (Q)
 
-def aggregate(how, events, charge):
-    """An event is (time, id, quantity, user). Ties in time by id (Q2)."""
+class Event:
+    """A usage event at its local day."""
+
+    def __init__(self, entry, zone):
+        self.id, self.quantity = entry["id"], F(entry["quantity"])
+        self.subject, self.meter = entry["subject"], entry["meter"]
+        self.properties, self.zone = entry.get("properties", {}), zone
+        at = datetime.fromisoformat(entry["time"].replace("Z", "+00:00"))
+        at = at.astimezone(zone) if at.tzinfo else at.replace(tzinfo=zone)
+        self.day, self.seconds = at.date(), int(at.timestamp())
+
+    def __lt__(self, other):
+        return (self.seconds, self.id) < (other.seconds, other.id)
+
+
+def aggregate(how, events, charge, first, end):
+    """One quantity from the events of [first, end); ties in time by id (Q2)."""
     events = sorted(events)
-    quantities = [e[2] for e in events]
+    quantities = [e.quantity for e in events]
     if how == "count":
         return F(len(events))
     if how == "unique_count":
-        return F(len({e[3] for e in events if e[3]}))
+        names = {e.properties.get(charge["uniqueproperty"]) for e in events}
+        return F(len(names - {None, ""}))
     if not events:
         return F(0)
-    if how == "sum":
+    if how in ("sum", "dynamic"):
         value = sum(quantities)
     elif how == "average":
         value = sum(quantities) / len(events)
@@ -133,13 +161,19 @@ def aggregate(how, events, charge):
     elif how == "percentile":
         rank = F(charge["percentile"]) / 100 * len(events)
         value = sorted(quantities)[max(1, -(-rank.numerator // rank.denominator)) - 1]
-    return max(value, F(0))
+    elif how == "weighted_sum":  # each change counts for the share of the period, in seconds, that is left of it
+        midnight = lambda day: int(datetime(day.year, day.month, day.day, tzinfo=events[0].zone).timestamp())
+        whole = midnight(end) - midnight(first)
+        value = sum(e.quantity * (midnight(end) - e.seconds) for e in events) / whole
+    return value if charge["pricingmodel"] == "dynamic" else max(value, F(0))
 
 
 # ---------------------------------------------------------------- price (P)
 
-def price(charge, rows, quantity, count):
+def price(charge, rows, quantity, events):
     """Exact amount of a quantity, before the maximum; None if nothing is charged (P4, P5)."""
+    if charge["pricingmodel"] == "dynamic":  # amounts of the events, below zero too (Q2)
+        return quantity * F(rows[0].get("multiplier", 1)) if quantity else None
     if quantity <= 0 and not charge.get("chargeatzero"):
         return None
     model, q = charge["pricingmodel"], max(F(0), quantity - F(charge.get("includedamount", 0)))
@@ -152,7 +186,7 @@ def price(charge, rows, quantity, count):
         packages = q / F(charge["packagesize"])
         return -(-packages.numerator // packages.denominator) * F(first["price"])
     if model == "percentage":
-        return q * F(first["percentage"]) / 100 + count * F(first.get("fixedfee", 0))
+        return q * F(first["percentage"]) / 100 + len(events) * F(first.get("fixedfee", 0))
     lower, total = F(0), F(0)
     for row in rows:
         upper = F(row["tierto"]) if "tierto" in row else None
@@ -173,164 +207,99 @@ def price(charge, rows, quantity, count):
     return total
 
 
-# ---------------------------------------------------------------- lines and invoices
-
-class Line:
-    """`subtotal` is net after the discount (gross if the plan's prices are); `taxdate` picks the tax rule."""
-
-    def __init__(self, charge, first, end, subtotal, order, kind, taxdate):
-        self.charge, self.first, self.end, self.subtotal = charge, first, end, subtotal
-        self.order, self.kind, self.taxdate = order, kind, taxdate
-        self.arrears = taxdate == end - timedelta(1) and kind in (0, 3, 4)
-        self.vat, self.owner = 0, None
-
-
-def recurring(charge, order, currency, life, until, fraction, changes, changehandle):
-    """Lines of a recurring charge by charge date (T5, R1–R4)."""
-    arrears = charge["billingperiodalignment"] == "period_end"
-    rhythm = Rhythm(charge, life.start)
-    amounts = [(life.start, F(charge["defaultamount"]))] + changes
-    for first, end, full_first, full_end in rhythm.periods(min(until + timedelta(1), life.end)):
-        full = (full_first, full_end)
-        if arrears or life.known <= first:
-            end = min(end, life.end)  # a trailing stub that is known by then
-        due = end if arrears else first
-        unit = F(in_force(charge["pricings"], first)[0]["price"])
-        worth = lambda q: unit if charge["pricingmodel"] == "flat" else unit * q
-        q = [q for d, q in amounts if d <= due][-1]
-        taxdate = end - timedelta(1) if arrears else first
-        off = fraction(taxdate)
-        if due <= until and q > 0:
-            net = part(worth(q) * (1 - off), currency, first, end, full)
-            yield due, Line(charge, first, end, net, order, 0, taxdate)
-        if arrears:
-            continue
-        cut = lambda p, d: part(p, currency, d, end, full, first)
-        for d, q2 in [(d, q) for d, q in amounts if first < d < end and changehandle > 0]:
-            old, new = worth(q), worth(q2)
-            if new <= old:
-                continue  # a downgrade waits for the next period
-            when = d if changehandle == 1 else end
-            credit = Line(charge, d, end, -cut(old * (1 - off), d), order, 1, taxdate)  # discount and tax stay (M5)
-            off, taxdate, q = fraction(d), d, q2
-            if when <= until:
-                yield when, credit
-                yield when, Line(charge, d, end, cut(new * (1 - off), d), order, 2, d)
-        if life.refund and first < life.end < end and life.end <= until:
-            net = -cut(worth(q) * (1 - off), life.end)
-            yield life.end, Line(charge, life.end, end, net, order, 1, taxdate)
-
-
-class Life:
-    """From when to when a subscription is served, on which day its end is known, and whether it gives back what was
-    paid in advance (R4)."""
-
-    def __init__(self, start, end=date.max, known=date.max, refund=False):
-        self.start, self.end, self.known, self.refund = start, end, known, refund
-
+# ---------------------------------------------------------------- usage, tax, lines
 
 def in_force(rows, day):
     """The rows of the price version in force on a day (P9)."""
-    dated = lambda r: date.fromisoformat(r.get("validfrom", "1970-01-01"))
+    dated = lambda r: day_of(r.get("validfrom", "1970-01-01"))
     version = max(dated(r) for r in rows if dated(r) <= day)
     return [r for r in rows if dated(r) == version]
 
 
-def usage(charge, order, currency, life, until, fraction, batches):
-    """Lines of a usage charge, in arrears (P5, P6, P9). `batches` are (first as-of that sees it, events): what comes in
-    for a period that is billed is a line of its own with the next charge date (Q5, M5)."""
-    rhythm = Rhythm(charge, life.start)
-    periods = [(a, min(b, life.end), (a, b)) for a, b, *_ in rhythm.periods(min(until, life.end))]
-    periods = [period for period in periods if period[1] <= until]
-    seen, booked, late_before = [], {}, date.min
-    for as_of, events in batches:
-        seen = seen + events
-        for first, end, full in periods:
-            if end > as_of:
-                continue
-            taxdate = end - timedelta(1)
-            regular, true_up = worth_of(charge, currency, first, end, full, seen, fraction(taxdate))
-            now = (regular or 0) + (true_up or 0)
-            if end > late_before:
-                if regular is not None:
-                    yield end, Line(charge, first, end, regular, order, 0, taxdate)
-                if true_up is not None:
-                    yield end, Line(charge, first, end, true_up, order, 4, taxdate)
-            elif now != booked[first]:
-                following = min((b for _, b, _ in periods if late_before < b <= as_of), default=as_of)
-                yield following, Line(charge, first, end, now - booked[first], order, 3, taxdate)
-            booked[first] = now
-        late_before = as_of
+ALL = "\U0010ffff"  # in the place of a group: what belongs to all of them; sorted last
 
 
-def worth_of(charge, currency, first, end, full, events, off):
-    """(net of the regular line or none, net of the true-up) of a period, after the discount."""
+def worth_of(window, currency, groups, off):
+    """By group of a period of usage: (net of the regular line or none, of the true-up or none), less the discount."""
+    charge, first, end = window.spec, window.first, window.end
     how, rows = charge["usagedatacalculationtype"], charge["pricings"]
-    mine = [e for e in events if first <= e[0].date() < end]
-    versions = sorted({date.fromisoformat(r["validfrom"]) for r in rows if "validfrom" in r})
+    versions = sorted({day_of(r["validfrom"]) for r in rows if "validfrom" in r})
     cuts = [v for v in versions if first < v < end] if how in ("sum", "count") else []
-    if cuts:
-        exact = stretches(charge, how, mine, first, end, cuts)
-    else:
-        exact = price(charge, in_force(rows, first), aggregate(how, mine, charge), len(mine))
-    if exact is not None and "maximumamount" in charge:
-        exact = min(exact, F(charge["maximumamount"]))
-    missing = 0
-    if "minimumamount" in charge:  # prorated in a stub (P6)
-        minimum = part(F(charge["minimumamount"]), currency, first, end, full)
-        missing = max(0, minimum - (minor(exact, currency) if exact is not None else 0))
-    regular = None if exact is None else minor(exact * (1 - off), currency)
-    return regular, minor(major(missing, currency) * (1 - off), currency) if missing else None
+    values, before = {}, 0
+    for group in sorted(groups) or [""]:
+        events = groups.get(group, [])
+        if cuts:
+            exact = stretches(charge, how, events, first, end, cuts)
+        else:
+            exact = price(charge, in_force(rows, first), aggregate(how, events, charge, first, end), events)
+        if exact is not None and "maximumamount" in charge:
+            exact = min(exact, F(charge["maximumamount"]))
+        before += 0 if exact is None else minor(exact, currency)
+        values[group] = (None if exact is None else minor(exact * (1 - off), currency), None)
+    if "minimumamount" in charge:  # over all its lines; prorated in a stub (P6)
+        minimum = part(F(charge["minimumamount"]), currency, first, end, window.full, window.begins)
+        if minimum > before:
+            true_up = minor(major(minimum - before, currency) * (1 - off), currency)
+            key = ALL if "groupby" in charge else ""
+            values[key] = (values.get(key, (None,))[0], true_up)
+    return values
 
 
 def stretches(charge, how, events, first, end, cuts):
     """A sum that is cut by price versions: the running total goes on through the tiers (P9)."""
     total, exact = F(0), F(0)
     bounds = [first] + cuts + [end]
-    within = [[e[2] for e in events if a <= e[0].date() < b] for a, b in zip(bounds, bounds[1:])]
+    within = [[e.quantity for e in events if a <= e.day < b] for a, b in zip(bounds, bounds[1:])]
     quantities = [sum(q, F(0)) if how == "sum" else F(len(q)) for q in within]
     if sum(quantities) <= 0:
         return None
     for version, q in zip(bounds, quantities):
         rows = in_force(charge["pricings"], version)
-        upto = lambda x: price(charge, rows, x, 0) or F(0)
+        upto = lambda x: price(charge, rows, x, []) or F(0)
         exact += upto(total + q) - upto(total)
         total += q
-    return exact
+    return max(exact, F(0))  # what is used never gives money
+
+
+class Line:
+    """`own` is its amount after the discount, gross where the plan's prices are; `taxdate` picks the tax rule (X1).
+    A line that gives something back names the one that it `amends` (M3)."""
+
+    def __init__(self, served, spec, first, end, own, kind, taxdate, amends):
+        self.served, self.spec, self.first, self.end, self.own, self.kind = served, spec, first, end, own, kind
+        self.taxdate, self.amends = taxdate, amends
+        self.arrears = spec.get("billingperiodalignment") == "period_end"
+        self.net = self.vat = self.granted = 0
+        self.credited = self.net_credited = self.vat_credited = 0
+        self.amount = None  # tells `own` once the day's discounts are granted
+        self.takes, self.period, self.group, self.window, self.before = [], None, None, None, []
 
 
 def tax_of(charge, taxdate, rules):
     if not charge.get("taxable", True):
         return ("E", F(0))
-    rule = next(r for r in rules if r["validfrom"] <= taxdate.isoformat() < r.get("validto", "9999"))
-    return (rule["category"], F(rule["taxpct"]))
+    day = taxdate.isoformat()
+    found = [r for r in rules if r.get("validfrom", "") <= day < r.get("validto", "9999")]
+    return (found[0].get("category", "S"), F(found[0]["taxpct"])) if found else ("O", F(0))
 
 
 def settle_vat(lines, currency, inclusive, rules):
     """VAT per (category, rate), rounded once, allotted by largest remainder (M2, M4)."""
     groups = {}
     for line in lines:
-        groups.setdefault(tax_of(line.charge, line.taxdate, rules), []).append(line)
+        groups.setdefault(tax_of(line.spec, line.taxdate, rules), []).append(line)
     scale = 10 ** DECIMALS[currency]
     for (_, pct), members in groups.items():
         rate = pct / 100
         if inclusive:
-            exact = [F(l.subtotal) / (1 + rate) for l in members]
+            exact = [F(l.own) / (1 + rate) for l in members]
             for line, net in zip(members, allot(minor(sum(exact) / scale, currency), exact)):
-                line.vat, line.subtotal = line.subtotal - net, net
+                line.net, line.vat = net, line.own - net
         else:
-            exact = [F(l.subtotal) * rate for l in members]
+            exact = [F(l.own) * rate for l in members]
             for line, vat in zip(members, allot(minor(sum(exact) / scale, currency), exact)):
-                line.vat = vat
-    return groups
+                line.net, line.vat = line.own, vat
 
 
-def fixed(lines, currency, amount):
-    """A fixed discount over the day's positive lines, by largest remainder (D1)."""
-    positive = [l for l in lines if l.subtotal > 0]
-    granted = min(minor(amount, currency), sum(l.subtotal for l in positive))
-    if granted <= 0:
-        return
-    weight = sum(l.subtotal for l in positive)
-    for line, off in zip(positive, allot(granted, [F(granted * l.subtotal, weight) for l in positive])):
-        line.subtotal -= off
+def text(q):
+    return format((Decimal(q.numerator) / Decimal(q.denominator)).normalize(), "f")

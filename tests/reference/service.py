@@ -1,0 +1,306 @@
+"""What a subscription owes, day by day: its charges, and what the acts of its life do to them (rules S, R, T).
+
+A day is played in the order of T7: what has ended is closed first, as an act of the first day leaves the period that
+has ended alone (R3); then the acts of the day; then the charges that are due. A run that comes late plays the days that
+it missed one by one, so it makes what the runs of those days would have made (T6)."""
+
+from datetime import date, timedelta
+from fractions import Fraction as F
+
+from rules import Line, Rhythm, in_force, part
+
+DAY = timedelta(1)
+REGULAR, CREDIT, CHANGE, LATE, TRUE_UP = range(5)
+NEVER = date.max
+
+
+class Period:
+    """A period in advance that is billed, or one in arrears. Values are of the full period, before discounts."""
+
+    def __init__(self, first, end, full, begins):
+        self.first, self.end, self.full, self.begins = first, end, full, begins
+        self.charged_to = end  # the end that was billed
+        self.parts, self.past = [], []  # in arrears: (from, value, spec), and what they were before a day's change
+        self.value, self.off, self.granted, self.line = F(0), F(0), 0, None
+        self.on, self.spec, self.caught = True, None, None
+
+    def cease(self, end):
+        """Ends the period; what changes on that day or later is not of it."""
+        self.end = min(self.end, max(end, self.first))
+        while self.past and self.past[-1][0] >= self.end:
+            self.parts = self.past.pop()[1]
+
+    def cut(self, value, off, start, end, currency):
+        """[start, end) at a value, less the discount of the day or what a fixed one granted (R2, R3, M5)."""
+        net = value * (1 - off)
+        if self.granted:
+            days = F((self.charged_to - self.first).days, (self.full[1] - self.full[0]).days)
+            net = max(F(0), net - self.granted / days)
+        return part(net, currency, start, end, self.full, self.begins)
+
+
+class Window(Period):
+    """A period of a usage charge: rated by what is stored when a run bills it, and again when usage comes late (Q5)."""
+
+    def __init__(self, spec, first, end, full, begins):
+        super().__init__(first, end, full, begins)
+        self.spec = spec
+        self.booked = {}  # by group: [value less granted as billed, lines]
+
+
+class Served:
+    """A charge of a subscription, known by its reference through switches (S5)."""
+
+    def __init__(self, sub, spec, start, order, anchor=None):
+        self.sub, self.spec, self.start, self.order = sub, spec, start, order
+        self.quantity = F(spec.get("defaultamount", "1"))
+        self.own_price, self.on, self.end = [], True, NEVER  # own prices: (since, price)
+        self.rhythm = None if spec["chargetype"] == "one_time" else Rhythm(spec, anchor or start)
+        self.next = start  # the first day that no period holds yet
+        self.moved = None  # a charge date set by hand
+        self.fired = False
+        self.paid, self.open, self.closed = [], None, []
+        self.began = {}  # the first charged day of a full period (R2)
+
+    @property
+    def arrears(self):
+        return self.spec.get("billingperiodalignment") == "period_end"
+
+    @property
+    def metered(self):
+        return self.spec["chargetype"] == "usage"
+
+    def value(self, day, on=True, spec=None):
+        """The exact amount of a full period at what is agreed now and the prices of a day (P1, P4, P9)."""
+        if self.quantity <= 0 or not on:
+            return F(0)
+        known = [price for since, price in self.own_price if since <= day or self.arrears]
+        unit = known[-1] if known else None
+        if unit is None:
+            unit = F(in_force((spec or self.spec)["pricings"], day)[0]["price"])
+        return unit if (spec or self.spec)["pricingmodel"] in ("flat", "custom") else unit * self.quantity
+
+    def next_period(self):
+        """(first, end, full, first charged day) of the period that holds `next`."""
+        first, end, full = self.rhythm.holding(self.next)
+        first = max(first, self.next)
+        return first, end, full, self.began.setdefault(full, first)
+
+    # ------------------------------------------------------------ charging
+
+    def close(self, day):
+        """Lines of what has ended by a day, in arrears."""
+        if self.open is None or self.open.end > day:
+            return
+        ended, self.open = self.open, None
+        if ended.end <= ended.first:
+            self.next = ended.first
+            return
+        self.next = ended.end
+        if self.metered:
+            self.closed.append(ended)
+            yield from self.sub.world.rate(self, ended, day)
+            return
+        if self.on:
+            yield from ((day, line) for line in self.in_arrears(ended))
+
+    def in_arrears(self, period):
+        """A regular line, then credit and charge for each change that is prorated (R3)."""
+        period.charged_to = period.end
+        taxdate = period.end - DAY
+        off = self.sub.off(self, taxdate)
+        cut = lambda value, start: period.cut(value, off, start, period.end, self.sub.currency)
+        (first, value, spec), *changed = period.parts
+        line = Line(self, spec, first, period.end, cut(value, first), REGULAR, taxdate, None)
+        line.period = period
+        if value > 0:
+            yield line
+        for start, new, spec in changed:  # their amounts wait for what a fixed discount grants the regular line
+            credit = Line(self, line.spec, start, period.end, 0, CREDIT, taxdate, line)
+            credit.amount = lambda value=value, start=start: -cut(value, start)
+            yield credit
+            line, value = Line(self, spec, start, period.end, 0, CHANGE, taxdate, None), new
+            line.amount = lambda value=value, start=start: cut(value, start)
+            yield line
+
+    def begin(self, day, before=NEVER):
+        """What is due or begins on a day: charges in advance, one-time charges, the next period in arrears. Periods that
+        begin on or after a day are left alone."""
+        if self.spec["chargetype"] == "one_time":
+            if not self.fired and self.start <= day and self.sub.serves:
+                self.fired = True
+                value = self.value(self.start, self.on)
+                if value > 0:
+                    net = part(value * (1 - self.sub.off(self, self.start)), self.sub.currency, self.start,
+                               self.start + DAY, (self.start, self.start + DAY))
+                    yield day, Line(self, self.spec, self.start, self.start + DAY, net, REGULAR, self.start, None)
+            return
+        while self.sub.serves and self.on_service(self.next) and self.next < before:
+            first, end, full, begins = self.next_period()
+            if self.arrears or self.metered:
+                if self.open is not None or first > day:
+                    return
+                end = min(end, self.end, self.sub.end_of(self))
+                self.open = (Window(self.spec, first, end, full, begins) if self.metered
+                             else Period(first, end, full, begins))
+                if not self.metered:
+                    self.open.parts = [(first, self.value(first), self.spec)]
+                yield from self.close(day)
+                continue
+            if (self.moved or first) > day:
+                return
+            end = min(end, self.end, self.sub.end)
+            self.next, self.moved = end, None
+            line = self.pay(Period(first, end, full, begins))
+            if line.period.value > 0:
+                yield day, line
+
+    def pay(self, period):
+        """The regular line of a period in advance."""
+        first = period.first
+        period.on, period.spec = self.on, self.spec
+        period.value, period.off = self.value(first, self.on), self.sub.off(self, first)
+        net = period.cut(period.value, period.off, first, period.end, self.sub.currency)
+        period.line = Line(self, self.spec, first, period.end, net, REGULAR, first, None)
+        period.line.period = period
+        self.paid.append(period)
+        return period.line
+
+    def next_charge(self, day):
+        """The first charge date after a day, so that it does not matter whether that day's run came before."""
+        end = self.rhythm.holding(day)[1]
+        if self.arrears or self.next <= day:
+            return end
+        return self.moved if self.moved and self.moved > day else self.next
+
+    def on_service(self, day):
+        return day < min(self.end, self.sub.end_of(self))
+
+    # ------------------------------------------------------------ acts
+
+    def give_back(self, day, due, until=NEVER):
+        """What is paid for the days from one on (R4)."""
+        for period in self.paid:
+            start, end = max(day, period.first), min(period.end, until)
+            if start < end and period.line:
+                wanted = period.cut(period.value, period.off, start, end, self.sub.currency)
+                line = Line(self, period.line.spec, start, end, -wanted, CREDIT, period.line.taxdate, period.line)
+                self.sub.owe(due, line)
+                if end == period.end:
+                    period.end = start
+
+    def change(self, day, apply, prorate=None, switched=False):
+        """A quantity, price, toggle or plan from a day on; `prorate` is what the verb says (R3, R4). What is paid keeps
+        its plan until the switch takes effect."""
+        apply()
+        if self.metered or self.spec["chargetype"] == "one_time":
+            return
+        handle = self.sub.plan.get("changehandle", 0)
+        if self.arrears:
+            if self.open is not None and self.open.end > day:
+                self.change_open(day, handle, prorate)
+            return
+        for period in self.paid:
+            if period.end <= day:
+                continue
+            start = max(day, period.first)
+            whole = start == period.first
+            on = self.on if whole else period.on  # off or on is for whole periods
+            spec = self.spec if switched else period.spec
+            value = self.value(period.first, on, spec)
+            if value == period.value and period.spec is spec:
+                period.on = on
+                continue
+            if whole or prorate or (prorate is None and handle > 0 and value > period.value):
+                due = period.end if handle == 2 and not whole else day
+                period.on, period.spec = on, spec
+                self.replace(period, start, value, due)
+
+    def replace(self, period, start, value, due):
+        """Credit and charge of the rest of a paid period (R3)."""
+        cut = lambda v, off: period.cut(v, off, start, period.end, self.sub.currency)
+        old = period.line
+        self.sub.owe(due, Line(self, old.spec, start, period.end, -cut(period.value, period.off), CREDIT, old.taxdate, old))
+        period.value, period.off = value, self.sub.off(self, start)
+        period.line = Line(self, period.spec, start, period.end, cut(value, period.off), CHANGE, start, None)
+        self.sub.owe(due, period.line)
+
+    def change_open(self, day, handle, prorate):
+        """In arrears what is in force at the end bills the period, unless the change is prorated (R3)."""
+        period = self.open
+        value, (start, before, _) = self.value(period.first), period.parts[-1]
+        period.past.append((day, list(period.parts)))
+        if day <= period.first:
+            period.parts = [(period.first, value, self.spec)]
+        elif value == before:
+            return
+        elif prorate is False or (handle == 0 and not prorate):
+            period.parts[-1] = (start, value, self.spec)
+        elif value > before or prorate:
+            period.parts.append((day, value, self.spec))
+
+    def hold(self, day, refund):
+        """Closes what is in arrears with a stub; what is paid stays, unless asked (S4, R4). What was put off is due for
+        the days served."""
+        if refund:
+            self.give_back(day, day)
+            if self.paid:
+                self.next = min(self.next, max(day, self.start))
+        if self.moved and self.next < day:
+            first, _, full, begins = self.next_period()
+            due, self.moved, self.next = self.moved, None, day
+            self.sub.owe(due, self.pay(Period(first, day, full, begins)))
+        if self.open is not None:
+            self.open.cease(day)
+
+    def resume(self, day, held, option):
+        if self.rhythm is None:
+            return
+        postpaid = self.arrears or self.metered
+        if option == "from_hold_date":  # what was held is due now, at what was agreed then
+            known = len(self.paid)
+            for due, line in self.begin(day, day):
+                self.sub.owe(due, line)
+            for period in self.paid[known:]:
+                period.caught = day
+            return
+        if option == "next_period":
+            first, end, _ = self.rhythm.holding(day)
+            follows = day if postpaid or first == day else end
+            self.next = max(self.next, follows)
+            return
+        self.rhythm, self.next, self.moved, self.began = Rhythm(self.spec, day), day, None, {}
+        self.give_back(day, day, self.rhythm.holding(day)[1])
+
+    def switch(self, day, spec, prorate):
+        """The charge of the new plan that has the same anchor code. In arrears each plan bills the days that it served,
+        unless nothing is prorated; another period length starts a new rhythm on the day (S2)."""
+        same = all(self.spec.get(k) == spec.get(k) for k in ("billingperiod", "billingperiodinterval", "billingday"))
+        prorated = prorate or (prorate is None and self.sub.plan.get("changehandle", 0) > 0)
+        if not same or self.metered or (self.arrears and prorated):
+            if self.open is not None:
+                self.open.cease(day)
+            for due, line in self.close(day):
+                self.sub.owe(due, line)
+
+        def apply():
+            self.spec = spec
+            self.own_price = self.own_price + [(day, None)]  # a price of its own was that of the old plan
+        if same:
+            self.change(day, apply, prorate, True)
+            return
+        apply()
+        if self.rhythm is not None and not self.metered:
+            self.give_back(day, day)
+        self.rhythm, self.next, self.moved, self.began = Rhythm(spec, day), day, None, {}
+
+    def finish(self, day, refund):
+        """The end of the charge."""
+        self.end = min(self.end, day)
+        if self.open is not None:
+            self.open.cease(day)
+        for period in [p for p in self.paid if p.caught == day and p.first < day < p.end]:
+            period.end = period.line.end = day  # what the resume of the day made due is for the days before it
+            period.line.own = period.cut(period.value, period.off, period.first, day, self.sub.currency)
+        if refund:
+            self.give_back(day, day)
