@@ -1,8 +1,6 @@
 """Differences between the program and the rules that are known: a reason, and which scenarios it may touch. An entry goes
 when its fault is mended; `check.py` tells how often each was met."""
 
-CHANGES = {"setamount", "setprice", "switchplan", "togglecharge", "addoptionalcharge", "removecharge"}
-
 
 def verbs(scenario):
     return {step["do"] for step in scenario["timeline"] if "do" in step}
@@ -24,10 +22,12 @@ KNOWN = [
     ("a fixed discount in changes, ends, late usage and minimums (M5, D1)", discounted),
     ("notes by hand and credits of the engine do not know each other; money beyond what is open (M3, Y5)",
      lambda s: bool(verbs(s) & {"credit", "markpaid", "refund", "writeoff"})),
-    ("acts on the first day of a period, beside the run of that day, and in arrears (R3, R4)",
-     lambda s: bool(verbs(s) & CHANGES)),
-    ("ends within a day, taken back, or with a refund (T1, R4)", lambda s: bool(verbs(s) & {"cancel", "expire"})),
-    ("holds and resumes on paid days, or after a period billed early (S4)", lambda s: "hold" in verbs(s)),
+    ("`next_charge` on the first day of a period, before the run of the day (R4, T6)",
+     lambda s: any(step.get("when") == "next_charge" for step in s["timeline"])),
+    ("an amendment that waits beyond the end (R3, M3)",
+     lambda s: bool(verbs(s) & {"cancel", "expire"}) and s["book"]["productplans"][0].get("changehandle") == 2),
+    ("a hold that gives back (R4, S4)",
+     lambda s: any(step.get("do") == "hold" and "refund" in step for step in s["timeline"])),
     ("a fee without an event (P5)", lambda s: any("fixedfee" in row for c in charges(s) for row in c["pricings"])),
     ("usage below zero at a dearer price gives money (P9)",
      lambda s: any("validfrom" in row for c in charges(s) if c["chargetype"] == "usage" for row in c["pricings"])),

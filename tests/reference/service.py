@@ -54,7 +54,7 @@ class Served:
     def __init__(self, sub, spec, start, order, anchor=None):
         self.sub, self.spec, self.start, self.order = sub, spec, start, order
         self.quantity = F(spec.get("defaultamount", "1"))
-        self.own_price, self.on, self.end = [], True, NEVER  # own prices: (since, price)
+        self.own_price, self.on, self.end = [], True, NEVER  # own prices: (since, price, plan's charge)
         self.rhythm = None if spec["chargetype"] == "one_time" else Rhythm(spec, anchor or start)
         self.next = start  # the first day that no period holds yet
         self.moved = None  # a charge date set by hand
@@ -74,11 +74,12 @@ class Served:
         """The exact amount of a full period at what is agreed now and the prices of a day (P1, P4, P9)."""
         if self.quantity <= 0 or not on:
             return F(0)
-        known = [price for since, price in self.own_price if since <= day or self.arrears]
+        spec = spec or self.spec
+        known = [price for since, price, plan in self.own_price if plan is spec and (since <= day or self.arrears)]
         unit = known[-1] if known else None
         if unit is None:
-            unit = F(in_force((spec or self.spec)["pricings"], day)[0]["price"])
-        return unit if (spec or self.spec)["pricingmodel"] in ("flat", "custom") else unit * self.quantity
+            unit = F(in_force(spec["pricings"], day)[0]["price"])
+        return unit if spec["pricingmodel"] in ("flat", "custom") else unit * self.quantity
 
     def next_period(self):
         """(first, end, full, first charged day) of the period that holds `next`."""
@@ -95,6 +96,8 @@ class Served:
         ended, self.open = self.open, None
         if ended.end <= ended.first:
             self.next = ended.first
+            if self.began.get(ended.full) == ended.first:
+                del self.began[ended.full]
             return
         self.next = ended.end
         if self.metered:
@@ -285,7 +288,6 @@ class Served:
 
         def apply():
             self.spec = spec
-            self.own_price = self.own_price + [(day, None)]  # a price of its own was that of the old plan
         if same:
             self.change(day, apply, prorate, True)
             return

@@ -110,6 +110,7 @@ class Teller:
     def __init__(self, rng, made):
         self.rng, self.book = rng, made
         self.plan, self.state, self.options, self.hastened = "P", "active", 0, False
+        self.given_back = False
         self.start = day_of(made["subscriptions"][0]["startdate"])
         self.acts = []
 
@@ -150,7 +151,8 @@ class Teller:
                 self.state = "ended"
                 return {"do": "cancel", "option": "immediately", "refund": rng.choice(["none", "prorated"])}
             self.state = "active"
-            return {"do": "resume", "option": rng.choice(["next_period", "from_hold_date", "today"])}
+            options = ["next_period"] + ["today"] * (not self.hastened) + ["from_hold_date"] * (not self.given_back)
+            return {"do": "resume", "option": rng.choice(options)}
         fees = self.charges("recurring")
         kinds = ["hold", "hold", "cancel", "switch"]
         kinds += ["amount", "amount", "price", "toggle", "skip", "early", "ahead"] * bool(fees)
@@ -209,7 +211,8 @@ class Teller:
 
     def hold(self, day, fees):
         self.state = "hold"
-        return {"do": "hold", **({"refund": "prorated"} if self.rng.random() < 0.2 else {})}
+        self.given_back = self.rng.random() < 0.2
+        return {"do": "hold", **({"refund": "prorated"} if self.given_back else {})}
 
     def cancel(self, day, fees):
         self.state = "ended"

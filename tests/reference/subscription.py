@@ -86,6 +86,8 @@ class Subscription:
     def act(self, on, step):
         """Notes an act, to be done when its day is played. Tells whether it is taken: what could not be billed is
         refused when it is asked for (R3)."""
+        if step.get("option") == "immediately" and "effective" in step:
+            return False  # the day of an end is said by `on_date`
         if step["do"] == "addoptionalcharge" and step["charge"] not in [c["sku"] for c in self.plan["charges"]]:
             return False
         day = day_of(step.get("effective", on.isoformat()))
@@ -101,7 +103,7 @@ class Subscription:
         """A price of its own, for the periods from that day on (P9)."""
         charge = self.charge(step["charge"])
         price = F(step["unitprice"]) if "unitprice" in step else None
-        self.apply(charge, day, "own_price", charge.own_price + [(day, price)], {"prorate": False})
+        self.apply(charge, day, "own_price", charge.own_price + [(day, price, charge.spec)], {"prorate": False})
 
     def togglecharge(self, day, step):
         """A charge that is off is billed as nothing: a whole period or none (R4)."""
