@@ -7,10 +7,10 @@
 use crate::book_invoices;
 use crate::context::JobContext;
 use crate::plan_mails;
-use crate::settle::set_off_pair;
+use crate::settle::{set_off_of_payers, set_off_pair};
 use anyhow::Context;
 use chrono::NaiveDate;
-use domain::billing::{self, BilledLine, CreditScope};
+use domain::billing::{self, BilledLine, CreditScope, Standing};
 use domain::catalogue::Catalogue;
 use domain::ids::{ChargeReference, CustomerId, InvoiceId};
 use domain::invoice::{Invoice, LineKey};
@@ -71,8 +71,8 @@ pub struct Credited {
     pub reopened: usize,
 }
 
-/// Books a credit note on an invoice and sets it against what is open of it (rules.md I7). What it leaves is owed to
-/// the payer: it is refunded, or set against the next invoice.
+/// Books a credit note on an invoice and sets it against what is open of it, then against the payer's oldest open
+/// invoices (rules.md I7, I8). What it leaves is owed to the payer: it is refunded, or set against the next invoice.
 pub async fn credit(
     ctx: &JobContext,
     invoice: &Invoice,
@@ -80,7 +80,7 @@ pub async fn credit(
     asked: &Asked,
 ) -> anyhow::Result<Result<Credited, Refusal>> {
     let mut tx = ctx.store.begin().await?;
-    lock(&mut tx, std::slice::from_ref(invoice), credit.rebill).await?;
+    lock(&mut tx, std::slice::from_ref(invoice)).await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let credited = credit_within(ctx, &mut tx, invoice, credit, asked, &catalogue).await?;
     if let Ok(credited) = &credited {
@@ -90,10 +90,13 @@ pub async fn credit(
     Ok(credited)
 }
 
-/// Locks what crediting these invoices changes: payers before settlements, as booking does.
-pub async fn lock(tx: &mut Tx, invoices: &[Invoice], rebill: bool) -> anyhow::Result<()> {
-    let payers: BTreeSet<CustomerId> = invoices.iter().map(|i| i.draft.payer).filter(|_| rebill).collect();
-    payer::lock(tx, &payers.into_iter().collect::<Vec<_>>()).await?;
+/// Locks what crediting these invoices changes: payers before settlements, as booking does. A run that drafts for one of
+/// the payers meanwhile sees that something was credited.
+pub async fn lock(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::Result<()> {
+    let payers: BTreeSet<CustomerId> = invoices.iter().map(|i| i.draft.payer).collect();
+    let payers: Vec<CustomerId> = payers.into_iter().collect();
+    payer::lock(tx, &payers).await?;
+    invoice::lock_open(tx, &payers).await?;
     let ids: Vec<InvoiceId> = invoices.iter().map(|i| i.draft.id).collect();
     invoice::lock_settlements(tx, &ids).await
 }
@@ -154,10 +157,12 @@ async fn note_within(
     catalogue: &Catalogue,
 ) -> anyhow::Result<Result<Booked, Refusal>> {
     let booked = invoice::by_id(tx, id).await?.context("the invoice is gone")?;
-    let earlier = notes_on(tx, &booked.invoice).await?;
-    let earlier: Vec<&Invoice> = earlier.iter().collect();
+    let notes = notes_on(tx, &booked.invoice).await?;
+    let credits = store::line_credit::of_payers(tx, &[booked.invoice.draft.payer]).await?;
+    let credited = billing::Credited::of(&credits.into_values().flatten().collect::<Vec<_>>());
+    let standing = Standing { credited: &credited, notes: notes.len() };
     let ordinal = run::newest_ordinal(tx).await?;
-    let draft = match billing::credit_note(&booked.invoice, &earlier, scope, asked.on, ordinal, catalogue) {
+    let draft = match billing::credit_note(&booked.invoice, standing, scope, asked.on, ordinal, catalogue) {
         Ok(draft) => draft,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -176,6 +181,8 @@ async fn note_within(
     if amount_minor > 0 && !pending {
         set_off_pair(tx, note_booked.draft.id, id, amount_minor, asked.on).await?;
     }
+    // What it leaves is set against the payer's oldest open invoices (rules.md I8).
+    set_off_of_payers(tx, &[booked.invoice.draft.payer], asked.on).await?;
     note(ctx, tx, &note_booked.number, Action::CreditInvoice, asked).await?;
     let credit = invoice::by_id(tx, note_booked.draft.id).await?.context("the note was just booked")?;
     Ok(Ok(credit))
@@ -183,7 +190,7 @@ async fn note_within(
 
 /// Credit notes that mirror lines of this invoice, oldest first. Notes that a run has made name it too, but have
 /// lines of their own.
-async fn notes_on(tx: &mut Tx, invoice: &Invoice) -> anyhow::Result<Vec<Invoice>> {
+pub(crate) async fn notes_on(tx: &mut Tx, invoice: &Invoice) -> anyhow::Result<Vec<Invoice>> {
     let filter = InvoiceFilter {
         payer: Some(invoice.draft.payer),
         state: Some(InvoiceState::CreditNote),

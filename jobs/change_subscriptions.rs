@@ -178,7 +178,7 @@ pub async fn customer_discount(
                 methods: &[],
                 redeemed: &redeemed,
             };
-            applicable(&context, code, on, None).map(|discount| customer.discount = Some(discount))
+            applicable(&context, code, on, None).map(|discount| customer.apply_discount(discount))
         }
         None => customer.clear_discount(on),
     };

@@ -105,6 +105,18 @@ pub fn decide(
     Decision::Charge(attempt, method)
 }
 
+/// Whether an online method will be charged for what is open on a day, so that the payer need not do anything: never
+/// one that was declined for good (rules.md Y3).
+pub fn is_collected(
+    booked: &Booked,
+    payer: &Customer,
+    unhealthy: &BTreeSet<(CustomerId, String)>,
+    on: NaiveDate,
+) -> bool {
+    let known = Known { unhealthy: unhealthy.clone(), ..Known::default() };
+    matches!(choose(booked, payer, &[], &known, Occasion::Booking, on), Choice::Method(_))
+}
+
 /// The id of an invoice's n-th attempt: two workers who begin the same one ask with the same key.
 pub fn attempt_id(invoice: InvoiceId, ordinal: u32) -> AttemptId {
     AttemptId::of(&format!("{invoice}\u{1f}{ordinal}"))

@@ -11,6 +11,7 @@ use documents::{InvoiceMail, MailKind, Renderer};
 use domain::catalogue::Catalogue;
 use domain::customer::Customer;
 use domain::ids::{CustomerId, InvoiceId};
+use domain::invoice::{PaymentStatus, Settlement};
 use domain::mail::{Mail, Mailbox};
 use domain::run::MailCounts;
 use gateways::Delivery as Answer;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use store::delivery::{self, Delivery, DeliveryState};
 use store::document::{self, Document};
 use store::invoice::{self, Booked};
+use store::payment;
 
 /// Minutes after which a mail that met a passing fault is tried again. A mail that the relay put off so often is set
 /// aside; one that could not even be handed over waits on.
@@ -211,12 +213,19 @@ fn answer_of(delivery: &mut Delivery, answer: &Answer, now: DateTime<Utc>) {
     };
 }
 
+/// Whether the method that was declined is charged again: not one that was declined for good (rules.md Y3).
+fn will_retry(settlement: &Settlement) -> bool {
+    settlement.next_retry.is_some() && settlement.payment_status == PaymentStatus::PendingRetry
+}
+
 /// Everything that composing a batch needs.
 struct Desk {
     renderer: Arc<Renderer>,
     catalogue: Catalogue,
     invoices: BTreeMap<InvoiceId, Booked>,
     payers: BTreeMap<CustomerId, Customer>,
+    /// Methods that were declined for good.
+    unhealthy: BTreeSet<(CustomerId, String)>,
     documents: BTreeMap<InvoiceId, Document>,
     /// Documents that cannot be made as things are.
     unmade: Unmade,
@@ -247,6 +256,7 @@ impl Desk {
         Ok(Self {
             renderer: ctx.renderer()?,
             catalogue: store::catalogue::load(&mut tx).await?.context("the book is empty")?,
+            unhealthy: payment::unhealthy(&mut tx, &payers).await?.into_iter().collect(),
             payers: store::book::customers(&mut tx, &payers).await?,
             invoices: booked.into_iter().map(|b| (b.invoice.draft.id, b)).collect(),
             documents: documents.into_iter().filter(|d| d.template == PDF).map(|d| (d.invoice, d)).collect(),
@@ -265,10 +275,10 @@ impl Desk {
             .into_iter()
             .flat_map(|p| &p.contacts)
             .find(|c| c.email.as_deref().is_some_and(|address| same_address(address, &delivery.address)));
-        let kind = MailKind::of_channel(&delivery.channel, booked.settlement.next_retry.is_some())
+        let kind = MailKind::of_channel(&delivery.channel, will_retry(&booked.settlement))
             .ok_or_else(|| for_good(&format!("there is no mail of the kind {}", delivery.channel)))?;
         let mail = InvoiceMail {
-            document: render_invoices::document_of(booked, &self.catalogue, payer),
+            document: render_invoices::document_of(booked, &self.catalogue, payer, &self.unhealthy),
             kind,
             to: Mailbox { name: contact.map(|c| c.fullname.clone()), address: delivery.address.clone() },
             from: ctx.settings.mail_from.as_deref(),

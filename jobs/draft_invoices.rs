@@ -8,11 +8,11 @@ use crate::bounds;
 use crate::context::JobContext;
 use crate::{book_invoices, measuring, ticket};
 use anyhow::Context;
-use domain::billing::{self, Billed, RunContext};
+use domain::billing::{self, Billed, Credited, RunContext};
 use domain::ids::CustomerId;
 use domain::run::{ItemState, RunState, Step};
 use domain::task::SliceTask;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::draft::{AlreadyBilled, DraftFilter, DraftState, PayerDrafts};
 use store::run::{Run, RunItem};
@@ -159,10 +159,15 @@ async fn save(
     let ids: Vec<CustomerId> = items.iter().map(|i| i.payer).collect();
     let revisions: BTreeMap<CustomerId, i64> =
         payer::locked_refs(&mut tx, &ids).await?.into_iter().map(|p| (p.id, p.revision)).collect();
+    let credited = credited_since(&mut tx, billed).await?;
     let mut saved = Vec::new();
     for item in items.iter_mut() {
         let outcome = billed.get(&item.payer);
         settle_item(item, outcome, revisions.get(&item.payer).copied());
+        if credited.contains(&item.payer) {
+            item.state = ItemState::Failed;
+            item.reason = Some("credited while it was being drafted".to_owned());
+        }
         if let Some(Ok(billed)) = outcome
             && matches!(item.state, ItemState::Done | ItemState::Nothing)
         {
@@ -180,6 +185,27 @@ async fn save(
         barrier(ctx, &mut tx, run).await?;
     }
     tx.commit().await
+}
+
+/// Payers whose drafts give something back, of which a person has credited something since they were billed. Needs the
+/// payers' locks.
+async fn credited_since(
+    tx: &mut Tx,
+    billed: &BTreeMap<CustomerId, Outcome>,
+) -> anyhow::Result<BTreeSet<CustomerId>> {
+    let seen = |outcome: &'_ Outcome| outcome.as_ref().ok().and_then(|billed| billed.credited.clone());
+    let before: BTreeMap<CustomerId, Credited> =
+        billed.iter().filter_map(|(payer, outcome)| Some((*payer, seen(outcome)?))).collect();
+    if before.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let payers: Vec<CustomerId> = before.keys().copied().collect();
+    let now = store::line_credit::of_payers(tx, &payers).await?;
+    let is_changed = |payer: &CustomerId| {
+        let credits = now.get(payer).map_or(&[][..], Vec::as_slice);
+        before.get(payer).is_some_and(|before| *before != Credited::of(credits))
+    };
+    Ok(payers.into_iter().filter(is_changed).collect())
 }
 
 /// State, reason, hash and counts of a payer after billing.

@@ -46,6 +46,7 @@ pub async fn edit(
     if !draft::replace(&mut tx, &edited.draft).await? {
         return Ok(Err(not_open(key)));
     }
+    draft::reprice_lines(&mut tx, &edited.draft.lines).await?;
     draft::waive_lines(&mut tx, &edited.removed).await?;
     let detail = serde_json::json!({"account": key.account_number, "change": edit,
                                     "net_minor": [before.net_minor, edited.draft.net_minor]});

@@ -5,6 +5,7 @@
 //! that a crash left without its record is written again, byte for byte.
 
 use crate::after_booking::{self, Aside};
+use crate::charging::is_collected;
 use crate::context::JobContext;
 use crate::files;
 use crate::shelf::Named;
@@ -21,6 +22,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use store::document::{self, Document};
 use store::invoice::{self, Booked};
+use store::payment;
 
 /// Name of the one template there is.
 pub const PDF: &str = "pdf";
@@ -83,6 +85,8 @@ struct Work {
     catalogue: Arc<Catalogue>,
     invoices: Vec<Booked>,
     payers: BTreeMap<CustomerId, Customer>,
+    /// Methods that were declined for good.
+    unhealthy: BTreeSet<(CustomerId, String)>,
 }
 
 async fn load(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Result<Work> {
@@ -97,8 +101,9 @@ async fn load(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Result<Work> 
     let missing: Vec<InvoiceId> = invoices.iter().copied().filter(|id| !there.contains(id)).collect();
     let invoices = invoice::by_ids(&mut tx, &missing).await?;
     let payers: Vec<CustomerId> = invoices.iter().map(|b| b.invoice.draft.payer).collect();
+    let unhealthy = payment::unhealthy(&mut tx, &payers).await?.into_iter().collect();
     let payers = store::book::customers(&mut tx, &payers).await?;
-    Ok(Work { catalogue, invoices, payers })
+    Ok(Work { catalogue, invoices, payers, unhealthy })
 }
 
 /// A rendered document.
@@ -143,7 +148,7 @@ fn render_all(ctx: &JobContext, renderer: &Renderer, work: &Work) -> anyhow::Res
 fn render_one(renderer: &Renderer, work: &Work, booked: &Booked) -> Outcome {
     let invoice = &booked.invoice;
     let (id, payer) = (invoice.draft.id, invoice.draft.payer);
-    let document = document_of(booked, &work.catalogue, work.payers.get(&payer));
+    let document = document_of(booked, &work.catalogue, work.payers.get(&payer), &work.unhealthy);
     let outcome = catch_unwind(AssertUnwindSafe(|| renderer.render_invoice(&document)));
     match outcome {
         Ok(Ok(bytes)) => Ok(Page { invoice: id, path: path_of(booked, &document), bytes }),
@@ -152,20 +157,20 @@ fn render_one(renderer: &Renderer, work: &Work, booked: &Booked) -> Outcome {
     }
 }
 
-/// The document as it is sent and hashed: as booked, with the words for how it will be paid.
+/// The document as it is sent and hashed: as booked, less what was set off by then, with the words for how the rest will be
+/// paid (rules.md Y3).
 pub fn document_of<'a>(
     booked: &'a Booked,
     catalogue: &'a Catalogue,
     payer: Option<&Customer>,
+    unhealthy: &BTreeSet<(CustomerId, String)>,
 ) -> InvoiceDocument<'a> {
-    let draft = &booked.invoice.draft;
-    let named = |c: &Customer| match &draft.payment_method {
-        Some(refkey) => c.payment_methods.iter().any(|m| m.refkey == *refkey && m.is_online()),
-        None => c.default_method().is_some_and(|m| m.is_online()),
-    };
-    let automatic = draft.gross_minor() > 0 && payer.is_some_and(named);
+    let invoice = &booked.invoice;
+    let is_collected = |payer: &Customer| is_collected(booked, payer, unhealthy, invoice.booked_on);
+    let automatic = invoice.draft.gross_minor() > 0 && payer.is_some_and(is_collected);
     let collection = if automatic { Collection::Automatic } else { Collection::Transfer };
-    InvoiceDocument::booked(&booked.invoice, &catalogue.tenant).with_collection(collection)
+    let document = InvoiceDocument::booked(invoice, &catalogue.tenant).with_collection(collection);
+    if invoice.draft.is_credit_note { document } else { document.with_settlement(&booked.settlement) }
 }
 
 /// `2026/INV-0000001.pdf`. A number that cannot be a file name keeps its place by its id.

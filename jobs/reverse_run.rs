@@ -44,7 +44,7 @@ pub async fn reverse(ctx: &JobContext, run: &Run, rebill: bool, asked: &Asked) -
         let mut tx = ctx.store.begin().await?;
         let invoices: Vec<Invoice> =
             invoice::by_ids(&mut tx, batch).await?.into_iter().map(|booked| booked.invoice).collect();
-        by_hand::lock(&mut tx, &invoices, rebill).await?;
+        by_hand::lock(&mut tx, &invoices).await?;
         let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
         let mut made = 0;
         for booked in invoice::by_ids(&mut tx, batch).await? {

@@ -9,11 +9,13 @@ use anyhow::{Context, ensure};
 use chrono::NaiveDate;
 use domain::catalogue::Catalogue;
 use domain::ids::{CustomerId, InvoiceId, RunId};
+use domain::invoice::account::{self, Standing};
 use domain::invoice::{Invoice, OpenDocument, Settlement, set_off};
 use domain::journal::{Action, Object};
 use domain::ledger::{Entry, EntryKind, Happening};
 use domain::money::{Currency, Money};
 use domain::payment::{Attempt, AttemptState};
+use domain::subscription::Refusal;
 use domain::{Decimal, ledger};
 use gateways::{GatewayError, RefundAnswer, RefundRequest};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,27 +25,8 @@ use uuid::Uuid;
 
 /// Gateway of what was paid outside.
 pub const BY_HAND: &str = "manual";
-
-/// Why a settlement is not moved. The caller mends it.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    #[error("nothing is open on {0}")]
-    NothingOpen(String),
-    #[error("{number} is a credit note: nobody pays it")]
-    CreditNote { number: String },
-    #[error("only {open} is open on {number}")]
-    MoreThanOpen { number: String, open: Money },
-    #[error("`{0}` is not an amount above 0 with at most {1} decimals")]
-    Amount(Decimal, u32),
-    #[error("a payment of {0} is under way and has no answer yet")]
-    UnderWay(String),
-    #[error("nothing is owed to the payer on {0}")]
-    NothingOwed(String),
-    #[error("{gateway} does not refund: {why}")]
-    GatewayRefuses { gateway: String, why: String },
-    #[error("{gateway} has not answered: {why}")]
-    GatewaySilent { gateway: String, why: String },
-}
+/// Code of the refusal that is nobody's fault but the provider's: it has not answered.
+pub const GATEWAY_SILENT: &str = "gateway";
 
 /// The settlement after a paid attempt, with its payment and fee entries.
 pub async fn payment(
@@ -60,6 +43,7 @@ pub async fn payment(
         invoice: invoice.draft.id,
         kind: "payment",
         source: attempt.id.0,
+        document: None,
         amount_minor: attempt.amount_minor,
         on: attempt.on,
     };
@@ -73,6 +57,10 @@ pub async fn payment(
         entries.push(ledger::fee_entry(invoice, catalogue, open_from, happening(attempt.fee_minor))?);
     }
     store::ledger::save_entries(tx, run, &entries).await?;
+    if settlement.open_minor(invoice.draft.gross_minor()) < 0 {
+        // What came beyond it is the payer's credit (rules.md Y5).
+        set_off_of_payers(tx, &[invoice.draft.payer], attempt.on).await?;
+    }
     Ok(settlement)
 }
 
@@ -89,7 +77,13 @@ pub async fn set_off_credit_notes(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::
     }
 }
 
-async fn set_off_of_payers(tx: &mut Tx, payers: &[CustomerId], on: NaiveDate) -> anyhow::Result<()> {
+/// As [`set_off_credit_notes`], for payers whose credit has just grown.
+pub(crate) async fn set_off_of_payers(
+    tx: &mut Tx,
+    payers: &[CustomerId],
+    on: NaiveDate,
+) -> anyhow::Result<()> {
+    invoice::lock_open(tx, payers).await?;
     let mut groups: BTreeMap<(CustomerId, Currency), Vec<OpenDocument>> = BTreeMap::new();
     for (payer, currency, document) in invoice::open_with_credit(tx, payers).await? {
         groups.entry((payer, currency)).or_default().push(document);
@@ -102,7 +96,8 @@ async fn set_off_of_payers(tx: &mut Tx, payers: &[CustomerId], on: NaiveDate) ->
     Ok(())
 }
 
-/// Settles a credit and an invoice against each other; a pair that has met before is left to a person.
+/// Settles a credit and an invoice against each other. The key counts how often the two have met: an invoice that was
+/// paid too much twice may meet the same open one again.
 pub(crate) async fn set_off_pair(
     tx: &mut Tx,
     credit: InvoiceId,
@@ -113,11 +108,11 @@ pub(crate) async fn set_off_pair(
     for (id, other, amount_minor) in [(invoice, credit, amount_minor), (credit, invoice, -amount_minor)] {
         let booked = invoice::by_id(tx, id).await?.context("an open document is gone")?;
         let settlement = booked.settlement.settled(booked.invoice.draft.gross_minor(), amount_minor, on);
-        let part = Part { invoice: id, kind: "set_off", source: other.0, amount_minor, on };
-        if !invoice::settle(tx, &part, &settlement).await? {
-            tracing::warn!(credit = credit.to_string(), "credit and invoice have been set off before");
-            return Ok(());
-        }
+        let met = invoice::parts(tx, id).await?.iter().filter(|p| p.document == Some(other)).count();
+        let source =
+            if met == 0 { other.0 } else { Uuid::new_v5(&other.0, format!("again {met}").as_bytes()) };
+        let part = Part { invoice: id, kind: "set_off", source, document: Some(other), amount_minor, on };
+        ensure!(invoice::settle(tx, &part, &settlement).await?, "{credit} and {invoice} met a moment ago");
     }
     Ok(())
 }
@@ -130,29 +125,6 @@ pub struct ByHand {
     pub on: NaiveDate,
     /// Who says so.
     pub actor: String,
-}
-
-/// The amount in minor units: at most `open`, and above 0.
-fn amount_of(number: &str, asked: Option<Decimal>, open: Money) -> Result<i64, Refusal> {
-    let Some(asked) = asked else { return Ok(open.minor) };
-    let decimals = open.currency.decimals();
-    let fault = || Refusal::Amount(asked, decimals);
-    let asked = asked.normalize();
-    if asked <= Decimal::ZERO || asked.scale() > decimals {
-        return Err(fault());
-    }
-    let mut scaled = asked;
-    scaled.rescale(decimals);
-    let minor = i64::try_from(scaled.mantissa()).map_err(|_| fault())?;
-    if minor > open.minor {
-        return Err(Refusal::MoreThanOpen { number: number.to_owned(), open });
-    }
-    Ok(minor)
-}
-
-fn open_of(booked: &Booked) -> Money {
-    let draft = &booked.invoice.draft;
-    Money::new(booked.settlement.open_minor(draft.gross_minor()), draft.currency)
 }
 
 /// Whether the payment is known to be under way; a person who has asked the provider may overrule it.
@@ -173,21 +145,14 @@ pub async fn mark_paid(
     let mut tx = ctx.store.begin().await?;
     let booked = locked(&mut tx, id).await?;
     let number = booked.invoice.number.clone();
-    if booked.invoice.draft.gross_minor() < 0 {
-        return Ok(Err(Refusal::CreditNote { number }));
-    }
-    let open = open_of(&booked);
-    if open.minor <= 0 {
-        return Ok(Err(Refusal::NothingOpen(number)));
-    }
-    let amount_minor = match amount_of(&number, by_hand.amount, open) {
+    let amount_minor = match account::payment(standing(&booked), by_hand.amount) {
         Ok(amount) => amount,
         Err(refusal) => return Ok(Err(refusal)),
     };
     let attempts = payment::of_invoices(&mut tx, &[id]).await?;
     if let Some(under_way) = attempts.iter().find(|a| a.state == AttemptState::Pending) {
         if pending == Pending::Refuse {
-            return Ok(Err(Refusal::UnderWay(number)));
+            return Ok(Err(under_way_of(&number)));
         }
         let decline_code = Some("overruled_by_hand".to_owned());
         payment::answer(
@@ -231,12 +196,7 @@ pub async fn write_off(
 ) -> anyhow::Result<Result<Booked, Refusal>> {
     let mut tx = ctx.store.begin().await?;
     let booked = locked(&mut tx, id).await?;
-    let number = booked.invoice.number.clone();
-    let open = open_of(&booked);
-    if open.minor <= 0 || booked.invoice.draft.gross_minor() < 0 {
-        return Ok(Err(Refusal::NothingOpen(number)));
-    }
-    let amount_minor = match amount_of(&number, by_hand.amount, open) {
+    let amount_minor = match account::write_off(standing(&booked), by_hand.amount) {
         Ok(amount) => amount,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -268,12 +228,8 @@ pub async fn refund(
 ) -> anyhow::Result<Result<Booked, Refusal>> {
     let mut tx = ctx.store.read().await?;
     let booked = invoice::by_id(&mut tx, id).await?.context("the invoice is gone")?;
-    let number = booked.invoice.number.clone();
-    let open = open_of(&booked);
-    if open.minor >= 0 {
-        return Ok(Err(Refusal::NothingOwed(number)));
-    }
-    let amount_minor = match amount_of(&number, by_hand.amount, Money::new(-open.minor, open.currency)) {
+    let received = received_minor(&mut tx, &booked).await?;
+    let amount_minor = match account::refund(standing(&booked), received, by_hand.amount) {
         Ok(amount) => amount,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -292,12 +248,10 @@ pub async fn refund(
     let mut tx = ctx.store.begin().await?;
     let booked = locked(&mut tx, id).await?;
     // What a provider has given back is written in any case; a person is told that somebody else came first.
-    let owed = Money::new(-open_of(&booked).minor, open.currency);
-    if !by_provider && owed.minor < amount_minor {
-        return Ok(Err(match owed.minor {
-            minor if minor <= 0 => Refusal::NothingOwed(number),
-            _ => Refusal::MoreThanOpen { number, open: owed },
-        }));
+    let received = received_minor(&mut tx, &booked).await?;
+    let asked = Money::new(amount_minor, booked.invoice.draft.currency).decimal();
+    if !by_provider && let Err(refusal) = account::refund(standing(&booked), received, Some(asked)) {
+        return Ok(Err(refusal));
     }
     let happened =
         Happened { kind: "refund", entry: EntryKind::Refund, amount_minor, part_minor: -amount_minor };
@@ -305,6 +259,46 @@ pub async fn refund(
         note(ctx, &mut tx, &booked, by_hand, Action::Refund, amount_minor).await?;
     }
     finish(tx, id).await.map(Ok)
+}
+
+fn standing(booked: &Booked) -> Standing<'_> {
+    Standing { invoice: &booked.invoice, settlement: &booked.settlement }
+}
+
+/// The money that came for the invoices that a document concerns and has not gone back: payments, less refunds, and
+/// what was set off between them and others (rules.md Y5). A write-off is none. None if it concerns no invoice.
+async fn received_minor(tx: &mut Tx, booked: &Booked) -> anyhow::Result<Option<i64>> {
+    let mut invoices = Vec::new();
+    if booked.invoice.draft.is_credit_note {
+        for number in &booked.invoice.draft.credits {
+            invoices.extend(invoice::by_number(tx, number).await?.map(|b| b.invoice));
+        }
+        if invoices.is_empty() {
+            return Ok(None);
+        }
+    } else {
+        invoices.push(booked.invoice.clone());
+    }
+    let mut documents = BTreeSet::from([booked.invoice.draft.id]);
+    let notes = invoice::credit_notes_of(tx, booked.invoice.draft.payer).await?;
+    for invoice in &invoices {
+        documents.insert(invoice.draft.id);
+        let own = notes.iter().filter(|(_, credits)| credits.contains(&invoice.number));
+        documents.extend(own.map(|(id, _)| *id));
+    }
+    let mut received = 0;
+    for document in documents {
+        let parts = invoice::parts(tx, document).await?;
+        received += parts.iter().filter(|p| p.kind != "write_off").map(|p| p.amount_minor).sum::<i64>();
+    }
+    Ok(Some(received))
+}
+
+fn under_way_of(number: &str) -> Refusal {
+    let message = format!("a payment of {number} is under way and has no answer yet");
+    Refusal::new("payment_under_way", message).hint(format!(
+        "ask for the answer with `tallybook payments retry`, or overrule it with `tallybook invoices markpaid {number} --despite-pending`"
+    ))
 }
 
 fn refund_key(booked: &Booked, amount_minor: i64) -> Uuid {
@@ -332,16 +326,26 @@ async fn charge_to_refund(
 /// Asks the provider that took the money; `None` if it gives it back.
 async fn ask_refund(ctx: &JobContext, charge: &Attempt, id: Uuid, amount_minor: i64) -> Option<Refusal> {
     let gateway = charge.gateway.clone();
+    let refuses = |why: String| {
+        Refusal::new("refund_refused", format!("{gateway} does not refund: {why}"))
+            .hint("pay it back by bank transfer and note it with --by-hand")
+    };
     let Some(provider) = ctx.gateways.get(&gateway) else {
-        return Some(Refusal::GatewayRefuses { gateway, why: "it is not set up".to_owned() });
+        return Some(refuses("it is not set up".to_owned()));
     };
     let reference = charge.provider_reference.clone().unwrap_or_default();
     let request = RefundRequest { id, reference, amount_minor, currency: charge.currency };
     match provider.refund(&request).await {
         Ok(RefundAnswer::Refunded { .. }) => None,
-        Ok(RefundAnswer::Declined { code }) => Some(Refusal::GatewayRefuses { gateway, why: code }),
-        Err(GatewayError::Refused { why, .. }) => Some(Refusal::GatewayRefuses { gateway, why }),
-        Err(GatewayError::Unknown { why, .. }) => Some(Refusal::GatewaySilent { gateway, why }),
+        Ok(RefundAnswer::Declined { code }) => Some(refuses(code)),
+        Err(GatewayError::Refused { why, .. }) => Some(refuses(why)),
+        Err(GatewayError::Unknown { why, .. }) => {
+            let message = format!("{gateway} has not answered: {why}");
+            Some(
+                Refusal::new(GATEWAY_SILENT, message)
+                    .hint("run the same command again: the refund is made once"),
+            )
+        }
     }
 }
 
@@ -377,6 +381,7 @@ async fn happen(
         invoice: invoice.draft.id,
         kind: happened.kind,
         source,
+        document: None,
         amount_minor: happened.part_minor,
         on,
     };

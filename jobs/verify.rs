@@ -4,7 +4,7 @@ use crate::context::JobContext;
 use crate::shelf::{self, Named};
 use crate::{files, seal_ledger};
 use domain::audit::verify_record;
-use domain::billing::format_number;
+use domain::billing::{Credited, format_number, over_credited};
 use domain::ledger::{ChainState, verify_link};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +25,9 @@ pub struct Check {
 /// Pages of the chain and of the documents.
 const PAGE: u32 = 5_000;
 
+/// Payers whose credits are looked at together.
+const PAYERS: u32 = 500;
+
 /// Every check, in the order of the flow: the database file first, as a damaged one answers nothing that counts. Seals
 /// before the rest, so that the chain holds all there is.
 pub async fn verify(ctx: &JobContext) -> anyhow::Result<Vec<Check>> {
@@ -43,6 +46,7 @@ pub async fn verify(ctx: &JobContext) -> anyhow::Result<Vec<Check>> {
     checks.extend(sql::all(&mut tx).await?.into_iter().map(named));
     checks.push(lines(&mut tx).await?);
     checks.push(numbers(&mut tx).await?);
+    checks.push(credited_lines(&mut tx).await?);
     checks.push(chain(&mut tx).await?);
     checks.push(usage_files(ctx, &mut tx).await?);
     checks.push(journal(&mut tx).await?);
@@ -167,6 +171,24 @@ async fn usage_files(ctx: &JobContext, tx: &mut store::Tx) -> anyhow::Result<Che
 /// Whether this is a reject file that was mended where it lay and brought in.
 async fn is_mended(tx: &mut store::Tx, path: &str, hash: &str) -> anyhow::Result<bool> {
     Ok(path.starts_with("rejects/") && imports::is_brought_in(tx, hash).await?)
+}
+
+/// No line was credited beyond itself, and no VAT group beyond its VAT (rules.md M3).
+async fn credited_lines(tx: &mut store::Tx) -> anyhow::Result<Check> {
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let page = store::line_credit::credited_page(tx, after, PAYERS).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.payer);
+        for of in &page {
+            count += u64::try_from(of.lines.len())?;
+            let difference = over_credited(&of.lines, &Credited::of(&of.credits));
+            if difference.is_some() {
+                return Ok(check("credited lines", count, difference));
+            }
+        }
+    }
+    Ok(check("credited lines", count, None))
 }
 
 /// Every document on disk has the hash that was recorded.

@@ -348,11 +348,7 @@ fn tax_inclusive_and_collective_lines_are_explained() {
     let words = booked("inclusive", &with_lines(invoice, vec![inclusive])).words();
     assert_has(
         &words,
-        &[
-            "Abonnement SUB-0001 · 31. januar 2026",
-            "Pris inkl. moms 125,00",
-            "Betales senest 20. februar 2026",
-        ],
+        &["Abonnement SUB-0001 · 31. januar 2026", "Pris inkl. moms 125,00", "Forfaldsdato 20. februar 2026"],
     );
 }
 

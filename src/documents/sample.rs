@@ -143,6 +143,7 @@ pub fn line(title: &str, net_minor: i64) -> Line {
         business_unit: None,
         accounting_code: None,
         exact: Exact::ZERO,
+        credits: Vec::new(),
     }
 }
 

@@ -49,7 +49,7 @@ fn head(xml: &mut Xml, invoice: &Invoice) {
     if draft.is_credit_note {
         xml.leaf("CreditNoteTypeCode", CREDIT_NOTE);
     } else {
-        xml.leaf("DueDate", &draft.due_date.to_string()); // BT-9
+        xml.leaf("DueDate", &invoice.payable_by.to_string()); // BT-9
         xml.leaf("InvoiceTypeCode", INVOICE);
     }
     xml.leaf("DocumentCurrencyCode", draft.currency.code()); // BT-5
@@ -129,7 +129,7 @@ fn payment(xml: &mut Xml, invoice: &Invoice, tenant: &Tenant) {
     });
     xml.within("PaymentTerms", |xml| {
         let days = invoice.draft.payment_term;
-        xml.leaf("Note", &format!("Net {days} days; payable by {}", invoice.payable_by)); // BT-20
+        xml.leaf("Note", &format!("Net {days} days")); // BT-20
     });
 }
 

@@ -73,6 +73,9 @@ pub struct Customer {
     /// Language of documents; none = the tenant's.
     pub language: Option<String>,
     pub discount: Option<AppliedDiscount>,
+    /// Discounts that others have replaced, oldest first: days before that keep theirs (rules.md D1, T6).
+    #[serde(default)]
+    pub former_discounts: Vec<AppliedDiscount>,
     pub contacts: Vec<Contact>,
     pub payment_methods: Vec<PaymentMethod>,
 }
@@ -112,6 +115,21 @@ impl PaymentMethod {
 }
 
 impl Customer {
+    /// Applies a discount in the place of the one that is applied; days before its first keep that one.
+    pub fn apply_discount(&mut self, discount: AppliedDiscount) {
+        self.former_discounts.extend(self.discount.replace(discount));
+    }
+
+    /// Every discount that was ever applied, oldest first.
+    pub fn discounts(&self) -> impl DoubleEndedIterator<Item = &AppliedDiscount> {
+        self.former_discounts.iter().chain(&self.discount)
+    }
+
+    /// The discount that was applied last on or before a day; it may have ended by then.
+    pub fn discount_on(&self, day: NaiveDate) -> Option<&AppliedDiscount> {
+        self.discounts().rev().find(|applied| applied.from <= day)
+    }
+
     /// Ends the discount that is applied: `on` is the first day without it.
     ///
     /// # Errors

@@ -65,8 +65,7 @@ async fn put_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<BT
     for batch in customers.chunks(BATCH) {
         write_customers(tx, batch).await?;
     }
-    save_redemptions(tx, customers.iter().filter_map(|c| c.discount.as_ref().map(|d| (c.id.0, c.id, d))))
-        .await?;
+    save_redemptions(tx, customers.iter().flat_map(|c| c.discounts().map(|d| (c.id.0, c.id, d)))).await?;
     re_root(tx, &ids).await?;
     touched.extend(roots_of(tx, &ids).await?);
     Ok(touched)

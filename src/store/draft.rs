@@ -8,7 +8,7 @@ use crate::words::stored;
 use chrono::NaiveDate;
 use domain::billing::{BilledLine, CarriedDraft};
 use domain::ids::*;
-use domain::invoice::Draft;
+use domain::invoice::{Draft, Line};
 use domain::money::Currency;
 use sqlx::types::Json;
 use std::collections::BTreeSet;
@@ -212,6 +212,9 @@ pub(crate) async fn insert_lines<'a>(
         "quantity",
         "net_minor",
         "discount",
+        "granted_minor",
+        "priced_minor",
+        "vat_minor",
         "tax_category",
         "tax_pct",
         "usage_mark",
@@ -239,6 +242,9 @@ pub(crate) async fn insert_lines<'a>(
             l.quantity.to_fraction_text().into(),
             l.net_minor.into(),
             l.discount.into(),
+            l.granted_minor.into(),
+            l.priced_minor.into(),
+            l.vat_minor.into(),
             l.tax_category.name().into(),
             l.tax_pct.into(),
             l.usage_mark.into(),
@@ -468,6 +474,20 @@ pub async fn replace(tx: &mut Tx, draft: &Draft) -> anyhow::Result<bool> {
         .await
         .map(drop))?;
     Ok(true)
+}
+
+/// Notes what the lines of a changed draft come to: the most that can be credited of them (rules.md M3).
+pub async fn reprice_lines(tx: &mut Tx, lines: &[Line]) -> anyhow::Result<()> {
+    for line in lines {
+        on!(tx, c => sqlx::query("update billed_line set priced_minor = $2, vat_minor = $3 where line = $1")
+            .bind(line.id.0)
+            .bind(line.priced_minor())
+            .bind(line.vat_minor)
+            .execute(c)
+            .await
+            .map(drop))?;
+    }
+    Ok(())
 }
 
 /// Waives billed lines that were taken off a draft: their periods are never billed (rules.md I4).

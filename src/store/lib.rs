@@ -23,6 +23,7 @@ pub mod imports;
 pub mod invoice;
 pub mod journal;
 pub mod ledger;
+pub mod line_credit;
 mod load;
 pub mod measured;
 pub mod meta;

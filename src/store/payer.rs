@@ -1,11 +1,12 @@
 //! Root payers and all that billing them needs, hundreds at a time with a handful of statements.
 
+use crate::line_credit;
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::{Dec, Ids, Texts};
 use crate::words::{count, small};
 use anyhow::{Context, anyhow};
 use chrono::NaiveDate;
-use domain::billing::{BilledLine, CarriedDraft, PayerBook, ReopenedLine};
+use domain::billing::{BilledLine, Credited, PayerBook, ReopenedLine};
 use domain::catalogue::{Catalogue, TaxCategory};
 use domain::customer::Customer;
 use domain::exact::Exact;
@@ -141,7 +142,16 @@ pub async fn books(
             Some(on) => book.reopened.entry(line.key.charge).or_default().push(ReopenedLine { line, on }),
         }
     }
-    add_carried(tx, payers, &mut books).await?;
+    for (payer, carried) in line_credit::carried_of(tx, payers).await? {
+        if let Some(book) = books.get_mut(&payer.0) {
+            book.carried = carried;
+        }
+    }
+    for (payer, credits) in line_credit::of_payers(tx, payers).await? {
+        if let Some(book) = books.get_mut(&payer.0) {
+            book.credited = Credited::of(&credits);
+        }
+    }
     add_redeemed(tx, payers, &mut books).await?;
     payers
         .iter()
@@ -158,6 +168,7 @@ fn empty_book(payer: PayerRef, catalogue: Arc<Catalogue>) -> PayerBook {
         subscriptions: BTreeMap::new(),
         billed: BTreeMap::new(),
         reopened: BTreeMap::new(),
+        credited: Credited::default(),
         carried: Vec::new(),
         codes_redeemed: BTreeMap::new(),
         late: Vec::new(),
@@ -230,6 +241,9 @@ struct BilledRow {
     quantity: String,
     net_minor: i64,
     discount: Dec,
+    granted_minor: i64,
+    priced_minor: Option<i64>,
+    vat_minor: i64,
     tax_category: String,
     tax_pct: Dec,
     usage_mark: i64,
@@ -245,8 +259,8 @@ pub async fn billed_lines(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<
     const SQL: PerDriver = by_keys!(
         "select b.payer, b.charge, b.key_start, b.revision, b.kind, b.ordinal, b.subscription,
                 b.period_start, b.period_end, b.charge_date, b.line, b.invoice, i.number as invoice_number,
-                b.currency, b.group_value, b.quantity, b.net_minor, b.discount, b.tax_category, b.tax_pct, b.usage_mark,
-                b.acts_seen, r.reopened_on
+                b.currency, b.group_value, b.quantity, b.net_minor, b.discount, b.granted_minor, b.priced_minor,
+                b.vat_minor, b.tax_category, b.tax_pct, b.usage_mark, b.acts_seen, r.reopened_on
          from billed_line b
          left join invoice i on i.id = b.invoice
          left join reopened_line r
@@ -290,6 +304,9 @@ impl TryFrom<BilledRow> for BilledLine {
                 .ok_or_else(|| anyhow!("billed_line.quantity holds `{}`", row.quantity))?,
             net_minor: row.net_minor,
             discount: row.discount.0,
+            granted_minor: row.granted_minor,
+            priced_minor: row.priced_minor.unwrap_or(row.net_minor),
+            vat_minor: row.vat_minor,
             tax_category: TaxCategory::parse(&row.tax_category)
                 .ok_or_else(|| anyhow!("billed_line.tax_category holds `{}`", row.tax_category))?,
             tax_pct: row.tax_pct.0,
@@ -297,24 +314,6 @@ impl TryFrom<BilledRow> for BilledLine {
             acts_seen: row.acts_seen.map(|acts| small(acts, "billed_line.acts_seen")).transpose()?,
         })
     }
-}
-
-async fn add_carried(
-    tx: &mut Tx,
-    payers: &[CustomerId],
-    books: &mut BTreeMap<Uuid, PayerBook>,
-) -> anyhow::Result<()> {
-    const SQL: PerDriver =
-        by_keys!("select payer, drafts from carried_set where payer", uuid, " order by payer, run_ordinal");
-    let sql = tx.pick(&SQL);
-    let rows: Vec<(Uuid, Json<Vec<CarriedDraft>>)> =
-        on!(tx, c => sqlx::query_as(sql).bind(Ids::of(payers)).fetch_all(c).await?);
-    for (payer, Json(drafts)) in rows {
-        if let Some(book) = books.get_mut(&payer) {
-            book.carried = drafts; // the newest run's set comes last
-        }
-    }
-    Ok(())
 }
 
 async fn add_redeemed(

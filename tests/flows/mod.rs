@@ -4,6 +4,7 @@ mod backups;
 mod book_changes;
 mod buckets;
 mod crash;
+mod credits;
 mod custom;
 mod dunning;
 mod flights;

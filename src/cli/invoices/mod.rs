@@ -102,9 +102,10 @@ enum Verb {
     /// Credit it, whole or by line, with a credit note
     Credit {
         number: String,
-        /// Only this line, by its number
-        #[arg(long = "line", value_name = "N")]
-        lines: Vec<u32>,
+        /// Only this line, by its number: what is left of it, or an amount: `--line 1=10.00`. Net, or gross where prices
+        /// include VAT
+        #[arg(long = "line", value_name = "N[=AMOUNT]", value_parser = credit_line)]
+        lines: Vec<(u32, Option<Decimal>)>,
         /// What the invoice billed is due again: the next run bills it anew
         #[arg(long, conflicts_with = "lines")]
         rebill: bool,
@@ -127,6 +128,17 @@ enum Verb {
         #[arg(long)]
         by_hand: bool,
     },
+}
+
+/// `2`, or `2=10.00`.
+fn credit_line(text: &str) -> Result<(u32, Option<Decimal>), String> {
+    let (number, amount) =
+        text.split_once('=').map_or((text, None), |(number, amount)| (number, Some(amount)));
+    let number = number.trim().parse().map_err(|_| format!("`{number}` is not the number of a line"))?;
+    let read = |amount: &str| {
+        amount.trim().parse::<Decimal>().map_err(|_| format!("`{amount}` is not an amount, as 10.00 is"))
+    };
+    Ok((number, amount.map(read).transpose()?))
 }
 
 #[derive(Debug, clap::Args)]

@@ -7,15 +7,17 @@ use crate::app::App;
 use crate::cli::{operator, payments};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, amount};
-use domain::NaiveDate;
 use domain::billing::{CreditLine, CreditScope};
 use domain::ids::InvoiceId;
-use domain::invoice::InvoiceWire;
+use domain::invoice::{InvoiceWire, account};
+use domain::money::Currency;
+use domain::subscription::Refusal;
+use domain::{Decimal, NaiveDate};
 use jobs::by_hand::{self, Asked, Credit};
 use jobs::collect_payments::{self, Occasion, TriedOutcome};
 use jobs::edit_drafts;
 use jobs::send_invoices;
-use jobs::settle::{self, ByHand, Pending, RefundBy, Refusal};
+use jobs::settle::{self, ByHand, GATEWAY_SILENT, Pending, RefundBy};
 use store::draft::{self, DraftState, Periods};
 use store::invoice::{self, Booked};
 
@@ -38,10 +40,11 @@ async fn answer(app: &App, booked: &Booked, happened: &str, output: &Output) -> 
     }
     let draft = &booked.invoice.draft;
     let open = booked.settlement.open_minor(draft.gross_minor());
-    let open = if open == 0 {
-        String::new()
-    } else {
-        format!(", {} {} open", amount(i128::from(open), draft.currency), draft.currency)
+    let money = |minor: i64| format!("{} {}", amount(i128::from(minor), draft.currency), draft.currency);
+    let open = match open {
+        0 => String::new(),
+        owed if owed < 0 => format!(", {} owed to the payer", money(-owed)),
+        open => format!(", {} open", money(open)),
     };
     let state = state_of(booked, app.today().await?);
     output.line(&format!("{} {happened}: {state}{open}", booked.invoice.number));
@@ -143,7 +146,8 @@ pub async fn recharge(
     let booked = find_booked(app, name, "charged").await?;
     let gross = booked.invoice.draft.gross_minor();
     if gross <= 0 || booked.settlement.open_minor(gross) <= 0 {
-        return Err(refused(Refusal::NothingOpen(name.to_owned())));
+        return Err(Failure::input("nothing_open", format!("nothing is open on {name}"))
+            .hint(format!("`tallybook invoices show {name}` says what settled it")));
     }
     let on = day_or_today(app, as_of).await?;
     let id = booked.invoice.draft.id;
@@ -167,19 +171,13 @@ pub async fn recharge(
 pub async fn credit(
     app: &App,
     name: &str,
-    lines: &[u32],
+    lines: &[(u32, Option<Decimal>)],
     rebill: bool,
     as_of: Option<NaiveDate>,
     output: &Output,
 ) -> Result<Exit, Failure> {
     let booked = find_booked(app, name, "credited").await?;
-    let scope = if lines.is_empty() {
-        CreditScope::Whole
-    } else {
-        CreditScope::Lines(
-            lines.iter().map(|number| CreditLine { number: *number, net_minor: None }).collect(),
-        )
-    };
+    let scope = scope(lines, booked.invoice.draft.currency).map_err(refused)?;
     let asked = Asked { on: day_or_today(app, as_of).await?, actor: operator() };
     let credit = Credit { scope, rebill };
     let credited = by_hand::credit(&app.ctx, &booked.invoice, &credit, &asked).await?.map_err(|refusal| {
@@ -206,6 +204,22 @@ pub async fn credit(
     Ok(sent_exit(&sent, output))
 }
 
+/// What is credited: the whole invoice unless lines are named, each whole unless an amount is.
+fn scope(lines: &[(u32, Option<Decimal>)], currency: Currency) -> Result<CreditScope, Refusal> {
+    if lines.is_empty() {
+        return Ok(CreditScope::Whole);
+    }
+    let line = |(number, amount): &(u32, Option<Decimal>)| {
+        let amount_minor = match amount {
+            Some(amount) if amount.is_sign_negative() => Some(-account::minor(-*amount, currency)?),
+            Some(amount) => Some(account::minor(*amount, currency)?),
+            None => None,
+        };
+        Ok(CreditLine { number: *number, amount_minor })
+    };
+    lines.iter().map(line).collect::<Result<_, Refusal>>().map(CreditScope::Lines)
+}
+
 /// Money back to the payer.
 pub async fn refund(
     app: &App,
@@ -222,30 +236,14 @@ pub async fn refund(
     Ok(Exit::Done)
 }
 
-/// A refusal of a settlement, with what to type instead.
+/// A refusal of a settlement, with what to type instead. A provider that has not answered is a fault of ours.
 fn refused(refusal: Refusal) -> Failure {
-    let message = refusal.to_string();
-    match refusal {
-        Refusal::NothingOpen(number) => {
-            Failure::input("nothing_open", message).hint(format!("`tallybook invoices show {number}` says what settled it"))
-        }
-        Refusal::CreditNote { number } => {
-            Failure::input("credit_note", message).hint(format!("pay it back: `tallybook invoices refund {number}`"))
-        }
-        Refusal::MoreThanOpen { open, .. } => {
-            Failure::input("more_than_open", message).hint(format!("--amount {} at most", open.decimal()))
-        }
-        Refusal::Amount(..) => Failure::input("amount", message).hint("for example --amount 99.50"),
-        Refusal::UnderWay(number) => Failure::input("payment_under_way", message).hint(format!(
-            "ask for the answer with `tallybook payments retry`, or overrule it with `tallybook invoices markpaid {number} --despite-pending`"
-        )),
-        Refusal::NothingOwed(number) => Failure::input("nothing_owed", message).hint(format!(
-            "`tallybook invoices show {number}` says what settled it; an invoice is credited before it is refunded"
-        )),
-        Refusal::GatewayRefuses { .. } => Failure::input("refund_refused", message)
-            .hint("pay it back by bank transfer and note it with --by-hand"),
-        Refusal::GatewaySilent { .. } => {
-            Failure::fault("gateway", message).hint("run the same command again: the refund is made once")
-        }
+    let failure = match refusal.code {
+        GATEWAY_SILENT => Failure::fault(refusal.code, refusal.message),
+        _ => Failure::input(refusal.code, refusal.message),
+    };
+    match refusal.hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
 }

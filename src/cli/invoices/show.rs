@@ -116,12 +116,12 @@ struct Part {
 impl Part {
     async fn all(tx: &mut Tx, id: InvoiceId) -> Result<Vec<Self>, Failure> {
         let mut parts = Vec::new();
-        for (kind, source, amount_minor, on) in invoice::parts(tx, id).await? {
-            let against = match kind.as_str() {
-                "set_off" => invoice::by_id(tx, InvoiceId(source)).await?.map(|b| b.invoice.number),
-                _ => None,
+        for part in invoice::parts(tx, id).await? {
+            let against = match part.document {
+                Some(other) => invoice::by_id(tx, other).await?.map(|b| b.invoice.number),
+                None => None,
             };
-            parts.push(Self { kind, against, amount_minor, on });
+            parts.push(Self { kind: part.kind, against, amount_minor: part.amount_minor, on: part.on });
         }
         Ok(parts)
     }
@@ -173,7 +173,6 @@ impl About {
             .iter()
             .map(|d| serde_json::json!({"Template": d.template, "Path": d.path, "Sha256": d.sha256, "Bytes": d.bytes}))
             .collect();
-        document["PayableBy"] = serde_json::json!(booked.invoice.payable_by);
         document["DunningStep"] = booked.settlement.dunning_step.into();
         document["NextRetry"] = serde_json::json!(booked.settlement.next_retry);
         let draft = &booked.invoice.draft;

@@ -107,10 +107,7 @@ fn fact_rows<'a>(desk: &'a Desk) -> Vec<(&'a str, String)> {
     let mut rows: Vec<(&str, String)> =
         vec![(number, desk.number().to_owned()), (date, figures.date(draft.invoice_date))];
     if !credit {
-        rows.push((&words.due_date, figures.date(draft.due_date)));
-        if desk.document.pay_by() != draft.due_date {
-            rows.push((&words.payable_by, figures.date(desk.document.pay_by())));
-        }
+        rows.push((&words.due_date, figures.date(desk.document.pay_by())));
         let terms = match draft.payment_term {
             0 => words.terms_now.clone(),
             days => words.terms_days.replace("{days}", &days.to_string()),

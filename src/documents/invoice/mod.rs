@@ -56,7 +56,7 @@ impl<'a> InvoiceDocument<'a> {
         Self { draft, invoice: None, tenant, settlement: None, collection: Collection::default() }
     }
 
-    /// Says what has been paid or credited since. Leave it out for the document that is sent and hashed.
+    /// Says what has been paid or credited since: a demand is for what is open (`rules.md` Y3).
     pub fn with_settlement(self, settlement: &'a Settlement) -> Self {
         Self { settlement: Some(settlement), ..self }
     }

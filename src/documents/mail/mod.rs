@@ -163,8 +163,13 @@ struct InvoiceText {
     net: String,
     vat: String,
     gross: String,
+    /// What is still to be paid.
     open: String,
-    is_zero: bool,
+    /// What has been paid or credited of it.
+    settled: String,
+    is_partly_settled: bool,
+    /// Nothing is to be paid.
+    is_settled: bool,
     reference: Option<String>,
     credits: String,
 }
@@ -236,7 +241,9 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
             vat: money(signed(draft.vat_minor)),
             gross: money(signed(draft.gross_minor())),
             open: money(open),
-            is_zero: draft.gross_minor() == 0,
+            settled: money(document.settled_minor()),
+            is_partly_settled: open > 0 && open < draft.gross_minor(),
+            is_settled: open <= 0,
             reference: draft.reference.clone(),
             credits: draft.credits.join(", "),
         },

@@ -55,7 +55,6 @@ words![
     date,
     credit_note_date,
     due_date,
-    payable_by,
     terms,
     terms_days,
     terms_now,

@@ -1,7 +1,8 @@
 //! Billing one payer: the charge dates that have come, oldest first, each seeing what the ones before it billed, so
 //! that a late run makes the invoices of the on-time runs (rules.md T5, T6, I1, I8).
 
-use super::drafting::{self, Group, Sheet};
+use super::balance::{self, Credited};
+use super::drafting::{self, Drafted, Group, Sheet};
 use super::hash::payer_hash;
 use super::items::{Item, ItemKind, due_items};
 use super::late::{self, LatePeriod};
@@ -49,7 +50,10 @@ fn bill_or_park(book: &PayerBook, measured: &Measured, run: RunContext) -> Resul
     let hash = if desk.drafts.is_empty() { String::new() } else { payer_hash(&desk.drafts) };
     let mut carried = desk.carried;
     carried.sort_by_key(|c| (c.since, c.draft.id));
-    Ok(Billed { drafts: desk.drafts, lines: desk.taken, carried, parked: None, hash })
+    let mut lines = desk.drafts.iter().chain(carried.iter().map(|c| &c.draft)).flat_map(|draft| &draft.lines);
+    let credits_any = lines.any(|line| !line.credits.is_empty());
+    let credited = credits_any.then(|| book.credited.clone());
+    Ok(Billed { drafts: desk.drafts, lines: desk.taken, carried, parked: None, credited, hash })
 }
 
 /// rules.md T6: a bound on what one run catches up.
@@ -77,6 +81,10 @@ struct Billing<'a> {
     run: RunContext,
     /// Billed in this run, by charge.
     billed_now: BTreeMap<ChargeReference, Vec<BilledLine>>,
+    /// Credited before and by what is rated in this run.
+    credited: Credited,
+    /// Credited before and by the drafts of this run, with VAT.
+    given_back: Credited,
     carried: Vec<CarriedDraft>,
     /// Days on which a carried draft is let go, whatever its size.
     releases: BTreeSet<NaiveDate>,
@@ -94,6 +102,8 @@ impl<'a> Billing<'a> {
             measured,
             run,
             billed_now: BTreeMap::new(),
+            credited: book.credited.clone(),
+            given_back: book.credited.clone(),
             carried: book.carried.clone(),
             releases: BTreeSet::new(),
             ends: BTreeMap::new(),
@@ -116,33 +126,53 @@ impl<'a> Billing<'a> {
         late: &[&LatePeriod<'_>],
     ) -> Result<(), Parked> {
         let mut sheets: BTreeMap<Group, Vec<Rated>> = BTreeMap::new();
-        for item in due {
-            let rating = self.desk(due).rate(item)?;
+        let (changes, periods): (Vec<&Item<'_>>, Vec<&Item<'_>>) =
+            due.iter().partition(|item| item.kind.is_change());
+        for item in periods {
+            let rating = self.desk(due, &[]).rate(item)?;
             self.collect(item, rating, &mut sheets);
         }
         for period in late {
-            let rating = self.desk(due).rate_late(period)?;
+            let rating = self.desk(due, &[]).rate_late(period)?;
             self.collect(&period.item, rating, &mut sheets);
         }
-        let mut sheets: Vec<Sheet> =
-            sheets.into_iter().map(|(group, rated)| Sheet { group, rated }).collect();
-        sheets.sort_by_key(|sheet| !sheet.rated.iter().any(|rated| rated.line.arrears)); // by invoice date
-        let granted = self.granted_before(date, &sheets);
-        drafting::grant_fixed(&self.book.catalogue, &mut sheets, &granted);
-        sheets.sort_by(|a, b| a.group.cmp(&b.group));
-        for sheet in sheets {
-            self.draft(date, sheet)?;
+        self.grant_fixed(date, &mut sheets);
+        let today: Vec<BilledLine> = match changes.is_empty() {
+            true => Vec::new(),
+            false => sheets.values().flatten().map(|rated| rated.taken.clone()).collect(),
+        };
+        for item in changes {
+            let rating = self.desk(due, &today).rate(item)?;
+            self.collect(item, rating, &mut sheets);
+        }
+        for (group, rated) in sheets {
+            self.draft(date, Sheet { group, rated })?;
         }
         self.release(date)
     }
 
-    fn desk<'d>(&'d self, due: &'d [&'d Item<'d>]) -> Desk<'d> {
-        Desk { book: self.book, measured: self.measured, run: self.run, billed_now: &self.billed_now, due }
+    /// Grants the day's fixed discounts before anything changes what they were granted to (rules.md D1, M5).
+    fn grant_fixed(&self, date: NaiveDate, sheets: &mut BTreeMap<Group, Vec<Rated>>) {
+        let mut in_order: Vec<Sheet> =
+            std::mem::take(sheets).into_iter().map(|(group, rated)| Sheet { group, rated }).collect();
+        in_order.sort_by_key(|sheet| !sheet.rated.iter().any(|rated| rated.line.arrears)); // by invoice date
+        let before = self.granted_before(date, &in_order);
+        drafting::grant_fixed(&self.book.catalogue, &mut in_order, &before);
+        sheets.extend(in_order.into_iter().map(|sheet| (sheet.group, sheet.rated)));
+    }
+
+    fn desk<'d>(&'d self, due: &'d [&'d Item<'d>], today: &'d [BilledLine]) -> Desk<'d> {
+        let (billed_now, credited) = (&self.billed_now, &self.credited);
+        let (book, measured, run) = (self.book, self.measured, self.run);
+        Desk { book, measured, run, billed_now, credited, due, today }
     }
 
     fn collect(&mut self, item: &Item<'_>, rating: Rating, sheets: &mut BTreeMap<Group, Vec<Rated>>) {
         for line in rating.silent {
             self.take(line);
+        }
+        for credit in rating.rated.iter().flat_map(|rated| &rated.line.credits) {
+            self.credited.add_amount(credit);
         }
         if !rating.rated.is_empty() {
             sheets.entry(self.group(item)).or_default().extend(rating.rated);
@@ -177,8 +207,8 @@ impl<'a> Billing<'a> {
             Vec::new()
         };
         let since = joining.iter().map(|carried| carried.since).min();
-        let joined = joining.into_iter().map(|carried| carried.draft).collect();
-        let drafted = drafting::draft(self.book, self.payer, date, sheet, joined, self.run)?;
+        let joined: Vec<Draft> = joining.into_iter().map(|carried| carried.draft).collect();
+        let drafted = self.drafted(date, sheet, joined)?;
         let is_carried = self.is_below_minimum(&drafted.draft, date, since);
         for mut line in drafted.taken {
             if is_carried {
@@ -194,6 +224,22 @@ impl<'a> Billing<'a> {
             self.drafts.push(drafted.draft);
         }
         Ok(())
+    }
+
+    /// Makes a draft; the VAT that it gives back is at most what is left of it (rules.md M3). What is carried was counted
+    /// before, and is taxed anew.
+    fn drafted(&mut self, date: NaiveDate, sheet: Sheet, carried: Vec<Draft>) -> Result<Drafted, Parked> {
+        for credit in carried.iter().flat_map(|draft| &draft.lines).flat_map(|line| &line.credits) {
+            self.given_back.take_out(credit);
+        }
+        let mut drafted = drafting::draft(self.book, self.payer, date, sheet, carried, self.run)?;
+        let draft = &mut drafted.draft;
+        if draft.lines.iter().any(|line| !line.credits.is_empty()) {
+            let before = self.book.billed.values().flatten();
+            let billed: Vec<&BilledLine> = before.chain(self.billed_now.values().flatten()).collect();
+            balance::bound_vat(draft, &billed, &mut self.given_back);
+        }
+        Ok(drafted)
     }
 
     /// rules.md I8: whether a draft waits for a larger invoice.
@@ -260,7 +306,7 @@ impl<'a> Billing<'a> {
                 payment_method: carried.draft.payment_method.clone().filter(|_| own.is_some()),
             };
             let sheet = Sheet { group, rated: Vec::new() };
-            let drafted = drafting::draft(self.book, self.payer, date, sheet, vec![carried.draft], self.run)?;
+            let drafted = self.drafted(date, sheet, vec![carried.draft])?;
             self.drafts.push(drafted.draft);
         }
         Ok(())
@@ -276,7 +322,7 @@ impl<'a> Billing<'a> {
         let mut granted = BTreeSet::new();
         for line in self.book.billed.values().flatten() {
             let is_of_the_day =
-                line.charge_date == date && line.line.is_some() && line.key.kind != LineKind::Late;
+                line.charge_date == date && line.granted_minor != 0 && line.key.kind == LineKind::Regular;
             if !is_of_the_day {
                 continue;
             }

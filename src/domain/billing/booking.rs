@@ -79,16 +79,24 @@ pub fn name_amended<'b>(draft: &mut Draft, billed_of: impl Fn(ChargeReference) -
     }
 }
 
+/// The last day to pay (rules.md I3): invoice date + term, and the days by which booking comes after the charge date, so
+/// that a late run overruns nobody.
+pub(super) fn due_date(draft: &Draft, booked_on: NaiveDate) -> NaiveDate {
+    let late_days = (booked_on - draft.charge_date).num_days().max(0);
+    plus_days(draft.invoice_date, late_days + i64::from(draft.payment_term))
+}
+
 /// Makes the invoice of a draft; `sequence` is the series' next number, `booked_on` the run's as-of.
 pub fn book(
-    draft: Draft,
+    mut draft: Draft,
     sequence: u64,
     booked_on: NaiveDate,
     catalogue: &Catalogue,
 ) -> Result<Invoice, BookError> {
     check(&draft)?;
+    draft.due_date = due_date(&draft, booked_on);
     let number = format_number(&draft.number_pattern, sequence, draft.invoice_date)?;
-    let payable_by = draft.due_date.max(plus_days(booked_on, i64::from(draft.payment_term)));
+    let payable_by = draft.due_date;
     let base = base_amounts(&draft, booked_on, catalogue);
     Ok(Invoice { draft, number, sequence, booked_on, payable_by, base })
 }
@@ -118,6 +126,26 @@ fn base_amounts(draft: &Draft, booked_on: NaiveDate, catalogue: &Catalogue) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::billing::sample;
+
+    #[test]
+    fn a_late_run_moves_the_due_date_by_the_days_it_is_late() {
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let mut draft = sample::invoice("INV-1", &[(100, "25")]).draft;
+        draft.payment_term = 14;
+        // Charge date, invoice date, booked on, due.
+        for (charged, dated, booked_on, due) in [
+            ("2026-02-01", "2026-02-01", "2026-02-01", "2026-02-15"),
+            ("2026-02-01", "2026-02-01", "2026-02-11", "2026-02-25"),
+            ("2026-02-01", "2026-01-31", "2026-02-01", "2026-02-14"),
+            ("2026-02-01", "2026-01-31", "2026-02-11", "2026-02-24"),
+            ("2026-02-01", "2026-02-01", "2026-01-20", "2026-02-15"),
+        ] {
+            (draft.charge_date, draft.invoice_date) = (day(charged), day(dated));
+            let booked = book(draft.clone(), 1, day(booked_on), &sample::catalogue()).unwrap();
+            assert_eq!((booked.draft.due_date, booked.payable_by), (day(due), day(due)), "{booked_on}");
+        }
+    }
 
     #[test]
     fn numbers_follow_their_pattern() {

@@ -1,10 +1,11 @@
 //! Credit notes of booked invoices, whole or by line (rules.md I7, M3, M5).
 
+use super::balance::{Credited, spread};
 use super::drafting::series_of;
 use crate::catalogue::{Catalogue, TaxCategory};
-use crate::exact::{Exact, allocate};
+use crate::exact::Exact;
 use crate::ids::{self, InvoiceId, LineId};
-use crate::invoice::{Draft, Invoice, Line, VatGroup};
+use crate::invoice::{Credit, Draft, Invoice, Line, VatGroup};
 use crate::money::{Currency, Money};
 use crate::subscription::Refusal;
 use chrono::NaiveDate;
@@ -24,20 +25,29 @@ pub enum CreditScope {
 pub struct CreditLine {
     /// Number of the invoice's line.
     pub number: u32,
-    /// Net to be credited in minor units, with the sign of the line; none = all that is left of it.
-    pub net_minor: Option<i64>,
+    /// To be credited in minor units, with the sign of the line: net, or gross where its price includes VAT. None =
+    /// all that is left of it.
+    pub amount_minor: Option<i64>,
 }
 
-/// Draft of a credit note on `invoice`, dated `on`. `earlier` are the credit notes booked on it before: together they
-/// never exceed it, and the one that brings a VAT group's net to zero takes all VAT that is left of it (rules.md M3).
-/// Lines keep their number, key, period, category and rate (rules.md M5); VAT of a group is round(net × rate), half
-/// away from zero. `run_ordinal` is the newest run's.
+/// What stands against an invoice already.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// Of all lines of its payer.
+    pub credited: &'a Credited,
+    /// Credit notes written by hand on it: tells the ids of one from those of the next.
+    pub notes: usize,
+}
+
+/// Draft of a credit note on `invoice`, dated `on`. Whatever was credited of a line before counts: together it is never
+/// more than the line, and the note that brings a VAT group's net to zero takes all VAT that is left of it (rules.md
+/// M3). Lines keep their number, key, period, category and rate (rules.md M5). `run_ordinal` is the newest run's.
 ///
 /// # Errors
 /// If there is no such line, nothing is left, or more is asked for than is left.
 pub fn credit_note(
     invoice: &Invoice,
-    earlier: &[&Invoice],
+    standing: Standing<'_>,
     scope: &CreditScope,
     on: NaiveDate,
     run_ordinal: u64,
@@ -47,21 +57,21 @@ pub fn credit_note(
         let message = format!("{} is a credit note", invoice.number);
         return Err(Refusal::new("conflict", message).hint("credit the invoice that it amends"));
     }
-    let left = Left::of(invoice, earlier);
+    let left = Left::of(invoice, standing.credited);
     let wanted = wanted(invoice, &left, scope)?;
     let mut lines: Vec<Line> = Vec::with_capacity(wanted.len());
-    for (line, net_minor) in wanted {
-        let natural = format!("{}\u{1f}{}\u{1f}{}", line.id, earlier.len(), line.number);
+    for (line, amount_minor) in wanted {
+        let natural = format!("{}\u{1f}{}\u{1f}{}", line.id, standing.notes, line.number);
         let id = LineId(ids::run_made(run_ordinal, "credit_line", &natural));
-        lines.push(opposite(line, id, net_minor, invoice));
+        lines.push(opposite(line, id, amount_minor, invoice));
     }
-    let vat_groups = vat(&mut lines, invoice, &left);
+    let vat_groups = vat(&mut lines, &left, invoice.draft.currency);
     let net_minor = lines.iter().map(|line| line.subtotal_minor).sum();
     let vat_minor = lines.iter().map(|line| line.vat_minor).sum();
     check_gross(invoice, &left, net_minor + vat_minor)?;
     let original = &invoice.draft;
     let (series, number_pattern) = series_of(catalogue, original.business_unit.as_deref(), true, on);
-    let natural = format!("{}\u{1f}{}", original.id, earlier.len());
+    let natural = format!("{}\u{1f}{}", original.id, standing.notes);
     Ok(Draft {
         id: InvoiceId(ids::run_made(run_ordinal, "credit_note", &natural)),
         charge_date: on,
@@ -82,7 +92,7 @@ pub fn credit_note(
 
 /// rules.md M3: where an invoice has lines below zero too, its notes neither raise what is owed nor exceed it.
 fn check_gross(invoice: &Invoice, left: &Left, gross_minor: i64) -> Result<(), Refusal> {
-    let left_minor: i64 = left.groups.values().map(|(net, vat)| net + vat).sum();
+    let left_minor: i64 = left.groups.iter().map(|(key, rest)| rest.gross_minor(key.2)).sum();
     if gross_minor <= 0 && left_minor + gross_minor >= 0 {
         return Ok(());
     }
@@ -97,94 +107,113 @@ fn check_gross(invoice: &Invoice, left: &Left, gross_minor: i64) -> Result<(), R
         .hint("lines below and above zero belong together: credit them together, or leave out `lines`"))
 }
 
-type GroupKey = (TaxCategory, Decimal);
+/// VAT is counted apart for lines whose price includes it (rules.md M4).
+type GroupKey = (TaxCategory, Decimal, bool);
 
 fn group_of(line: &Line) -> GroupKey {
-    (line.tax_category, line.tax_pct.normalize())
+    (line.tax_category, line.tax_pct.normalize(), line.tax_inclusive)
 }
 
-/// What earlier credit notes have left of an invoice, minor units.
+/// What is left of a line or of a group, minor units.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rest {
+    /// As [`Line::priced_minor`].
+    amount_minor: i64,
+    vat_minor: i64,
+}
+
+impl Rest {
+    fn gross_minor(self, tax_inclusive: bool) -> i64 {
+        if tax_inclusive { self.amount_minor } else { self.amount_minor + self.vat_minor }
+    }
+}
+
+/// What earlier credits have left of an invoice.
 struct Left {
-    /// (net, VAT) by line number.
-    lines: BTreeMap<u32, (i64, i64)>,
-    /// (net, VAT) by group.
-    groups: BTreeMap<GroupKey, (i64, i64)>,
+    /// By line number.
+    lines: BTreeMap<u32, Rest>,
+    groups: BTreeMap<GroupKey, Rest>,
 }
 
 impl Left {
-    fn of(invoice: &Invoice, earlier: &[&Invoice]) -> Self {
+    fn of(invoice: &Invoice, credited: &Credited) -> Self {
         let mut left = Self { lines: BTreeMap::new(), groups: BTreeMap::new() };
-        let credited = earlier.iter().flat_map(|note| &note.draft.lines);
-        for line in invoice.draft.lines.iter().chain(credited) {
-            let of_line = left.lines.entry(line.number).or_default();
-            *of_line = (of_line.0 + line.subtotal_minor, of_line.1 + line.vat_minor);
+        for line in &invoice.draft.lines {
+            let rest = Rest {
+                amount_minor: line.priced_minor() - credited.amount_of(line.id),
+                vat_minor: line.vat_minor - credited.vat_of(line.id),
+            };
+            left.lines.insert(line.number, rest);
             let of_group = left.groups.entry(group_of(line)).or_default();
-            *of_group = (of_group.0 + line.subtotal_minor, of_group.1 + line.vat_minor);
+            of_group.amount_minor += rest.amount_minor;
+            of_group.vat_minor += rest.vat_minor;
         }
         left
     }
 
-    fn net_of(&self, number: u32) -> i64 {
-        self.lines.get(&number).map_or(0, |(net, _)| *net)
+    fn of_line(&self, number: u32) -> Rest {
+        self.lines.get(&number).copied().unwrap_or_default()
     }
 }
 
-/// Lines with the net that is credited of each.
+/// Lines with the amount that is credited of each.
 fn wanted<'i>(
     invoice: &'i Invoice,
     left: &Left,
     scope: &CreditScope,
 ) -> Result<Vec<(&'i Line, i64)>, Refusal> {
-    let nothing_left = || Refusal::new("nothing_left", format!("{} is credited already", invoice.number));
+    let nothing_left = || {
+        let message = format!("nothing is left of {} to be credited", invoice.number);
+        Refusal::new("nothing_left", message)
+    };
     let lines = &invoice.draft.lines;
-    match scope {
-        CreditScope::Whole => {
-            let rest: Vec<_> = lines
-                .iter()
-                .filter(|line| left.lines.get(&line.number).is_some_and(|rest| *rest != (0, 0)))
-                .map(|line| (line, left.net_of(line.number)))
-                .collect();
-            if rest.is_empty() { Err(nothing_left()) } else { Ok(rest) }
+    let CreditScope::Lines(asked) = scope else {
+        let rest = lines.iter().map(|line| (line, left.of_line(line.number).amount_minor));
+        let rest: Vec<_> = rest.filter(|(_, amount_minor)| *amount_minor != 0).collect();
+        return if rest.is_empty() { Err(nothing_left()) } else { Ok(rest) };
+    };
+    let mut wanted: Vec<(&Line, i64)> = Vec::with_capacity(asked.len());
+    for credit in asked {
+        let line = lines.iter().find(|line| line.number == credit.number).ok_or_else(|| {
+            let message = format!("{} has no line {}", invoice.number, credit.number);
+            Refusal::new("unknown_line", message).hint(format!("it has the lines 1 to {}", lines.len()))
+        })?;
+        if wanted.iter().any(|(other, _)| other.number == line.number) {
+            return Err(Refusal::new("bad_argument", format!("line {} is named twice", line.number)));
         }
-        CreditScope::Lines(asked) => {
-            let mut wanted: Vec<(&Line, i64)> = Vec::with_capacity(asked.len());
-            for credit in asked {
-                let line = lines.iter().find(|line| line.number == credit.number);
-                let line = line.ok_or_else(|| {
-                    let message = format!("{} has no line {}", invoice.number, credit.number);
-                    Refusal::new("unknown_line", message)
-                        .hint(format!("it has the lines 1 to {}", lines.len()))
-                })?;
-                if wanted.iter().any(|(other, _)| other.number == line.number) {
-                    return Err(Refusal::new("bad_argument", format!("line {} is named twice", line.number)));
-                }
-                wanted.push((line, amount_of(line, *credit, left, invoice.draft.currency)?));
-            }
-            if wanted.is_empty() { Err(nothing_left()) } else { Ok(wanted) }
-        }
+        wanted.push((line, amount_of(line, *credit, left, invoice.draft.currency)?));
     }
+    if wanted.is_empty() { Err(nothing_left()) } else { Ok(wanted) }
 }
 
 fn amount_of(line: &Line, credit: CreditLine, left: &Left, currency: Currency) -> Result<i64, Refusal> {
-    let rest = left.net_of(line.number);
-    let net_minor = credit.net_minor.unwrap_or(rest);
-    let is_within = net_minor != 0 && net_minor.signum() == rest.signum() && net_minor.abs() <= rest.abs();
-    if is_within {
-        return Ok(net_minor);
+    let rest = left.of_line(line.number).amount_minor;
+    let Some(asked) = credit.amount_minor else {
+        let message = || format!("nothing is left of line {} to be credited", line.number);
+        return if rest == 0 { Err(Refusal::new("nothing_left", message())) } else { Ok(rest) };
+    };
+    if asked == 0 {
+        return Err(Refusal::new("bad_argument", format!("an amount of line {} is credited", line.number)));
     }
-    let (asked, rest) = (Money::new(net_minor, currency), Money::new(rest, currency));
-    let message = format!("{asked} cannot be credited of line {}: {rest} is left of it", line.number);
-    Err(Refusal::new("too_much", message))
+    if asked.signum() == rest.signum() && asked.abs() <= rest.abs() {
+        return Ok(asked);
+    }
+    let (asked, left) = (Money::new(asked, currency), Money::new(rest, currency));
+    let message = format!("{asked} cannot be credited of line {}: {left} is left of it", line.number);
+    Err(Refusal::new("too_much", message).hint(match rest {
+        0 => "leave the line out".to_owned(),
+        _ => format!("give {} at most, or leave out the amount to credit what is left", left.decimal()),
+    }))
 }
 
 /// The line with the opposite sign; all of it mirrors quantity and discount, a part is 1 × its amount.
-fn opposite(line: &Line, id: LineId, net_minor: i64, invoice: &Invoice) -> Line {
-    let is_whole = net_minor == line.subtotal_minor && !line.tax_inclusive;
+fn opposite(line: &Line, id: LineId, amount_minor: i64, invoice: &Invoice) -> Line {
+    let is_whole = amount_minor == line.priced_minor();
     let currency = invoice.draft.currency;
     let shown = if is_whole {
         (line.quantity, -line.unit_price, -line.discount_minor)
     } else {
-        (Decimal::ONE, Money::new(-net_minor, currency).decimal(), 0)
+        (Decimal::ONE, Money::new(-amount_minor, currency).decimal(), 0)
     };
     Line {
         id,
@@ -192,59 +221,85 @@ fn opposite(line: &Line, id: LineId, net_minor: i64, invoice: &Invoice) -> Line 
         unit_price: shown.1,
         discount_minor: shown.2,
         discount: if is_whole { line.discount } else { Decimal::ZERO },
-        subtotal_minor: -net_minor,
+        subtotal_minor: -amount_minor,
         vat_minor: 0,
-        tax_inclusive: false,
         amends: Some(invoice.number.clone()),
-        exact: Exact::of_minor(-net_minor, currency),
+        exact: Exact::of_minor(-amount_minor, currency),
+        credits: vec![Credit { line: line.id, amount_minor, vat_minor: 0 }],
         ..line.clone()
     }
 }
 
-/// VAT of the credited lines by group: at most what is left, and all of it with the last net.
-fn vat(lines: &mut [Line], invoice: &Invoice, left: &Left) -> Vec<VatGroup> {
+/// VAT of the credited lines by group. Lines come in with the amount of their price and leave with their net.
+fn vat(lines: &mut [Line], left: &Left, currency: Currency) -> Vec<VatGroup> {
     let mut members: BTreeMap<GroupKey, Vec<usize>> = BTreeMap::new();
     for (at, line) in lines.iter().enumerate() {
         members.entry(group_of(line)).or_default().push(at);
     }
-    let mut groups = Vec::with_capacity(members.len());
+    let mut groups: BTreeMap<(TaxCategory, Decimal), VatGroup> = BTreeMap::new();
     for (key, members) in members {
-        let net_minor: i64 = members.iter().map(|at| lines[*at].subtotal_minor).sum();
-        let (net_left, vat_left) = left.groups.get(&key).copied().unwrap_or_default();
-        let is_last = net_left + net_minor == 0;
-        let is_whole = |at: &usize| left.net_of(lines[*at].number) + lines[*at].subtotal_minor == 0;
-        let of_line = |number: u32| left.lines.get(&number).map_or(0, |(_, vat)| *vat);
-        let vat_minor =
-            if is_last { -vat_left } else { vat_of(net_minor, key.1, vat_left, invoice.draft.currency) };
-        let own: Vec<i64> = members.iter().map(|at| -of_line(lines[*at].number)).collect();
-        let parts = if is_last && members.iter().all(is_whole) && own.iter().sum::<i64>() == vat_minor {
-            own
-        } else {
-            let weights: Vec<Exact> =
-                members.iter().map(|at| Exact::int(i128::from(lines[*at].subtotal_minor))).collect();
-            allocate(vat_minor, &weights)
-        };
-        for (at, part) in members.iter().zip(parts) {
-            lines[*at].vat_minor = part;
+        let (category, rate_pct, tax_inclusive) = key;
+        for (at, vat_minor) in members.iter().zip(vat_of_lines(lines, &members, key, left, currency)) {
+            let line = &mut lines[*at];
+            line.vat_minor = vat_minor;
+            if tax_inclusive {
+                line.subtotal_minor -= vat_minor;
+            }
+            line.credits.iter_mut().for_each(|credit| credit.vat_minor = -vat_minor);
         }
         let reason = members.first().and_then(|at| lines[*at].tax_reason.clone());
-        groups.push(VatGroup { category: key.0, rate_pct: key.1, reason, net_minor, vat_minor });
+        let none = VatGroup { category, rate_pct, reason, net_minor: 0, vat_minor: 0 };
+        let group = groups.entry((category, rate_pct)).or_insert(none);
+        group.net_minor += members.iter().map(|at| lines[*at].subtotal_minor).sum::<i64>();
+        group.vat_minor += members.iter().map(|at| lines[*at].vat_minor).sum::<i64>();
     }
-    groups
+    groups.into_values().collect()
 }
 
-/// rules.md M2: round(net × rate), but not beyond what is left.
-fn vat_of(net_minor: i64, rate_pct: Decimal, vat_left: i64, currency: Currency) -> i64 {
+/// VAT of each line of a group: at most what is left of the group, and all of it with its last net (rules.md M3).
+fn vat_of_lines(
+    lines: &[Line],
+    members: &[usize],
+    key: GroupKey,
+    left: &Left,
+    currency: Currency,
+) -> Vec<i64> {
+    let rest = left.groups.get(&key).copied().unwrap_or_default();
+    let amounts: Vec<i64> = members.iter().map(|at| lines[*at].subtotal_minor).collect();
+    let amount_minor: i64 = amounts.iter().sum();
+    if rest.amount_minor + amount_minor != 0 {
+        return spread(vat_within(amount_minor, key, rest, currency), &amounts);
+    }
+    let own: Vec<i64> = members.iter().map(|at| -left.of_line(lines[*at].number).vat_minor).collect();
+    let is_whole =
+        members.iter().zip(&amounts).all(|(at, a)| left.of_line(lines[*at].number).amount_minor + a == 0);
+    if is_whole && own.iter().sum::<i64>() == -rest.vat_minor {
+        return own;
+    }
+    spread(-rest.vat_minor, &amounts)
+}
+
+/// VAT of a part of a group: round(net × rate), or gross − round(gross ÷ (1 + rate)) where prices include it (rules.md
+/// M2, M4), half away from zero, but neither more VAT nor, of a gross amount, more net than is left.
+fn vat_within(amount_minor: i64, key: GroupKey, rest: Rest, currency: Currency) -> i64 {
+    let (_, rate_pct, tax_inclusive) = key;
     let rate = Exact::of(rate_pct).times(Exact::ratio(1, 100));
-    let vat = Exact::of_minor(net_minor, currency).times(rate).round_half_away(currency.decimals());
-    let (least, most) = if vat_left >= 0 { (-vat_left, 0) } else { (0, -vat_left) };
-    vat.clamp(least, most)
+    let amount = Exact::of_minor(amount_minor, currency);
+    let vat_minor = if tax_inclusive {
+        amount_minor - amount.over(Exact::ONE.plus(rate)).round_half_away(currency.decimals())
+    } else {
+        amount.times(rate).round_half_away(currency.decimals())
+    };
+    let bounded = vat_minor.clamp((-rest.vat_minor).min(0), (-rest.vat_minor).max(0));
+    let net_left = rest.amount_minor - rest.vat_minor;
+    let is_usual = tax_inclusive && amount_minor < 0 && rest.vat_minor >= 0 && net_left >= 0;
+    if is_usual { bounded.min(amount_minor + net_left) } else { bounded }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::billing::{check, sample};
+    use crate::billing::{check, credits_of, sample};
     use proptest::prelude::*;
 
     fn booked(lines: &[(i64, &str)]) -> Invoice {
@@ -253,14 +308,16 @@ mod tests {
 
     fn credit(invoice: &Invoice, earlier: &[&Invoice], scope: &CreditScope) -> Result<Invoice, Refusal> {
         let catalogue = sample::catalogue();
-        let draft = credit_note(invoice, earlier, scope, sample::day("2026-03-01"), 1, &catalogue)?;
+        let credited = Credited::of(&credits_of(earlier.iter().flat_map(|note| &note.draft.lines)));
+        let standing = Standing { credited: &credited, notes: earlier.len() };
+        let draft = credit_note(invoice, standing, scope, sample::day("2026-03-01"), 1, &catalogue)?;
         check(&draft).unwrap();
         let number = format!("CN-{}", earlier.len() + 1);
         Ok(Invoice { draft, number, ..invoice.clone() })
     }
 
-    fn part(number: u32, net_minor: i64) -> CreditScope {
-        CreditScope::Lines(vec![CreditLine { number, net_minor: Some(net_minor) }])
+    fn part(number: u32, amount_minor: i64) -> CreditScope {
+        CreditScope::Lines(vec![CreditLine { number, amount_minor: Some(amount_minor) }])
     }
 
     #[test]
@@ -289,6 +346,30 @@ mod tests {
         assert_eq!(first.draft.vat_minor + last.draft.vat_minor, -invoice.draft.vat_minor);
         assert_eq!(credit(&invoice, &[&first], &part(1, 9999)).unwrap_err().code, "too_much");
         assert_eq!(credit(&invoice, &[], &part(7, 1)).unwrap_err().code, "unknown_line");
+    }
+
+    #[test]
+    fn a_line_whose_price_holds_its_vat_is_credited_by_its_price() {
+        let mut invoice = booked(&[(999, "25"), (999, "25"), (999, "25")]);
+        let lines = &mut invoice.draft.lines;
+        lines.iter_mut().for_each(|line| (line.tax_inclusive, line.subtotal_minor) = (true, 999));
+        invoice.draft.vat_groups = crate::tax::vat(lines, invoice.draft.currency);
+        assert_eq!((lines[0].subtotal_minor, lines[0].vat_minor), (800, 199), "29.97 holds 5.99");
+        let alone = credit(&invoice, &[], &part(1, 999)).unwrap();
+        assert_eq!((alone.draft.net_minor, alone.draft.vat_minor), (-799, -200));
+        let rest = credit(&invoice, &[&alone], &CreditScope::Whole).unwrap();
+        assert_eq!((rest.draft.net_minor, rest.draft.vat_minor), (-1599, -399));
+        assert_eq!(credit(&invoice, &[&alone], &part(1, 1)).unwrap_err().code, "too_much");
+    }
+
+    #[test]
+    fn line_by_line_and_then_whole_leaves_nothing() {
+        let invoice = booked(&[(10, "25"), (10, "25")]);
+        let second = credit(&invoice, &[], &part(2, 10)).unwrap();
+        let first = credit(&invoice, &[&second], &part(1, 10)).unwrap();
+        assert_eq!(first.draft.vat_minor + second.draft.vat_minor, -invoice.draft.vat_groups[0].vat_minor);
+        let refused = credit(&invoice, &[&second, &first], &CreditScope::Whole).unwrap_err();
+        assert_eq!(refused.code, "nothing_left");
     }
 
     proptest! {

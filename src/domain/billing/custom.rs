@@ -167,6 +167,7 @@ pub(super) fn line(place: Place<'_>, asked: &CustomLine) -> Result<Line, Refusal
         business_unit: unit.map(|unit| unit.refkey.clone()),
         accounting_code: unit.and_then(|unit| unit.accounting_code.clone()),
         exact: amount,
+        credits: Vec::new(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! From rated lines to drafts: grouping, tax, dates, parties, series (rules.md I1–I3, I5, I8, B2, D1, X1).
 
+use super::booking::due_date;
 use super::rating::{FixedGrant, LineTax, Parked, Rated};
 use super::{BilledLine, PayerBook, RunContext};
 use crate::catalogue::{Catalogue, InvoiceDateRule, TaxRule, Tenant};
@@ -62,6 +63,8 @@ pub(super) fn grant_fixed(catalogue: &Catalogue, sheets: &mut [Sheet], granted: 
             rated.line.subtotal_minor -= share;
             rated.line.discount_minor += share;
             rated.taken.net_minor -= share;
+            rated.taken.priced_minor -= share;
+            rated.taken.granted_minor += share;
             if share != 0 {
                 rated.line.discount_text = Some(discount.invoice_text.clone());
             }
@@ -96,10 +99,13 @@ pub(super) fn draft(
     let mut draft =
         assemble(book, payer, &heading, lines, &treatments).map_err(|gap| Parked(gap.to_string()))?;
     draft.dunning_policy = of_plans.or(draft.dunning_policy);
+    draft.due_date = due_date(&draft, run.as_of);
     let taken = sheet.rated.into_iter().zip(&draft.lines[carried_lines..]).map(|(rated, line)| BilledLine {
         invoice: Some(id),
         tax_category: line.tax_category,
         tax_pct: line.tax_pct,
+        priced_minor: line.priced_minor(),
+        vat_minor: line.vat_minor,
         ..rated.taken
     });
     let taken = taken.collect();

@@ -2,6 +2,7 @@
 //! on, reference and term. Tax is computed anew; dates, parties, series and what the run has rated stay.
 
 use super::PayerBook;
+use super::balance::{share_vat, spread};
 use super::custom::{self, CustomLine};
 use super::drafting::{Group, Heading, assemble, before_tax, series};
 use super::rating::LINE_MAX_MINOR;
@@ -50,7 +51,7 @@ pub struct Edited {
 /// Changes a draft. Late usage is billed against what the run has rated, so that an allowance made here stays one.
 ///
 /// # Errors
-/// `changed_since_draft`, `unknown_line`, `bad_amount`, `too_large`, `no_lines`, `changes_sign`, `no_tax_rule`.
+/// `changed_since_draft`, `unknown_line`, `bad_amount`, `too_large`, `too_much`, `no_lines`, `changes_sign`, `no_tax_rule`.
 pub fn edited(book: &PayerBook, draft: &Draft, edit: &DraftEdit) -> Result<Edited, Refusal> {
     let payer = book.customers.get(&book.payer).filter(|_| book.revision == draft.revision);
     let payer = payer.ok_or_else(|| {
@@ -97,7 +98,8 @@ pub fn edited(book: &PayerBook, draft: &Draft, edit: &DraftEdit) -> Result<Edite
         payment_method: draft.payment_method.clone(),
     };
     let heading = Heading { id: draft.id, group: &group, charge_date: draft.charge_date };
-    let made = assemble(book, payer, &heading, lines, &treatments).map_err(custom::no_rule)?;
+    let mut made = assemble(book, payer, &heading, lines, &treatments).map_err(custom::no_rule)?;
+    share_vat(&mut made.lines);
     if made.is_credit_note != draft.is_credit_note {
         let total = Money::new(made.gross_minor(), draft.currency);
         return Err(Refusal::new("changes_sign", format!("the draft would add up to {total}")).hint(
@@ -109,7 +111,7 @@ pub fn edited(book: &PayerBook, draft: &Draft, edit: &DraftEdit) -> Result<Edite
     let edited = Draft {
         invoice_date: draft.invoice_date,
         payment_term,
-        due_date: plus_days(draft.invoice_date, i64::from(payment_term)),
+        due_date: plus_days(draft.due_date, i64::from(payment_term) - i64::from(draft.payment_term)),
         reference: edit.reference.clone().or_else(|| draft.reference.clone()),
         credits: draft.credits.clone(),
         autobill: draft.autobill,
@@ -130,12 +132,32 @@ fn changed(mut line: Line, change: Option<&LineEdit>, currency: Currency) -> Res
     }
     if let Some(amount) = change.amount {
         let minor = minor(amount, change.number, currency)?;
+        credit_less(&mut line, minor, currency)?;
         line.quantity = Decimal::ONE;
         line.unit_price = Money::new(minor, currency).decimal();
         (line.subtotal_minor, line.exact) = (minor, Exact::of_minor(minor, currency));
         (line.discount, line.discount_minor, line.discount_text) = (Decimal::ZERO, 0, None);
     }
     Ok(line)
+}
+
+/// A line that gives something back may give back less, not more (rules.md M3).
+fn credit_less(line: &mut Line, minor: i64, currency: Currency) -> Result<(), Refusal> {
+    let amounts: Vec<i64> = line.credits.iter().map(|credit| credit.amount_minor).collect();
+    let most: i64 = amounts.iter().sum();
+    if amounts.is_empty() {
+        return Ok(());
+    }
+    if minor > 0 || -minor > most {
+        let message = format!("line {} gives back {} at most", line.number, Money::new(most, currency));
+        return Err(Refusal::new("too_much", message)
+            .hint("credit the invoice for more: `tallybook invoices credit NUMBER --line N=AMOUNT`"));
+    }
+    for (credit, amount_minor) in line.credits.iter_mut().zip(spread(-minor, &amounts)) {
+        credit.amount_minor = amount_minor;
+    }
+    line.credits.retain(|credit| credit.amount_minor != 0);
+    Ok(())
 }
 
 fn minor(amount: Decimal, number: u32, currency: Currency) -> Result<i64, Refusal> {

@@ -77,6 +77,13 @@ pub(super) enum ItemKind {
     },
 }
 
+impl ItemKind {
+    /// Whether it amends a period: what is amended is rated first.
+    pub fn is_change(self) -> bool {
+        matches!(self, Self::ChangeCredit { .. } | Self::ChangeCharge { .. })
+    }
+}
+
 /// When a change is billed (rules.md R3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChangeTiming {

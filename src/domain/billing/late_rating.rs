@@ -6,7 +6,7 @@ use super::rating::{Desk, Parked, Rated, Rating, Value, keep_tax, rounded};
 use super::windows::window_key;
 use crate::discount;
 use crate::exact::Exact;
-use crate::invoice::{LineKey, LineKind};
+use crate::invoice::{Credit, LineKey, LineKind};
 use crate::measure::MeasuredWindow;
 use crate::pricing;
 use rust_decimal::Decimal;
@@ -24,6 +24,10 @@ impl Desk<'_> {
         let mut differences = self.differences(period, window)?;
         let next = next_ordinal(self.billed_of(item), LineKind::Late);
         let mut rating = Rating::default();
+        let is_alone = differences.len() == 1;
+        for difference in differences.iter_mut().filter(|difference| difference.net_minor < 0) {
+            self.count_back(period, difference, is_alone);
+        }
         differences.retain(|d| d.net_minor != 0);
         if differences.is_empty() {
             rating.silent.push(self.nothing(item, LineKind::Late, next));
@@ -65,13 +69,12 @@ impl Desk<'_> {
             let worth = value.as_ref().map_or(Exact::ZERO, |value| value.amount);
             before_discount_minor += rounded(item, worth)?;
             let now = discount::take_off(worth, fraction, currency).subtotal_minor;
-            let before: i64 = period
-                .billed
-                .iter()
-                .filter(|l| l.group == group && !is_true_up(l))
-                .map(|l| l.net_minor)
-                .sum();
-            differences.push(Difference { group, net_minor: now - before, value });
+            let own = || period.billed.iter().filter(|l| l.group == group && !is_true_up(l));
+            // A fixed discount stays taken off, at most the value that is left.
+            let granted: i64 = own().map(|l| l.granted_minor).sum();
+            let now = if granted == 0 { now } else { (now - granted).max(0) };
+            let before: i64 = own().map(|l| l.net_minor).sum();
+            differences.push(Difference { group, net_minor: now - before, value, credits: Vec::new() });
         }
         let missing =
             self.minimum(item).map_or(0, |min| pricing::shortfall(min, currency, before_discount_minor));
@@ -79,9 +82,31 @@ impl Desk<'_> {
         let before: i64 = period.billed.iter().filter(|l| is_true_up(l)).map(|l| l.net_minor).sum();
         match differences.as_mut_slice() {
             [only] => only.net_minor += now - before,
-            _ => differences.push(Difference { group: None, net_minor: now - before, value: None }),
+            _ => {
+                let net_minor = now - before;
+                differences.push(Difference { group: None, net_minor, value: None, credits: Vec::new() });
+            }
         }
         Ok(differences)
+    }
+
+    /// Counts a difference below zero against the lines that billed the period, oldest first, and cuts it to what is
+    /// left of them (rules.md M3).
+    fn count_back(&self, period: &LatePeriod<'_>, difference: &mut Difference, is_alone: bool) {
+        let is_true_up = difference.group.is_none() && difference.value.is_none();
+        let concerns = |line: &BilledLine| {
+            is_alone || (line.group == difference.group && (line.key.kind == LineKind::TrueUp) == is_true_up)
+        };
+        let mut wanted = -difference.net_minor;
+        for line in period.billed.iter().filter(|line| concerns(line)) {
+            let Some(id) = line.line else { continue };
+            let amount_minor = wanted.min(line.priced_minor - self.credited.amount_of(id));
+            if amount_minor > 0 {
+                difference.credits.push(Credit { line: id, amount_minor, vat_minor: 0 });
+                wanted -= amount_minor;
+            }
+        }
+        difference.net_minor += wanted;
     }
 
     fn late_line(&self, period: &LatePeriod<'_>, late: Difference, ordinal: u32) -> Result<Rated, Parked> {
@@ -90,7 +115,7 @@ impl Desk<'_> {
         let key = LineKey { kind: LineKind::Late, ordinal, ..item.key() };
         let value = late.value.unwrap_or_else(|| Value::of_minor(late.net_minor, currency));
         let amount = Exact::of_minor(late.net_minor, currency);
-        let value = Value { amount, whole: None, ..value };
+        let value = Value { amount, whole: None, whole_less: None, ..value };
         let mut rated = self.line(item, key, &value, Decimal::ZERO)?;
         let original =
             period.billed.iter().find(|line| line.line.is_some() && line.key.kind == LineKind::Regular);
@@ -100,6 +125,7 @@ impl Desk<'_> {
         rated.taken.discount = original.map_or(Decimal::ZERO, |line| line.discount);
         rated.taken.group.clone_from(&late.group);
         rated.line.is_amendment = true;
+        rated.line.credits = late.credits;
         let days = format!("late usage of {} – {}", item.piece.start, item.piece.last_day());
         rated.line.description = match &late.group {
             Some(group) => {
@@ -117,6 +143,8 @@ struct Difference {
     group: Option<String>,
     net_minor: i64,
     value: Option<Value>,
+    /// What it gives back, if it is below zero.
+    credits: Vec<Credit>,
 }
 
 fn next_ordinal<'b>(lines: impl Iterator<Item = &'b BilledLine>, kind: LineKind) -> u32 {

@@ -1,8 +1,10 @@
 //! The core: every invoice comes into being here, in `run`, `run --preview` and `simulate` alike. Synchronous and
 //! pure: load a [`PayerBook`], ask what is [`due`], measure it, [`bill`] it, save the outcome.
 
+mod balance;
 mod bill;
 mod booking;
+mod change_rating;
 mod changes;
 mod credit;
 mod custom;
@@ -20,9 +22,10 @@ pub(crate) mod sample;
 mod steps;
 mod windows;
 
+pub use balance::{Credited, CreditedLine, credits_of, over_credited};
 pub use bill::bill;
 pub use booking::{BookError, book, check, format_number, name_amended, rank};
-pub use credit::{CreditLine, CreditScope, credit_note};
+pub use credit::{CreditLine, CreditScope, Standing, credit_note};
 pub use custom::{CUSTOM_SKU, CustomInvoice, CustomLine, custom_draft};
 pub use drafting::{buyer_tax, seller_tax};
 pub use edit::{DraftEdit, Edited, LineEdit, edited};
@@ -60,6 +63,8 @@ pub struct PayerBook {
     pub billed: BTreeMap<ChargeReference, Vec<BilledLine>>,
     /// What was billed, was credited, and is due again, oldest first, per charge reference (rules.md I4).
     pub reopened: BTreeMap<ChargeReference, Vec<ReopenedLine>>,
+    /// What has been credited of the payer's lines, by hand and by runs, open drafts included (rules.md M3).
+    pub credited: Credited,
     /// Lines of drafts below the tenant's minimum that wait for a larger invoice (rules.md I8).
     pub carried: Vec<CarriedDraft>,
     /// How often each discount's codes have been redeemed (rules.md D1).
@@ -99,6 +104,13 @@ pub struct BilledLine {
     pub net_minor: i64,
     /// Discount as a fraction, kept for corrections (rules.md M5).
     pub discount: Decimal,
+    /// What a fixed discount has taken off the period, minor units: it stays taken off (rules.md M5).
+    pub granted_minor: i64,
+    /// What the line came to on paper, see [`crate::invoice::Line::priced_minor`]: the most that can be credited of it.
+    /// It is `net_minor` unless a person has changed the draft.
+    pub priced_minor: i64,
+    /// VAT of the line.
+    pub vat_minor: i64,
     pub tax_category: TaxCategory,
     pub tax_pct: Decimal,
     /// The run's usage mark: later imports are late (rules.md Q5).
@@ -179,6 +191,8 @@ pub struct Billed {
     pub carried: Vec<CarriedDraft>,
     /// A safety bound stopped the payer: nothing else is filled in.
     pub parked: Option<String>,
+    /// What was credited before, if the drafts credit something: it must still be so when they are saved.
+    pub credited: Option<Credited>,
     /// SHA-256 over what is billed: lines and amounts, not ids, numbers or times; empty if nothing is.
     pub hash: String,
 }

@@ -1,11 +1,11 @@
 //! From a due item and its quantity to lines before tax (rules.md P1–P9, R1–R3, D1, M5, Q5).
 
-use super::changes::version_day;
+use super::balance::Credited;
 use super::items::{ChangeTiming, Item, ItemKind};
 use super::windows::{is_measured, stretch_starts, window_key};
 use super::{BilledLine, PayerBook, RunContext};
 use crate::catalogue::{BusinessUnit, ChargeType, PricingModel, TaxCategory};
-use crate::discount::{self, DiscountCandidates, DiscountLevel, WinningDiscount};
+use crate::discount::{self, DiscountCandidates, DiscountLevel, Discounted, WinningDiscount};
 use crate::exact::Exact;
 use crate::ids::{self, DiscountId, LineId};
 use crate::invoice::{Line, LineKey, LineKind};
@@ -79,8 +79,12 @@ pub(super) struct Desk<'a> {
     pub run: RunContext,
     /// Billed in this run so far, by charge.
     pub billed_now: &'a BTreeMap<ids::ChargeReference, Vec<BilledLine>>,
+    /// What has been credited of the payer's lines, in this run too.
+    pub credited: &'a Credited,
     /// What is rated together, as it is due on one day.
     pub due: &'a [&'a Item<'a>],
+    /// Lines of this day's periods, if something changes them on the same day: no run has billed them yet.
+    pub today: &'a [BilledLine],
 }
 
 impl Desk<'_> {
@@ -91,7 +95,8 @@ impl Desk<'_> {
         }
         match item.kind {
             ItemKind::Period | ItemKind::OneTime => self.regular(item),
-            ItemKind::ChangeCredit { .. } | ItemKind::ChangeCharge { .. } => self.change(item),
+            ItemKind::ChangeCredit { .. } => self.credit(item),
+            ItemKind::ChangeCharge { .. } => self.charge(item),
         }
     }
 
@@ -156,26 +161,27 @@ impl Desk<'_> {
             let priced = pricing::price(charge, currency, item.unit_price, &stretches);
             rounded(item, priced.amount)?;
             let (amount, whole) = share(item, priced.amount);
-            values.push(Value { group: group.group.clone(), priced, amount, whole });
+            values.push(Value { group: group.group.clone(), priced, amount, whole, whole_less: None });
         }
         Ok(values)
     }
 
-    fn priced_line(&self, item: &Item<'_>, key: LineKey, value: &Value) -> Result<Rated, Parked> {
+    pub(super) fn priced_line(&self, item: &Item<'_>, key: LineKey, value: &Value) -> Result<Rated, Parked> {
         let winner = self.discount(item);
         let fraction = winner.and_then(|w| w.fraction()).unwrap_or_default();
         let mut rated = self.line(item, key, value, fraction)?;
         let unit = rated.line.unit.clone();
+        let may_be_granted = rated.taken.key.kind == LineKind::Regular;
         let unit_price = value.priced.unit_price.filter(|_| !is_prorated(item));
         if let Some(unit_price) = unit_price {
             rated.line.quantity = value.priced.quantity.to_decimal(9);
             rated.line.unit_price = unit_price;
         }
         rated.line.description = describe(item, value, unit.as_deref(), unit_price.is_some());
-        rated.line.discount_text =
-            winner.filter(|_| !fraction.is_zero()).map(|w| w.discount.invoice_text.clone());
+        let is_discounted = !fraction.is_zero() || value.whole_less.is_some();
+        rated.line.discount_text = winner.filter(|_| is_discounted).map(|w| w.discount.invoice_text.clone());
         rated.taken.group.clone_from(&value.group);
-        rated.fixed = winner.and_then(|w| fixed_grant(item, w));
+        rated.fixed = winner.filter(|_| may_be_granted).and_then(|w| fixed_grant(item, w));
         Ok(rated)
     }
 
@@ -205,90 +211,8 @@ impl Desk<'_> {
         Some(Exact::of_minor(minor, currency))
     }
 
-    /// What a change gives back or charges for the days that are left (rules.md R2, R3).
-    fn change(&self, item: &Item<'_>) -> Result<Rating, Parked> {
-        let is_credit = matches!(item.kind, ItemKind::ChangeCredit { .. });
-        let pending = self.pending_original(item).filter(|_| is_credit);
-        let original = (is_credit && pending.is_none()).then(|| self.original(item)).flatten().cloned();
-        let regular = original.as_ref().filter(|line| line.key.kind == LineKind::Regular);
-        let version_on =
-            regular.map_or_else(|| version_day(item.charged_from, item.terms), |line| line.period.start);
-        let measure = Measure { quantity: Exact::of(item.amount), events: 0, each: Vec::new() };
-        let stretch = Stretch { on: version_on, measure: &measure };
-        let currency = item.subscription.currency;
-        let mut priced = pricing::price(item.terms.charge, currency, item.unit_price, &[stretch]);
-        let minimum = pricing::minimum(item.terms.charge, currency).filter(|_| item.with_minimum);
-        priced.charged |= minimum.is_some_and(|minimum| !minimum.is_zero());
-        rounded(item, priced.amount)?;
-        let whole = if is_credit { Exact::ZERO.minus(priced.amount) } else { priced.amount };
-        let part = part_minor(whole, currency, item.charged_from, item.piece, item.full);
-        let amount = Exact::of_minor(part, currency);
-        let value = Value { group: None, priced, amount, whole: Some(whole) };
-        let mut rated = match (&original, pending) {
-            (Some(original), _) => {
-                let mut rated = self.line(item, item.key(), &value, original.discount)?;
-                keep_tax(&mut rated, original);
-                rated
-            }
-            (None, Some(pending)) => {
-                let fraction = self.discount(pending).and_then(|w| w.fraction()).unwrap_or_default();
-                let mut rated = self.line(item, item.key(), &value, fraction)?;
-                if rated.tax == LineTax::ByRule {
-                    rated.tax = LineTax::ByRuleOf(pending.tax_date());
-                }
-                rated
-            }
-            (None, None) => self.priced_line(item, item.key(), &value)?,
-        };
-        if let Some(minimum) = minimum {
-            lift_to_minimum(&mut rated, item, value.priced.amount, minimum);
-        }
-        let word = if is_credit { "unused" } else { "changed" };
-        let (days, of) = (item.piece.days(), item.full.days());
-        rated.line.description = format!("{word}: {} for {days} of {of} days", item.amount.normalize());
-        if value.priced.charged {
-            Ok(Rating { rated: vec![rated], silent: Vec::new() })
-        } else {
-            self.silent(item)
-        }
-    }
-
-    fn silent(&self, item: &Item<'_>) -> Result<Rating, Parked> {
-        let key = item.key();
-        Ok(Rating { rated: Vec::new(), silent: vec![self.nothing(item, key.kind, key.ordinal)] })
-    }
-
-    /// The line that a credit gives back a part of: what charged the days in question last, which is the period's
-    /// regular line or that of an earlier change (rules.md M5).
-    fn original(&self, item: &Item<'_>) -> Option<&BilledLine> {
-        let charged = self.billed(item.reference).filter(|line| {
-            matches!(line.key.kind, LineKind::Regular | LineKind::ProrationCharge)
-                && line.line.is_some()
-                && line.period.contains(item.piece.start)
-                && item.of.start <= line.period.start
-                && line.period.end <= item.of.end
-        });
-        charged.max_by_key(|line| (line.key.kind != LineKind::Regular, line.period.start, line.key.ordinal))
-    }
-
     /// What was billed of a charge, before and in this run so far.
-    /// The change whose charge a credit takes back, if both are due on the same day: it is not billed yet (rules.md M5).
-    fn pending_original(&self, item: &Item<'_>) -> Option<&Item<'_>> {
-        let ItemKind::ChangeCredit { ordinal: own, .. } = item.kind else { return None };
-        let before = |other: &&&Item<'_>| match other.kind {
-            ItemKind::ChangeCharge { ordinal, .. } => {
-                let is_earlier = (other.piece.start, ordinal) < (item.piece.start, own);
-                is_earlier
-                    && other.reference == item.reference
-                    && other.of == item.of
-                    && other.piece.contains(item.piece.start)
-            }
-            _ => false,
-        };
-        self.due.iter().filter(before).max_by_key(|other| (other.piece.start, other.key().ordinal)).copied()
-    }
-
-    fn billed(&self, reference: ids::ChargeReference) -> impl Iterator<Item = &BilledLine> {
+    pub(super) fn billed(&self, reference: ids::ChargeReference) -> impl Iterator<Item = &BilledLine> {
         let before = self.book.billed.get(&reference);
         before.into_iter().chain(self.billed_now.get(&reference)).flatten()
     }
@@ -301,7 +225,7 @@ impl Desk<'_> {
     /// rules.md D1: the most specific discount that runs on the line's tax date.
     pub(super) fn discount<'i>(&'i self, item: &'i Item<'_>) -> Option<WinningDiscount<'i>> {
         let candidates = DiscountCandidates {
-            customer: item.owner.discount.as_ref(),
+            customer: item.owner.discount_on(item.tax_date()),
             subscription: item.subscription_discount.as_ref(),
             charge: item.charge_discount.as_ref(),
         };
@@ -323,11 +247,15 @@ impl Desk<'_> {
         rounded(item, value.amount)?;
         let (charge, subscription) = (item.terms.charge, item.subscription);
         let currency = subscription.currency;
-        let discounted = match value.whole {
-            Some(whole) => {
+        let discounted = match (value.whole, value.whole_less) {
+            (Some(whole), None) => {
                 part_after_discount(whole, fraction, currency, item.charged_from, item.piece, item.full)
             }
-            None => discount::take_off(value.amount, fraction, currency),
+            (Some(whole), Some(less)) => {
+                let part = |of| part_minor(of, currency, item.charged_from, item.piece, item.full);
+                Discounted { subtotal_minor: part(less), discount_minor: part(whole) - part(less) }
+            }
+            (None, _) => discount::take_off(value.amount, fraction, currency),
         };
         let before = discounted.subtotal_minor + discounted.discount_minor;
         let unit = owner_unit(self.book, item);
@@ -367,12 +295,14 @@ impl Desk<'_> {
             business_unit: unit.map(|unit| unit.refkey.clone()),
             accounting_code: unit.and_then(|unit| unit.accounting_code.clone()),
             exact: value.amount,
+            credits: Vec::new(),
             key: Some(key.clone()),
         };
         let taken = BilledLine {
             line: Some(line.id),
             quantity: value.priced.quantity,
             net_minor: discounted.subtotal_minor,
+            priced_minor: discounted.subtotal_minor,
             discount: fraction,
             ..self.nothing(item, key.kind, key.ordinal)
         };
@@ -398,6 +328,9 @@ impl Desk<'_> {
             quantity: Exact::ZERO,
             net_minor: 0,
             discount: Decimal::ZERO,
+            granted_minor: 0,
+            priced_minor: 0,
+            vat_minor: 0,
             tax_category: TaxCategory::O,
             tax_pct: Decimal::ZERO,
             usage_mark: self.run.usage_mark,
@@ -415,6 +348,8 @@ pub(super) struct Value {
     pub amount: Exact,
     /// The price of the full period, if `amount` is only a part of it.
     pub whole: Option<Exact>,
+    /// That price less a fixed amount that was granted to the period.
+    pub whole_less: Option<Exact>,
 }
 
 impl Value {
@@ -423,7 +358,7 @@ impl Value {
         let amount = Exact::of_minor(minor, currency);
         let priced =
             Priced { amount, quantity: Exact::ZERO, charged: true, unit_price: None, tiers: Vec::new() };
-        Self { group: None, priced, amount, whole: None }
+        Self { group: None, priced, amount, whole: None, whole_less: None }
     }
 }
 
@@ -473,7 +408,7 @@ fn is_whole_or_stub(item: &Item<'_>) -> bool {
 
 /// Adds to a change what its days are short of a minimum, rounded apart as the period's own line for it is (rules.md P6,
 /// R2): the parts of a period sum to the period. `price` and `minimum` are those of the whole one.
-fn lift_to_minimum(rated: &mut Rated, item: &Item<'_>, price: Exact, minimum: Exact) {
+pub(super) fn lift_to_minimum(rated: &mut Rated, item: &Item<'_>, price: Exact, minimum: Exact) {
     let currency = item.subscription.currency;
     let line = &mut rated.line;
     let missing_until = |day: NaiveDate| {
@@ -499,7 +434,7 @@ fn place(subscription: &Subscription, item: &Item<'_>, key: &LineKey) -> Place {
     (subscription.number.clone(), item.terms.order, item.piece.start, key.kind, key.ordinal, key.charge)
 }
 
-fn line_id(run: RunContext, key: &LineKey) -> LineId {
+pub(super) fn line_id(run: RunContext, key: &LineKey) -> LineId {
     let LineKey { charge, period_start, revision, kind, ordinal } = key;
     let natural = format!("{charge}\u{1f}{period_start}\u{1f}{revision}\u{1f}{}\u{1f}{ordinal}", kind.name());
     LineId(ids::run_made(run.ordinal, "line", &natural))

@@ -66,6 +66,7 @@ pub fn book(charges: &serde_json::Value) -> PayerBook {
         subscriptions: set.subscriptions.into_iter().map(|s| (s.id, s)).collect(),
         billed: BTreeMap::new(),
         reopened: BTreeMap::new(),
+        credited: super::Credited::default(),
         carried: Vec::new(),
         codes_redeemed: BTreeMap::new(),
         late: Vec::new(),
@@ -106,6 +107,7 @@ fn line(number: u32, net_minor: i64, tax_pct: &str) -> Line {
         business_unit: None,
         accounting_code: None,
         exact: Exact::of_minor(net_minor, "DKK".parse().unwrap()),
+        credits: Vec::new(),
     }
 }
 

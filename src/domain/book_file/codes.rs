@@ -101,7 +101,7 @@ pub(super) fn applied<'b>(
     customers: impl Iterator<Item = &'b Customer>,
     subscriptions: impl Iterator<Item = &'b Subscription>,
 ) -> impl Iterator<Item = &'b AppliedDiscount> {
-    let on_customers = customers.filter_map(|customer| customer.discount.as_ref());
+    let on_customers = customers.flat_map(Customer::discounts);
     on_customers.chain(subscriptions.flat_map(on_subscription))
 }
 

@@ -62,6 +62,7 @@ pub(super) fn customer(fields: &mut Fields<'_, '_>) -> Option<WrittenCustomer> {
         our_reference: fields.text("ourreference"),
         language: checks::language(fields),
         discount: None,
+        former_discounts: Vec::new(),
         contacts: contacts.into_iter().flatten().collect(),
         payment_methods,
     };

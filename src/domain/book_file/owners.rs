@@ -6,6 +6,7 @@ use super::content::ObjectKind;
 use super::customer::WrittenCustomer;
 use super::fault::Place;
 use super::merge::{Desk, Merged, Shelf};
+use crate::catalogue::AppliedDiscount;
 use crate::customer::Customer;
 use crate::ids::CustomerId;
 use std::collections::{HashMap, HashSet};
@@ -62,7 +63,16 @@ fn resolve(
         ),
         None => stored.and_then(|s| s.discount.clone()),
     };
+    if let Some(stored) = stored {
+        customer.former_discounts.clone_from(&stored.former_discounts);
+        let replaced = stored.discount.iter().filter(|old| is_another(old, customer.discount.as_ref()));
+        customer.former_discounts.extend(replaced.cloned());
+    }
     customer
+}
+
+fn is_another(old: &AppliedDiscount, new: Option<&AppliedDiscount>) -> bool {
+    new.is_none_or(|new| (old.discount, old.from) != (new.discount, new.from))
 }
 
 /// The zone of an owner's dates is fixed once anything is billed (rules.md T1).

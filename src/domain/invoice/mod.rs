@@ -1,5 +1,6 @@
 //! Invoices from draft to paid, their lines, and their form on the wire.
 
+pub mod account;
 mod printed;
 mod settlement;
 mod wire;
@@ -155,6 +156,9 @@ pub struct Line {
     pub accounting_code: Option<String>,
     /// Exact amount before discount and rounding, for corrections (rules.md M5).
     pub exact: Exact,
+    /// What it gives back of lines that were billed before (rules.md M3); empty on most.
+    #[serde(default)]
+    pub credits: Vec<Credit>,
 }
 
 impl Line {
@@ -162,6 +166,22 @@ impl Line {
     pub fn gross_minor(&self) -> i64 {
         self.subtotal_minor + self.vat_minor
     }
+
+    /// What its price comes to, once it is taxed: net, or gross where the price includes VAT (rules.md M4). That is
+    /// what can be credited of it.
+    pub fn priced_minor(&self) -> i64 {
+        if self.tax_inclusive { self.gross_minor() } else { self.subtotal_minor }
+    }
+}
+
+/// A part of a line that another line gives back, in minor units and with the sign of the line that is credited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credit {
+    /// The line that is credited.
+    pub line: LineId,
+    /// Net, or gross where its price includes VAT: see [`Line::priced_minor`].
+    pub amount_minor: i64,
+    pub vat_minor: i64,
 }
 
 /// VAT of one (category, rate) group of an invoice (rules.md M2).
@@ -257,7 +277,7 @@ pub struct Invoice {
     pub sequence: u64,
     /// The run's as-of (rules.md I2).
     pub booked_on: NaiveDate,
-    /// Later of due date and booked on + term (rules.md I3).
+    /// The due date (rules.md I3); the draft's own may be an earlier one on invoices of older versions.
     pub payable_by: NaiveDate,
     pub base: Option<BaseAmounts>,
 }

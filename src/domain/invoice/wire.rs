@@ -105,7 +105,8 @@ impl InvoiceWire {
 
     /// A booked invoice as it stands.
     pub fn booked(invoice: &Invoice, settlement: &Settlement) -> Self {
-        Self::of(&invoice.draft, Some(invoice.number.clone()), settlement)
+        let wire = Self::of(&invoice.draft, Some(invoice.number.clone()), settlement);
+        Self { due_date: invoice.payable_by, ..wire }
     }
 
     fn of(draft: &Draft, number: Option<String>, settlement: &Settlement) -> Self {

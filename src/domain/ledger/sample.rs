@@ -93,6 +93,7 @@ pub fn line(number: u32, sku: &str, net_minor: i64, unit: Option<&str>) -> Line 
         business_unit: unit.map(str::to_owned),
         accounting_code: unit.map(|_| "100".to_owned()),
         exact: Exact::ZERO,
+        credits: Vec::new(),
     }
 }
 

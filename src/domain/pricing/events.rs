@@ -4,6 +4,7 @@ use super::tiers::{entries, percent_of_one, running};
 use super::{Cut, Run, TierRate, TierUse, chargeable};
 use crate::catalogue::{Charge, PricingModel};
 use crate::exact::Exact;
+use crate::measure::Measure;
 use crate::money::Currency;
 use chrono::NaiveDate;
 
@@ -60,11 +61,15 @@ fn percentage_of_cut(run: &Run<'_>, cut: &Cut<'_>, number: usize) -> Option<Tier
 }
 
 /// Sum over the events of a stretch, and how many were charged. An event that lies within the included amount is
-/// free, fee and minimum too. Where the single events are not known (a quantity set by hand), they count as one sum.
+/// free, fee and minimum too. Where the single events are not known (a quantity set by hand), they count as one sum;
+/// where nothing was used there is no event, also with `chargeatzero`.
 fn cost_of_events(run: &Run<'_>, cut: &Cut<'_>, terms: &EventTerms, fraction: Exact) -> (Exact, u64) {
-    let whole = [(cut.measure.quantity, cut.measure.events.max(1))];
-    let each = cut.measure.each.iter().map(|&e| (Exact::of(e), 1));
-    let known: Vec<(Exact, u64)> = if cut.measure.each.is_empty() { whole.to_vec() } else { each.collect() };
+    let Measure { quantity, events, each } = cut.measure;
+    let known: Vec<(Exact, u64)> = match (each.is_empty(), *events, quantity.is_zero()) {
+        (true, 0, true) => Vec::new(),
+        (true, events, _) => vec![(*quantity, events.max(1))],
+        (false, ..) => each.iter().map(|&amount| (Exact::of(amount), 1)).collect(),
+    };
     let (mut cost, mut charged, mut before) = (Exact::ZERO, 0, cut.before);
     for (amount, count) in known {
         let after = before.plus(amount);

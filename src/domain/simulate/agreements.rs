@@ -129,7 +129,7 @@ fn apply_to_customer(world: &mut World, account: &str, code: &str, on: NaiveDate
     };
     let discount = applicable(&context, code, on, None)?;
     let customer = world.known.customers.get_mut(account).ok_or_else(|| unknown_customer(account))?;
-    customer.discount = Some(discount);
+    customer.apply_discount(discount);
     Ok(())
 }
 

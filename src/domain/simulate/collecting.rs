@@ -3,7 +3,7 @@
 use super::world::{Transaction, TransactionKind, World};
 use crate::customer::PaymentMethod;
 use crate::ids::{AttemptId, CustomerId, InvoiceId};
-use crate::invoice::{OpenDocument, PaymentStatus, set_off as parts_of};
+use crate::invoice::{OpenDocument, set_off as parts_of};
 use crate::ledger::{self, Happening};
 use crate::money::Currency;
 use crate::payment::{Attempt, AttemptState, Decline, SandboxAnswer, sandbox_answer};
@@ -137,11 +137,12 @@ pub(super) fn attempt(
     }
 }
 
-/// Moves the marks of a document.
+/// Moves the marks of a document by money, or by a credit.
 pub(super) fn settle(world: &mut World, at: usize, amount_minor: i64, on: NaiveDate) {
     let document = &mut world.documents[at];
     let gross_minor = document.draft.gross_minor();
     document.settlement = document.settlement.settled(gross_minor, amount_minor, on);
+    document.received_minor += amount_minor;
 }
 
 /// What is posted of a document besides its booking.
@@ -150,6 +151,7 @@ pub(super) enum Kind {
     Payment,
     Fee,
     Refund,
+    WriteOff,
 }
 
 /// Writes the ledger entry of something that happened.
@@ -160,6 +162,7 @@ pub(super) fn post(world: &mut World, at: usize, kind: Kind, happening: Happenin
         Kind::Payment => ledger::payment_entry(&invoice, &catalogue, None, happening),
         Kind::Fee => ledger::fee_entry(&invoice, &catalogue, None, happening),
         Kind::Refund => ledger::refund_entry(&invoice, &catalogue, None, happening),
+        Kind::WriteOff => ledger::write_off_entry(&invoice, &catalogue, None, happening),
     };
     world.entries.extend(entry);
 }
@@ -190,9 +193,4 @@ pub(super) fn set_off(world: &mut World, payer: CustomerId, on: NaiveDate) {
             settle(world, invoice, part.amount_minor, on);
         }
     }
-}
-
-/// Whether a document is paid.
-pub(super) fn is_paid(world: &World, at: usize) -> bool {
-    world.documents[at].settlement.payment_status == PaymentStatus::Paid
 }

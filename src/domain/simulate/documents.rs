@@ -1,22 +1,25 @@
-//! Verbs on invoices: book, cancel, create, credit, edit, markpaid, recharge, refund (rules.md I4, I7, Y4).
+//! Verbs on invoices: book, cancel, create, credit, edit, markpaid, recharge, refund, writeoff (rules.md I4, I7, Y4, Y5).
 
 use super::collecting::{self, Kind};
 use super::world::{Document, Transaction, TransactionKind, World};
 use super::{running, steps};
 use crate::billing::{
-    BilledLine, CreditLine, CreditScope, PayerBook, ReopenedLine, credit_note, custom_draft, edited, reopens,
+    BilledLine, CreditLine, CreditScope, PayerBook, ReopenedLine, Standing, credit_note, custom_draft,
+    edited, reopens,
 };
 use crate::book_file::{read_custom_invoice, read_draft_edit};
 use crate::customer::Customer;
 use crate::decimal::{Bounds, parse};
 use crate::exact::Exact;
 use crate::ids::CustomerId;
-use crate::invoice::{Invoice, InvoiceStatus, LineKey, Settlement};
-use crate::ledger::Happening;
+use crate::invoice::account::{self, Standing as Account};
+use crate::invoice::{Invoice, InvoiceStatus, LineKey};
+use crate::ledger::{EntryKind, Happening};
 use crate::money::Currency;
 use crate::payment::AttemptState;
 use crate::subscription::{Arguments, Refusal};
 use chrono::NaiveDate;
+use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
 /// Amounts as people write them.
@@ -48,6 +51,7 @@ pub(super) fn act(
         "credit" => &["lines", "rebill"],
         "edit" => &["reference", "paymentterm", "lines"],
         "markpaid" => &["paymentdate", "date", "amount"],
+        "refund" | "writeoff" => &["date", "amount"],
         _ => &[],
     })?;
     match verb.to_ascii_lowercase().as_str() {
@@ -60,14 +64,15 @@ pub(super) fn act(
         "edit" => edit(world, at, step),
         "markpaid" => {
             let date = arguments.date(&["paymentdate", "date"])?.unwrap_or(on);
-            mark_paid(world, at, date, arguments.text(&["amount"]))
+            mark_paid(world, at, date, amount(&arguments)?)
         }
         "recharge" => collecting::charge(world, at, on),
-        "refund" => refund(world, at, on),
+        "refund" => refund(world, at, arguments.date(&["date"])?.unwrap_or(on), amount(&arguments)?),
+        "writeoff" => write_off(world, at, arguments.date(&["date"])?.unwrap_or(on), amount(&arguments)?),
         other => {
             let message = format!("there is no verb `{other}` of invoices");
             Err(Refusal::new("unknown_verb", message)
-                .hint("one of book, cancel, create, credit, edit, markpaid, recharge, refund"))
+                .hint("one of book, cancel, create, credit, edit, markpaid, recharge, refund, writeoff"))
         }
     }
 }
@@ -94,8 +99,7 @@ fn create(world: &mut World, custom: &Map<String, Value>, on: NaiveDate) -> Resu
             format!("this invoice to {} of {} is there already", draft.account_number, draft.invoice_date);
         return Err(Refusal::new("exists", message).hint("give the second one a `refkey` of its own"));
     }
-    let settlement = Settlement::open(InvoiceStatus::Draft);
-    world.documents.push(Document { draft, booked: None, settlement });
+    world.documents.push(Document::draft(draft));
     Ok(())
 }
 
@@ -129,6 +133,12 @@ fn edit(world: &mut World, at: usize, step: &Map<String, Value>) -> Result<(), R
     let book = PayerBook { revision: draft.revision, ..book_of(world, draft.payer)? };
     let edited = edited(&book, &draft, &edit)?;
     world.documents[at].draft = edited.draft;
+    let lines = world.documents[at].draft.lines.clone();
+    for billed in world.billed.values_mut().flatten() {
+        if let Some(line) = lines.iter().find(|line| billed.line == Some(line.id)) {
+            (billed.priced_minor, billed.vat_minor) = (line.priced_minor(), line.vat_minor);
+        }
+    }
     waive(world, |line| line.line.is_some_and(|id| edited.removed.contains(&id)));
     Ok(())
 }
@@ -193,17 +203,16 @@ fn credit(
             .hint("leave out `lines`"));
     }
     let reopened = if rebill { reopens(&invoice, &world.billed)? } else { Vec::new() };
-    let earlier: Vec<Invoice> = world
+    let notes = world
         .documents
         .iter()
         .filter_map(|document| document.booked.as_ref())
         .filter(|note| note.draft.is_credit_note && note.draft.credits == [invoice.number.clone()])
         .filter(|note| note.draft.lines.iter().all(|line| is_credit_of(line, &invoice)))
-        .cloned()
-        .collect();
-    let earlier: Vec<&Invoice> = earlier.iter().collect();
+        .count();
+    let standing = Standing { credited: &world.credited(invoice.draft.payer), notes };
     let catalogue = world.catalogue()?.clone();
-    let draft = match credit_note(&invoice, &earlier, &scope, on, world.runs.max(1), &catalogue) {
+    let draft = match credit_note(&invoice, standing, &scope, on, world.runs.max(1), &catalogue) {
         Err(refusal) if rebill && refusal.code == "nothing_left" => {
             reopen(world, &reopened, on); // credited before, and only billed anew
             return Ok(());
@@ -211,11 +220,7 @@ fn credit(
         draft => draft?,
     };
     let note = world.documents.len();
-    world.documents.push(Document {
-        draft,
-        booked: None,
-        settlement: Settlement::open(InvoiceStatus::Draft),
-    });
+    world.documents.push(Document::draft(draft));
     let open = world.documents[at].settlement.open_minor(invoice.draft.gross_minor());
     let owed = world.documents[note].draft.gross_minor();
     if let Err(refusal) = running::book_only(world, &[note], on) {
@@ -263,15 +268,15 @@ fn scope(step: &Map<String, Value>, invoice: &Invoice) -> Result<CreditScope, Re
         };
         if let Some(number) = line.as_u64() {
             let number = u32::try_from(number).map_err(|_| bad())?;
-            return Ok(CreditLine { number, net_minor: None });
+            return Ok(CreditLine { number, amount_minor: None });
         }
         let map = line.as_object().ok_or_else(bad)?;
         let arguments = Arguments::of(map);
         let number =
             arguments.text(&["line", "linenumber", "number"]).and_then(|n| n.parse().ok()).ok_or_else(bad)?;
-        let net_minor =
+        let amount_minor =
             arguments.text(&["amount", "subtotal"]).map(|text| minor(&text, currency)).transpose()?;
-        Ok(CreditLine { number, net_minor })
+        Ok(CreditLine { number, amount_minor })
     };
     Ok(CreditScope::Lines(lines.iter().map(read).collect::<Result<_, Refusal>>()?))
 }
@@ -284,39 +289,62 @@ fn minor(text: &str, currency: Currency) -> Result<i64, Refusal> {
     if Exact::of_minor(minor, currency) == amount { Ok(minor) } else { Err(bad()) }
 }
 
-fn mark_paid(world: &mut World, at: usize, date: NaiveDate, amount: Option<String>) -> Result<(), Refusal> {
+/// An amount as it is written; whether it fits is for the verb to say.
+fn amount(arguments: &Arguments<'_>) -> Result<Option<Decimal>, Refusal> {
+    let Some(text) = arguments.text(&["amount"]) else { return Ok(None) };
+    let bad = |_| Refusal::new("bad_argument", format!("`{text}` is not an amount"));
+    parse(&text, AMOUNT).map(Some).map_err(bad)
+}
+
+/// Money that came elsewhere, also beyond what is open: that is the payer's credit then (rules.md Y5).
+fn mark_paid(world: &mut World, at: usize, date: NaiveDate, amount: Option<Decimal>) -> Result<(), Refusal> {
     let invoice = booked(world, at)?;
-    let gross_minor = invoice.draft.gross_minor();
-    let open = world.documents[at].settlement.open_minor(gross_minor);
-    if collecting::is_paid(world, at) || open <= 0 {
-        let message = format!("nothing is open on {}", invoice.number);
-        return Err(Refusal::new("conflict", message));
-    }
-    let amount_minor = match amount {
-        Some(text) => minor(&text, invoice.draft.currency)?,
-        None => open,
-    };
-    if amount_minor <= 0 {
-        return Err(Refusal::new("bad_argument", "an amount above 0 is paid"));
-    }
+    let standing = Account { invoice: &invoice, settlement: &world.documents[at].settlement };
+    let amount_minor = account::payment(standing, amount)?;
     record(world, at, &invoice, amount_minor, date, TransactionKind::Manual);
+    collecting::set_off(world, invoice.draft.payer, date);
     Ok(())
 }
 
-/// rules.md I7: a booked credit note is refunded as far as it is open.
-fn refund(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
+/// What is given up: bad debt.
+fn write_off(world: &mut World, at: usize, on: NaiveDate, amount: Option<Decimal>) -> Result<(), Refusal> {
     let invoice = booked(world, at)?;
-    if !invoice.draft.is_credit_note {
-        let message = format!("{} is no credit note", invoice.number);
-        return Err(Refusal::new("conflict", message).hint("credit the invoice, then refund the credit note"));
-    }
-    let open = world.documents[at].settlement.open_minor(invoice.draft.gross_minor());
-    if open >= 0 {
-        let message = format!("nothing of {} is left to refund", invoice.number);
-        return Err(Refusal::new("conflict", message));
-    }
-    record(world, at, &invoice, open, on, TransactionKind::Refund);
+    let document = &mut world.documents[at];
+    let standing = Account { invoice: &invoice, settlement: &document.settlement };
+    let amount_minor = account::write_off(standing, amount)?;
+    document.settlement = document.settlement.settled(invoice.draft.gross_minor(), amount_minor, on);
+    let before = world.entries.iter().filter(|e| e.invoice == invoice.draft.id);
+    let ordinal = before.filter(|e| e.kind == EntryKind::WriteOff).count();
+    let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX).saturating_add(1);
+    collecting::post(world, at, Kind::WriteOff, Happening { ordinal, on, amount_minor });
     Ok(())
+}
+
+/// Money back to the payer: what is owed on a credit note, or was paid too much (rules.md I7, Y5).
+fn refund(world: &mut World, at: usize, on: NaiveDate, amount: Option<Decimal>) -> Result<(), Refusal> {
+    let invoice = booked(world, at)?;
+    let standing = Account { invoice: &invoice, settlement: &world.documents[at].settlement };
+    let amount_minor = account::refund(standing, received_minor(world, &invoice), amount)?;
+    record(world, at, &invoice, -amount_minor, on, TransactionKind::Refund);
+    Ok(())
+}
+
+/// The money that came for the invoices that a document concerns, and has not gone back; none if it concerns none.
+fn received_minor(world: &World, document: &Invoice) -> Option<i64> {
+    let concerned: Vec<&String> = match document.draft.is_credit_note {
+        true => document.draft.credits.iter().collect(),
+        false => vec![&document.number],
+    };
+    if concerned.is_empty() {
+        return None;
+    }
+    let is_of_it = |booked: &Invoice| {
+        let is_note = booked.draft.is_credit_note;
+        concerned.contains(&&booked.number)
+            || (is_note && booked.draft.credits.iter().any(|number| concerned.contains(&number)))
+    };
+    let of_it = world.documents.iter().filter(|d| d.booked.as_ref().is_some_and(is_of_it));
+    Some(of_it.map(|document| document.received_minor).sum())
 }
 
 /// Settles, posts and notes a movement of money; a refund is below 0.

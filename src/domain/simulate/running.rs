@@ -6,7 +6,7 @@ use super::world::{Document, World};
 use crate::billing::{self, Billed, PayerBook, RunContext};
 use crate::customer::Customer;
 use crate::ids::{CustomerId, InvoiceId, SubscriptionId};
-use crate::invoice::{InvoiceStatus, Settlement, at_booking};
+use crate::invoice::at_booking;
 use crate::ledger;
 use crate::measure::{self, Measured, StoredEvent, Window};
 use crate::money::Money;
@@ -67,8 +67,7 @@ pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<S
     drafts.sort_by(|a, b| billing::rank(a).cmp(&billing::rank(b)));
     for draft in drafts {
         world.note_billed(&draft);
-        let settlement = Settlement::open(InvoiceStatus::Draft);
-        world.documents.push(Document { draft, booked: None, settlement });
+        world.documents.push(Document::draft(draft));
     }
     if options.review {
         return Ok(said);

@@ -15,23 +15,28 @@ const FAULTS_TOLD: usize = 5;
 pub(super) fn play(scenario: &Map<String, Value>) -> Value {
     let name = scenario.get("name").cloned().unwrap_or(Value::Null);
     let mut world = World::default();
-    let Some(book) = scenario.get("book").filter(|book| !book.is_null()) else {
-        return answer::refused(name, json!({"code": "no_book", "message": "the scenario has no `book`"}));
-    };
-    if let Err(refusal) = load(&mut world, book) {
-        return answer::refused(name, answer::error(&refusal));
+    match play_in(&mut world, scenario) {
+        Ok(steps) => answer::answer(name, steps, &mut world),
+        Err(error) => answer::refused(name, error),
     }
+}
+
+/// Plays a scenario in a world; what each step answers, or why there is nothing to play.
+pub(super) fn play_in(world: &mut World, scenario: &Map<String, Value>) -> Result<Vec<Value>, Value> {
+    let Some(book) = scenario.get("book").filter(|book| !book.is_null()) else {
+        return Err(json!({"code": "no_book", "message": "the scenario has no `book`"}));
+    };
+    load(world, book).map_err(|refusal| answer::error(&refusal))?;
     let empty = Vec::new();
     let timeline = match scenario.get("timeline") {
         None | Some(Value::Null) => &empty,
         Some(Value::Array(steps)) => steps,
         Some(_) => {
             let message = "`timeline` is not a list of steps";
-            return answer::refused(name, json!({"code": "malformed", "message": message}));
+            return Err(json!({"code": "malformed", "message": message}));
         }
     };
-    let steps: Vec<Value> = timeline.iter().map(|step| play_step(&mut world, step)).collect();
-    answer::answer(name, steps, &mut world)
+    Ok(timeline.iter().map(|step| play_step(world, step)).collect())
 }
 
 /// What a step says besides that it was done.

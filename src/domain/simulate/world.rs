@@ -1,6 +1,6 @@
 //! The book in memory, and what has happened to it.
 
-use crate::billing::{BilledLine, CarriedDraft, LateHint, PayerBook, ReopenedLine};
+use crate::billing::{BilledLine, CarriedDraft, Credited, LateHint, PayerBook, ReopenedLine, credits_of};
 use crate::book_file::{Known, LoadSet};
 use crate::catalogue::Catalogue;
 use crate::customer::Customer;
@@ -61,6 +61,8 @@ pub(super) struct Document {
     pub draft: Draft,
     pub booked: Option<Invoice>,
     pub settlement: Settlement,
+    /// Money that came for it and has not gone back, what was set off included.
+    pub received_minor: i64,
 }
 
 /// A movement of money, or the attempt at one.
@@ -79,6 +81,11 @@ pub(super) enum TransactionKind {
 }
 
 impl Document {
+    pub fn draft(draft: Draft) -> Self {
+        let settlement = Settlement::open(InvoiceStatus::Draft);
+        Self { draft, booked: None, settlement, received_minor: 0 }
+    }
+
     pub fn id(&self) -> InvoiceId {
         self.draft.id
     }
@@ -161,12 +168,23 @@ impl World {
             subscriptions,
             billed,
             reopened: self.reopened.clone(),
+            credited: self.credited(payer),
             carried: self.carried.get(&payer).cloned().unwrap_or_default(),
             codes_redeemed: self.redeemed_discounts(),
             late: Vec::new(),
         };
         book.late = self.late_hints(&book);
         Ok(book)
+    }
+
+    /// What has been credited of a payer's lines, by what is booked, drafted and carried.
+    pub fn credited(&self, payer: CustomerId) -> Credited {
+        let is_standing = |document: &&Document| {
+            document.draft.payer == payer && document.settlement.status != InvoiceStatus::Cancelled
+        };
+        let drafts = self.documents.iter().filter(is_standing).map(|document| &document.draft);
+        let carried = self.carried.get(&payer).into_iter().flatten().map(|carried| &carried.draft);
+        Credited::of(&credits_of(drafts.chain(carried).flat_map(|draft| &draft.lines)))
     }
 
     /// Where events came in since a subscription was last billed. A correction touches its own time and that of what
@@ -209,7 +227,7 @@ impl World {
         let mut redeemed: BTreeMap<String, u32> = BTreeMap::new();
         let mut count = |code: &str| *redeemed.entry(code.to_owned()).or_default() += 1;
         for customer in self.known.customers.values() {
-            customer.discount.iter().for_each(|d| count(&d.code));
+            customer.discounts().for_each(|d| count(&d.code));
         }
         for subscription in self.known.subscriptions.values() {
             subscription.discount.iter().for_each(|d| count(&d.code));

@@ -53,6 +53,7 @@ fn line(subtotal_minor: i64, tax_pct: &str) -> Line {
         business_unit: None,
         accounting_code: None,
         exact: Exact::ZERO,
+        credits: Vec::new(),
     }
 }
 

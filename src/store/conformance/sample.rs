@@ -191,6 +191,7 @@ fn line(n: u32, number: u32, net: i64, vat: i64, category: TaxCategory, pct: &st
         business_unit: Some("dk".to_owned()),
         accounting_code: Some("100".to_owned()),
         exact: Exact::ratio(10, 3),
+        credits: Vec::new(),
     }
 }
 
@@ -220,6 +221,9 @@ pub fn billed_lines(n: u32) -> Vec<BilledLine> {
             quantity: Exact::ratio(4_000, 3),
             net_minor: 19_900,
             discount: dec("0.1"),
+            granted_minor: 100,
+            priced_minor: 19_800,
+            vat_minor: 4_950,
             tax_category: TaxCategory::S,
             tax_pct: dec("25"),
             usage_mark: 7,

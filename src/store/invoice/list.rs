@@ -1,6 +1,7 @@
 //! Reading booked invoices: lists by filter, and whole invoices many at a time.
 
 use super::Booked;
+use crate::line_credit;
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::{Dec, Ids};
 use crate::words::{count, read_word, small};
@@ -370,9 +371,12 @@ async fn lines(tx: &mut Tx, ids: &[InvoiceId]) -> anyhow::Result<BTreeMap<Uuid, 
     );
     let sql = tx.pick(&SQL);
     let rows: Vec<LineRow> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(ids)).fetch_all(c).await?);
+    let mut credits = line_credit::of_invoices(tx, ids).await?;
     let mut lines: BTreeMap<Uuid, Vec<Line>> = BTreeMap::new();
     for row in rows {
-        lines.entry(row.invoice).or_default().push(Line::try_from(row)?);
+        let (invoice, id) = (row.invoice, LineId(row.id));
+        let line = Line { credits: credits.remove(&id).unwrap_or_default(), ..Line::try_from(row)? };
+        lines.entry(invoice).or_default().push(line);
     }
     Ok(lines)
 }
@@ -432,6 +436,7 @@ impl TryFrom<LineRow> for Line {
             accounting_code: row.accounting_code,
             exact: Exact::from_fraction_text(&row.exact)
                 .ok_or_else(|| anyhow!("invoice_line.exact holds `{}`", row.exact))?,
+            credits: Vec::new(),
         })
     }
 }

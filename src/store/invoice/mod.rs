@@ -11,7 +11,10 @@ pub use list::{
     totals_by_payer,
 };
 pub use save::{save_booked, take_numbers};
-pub use settle::{Part, lock_open, lock_settlements, open_with_credit, parts, save_settlements, settle};
+pub use settle::{
+    Part, SettledPart, credit_notes_of, lock_open, lock_settlements, open_with_credit, parts,
+    save_settlements, settle,
+};
 
 use domain::invoice::{Invoice, Settlement};
 

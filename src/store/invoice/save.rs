@@ -3,6 +3,7 @@
 use crate::bulk::{Bulk, Cell};
 use crate::draft::{self, DraftState};
 use crate::ledger;
+use crate::line_credit;
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::Ids;
 use crate::words::{stored, word};
@@ -42,6 +43,7 @@ pub async fn save_booked(
     }
     save_headers(tx, run, invoices).await?;
     save_lines(tx, invoices).await?;
+    line_credit::save(tx, invoices).await?;
     save_vat(tx, invoices).await?;
     save_open_settlements(tx, invoices).await?;
     save_billed_charges(tx, invoices).await?;

@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use domain::ids::{CustomerId, InvoiceId};
 use domain::invoice::{OpenDocument, Settlement};
 use domain::money::Currency;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 /// What moved a settlement.
@@ -20,6 +21,8 @@ pub struct Part {
     pub kind: &'static str,
     /// The attempt, credit note or bank line it came from.
     pub source: Uuid,
+    /// The other document of a set-off.
+    pub document: Option<InvoiceId>,
     /// Minor units of the invoice's currency; the sign is the invoice's when it settles, opposite when it undoes.
     pub amount_minor: i64,
     pub on: NaiveDate,
@@ -36,13 +39,16 @@ pub async fn settle(tx: &mut Tx, part: &Part, settlement: &Settlement) -> anyhow
     let before: Option<i64> =
         on!(tx, c => sqlx::query_scalar(sql).bind(part.invoice.0).fetch_optional(c).await?);
     let before = before.with_context(|| format!("invoice {} is not booked", part.invoice))?;
-    let mut rows =
-        Bulk::into("settlement_part", &["invoice", "kind", "source", "amount_minor", "settled_on"])
-            .on_conflict("on conflict (invoice, kind, source) do nothing");
+    let mut rows = Bulk::into(
+        "settlement_part",
+        &["invoice", "kind", "source", "document", "amount_minor", "settled_on"],
+    )
+    .on_conflict("on conflict (invoice, kind, source) do nothing");
     rows.row([
         part.invoice.0.into(),
         part.kind.into(),
         part.source.into(),
+        part.document.map(|id| id.0).into(),
         part.amount_minor.into(),
         part.on.into(),
     ]);
@@ -120,16 +126,47 @@ pub async fn open_with_credit(
         .collect()
 }
 
+/// A part of a settlement, as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettledPart {
+    pub kind: String,
+    /// The other document of a set-off.
+    pub document: Option<InvoiceId>,
+    pub amount_minor: i64,
+    pub on: NaiveDate,
+}
+
 /// Parts of an invoice's settlement, oldest first.
-pub async fn parts(tx: &mut Tx, invoice: InvoiceId) -> anyhow::Result<Vec<(String, Uuid, i64, NaiveDate)>> {
-    Ok(on!(tx, c => sqlx::query_as(
-        "select kind, source, amount_minor, settled_on
+pub async fn parts(tx: &mut Tx, invoice: InvoiceId) -> anyhow::Result<Vec<SettledPart>> {
+    // Before the other document had a column of its own, it was the source.
+    let rows: Vec<(String, Option<Uuid>, i64, NaiveDate)> = on!(tx, c => sqlx::query_as(
+        "select kind, case kind when 'set_off' then coalesce(document, source) end, amount_minor, settled_on
          from settlement_part
          where invoice = $1
          order by settled_on, kind, source")
         .bind(invoice.0)
         .fetch_all(c)
-        .await?))
+        .await?);
+    let read = |(kind, document, amount_minor, on): (String, Option<Uuid>, i64, NaiveDate)| SettledPart {
+        kind,
+        document: document.map(InvoiceId),
+        amount_minor,
+        on,
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// The credit notes of a payer, each with the numbers of the invoices that it credits.
+pub async fn credit_notes_of(
+    tx: &mut Tx,
+    payer: CustomerId,
+) -> anyhow::Result<Vec<(InvoiceId, Vec<String>)>> {
+    let rows: Vec<(Uuid, Json<Vec<String>>)> = on!(tx, c => sqlx::query_as(
+        "select id, credits from invoice where payer = $1 and is_credit_note order by series, sequence")
+        .bind(payer.0)
+        .fetch_all(c)
+        .await?);
+    Ok(rows.into_iter().map(|(id, Json(credits))| (InvoiceId(id), credits)).collect())
 }
 
 /// Replaces settlements: payment status, dunning step, next retry. Amounts move only through [`settle`].

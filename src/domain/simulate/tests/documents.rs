@@ -85,7 +85,7 @@ fn a_credit_note_closes_its_invoice_and_a_paid_one_can_be_refunded() {
         .step(json!({"on": "2026-01-07", "invoice": "INV-0000001", "do": "credit"}))
         .step(json!({"on": "2026-01-07", "invoice": "INV-0000001", "do": "credit"}))
         .step(json!({"on": "2026-01-08", "invoice": "INV-0000001", "do": "refund"}));
-    assert_eq!(refunded.refusals(), ["nothing_left", "conflict"]);
+    assert_eq!(refunded.refusals(), ["nothing_left", "nothing_owed"]);
     let answer = refunded.answer();
     assert_eq!(answer["invoices"][1]["TotalAmount"], "-50.00");
     assert_eq!(answer["invoices"][2]["TotalAmount"], "-75.00");
@@ -94,6 +94,38 @@ fn a_credit_note_closes_its_invoice_and_a_paid_one_can_be_refunded() {
         (&json!(16), &json!("50.00"))
     );
     assert_balanced(&answer);
+}
+
+#[test]
+fn what_was_written_off_is_credited_and_never_paid_out() {
+    let scenario = Scenario::new("2026-01-01", vec![base("100.00")])
+        .run("2026-01-01")
+        .step(json!({"on": "2026-01-05", "invoice": 1, "do": "writeoff"}))
+        .step(json!({"on": "2026-01-06", "invoice": 1, "do": "credit"}))
+        .step(json!({"on": "2026-01-07", "invoice": "CN-0000001", "do": "refund"}))
+        .step(json!({"on": "2026-01-07", "invoice": 1, "do": "writeoff"}));
+    assert_eq!(scenario.refusals(), ["nothing_paid", "nothing_open"]);
+    assert_balanced(&scenario.answer());
+}
+
+#[test]
+fn what_is_paid_too_much_pays_the_next_invoice_or_goes_back() {
+    let paid_twice = || {
+        Scenario::new("2026-01-01", vec![base("100.00")])
+            .run("2026-01-01")
+            .step(json!({"on": "2026-01-05", "invoice": 1, "do": "markpaid", "amount": "125.00"}))
+            .step(json!({"on": "2026-01-06", "invoice": 1, "do": "markpaid", "amount": "125.00"}))
+    };
+    assert_eq!(statuses(&paid_twice().answer()), [[10, 20, 8]]);
+    let next = paid_twice().run("2026-02-01");
+    assert_eq!(statuses(&next.answer()), [[10, 20, 4], [10, 20, 4]]);
+    let back = paid_twice()
+        .step(json!({"on": "2026-01-07", "invoice": 1, "do": "refund", "amount": "125.01"}))
+        .step(json!({"on": "2026-01-07", "invoice": 1, "do": "refund"}))
+        .step(json!({"on": "2026-01-07", "invoice": 1, "do": "refund"}));
+    assert_eq!(back.refusals(), ["more_than_open", "nothing_owed"]);
+    assert_eq!(statuses(&back.answer()), [[10, 20, 4]]);
+    assert_balanced(&back.answer());
 }
 
 #[test]
@@ -120,7 +152,7 @@ fn marking_paid_recharging_and_refusals() {
         .step(json!({"on": "2026-01-06", "run": {"as_of": "2025-12-31"}}));
     assert_eq!(
         scenario.refusals(),
-        ["no_method", "conflict", "conflict", "unknown_invoice", "goes_back", "before_last_run"]
+        ["no_method", "nothing_open", "conflict", "unknown_invoice", "goes_back", "before_last_run"]
     );
     let answer = scenario.answer();
     assert_eq!(answer["invoices"][0]["PaymentDate"], "2026-01-04");

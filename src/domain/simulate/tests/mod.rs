@@ -6,12 +6,15 @@ mod agreements;
 mod basics;
 mod cases;
 mod catching_up;
+mod credits;
 mod documents;
 mod either_order;
 mod prices;
 mod usage;
 
 use super::simulate;
+use super::steps::play_in;
+use super::world::World;
 use serde_json::{Value, json};
 
 /// A scenario: seller, one customer, one plan `PRO` with the given charges, and a subscription from `start`.
@@ -67,6 +70,14 @@ impl Scenario {
     pub fn usage(self, on: &str, id: &str, meter: &str, quantity: &str, time: &str) -> Self {
         self.step(json!({"on": on, "ingest": [
             {"id": id, "subject": "SUB-1", "meter": meter, "quantity": quantity, "time": time}]}))
+    }
+
+    /// What is there after the last step.
+    pub fn world(&self) -> World {
+        let mut world = World::default();
+        let scenario = json!({"book": self.book, "timeline": self.timeline});
+        play_in(&mut world, scenario.as_object().unwrap()).unwrap();
+        world
     }
 
     pub fn answer(&self) -> Value {
