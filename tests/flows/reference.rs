@@ -30,7 +30,7 @@ fn a_second_computation_of_the_rules_gives_the_same_documents() {
 
 #[test]
 fn what_is_compared_in_memory_is_so_on_a_database() {
-    let (made, said) = python("scenarios.py", &["0", "100"]);
+    let (made, said) = python("scenarios.py", &["0", "200"]);
     assert!(made, "{said}");
     let only_runs = |scenario: &Value| {
         let steps = scenario["timeline"].as_array().unwrap();
