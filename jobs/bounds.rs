@@ -1,34 +1,21 @@
-//! Safety bounds: a payer with more invoices at once, invoices further ahead, or a much larger amount than in the last
-//! run, than the operator has set is parked for a person instead of billed. And what a preview says against the last
-//! run: who is new, who is gone, whose amount jumped.
+//! Who may be billed: a payer beyond a safety bound is parked for a person, and stays parked, whatever runs come, until
+//! `runs release` lets it through by name (rules I9). And what a preview says against the last run: who is new, who is
+//! gone, who is parked, whose amount jumped.
 
-use crate::context::JobContext;
-use anyhow::Context;
-use chrono::{Months, NaiveDate};
-use domain::billing::Billed;
+use domain::billing::bounds::{self, Bounds};
+use domain::billing::{Billed, PayerBook};
 use domain::ids::CustomerId;
-use domain::invoice::Draft;
 use domain::money::Currency;
 use domain::run::RunState;
 use std::collections::{BTreeMap, BTreeSet};
-use store::run::Run;
-use store::{Tx, invoice, run};
+use store::parked::Parking;
+use store::run::{Run, RunItem};
+use store::{Tx, invoice, parked, run};
 
 /// Runs looked at for the last one of the same scope.
 const RUNS_LOOKED_AT: u32 = 400;
 /// Change of an amount, in percent, from which a preview speaks of a jump where no bound is set.
 const JUMP_PCT: u32 = 50;
-
-/// What the operator has set; 0 = no bound.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Bounds {
-    /// Invoices of one payer in one run.
-    pub invoices_per_payer: u32,
-    /// By how much a payer's amount in a currency may grow since the last run of the scope, in percent.
-    pub amount_growth_pct: u32,
-    /// How many months after today a charge may be billed: a mistyped as-of bills nobody for years.
-    pub months_ahead: u32,
-}
 
 /// One payer and currency of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,6 +41,8 @@ pub enum Difference {
     New,
     Gone,
     Jump,
+    /// A bound stops it; `now` is what it would be billed.
+    Parked,
 }
 
 impl Difference {
@@ -63,6 +52,7 @@ impl Difference {
             Self::New => "new",
             Self::Gone => "gone",
             Self::Jump => "jump",
+            Self::Parked => "parked",
         }
     }
 }
@@ -94,92 +84,117 @@ pub async fn last_run(tx: &mut Tx, current: &Run) -> anyhow::Result<Option<(Run,
     Ok(None)
 }
 
-/// Parks what goes beyond the bounds; whoever was set aside before stays as it is.
-pub async fn apply<'a>(
-    ctx: &JobContext,
-    run: &Run,
-    billed: impl Iterator<Item = (CustomerId, &'a mut Billed)>,
-) -> anyhow::Result<()> {
-    let bounds = ctx.settings.bounds;
-    if bounds == Bounds::default() {
-        return Ok(());
+/// What came of billing a payer.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    Billed(Billed),
+    Parked(Parked),
+    /// An invariant broke, or another run was first.
+    Failed(String),
+}
+
+/// Why a payer is not billed, and what it would be billed if anything is known of that.
+#[derive(Debug, Clone)]
+pub struct Parked {
+    pub reason: String,
+    pub why: Why,
+    pub billed: Billed,
+}
+
+/// Who has to do something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Beyond a bound, found now.
+    Bound,
+    /// Beyond a bound, found by the run of this ordinal, and nobody has let it through since.
+    Earlier(u64),
+    /// The core cannot bill it as it stands, or will not catch up so much.
+    Core,
+}
+
+/// What is known of some payers before they are billed.
+#[derive(Debug, Clone, Default)]
+pub struct Gate {
+    bounds: Bounds,
+    parked: BTreeMap<CustomerId, Parking>,
+    released: BTreeSet<CustomerId>,
+}
+
+impl Gate {
+    /// Reads who is parked, and takes from a run's items who was let through.
+    pub async fn open(
+        tx: &mut Tx,
+        bounds: Bounds,
+        payers: &[CustomerId],
+        items: &[RunItem],
+    ) -> anyhow::Result<Self> {
+        let released = items.iter().filter(|i| i.released).map(|i| i.payer).collect();
+        Ok(Self { bounds, parked: parked::of(tx, payers).await?, released })
     }
-    let usual = if bounds.amount_growth_pct > 0 {
-        let mut tx = ctx.store.read().await?;
-        last_run(&mut tx, run).await?.map(|(_, totals)| totals).unwrap_or_default()
-    } else {
-        Totals::new()
-    };
-    let latest = latest(ctx, bounds).await?;
-    for (payer, billed) in billed {
-        if billed.parked.is_none() {
-            let ahead = latest.and_then(|latest| too_far_ahead(bounds, latest, &billed.drafts));
-            billed.parked = ahead.or_else(|| beyond(bounds, payer, &billed.drafts, &usual));
+
+    /// Whether a person has let this payer through all bounds in this run.
+    pub fn is_released(&self, payer: CustomerId) -> bool {
+        self.released.contains(&payer)
+    }
+
+    /// Billed, or parked and why.
+    pub fn judge(&self, book: &PayerBook, mut billed: Billed) -> Outcome {
+        if let Some(reason) = billed.parked.take() {
+            return Outcome::Parked(Parked { reason, why: Why::Core, billed: Billed::default() });
+        }
+        let is_due = !billed.drafts.is_empty() || !billed.lines.is_empty();
+        if self.is_released(book.payer) || !is_due {
+            return Outcome::Billed(billed);
+        }
+        if let Some(parking) = self.parked.get(&book.payer) {
+            let why = Why::Earlier(parking.run_ordinal);
+            return Outcome::Parked(Parked { reason: parking.reason.clone(), why, billed });
+        }
+        match bounds::beyond(book, &billed.drafts, &billed.lines, self.bounds) {
+            Some(reason) => Outcome::Parked(Parked { reason, why: Why::Bound, billed }),
+            None => Outcome::Billed(billed),
         }
     }
-    Ok(())
 }
 
-/// The last charge date that may be billed today; none without a bound.
-async fn latest(ctx: &JobContext, bounds: Bounds) -> anyhow::Result<Option<NaiveDate>> {
-    if bounds.months_ahead == 0 {
-        return Ok(None);
+impl Parked {
+    /// The reason with the way out; `run` is the ordinal of the run that parks, none in a preview.
+    pub fn told(&self, account: &str, run: Option<u64>) -> String {
+        let look = format!("look at it with `tallybook run --preview --customer {account}`");
+        let reason = &self.reason;
+        match (self.why, run) {
+            (Why::Core, _) => reason.clone(),
+            (Why::Earlier(earlier), Some(run)) => format!(
+                "parked by run {earlier}: {reason}: {look}, then `tallybook runs release {run} --customer {account}`"
+            ),
+            (Why::Earlier(earlier), None) => format!(
+                "parked by run {earlier}: {reason}: `tallybook runs release {earlier} --customer {account}` lets it through"
+            ),
+            (Why::Bound, Some(run)) => {
+                format!("{reason}: {look}, then `tallybook runs release {run} --customer {account}`")
+            }
+            (Why::Bound, None) => {
+                format!("{reason}: a run parks it, and `tallybook runs release` of that run lets it through")
+            }
+        }
     }
-    let mut tx = ctx.store.read().await?;
-    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
-    let today = domain::zone::local_date((ctx.now)(), catalogue.tenant.timezone);
-    Ok(today.checked_add_months(Months::new(bounds.months_ahead)))
 }
 
-fn too_far_ahead(bounds: Bounds, latest: NaiveDate, drafts: &[Draft]) -> Option<String> {
-    let ahead = drafts.iter().map(|draft| draft.charge_date).max().filter(|date| *date > latest)?;
-    Some(format!(
-        "{ahead} is more than bounds.months_ahead = {} after today: run with an earlier --as-of, or raise the bound, then \
-         `tallybook runs rerun`",
-        bounds.months_ahead
-    ))
-}
-
-/// Why a payer is parked, with the way out.
-fn beyond(bounds: Bounds, payer: CustomerId, drafts: &[Draft], usual: &Totals) -> Option<String> {
-    let most = usize::try_from(bounds.invoices_per_payer).unwrap_or(usize::MAX);
-    if most > 0 && drafts.len() > most {
-        return Some(format!(
-            "{} invoices at once, more than bounds.invoices_per_payer = {most}: look at them with `tallybook run --preview`, \
-             raise the bound, then `tallybook runs rerun`",
-            drafts.len()
-        ));
-    }
-    let currencies: BTreeSet<Currency> = drafts.iter().map(|d| d.currency).collect();
-    currencies.into_iter().find_map(|currency| {
-        let now: i128 =
-            drafts.iter().filter(|d| d.currency == currency).map(|d| i128::from(d.gross_minor())).sum();
-        let before = usual.get(&(payer, currency))?.gross_minor();
-        let is_beyond = bounds.amount_growth_pct > 0
-            && before > 0
-            && (now - before) * 100 > before * i128::from(bounds.amount_growth_pct);
-        is_beyond.then(|| {
-            format!(
-                "the {currency} amount grew by more than bounds.amount_growth_pct = {} since the last run: look at it with \
-                 `tallybook run --preview`, raise the bound, then `tallybook runs rerun`",
-                bounds.amount_growth_pct
-            )
-        })
-    })
-}
-
-/// Who is new, who is gone, and whose amount jumped, in payer and currency order of the account.
+/// Who is new, who is gone, who is parked, and whose amount jumped, in payer and currency order of the account.
 pub fn differences(
     bounds: Bounds,
     before: &Totals,
     now: &Totals,
+    parked: &Totals,
 ) -> Vec<(Difference, Currency, PayerTotal, PayerTotal)> {
     let jump_pct = i128::from(if bounds.amount_growth_pct > 0 { bounds.amount_growth_pct } else { JUMP_PCT });
-    let keys: BTreeSet<_> = before.keys().chain(now.keys()).copied().collect();
+    let keys: BTreeSet<_> = before.keys().chain(now.keys()).chain(parked.keys()).copied().collect();
+    let held: BTreeSet<CustomerId> = parked.keys().map(|(payer, _)| *payer).collect();
     let mut found = Vec::new();
     for key in keys {
-        let (old, new) = (before.get(&key), now.get(&key));
+        let (old, new) = (before.get(&key), now.get(&key).or(parked.get(&key)));
         let difference = match (old, new) {
+            _ if held.contains(&key.0) => Difference::Parked,
             (None, Some(_)) => Difference::New,
             (Some(_), None) => Difference::Gone,
             (Some(old), Some(new)) => {

@@ -5,6 +5,7 @@
 //! Key that makes a repeat quiet: none is needed, as a verb done twice is refused by the state that it led to, or
 //! sets what is set already.
 
+use crate::bounds::{Gate, Outcome};
 use crate::context::JobContext;
 use crate::draft_invoices::bill_one;
 use crate::measuring;
@@ -295,7 +296,12 @@ async fn drafts(ctx: &JobContext, run: &Run, book: &PayerBook, number: &str) -> 
         usage_mark: run.usage_mark,
         catch_up_max: ctx.settings.catch_up_max,
     };
-    let billed = bill_one(&books[0], &measured, context).map_err(anyhow::Error::msg)?;
+    // What the next invoice would be, whoever holds it back then.
+    let billed = match bill_one(&books[0], &measured, context, &Gate::default()) {
+        Outcome::Billed(billed) => billed,
+        Outcome::Parked(parked) => parked.billed,
+        Outcome::Failed(reason) => anyhow::bail!(reason),
+    };
     let mut drafts = billed.drafts;
     drafts.retain(|d| d.lines.iter().any(|line| line.subscription_number.as_deref() == Some(number)));
     Ok(drafts)

@@ -133,6 +133,11 @@ pub async fn ask_unanswered(ctx: &JobContext, on: NaiveDate) -> anyhow::Result<C
     let pending = payment::pending(&mut tx, UNANSWERED_MAX).await?;
     drop(tx);
     let invoices: Vec<InvoiceId> = pending.into_iter().filter(|a| a.on < on).map(|a| a.invoice).collect();
+    ask_again(ctx, &invoices, on).await
+}
+
+/// Asks about the attempts on these invoices that have no answer yet.
+pub async fn ask_again(ctx: &JobContext, invoices: &[InvoiceId], on: NaiveDate) -> anyhow::Result<Collected> {
     let mut collected = Collected::default();
     if invoices.is_empty() {
         return Ok(collected);

@@ -31,7 +31,9 @@ pub struct Settings {
     /// Periods per charge that one run may catch up.
     pub catch_up_max: u32,
     /// Beyond them a payer is parked for a person.
-    pub bounds: crate::bounds::Bounds,
+    pub bounds: domain::billing::bounds::Bounds,
+    /// How many days after today a run may bill, and after its last tick the timetable.
+    pub days_ahead: u32,
     /// Cron pattern per job of the timetable, or `off`.
     pub timetable: BTreeMap<String, String>,
     /// Sender of mails; none = the tenant's address.
@@ -88,6 +90,7 @@ pub struct Parts {
     /// Passes over the mails that are at work in this process, and how many there have been.
     passes: Mutex<(u64, BTreeSet<u64>)>,
     stuck: Mutex<Option<String>>,
+    busy: AtomicU32,
 }
 
 /// Outside systems of a context.
@@ -163,6 +166,7 @@ impl JobContext {
             rounds: AtomicU32::new(0),
             passes: Mutex::default(),
             stuck: Mutex::new(None),
+            busy: AtomicU32::new(0),
         }))
     }
 
@@ -262,6 +266,17 @@ impl JobContext {
         self.cut_off.swap(false, Ordering::SeqCst)
     }
 
+    /// Counts a job of this process as being worked, until the value is dropped.
+    pub fn work(&self) -> AtWork {
+        self.busy.fetch_add(1, Ordering::SeqCst);
+        AtWork(self.clone())
+    }
+
+    /// Whether a job of this process is being worked.
+    pub fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::SeqCst) > 0
+    }
+
     /// Asks long jobs to stop between two payers; what they have not committed is rolled back.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
@@ -275,6 +290,15 @@ impl JobContext {
     /// Whether [`Self::stop`] was called.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
+    }
+}
+
+/// See [`JobContext::work`].
+pub struct AtWork(JobContext);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -4,19 +4,19 @@
 //! Keys that make a repeat quiet: a draft's id follows from its natural key; a period is taken once per
 //! (charge reference, period start, revision, kind, ordinal).
 
-use crate::bounds;
+use crate::bounds::{Gate, Outcome, Why};
 use crate::context::JobContext;
 use crate::{book_invoices, measuring, ticket};
 use anyhow::Context;
-use domain::billing::{self, Billed, Credited, RunContext};
+use domain::billing::{self, Credited, RunContext};
 use domain::ids::CustomerId;
 use domain::run::{ItemState, RunState, Step};
 use domain::task::SliceTask;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::draft::{AlreadyBilled, DraftFilter, DraftState, PayerDrafts};
-use store::run::{Run, RunItem};
-use store::{Tx, draft, payer, run, slice};
+use store::draft::{AlreadyBilled, DraftFilter, DraftKey, DraftState, PayerDrafts};
+use store::run::{Run, RunItem, attempts};
+use store::{Tx, draft, parked, payer, run, slice};
 
 /// Bills the slice's payers and saves what came of it in one transaction.
 pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
@@ -26,15 +26,14 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
     drop(tx);
     let mut open: Vec<RunItem> = items.into_iter().filter(|i| i.state == ItemState::Open).collect();
     let mut billed = bill(ctx, &run, &open).await?;
-    let outcomes = billed.iter_mut().filter_map(|(payer, outcome)| Some((*payer, outcome.as_mut().ok()?)));
-    bounds::apply(ctx, &run, outcomes).await?;
     loop {
         match save(ctx, task, &run, &mut open, &billed).await {
             Ok(()) => return Ok(()),
             Err(error) => match error.downcast::<AlreadyBilled>() {
                 Ok(taken) => {
                     for payer in taken.payers {
-                        billed.insert(payer, Err("another run has billed some of these periods".to_owned()));
+                        let reason = "another run has billed some of these periods".to_owned();
+                        billed.insert(payer, Outcome::Failed(reason));
                     }
                 }
                 Err(error) => return Err(error),
@@ -42,9 +41,6 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
         }
     }
 }
-
-/// What billing a payer gave, or why it is set aside.
-type Outcome = Result<Billed, String>;
 
 async fn bill(
     ctx: &JobContext,
@@ -57,6 +53,7 @@ async fn bill(
     let books = payer::books(&mut tx, &ids, &catalogue).await?;
     let refs = payer::refs(&mut tx, &ids).await?;
     let mut measured = store::measured::of_payers(&mut tx, run.id, &refs).await?;
+    let gate = Gate::open(&mut tx, ctx.settings.bounds, &ids, items).await?;
     drop(tx);
     let books = measuring::with_late_hints(ctx, run, books).await?;
     // A payer whose book changed since rating is measured anew.
@@ -80,13 +77,14 @@ async fn bill(
         })
         .collect();
     let (ctx, context) = (ctx.clone(), run_context(ctx, run));
-    tokio::task::spawn_blocking(move || bill_all(&ctx, context, &work)).await?
+    tokio::task::spawn_blocking(move || bill_all(&ctx, context, &gate, &work)).await?
 }
 
 /// Bills payers on all threads. Stops between two payers when asked to; nothing has been written by then.
 fn bill_all(
     ctx: &JobContext,
     context: RunContext,
+    gate: &Gate,
     work: &[(billing::PayerBook, domain::measure::Measured)],
 ) -> anyhow::Result<BTreeMap<CustomerId, Outcome>> {
     let per_thread = work.len().div_ceil(ctx.settings.threads.max(1)).max(1);
@@ -101,7 +99,7 @@ fn bill_all(
                             !ctx.is_stopping(),
                             "stopped between two payers; the next worker goes on"
                         );
-                        outcomes.push((book.payer, bill_one(book, measured, context)));
+                        outcomes.push((book.payer, bill_one(book, measured, context, gate)));
                     }
                     Ok(outcomes)
                 })
@@ -119,18 +117,23 @@ fn bill_all(
     Ok(outcomes)
 }
 
-/// Bills one payer; a broken invariant sets this payer aside and nobody else.
+/// Bills one payer; a broken invariant sets this payer aside and nobody else. One that a person has let through is
+/// caught up however far it lies behind.
 pub fn bill_one(
     book: &billing::PayerBook,
     measured: &domain::measure::Measured,
     context: RunContext,
+    gate: &Gate,
 ) -> Outcome {
-    let billed =
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| billing::bill(book, measured, context)));
-    billed.map_err(|panic| {
+    let catch_up_max = if gate.is_released(book.payer) { u32::MAX } else { context.catch_up_max };
+    let context = RunContext { catch_up_max, ..context };
+    let judged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        gate.judge(book, billing::bill(book, measured, context))
+    }));
+    judged.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        format!("billing broke an invariant: {text}")
+        Outcome::Failed(format!("billing broke an invariant: {text}"))
     })
 }
 
@@ -160,15 +163,20 @@ async fn save(
     let revisions: BTreeMap<CustomerId, i64> =
         payer::locked_refs(&mut tx, &ids).await?.into_iter().map(|p| (p.id, p.revision)).collect();
     let credited = credited_since(&mut tx, billed).await?;
-    let mut saved = Vec::new();
+    let (mut saved, mut beyond) = (Vec::new(), Vec::new());
     for item in items.iter_mut() {
         let outcome = billed.get(&item.payer);
-        settle_item(item, outcome, revisions.get(&item.payer).copied());
+        settle_item(item, run.ordinal, outcome, revisions.get(&item.payer).copied());
         if credited.contains(&item.payer) {
             item.state = ItemState::Failed;
             item.reason = Some("credited while it was being drafted".to_owned());
         }
-        if let Some(Ok(billed)) = outcome
+        if let Some(Outcome::Parked(parked)) = outcome
+            && parked.why == Why::Bound
+        {
+            beyond.push((item.payer, parked.reason.clone()));
+        }
+        if let Some(Outcome::Billed(billed)) = outcome
             && matches!(item.state, ItemState::Done | ItemState::Nothing)
         {
             saved.push(PayerDrafts {
@@ -181,6 +189,7 @@ async fn save(
     }
     draft::save(&mut tx, run.id, run.ordinal, &saved).await?;
     run::save_items(&mut tx, run.id, items).await?;
+    parked::park(&mut tx, run.id, &beyond, (ctx.now)()).await?;
     if finished.left_open == 0 {
         barrier(ctx, &mut tx, run).await?;
     }
@@ -193,7 +202,10 @@ async fn credited_since(
     tx: &mut Tx,
     billed: &BTreeMap<CustomerId, Outcome>,
 ) -> anyhow::Result<BTreeSet<CustomerId>> {
-    let seen = |outcome: &'_ Outcome| outcome.as_ref().ok().and_then(|billed| billed.credited.clone());
+    let seen = |outcome: &Outcome| match outcome {
+        Outcome::Billed(billed) => billed.credited.clone(),
+        _ => None,
+    };
     let before: BTreeMap<CustomerId, Credited> =
         billed.iter().filter_map(|(payer, outcome)| Some((*payer, seen(outcome)?))).collect();
     if before.is_empty() {
@@ -208,8 +220,8 @@ async fn credited_since(
     Ok(payers.into_iter().filter(is_changed).collect())
 }
 
-/// State, reason, hash and counts of a payer after billing.
-fn settle_item(item: &mut RunItem, outcome: Option<&Outcome>, revision: Option<i64>) {
+/// State, reason, hash and counts of a payer after billing. What an earlier attempt billed stays said.
+fn settle_item(item: &mut RunItem, run: u64, outcome: Option<&Outcome>, revision: Option<i64>) {
     item.attempts += 1;
     item.reason = None;
     match outcome {
@@ -217,57 +229,81 @@ fn settle_item(item: &mut RunItem, outcome: Option<&Outcome>, revision: Option<i
             (item.state, item.reason) =
                 (ItemState::Failed, Some("the payer is gone from the book".to_owned()))
         }
-        Some(Err(reason)) => (item.state, item.reason) = (ItemState::Failed, Some(reason.clone())),
-        Some(Ok(billed)) => {
-            if let Some(reason) = &billed.parked {
-                (item.state, item.reason) = (ItemState::Parked, Some(reason.clone()));
-                return;
-            }
+        Some(Outcome::Failed(reason)) => {
+            (item.state, item.reason) = (ItemState::Failed, Some(reason.clone()))
+        }
+        Some(Outcome::Parked(parked)) => {
+            let reason = parked.told(&item.account_number, Some(run));
+            (item.state, item.reason) = (ItemState::Parked, Some(reason));
+        }
+        Some(Outcome::Billed(billed)) => {
             let changed = billed.drafts.iter().any(|d| Some(d.revision) != revision);
             if changed {
                 item.state = ItemState::Failed;
                 item.reason = Some("changed while it was being drafted".to_owned());
                 return;
             }
-            item.state = if billed.drafts.is_empty() { ItemState::Nothing } else { ItemState::Done };
+            let is_empty = billed.drafts.is_empty() && item.invoices == 0;
+            item.state = if is_empty { ItemState::Nothing } else { ItemState::Done };
             item.revision = revision.unwrap_or(item.revision);
-            item.hash = (!billed.hash.is_empty()).then(|| billed.hash.clone());
+            if !billed.hash.is_empty() {
+                item.hash = Some(billed.hash.clone());
+            }
             item.drafts = u32::try_from(billed.drafts.len()).unwrap_or(u32::MAX);
         }
     }
 }
 
-/// Every draft is made or set aside: decide whether, and in which order, the run books (rules.md I5).
+/// Every draft is made or set aside: decide whether, and in which order, the run books (rules.md I5). A later attempt has
+/// a hash of its own; what was expected of the run was expected of its first.
 async fn barrier(ctx: &JobContext, tx: &mut Tx, run: &Run) -> anyhow::Result<()> {
-    let hashes = run::item_hashes(tx, run.id).await?;
-    let hash = billing::run_hash(hashes.iter().map(|(account, hash)| (account.as_str(), hash.as_str())));
-    run::set_hash(tx, run.id, &hash).await?;
-    if let Some(expected) = &run.options.expect
-        && *expected != hash
-    {
-        draft::cancel_run(tx, run.id, "the run hash is not the one expected").await?;
-        run::set_state(tx, run.id, RunState::Open, RunState::Cancelled, (ctx.now)()).await?;
-        return Ok(());
+    let attempt = attempts::latest(tx, run.id).await?;
+    let hash_of = |hashes: Vec<(String, String)>| {
+        billing::run_hash(hashes.iter().map(|(account, hash)| (account.as_str(), hash.as_str())))
+    };
+    if attempt > 1 {
+        let hash = hash_of(attempts::item_hashes(tx, run.id, attempt).await?);
+        attempts::set_hash(tx, run.id, attempt, &hash).await?;
+    } else {
+        let hash = hash_of(run::item_hashes(tx, run.id).await?);
+        run::set_hash(tx, run.id, &hash).await?;
+        if run.options.expect.as_ref().is_some_and(|expected| *expected != hash) {
+            draft::cancel_run(tx, run.id, "the run hash is not the one expected").await?;
+            parked::forget_run(tx, run.id).await?;
+            run::set_state(tx, run.id, RunState::Open, RunState::Cancelled, (ctx.now)()).await?;
+            return Ok(());
+        }
     }
     if run.options.review {
         run::set_state(tx, run.id, RunState::Open, RunState::Review, (ctx.now)()).await?;
         return Ok(());
     }
-    start_booking(ctx, tx, run, &[]).await
+    start_booking(ctx, tx, run, Approved::All).await
 }
 
-/// Ranks the drafts that book by themselves, or those of `accounts` whatever their autobill, and hands out the
-/// first booking slice.
+/// Whose drafts are booked.
+#[derive(Debug, Clone, Copy)]
+pub enum Approved<'a> {
+    /// Those that book by themselves.
+    All,
+    /// Those of these accounts alone, whatever their autobill says.
+    Only(&'a [String]),
+}
+
+/// Ranks the drafts that are approved and hands out the first booking slice.
 pub async fn start_booking(
     ctx: &JobContext,
     tx: &mut Tx,
     run: &Run,
-    approved: &[String],
+    approved: Approved<'_>,
 ) -> anyhow::Result<()> {
     let filter = DraftFilter { run: Some(run.id), state: Some(DraftState::Open), ..DraftFilter::default() };
     let keys = draft::keys(tx, &filter).await?;
-    let in_order: Vec<_> =
-        keys.iter().filter(|k| k.autobill || approved.contains(&k.account_number)).map(|k| k.id).collect();
+    let books = |key: &DraftKey| match approved {
+        Approved::All => key.autobill,
+        Approved::Only(accounts) => accounts.contains(&key.account_number),
+    };
+    let in_order: Vec<_> = keys.iter().filter(|k| books(k)).map(|k| k.id).collect();
     let per_slice = u32::try_from(ctx.settings.slice_payers).unwrap_or(u32::MAX);
     let slices = draft::rank(tx, run.id, &in_order, per_slice).await?;
     if slices == 0 && store::invoice::of_run(tx, run.id).await?.is_empty() {

@@ -137,7 +137,7 @@ pub async fn ingest(
         Begun::New => {}
         Begun::Done(import) => {
             let mut tx = ctx.store.begin().await?;
-            refused_files::settle(&mut tx, file.path()).await?;
+            refused_files::settle(&mut tx, file.handed_in_at()).await?;
             tx.commit().await?;
             return Ok(Ok(again(&file, &import)));
         }
@@ -248,7 +248,7 @@ async fn write_and_commit(
             Ok(staged) if staged.sha256 == sha256 => staged,
             Ok(changed) => {
                 changed.discard();
-                return Ok(Err(IntakeError::Changed(file.path().to_owned()).into()));
+                return Ok(Err(IntakeError::Changed(file.handed_in_at().to_owned()).into()));
             }
             Err(error) => return Ok(Err(told_from_change(file, sha256, error).await?.into())),
         };
@@ -266,7 +266,7 @@ async fn write_and_commit(
                 let detail = serde_json::json!({"file": answer.file, "read": answer.read, "accepted": answer.accepted});
                 let import = Object::Import(number);
                 ctx.note(&mut tx, &request.actor, Action::IngestUsage, import, detail).await?;
-                refused_files::settle(&mut tx, file.path()).await?;
+                refused_files::settle(&mut tx, file.handed_in_at()).await?;
                 tx.commit().await?;
                 return Ok(Ok(answer));
             }
@@ -292,7 +292,7 @@ async fn told_from_change(
     let again = Arc::clone(file);
     let now = tokio::task::spawn_blocking(move || again.sha256()).await?;
     let is_same = now.is_ok_and(|now| now == sha256);
-    Ok(if is_same { error } else { IntakeError::Changed(file.path().to_owned()) })
+    Ok(if is_same { error } else { IntakeError::Changed(file.handed_in_at().to_owned()) })
 }
 
 /// The files that a commit would name.

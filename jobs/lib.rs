@@ -46,6 +46,7 @@ pub mod recover;
 pub mod refused_files;
 pub mod render_invoices;
 pub mod report_run;
+pub mod requests;
 pub mod retry_payments;
 pub mod reverse_run;
 pub mod review;
@@ -56,6 +57,7 @@ pub mod settle;
 pub mod shelf;
 pub mod tick;
 mod ticket;
+pub mod unanswered;
 pub mod upkeep;
 pub mod verify;
 pub mod warnings;
@@ -145,7 +147,23 @@ macro_rules! register_all {
     };
 }
 
-/// Works every queue until `stop` resolves; then no more tasks are fetched, and running ones end within a bound.
+/// A task that ends with whoever holds this.
+pub struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T: Send + 'static> AbortOnDrop<T> {
+    /// Starts the work on a task of its own.
+    pub fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Works every queue, and what operators ask of runs, until `stop` resolves; then no more tasks are fetched, and running ones end within a bound.
 pub async fn work_until(
     ctx: &JobContext,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -180,6 +198,7 @@ pub async fn work_until(
         Ok(())
     };
     let presence = recover::present(ctx).await?;
+    let _requests = AbortOnDrop::spawn(requests::keep(ctx.clone()));
     tokio::select! {
         worked = monitor.run_with_signal(signal) => worked.map_err(|e| anyhow::anyhow!("the workers ended: {e}")),
         never = recover::tend(ctx, presence) => match never {},

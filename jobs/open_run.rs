@@ -4,7 +4,7 @@
 
 use crate::context::JobContext;
 use crate::ticket;
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use domain::journal::{Action, Object};
 use domain::run::{ItemState, Scope, Step};
 use store::payer;
@@ -16,8 +16,19 @@ pub struct Request {
     pub scope: Scope,
     pub as_of: NaiveDate,
     pub options: RunOptions,
+    /// How far after today the as-of may lie.
+    pub reach: Reach,
     /// Who asked: an operator, or the timetable.
     pub actor: String,
+}
+
+/// How far ahead of today somebody means to bill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// At most `bounds.days_ahead`.
+    Bounded,
+    /// Asked for in so many words.
+    Ahead,
 }
 
 /// Why a run is not opened.
@@ -26,9 +37,9 @@ pub enum Refusal {
     /// Nothing is loaded yet.
     #[error("the book is empty: there is nothing to bill")]
     EmptyBook,
-    /// Runs go forward.
-    #[error("a run as of {latest} has been made, so {asked} is too early")]
-    BeforeLastRun { asked: NaiveDate, latest: NaiveDate },
+    /// A mistyped year would bill for years ahead (rules I9).
+    #[error("{asked} is more than {days_ahead} days (bounds.days_ahead) after today, {today}")]
+    TooFarAhead { asked: NaiveDate, today: NaiveDate, days_ahead: u32 },
     /// A customer of the scope is not in the book.
     #[error("no payer has the account number {0}")]
     UnknownCustomer(String),
@@ -53,7 +64,7 @@ pub async fn open(ctx: &JobContext, request: &Request) -> anyhow::Result<Outcome
     if let Some(run) = run::unfinished(&mut tx, &request.scope).await? {
         return Ok(Outcome::Unfinished(run));
     }
-    if let Some(refusal) = refuse(&mut tx, request).await? {
+    if let Some(refusal) = refuse(ctx, &mut tx, request).await? {
         return Ok(Outcome::Refused(refusal));
     }
     let payers = payer::payers(&mut tx, &request.scope).await?;
@@ -62,6 +73,7 @@ pub async fn open(ctx: &JobContext, request: &Request) -> anyhow::Result<Outcome
     {
         return Ok(Outcome::Refused(Refusal::UnknownCustomer(missing.clone())));
     }
+    let later = run::booked_later(&mut tx, request.as_of).await?;
     let now = (ctx.now)();
     let opened = run::open(&mut tx, &request.scope, request.as_of, &request.options, now).await?;
     let run = match opened {
@@ -76,13 +88,14 @@ pub async fn open(ctx: &JobContext, request: &Request) -> anyhow::Result<Outcome
             account_number: payer.account_number,
             position,
             slice: position / u32::try_from(ctx.settings.slice_payers).unwrap_or(u32::MAX),
-            state: ItemState::Open,
-            reason: None,
+            state: if later.contains_key(&payer.id) { ItemState::Nothing } else { ItemState::Open },
+            reason: later.get(&payer.id).copied().map(left_out),
             attempts: 0,
             revision: payer.revision,
             hash: None,
             drafts: 0,
             invoices: 0,
+            released: false,
         })
         .collect();
     run::save_items(&mut tx, run.id, &items).await?;
@@ -94,7 +107,17 @@ pub async fn open(ctx: &JobContext, request: &Request) -> anyhow::Result<Outcome
     Ok(Outcome::New(run))
 }
 
-async fn refuse(tx: &mut store::Tx, request: &Request) -> anyhow::Result<Option<Refusal>> {
+/// Why a payer is left out of a run: one as of a later day has booked something of it (rules I9).
+pub fn left_out(later: NaiveDate) -> String {
+    format!("left out: a run as of {later} has billed it already")
+}
+
+/// What keeps this request from becoming a run; asked before anything is written, and by previews.
+pub async fn refuse(
+    ctx: &JobContext,
+    tx: &mut store::Tx,
+    request: &Request,
+) -> anyhow::Result<Option<Refusal>> {
     let Some(catalogue) = store::catalogue::load(tx).await? else {
         return Ok(Some(Refusal::EmptyBook));
     };
@@ -103,8 +126,9 @@ async fn refuse(tx: &mut store::Tx, request: &Request) -> anyhow::Result<Option<
     {
         return Ok(Some(Refusal::UnknownUnit(unit.clone())));
     }
-    let latest = run::latest_as_of(tx).await?;
-    Ok(latest
-        .filter(|latest| *latest > request.as_of)
-        .map(|latest| Refusal::BeforeLastRun { asked: request.as_of, latest }))
+    let today = domain::zone::local_date((ctx.now)(), catalogue.tenant.timezone);
+    let days_ahead = ctx.settings.days_ahead;
+    let last = today.checked_add_days(Days::new(u64::from(days_ahead)));
+    let is_too_far = request.reach == Reach::Bounded && last.is_some_and(|last| request.as_of > last);
+    Ok(is_too_far.then_some(Refusal::TooFarAhead { asked: request.as_of, today, days_ahead }))
 }

@@ -49,6 +49,7 @@ pub type Work = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 /// Runs a job until it is done or its tries are used up; then the task ends as killed, with the error's text.
 pub async fn settle(ctx: &JobContext, job: &'static str, work: impl Fn() -> Work) -> Result<(), BoxDynError> {
+    let _at_work = ctx.work();
     let mut tries = 0;
     loop {
         // On a task of its own: apalis calls handlers inside the worker's poll, which must not be kept waiting.

@@ -1,18 +1,20 @@
 //! What a run would bill: the same core on the same snapshot, and not a word written.
 
-use crate::bounds::{self, Difference, PayerTotal, Totals};
+use crate::bounds::{self, Difference, Gate, Outcome, PayerTotal, Totals};
 use crate::context::JobContext;
-use crate::draft_invoices::bill_one;
+use crate::draft_invoices::{self, bill_one};
 use crate::measuring;
-use crate::open_run::Request;
+use crate::open_run::{self, Request};
 use anyhow::Context;
 use chrono::NaiveDate;
-use domain::billing::{self, RunContext};
+use domain::billing;
 use domain::ids::RunId;
+use domain::invoice::Draft;
 use domain::money::Currency;
-use domain::run::{MailCounts, RunState, RunSummary, RunTotal, Scope};
+use domain::run::{ItemState, MailCounts, PaymentCounts, RunState, RunSummary, RunTotal, Scope};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use store::payer::PayerRef;
 use store::run::{Run, RunOptions};
 use store::{Tx, imports, payer, run, segment};
 
@@ -25,6 +27,10 @@ pub struct Preview {
     pub last: Option<u64>,
     /// Before and now.
     pub differences: Vec<(Difference, Currency, PayerTotal, PayerTotal)>,
+    /// Account, state and reason of who would not be billed.
+    pub aside: Vec<(String, ItemState, String)>,
+    /// Account and reason of who is left out, because a later run has billed it already.
+    pub left_out: Vec<(String, String)>,
 }
 
 /// Bills in memory and sums up.
@@ -33,89 +39,113 @@ pub async fn preview(ctx: &JobContext, request: &Request) -> anyhow::Result<Prev
     let catalogue = Arc::new(store::catalogue::load(&mut tx).await?.context("the book is empty")?);
     let run = would_be_run(ctx, &mut tx, request.as_of).await?;
     let run = Run { scope: request.scope.clone(), options: request.options.clone(), ..run };
-    let payers = payer::payers(&mut tx, &request.scope).await?;
+    let all = payer::payers(&mut tx, &request.scope).await?;
+    let payers_count = u64::try_from(all.len())?;
+    let later = run::booked_later(&mut tx, request.as_of).await?;
+    let (too_early, payers): (Vec<_>, Vec<_>) = all.into_iter().partition(|p| later.contains_key(&p.id));
     let ids: Vec<_> = payers.iter().map(|p| p.id).collect();
     let mut books = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(ctx.settings.slice_payers) {
         books.extend(payer::books(&mut tx, chunk, &catalogue).await?);
     }
+    let gate = Gate::open(&mut tx, ctx.settings.bounds, &ids, &[]).await?;
     drop(tx);
     let books = measuring::with_late_hints(ctx, &run, books).await?;
     let mut rated = measuring::measure(ctx, &run, &books).await?;
-    let context = RunContext {
-        ordinal: run.ordinal,
-        as_of: run.as_of,
-        usage_mark: run.usage_mark,
-        catch_up_max: ctx.settings.catch_up_max,
-    };
-    let mut outcomes: Vec<_> = books
-        .iter()
-        .map(|book| {
-            let measured = rated.by_payer.remove(&book.payer).unwrap_or_default();
-            (book.payer, bill_one(book, &measured, context))
-        })
-        .collect();
-    let billed = outcomes.iter_mut().filter_map(|(payer, outcome)| Some((*payer, outcome.as_mut().ok()?)));
-    bounds::apply(ctx, &run, billed).await?;
-    let mut by_payer = Totals::new();
-    let (mut failed, mut parked, mut invoiced) = (0, 0, 0);
-    let mut hashes = Vec::new();
-    let mut totals: BTreeMap<Currency, RunTotal> = BTreeMap::new();
-    for ((_, outcome), payer) in outcomes.into_iter().zip(&payers) {
-        let billed = match outcome {
-            Err(_) => {
-                failed += 1;
-                continue;
-            }
-            Ok(billed) if billed.parked.is_some() => {
-                parked += 1;
-                continue;
-            }
-            Ok(billed) => billed,
-        };
-        if !billed.hash.is_empty() {
-            hashes.push((payer.account_number.clone(), billed.hash.clone()));
-        }
-        for draft in &billed.drafts {
-            invoiced += 1;
-            let total = totals.entry(draft.currency).or_insert(RunTotal {
-                currency: draft.currency,
-                invoices: 0,
-                net_minor: 0,
-                vat_minor: 0,
-            });
-            total.invoices += 1;
-            total.net_minor += i128::from(draft.net_minor);
-            total.vat_minor += i128::from(draft.vat_minor);
-            let own = by_payer.entry((payer.id, draft.currency)).or_default();
-            own.account.clone_from(&payer.account_number);
-            own.invoices += 1;
-            own.net_minor += i128::from(draft.net_minor);
-            own.vat_minor += i128::from(draft.vat_minor);
-        }
+    let context = draft_invoices::run_context(ctx, &run);
+    let mut sums = Sums::default();
+    for (book, payer) in books.iter().zip(&payers) {
+        let measured = rated.by_payer.remove(&book.payer).unwrap_or_default();
+        sums.add(payer, bill_one(book, &measured, context, &gate));
     }
     let mut tx = ctx.store.read().await?;
     let last = bounds::last_run(&mut tx, &run).await?;
     let differences = match &last {
-        Some((_, before)) => bounds::differences(ctx.settings.bounds, before, &by_payer),
+        Some((_, before)) => {
+            bounds::differences(ctx.settings.bounds, before, &sums.by_payer, &sums.parked_totals)
+        }
         None => Vec::new(),
     };
+    let of = |state: ItemState| sums.aside.iter().filter(|(_, s, _)| *s == state).map(|_| 1u64).sum();
     let summary = RunSummary {
         id: run.id,
         ordinal: run.ordinal,
         as_of: run.as_of,
         scope: run.scope,
         state: run.state,
-        payers: u64::try_from(payers.len())?,
-        invoiced,
-        failed,
-        parked,
-        mails: MailCounts::default(),
-        totals: totals.into_values().collect(),
+        payers: payers_count,
+        invoiced: sums.totals.values().map(|t| t.invoices).sum(),
+        failed: of(ItemState::Failed),
+        parked: of(ItemState::Parked),
+        totals: sums.totals.into_values().collect(),
         usage: rated.usage,
-        hash: billing::run_hash(hashes.iter().map(|(a, h)| (a.as_str(), h.as_str()))),
+        mails: MailCounts::default(),
+        payments: PaymentCounts::default(),
+        older: 0,
+        left_out: too_early.iter().map(|p| p.account_number.clone()).collect(),
+        hash: billing::run_hash(sums.hashes.iter().map(|(a, h)| (a.as_str(), h.as_str()))),
     };
-    Ok(Preview { summary, by_payer, last: last.map(|(run, _)| run.ordinal), differences })
+    Ok(Preview {
+        summary,
+        by_payer: sums.by_payer,
+        last: last.map(|(run, _)| run.ordinal),
+        differences,
+        aside: sums.aside,
+        left_out: too_early
+            .into_iter()
+            .filter_map(|p| Some((p.account_number, open_run::left_out(*later.get(&p.id)?))))
+            .collect(),
+    })
+}
+
+/// What all payers come to.
+#[derive(Default)]
+struct Sums {
+    by_payer: Totals,
+    parked_totals: Totals,
+    totals: BTreeMap<Currency, RunTotal>,
+    hashes: Vec<(String, String)>,
+    aside: Vec<(String, ItemState, String)>,
+}
+
+impl Sums {
+    fn add(&mut self, payer: &PayerRef, outcome: Outcome) {
+        let account = &payer.account_number;
+        match outcome {
+            Outcome::Failed(reason) => self.aside.push((account.clone(), ItemState::Failed, reason)),
+            Outcome::Parked(parked) => {
+                self.aside.push((account.clone(), ItemState::Parked, parked.told(account, None)));
+                for draft in &parked.billed.drafts {
+                    add_draft(&mut self.parked_totals, payer, draft);
+                }
+            }
+            Outcome::Billed(billed) => {
+                if !billed.hash.is_empty() {
+                    self.hashes.push((account.clone(), billed.hash.clone()));
+                }
+                for draft in &billed.drafts {
+                    add_draft(&mut self.by_payer, payer, draft);
+                    let total = self.totals.entry(draft.currency).or_insert(RunTotal {
+                        currency: draft.currency,
+                        invoices: 0,
+                        net_minor: 0,
+                        vat_minor: 0,
+                    });
+                    total.invoices += 1;
+                    total.net_minor += i128::from(draft.net_minor);
+                    total.vat_minor += i128::from(draft.vat_minor);
+                }
+            }
+        }
+    }
+}
+
+fn add_draft(totals: &mut Totals, payer: &PayerRef, draft: &Draft) {
+    let own = totals.entry((payer.id, draft.currency)).or_default();
+    own.account.clone_from(&payer.account_number);
+    own.invoices += 1;
+    own.net_minor += i128::from(draft.net_minor);
+    own.vat_minor += i128::from(draft.vat_minor);
 }
 
 /// The next run as it would be opened now: what it reads is pinned, and nothing is written.

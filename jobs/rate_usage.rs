@@ -10,6 +10,7 @@ use domain::run::{ItemState, Step};
 use domain::task::SliceTask;
 use std::sync::Arc;
 use store::measured::{self, MeasuredRow};
+use store::run::attempts;
 use store::{payer, run, slice};
 
 /// Windows per transaction: well under a second.
@@ -53,7 +54,10 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
     if !slice::finish(&mut tx, task).await?.was_open {
         return Ok(());
     }
-    run::set_usage(&mut tx, run.id, &rated.usage).await?;
+    match attempts::latest(&mut tx, run.id).await? {
+        1 => run::set_usage(&mut tx, run.id, &rated.usage).await?,
+        attempt => attempts::set_usage(&mut tx, run.id, attempt, &rated.usage).await?,
+    }
     let slices = items.iter().map(|i| i.slice + 1).max().unwrap_or(0);
     if slices == 0 {
         ticket::start(&mut tx, run.id, Step::Seal, 1).await?;

@@ -41,6 +41,44 @@ pub async fn take_over(ctx: &JobContext) -> anyhow::Result<usize> {
     Ok(taken)
 }
 
+/// How often a worker looks for slices whose time for another try has come.
+const LOOK_FOR_RETRIES: Duration = Duration::from_secs(2);
+
+/// Tries again what failed for a cause that may have passed, each slice when its time has come: as long as a worker works,
+/// nothing stands still until somebody restarts it.
+pub async fn retry(ctx: &JobContext) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(LOOK_FOR_RETRIES).await;
+        if let Err(error) = retry_due(ctx).await {
+            tracing::warn!(error = format!("{error:#}"), "cannot look for slices to try again");
+        }
+    }
+}
+
+async fn retry_due(ctx: &JobContext) -> anyhow::Result<()> {
+    let now = (ctx.now)();
+    let mut tx = ctx.store.read().await?;
+    let is_due = slice::standing(&mut tx).await?.iter().any(|s| s.retry_at.is_some_and(|at| at <= now));
+    drop(tx);
+    if is_due {
+        retry_failed(ctx, TakeOver::RetryDue(now)).await?;
+    }
+    Ok(())
+}
+
+/// Opens failed slices in a new epoch and hands them out; returns how many those are.
+pub async fn retry_failed(ctx: &JobContext, which: TakeOver<'_>) -> anyhow::Result<usize> {
+    let mut tx = ctx.store.begin().await?;
+    let tasks = slice::take_over(&mut tx, which).await?;
+    ticket::enqueue(&mut tx, &tasks).await?;
+    tx.commit().await?;
+    if !tasks.is_empty() {
+        tracing::info!(slices = tasks.len(), "what had failed is tried again");
+        ctx.ring();
+    }
+    Ok(tasks.len())
+}
+
 /// What workers that are gone had, and claims that ran out, on PostgreSQL.
 async fn abandoned(ctx: &JobContext, tx: &mut Tx) -> anyhow::Result<usize> {
     let mut taken = 0;

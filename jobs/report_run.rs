@@ -58,11 +58,8 @@ pub struct Report {
     pub currencies: BTreeMap<Currency, CurrencyReport>,
     pub documents: u64,
     pub document_bytes: u64,
-    /// Mails by state, and why the failed ones failed.
-    pub sent: u64,
-    pub waiting: u64,
+    /// Address and reason of mails that were refused.
     pub refused: Vec<(String, String)>,
-    pub pending_payments: u64,
     pub entries: u64,
     pub equalities: Vec<Equality>,
 }
@@ -78,10 +75,7 @@ pub async fn report(ctx: &JobContext, run: &Run) -> anyhow::Result<Report> {
         currencies: BTreeMap::new(),
         documents: 0,
         document_bytes: 0,
-        sent: 0,
-        waiting: 0,
         refused: Vec::new(),
-        pending_payments: 0,
         entries: 0,
         equalities: Vec::new(),
     };
@@ -126,10 +120,8 @@ async fn add_invoices(tx: &mut store::Tx, page: &[InvoiceId], report: &mut Repor
         report.document_bytes += found.bytes;
     }
     for mail in delivery::of_invoices(tx, page).await? {
-        match mail.state {
-            DeliveryState::Sent => report.sent += 1,
-            DeliveryState::Pending => report.waiting += 1,
-            DeliveryState::Failed => report.refused.push((mail.address, mail.reason.unwrap_or_default())),
+        if mail.state == DeliveryState::Failed {
+            report.refused.push((mail.address, mail.reason.unwrap_or_default()));
         }
     }
     for attempt in payment::of_invoices(tx, page).await? {
@@ -139,7 +131,7 @@ async fn add_invoices(tx: &mut store::Tx, page: &[InvoiceId], report: &mut Repor
                 part.charged += 1;
                 part.charged_minor += i128::from(attempt.amount_minor);
             }
-            AttemptState::Pending => report.pending_payments += 1,
+            AttemptState::Pending => {}
             _ => part.declined += 1,
         }
     }

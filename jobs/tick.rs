@@ -3,12 +3,14 @@
 //! Key that makes a repeat quiet: (job, nominal time), and below it the key of the job itself.
 
 use crate::context::JobContext;
-use crate::open_run::{self, Request};
+use crate::open_run::{self, Reach, Request};
+use crate::recover;
 use crate::{export_ledger, inbox, outcome, prove_backup, retry_payments, send_invoices, upkeep};
 use apalis_core::error::BoxDynError;
 use domain::run::Scope;
 use domain::task::TickTask;
 use store::run::RunOptions;
+use store::slice::TakeOver;
 
 /// Works one tick.
 pub async fn work(ctx: JobContext, task: TickTask) -> Result<(), BoxDynError> {
@@ -50,6 +52,7 @@ async fn nightly_run(ctx: &JobContext, task: &TickTask) -> anyhow::Result<()> {
         scope: Scope::default(),
         as_of: task.as_of,
         options: RunOptions::default(),
+        reach: Reach::Bounded,
         actor: "timetable".to_owned(),
     };
     match open_run::open(ctx, &request).await? {
@@ -57,7 +60,8 @@ async fn nightly_run(ctx: &JobContext, task: &TickTask) -> anyhow::Result<()> {
             tracing::warn!(reason = refusal.to_string(), "nightly run not opened")
         }
         open_run::Outcome::Unfinished(run) => {
-            tracing::warn!(run = run.ordinal, "an earlier run is not finished")
+            let again = recover::retry_failed(ctx, TakeOver::Failed).await?;
+            tracing::warn!(run = run.ordinal, again, "an earlier run is not finished");
         }
         open_run::Outcome::New(run) => tracing::info!(run = run.ordinal, "nightly run opened"),
     }

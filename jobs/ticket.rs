@@ -12,6 +12,17 @@ use store::{Tx, queue, slice};
 /// How long a claim holds before another worker may take the slice over; living workers renew theirs.
 pub const CLAIM: chrono::Duration = chrono::Duration::minutes(2);
 
+/// The first pause of a slice that failed; each is three times as long as the one before.
+const PAUSE_FIRST_S: i64 = 5;
+/// The longest pause: what stood still at night is tried again before the day begins.
+const PAUSE_LAST_S: i64 = 30 * 60;
+
+/// How long a worker lets a slice rest after so many tries.
+pub fn pause_after(tries: u32) -> chrono::TimeDelta {
+    let times = 3_i64.saturating_pow(tries.saturating_sub(1));
+    chrono::TimeDelta::seconds(PAUSE_FIRST_S.saturating_mul(times).min(PAUSE_LAST_S))
+}
+
 /// The queue that works a step.
 pub fn queue_of(step: Step) -> &'static str {
     match step {
@@ -93,7 +104,8 @@ fn claimed(ctx: JobContext, task: SliceTask, handler: Handler) -> Work {
 async fn give_back(ctx: &JobContext, task: SliceTask, reason: &str) {
     let released: anyhow::Result<()> = async {
         let mut tx = ctx.store.begin().await?;
-        slice::release(&mut tx, task, Some(reason)).await?;
+        let failed = slice::Failed { error: reason, at: (ctx.now)(), pause: pause_after };
+        slice::release(&mut tx, task, Some(failed)).await?;
         tx.commit().await
     }
     .await;
@@ -101,5 +113,16 @@ async fn give_back(ctx: &JobContext, task: SliceTask, reason: &str) {
         tracing::warn!(error = format!("{error:#}"), "claim could not be given back");
         ctx.note_stuck(reason);
         ctx.note_cut_off();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_half_an_hour() {
+        let pauses: Vec<i64> = [1, 2, 3, 4, 7, 90].map(|tries| pause_after(tries).num_seconds()).into();
+        assert_eq!(pauses, [5, 15, 45, 135, 1_800, 1_800]);
     }
 }

@@ -12,6 +12,7 @@ use crate::shelf;
 use chrono::Duration;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use store::run::requests;
 use store::{queue, segment};
 
 /// Finished tasks and ticks are kept this long.
@@ -72,6 +73,7 @@ pub async fn run(ctx: &JobContext) -> anyhow::Result<Removed> {
         files: 0,
         compacted: 0,
     };
+    requests::prune(&mut tx, before).await?;
     let paths = segment::deletable(&mut tx, now).await?;
     tx.commit().await?;
     for path in &paths {

@@ -90,11 +90,11 @@ pub fn context(config: &Config, home: &Home, store: Store) -> Result<JobContext,
         threads: config.threads(),
         slice_payers: usize::try_from(config.number("slice_payers")).unwrap_or(500),
         catch_up_max: config.number("catch_up_max"),
-        bounds: jobs::bounds::Bounds {
+        bounds: domain::billing::bounds::Bounds {
             invoices_per_payer: config.number("bounds.invoices_per_payer"),
             amount_growth_pct: config.number("bounds.amount_growth_pct"),
-            months_ahead: config.number("bounds.months_ahead"),
         },
+        days_ahead: config.number("bounds.days_ahead"),
         timetable,
         mail_from: config.optional("mail.from").map(str::to_owned),
         inbox_still: Duration::from_secs(u64::from(config.number("inbox.still_s"))),

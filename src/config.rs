@@ -80,13 +80,13 @@ pub const SETTINGS: &[Setting] = &[
         "bounds.amount_growth_pct",
         "TALLYBOOK_BOUNDS_AMOUNT_GROWTH_PCT",
         "0",
-        "a payer whose amount grew by more percent since the last run is parked; 0 = no bound",
+        "a payer is parked with an invoice that is more percent above the period before; 0 = no bound",
     ),
     setting(
-        "bounds.months_ahead",
-        "TALLYBOOK_BOUNDS_MONTHS_AHEAD",
-        "0",
-        "a payer with a charge date more months after today is parked; 0 = no bound",
+        "bounds.days_ahead",
+        "TALLYBOOK_BOUNDS_DAYS_AHEAD",
+        "31",
+        "a run as of more days after today is refused without --ahead, 0 to 36500",
     ),
     setting(
         "inbox.still_s",
@@ -233,6 +233,7 @@ impl Config {
             };
             values.insert(setting.key, value);
         }
+        faults.extend(replaced(&mut from_file));
         for unknown in from_file.keys() {
             let hint = domain::book_file::nearest(unknown, SETTINGS.iter().map(|s| s.key))
                 .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
@@ -307,7 +308,7 @@ impl Config {
         number("catch_up_max", 1, 1000);
         number("bounds.invoices_per_payer", 0, 1_000_000);
         number("bounds.amount_growth_pct", 0, 1_000_000);
-        number("bounds.months_ahead", 0, 1_200);
+        number("bounds.days_ahead", 0, 36_500);
         number("inbox.still_s", 0, 300);
         number("mail.port", 1, 65535);
         number("backup.keep", 1, 1000);
@@ -388,6 +389,22 @@ fn read_secret(path: &Path) -> Result<String, String> {
         Some(secret) if !secret.is_empty() => Ok(secret.to_owned()),
         _ => Err(format!("{shown} is empty")),
     }
+}
+
+/// Settings of earlier versions that another one has taken the place of, in the file or in the environment.
+fn replaced(from_file: &mut BTreeMap<String, String>) -> Vec<Fault> {
+    const OLD: [(&str, &str, &str); 1] = [(
+        "bounds.months_ahead",
+        "TALLYBOOK_BOUNDS_MONTHS_AHEAD",
+        "was replaced by bounds.days_ahead: days instead of months, 31 unless set",
+    )];
+    OLD.iter()
+        .filter_map(|(key, env, now)| {
+            let in_file = from_file.remove(*key).is_some();
+            let in_env = std::env::var(env).is_ok();
+            (in_file || in_env).then(|| Fault::new(if in_file { *key } else { *env }, (*now).to_owned()))
+        })
+        .collect()
 }
 
 fn read_file(path: &Path, faults: &mut Vec<Fault>) -> BTreeMap<String, String> {

@@ -16,6 +16,8 @@ use store::worker::WorkerLock;
 
 /// How often a run is looked at.
 const LOOK: Duration = Duration::from_millis(40);
+/// So long without work, and the workers of a closed run are let go.
+const LEAVE: Duration = Duration::from_millis(400);
 /// How long a server takes to notice that a process is gone, generously.
 const DEAD_NOTICED: Duration = Duration::from_secs(3);
 
@@ -79,7 +81,11 @@ pub async fn finish(app: &App, run: RunId, working: bool, output: &Output) -> Re
         let outcome = tokio::select! {
             outcome = &mut watching => {
                 // The run has its answer; how the workers took their leave is for the log.
-                if let Err(error) = worked.await {
+                let left = tokio::select! {
+                    ended = &mut worked => ended,
+                    () = idle(app) => Ok(()),
+                };
+                if let Err(error) = left {
                     tracing::warn!(error = format!("{error:#}"), "the workers did not end well");
                 }
                 outcome
@@ -105,6 +111,18 @@ pub async fn finish(app: &App, run: RunId, working: bool, output: &Output) -> Re
     let mut tx = app.store.read().await?;
     let run = reload(&mut tx, run).await?;
     Ok(run::summary(&mut tx, &run).await?)
+}
+
+/// Until this process has had nothing in hand for a moment. A worker of apalis that has missed its waker when it was told
+/// to stop sleeps until its time is up, 20 seconds later, though the run is closed: nobody has to wait for it.
+async fn idle(app: &App) {
+    let mut since = tokio::time::Instant::now();
+    while since.elapsed() < LEAVE {
+        tokio::time::sleep(LOOK).await;
+        if app.ctx.is_busy() {
+            since = tokio::time::Instant::now();
+        }
+    }
 }
 
 /// How watching ended.
@@ -220,15 +238,23 @@ fn in_progress(other: &Run, holder: &str) -> Failure {
     .hint(format!("watch it with `tallybook runs show {}`", other.ordinal))
 }
 
+/// Refuses what no run could be opened for; a preview asks too.
+pub async fn may_open(app: &App, request: &Request) -> Result<(), Failure> {
+    let mut tx = app.store.read().await?;
+    match open_run::refuse(&app.ctx, &mut tx, request).await? {
+        Some(refusal) => Err(refused(refusal)),
+        None => Ok(()),
+    }
+}
+
 fn refused(refusal: Refusal) -> Failure {
     let message = refusal.to_string();
     match refusal {
         Refusal::EmptyBook => {
             Failure::input("empty_book", message).hint("load one first: `tallybook load book.json`")
         }
-        Refusal::BeforeLastRun { latest, .. } => Failure::input("before_last_run", message).hint(format!(
-            "everything due before then is billed; run `tallybook run --as-of {latest}` or later"
-        )),
+        Refusal::TooFarAhead { asked, .. } => Failure::input("too_far_ahead", message)
+            .hint(format!("is the year right? If it is meant: `tallybook run --as-of {asked} --ahead`")),
         Refusal::UnknownCustomer(_) => Failure::input("unknown_customer", message).hint(
             "a customer who bills to a parent is billed with it; `tallybook invoices` lists account numbers",
         ),

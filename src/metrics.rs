@@ -69,7 +69,11 @@ async fn answer(app: &App, mut stream: TcpStream) -> std::io::Result<()> {
     let mut words = line.split_whitespace();
     let (status, body) = match (words.next(), words.next()) {
         (Some("GET"), Some("/metrics")) => told(metrics(app).await),
-        (Some("GET"), Some("/health")) => told(health(app).await),
+        (Some("GET"), Some("/health")) => match health(app).await {
+            Ok(Err(ills)) => ("503 Service Unavailable", ills),
+            Ok(Ok(well)) => told(Ok(well)),
+            Err(error) => told(Err(error)),
+        },
         (Some("GET"), _) => ("404 Not Found", "there are /metrics and /health\n".to_owned()),
         _ => ("405 Method Not Allowed", "only GET\n".to_owned()),
     };
@@ -92,10 +96,18 @@ fn told(outcome: anyhow::Result<String>) -> (&'static str, String) {
     }
 }
 
-async fn health(app: &App) -> anyhow::Result<String> {
+/// Well as long as the database answers, no run stands still and the timetable goes on.
+async fn health(app: &App) -> anyhow::Result<Result<String, String>> {
     let mut tx = app.store.read().await?;
-    run::newest_ordinal(&mut tx).await?;
-    Ok("ok\n".to_owned())
+    let mut ills: Vec<String> = slice::standing(&mut tx)
+        .await?
+        .into_iter()
+        .map(|s| format!("run {} stands still: {}: {}\n", s.run_ordinal, s.step.name(), s.error))
+        .collect();
+    drop(tx);
+    let (_, standstill) = jobs::schedule::shown(&app.ctx).await?;
+    ills.extend(standstill.map(|why| format!("the timetable stands still: {why}\n")));
+    Ok(if ills.is_empty() { Ok("ok\n".to_owned()) } else { Err(ills.concat()) })
 }
 
 async fn metrics(app: &App) -> anyhow::Result<String> {
@@ -125,6 +137,13 @@ async fn metrics(app: &App) -> anyhow::Result<String> {
     let refused = store::refused_file::waiting(&mut tx).await?.len();
     head(&mut text, "tallybook_usage_files_refused", "Usage files that were refused and are waited for.");
     writeln!(text, "tallybook_usage_files_refused {refused}")?;
+    head(&mut text, "tallybook_slices_standing", "Slices that failed and wait for their next try.");
+    writeln!(text, "tallybook_slices_standing {}", slice::standing(&mut tx).await?.len())?;
+    head(&mut text, "tallybook_requests_open", "What operators have asked of runs and nobody has answered.");
+    writeln!(text, "tallybook_requests_open {}", run::requests::open(&mut tx).await?.len())?;
+    let (_, standstill) = jobs::schedule::shown(&app.ctx).await?;
+    head(&mut text, "tallybook_timetable_standing", "1 if the timetable waits for a person.");
+    writeln!(text, "tallybook_timetable_standing {}", u8::from(standstill.is_some()))?;
     let newest = run::newest(&mut tx, RUNS_LOOKED_AT).await?;
     if let Some(last) = newest.iter().find(|r| r.state == RunState::Closed) {
         let summary = run::summary(&mut tx, last).await?;

@@ -12,7 +12,7 @@ use domain::run::Scope;
 use jobs::collect_payments::TriedOutcome;
 use jobs::export_ledger::{self, Range};
 use jobs::ingest_usage;
-use jobs::open_run::Request;
+use jobs::open_run::{Reach, Request};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -214,6 +214,7 @@ async fn bill(app: &App, as_of: NaiveDate, output: &Output) -> Result<domain::ru
     let request = Request {
         scope: Scope::default(),
         as_of,
+        reach: Reach::Ahead,
         options: RunOptions::default(),
         actor: crate::cli::operator(),
     };

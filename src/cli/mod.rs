@@ -20,7 +20,6 @@ mod payments;
 mod restore;
 mod run;
 mod run_preview;
-mod run_report;
 mod runs;
 mod schedule;
 mod simulate;

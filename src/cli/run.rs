@@ -7,7 +7,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount, grouped};
 use domain::NaiveDate;
 use domain::run::{RunState, RunSummary, Scope, Step};
-use jobs::open_run::Request;
+use jobs::open_run::{Reach, Request};
 use store::run::RunOptions;
 
 #[derive(Debug, clap::Args)]
@@ -15,6 +15,9 @@ pub struct Args {
     /// Bill what is due on or before this day (default: today, tenant-local)
     #[arg(long, value_name = "DATE")]
     as_of: Option<NaiveDate>,
+    /// Bill as of a day later than today + `bounds.days_ahead` all the same
+    #[arg(long)]
+    ahead: bool,
     /// Write nothing; answer what would be billed, and its hash
     #[arg(long, conflicts_with_all = ["review", "expect"])]
     preview: bool,
@@ -51,10 +54,11 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
             review: args.review,
             expect: args.expect,
         },
+        reach: if args.ahead { Reach::Ahead } else { Reach::Bounded },
         actor: crate::cli::operator(),
     };
     if args.preview {
-        app.catalogue().await?;
+        drive::may_open(&app, &request).await?;
         let preview = jobs::preview::preview(&app.ctx, &request).await?;
         return Ok(super::run_preview::answer(&preview, output));
     }
@@ -103,8 +107,7 @@ pub fn answer(summary: &RunSummary, kind: Kind, output: &Output) -> Exit {
 
 /// Something set aside is for a person.
 pub fn exit_of(summary: &RunSummary) -> Exit {
-    let mails = summary.mails.waiting + summary.mails.set_aside();
-    if summary.failed + summary.parked + mails > 0 { Exit::SetAside } else { Exit::Done }
+    if summary.is_set_aside() { Exit::SetAside } else { Exit::Done }
 }
 
 /// The answer for scripts (the form is a contract).
@@ -126,7 +129,8 @@ pub fn json(summary: &RunSummary, kind: Kind) -> serde_json::Value {
         "payers": summary.payers, "invoiced": summary.invoiced, "failed": summary.failed, "parked": summary.parked, "totals": totals,
         "usage": {"events": usage.rated + unrated + usage.superseded + usage.open, "rated": usage.rated, "unrated": unrated,
                   "superseded": usage.superseded, "open": usage.open, "reasons": usage.unrated},
-        "mails": summary.mails, "hash": summary.hash,
+        "mails": summary.mails, "payments": summary.payments, "older": summary.older, "leftout": summary.left_out,
+        "hash": summary.hash,
     })
 }
 
@@ -136,7 +140,8 @@ pub fn people(summary: &RunSummary, kind: Kind, output: &Output) {
         Kind::Posted => format!("run {} as of {}: {}", summary.ordinal, summary.as_of, summary.state.name()),
     };
     output.line(&head);
-    if summary.invoiced == 0 && summary.failed + summary.parked == 0 {
+    let aside = summary.failed + summary.parked;
+    if summary.invoiced == 0 && aside == 0 {
         output.line(&format!("nothing was due for {} payer(s)", grouped(summary.payers)));
     }
     let rows = summary
@@ -174,9 +179,44 @@ pub fn people(summary: &RunSummary, kind: Kind, output: &Output) {
     if !summary.hash.is_empty() {
         output.line(&format!("hash {}", summary.hash));
     }
+    if !summary.left_out.is_empty() {
+        let named: Vec<&str> = summary.left_out.iter().map(String::as_str).take(NAMED).collect();
+        let more = if summary.left_out.len() > NAMED { ", …" } else { "" };
+        let count = summary.left_out.len();
+        let named = named.join(", ");
+        output.line(&format!("{count} payer(s) left out, billed as of a later day already: {named}{more}"));
+    }
+    if kind == Kind::Preview {
+        if aside > 0 {
+            output.line(&format!("{} payer(s) fail, {} parked", summary.failed, summary.parked));
+        }
+        return;
+    }
+    effects(summary, output);
     super::mails::say(&summary.mails, output);
-    if summary.failed + summary.parked > 0 {
-        output.say(&format!("{} payer(s) failed, {} parked", summary.failed, summary.parked));
-        output.say(&format!("hint: `tallybook runs show {}` says why", summary.ordinal));
+    if summary.is_set_aside() {
+        output.say(&format!("hint: `tallybook runs show {}` says who is set aside and why", summary.ordinal));
+    }
+}
+
+/// Payers named in a line.
+const NAMED: usize = 5;
+
+/// The last line: what went out, and what waits.
+fn effects(summary: &RunSummary, output: &Output) {
+    let payments = summary.payments;
+    let parts = [
+        (summary.invoiced, "invoice(s)"),
+        (payments.paid, "payment(s) taken"),
+        (payments.declined, "declined"),
+        (payments.pending, "without an answer"),
+        (summary.failed, "payer(s) failed"),
+        (summary.parked, "parked"),
+        (summary.older, "left by older runs"),
+    ];
+    let told: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", grouped(*n))).collect();
+    if !told.is_empty() {
+        output.line(&told.join(", "));
     }
 }

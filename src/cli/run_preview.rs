@@ -26,6 +26,12 @@ pub fn answer(preview: &Preview, output: &Output) -> Exit {
             })
             .collect();
         document["lastrun"] = preview.last.into();
+        document["aside"] = preview
+            .aside
+            .iter()
+            .map(|(account, state, reason)| json!({"account": account, "state": state, "reason": reason}))
+            .collect();
+        document["leftout"] = preview.left_out.iter().map(|(account, _)| account.as_str()).collect();
         document["differences"] = preview
             .differences
             .iter()
@@ -64,6 +70,7 @@ pub fn answer(preview: &Preview, output: &Output) -> Exit {
     if by_account.len() > PAYERS_SHOWN {
         output.say(&format!("and {} more; all of them with --json", by_account.len() - PAYERS_SHOWN));
     }
+    aside(preview, output);
     let Some(last) = preview.last else { return exit_of(summary) };
     if preview.differences.is_empty() {
         output.line(&format!("against run {last}: nobody is new or gone, and no amount jumped"));
@@ -93,4 +100,21 @@ pub fn answer(preview: &Preview, output: &Output) -> Exit {
     ];
     output.table(&columns, rows);
     exit_of(summary)
+}
+
+/// Who would not be billed, and why.
+fn aside(preview: &Preview, output: &Output) {
+    let rows = preview
+        .aside
+        .iter()
+        .map(|(account, state, reason)| vec![account.clone(), state.name().to_owned(), reason.clone()])
+        .chain(
+            preview
+                .left_out
+                .iter()
+                .map(|(account, reason)| vec![account.clone(), "left out".to_owned(), reason.clone()]),
+        )
+        .take(PAYERS_SHOWN)
+        .collect();
+    output.table(&[Column::Left("not billed"), Column::Left("is"), Column::Left("reason")], rows);
 }

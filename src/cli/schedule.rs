@@ -1,4 +1,4 @@
-//! `schedule`: the timetable with last and next times.
+//! `schedule`: the timetable with last and next times, and why it stands still if it does.
 
 use crate::app::App;
 use crate::config::Config;
@@ -6,18 +6,29 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output};
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The clock is right: let a timetable that stands still go on from now
+    #[arg(long)]
+    go_on: bool,
+}
 
-/// Times are shown in the tenant's zone.
-pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
+/// Times are shown in the tenant's zone, as they are stored. A timetable that stands still waits for a person.
+pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
-    let rows = jobs::schedule::shown(&app.ctx).await?;
+    if args.go_on {
+        jobs::schedule::go_on(&app.ctx, &super::operator()).await?;
+    }
+    let (lines, standstill) = jobs::schedule::shown(&app.ctx).await?;
+    if let Some(why) = &standstill {
+        output.say(&format!("the timetable stands still: {why}"));
+    }
+    let exit = if standstill.is_some() { Exit::SetAside } else { Exit::Done };
     if output.is_json() {
-        output.document(&rows);
-        return Ok(Exit::Done);
+        output.document(&lines);
+        return Ok(exit);
     }
     let time = |t: &Option<String>| t.clone().unwrap_or_else(|| "–".to_owned());
-    let rows = rows
+    let rows = lines
         .iter()
         .map(|r| vec![r.job.clone(), r.pattern.clone(), time(&r.last), time(&r.next), r.missed.to_string()])
         .collect();
@@ -30,5 +41,5 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
     ];
     output.table(&columns, rows);
     output.say("change times in tallybook.toml under [jobs]; `tallybook worker` keeps the timetable");
-    Ok(Exit::Done)
+    Ok(exit)
 }

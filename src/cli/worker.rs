@@ -34,6 +34,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     output.say("working; stop with Ctrl-C or SIGTERM");
     let timetable = jobs::schedule::keep(&app.ctx);
     let work = jobs::work_until(&app.ctx, interrupted());
+    let _unanswered = jobs::AbortOnDrop::spawn(jobs::unanswered::keep(app.ctx.clone()));
     let monitors = async {
         match listener {
             Some(listener) => crate::metrics::serve(&app, listener).await,
@@ -42,6 +43,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     };
     tokio::select! {
         never = monitors => match never {},
+        never = jobs::recover::retry(&app.ctx) => match never {},
         worked = work => worked?,
         kept = timetable => kept?,
     }

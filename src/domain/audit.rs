@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn every_change_is_told() {
-        let changes: [(fn(&mut AuditRecord), &str); 6] = [
+        type Change = fn(&mut AuditRecord);
+        let changes: [(Change, &str); 6] = [
             (|r| r.actor = "ole".into(), "actor"),
             (|r| r.object = "run 9".into(), "object"),
             (|r| r.detail = json!({}), "detail"),

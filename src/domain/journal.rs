@@ -14,6 +14,7 @@ pub enum Action {
     ApproveRun,
     CancelRun,
     RerunRun,
+    ReleaseRun,
     ReverseRun,
     CreateDraft,
     EditDraft,
@@ -28,6 +29,8 @@ pub enum Action {
     ChangeSubscription(VerbName),
     ApplyCustomerDiscount,
     ClearCustomerDiscount,
+    /// The clock is right, says a person.
+    GoOn,
 }
 
 impl fmt::Display for Action {
@@ -40,6 +43,7 @@ impl fmt::Display for Action {
             Self::ApproveRun => "run.approve",
             Self::CancelRun => "run.cancel",
             Self::RerunRun => "run.rerun",
+            Self::ReleaseRun => "run.release",
             Self::ReverseRun => "run.reverse",
             Self::CreateDraft => "draft.create",
             Self::EditDraft => "draft.edit",
@@ -54,6 +58,7 @@ impl fmt::Display for Action {
             Self::ChangeSubscription(verb) => return write!(f, "subscription.{}", verb.name()),
             Self::ApplyCustomerDiscount => "customer.applydiscount",
             Self::ClearCustomerDiscount => "customer.cleardiscount",
+            Self::GoOn => "timetable.go_on",
         })
     }
 }
@@ -62,6 +67,7 @@ impl fmt::Display for Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Object<'a> {
     Book,
+    Timetable,
     /// By the number of the import.
     Import(i64),
     /// Files that were handed in and did not become an import.
@@ -81,6 +87,7 @@ impl fmt::Display for Object<'_> {
         match self {
             Self::Book => f.write_str("book"),
             Self::Usage => f.write_str("usage"),
+            Self::Timetable => f.write_str("timetable"),
             Self::Import(number) => write!(f, "import {number}"),
             Self::Run(ordinal) => write!(f, "run {ordinal}"),
             Self::Draft(id) => write!(f, "draft {id}"),

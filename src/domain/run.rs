@@ -84,6 +84,15 @@ pub enum ItemState {
     Parked,
 }
 
+impl RunSummary {
+    /// Whether something of this run waits for a person, or for a service that is down (rules I10). What a payer's bank
+    /// declined does not: dunning goes on with it.
+    pub fn is_set_aside(&self) -> bool {
+        let mails = self.mails.waiting + self.mails.set_aside();
+        self.failed + self.parked + mails + self.payments.pending > 0
+    }
+}
+
 /// Totals of one currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunTotal {
@@ -123,6 +132,15 @@ impl MailCounts {
     }
 }
 
+/// Invoices of a run on which somebody was charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PaymentCounts {
+    pub paid: u64,
+    pub declined: u64,
+    /// The provider has not answered.
+    pub pending: u64,
+}
+
 /// A run as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunSummary {
@@ -140,6 +158,11 @@ pub struct RunSummary {
     pub mails: MailCounts,
     pub totals: Vec<RunTotal>,
     pub usage: UsageCounts,
+    pub payments: PaymentCounts,
+    /// Payers and mails that older runs left for a person.
+    pub older: u64,
+    /// Accounts that were left out because a run as of a later day has billed them (rules I9).
+    pub left_out: Vec<String>,
     /// Hash over the payers' hashes in payer order; covers what is billed, not ids, numbers or times.
     pub hash: String,
 }

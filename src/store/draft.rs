@@ -89,7 +89,8 @@ pub async fn save(
     drop_cancelled(tx, payers).await?;
     save_bodies(tx, run, payers).await?;
     save_lines(tx, run, payers).await?;
-    let mut sets = Bulk::into("carried_set", &["payer", "run_ordinal", "run", "drafts"]);
+    let mut sets = Bulk::into("carried_set", &["payer", "run_ordinal", "run", "drafts"])
+        .on_conflict("on conflict (payer, run_ordinal) do update set drafts = excluded.drafts");
     for p in payers {
         if let Some(carried) = p.carried {
             sets.row([p.payer.0.into(), stored(run_ordinal).into(), run.0.into(), Cell::json(&carried)?]);
@@ -279,19 +280,32 @@ async fn already_billed(
     })
 }
 
-/// Drops the drafts of some payers of a run, with the periods and carried drafts that came with them.
+/// Drops what some payers of a run have not booked: drafts, the periods and carried drafts that came with them. Of a
+/// payer that has booked something in this run only the drafts that are left go, with their own periods: what booking
+/// took silently or carried over stays. What a person has waived stays waived.
 pub async fn drop_of_payers(tx: &mut Tx, run: RunId, payers: &[CustomerId]) -> anyhow::Result<()> {
     const STATEMENTS: [PerDriver; 3] = [
         by_keys!(
             "delete from billed_line
              where run = $2
+               and not waived
                and not exists (select 1 from invoice i where i.id = billed_line.invoice)
+               and (not exists (select 1 from invoice i where i.run = $2 and i.payer = billed_line.payer)
+                    or exists (select 1 from draft d
+                               where d.id = billed_line.invoice and d.run = $2 and d.state in ('open', 'set_aside')))
+               and payer",
+            uuid,
+            ""
+        ),
+        by_keys!(
+            "delete from carried_set
+             where run = $2
+               and not exists (select 1 from invoice i where i.run = $2 and i.payer = carried_set.payer)
                and payer",
             uuid,
             ""
         ),
         by_keys!("delete from draft where run = $2 and state in ('open', 'set_aside') and payer", uuid, ""),
-        by_keys!("delete from carried_set where run = $2 and payer", uuid, ""),
     ];
     for statement in &STATEMENTS {
         let sql = tx.pick(statement);
@@ -529,14 +543,20 @@ pub async fn cancel(tx: &mut Tx, ids: &[InvoiceId], periods: Periods, reason: &s
     mark(tx, &open, DraftState::Cancelled, Some(reason)).await
 }
 
-/// Cancels all of a run that is not booked: its drafts, and every period it has taken, also with quantity 0
-/// (rules.md I4). Returns how many drafts were cancelled.
+/// Cancels all of a run that is not booked: its drafts, and every period they have taken, also with quantity 0
+/// (rules.md I4), as [`drop_of_payers`] does. Returns how many drafts were cancelled.
 pub async fn cancel_run(tx: &mut Tx, run: RunId, reason: &str) -> anyhow::Result<u64> {
     for sql in [
         "delete from billed_line
          where run = $1
-           and not exists (select 1 from invoice i where i.id = billed_line.invoice)",
-        "delete from carried_set where run = $1",
+           and not waived
+           and not exists (select 1 from invoice i where i.id = billed_line.invoice)
+           and (not exists (select 1 from invoice i where i.run = $1 and i.payer = billed_line.payer)
+                or exists (select 1 from draft d
+                           where d.id = billed_line.invoice and d.run = $1 and d.state in ('open', 'set_aside')))",
+        "delete from carried_set
+         where run = $1
+           and not exists (select 1 from invoice i where i.run = $1 and i.payer = carried_set.payer)",
     ] {
         on!(tx, c => sqlx::query(sql).bind(run.0).execute(c).await.map(drop))?;
     }

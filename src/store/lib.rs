@@ -28,6 +28,7 @@ mod load;
 pub mod measured;
 pub mod meta;
 mod open;
+pub mod parked;
 pub mod payer;
 pub mod payment;
 mod postgres_url;

@@ -42,8 +42,8 @@ pub async fn plan(
     Ok(())
 }
 
-/// Takes the tick of `nominal`: `false` if somebody has made it before. The job's next time moves to `next_at`, and
-/// `missed` nominal times in between are counted.
+/// Takes the tick of `nominal`: `false` if it has been made before, as after a clock that was set back. The job's next
+/// time moves to `next_at` either way, and `missed` nominal times in between are counted.
 pub async fn tick(
     tx: &mut Tx,
     job: &str,
@@ -63,6 +63,12 @@ pub async fn tick(
         .await?
         .rows_affected());
     if made == 0 {
+        on!(tx, c => sqlx::query("update schedule_job set next_at = $2 where job = $1")
+            .bind(job)
+            .bind(next_at)
+            .execute(c)
+            .await
+            .map(drop))?;
         return Ok(false);
     }
     on!(tx, c => sqlx::query(
@@ -84,4 +90,21 @@ pub async fn prune(tx: &mut Tx, before: DateTime<Utc>) -> anyhow::Result<u64> {
         .execute(c)
         .await?
         .rows_affected()))
+}
+
+/// The database's own clock, where it has one: SQLite's is this machine's.
+pub async fn clock(tx: &mut Tx) -> anyhow::Result<Option<DateTime<Utc>>> {
+    let Tx::Postgres(t) = tx else { return Ok(None) };
+    Ok(Some(sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut **t).await?))
+}
+
+/// Forgets ticks of a time that has not come: a clock that was ahead has made them. They come again in their time.
+pub async fn forget_after(tx: &mut Tx, now: DateTime<Utc>) -> anyhow::Result<()> {
+    for sql in [
+        "delete from schedule_tick where nominal > $1",
+        "update schedule_job set last_at = null where last_at > $1",
+    ] {
+        on!(tx, c => sqlx::query(sql).bind(now).execute(c).await.map(drop))?;
+    }
+    Ok(())
 }

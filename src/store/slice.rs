@@ -6,7 +6,7 @@ use crate::run;
 use crate::tx::{Tx, on};
 use crate::words::{count, small};
 use anyhow::anyhow;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::RunId;
 use domain::run::Step;
 use domain::task::SliceTask;
@@ -20,6 +20,8 @@ pub struct OpenSlice {
     pub claimed_until: Option<DateTime<Utc>>,
     /// What went wrong last.
     pub error: Option<String>,
+    /// When a worker tries it again by itself.
+    pub retry_at: Option<DateTime<Utc>>,
     pub attempts: u32,
 }
 
@@ -43,8 +45,10 @@ pub enum TakeOver<'a> {
     Expired(DateTime<Utc>),
     /// Every open slice of one run, claimed or not: an operator asks for it.
     OfRun(RunId),
-    /// What was given back with an error: an operator asks for another try.
+    /// What was given back with an error: an operator, or the next night, asks for another try.
     Failed,
+    /// What was given back with an error and whose time for another try has come.
+    RetryDue(DateTime<Utc>),
 }
 
 /// Adds the slices 0 to `slices` of a step in epoch 1 and returns their tasks; those that exist are left alone.
@@ -68,10 +72,11 @@ pub async fn open(tx: &mut Tx, run: RunId) -> anyhow::Result<Vec<OpenSlice>> {
         worker: Option<String>,
         claimed_until: Option<DateTime<Utc>>,
         error: Option<String>,
+        retry_at: Option<DateTime<Utc>>,
         attempts: i64,
     }
     let rows: Vec<Row> = on!(tx, c => sqlx::query_as(
-        "select step, slice, epoch, worker, claimed_until, error, attempts
+        "select step, slice, epoch, worker, claimed_until, error, retry_at, attempts
          from run_slice
          where run = $1 and state = 'open'
          order by step, slice")
@@ -86,12 +91,40 @@ pub async fn open(tx: &mut Tx, run: RunId) -> anyhow::Result<Vec<OpenSlice>> {
                 worker: r.worker,
                 claimed_until: r.claimed_until,
                 error: r.error,
+                retry_at: r.retry_at,
                 attempts: small(r.attempts, "run_slice.attempts")?,
             })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     slices.sort_by_key(|s| (s.task.step, s.task.slice));
     Ok(slices)
+}
+
+/// A slice that failed and rests: its run stands still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub run_ordinal: u64,
+    pub step: Step,
+    pub error: String,
+    pub retry_at: Option<DateTime<Utc>>,
+}
+
+/// Every slice that failed and that nobody is at, oldest run first.
+pub async fn standing(tx: &mut Tx) -> anyhow::Result<Vec<Standing>> {
+    let rows: Vec<(i64, String, String, Option<DateTime<Utc>>)> = on!(tx, c => sqlx::query_as(
+        "select r.ordinal, s.step, s.error, s.retry_at
+         from run_slice s
+         join run r on r.id = s.run
+         where r.state = 'open' and s.state = 'open' and s.error is not null and s.worker is null
+         order by r.ordinal, s.step, s.slice")
+        .fetch_all(c)
+        .await?);
+    rows.into_iter()
+        .map(|(ordinal, step, error, retry_at)| {
+            let step = Step::parse(&step).ok_or_else(|| anyhow!("run_slice.step holds `{step}`"))?;
+            Ok(Standing { run_ordinal: count(ordinal, "run.ordinal")?, step, error, retry_at })
+        })
+        .collect()
 }
 
 /// How many slices of each step are (open, done).
@@ -147,17 +180,34 @@ pub async fn renew(tx: &mut Tx, worker: &str, until: DateTime<Utc>) -> anyhow::R
     Ok(())
 }
 
+/// What went wrong with a slice, and after which pause it is tried again: given the number of tries so far.
+#[derive(Debug, Clone, Copy)]
+pub struct Failed<'a> {
+    pub error: &'a str,
+    pub at: DateTime<Utc>,
+    pub pause: fn(u32) -> TimeDelta,
+}
+
 /// Gives a claim back, with what went wrong if anything did. A later epoch is left alone.
-pub async fn release(tx: &mut Tx, task: SliceTask, error: Option<&str>) -> anyhow::Result<()> {
+pub async fn release(tx: &mut Tx, task: SliceTask, failed: Option<Failed<'_>>) -> anyhow::Result<()> {
+    let tries: Option<i64> = on!(tx, c => sqlx::query_scalar(
+        "select attempts from run_slice where run = $1 and step = $2 and slice = $3")
+        .bind(task.run.0)
+        .bind(task.step.name())
+        .bind(i64::from(task.slice))
+        .fetch_optional(c)
+        .await?);
+    let tries = small(tries.unwrap_or_default(), "run_slice.attempts")?;
     on!(tx, c => sqlx::query(
         "update run_slice
-         set worker = null, claimed_until = null, error = $5
+         set worker = null, claimed_until = null, error = $5, retry_at = $6
          where run = $1 and step = $2 and slice = $3 and epoch = $4 and state = 'open'")
         .bind(task.run.0)
         .bind(task.step.name())
         .bind(i64::from(task.slice))
         .bind(i64::from(task.epoch))
-        .bind(error)
+        .bind(failed.map(|f| f.error))
+        .bind(failed.map(|f| f.at + (f.pause)(tries)))
         .execute(c)
         .await
         .map(drop))?;
@@ -194,7 +244,8 @@ pub async fn reopen(tx: &mut Tx, run: RunId, step: Step, slices: &[u32]) -> anyh
     for slice in slices {
         let row: Option<(Uuid, String, i64, i64)> = on!(tx, c => sqlx::query_as(
             "update run_slice
-             set state = 'open', epoch = epoch + 1, worker = null, claimed_until = null
+             set state = 'open', epoch = epoch + 1, worker = null, claimed_until = null, error = null, retry_at = null,
+                 attempts = 0
              where run = $1 and step = $2 and slice = $3 and state = 'done'
              returning run, step, slice, epoch")
             .bind(run.0)
@@ -212,27 +263,30 @@ pub async fn reopen(tx: &mut Tx, run: RunId, step: Step, slices: &[u32]) -> anyh
 /// Raises the epoch of open slices, so that whoever had them cannot write, and returns the tasks to enqueue anew,
 /// in run, step and slice order.
 pub async fn take_over(tx: &mut Tx, which: TakeOver<'_>) -> anyhow::Result<Vec<SliceTask>> {
-    let (worker, expired, of_run) = match which {
-        TakeOver::Claimed | TakeOver::Failed => (None, None, None),
-        TakeOver::Of(worker) => (Some(worker), None, None),
-        TakeOver::Expired(now) => (None, Some(now), None),
-        TakeOver::OfRun(run) => (None, None, Some(run.0)),
+    let (worker, expired, of_run, retry) = match which {
+        TakeOver::Claimed | TakeOver::Failed => (None, None, None, None),
+        TakeOver::Of(worker) => (Some(worker), None, None, None),
+        TakeOver::Expired(now) => (None, Some(now), None, None),
+        TakeOver::OfRun(run) => (None, None, Some(run.0), None),
+        TakeOver::RetryDue(now) => (None, None, None, Some(now)),
     };
-    let failed = which == TakeOver::Failed;
+    let failed = matches!(which, TakeOver::Failed | TakeOver::RetryDue(_));
     let rows: Vec<(Uuid, String, i64, i64)> = on!(tx, c => sqlx::query_as(
         "update run_slice
-         set epoch = epoch + 1, worker = null, claimed_until = null, error = null
+         set epoch = epoch + 1, worker = null, claimed_until = null, error = null, retry_at = null
          where state = 'open'
            and (worker is not null or $3 is not null or $4)
            and (not $4 or (worker is null and error is not null))
            and ($1 is null or worker = $1)
            and ($2 is null or claimed_until < $2)
            and ($3 is null or run = $3)
+           and ($5 is null or retry_at <= $5)
          returning run, step, slice, epoch")
         .bind(worker)
         .bind(expired)
         .bind(of_run)
         .bind(failed)
+        .bind(retry)
         .fetch_all(c)
         .await?);
     in_order(&rows)

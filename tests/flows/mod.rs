@@ -26,6 +26,8 @@ mod reach;
 mod rebill;
 mod reference;
 mod review;
+mod runs;
+mod runs_asked;
 mod secrets;
 mod subscriptions;
 mod tamper;

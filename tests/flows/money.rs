@@ -276,7 +276,7 @@ fn what_cannot_be_rendered_or_charged_is_set_aside_and_a_rerun_makes_it_up() {
     home.load(&wrong);
     let run: Answer = home.run(&["--json", "run", "--as-of", "2026-01-01"]).exits(3);
     assert_eq!((run.json()["invoiced"].as_u64(), run.json()["failed"].as_u64()), (Some(3), Some(2)));
-    let shown = home.json(&["runs", "show", "1"]);
+    let shown = home.run(&["--json", "runs", "show", "1"]).exits(3).json();
     let reasons = shown["aside"].to_string();
     assert!(reasons.contains("stripe") && reasons.contains("CU-0003 has no e-mail address"), "{shown:#}");
     assert_eq!(statuses(&home), [PAID, NOT_PAID, PAID], "the rest went on");

@@ -183,9 +183,9 @@ fn a_run_reversed_for_a_rebill_is_made_again_once() {
     let bill = |day: &str| home.json(&["run", "--as-of", day, "--skip", QUIET]);
     bill("2026-02-01");
     let first = totals(&home.json(&["invoices"]));
-    let reversed = home.json(&["runs", "reverse", "1", "--rebill", "--as-of", "2026-02-03"]);
+    let reversed = home.json(&["runs", "reverse", "1", "--yes", "--rebill", "--as-of", "2026-02-03"]);
     assert_eq!((&reversed["creditnotes"], &reversed["reopened"]), (&json!(6), &json!(9)), "{reversed:#}");
-    let twice = home.json(&["runs", "reverse", "1", "--rebill", "--as-of", "2026-02-03"]);
+    let twice = home.json(&["runs", "reverse", "1", "--yes", "--rebill", "--as-of", "2026-02-03"]);
     assert_eq!(
         (&twice["creditnotes"], &twice["already"], &twice["reopened"]),
         (&json!(0), &json!(6), &json!(0))

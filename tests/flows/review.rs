@@ -1,7 +1,7 @@
-//! Drafts before they are booked: looked at, changed, approved; and what is too far ahead to be billed at all.
+//! Drafts before they are booked: looked at, changed, approved.
 
 use crate::support::postgres::PgHome;
-use crate::support::{Home, answer, book, counterpart, january};
+use crate::support::{Home, book, counterpart, january};
 use serde_json::{Value, json};
 
 const QUIET: [&str; 2] = ["--skip", "send,collect"];
@@ -71,20 +71,4 @@ fn a_draft_whose_book_has_changed_and_a_faulty_file_are_refused_with_a_way_out()
     assert_eq!(refused["code"], "changed_since_draft");
     assert!(refused["hint"].as_str().unwrap().contains("--release"), "{refused}");
     home.json(&["invoices", "cancel", &id, "--release"]);
-}
-
-#[test]
-fn a_mistyped_as_of_bills_nobody_beyond_the_bound() {
-    let home = Home::new();
-    home.load(&book(2));
-    let run = |as_of: &str| {
-        let mut command = home.command(&["--json", "run", "--as-of", as_of]);
-        command.env("TALLYBOOK_BOUNDS_MONTHS_AHEAD", "2").env("TALLYBOOK_NOW", "2026-01-15T12:00:00Z");
-        answer(command.output().unwrap())
-    };
-    assert_eq!(run("2026-03-01").exits(0).json()["invoiced"], 6);
-    let beyond = run("2027-03-01").exits(3).json();
-    assert_eq!((&beyond["invoiced"], &beyond["parked"]), (&json!(0), &json!(2)), "{beyond:#}");
-    let shown = home.json(&["runs", "show", "2"]);
-    assert!(shown["aside"][0]["reason"].as_str().unwrap().contains("bounds.months_ahead = 2"), "{shown}");
 }

@@ -4,6 +4,7 @@
 mod balance;
 mod bill;
 mod booking;
+pub mod bounds;
 mod change_rating;
 mod changes;
 mod credit;

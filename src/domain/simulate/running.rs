@@ -32,23 +32,25 @@ struct Options {
 /// Runs everything that is due.
 ///
 /// # Errors
-/// If an option is wrong, or the as-of lies before that of an earlier run.
+/// If an option is wrong.
 pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<Said, Refusal> {
     let options = Options::read(world, options, on)?;
     let ordinal = world.runs + 1;
     let context =
         RunContext { ordinal, as_of: options.as_of, usage_mark: world.imports, catch_up_max: CATCH_UP_MAX };
-    let billed = bill(world, &options, context)?;
+    let (billed, left_out) = bill(world, &options, context)?;
     let hash = billing::run_hash(
         billed.iter().filter(|(_, b)| !b.hash.is_empty()).map(|(a, b)| (a.as_str(), b.hash.as_str())),
     );
     let mut said = told(&billed, &hash, &options);
+    if !left_out.is_empty() {
+        said.insert("leftout".to_owned(), json!(left_out));
+    }
     if options.preview {
         return Ok(said);
     }
     said.remove("preview");
     world.runs = ordinal;
-    world.last_as_of = Some(options.as_of);
     let mut drafts = Vec::new();
     for (account, billed) in billed {
         if billed.parked.is_some() {
@@ -75,6 +77,10 @@ pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<S
     let ready =
         (first..world.documents.len()).filter(|at| world.documents[*at].draft.autobill).collect::<Vec<_>>();
     book(world, &ready, options.as_of)?;
+    for at in &ready {
+        let latest = world.billed_as_of.entry(world.documents[*at].draft.payer).or_insert(options.as_of);
+        *latest = options.as_of.max(*latest);
+    }
     if options.collect {
         collecting::at_booking(world, &ready, options.as_of);
         collecting::retry(world, options.as_of);
@@ -83,8 +89,8 @@ pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<S
 }
 
 /// Options by their plain names; those of the command line that change nothing in memory are let be.
-const OPTIONS: [&str; 9] =
-    ["asof", "preview", "review", "customer", "customers", "businessunit", "skip", "expect", "json"];
+const OPTIONS: [&str; 10] =
+    ["asof", "ahead", "preview", "review", "customer", "customers", "businessunit", "skip", "expect", "json"];
 
 /// An option's name without case and marks: `as-of`, `as_of` and `asOf` are one.
 fn plain(name: &str) -> String {
@@ -106,10 +112,6 @@ impl Options {
         }
         let read = Arguments::of(map);
         let as_of = read.date(&["as-of", "asof", "as_of"])?.unwrap_or(on);
-        if let Some(last) = world.last_as_of.filter(|last| as_of < *last) {
-            let message = format!("a run as of {last} has been made, so {as_of} is too early");
-            return Err(Refusal::new("before_last_run", message).hint(format!("give {last} or later")));
-        }
         let accounts = match read.value(&["customer", "customers"]) {
             None => Vec::new(),
             Some(Value::Array(list)) => list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
@@ -139,8 +141,11 @@ impl Options {
     }
 }
 
-/// Bills the payers of the scope, in account-number order.
-fn bill(world: &World, options: &Options, context: RunContext) -> Result<Vec<(String, Billed)>, Refusal> {
+/// Payers by account with what they are billed, and accounts that are left out.
+type BilledOf = (Vec<(String, Billed)>, Vec<String>);
+
+/// Bills the payers of the scope, in account-number order, and names those for whom the as-of is too early.
+fn bill(world: &World, options: &Options, context: RunContext) -> Result<BilledOf, Refusal> {
     let roots = world.payers();
     let mut members: BTreeMap<CustomerId, Vec<&Customer>> = BTreeMap::new();
     for customer in world.known.customers.values() {
@@ -155,18 +160,22 @@ fn bill(world: &World, options: &Options, context: RunContext) -> Result<Vec<(St
         .filter_map(|customer| roots.get(&customer.id).copied())
         .collect();
     let events = Events::of(world);
-    let mut all = Vec::new();
+    let (mut all, mut left_out) = (Vec::new(), Vec::new());
     for payer in world.known.customers.values().filter(|customer| members.contains_key(&customer.id)) {
         let is_out = !named.is_empty() && !named.contains(&payer.id);
         let is_other = options.business_unit.is_some() && payer.business_unit != options.business_unit;
         if is_out || is_other {
             continue;
         }
+        if world.billed_as_of.get(&payer.id).is_some_and(|latest| *latest > options.as_of) {
+            left_out.push(payer.account_number.clone());
+            continue;
+        }
         let book = world.payer_book(payer.id, &members[&payer.id])?;
         let measured = events.measure(&book, options.as_of, context.usage_mark);
         all.push((payer.account_number.clone(), billing::bill(&book, &measured, context)));
     }
-    Ok(all)
+    Ok((all, left_out))
 }
 
 /// Events by subscription. A correction may name another subject than what it corrects, so all are looked at where

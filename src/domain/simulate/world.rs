@@ -35,7 +35,8 @@ pub(super) struct World {
     pub imports: i64,
     /// Runs so far.
     pub runs: u64,
-    pub last_as_of: Option<NaiveDate>,
+    /// The latest as-of of a run that booked something of the payer: an earlier one is too early for it (rules I9).
+    pub billed_as_of: BTreeMap<CustomerId, NaiveDate>,
     pub billed: BTreeMap<ChargeReference, Vec<BilledLine>>,
     pub reopened: BTreeMap<ChargeReference, Vec<ReopenedLine>>,
     pub carried: BTreeMap<CustomerId, Vec<CarriedDraft>>,

@@ -241,7 +241,7 @@ impl<'a> Timeline<'a> {
     /// The life of a reference that a period beginning on a day belongs to: the last one that has begun by then.
     pub fn life_at(&self, reference: ChargeReference, day: NaiveDate) -> Option<usize> {
         let lives = || self.charges.iter().enumerate().filter(|(_, life)| life.reference == reference);
-        let begun = lives().filter(|(_, life)| life.own_start.is_none_or(|own| own <= day)).last();
+        let begun = lives().rfind(|(_, life)| life.own_start.is_none_or(|own| own <= day));
         begun.or_else(|| lives().next()).map(|(at, _)| at)
     }
 

@@ -10,11 +10,11 @@ pub(super) fn fits(prefix: &str, rest: &str) -> Option<bool> {
         "CH" => eleven(&digits, &[5, 4, 3, 2, 7, 6, 5, 4], Some(0), None),
         "DE" => iso_11_10(&digits),
         "HR" => iso_11_10(&digits),
-        "DK" => weighted(&digits, &[2, 7, 6, 5, 4, 3, 2, 1]) % 11 == 0,
+        "DK" => weighted(&digits, &[2, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11),
         "EL" => weighted(&digits, &[256, 128, 64, 32, 16, 8, 4, 2]) % 11 % 10 == digits[8],
         "FI" => eleven(&digits, &[7, 9, 10, 5, 8, 4, 2], Some(0), None),
         "FR" => return french(rest),
-        "HU" => weighted(&digits, &[9, 7, 3, 1, 9, 7, 3, 1]) % 10 == 0,
+        "HU" => weighted(&digits, &[9, 7, 3, 1, 9, 7, 3, 1]).is_multiple_of(10),
         "IT" => luhn(&digits),
         "LU" => number(&digits[..6]) % 89 == number(&digits[6..]),
         "MT" => 37 - weighted(&digits, &[3, 4, 6, 7, 8, 9]) % 37 == number(&digits[6..]),
@@ -65,7 +65,7 @@ fn luhn(digits: &[u32]) -> bool {
         .enumerate()
         .map(|(at, digit)| if at % 2 == 1 { digit * 2 / 10 + digit * 2 % 10 } else { *digit })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// As Luhn's over seven digits from the left, shifted by four.

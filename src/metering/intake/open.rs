@@ -58,7 +58,7 @@ pub(crate) enum Format {
 
 impl InputFile {
     /// Where it lies, as it was handed in.
-    pub fn path(&self) -> &Path {
+    pub fn handed_in_at(&self) -> &Path {
         &self.shown
     }
 

@@ -2,7 +2,7 @@ use super::on_both;
 use super::sample::{self, customer_id, date, now};
 use crate::payer::PayerRef;
 use crate::run::{self, Opened, RunItem, RunOptions};
-use crate::slice::{self, Finished, TakeOver};
+use crate::slice::{self, Failed, Finished, TakeOver};
 use crate::{Store, measured, worker};
 use chrono::Duration;
 use domain::exact::Exact;
@@ -31,7 +31,6 @@ on_both!(one_run_per_scope_is_unfinished_at_a_time, store => {
     assert_eq!(run::all_unfinished(&mut tx).await.unwrap().len(), 2);
     assert!(run::set_state(&mut tx, first.id, RunState::Review, RunState::Cancelled, now()).await.unwrap());
     assert_eq!(run::unfinished(&mut tx, &Scope::default()).await.unwrap(), None);
-    assert_eq!(run::latest_as_of(&mut tx).await.unwrap(), Some(date("2026-03-01")));
     assert_eq!(run::by_ordinal(&mut tx, 1).await.unwrap().unwrap().ended_at, Some(now()));
     assert_eq!(run::newest(&mut tx, 1).await.unwrap()[0].id, second.id);
     assert_eq!(run::newest_ordinal(&mut tx).await.unwrap(), 2);
@@ -50,6 +49,7 @@ fn item(position: u32, account_number: &str) -> RunItem {
         hash: None,
         drafts: 0,
         invoices: 0,
+        released: false,
     }
 }
 
@@ -86,10 +86,12 @@ on_both!(a_slice_is_finished_once_and_a_frozen_worker_cannot_write, store => {
     assert_eq!(slice::add(&mut tx, run.id, Step::Draft, 2).await.unwrap(), tasks);
     let until = now() + Duration::minutes(1);
     assert!(slice::claim(&mut tx, tasks[0], "w1", until).await.unwrap());
-    slice::release(&mut tx, tasks[1], Some("disk full")).await.unwrap();
+    let failed = Failed { error: "disk full", at: now(), pause: |tries| Duration::seconds(i64::from(tries) + 5) };
+    slice::release(&mut tx, tasks[1], Some(failed)).await.unwrap();
     let open = slice::open(&mut tx, run.id).await.unwrap();
     assert_eq!((open[0].worker.as_deref(), open[0].claimed_until, open[0].attempts), (Some("w1"), Some(until), 1));
     assert_eq!(open[1].error.as_deref(), Some("disk full"));
+    assert_eq!(open[1].retry_at, Some(now() + Duration::seconds(5)));
 
     let taken = slice::take_over(&mut tx, TakeOver::Claimed).await.unwrap();
     assert_eq!(taken, [SliceTask { epoch: 2, ..tasks[0] }]);
@@ -114,6 +116,13 @@ on_both!(only_the_slices_meant_are_taken_over, store => {
     assert_eq!(which(slice::take_over(&mut tx, TakeOver::Of("w1")).await.unwrap()), [0; 0]);
     assert_eq!(which(slice::take_over(&mut tx, TakeOver::Of("w2")).await.unwrap()), [1]);
     assert_eq!(which(slice::take_over(&mut tx, TakeOver::OfRun(run.id)).await.unwrap()), [0, 1, 2]);
+    let failed = Failed { error: "disk full", at: now(), pause: |_| Duration::seconds(10) };
+    let task = SliceTask { epoch: 3, ..tasks[1] };
+    slice::release(&mut tx, task, Some(failed)).await.unwrap();
+    let due = |after| TakeOver::RetryDue(now() + Duration::seconds(after));
+    assert_eq!(which(slice::take_over(&mut tx, due(9)).await.unwrap()), [0; 0]);
+    assert_eq!(which(slice::take_over(&mut tx, due(10)).await.unwrap()), [1]);
+    assert_eq!(which(slice::take_over(&mut tx, TakeOver::Failed).await.unwrap()), [0; 0], "it is being tried");
 });
 
 async fn finish_one(store: Store, task: SliceTask) -> Finished {

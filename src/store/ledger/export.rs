@@ -6,6 +6,7 @@ use crate::tx::{Tx, on};
 use crate::words::{count, stored};
 use anyhow::ensure;
 use chrono::{DateTime, Utc};
+use domain::ids::RunId;
 use serde_json::Value;
 use sqlx::types::Json;
 
@@ -123,4 +124,17 @@ pub async fn exports(tx: &mut Tx) -> anyhow::Result<Vec<LedgerExport>> {
             })
         })
         .collect()
+}
+
+/// How many entries of a run's documents an export has handed out already.
+pub async fn exported_of_run(tx: &mut Tx, run: RunId) -> anyhow::Result<u64> {
+    let entries: i64 = on!(tx, c => sqlx::query_scalar(
+        "select count(*)
+         from ledger_entry e
+         join ledger_seal s on s.entry = e.id
+         where e.run = $1 and s.sequence <= (select coalesce(max(last_sequence), 0) from ledger_export)")
+        .bind(run.0)
+        .fetch_one(c)
+        .await?);
+    count(entries, "ledger_entry")
 }

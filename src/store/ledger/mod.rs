@@ -4,7 +4,7 @@
 mod export;
 mod seal;
 
-pub use export::{LedgerExport, exports, mark_export, next_range};
+pub use export::{LedgerExport, exported_of_run, exports, mark_export, next_range};
 pub use seal::{ChainEnd, chain_end, lock_chain, save_sealed, unsealed, unsealed_count};
 
 use crate::bulk::Bulk;

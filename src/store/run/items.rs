@@ -26,6 +26,8 @@ pub struct RunItem {
     pub hash: Option<String>,
     pub drafts: u32,
     pub invoices: u32,
+    /// A person has let this payer through the bounds (rules I9).
+    pub released: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -41,6 +43,7 @@ struct Row {
     hash: Option<String>,
     drafts: i64,
     invoices: i64,
+    released: bool,
 }
 
 impl TryFrom<Row> for RunItem {
@@ -59,6 +62,7 @@ impl TryFrom<Row> for RunItem {
             hash: r.hash,
             drafts: small(r.drafts, "run_item.drafts")?,
             invoices: small(r.invoices, "run_item.invoices")?,
+            released: r.released,
         })
     }
 }
@@ -78,6 +82,7 @@ pub async fn save_items(tx: &mut Tx, run: RunId, items: &[RunItem]) -> anyhow::R
         "hash",
         "drafts",
         "invoices",
+        "released",
     ];
     let mut rows = Bulk::into("run_item", columns).on_conflict(
         "on conflict (run, payer) do update set
@@ -87,7 +92,8 @@ pub async fn save_items(tx: &mut Tx, run: RunId, items: &[RunItem]) -> anyhow::R
              revision = excluded.revision,
              hash = excluded.hash,
              drafts = excluded.drafts,
-             invoices = excluded.invoices",
+             invoices = excluded.invoices,
+             released = excluded.released",
     );
     for item in items {
         rows.row([
@@ -103,6 +109,7 @@ pub async fn save_items(tx: &mut Tx, run: RunId, items: &[RunItem]) -> anyhow::R
             (&item.hash).into(),
             item.drafts.into(),
             item.invoices.into(),
+            item.released.into(),
         ]);
     }
     rows.insert(tx).await.map(drop)
@@ -111,7 +118,7 @@ pub async fn save_items(tx: &mut Tx, run: RunId, items: &[RunItem]) -> anyhow::R
 /// Items of a run in payer order: of one slice, or all.
 pub async fn items(tx: &mut Tx, run: RunId, slice: Option<u32>) -> anyhow::Result<Vec<RunItem>> {
     let rows: Vec<Row> = on!(tx, c => sqlx::query_as(
-        "select payer, account_number, position, slice, state, reason, attempts, revision, hash, drafts, invoices
+        "select payer, account_number, position, slice, state, reason, attempts, revision, hash, drafts, invoices, released
          from run_item
          where run = $1
            and ($2 is null or slice = $2)
@@ -135,7 +142,7 @@ pub async fn item_hashes(tx: &mut Tx, run: RunId) -> anyhow::Result<Vec<(String,
 /// Items of these payers, in payer order.
 pub async fn items_of(tx: &mut Tx, run: RunId, payers: &[CustomerId]) -> anyhow::Result<Vec<RunItem>> {
     const SQL: PerDriver = by_keys!(
-        "select payer, account_number, position, slice, state, reason, attempts, revision, hash, drafts, invoices
+        "select payer, account_number, position, slice, state, reason, attempts, revision, hash, drafts, invoices, released
          from run_item
          where run = $2 and payer",
         uuid,
@@ -145,4 +152,15 @@ pub async fn items_of(tx: &mut Tx, run: RunId, payers: &[CustomerId]) -> anyhow:
     let rows: Vec<Row> =
         on!(tx, c => sqlx::query_as(sql).bind(Ids::of(payers)).bind(run.0).fetch_all(c).await?);
     rows.into_iter().map(RunItem::try_from).collect()
+}
+
+/// Accounts that a run left out because a later one has billed them already (rules I9), in payer order, with the reason.
+pub async fn left_out(tx: &mut Tx, run: RunId) -> anyhow::Result<Vec<(String, String)>> {
+    Ok(on!(tx, c => sqlx::query_as(
+        "select account_number, reason from run_item
+         where run = $1 and state = 'nothing' and reason is not null
+         order by position")
+        .bind(run.0)
+        .fetch_all(c)
+        .await?))
 }

@@ -1,11 +1,14 @@
 //! Runs and their payers. A run pins what it reads when it opens: the usage mark and the usage store's version
 //! (rules.md Q5). The slices of its work are in [`crate::slice`].
 
+pub mod attempts;
+mod effects;
 mod items;
+pub mod requests;
 mod summary;
 
-pub use items::{RunItem, item_hashes, items, items_of, save_items};
-pub use summary::summary;
+pub use items::{RunItem, item_hashes, items, items_of, left_out, save_items};
+pub use summary::{head, summary};
 
 use crate::bulk::{Bulk, Cell};
 use crate::tx::{PerDriver, Tx, on};
@@ -13,10 +16,11 @@ use crate::words::{count, stored};
 use crate::{counter, imports, segment};
 use anyhow::{Context, anyhow};
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::ids::{RunId, run_made};
+use domain::ids::{CustomerId, RunId, run_made};
 use domain::run::{RunState, Scope, Step, UsageCounts};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// How a run was asked for.
@@ -223,11 +227,19 @@ pub async fn newest_ordinal(tx: &mut Tx) -> anyhow::Result<u64> {
     count(counter::last(tx, counter::RUN).await?, "counter run")
 }
 
-/// The latest as-of of a run that was not cancelled: a run as of an earlier day deserves a question.
-pub async fn latest_as_of(tx: &mut Tx) -> anyhow::Result<Option<NaiveDate>> {
-    Ok(
-        on!(tx, c => sqlx::query_scalar("select max(as_of) from run where state <> 'cancelled'").fetch_one(c).await?),
-    )
+/// For which payers an as-of is too early: those of whom a run as of a later day has booked something that is not
+/// reversed, with the latest such day (rules I9).
+pub async fn booked_later(tx: &mut Tx, as_of: NaiveDate) -> anyhow::Result<BTreeMap<CustomerId, NaiveDate>> {
+    let rows: Vec<(Uuid, NaiveDate)> = on!(tx, c => sqlx::query_as(
+        "select i.payer, max(r.as_of)
+         from run r
+         join invoice i on i.run = r.id
+         where r.as_of > $1 and r.state <> 'reversed'
+         group by i.payer")
+        .bind(as_of)
+        .fetch_all(c)
+        .await?);
+    Ok(rows.into_iter().map(|(payer, day)| (CustomerId(payer), day)).collect())
 }
 
 /// Moves a run from one state to another; `false` if it was not in that state. Closing states note the time.
@@ -248,6 +260,16 @@ pub async fn set_state(
         .await?
         .rows_affected());
     Ok(moved == 1)
+}
+
+/// Marks a closed run as taken back; when it ended stays known.
+pub async fn set_reversed(tx: &mut Tx, run: RunId) -> anyhow::Result<()> {
+    on!(tx, c => sqlx::query("update run set state = 'reversed' where id = $1 and state = 'closed'")
+        .bind(run.0)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
 }
 
 /// Replaces the options, for example when a run is approved with `--skip`.

@@ -1,14 +1,26 @@
 //! A run as an operator sees it.
 
-use super::Run;
+use super::{Run, effects, left_out};
 use crate::delivery;
 use crate::tx::{Tx, on};
 use crate::words::count;
 use domain::ids::RunId;
-use domain::run::{ItemState, RunSummary, RunTotal};
+use domain::run::{ItemState, MailCounts, PaymentCounts, RunSummary, RunTotal};
 
-/// The run as an operator sees it. Totals are of booked invoices, and of drafts until there are any.
+/// The run as an operator sees it, with mails, payments and what older runs left.
 pub async fn summary(tx: &mut Tx, run: &Run) -> anyhow::Result<RunSummary> {
+    let left_out = left_out(tx, run.id).await?.into_iter().map(|(account, _)| account).collect();
+    Ok(RunSummary {
+        mails: delivery::counts_of_run(tx, run.id).await?,
+        payments: effects::payments(tx, run.id).await?,
+        older: effects::older(tx, run).await?,
+        left_out,
+        ..head(tx, run).await?
+    })
+}
+
+/// The run in a list. Totals are of booked invoices, and of drafts until there are any.
+pub async fn head(tx: &mut Tx, run: &Run) -> anyhow::Result<RunSummary> {
     let states: Vec<(String, i64)> = on!(tx, c => sqlx::query_as(
         "select state, count(*) from run_item where run = $1 group by state")
         .bind(run.id.0)
@@ -32,9 +44,12 @@ pub async fn summary(tx: &mut Tx, run: &Run) -> anyhow::Result<RunSummary> {
         invoiced: totals.iter().map(|t| t.invoices).sum(),
         failed: failed(tx, run.id).await?,
         parked: of(ItemState::Parked)?,
-        mails: delivery::counts_of_run(tx, run.id).await?,
         totals,
         usage: run.usage.clone().unwrap_or_default(),
+        mails: MailCounts::default(),
+        payments: PaymentCounts::default(),
+        older: 0,
+        left_out: Vec::new(),
         hash: run.hash.clone().unwrap_or_default(),
     })
 }

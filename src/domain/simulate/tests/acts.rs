@@ -5,7 +5,9 @@ use super::*;
 /// The scenarios of `acts.ndjson`, each with the nets of the lines of its invoices, and the codes of refused steps.
 #[test]
 fn acts_after_the_nights_run_give_the_right_money() {
-    let table: [(&str, &[&[&str]], &[&str]); 10] = [
+    /// Name of a scenario, nets per invoice, codes of refused steps.
+    type Row<'a> = (&'a str, &'a [&'a [&'a str]], &'a [&'a str]);
+    let table: [Row; 10] = [
         ("switch_on_the_first_day_after_the_run", &[&["10.00"], &["-10.00", "20.00"]], &[]),
         ("switch_on_the_first_day_run_a_day_later", &[&["10.00"], &["10.00"], &["-10.00", "20.00"]], &[]),
         ("resumed_today_within_paid_days", &[&["31.00"], &["31.00", "-16.00"], &["-26.00"]], &[]),

@@ -152,11 +152,13 @@ fn marking_paid_recharging_and_refusals() {
         .step(json!({"on": "2026-01-06", "run": {"as_of": "2025-12-31"}}));
     assert_eq!(
         scenario.refusals(),
-        ["no_method", "nothing_open", "conflict", "unknown_invoice", "goes_back", "before_last_run"]
+        ["no_method", "nothing_open", "conflict", "unknown_invoice", "goes_back"]
     );
     let answer = scenario.answer();
     assert_eq!(answer["invoices"][0]["PaymentDate"], "2026-01-04");
     assert_eq!(answer["transactions"][0]["StateCode"], 32);
+    let early = answer["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!(early["leftout"], json!(["CU-1"]), "a later run has billed it: {early}");
 }
 
 #[test]

@@ -126,7 +126,9 @@ fn verb(agreement: Agreement, number: u8, day: u64, prorate: u8) -> (&'static st
         10 => ("setamount", prorated(json!({"charge": "SEATS", "amount": "9", "effective": ahead}))),
         11 => ("setamount", prorated(json!({"charge": "SEATS", "amount": "4", "effective": month}))),
         12..=18 => ("setprice", json!({"charge": sku(number - 12), "unitprice": (prorate * 7).to_string()})),
-        19..=25 => ("togglecharge", json!({"charge": sku(number - 19), "toggled": prorate % 2 == 0})),
+        19..=25 => {
+            ("togglecharge", json!({"charge": sku(number - 19), "toggled": prorate.is_multiple_of(2)}))
+        }
         26 | 27 => ("switchplan", prorated(json!({"plan": "BIG"}))),
         28 => ("switchplan", prorated(json!({"plan": "PRO"}))),
         29 => ("switchplan", prorated(json!({"plan": "YEAR"}))),

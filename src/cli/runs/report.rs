@@ -41,15 +41,11 @@ pub async fn run(
         (None, None) => people(&document, output),
     }
     let agrees = report.equalities.iter().all(report_run::Equality::ok);
-    Ok(match (agrees, report.aside.is_empty() && report.refused.is_empty()) {
-        (false, _) => Exit::Fault,
-        (true, false) => Exit::SetAside,
-        (true, true) => Exit::Done,
-    })
+    Ok(if agrees { crate::cli::run::exit_of(&report.summary) } else { Exit::Fault })
 }
 
 fn document(report: &Report) -> Value {
-    let mut document = super::run::json(&report.summary, super::run::Kind::Posted);
+    let mut document = crate::cli::run::json(&report.summary, crate::cli::run::Kind::Posted);
     let money = |minor: i128, currency| amount(minor, currency).replace(' ', "");
     document["scope"] = report.summary.scope.key().into();
     document["steps"] =
@@ -73,11 +69,8 @@ fn document(report: &Report) -> Value {
         })
         .collect();
     document["documents"] = json!({"count": report.documents, "bytes": report.document_bytes});
-    document["mails"] = json!({
-        "sent": report.sent, "waiting": report.waiting,
-        "refused": report.refused.iter().map(|(to, why)| json!({"address": to, "reason": why})).collect::<Vec<_>>(),
-    });
-    document["pendingpayments"] = report.pending_payments.into();
+    document["refusedmails"] =
+        report.refused.iter().map(|(to, why)| json!({"address": to, "reason": why})).collect();
     document["ledgerentries"] = report.entries.into();
     document["checks"] = report
         .equalities
@@ -110,8 +103,8 @@ fn people(document: &Value, output: &Output) {
         count(&document["documents"]["count"]),
         count(&document["mails"]["sent"]),
         count(&document["mails"]["waiting"]),
-        document["mails"]["refused"].as_array().map_or(0, Vec::len),
-        count(&document["pendingpayments"]),
+        count(&document["mails"]["refused"]),
+        count(&document["payments"]["pending"]),
         count(&document["ledgerentries"]),
     ));
     let checks = document["checks"].as_array().map(Vec::as_slice).unwrap_or_default();
