@@ -21,6 +21,7 @@ class Discount:
 
     def __init__(self, entry, start, level, name):
         self.level, self.name, self.start, self.end = level, name, start, NEVER
+        self.granted = set()
         self.percent = entry["type"] == "percentage"
         self.fraction = F(entry["amount"]) if self.percent else None
         self.amount = None if self.percent else F(entry["amount"])
@@ -181,15 +182,15 @@ class World:
                 payer = self.customers[payer["parent"]]
             key = (payer["accountnumber"], "" if payer.get("collectivebilling") else sub.number, sub.currency)
             documents.setdefault(key, []).append(line)
-        self.grant(documents)
+        self.grant(day, documents)
         for key in sorted(documents):
             self.book_one(day, key, documents[key])
         for (payer, currency), kept in list(self.kept.items()):
             if all(l.served.sub.end <= day for l in kept):  # there is no next one (I8)
                 self.book_one(day, (payer, "", currency), [])
 
-    def grant(self, documents):
-        """Fixed discounts over the day's regular lines, in number order (D1)."""
+    def grant(self, day, documents):
+        """Fixed discounts over the day's regular lines, in number order, once for a charge date (D1)."""
         for lines in documents.values():
             lines.sort(key=lambda l: (l.served.sub.number, l.served.order, l.first, l.kind, l.group or ""))
         numbered = sorted(documents, key=lambda key: (not any(l.arrears for l in documents[key]), key))
@@ -199,6 +200,9 @@ class World:
             if found and not found.percent and line.kind == REGULAR and line.own > 0:
                 shares.setdefault(found, []).append(line)
         for found, sharing in shares.items():
+            if day in found.granted:
+                continue
+            found.granted.add(day)
             weight = sum(l.own for l in sharing)
             granted = min(minor(found.amount, sharing[0].served.sub.currency), weight)
             for line, off in zip(sharing, allot(granted, [F(granted * l.own, weight) for l in sharing])):
@@ -217,7 +221,7 @@ class World:
             if line.own < 0:
                 taken = -line.own
                 line.takes = []
-                for old in reversed(line.before):
+                for old in line.before:
                     part = min(taken, old.own - old.credited)
                     old.credited += part
                     taken -= part

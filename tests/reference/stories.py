@@ -168,7 +168,7 @@ class Teller:
         if not units:
             return None
         charge, prorate = self.rng.choice(units), self.prorate()
-        if charge["billingperiodalignment"] == "period_end" and prorate.get("prorate") is False:
+        if charge["billingperiodalignment"] == "period_end":
             prorate = {}  # with and without in one period in arrears is left open
         return {"do": "setamount", "charge": charge["sku"],
                 "amount": self.rng.choice(["0", "1", "2", "4", "4.75", "8"]), **prorate}
