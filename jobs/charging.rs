@@ -283,6 +283,7 @@ mod tests {
             our_reference: None,
             language: None,
             discount: None,
+            former_discounts: Vec::new(),
             contacts: Vec::new(),
             payment_methods,
         }
