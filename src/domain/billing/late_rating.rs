@@ -74,7 +74,8 @@ impl Desk<'_> {
             let granted: i64 = own().map(|l| l.granted_minor).sum();
             let now = if granted == 0 { now } else { (now - granted).max(0) };
             let before: i64 = own().map(|l| l.net_minor).sum();
-            differences.push(Difference { group, net_minor: now - before, value, credits: Vec::new() });
+            let (net_minor, credits) = (now - before, Vec::new());
+            differences.push(Difference { group, net_minor, value, is_true_up: false, credits });
         }
         let missing =
             self.minimum(item).map_or(0, |min| pricing::shortfall(min, currency, before_discount_minor));
@@ -84,7 +85,8 @@ impl Desk<'_> {
             [only] => only.net_minor += now - before,
             _ => {
                 let net_minor = now - before;
-                differences.push(Difference { group: None, net_minor, value: None, credits: Vec::new() });
+                let (value, credits) = (None, Vec::new());
+                differences.push(Difference { group: None, net_minor, value, is_true_up: true, credits });
             }
         }
         Ok(differences)
@@ -93,9 +95,9 @@ impl Desk<'_> {
     /// Counts a difference below zero against the lines that billed the period, oldest first, and cuts it to what is
     /// left of them (rules.md M3).
     fn count_back(&self, period: &LatePeriod<'_>, difference: &mut Difference, is_alone: bool) {
-        let is_true_up = difference.group.is_none() && difference.value.is_none();
+        let (group, is_true_up) = (difference.group.clone(), difference.is_true_up);
         let concerns = |line: &BilledLine| {
-            is_alone || (line.group == difference.group && (line.key.kind == LineKind::TrueUp) == is_true_up)
+            is_alone || (line.group == group && (line.key.kind == LineKind::TrueUp) == is_true_up)
         };
         let mut wanted = -difference.net_minor;
         for line in period.billed.iter().filter(|line| concerns(line)) {
@@ -143,6 +145,8 @@ struct Difference {
     group: Option<String>,
     net_minor: i64,
     value: Option<Value>,
+    /// Of the minimum, apart from any group.
+    is_true_up: bool,
     /// What it gives back, if it is below zero.
     credits: Vec<Credit>,
 }
