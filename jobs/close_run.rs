@@ -3,15 +3,15 @@
 //!
 //! Key that makes a repeat quiet: the run's state.
 
-use crate::context::JobContext;
-use anyhow::Context;
+use anyhow::Context as _;
 use domain::run::RunState;
 use domain::task::SliceTask;
+use operations::context::Context;
 use store::draft::{self, DraftFilter, DraftState};
 use store::{run, slice};
 
 /// Closes the run; payers that were set aside keep their reason.
-pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
+pub async fn run(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
     let mut tx = ctx.store.begin().await?;
     if !slice::finish(&mut tx, task).await?.was_open {
         return Ok(());

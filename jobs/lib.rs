@@ -8,67 +8,23 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod after_booking;
-pub mod backup_home;
-pub mod book_invoices;
-pub mod bounds;
-pub mod by_hand;
-pub mod change_subscriptions;
-mod charge_answers;
-mod charging;
-pub mod close_run;
-pub mod collect_payments;
-pub mod compact_usage;
-pub mod context;
-pub mod custom_invoices;
-mod deliver_mails;
-pub mod doors;
-pub mod draft_invoices;
-mod dun_payers;
-pub mod edit_drafts;
-pub mod export_ledger;
-pub mod files;
-pub mod home_lock;
-mod import_lock;
-pub mod inbox;
-pub mod ingest_usage;
-pub mod load_book;
-mod look_up;
-mod mail_claims;
-pub mod measuring;
-pub mod open_run;
-mod outcome;
-pub mod plan_mails;
-pub mod preview;
-pub mod prove_backup;
-pub mod rate_usage;
-pub mod recover;
-pub mod refused_files;
-pub mod render_invoices;
-pub mod report_run;
-pub mod requests;
-pub mod retry_payments;
-pub mod reverse_run;
-pub mod review;
-pub mod schedule;
-pub mod seal_ledger;
-pub mod send_invoices;
-pub mod settle;
-pub mod shelf;
-pub mod tick;
-mod ticket;
-pub mod unanswered;
-pub mod upkeep;
-pub mod verify;
-pub mod warnings;
-pub mod why;
-
-pub use context::{Folders, JobContext, Outside, Settings};
-pub use deliver_mails::Sent;
+mod book_invoices;
+mod close_run;
+mod collect_payments;
+mod draft_invoices;
+mod rate_usage;
+mod render_invoices;
+pub mod runtime;
+mod seal_ledger;
+mod send_invoices;
+mod tick;
 
 use apalis::prelude::{BackendExt, Data, Monitor, Strategy, WorkerBuilder, WorkerBuilderExt};
 use apalis_core::error::BoxDynError;
 use domain::task::{SliceTask, TickTask};
+use operations::context::Context;
+use operations::runs::requests;
+use runtime::{outcome, recover};
 use std::time::Duration;
 use store::QueuePool;
 use tokio::runtime::Handle;
@@ -93,12 +49,12 @@ macro_rules! slice_handlers {
     ($($job:ident)*) => {
         mod handlers {
             use super::*;
-            $(pub(super) async fn $job(task: SliceTask, ctx: Data<JobContext>) -> Result<(), BoxDynError> {
-                let run = |ctx: JobContext, task| Handle::current().block_on(super::$job::run(&ctx, task));
-                crate::ticket::work(JobContext::clone(&ctx), task, run).await
+            $(pub(super) async fn $job(task: SliceTask, ctx: Data<Context>) -> Result<(), BoxDynError> {
+                let run = |ctx: Context, task| Handle::current().block_on(super::$job::run(&ctx, task));
+                crate::runtime::ticket::work(Context::clone(&ctx), task, run).await
             })*
-            pub(super) async fn ticks(task: TickTask, ctx: Data<JobContext>) -> Result<(), BoxDynError> {
-                crate::tick::work(JobContext::clone(&ctx), task).await
+            pub(super) async fn ticks(task: TickTask, ctx: Data<Context>) -> Result<(), BoxDynError> {
+                crate::tick::work(Context::clone(&ctx), task).await
             }
         }
     };
@@ -165,7 +121,7 @@ impl<T> Drop for AbortOnDrop<T> {
 
 /// Works every queue, and what operators ask of runs, until `stop` resolves; then no more tasks are fetched, and running ones end within a bound.
 pub async fn work_until(
-    ctx: &JobContext,
+    ctx: &Context,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     use apalis_postgres::PostgresStorage;

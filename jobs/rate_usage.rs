@@ -2,22 +2,23 @@
 //!
 //! Key that makes a repeat quiet: run, charge reference, period, revision of the payer.
 
-use crate::context::JobContext;
-use crate::{measuring, ticket};
-use anyhow::Context;
+use anyhow::Context as _;
 use domain::ids::CustomerId;
 use domain::run::{ItemState, Step};
 use domain::task::SliceTask;
+use operations::context::Context;
+use operations::runs::flow;
+use operations::usage::measure;
 use std::sync::Arc;
 use store::measured::{self, MeasuredRow};
-use store::run::attempts;
-use store::{payer, run, slice};
+use store::run::{self, attempts};
+use store::{payer, slice};
 
 /// Windows per transaction: well under a second.
 const CHUNK: usize = 5_000;
 
 /// Measures for every open payer of the run, then hands out the drafting slices.
-pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
+pub async fn run(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
     let mut tx = ctx.store.read().await?;
     let run = run::by_id(&mut tx, task.run).await?.context("the run of this ticket is gone")?;
     let items = run::items(&mut tx, task.run, None).await?;
@@ -30,9 +31,9 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
     }
     drop(tx);
     // A run reads no byte that it has not held against its hash itself.
-    metering::look_anew();
-    let books = measuring::with_late_hints(ctx, &run, books).await?;
-    let rated = measuring::measure(ctx, &run, &books).await?;
+    measure::look_anew();
+    let books = measure::with_late_hints(ctx, &run, books).await?;
+    let rated = measure::measure(ctx, &run, &books).await?;
     let rows: Vec<MeasuredRow<'_>> = books
         .iter()
         .flat_map(|book| {
@@ -60,9 +61,9 @@ pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
     }
     let slices = items.iter().map(|i| i.slice + 1).max().unwrap_or(0);
     if slices == 0 {
-        ticket::start(&mut tx, run.id, Step::Seal, 1).await?;
+        flow::start(&mut tx, run.id, Step::Seal, 1).await?;
     } else {
-        ticket::start(&mut tx, run.id, Step::Draft, slices).await?;
+        flow::start(&mut tx, run.id, Step::Draft, slices).await?;
     }
     tx.commit().await
 }

@@ -4,203 +4,21 @@
 //! Key that makes a repeat quiet: invoice and template. A document that is recorded is never written again; a file
 //! that a crash left without its record is written again, byte for byte.
 
-use crate::after_booking::{self, Aside};
-use crate::charging::is_collected;
-use crate::context::JobContext;
-use crate::files;
-use crate::shelf::Named;
-use anyhow::{Context, ensure};
-use chrono::Datelike;
-use documents::{Collection, InvoiceDocument, Renderer};
-use domain::catalogue::Catalogue;
-use domain::customer::Customer;
-use domain::ids::{CustomerId, InvoiceId};
+use crate::runtime::slice;
 use domain::run::Step;
 use domain::task::SliceTask;
-use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use store::document::{self, Document};
-use store::invoice::{self, Booked};
-use store::payment;
-
-/// Name of the one template there is.
-pub const PDF: &str = "pdf";
+use operations::aside::Aside;
+use operations::context::Context;
+use operations::delivery::render::render;
 
 /// Renders the slice.
-pub async fn run(ctx: &JobContext, task: SliceTask) -> anyhow::Result<()> {
-    let (run, invoices) = after_booking::slice_of(ctx, task).await?;
+pub async fn run(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
+    let (run, invoices) = slice::slice_of(ctx, task).await?;
     let mut aside = Aside::default();
     let unmade = render(ctx, &invoices).await?;
     // Where mails are sent, the delivery that lacks its document is what is set aside (rules I10).
     if run.options.skip.contains(&Step::Send) {
         unmade.into_values().for_each(|(payer, reason)| aside.fail(payer, reason));
     }
-    after_booking::finish(ctx, task, &run, &aside).await
-}
-
-/// Documents that cannot be made as things are, with their payer and the reason.
-pub type Unmade = BTreeMap<InvoiceId, (CustomerId, String)>;
-
-/// Renders those of these invoices that have no document yet, and says which cannot be rendered.
-pub async fn render(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Result<Unmade> {
-    let work = load(ctx, invoices).await?;
-    if work.invoices.is_empty() {
-        return Ok(Unmade::new());
-    }
-    let renderer = ctx.renderer()?;
-    let (pages, ctx_of_threads) = (Arc::new(work), ctx.clone());
-    let rendered =
-        tokio::task::spawn_blocking(move || render_all(&ctx_of_threads, &renderer, &pages)).await??;
-    let mut unmade = Unmade::new();
-    let (mut puts, mut rows) = (Vec::new(), Vec::new());
-    for outcome in rendered {
-        match outcome {
-            Err((invoice, payer, reason)) => {
-                tracing::warn!(%invoice, "document not rendered");
-                unmade.insert(invoice, (payer, reason));
-            }
-            Ok(page) => {
-                rows.push(Document {
-                    invoice: page.invoice,
-                    template: PDF.to_owned(),
-                    path: page.path.clone(),
-                    sha256: files::sha256_hex(&page.bytes),
-                    bytes: u64::try_from(page.bytes.len())?,
-                });
-                puts.push((page.path, page.bytes));
-            }
-        }
-    }
-    files::put_all(ctx, &ctx.folders.documents, puts).await?;
-    ctx.shelf.publish(ctx.doors, rows.iter().map(|row| Named::from(row).path)).await?;
-    let mut tx = ctx.store.begin().await?;
-    document::save(&mut tx, &rows).await?;
-    tx.commit().await?;
-    Ok(unmade)
-}
-
-/// What has to be rendered.
-struct Work {
-    catalogue: Arc<Catalogue>,
-    invoices: Vec<Booked>,
-    payers: BTreeMap<CustomerId, Customer>,
-    /// Methods that were declined for good.
-    unhealthy: BTreeSet<(CustomerId, String)>,
-}
-
-async fn load(ctx: &JobContext, invoices: &[InvoiceId]) -> anyhow::Result<Work> {
-    let mut tx = ctx.store.read().await?;
-    let catalogue = Arc::new(store::catalogue::load(&mut tx).await?.context("the book is empty")?);
-    let there: BTreeSet<InvoiceId> = document::of_invoices(&mut tx, invoices)
-        .await?
-        .into_iter()
-        .filter(|d| d.template == PDF)
-        .map(|d| d.invoice)
-        .collect();
-    let missing: Vec<InvoiceId> = invoices.iter().copied().filter(|id| !there.contains(id)).collect();
-    let invoices = invoice::by_ids(&mut tx, &missing).await?;
-    let payers: Vec<CustomerId> = invoices.iter().map(|b| b.invoice.draft.payer).collect();
-    let unhealthy = payment::unhealthy(&mut tx, &payers).await?.into_iter().collect();
-    let payers = store::book::customers(&mut tx, &payers).await?;
-    Ok(Work { catalogue, invoices, payers, unhealthy })
-}
-
-/// A rendered document.
-struct Page {
-    invoice: InvoiceId,
-    path: String,
-    bytes: Vec<u8>,
-}
-
-/// A page, or what has none, whose it is, and why.
-type Outcome = Result<Page, (InvoiceId, CustomerId, String)>;
-
-/// Renders on all threads. Stops between two documents when asked to; nothing has been written by then.
-fn render_all(ctx: &JobContext, renderer: &Renderer, work: &Work) -> anyhow::Result<Vec<Outcome>> {
-    let per_thread = work.invoices.len().div_ceil(ctx.settings.threads.max(1)).max(1);
-    let parts: Vec<anyhow::Result<Vec<Outcome>>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = work
-            .invoices
-            .chunks(per_thread)
-            .map(|part| {
-                scope.spawn(move || {
-                    let mut pages = Vec::with_capacity(part.len());
-                    for booked in part {
-                        ensure!(!ctx.is_stopping(), "stopped between two documents; the next worker goes on");
-                        pages.push(render_one(renderer, work, booked));
-                    }
-                    Ok(pages)
-                })
-            })
-            .collect();
-        let died = |_| Err(anyhow::anyhow!("a rendering thread died"));
-        threads.into_iter().map(|t| t.join().unwrap_or_else(died)).collect()
-    });
-    let mut pages = Vec::with_capacity(work.invoices.len());
-    for part in parts {
-        pages.extend(part?);
-    }
-    Ok(pages)
-}
-
-/// Renders one document; whatever goes wrong concerns this payer and nobody else.
-fn render_one(renderer: &Renderer, work: &Work, booked: &Booked) -> Outcome {
-    let invoice = &booked.invoice;
-    let (id, payer) = (invoice.draft.id, invoice.draft.payer);
-    let document = document_of(booked, &work.catalogue, work.payers.get(&payer), &work.unhealthy);
-    let outcome = catch_unwind(AssertUnwindSafe(|| renderer.render_invoice(&document)));
-    match outcome {
-        Ok(Ok(bytes)) => Ok(Page { invoice: id, path: path_of(booked, &document), bytes }),
-        Ok(Err(error)) => Err((id, payer, error.to_string())),
-        Err(_) => Err((id, payer, format!("rendering {} broke an invariant", invoice.number))),
-    }
-}
-
-/// The document as it is sent and hashed: as booked, less what was set off by then, with the words for how the rest will be
-/// paid (rules.md Y3).
-pub fn document_of<'a>(
-    booked: &'a Booked,
-    catalogue: &'a Catalogue,
-    payer: Option<&Customer>,
-    unhealthy: &BTreeSet<(CustomerId, String)>,
-) -> InvoiceDocument<'a> {
-    let invoice = &booked.invoice;
-    let is_collected = |payer: &Customer| is_collected(booked, payer, unhealthy, invoice.booked_on);
-    let automatic = invoice.draft.gross_minor() > 0 && payer.is_some_and(is_collected);
-    let collection = if automatic { Collection::Automatic } else { Collection::Transfer };
-    let document = InvoiceDocument::booked(invoice, &catalogue.tenant).with_collection(collection);
-    if invoice.draft.is_credit_note { document } else { document.with_settlement(&booked.settlement) }
-}
-
-/// `2026/INV-0000001.pdf`. A number that cannot be a file name keeps its place by its id.
-fn path_of(booked: &Booked, document: &InvoiceDocument) -> String {
-    let invoice = &booked.invoice;
-    let (year, name) = (invoice.draft.invoice_date.year(), document.file_name());
-    if name == format!("{}.pdf", invoice.number) {
-        return format!("{year}/{name}");
-    }
-    format!("{year}/{}-{}", invoice.draft.id, name)
-}
-
-/// A stored document is not what was recorded: trying again does not help.
-#[derive(Debug, thiserror::Error)]
-#[error("{path} was changed: its hash is {found}, not {recorded}")]
-pub struct Changed {
-    path: String,
-    found: String,
-    recorded: String,
-}
-
-/// The stored PDF of an invoice, checked against its recorded hash ([`Changed`]).
-pub async fn stored_pdf(ctx: &JobContext, document: &Document) -> anyhow::Result<Vec<u8>> {
-    ctx.shelf.need([Named::from(document)]).await?;
-    let path = ctx.folders.documents.join(&document.path);
-    let bytes = tokio::fs::read(&path).await.with_context(|| format!("reading {}", path.display()))?;
-    let found = files::sha256_hex(&bytes);
-    if found != document.sha256 {
-        let recorded = document.sha256.clone();
-        return Err(Changed { path: path.display().to_string(), found, recorded }.into());
-    }
-    Ok(bytes)
+    slice::finish(ctx, task, &run, &aside).await
 }

@@ -2,18 +2,22 @@
 //!
 //! Key that makes a repeat quiet: (job, nominal time), and below it the key of the job itself.
 
-use crate::context::JobContext;
-use crate::open_run::{self, Reach, Request};
-use crate::recover;
-use crate::{export_ledger, inbox, outcome, prove_backup, retry_payments, send_invoices, upkeep};
+use crate::runtime::{outcome, recover};
 use apalis_core::error::BoxDynError;
 use domain::run::Scope;
 use domain::task::TickTask;
+use operations::context::Context;
+use operations::delivery::send;
+use operations::dunning::retry;
+use operations::home::{prove_backup, upkeep};
+use operations::ledger::export;
+use operations::runs::open::{self, Reach, Request};
+use operations::usage::inbox;
 use store::run::RunOptions;
 use store::slice::TakeOver;
 
 /// Works one tick.
-pub async fn work(ctx: JobContext, task: TickTask) -> Result<(), BoxDynError> {
+pub async fn work(ctx: Context, task: TickTask) -> Result<(), BoxDynError> {
     let working = || -> outcome::Work {
         let (ctx, task) = (ctx.clone(), task.clone());
         Box::pin(async move { run(&ctx, &task).await })
@@ -21,16 +25,14 @@ pub async fn work(ctx: JobContext, task: TickTask) -> Result<(), BoxDynError> {
     outcome::settle(&ctx, "ticks", working).await
 }
 
-async fn run(ctx: &JobContext, task: &TickTask) -> anyhow::Result<()> {
+async fn run(ctx: &Context, task: &TickTask) -> anyhow::Result<()> {
     tracing::info!(job = task.job, as_of = task.as_of.to_string(), "tick");
     match task.job.as_str() {
         "nightly_run" => nightly_run(ctx, task).await,
         "ingest_inbox" => inbox::bring_in(ctx).await.map(drop),
-        "retry_mails" => send_invoices::send_overdue(ctx).await.map(drop),
-        "retry_payments" => retry_payments::retry(ctx, task.as_of).await.map(drop),
-        "export_ledger" => {
-            export_ledger::export(ctx, ledger::Format::Hledger, export_ledger::Range::Next).await.map(drop)
-        }
+        "retry_mails" => send::send_overdue(ctx).await.map(drop),
+        "retry_payments" => retry::retry(ctx, task.as_of).await.map(drop),
+        "export_ledger" => export::export(ctx, ledger::Format::Hledger, export::Range::Next).await.map(drop),
         "upkeep" => upkeep::run(ctx).await.map(drop),
         "backup" => backup(ctx.clone()).await,
         other => {
@@ -41,13 +43,13 @@ async fn run(ctx: &JobContext, task: &TickTask) -> anyhow::Result<()> {
 }
 
 /// On a thread of its own: it copies and hashes for long, and the driver's migrations cannot change threads.
-async fn backup(ctx: JobContext) -> anyhow::Result<()> {
+async fn backup(ctx: Context) -> anyhow::Result<()> {
     let working = move || tokio::runtime::Handle::current().block_on(prove_backup::by_timetable(&ctx));
     tokio::task::spawn_blocking(working).await?
 }
 
 /// Opens the night's run; its slices are worked by whoever takes their tickets.
-async fn nightly_run(ctx: &JobContext, task: &TickTask) -> anyhow::Result<()> {
+async fn nightly_run(ctx: &Context, task: &TickTask) -> anyhow::Result<()> {
     let request = Request {
         scope: Scope::default(),
         as_of: task.as_of,
@@ -55,15 +57,15 @@ async fn nightly_run(ctx: &JobContext, task: &TickTask) -> anyhow::Result<()> {
         reach: Reach::Bounded,
         actor: "timetable".to_owned(),
     };
-    match open_run::open(ctx, &request).await? {
-        open_run::Outcome::Refused(refusal) => {
+    match open::open(ctx, &request).await? {
+        open::Outcome::Refused(refusal) => {
             tracing::warn!(reason = refusal.to_string(), "nightly run not opened")
         }
-        open_run::Outcome::Unfinished(run) => {
+        open::Outcome::Unfinished(run) => {
             let again = recover::retry_failed(ctx, TakeOver::Failed).await?;
             tracing::warn!(run = run.ordinal, again, "an earlier run is not finished");
         }
-        open_run::Outcome::New(run) => tracing::info!(run = run.ordinal, "nightly run opened"),
+        open::Outcome::New(run) => tracing::info!(run = run.ordinal, "nightly run opened"),
     }
     Ok(())
 }

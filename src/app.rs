@@ -6,8 +6,9 @@ use crate::home::Home;
 use chrono::{DateTime, Utc};
 use gateways::mail::{MailFiles, Smtp, SmtpSettings, Tls};
 use gateways::{Bucket, BucketSettings, MailTransport, PaymentGateway};
-use jobs::home_lock::{HomeLock, Taken};
-use jobs::{Folders, JobContext, Outside, Settings};
+use operations::context::{Context, Outside};
+use operations::home::lock::{HomeLock, Taken};
+use operations::settings::{Folders, Settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,12 +18,12 @@ use store::{Database, OpenError, Store};
 /// A home that is ready to work.
 pub struct App {
     pub home: Home,
-    pub ctx: JobContext,
+    pub ctx: Context,
 }
 
 impl std::ops::Deref for App {
-    type Target = JobContext;
-    fn deref(&self) -> &JobContext {
+    type Target = Context;
+    fn deref(&self) -> &Context {
         &self.ctx
     }
 }
@@ -81,8 +82,8 @@ impl App {
 }
 
 /// What the jobs work with: these books, the settings, and the systems outside.
-pub fn context(config: &Config, home: &Home, store: Store) -> Result<JobContext, Failure> {
-    let timetable = jobs::schedule::JOBS
+pub fn context(config: &Config, home: &Home, store: Store) -> Result<Context, Failure> {
+    let timetable = jobs::runtime::schedule::JOBS
         .iter()
         .map(|job| ((*job).to_owned(), config.text(&format!("jobs.{job}")).to_owned()))
         .collect();
@@ -98,10 +99,10 @@ pub fn context(config: &Config, home: &Home, store: Store) -> Result<JobContext,
         timetable,
         mail_from: config.optional("mail.from").map(str::to_owned),
         inbox_still: Duration::from_secs(u64::from(config.number("inbox.still_s"))),
-        backup: jobs::context::BackupPlan {
+        backup: operations::settings::BackupPlan {
             folder: config
                 .optional("backup.folder")
-                .map_or_else(|| home.root.join(jobs::backup_home::BACKUPS), PathBuf::from),
+                .map_or_else(|| home.root.join(operations::home::backup::BACKUPS), PathBuf::from),
             keep: usize::try_from(config.number("backup.keep")).unwrap_or(7),
         },
     };
@@ -111,7 +112,7 @@ pub fn context(config: &Config, home: &Home, store: Store) -> Result<JobContext,
         usage: bucket(config, "usage_url")?,
         documents: bucket(config, "documents_url")?,
     };
-    Ok(JobContext::new(store, Folders::at(home.root.clone()), settings, outside, now))
+    Ok(Context::new(store, Folders::at(home.root.clone()), settings, outside, now))
 }
 
 /// The clock of the edge. Tests may stand it still.

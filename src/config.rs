@@ -356,7 +356,7 @@ impl Config {
         for setting in SETTINGS.iter().filter(|s| s.key.starts_with("jobs.")) {
             let pattern = self.text(setting.key);
             if pattern != "off"
-                && let Err(why) = jobs::schedule::check_pattern(pattern)
+                && let Err(why) = jobs::runtime::schedule::check_pattern(pattern)
             {
                 faults.push(Fault::new(setting.key, format!("`{pattern}` is not a cron pattern: {why}")));
             }
@@ -402,7 +402,7 @@ fn replaced(from_file: &mut BTreeMap<String, String>) -> Vec<Fault> {
         .filter_map(|(key, env, now)| {
             let in_file = from_file.remove(*key).is_some();
             let in_env = std::env::var(env).is_ok();
-            (in_file || in_env).then(|| Fault::new(if in_file { *key } else { *env }, (*now).to_owned()))
+            (in_file || in_env).then(|| Fault::new(if in_file { key } else { env }, (*now).to_owned()))
         })
         .collect()
 }

@@ -7,8 +7,8 @@ use crate::output::Output;
 use crate::progress::Progress;
 use domain::ids::RunId;
 use domain::run::{RunState, RunSummary, Step};
-use jobs::home_lock::{HomeLock, Taken};
-use jobs::open_run::{self, Outcome, Refusal, Request};
+use operations::home::lock::{HomeLock, Taken};
+use operations::runs::open::{self, Outcome, Refusal, Request};
 use std::time::Duration;
 use store::run::{self, Run};
 use store::slice;
@@ -34,10 +34,10 @@ pub async fn drive(app: &App, request: &Request, output: &Output) -> Result<RunS
     };
     let scope = lock_scope(app, request).await?;
     if worker.is_some() {
-        jobs::recover::take_over(&app.ctx).await?;
+        jobs::runtime::recover::take_over(&app.ctx).await?;
     }
     loop {
-        let (opened, goes_on) = match open_run::open(&app.ctx, request).await? {
+        let (opened, goes_on) = match open::open(&app.ctx, request).await? {
             Outcome::New(run) => (run, false),
             Outcome::Unfinished(run) => (run, true),
             Outcome::Refused(refusal) => return Err(refused(refusal)),
@@ -103,7 +103,7 @@ pub async fn finish(app: &App, run: RunId, working: bool, output: &Output) -> Re
     };
     if let Watched::LockIsFree(lock) = outcome? {
         // Whoever worked this home is gone: take over.
-        jobs::recover::take_over(&app.ctx).await?;
+        jobs::runtime::recover::take_over(&app.ctx).await?;
         let summary = Box::pin(finish(app, run, true, output)).await;
         drop(lock);
         return summary;
@@ -241,7 +241,7 @@ fn in_progress(other: &Run, holder: &str) -> Failure {
 /// Refuses what no run could be opened for; a preview asks too.
 pub async fn may_open(app: &App, request: &Request) -> Result<(), Failure> {
     let mut tx = app.store.read().await?;
-    match open_run::refuse(&app.ctx, &mut tx, request).await? {
+    match open::refuse(&app.ctx, &mut tx, request).await? {
         Some(refusal) => Err(refused(refusal)),
         None => Ok(()),
     }

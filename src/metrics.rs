@@ -105,7 +105,7 @@ async fn health(app: &App) -> anyhow::Result<Result<String, String>> {
         .map(|s| format!("run {} stands still: {}: {}\n", s.run_ordinal, s.step.name(), s.error))
         .collect();
     drop(tx);
-    let (_, standstill) = jobs::schedule::shown(&app.ctx).await?;
+    let (_, standstill) = jobs::runtime::schedule::shown(&app.ctx).await?;
     ills.extend(standstill.map(|why| format!("the timetable stands still: {why}\n")));
     Ok(if ills.is_empty() { Ok("ok\n".to_owned()) } else { Err(ills.concat()) })
 }
@@ -141,7 +141,7 @@ async fn metrics(app: &App) -> anyhow::Result<String> {
     writeln!(text, "tallybook_slices_standing {}", slice::standing(&mut tx).await?.len())?;
     head(&mut text, "tallybook_requests_open", "What operators have asked of runs and nobody has answered.");
     writeln!(text, "tallybook_requests_open {}", run::requests::open(&mut tx).await?.len())?;
-    let (_, standstill) = jobs::schedule::shown(&app.ctx).await?;
+    let (_, standstill) = jobs::runtime::schedule::shown(&app.ctx).await?;
     head(&mut text, "tallybook_timetable_standing", "1 if the timetable waits for a person.");
     writeln!(text, "tallybook_timetable_standing {}", u8::from(standstill.is_some()))?;
     let newest = run::newest(&mut tx, RUNS_LOOKED_AT).await?;

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, grouped};
-use jobs::prove_backup;
+use operations::home::prove_backup;
 use std::path::{Path, PathBuf};
 use store::dump::Server;
 
@@ -28,7 +28,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         return Err(Failure::input("backup_folder", format!("{folder} {why}"))
             .hint("name a new folder outside the home, for example with the day in its name"));
     }
-    let made = jobs::backup_home::backup(&app.ctx, &args.folder).await.map_err(|e| {
+    let made = operations::home::backup::backup(&app.ctx, &args.folder).await.map_err(|e| {
         Failure::fault("backup", format!("{e:#}"))
             .hint(format!("make room, remove {folder} and run the same command again"))
     })?;

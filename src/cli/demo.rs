@@ -9,10 +9,9 @@ use crate::output::{Column, Output, amount, grouped};
 use crate::sample;
 use domain::NaiveDate;
 use domain::run::Scope;
-use jobs::collect_payments::TriedOutcome;
-use jobs::export_ledger::{self, Range};
-use jobs::ingest_usage;
-use jobs::open_run::{Reach, Request};
+use operations::ledger::export::{self, Range};
+use operations::payments::tried::TriedOutcome;
+use operations::runs::open::{Reach, Request};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -78,7 +77,7 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
     }
     steps.push((format!("dunning {}", DUNNED.1), dun(&app, DUNNED).await?));
     let journal = app.home.folder("exports").join("ledger.journal");
-    let made = export_ledger::export(&app.ctx, ledger::Format::Hledger, Range::All).await?;
+    let made = export::export(&app.ctx, ledger::Format::Hledger, Range::All).await?;
     if let Some(made) = &made {
         std::fs::write(&journal, &made.bytes)
             .map_err(|e| Failure::fault("export", format!("cannot write {}: {e}", journal.display())))?;
@@ -87,7 +86,7 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
             format!("{} ledger entries, balanced and sealed", grouped(made.manifest.entries)),
         ));
     }
-    let checks = jobs::verify::verify(&app.ctx).await?;
+    let checks = operations::ledger::verify::verify(&app.ctx).await?;
     let ok = checks.iter().all(|c| c.ok);
     let verified: u64 = checks.iter().map(|c| c.count).sum();
     let word = if ok { "everything agrees" } else { "SOMETHING DOES NOT AGREE" };
@@ -121,7 +120,7 @@ async fn dun(app: &App, (first, last): (&str, &str)) -> Result<String, Failure> 
     let last = day(last)?;
     let mut all = Vec::new();
     for morning in day(first)?.iter_days().take_while(|morning| *morning <= last) {
-        all.extend(jobs::retry_payments::retry(&app.ctx, morning).await?.tried);
+        all.extend(operations::dunning::retry::retry(&app.ctx, morning).await?.tried);
     }
     let count = |outcome| all.iter().filter(|tried| tried.outcome == outcome).count();
     Ok(format!(
@@ -188,10 +187,11 @@ fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> std::io::Result<()
     out.flush()
 }
 
-async fn ingest(app: &App, path: &Path) -> Result<ingest_usage::Ingested, Failure> {
+async fn ingest(app: &App, path: &Path) -> Result<operations::usage::ingest::Ingested, Failure> {
     let file = metering::open(path).map_err(|e| Failure::fault(e.code(), e.to_string()).hint(e.hint()))?;
-    let request = ingest_usage::Request { source: None, dry_run: false, actor: crate::cli::operator() };
-    let outcome = ingest_usage::ingest(&app.ctx, file, &request, Arc::new(|_| {})).await?;
+    let request =
+        operations::usage::ingest::Request { source: None, dry_run: false, actor: crate::cli::operator() };
+    let outcome = operations::usage::ingest::ingest(&app.ctx, file, &request, Arc::new(|_| {})).await?;
     outcome.map_err(|e| Failure::fault(e.code(), e.to_string()).hint(e.hint()))
 }
 
@@ -234,7 +234,7 @@ fn in_words(summary: &domain::run::RunSummary) -> String {
     text
 }
 
-fn look_at(app: &App, ingested: &ingest_usage::Ingested, journal: &Path, output: &Output) {
+fn look_at(app: &App, ingested: &operations::usage::ingest::Ingested, journal: &Path, output: &Output) {
     let home = app.home.root.display();
     output.line("look at:");
     output.line(&format!("  hledger -f {} balancesheet", journal.display()));

@@ -51,7 +51,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         None => app.today().await?,
     };
     let actor = super::operator();
-    let done = jobs::change_subscriptions::customer_discount(&app.ctx, &account, code.as_deref(), on, &actor)
+    let done = operations::book::discount::customer_discount(&app.ctx, &account, code.as_deref(), on, &actor)
         .await?;
     done.map_err(|refusal| {
         let failure = Failure::input(refusal.code, refusal.message);

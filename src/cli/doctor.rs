@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::output::{Column, Output};
-use jobs::home_lock::Taken;
+use operations::home::lock::Taken;
 use serde::Serialize;
 use std::path::Path;
 
@@ -110,7 +110,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     let names: Vec<String> =
         unfinished.iter().map(|r| format!("{} ({})", r.ordinal, r.state.name())).collect();
     add(true, "unfinished runs", if names.is_empty() { "none".to_owned() } else { names.join(", ") });
-    let refused = jobs::refused_files::waiting(&app.ctx).await?;
+    let refused = operations::usage::refused::waiting(&app.ctx).await?;
     let named: Vec<&str> = refused.iter().map(|f| f.kept_at.as_ref().unwrap_or(&f.path).as_str()).collect();
     add(
         refused.is_empty(),
@@ -156,7 +156,7 @@ fn word(finding: &Finding) -> &'static str {
 
 /// What the book will not bill or deliver rightly, and what has not reached its buyer (rules I10).
 async fn for_a_person(app: &App) -> Result<Vec<Finding>, Failure> {
-    let mut findings: Vec<Finding> = jobs::warnings::of_book(&app.ctx)
+    let mut findings: Vec<Finding> = operations::book::warnings::of_book(&app.ctx)
         .await?
         .into_iter()
         .map(|w| {
@@ -217,7 +217,7 @@ async fn closed_since(app: &App, since: chrono::Duration) -> anyhow::Result<Find
 async fn last_backup(app: &App) -> anyhow::Result<Finding> {
     const WHAT: &str = "last good backup";
     let week_ago = (app.ctx.now)() - chrono::Duration::days(7);
-    if let Some(last) = jobs::prove_backup::last_good(&app.home.root) {
+    if let Some(last) = operations::home::prove_backup::last_good(&app.home.root) {
         let found = format!("{} in {}", last.at.format("%Y-%m-%d %H:%M UTC"), last.folder.display());
         return Ok(looked_at(last.at > week_ago, WHAT, "old_backup", found));
     }

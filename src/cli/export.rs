@@ -7,7 +7,7 @@ use crate::out_file;
 use crate::output::{Output, grouped};
 use clap::Subcommand;
 use domain::NaiveDate;
-use jobs::export_ledger::{self, Range};
+use operations::ledger::export::{self, Range};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         (false, None, None) => Range::All,
         (false, from, to) => Range::Dates { from, to },
     };
-    let Some(made) = export_ledger::export(&app.ctx, format, range).await? else {
+    let Some(made) = export::export(&app.ctx, format, range).await? else {
         if output.is_json() {
             output.document(&serde_json::json!({"entries": 0, "path": null}));
         } else {

@@ -5,8 +5,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure, Fault};
 use crate::output::{Column, Output, grouped};
 use crate::progress::Progress;
-use jobs::ingest_usage::{self, Ingested, Refusal, Request};
-use jobs::refused_files;
+use operations::usage::ingest::{self, Ingested, Refusal, Request};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -105,7 +104,7 @@ async fn bring_in(
             cell.at(bytes);
         }
     };
-    let outcome = ingest_usage::ingest(&app.ctx, file, request, Arc::new(report)).await;
+    let outcome = ingest::ingest(&app.ctx, file, request, Arc::new(report)).await;
     if let Ok(cell) = progress.lock() {
         cell.finish();
     }
@@ -125,7 +124,7 @@ async fn note_refused(app: &App, outcomes: &[Outcome]) -> Result<(), Failure> {
         if let Outcome::Refused(path, refusal) = outcome
             && refusal.is_input()
         {
-            refused_files::note(&app.ctx, path, None, refusal).await?;
+            operations::usage::refused::note(&app.ctx, path, None, refusal).await?;
         }
     }
     Ok(())
@@ -282,7 +281,7 @@ fn none_went_in(outcomes: &[Outcome]) -> Failure {
 
 /// The files that are waited for.
 async fn list(app: &App, output: &Output) -> Result<Exit, Failure> {
-    let waiting = refused_files::waiting(&app.ctx).await?;
+    let waiting = operations::usage::refused::waiting(&app.ctx).await?;
     if output.is_json() {
         output.document(&refused_json(&waiting));
     } else if waiting.is_empty() {
@@ -315,7 +314,7 @@ pub fn refused_json(waiting: &[store::refused_file::RefusedFile]) -> serde_json:
 }
 
 async fn forget(app: &App, names: &[String], output: &Output) -> Result<Exit, Failure> {
-    match refused_files::forget(&app.ctx, names, &crate::cli::operator()).await? {
+    match operations::usage::refused::forget(&app.ctx, names, &crate::cli::operator()).await? {
         Ok(()) => {
             output.say(&format!("{} file(s) are waited for no more", names.len()));
             Ok(Exit::Done)

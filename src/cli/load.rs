@@ -6,9 +6,9 @@ use crate::failure::{Exit, Failure, Fault};
 use crate::output::{Column, Output};
 use domain::book_file::{self, Pointers};
 use domain::warning::Warning;
-use jobs::load_book::{self, Files, Refusal};
+use operations::book::load::{Files, Refusal};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -19,7 +19,7 @@ pub struct Args {
 
 /// Reads every file, reports every fault at once, and writes all of it or nothing.
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
-    let files = args.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let files = args.files.iter().map(|path| open(path)).collect::<Result<Vec<_>, _>>()?;
     let app = App::open(config).await?;
     let Loaded { report, warnings } = load(&app, files).await?;
     if output.is_json() {
@@ -43,7 +43,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
 }
 
 /// Opens a file that a person named.
-pub fn open(path: &PathBuf) -> Result<(String, Box<dyn Read + Send>), Failure> {
+pub fn open(path: &Path) -> Result<(String, Box<dyn Read + Send>), Failure> {
     Ok((path.display().to_string(), super::input::open(path)?))
 }
 
@@ -85,7 +85,7 @@ fn warned(pointers: &Pointers, warning: Warning) -> Warned {
 
 /// Loads opened files into a home.
 pub async fn load(app: &App, files: Files) -> Result<Loaded, Failure> {
-    let loaded = load_book::load(&app.ctx, files, &crate::cli::operator()).await?.map_err(|refusal| match refusal {
+    let loaded = operations::book::load::load(&app.ctx, files, &crate::cli::operator()).await?.map_err(|refusal| match refusal {
         Refusal::Faults(faults) => refused(faults),
         Refusal::RunStands(run) => Failure::input(
             "run_stands",
@@ -95,7 +95,7 @@ pub async fn load(app: &App, files: Files) -> Result<Loaded, Failure> {
             "`tallybook runs approve {run}` books them, `tallybook runs cancel {run}` drops them; then load again"
         )),
     })?;
-    let load_book::Loaded { report, warnings, pointers } = loaded;
+    let operations::book::load::Loaded { report, warnings, pointers } = loaded;
     let warnings = warnings.into_iter().map(|warning| warned(&pointers, warning)).collect();
     Ok(Loaded { report, warnings })
 }

@@ -7,7 +7,7 @@ use crate::output::{Column, Output, grouped};
 use clap::{Subcommand, ValueEnum};
 use domain::ids::RunId;
 use domain::run::MailCounts;
-use jobs::send_invoices::{self, Which};
+use operations::delivery::send::Which;
 use store::delivery::{self, OpenDelivery, OpenFilter, OpenState};
 
 #[derive(Debug, clap::Args)]
@@ -161,7 +161,7 @@ pub fn say(mails: &MailCounts, output: &Output) {
 async fn send(app: &App, refused: bool, output: &Output) -> Result<Exit, Failure> {
     app.catalogue().await?;
     let which = if refused { Which::WaitingAndRefused } else { Which::Waiting };
-    let sent = send_invoices::send_all(&app.ctx, which).await?;
+    let sent = operations::delivery::send::send_all(&app.ctx, which).await?;
     let mut tx = app.store.read().await?;
     let now_open = delivery::open_counts(&mut tx).await?;
     let counts = MailCounts { sent: sent.sent, ..now_open };

@@ -63,12 +63,12 @@ impl Payer {
             .collect();
         serde_json::json!({
             "account": self.customer.account_number, "name": self.customer.fullname, "delivery": self.customer.delivery,
-            "mailto": jobs::plan_mails::addresses(&self.customer), "balances": balances, "undelivered": self.undelivered,
+            "mailto": operations::delivery::plan::addresses(&self.customer), "balances": balances, "undelivered": self.undelivered,
         })
     }
 
     fn mail_to(&self) -> String {
-        let addresses = jobs::plan_mails::addresses(&self.customer);
+        let addresses = operations::delivery::plan::addresses(&self.customer);
         match (self.customer.delivery, addresses.is_empty()) {
             (Delivery::None, _) => "no mail wanted".to_owned(),
             (Delivery::Mail, true) => "NOBODY".to_owned(),

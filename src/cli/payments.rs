@@ -6,8 +6,8 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount};
 use clap::Subcommand;
 use domain::NaiveDate;
-use jobs::collect_payments::{Tried, TriedOutcome};
-use jobs::retry_payments::{self, Retried};
+use operations::dunning::retry::{self, Retried};
+use operations::payments::tried::{Tried, TriedOutcome};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,7 +34,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         None => app.today().await?,
     };
     app.catalogue().await?;
-    let retried = retry_payments::retry(&app.ctx, as_of).await?;
+    let retried = retry::retry(&app.ctx, as_of).await?;
     if output.is_json() {
         output.document(&json(&retried));
     } else {

@@ -5,8 +5,9 @@ use crate::config::{Config, Origin};
 use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::output::{Output, grouped};
-use jobs::prove_backup::{self, Proof};
-use jobs::{JobContext, backup_home};
+use operations::context::Context;
+use operations::home::backup;
+use operations::home::prove_backup::{self, Proof};
 use std::path::{Path, PathBuf};
 use store::Store;
 use store::dump::Server;
@@ -32,7 +33,7 @@ pub struct Args {
 /// Exit code 2 if the backup is damaged.
 pub async fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
     let url = args.database.or_else(|| std::env::var("TALLYBOOK_DATABASE_URL").ok());
-    let url = url.filter(|url| !url.is_empty() && backup_home::is_of_postgres(&args.folder));
+    let url = url.filter(|url| !url.is_empty() && backup::is_of_postgres(&args.folder));
     let server = url.map(|url| Server::of_url(&url)).transpose().map_err(|e| {
         Failure::input("database", e.to_string()).hint("--database postgres://user@host/database")
     })?;
@@ -52,8 +53,8 @@ async fn restore(
         return Err(Failure::input("home_exists", format!("{} exists", home.display()))
             .hint("restore into a new folder, look at it, then move it to its place"));
     }
-    backup_home::manifest(folder).map_err(not_a_backup)?;
-    let is_of_postgres = backup_home::is_of_postgres(folder);
+    backup::manifest(folder).map_err(not_a_backup)?;
+    let is_of_postgres = backup::is_of_postgres(folder);
     if is_of_postgres && server.is_none() {
         return Err(Failure::input("no_database", "the books of this backup were in PostgreSQL").hint(format!(
             "create an empty database and run `tallybook restore {} --to {} --database postgres://user@host/it`",
@@ -61,7 +62,7 @@ async fn restore(
             home.display()
         )));
     }
-    let manifest = backup_home::restore(folder, home).map_err(|e| {
+    let manifest = backup::restore(folder, home).map_err(|e| {
         Failure::fault("restore", format!("{e:#}")).hint(format!(
             "remove {} and run `tallybook restore --check {}`",
             home.display(),
@@ -69,7 +70,7 @@ async fn restore(
         ))
     })?;
     if let Some(server) = server {
-        server.load(None, &folder.join(backup_home::TABLES)).await.map_err(|e| {
+        server.load(None, &folder.join(backup::TABLES)).await.map_err(|e| {
             Failure::fault("restore", format!("{e:#}")).hint(format!(
                 "remove {}, name an empty database and run the same command again",
                 home.display()
@@ -94,8 +95,8 @@ async fn restore(
 }
 
 async fn check(folder: &Path, server: Option<&Server>, output: &Output) -> Result<Exit, Failure> {
-    backup_home::manifest(folder).map_err(not_a_backup)?;
-    let context = |store: Store, at: PathBuf| -> anyhow::Result<JobContext> {
+    backup::manifest(folder).map_err(not_a_backup)?;
+    let context = |store: Store, at: PathBuf| -> anyhow::Result<Context> {
         let config = Config::settle_sqlite(at.clone(), Origin::Default)?;
         Ok(app::context(&config, &Home::at(&at), store)?)
     };

@@ -7,7 +7,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount, grouped};
 use domain::NaiveDate;
 use domain::run::{RunState, RunSummary, Scope, Step};
-use jobs::open_run::{Reach, Request};
+use operations::runs::open::{Reach, Request};
 use store::run::RunOptions;
 
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     };
     if args.preview {
         drive::may_open(&app, &request).await?;
-        let preview = jobs::preview::preview(&app.ctx, &request).await?;
+        let preview = operations::runs::preview::preview(&app.ctx, &request).await?;
         return Ok(super::run_preview::answer(&preview, output));
     }
     let summary = drive::drive(&app, &request, output).await?;
@@ -70,7 +70,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         )
         .hint("look at it with `tallybook run --preview`, then expect its hash"));
     }
-    let missing = jobs::refused_files::waiting(&app.ctx).await?;
+    let missing = operations::usage::refused::waiting(&app.ctx).await?;
     if output.is_json() {
         let mut document = json(&summary, Kind::Posted);
         document["refusedfiles"] = super::ingest::refused_json(&missing);

@@ -3,7 +3,7 @@
 use super::run::{Kind, exit_of, json, people};
 use crate::failure::Exit;
 use crate::output::{Column, Output, amount, grouped};
-use jobs::preview::Preview;
+use operations::runs::preview::Preview;
 use serde_json::json;
 
 /// Payers listed for a reader; all of them are in the JSON answer.

@@ -16,9 +16,9 @@ pub struct Args {
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
     if args.go_on {
-        jobs::schedule::go_on(&app.ctx, &super::operator()).await?;
+        jobs::runtime::schedule::go_on(&app.ctx, &super::operator()).await?;
     }
-    let (lines, standstill) = jobs::schedule::shown(&app.ctx).await?;
+    let (lines, standstill) = jobs::runtime::schedule::shown(&app.ctx).await?;
     if let Some(why) = &standstill {
         output.say(&format!("the timetable stands still: {why}"));
     }

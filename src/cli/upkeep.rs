@@ -11,7 +11,7 @@ pub struct Args {}
 /// Prunes, deletes what nobody needs, and compacts the usage store; what is booked is never touched.
 pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
-    let removed = jobs::upkeep::run(&app.ctx).await?;
+    let removed = operations::home::upkeep::run(&app.ctx).await?;
     if output.is_json() {
         output.document(&removed);
         return Ok(Exit::Done);

@@ -11,7 +11,7 @@ pub struct Args {}
 /// Exit code 2 with the first differences if anything does not agree.
 pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
-    let checks = jobs::verify::verify(&app.ctx).await?;
+    let checks = operations::ledger::verify::verify(&app.ctx).await?;
     let ok = checks.iter().all(|c| c.ok);
     if output.is_json() {
         output.document(&serde_json::json!({"ok": ok, "checks": checks}));

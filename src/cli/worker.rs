@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::drive::interrupted;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use jobs::home_lock::Taken;
+use operations::home::lock::Taken;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -28,13 +28,13 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         }
         other => other,
     };
-    let taken = jobs::recover::take_over(&app.ctx).await?;
-    jobs::upkeep::tidy_copies(&app.ctx).await?;
+    let taken = jobs::runtime::recover::take_over(&app.ctx).await?;
+    operations::home::upkeep::tidy_copies(&app.ctx).await?;
     tracing::info!(worker = app.worker, taken_over = taken, "worker started");
     output.say("working; stop with Ctrl-C or SIGTERM");
-    let timetable = jobs::schedule::keep(&app.ctx);
+    let timetable = jobs::runtime::schedule::keep(&app.ctx);
     let work = jobs::work_until(&app.ctx, interrupted());
-    let _unanswered = jobs::AbortOnDrop::spawn(jobs::unanswered::keep(app.ctx.clone()));
+    let _unanswered = jobs::AbortOnDrop::spawn(operations::payments::unanswered::keep(app.ctx.clone()));
     let monitors = async {
         match listener {
             Some(listener) => crate::metrics::serve(&app, listener).await,
@@ -43,7 +43,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     };
     tokio::select! {
         never = monitors => match never {},
-        never = jobs::recover::retry(&app.ctx) => match never {},
+        never = jobs::runtime::recover::retry(&app.ctx) => match never {},
         worked = work => worked?,
         kept = timetable => kept?,
     }

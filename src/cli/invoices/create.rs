@@ -9,7 +9,7 @@ use domain::NaiveDate;
 use domain::book_file::read_custom_invoice;
 use domain::invoice::InvoiceWire;
 use domain::subscription::Refusal;
-use jobs::custom_invoices;
+use operations::invoices::create;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,7 @@ pub async fn run(app: &App, args: &Args, output: &Output) -> Result<Exit, Failur
     let custom = read(&args.file, "create", read_custom_invoice)?;
     app.catalogue().await?;
     if args.dry_run {
-        let draft = custom_invoices::dry_run(&app.ctx, &custom).await?.map_err(refused)?;
+        let draft = create::dry_run(&app.ctx, &custom).await?.map_err(refused)?;
         if output.is_json() {
             output.document(&InvoiceWire::draft(&draft));
         } else {
@@ -46,7 +46,7 @@ pub async fn run(app: &App, args: &Args, output: &Output) -> Result<Exit, Failur
         }
         return Ok(Exit::Done);
     }
-    let draft = custom_invoices::create(&app.ctx, &custom, &operator()).await?.map_err(refused)?;
+    let draft = create::create(&app.ctx, &custom, &operator()).await?.map_err(refused)?;
     let name = draft.id.to_string();
     if args.book {
         return operate::book(app, &name, args.as_of, output).await;

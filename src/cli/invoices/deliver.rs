@@ -7,13 +7,13 @@ use crate::cli::operator;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use domain::NaiveDate;
-use jobs::Sent;
-use jobs::send_invoices::{self, HandedOver};
+use operations::delivery::deliver::Sent;
+use operations::delivery::send::HandedOver;
 
 /// Mails an invoice.
 pub async fn send(app: &App, name: &str, to: Option<&str>, output: &Output) -> Result<Exit, Failure> {
     let booked = find_booked(app, name, "sent").await?;
-    let sent = send_invoices::send_now(&app.ctx, booked.invoice.draft.id, to).await?;
+    let sent = operations::delivery::send::send_now(&app.ctx, booked.invoice.draft.id, to).await?;
     if sent == Sent::default() {
         return Err(Failure::input("nothing_to_send", format!("everybody who is to get {name} has got it"))
             .hint(format!("send it again with `tallybook invoices send {name} --to ADDRESS`")));
@@ -57,7 +57,7 @@ pub async fn mark_delivered(
     let booked = find_booked(app, name, "delivered").await?;
     let on = day_or_today(app, on).await?;
     let by = HandedOver { on, note, actor: operator() };
-    let is_news = send_invoices::mark_delivered(&app.ctx, booked.invoice.draft.id, &by).await?;
+    let is_news = operations::delivery::send::mark_delivered(&app.ctx, booked.invoice.draft.id, &by).await?;
     if output.is_json() {
         output.document(
             &serde_json::json!({"invoice": name, "delivered": on, "note": by.note, "changed": is_news}),

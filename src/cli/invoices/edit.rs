@@ -7,7 +7,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use domain::book_file::read_draft_edit;
 use domain::invoice::InvoiceWire;
-use jobs::edit_drafts::{self, Mode};
+use operations::invoices::edit::Mode;
 use std::path::PathBuf;
 use store::draft::DraftState;
 
@@ -37,8 +37,9 @@ pub async fn run(app: &App, args: &Args, output: &Output) -> Result<Exit, Failur
         Found::Booked(booked) => return Err(is_booked(&booked)),
     };
     let mode = if args.dry_run { Mode::Show } else { Mode::Change };
-    let draft =
-        edit_drafts::edit(&app.ctx, &key, &edit, mode, &operator()).await?.map_err(create::refused)?;
+    let draft = operations::invoices::edit::edit(&app.ctx, &key, &edit, mode, &operator())
+        .await?
+        .map_err(create::refused)?;
     if output.is_json() {
         output.document(&InvoiceWire::draft(&draft));
         return Ok(Exit::Done);

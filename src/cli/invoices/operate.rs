@@ -13,11 +13,13 @@ use domain::invoice::{InvoiceWire, account};
 use domain::money::Currency;
 use domain::subscription::Refusal;
 use domain::{Decimal, NaiveDate};
-use jobs::by_hand::{self, Asked, Credit};
-use jobs::collect_payments::{self, Occasion, TriedOutcome};
-use jobs::edit_drafts;
-use jobs::send_invoices;
-use jobs::settle::{self, ByHand, GATEWAY_SILENT, Pending, RefundBy};
+use operations::act::Asked;
+use operations::delivery::send;
+use operations::invoices::credit::Credit;
+use operations::invoices::edit;
+use operations::payments::collect;
+use operations::payments::settle::{self, ByHand, GATEWAY_SILENT, Pending, RefundBy};
+use operations::payments::tried::{Occasion, TriedOutcome};
 use store::draft::{self, DraftState, Periods};
 use store::invoice::{self, Booked};
 
@@ -71,7 +73,7 @@ pub async fn book(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Outp
         }
     };
     let asked = Asked { on: day_or_today(app, as_of).await?, actor: operator() };
-    let booked = by_hand::book(&app.ctx, &key, &asked).await?.map_err(|reason| {
+    let booked = operations::invoices::book::book(&app.ctx, &key, &asked).await?.map_err(|reason| {
         let hint = if key.run == draft::BY_HAND {
             format!("drop it with `tallybook invoices cancel {name}` and write it anew with `tallybook invoices create FILE`")
         } else {
@@ -80,9 +82,9 @@ pub async fn book(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Outp
         Failure::input("set_aside", format!("draft {name} cannot be booked: {reason}")).hint(hint)
     })?;
     let id = booked.invoice.draft.id;
-    let mut sent = send_invoices::send(&app.ctx, &[id]).await?;
-    collect_payments::collect(&app.ctx, &[id], Occasion::Booking, asked.on, None).await?;
-    sent.extend(send_invoices::send_declined(&app.ctx, &[id]).await?);
+    let mut sent = send::send(&app.ctx, &[id]).await?;
+    collect::collect(&app.ctx, &[id], Occasion::Booking, asked.on, None).await?;
+    sent.extend(send::send_declined(&app.ctx, &[id]).await?);
     answer(app, &reload(app, id).await?, "is booked", output).await?;
     Ok(sent_exit(&sent, output))
 }
@@ -94,7 +96,7 @@ pub async fn cancel(app: &App, name: &str, release: bool, output: &Output) -> Re
         Found::Booked(booked) => return Err(is_booked(&booked)),
     };
     let periods = if release { Periods::Released } else { Periods::Waived };
-    edit_drafts::cancel(&app.ctx, &key, periods, &operator()).await?.map_err(create::refused)?;
+    edit::cancel(&app.ctx, &key, periods, &operator()).await?.map_err(create::refused)?;
     if output.is_json() {
         output.document(&serde_json::json!({"draft": key.id, "state": "cancelled", "released": release}));
     } else {
@@ -151,7 +153,7 @@ pub async fn recharge(
     }
     let on = day_or_today(app, as_of).await?;
     let id = booked.invoice.draft.id;
-    let collected = collect_payments::collect(&app.ctx, &[id], Occasion::ByHand, on, None).await?;
+    let collected = collect::collect(&app.ctx, &[id], Occasion::ByHand, on, None).await?;
     let Some(tried) = collected.tried.first() else {
         return Err(Failure::input("no_method", format!("{name} has no online payment method")).hint(
             format!("load one with the book, or note a payment with `tallybook invoices markpaid {name}`"),
@@ -180,13 +182,15 @@ pub async fn credit(
     let scope = scope(lines, booked.invoice.draft.currency).map_err(refused)?;
     let asked = Asked { on: day_or_today(app, as_of).await?, actor: operator() };
     let credit = Credit { scope, rebill };
-    let credited = by_hand::credit(&app.ctx, &booked.invoice, &credit, &asked).await?.map_err(|refusal| {
-        let failure = Failure::input(refusal.code, refusal.message);
-        match refusal.hint {
-            Some(hint) => failure.hint(hint),
-            None => failure.hint(format!("`tallybook invoices show {name}` has its lines")),
-        }
-    })?;
+    let credited = operations::invoices::credit::credit(&app.ctx, &booked.invoice, &credit, &asked)
+        .await?
+        .map_err(|refusal| {
+            let failure = Failure::input(refusal.code, refusal.message);
+            match refusal.hint {
+                Some(hint) => failure.hint(hint),
+                None => failure.hint(format!("`tallybook invoices show {name}` has its lines")),
+            }
+        })?;
     let again = if credited.reopened == 0 {
         String::new()
     } else {
@@ -196,7 +200,7 @@ pub async fn credit(
         answer(app, &booked, &format!("was credited before{again}"), output).await?;
         return Ok(Exit::Done);
     };
-    let sent = send_invoices::send(&app.ctx, &[note.invoice.draft.id]).await?;
+    let sent = send::send(&app.ctx, &[note.invoice.draft.id]).await?;
     answer(app, &note, &format!("credits {name}{again}"), output).await?;
     if note.settlement.open_minor(note.invoice.draft.gross_minor()) < 0 {
         output.say(&format!("hint: pay it back with `tallybook invoices refund {}`", note.invoice.number));

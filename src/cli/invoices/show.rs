@@ -12,7 +12,7 @@ use domain::ids::InvoiceId;
 use domain::invoice::{Draft, InvoiceWire, TransactionWire};
 use domain::money::{Currency, Money};
 use domain::payment::{Attempt, AttemptState};
-use jobs::render_invoices;
+use operations::delivery::render;
 use std::path::Path;
 use store::delivery::{self, Delivery};
 use store::document::{self, Document};
@@ -240,7 +240,7 @@ impl About {
 }
 
 fn transaction(booked: &Booked, attempt: &Attempt) -> TransactionWire {
-    let by_hand = attempt.gateway == jobs::settle::BY_HAND;
+    let by_hand = attempt.gateway == operations::payments::settle::BY_HAND;
     let (state_code, kind) = match attempt.state {
         AttemptState::Paid if by_hand => (32, 8),
         AttemptState::Paid => (1, 8),
@@ -274,7 +274,7 @@ pub async fn pdf(app: &App, name: &str, out: Option<&Path>, output: &Output) -> 
         }
         Found::Booked(booked) => {
             let stored = stored(app, &booked).await?;
-            let bytes = render_invoices::stored_pdf(&app.ctx, &stored).await?;
+            let bytes = render::stored_pdf(&app.ctx, &stored).await?;
             let path = app.ctx.folders.documents.join(&stored.path);
             if out.is_none() {
                 return named(&path, bytes.len(), output);
@@ -317,14 +317,14 @@ fn named(path: &Path, bytes: usize, output: &Output) -> Result<Exit, Failure> {
 async fn stored(app: &App, booked: &Booked) -> Result<Document, Failure> {
     let ids = [booked.invoice.draft.id];
     app.ctx.renderer().map_err(template)?;
-    let unmade = render_invoices::render(&app.ctx, &ids).await?;
+    let unmade = render::render(&app.ctx, &ids).await?;
     if let Some((_, reason)) = unmade.into_values().next() {
         return Err(unmade_document(&reason));
     }
     let mut tx = app.store.read().await?;
     let documents = document::of_invoices(&mut tx, &ids).await?;
     let missing = || Failure::fault("document", format!("{} has no document", booked.invoice.number));
-    documents.into_iter().find(|d| d.template == render_invoices::PDF).ok_or_else(missing)
+    documents.into_iter().find(|d| d.template == render::PDF).ok_or_else(missing)
 }
 
 fn unmade_document(reason: &str) -> Failure {

@@ -11,7 +11,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount, grouped};
 use clap::Subcommand;
 use domain::NaiveDate;
-use jobs::requests;
+use operations::runs::requests;
 use std::path::PathBuf;
 use store::run::{self, Run};
 

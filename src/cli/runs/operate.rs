@@ -5,8 +5,8 @@ use crate::app::App;
 use crate::drive;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use jobs::home_lock::Taken;
-use jobs::requests::{self, Answer, Verb};
+use operations::home::lock::Taken;
+use operations::runs::requests::{self, Answer, Verb};
 use std::time::Duration;
 use store::run::Run;
 

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount, grouped};
-use jobs::report_run::{self, Report};
+use operations::runs::report::Report;
 use serde_json::{Value, json};
 use std::path::Path;
 use store::run::Run;
@@ -16,7 +16,7 @@ pub async fn run(
     out: Option<&Path>,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let report = report_run::report(&app.ctx, run).await?;
+    let report = operations::runs::report::report(&app.ctx, run).await?;
     let document = document(&report);
     let page = match format {
         "html" => {
@@ -40,7 +40,7 @@ pub async fn run(
         (None, None) if output.is_json() => output.document(&document),
         (None, None) => people(&document, output),
     }
-    let agrees = report.equalities.iter().all(report_run::Equality::ok);
+    let agrees = report.equalities.iter().all(operations::runs::report::Equality::ok);
     Ok(if agrees { crate::cli::run::exit_of(&report.summary) } else { Exit::Fault })
 }
 
@@ -77,7 +77,7 @@ fn document(report: &Report) -> Value {
         .iter()
         .map(|e| json!({"name": e.name, "ok": e.ok(), "left": e.left.to_string(), "right": e.right.to_string()}))
         .collect();
-    document["ok"] = report.equalities.iter().all(report_run::Equality::ok).into();
+    document["ok"] = report.equalities.iter().all(operations::runs::report::Equality::ok).into();
     document
 }
 

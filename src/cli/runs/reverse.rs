@@ -6,8 +6,8 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Output, amount, grouped};
 use domain::NaiveDate;
 use domain::run::RunState;
-use jobs::requests::{Answer, Verb};
-use jobs::reverse_run::{self, Reversal, Reversed, Weight};
+use operations::runs::requests::{Answer, Verb};
+use operations::runs::reverse::{self, Reversal, Reversed, Weight};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal};
 use store::run::Run;
@@ -34,7 +34,7 @@ pub(super) async fn run(app: &App, name: &str, asked: &Asked, output: &Output) -
         None => app.today().await?,
     };
     let reversal = Reversal { on, rebill: asked.rebill, mail: asked.mail };
-    let weight = reverse_run::weigh(&app.ctx, &found).await?;
+    let weight = reverse::weigh(&app.ctx, &found).await?;
     if asked.preview {
         if output.is_json() {
             output.document(&document(&found, &reversal, &weight));

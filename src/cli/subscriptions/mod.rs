@@ -12,7 +12,8 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount};
 use domain::invoice::{Draft, InvoiceWire};
 use domain::subscription::{Refusal, Request};
-use jobs::change_subscriptions::{self, Asked, Preview};
+use operations::subscriptions::change::Asked;
+use operations::subscriptions::preview::Preview;
 use serde_json::{Value, json};
 
 #[derive(Debug, clap::Args)]
@@ -66,11 +67,11 @@ async fn change(app: &App, verb: Change, output: &Output) -> Result<Exit, Failur
         actor: super::operator(),
     };
     if when.preview {
-        let preview = change_subscriptions::preview(&app.ctx, &asked, when.as_of).await?;
+        let preview = operations::subscriptions::preview::preview(&app.ctx, &asked, when.as_of).await?;
         previewed(&preview.map_err(|refusal| refused(refusal, &number))?, &asked, output);
         return Ok(Exit::Done);
     }
-    let changed = change_subscriptions::change(&app.ctx, &asked).await?;
+    let changed = operations::subscriptions::change::change(&app.ctx, &asked).await?;
     changed.map_err(|refusal| refused(refusal, &number))?;
     if !output.is_json() {
         output.line(&format!("{number}: {name} is done"));

@@ -1,0 +1,5 @@
+//! The book: loading files, and discounts of customers.
+
+pub mod discount;
+pub mod load;
+pub mod warnings;

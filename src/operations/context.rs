@@ -1,0 +1,255 @@
+//! What a job receives: the store, the folders, the settings, the clock of the edge, and a bell that wakes the
+//! workers of this process as soon as a transaction has enqueued something.
+
+use crate::files::doors::Doors;
+use crate::files::shelf::Shelf;
+use crate::settings::{Folders, Settings};
+use chrono::{DateTime, Utc};
+use documents::{Renderer, TemplateError, Templates};
+use domain::journal::{Action, Object};
+use futures_util::Stream;
+use gateways::{Bucket, MailTransport, PaymentGateway};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{self, Poll};
+use store::{Store, Tx};
+use tokio::sync::watch;
+
+/// From a ring of the bell to its echo.
+const ECHO: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// Everything a job needs; cheap to clone.
+#[derive(Clone)]
+pub struct Context(Arc<Parts>);
+
+/// The parts of a [`Context`].
+pub struct Parts {
+    pub store: Store,
+    pub folders: Folders,
+    pub settings: Settings,
+    /// Name of this process in claims and logs: host, process id and a nonce.
+    pub worker: String,
+    /// The only clock below the edge.
+    pub now: fn() -> DateTime<Utc>,
+    pub mail: Arc<dyn MailTransport>,
+    /// By name, for example `sandbox`.
+    pub gateways: BTreeMap<String, Arc<dyn PaymentGateway>>,
+    pub doors: Doors,
+    /// The home's files and the buckets behind them.
+    pub shelf: Shelf,
+    renderer: OnceLock<Arc<Renderer>>,
+    bell: watch::Sender<u64>,
+    stopping: AtomicBool,
+    cut_off: AtomicBool,
+    rounds: AtomicU32,
+    /// Passes over the mails that are at work in this process, and how many there have been.
+    passes: Mutex<(u64, BTreeSet<u64>)>,
+    stuck: Mutex<Option<String>>,
+    busy: AtomicU32,
+}
+
+/// Outside systems of a context.
+pub struct Outside {
+    pub mail: Arc<dyn MailTransport>,
+    pub gateways: BTreeMap<String, Arc<dyn PaymentGateway>>,
+    /// Where usage files are shared, if they are.
+    pub usage: Option<Bucket>,
+    /// Where documents are shared, if they are.
+    pub documents: Option<Bucket>,
+}
+
+impl std::ops::Deref for Context {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Context {
+    /// The same process at other books: those of a backup, which are only looked at. No bucket stands behind them.
+    pub fn beside(&self, store: Store, root: PathBuf) -> Self {
+        let outside = Outside {
+            mail: Arc::clone(&self.mail),
+            gateways: self.gateways.clone(),
+            usage: None,
+            documents: None,
+        };
+        Self::new(store, Folders::at(root), self.settings.clone(), outside, self.now)
+    }
+
+    /// A context for one process.
+    pub fn new(
+        store: Store,
+        folders: Folders,
+        settings: Settings,
+        outside: Outside,
+        now: fn() -> DateTime<Utc>,
+    ) -> Self {
+        // A process id comes back after a restart; a name must not.
+        let nonce = uuid::Uuid::new_v4().simple().to_string();
+        let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+        Self(Arc::new(Parts {
+            store,
+            shelf: Shelf::new(folders.root.clone(), outside.usage, outside.documents),
+            folders,
+            settings,
+            worker: format!("{}:{}:{}", host.trim(), std::process::id(), &nonce[..6]),
+            now,
+            mail: outside.mail,
+            gateways: outside.gateways,
+            doors: Doors::default(),
+            renderer: OnceLock::new(),
+            bell: watch::channel(0).0,
+            stopping: AtomicBool::new(false),
+            cut_off: AtomicBool::new(false),
+            rounds: AtomicU32::new(0),
+            passes: Mutex::default(),
+            stuck: Mutex::new(None),
+            busy: AtomicU32::new(0),
+        }))
+    }
+
+    /// Makes documents and mails; built when it is first needed, from the home's `templates/` where that folder has
+    /// something of its own.
+    pub fn renderer(&self) -> Result<Arc<Renderer>, TemplateError> {
+        if let Some(renderer) = self.renderer.get() {
+            return Ok(Arc::clone(renderer));
+        }
+        let own = self.folders.root.join("templates");
+        let templates = if own.is_dir() { Templates::from_folder(&own)? } else { Templates::embedded()? };
+        let renderer = Arc::new(Renderer::new(&templates)?);
+        Ok(Arc::clone(self.renderer.get_or_init(|| renderer)))
+    }
+
+    /// Writes in the journal who did what to which object: the only place that does. In the transaction of the effect,
+    /// and only if there is one.
+    pub async fn note(
+        &self,
+        tx: &mut Tx,
+        actor: &str,
+        action: Action,
+        object: Object<'_>,
+        detail: serde_json::Value,
+    ) -> anyhow::Result<()> {
+        store::journal::record(tx, (self.now)(), actor, action, &object, &detail).await
+    }
+
+    /// Wakes this process's workers: call it after a commit that enqueued something.
+    pub fn ring(&self) {
+        self.bell.send_modify(|count| *count += 1);
+    }
+
+    /// A stream that yields at each [`Self::ring`], and once more a moment later: a fetch that was under way when it rang
+    /// may not have seen what was enqueued.
+    pub fn bell(&self) -> Bell {
+        let receiver = self.bell.subscribe();
+        let rings = futures_util::stream::unfold((receiver, false), |(mut receiver, rang)| async move {
+            if rang {
+                tokio::time::sleep(ECHO).await;
+            } else {
+                receiver.changed().await.ok()?;
+            }
+            Some(((), (receiver, !rang)))
+        });
+        Bell(Box::pin(rings))
+    }
+
+    /// A new name for workers each time they are started: apalis refuses one that it has seen alive.
+    pub fn next_round(&self) -> u32 {
+        self.rounds.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Begins a pass over the mails; its name within this process.
+    pub fn next_pass(&self) -> u64 {
+        let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        passes.0 += 1;
+        let pass = passes.0;
+        passes.1.insert(pass);
+        pass
+    }
+
+    /// Whether a pass of this process is at work.
+    pub fn is_passing(&self, pass: &str) -> bool {
+        let passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        pass.parse().is_ok_and(|pass| passes.1.contains(&pass))
+    }
+
+    /// Ends a pass.
+    pub fn end_pass(&self, pass: &str) {
+        let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(pass) = pass.parse() {
+            passes.1.remove(&pass);
+        }
+    }
+
+    /// Notes an error that could not even be written down: a full disk, a database that is gone.
+    pub fn note_stuck(&self, error: &str) {
+        if let Ok(mut stuck) = self.stuck.lock() {
+            stuck.get_or_insert_with(|| error.to_owned());
+        }
+    }
+
+    /// Takes the error that [`Self::note_stuck`] kept.
+    pub fn take_stuck(&self) -> Option<String> {
+        self.stuck.lock().ok().and_then(|mut stuck| stuck.take())
+    }
+
+    /// Notes that a worker or a handler of this process met a database that was gone: it may have left work behind that
+    /// nobody is at, under the name of a process that lives.
+    pub fn note_cut_off(&self) {
+        self.cut_off.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes what [`Self::note_cut_off`] noted.
+    pub fn take_cut_off(&self) -> bool {
+        self.cut_off.swap(false, Ordering::SeqCst)
+    }
+
+    /// Counts a job of this process as being worked, until the value is dropped.
+    pub fn work(&self) -> AtWork {
+        self.busy.fetch_add(1, Ordering::SeqCst);
+        AtWork(self.clone())
+    }
+
+    /// Whether a job of this process is being worked.
+    pub fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::SeqCst) > 0
+    }
+
+    /// Asks long jobs to stop between two payers; what they have not committed is rolled back.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Works again after a stop: the same process goes on with another run.
+    pub fn resume(&self) {
+        self.stopping.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether [`Self::stop`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+}
+
+/// See [`Context::work`].
+pub struct AtWork(Context);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// See [`Context::bell`].
+pub struct Bell(Pin<Box<dyn Stream<Item = ()> + Send + Sync>>);
+
+impl Stream for Bell {
+    type Item = ();
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<()>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}

@@ -1,0 +1,111 @@
+//! One pass over mails that are to be sent, as others see it: the name under which it claims them, and which other passes
+//! are gone. A claim also ends by itself, for a process that is frozen.
+
+use crate::context::Context;
+use chrono::Duration;
+use std::path::Path;
+use std::sync::Mutex;
+use store::Tx;
+use store::delivery::{self, Claim, Delivery};
+use store::worker::{self, WorkerLock};
+
+/// From then on others may send what a pass has claimed and not answered. A batch of mails takes minutes at most.
+const CLAIM: Duration = Duration::hours(1);
+
+/// A pass at work. Its claims are free as soon as it ends, however it ends.
+pub struct Pass {
+    ctx: Context,
+    name: String,
+    /// On PostgreSQL the server knows as long as this is held that the pass is alive.
+    _presence: Mutex<Option<WorkerLock>>,
+}
+
+impl Pass {
+    pub async fn begin(ctx: &Context) -> anyhow::Result<Self> {
+        let name = format!("{}/{}", ctx.worker, ctx.next_pass());
+        let presence = worker::hold(&ctx.store, &name).await?;
+        Ok(Self { ctx: ctx.clone(), name, _presence: Mutex::new(presence) })
+    }
+
+    /// The claimant of what this pass sends.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Frees what passes that are gone had claimed.
+    pub async fn free_abandoned(&self, tx: &mut Tx) -> anyhow::Result<()> {
+        for claimant in delivery::claimants(tx).await? {
+            if self.is_gone(tx, &claimant).await? {
+                let freed = delivery::release(tx, &claimant).await?;
+                tracing::warn!(
+                    claimant,
+                    freed,
+                    "whoever was sending these mails is gone: they are sent again"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims what is still to be sent and nobody else is at.
+    pub async fn claim(&self, tx: &mut Tx, batch: Vec<Delivery>) -> anyhow::Result<Vec<Delivery>> {
+        let now = (self.ctx.now)();
+        delivery::claim(tx, batch, Claim { by: &self.name, now, until: now + CLAIM }).await
+    }
+
+    async fn is_gone(&self, tx: &mut Tx, claimant: &str) -> anyhow::Result<bool> {
+        if claimant == self.name {
+            return Ok(false);
+        }
+        let Some((process, pass)) = claimant.rsplit_once('/') else { return Ok(true) };
+        if process == self.ctx.worker {
+            return Ok(!self.ctx.is_passing(pass));
+        }
+        if tx.is_sqlite() {
+            Ok(has_ended(process, &self.ctx.worker))
+        } else {
+            worker::is_gone(tx, claimant).await
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if let Some((_, pass)) = self.name.rsplit_once('/') {
+            self.ctx.end_pass(pass);
+        }
+    }
+}
+
+/// Whether another process of this host has ended. Names are `host:process id:nonce`; a SQLite home is worked from one
+/// host, and of any other nothing is known.
+fn has_ended(process: &str, own: &str) -> bool {
+    let parts = |name: &str| -> Option<(String, String)> {
+        let (rest, _nonce) = name.rsplit_once(':')?;
+        let (host, pid) = rest.rsplit_once(':')?;
+        Some((host.to_owned(), pid.to_owned()))
+    };
+    match (parts(process), parts(own)) {
+        (Some((host, pid)), Some((own_host, own_pid))) => {
+            host == own_host && (pid == own_pid || !Path::new("/proc").join(&pid).exists())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_is_known_by_its_number() {
+        let own = format!("host:{}:abcdef", std::process::id());
+        assert!(!has_ended("host:1:123456", &own), "the first process lives");
+        assert!(has_ended("host:4194305:123456", &own), "beyond every number that Linux gives");
+        assert!(
+            has_ended(&format!("host:{}:123456", std::process::id()), &own),
+            "its number was given again"
+        );
+        assert!(!has_ended("other:4194305:123456", &own), "nothing is known of another machine");
+    }
+}

@@ -1,0 +1,7 @@
+//! What reaches the payer: documents and mails.
+
+pub mod claims;
+pub mod deliver;
+pub mod plan;
+pub mod render;
+pub mod send;

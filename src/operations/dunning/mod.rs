@@ -1,0 +1,4 @@
+//! What is done about invoices that are not paid: retries, reminders, and the steps of a policy.
+
+pub mod retry;
+pub mod steps;

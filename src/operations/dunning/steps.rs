@@ -1,0 +1,221 @@
+//! `dun_payers`: the steps of a dunning policy that charge nobody: a reminder, a hold, the end of a subscription, a
+//! write-off (rules.md Y3). Steps that charge are `collect_payments`.
+//!
+//! Keys that make a repeat quiet: the step of the invoice, which moves on in the transaction that plans its mail; the
+//! state that a verb leads to, which refuses it a second time; nothing is open after a write-off. Verbs and write-offs come
+//! before the mark: a crash between them repeats them.
+
+use crate::context::Context;
+use crate::delivery::plan::{self, Told};
+use crate::payments::settle::{self, ByHand};
+use crate::payments::tried::{Collected, Occasion, Tried, TriedOutcome, technical_in_a_row, tried};
+use crate::subscriptions::change::Asked;
+use anyhow::Context as _;
+use chrono::NaiveDate;
+use documents::MailKind;
+use domain::catalogue::Catalogue;
+use domain::dunning::DunningAction;
+use domain::ids::InvoiceId;
+use domain::invoice::Settlement;
+use domain::payment::{Attempt, AttemptState, TECHNICAL_LADDER_MINUTES};
+use domain::subscription::{CancelOption, Request};
+use std::collections::{BTreeMap, BTreeSet};
+use store::invoice::{self, Booked};
+use store::payment;
+
+/// Steps whose marks are written in one transaction.
+const BATCH: usize = 100;
+
+/// Who did it, in the journal.
+const ACTOR: &str = "dunning";
+
+/// Invoices by what their next step does.
+#[derive(Debug, Default)]
+pub(crate) struct Sorted {
+    pub to_charge: BTreeMap<Occasion, Vec<InvoiceId>>,
+    pub to_act: Vec<Step>,
+}
+
+/// A step to be taken on an invoice; none if its policy has become shorter and holds no more.
+#[derive(Debug)]
+pub(crate) struct Step {
+    booked: Booked,
+    action: Option<DunningAction>,
+}
+
+/// Looks up the next step of each of these invoices. An attempt without an answer is asked about first, and a technical
+/// failure is tried again before the next step.
+pub(crate) async fn sort(ctx: &Context, invoices: &[InvoiceId]) -> anyhow::Result<Sorted> {
+    let mut tx = ctx.store.read().await?;
+    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
+    let attempts = payment::of_invoices(&mut tx, invoices).await?;
+    let mut sorted = Sorted::default();
+    for booked in invoice::by_ids(&mut tx, invoices).await? {
+        let id = booked.invoice.draft.id;
+        let own: Vec<&Attempt> = attempts.iter().filter(|a| a.invoice == id).collect();
+        let is_pending = own.iter().any(|a| a.state == AttemptState::Pending);
+        let is_repeat = (1..=TECHNICAL_LADDER_MINUTES.len()).contains(&technical_in_a_row(&own));
+        let action = action_of(&catalogue, &booked);
+        let occasion = match action {
+            _ if is_pending || is_repeat => Occasion::Step,
+            Some(DunningAction::Retry) => Occasion::Step,
+            Some(DunningAction::OtherMethod) => Occasion::StepWithOtherMethod,
+            action => {
+                sorted.to_act.push(Step { booked, action });
+                continue;
+            }
+        };
+        sorted.to_charge.entry(occasion).or_default().push(id);
+    }
+    Ok(sorted)
+}
+
+fn action_of(catalogue: &Catalogue, booked: &Booked) -> Option<DunningAction> {
+    let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
+    let taken = usize::try_from(booked.settlement.dunning_step).ok()?;
+    policy.steps.get(taken).map(|step| step.action)
+}
+
+/// Takes the steps, as of a day.
+pub(crate) async fn act(
+    ctx: &Context,
+    steps: Vec<Step>,
+    on: NaiveDate,
+    collected: &mut Collected,
+) -> anyhow::Result<()> {
+    let mut steps = steps.into_iter().peekable();
+    while steps.peek().is_some() {
+        anyhow::ensure!(!ctx.is_stopping(), "stopped between two steps of dunning; the next worker goes on");
+        let batch: Vec<Step> = steps.by_ref().take(BATCH).collect();
+        for step in &batch {
+            match step.action {
+                Some(DunningAction::Hold) => change(ctx, step, on, hold(), collected).await?,
+                Some(DunningAction::Cancel) => change(ctx, step, on, cancel(), collected).await?,
+                Some(DunningAction::Expire) => change(ctx, step, on, expire(), collected).await?,
+                Some(DunningAction::WriteOff) => write_off(ctx, step, on, collected).await?,
+                _ => {}
+            }
+        }
+        write(ctx, batch, on, collected).await?;
+    }
+    Ok(())
+}
+
+fn hold() -> Request {
+    Request::Hold { refund_prorated: false }
+}
+
+fn expire() -> Request {
+    Request::Expire { refund_prorated: false }
+}
+
+fn cancel() -> Request {
+    Request::Cancel { option: Some(CancelOption::Immediately), date: None, refund_prorated: false }
+}
+
+/// Does a verb on every subscription of the invoice. One that is refused, as the state it leads to is there already or the
+/// invoice was paid meanwhile, is no reason to stop.
+async fn change(
+    ctx: &Context,
+    step: &Step,
+    on: NaiveDate,
+    request: Request,
+    collected: &mut Collected,
+) -> anyhow::Result<()> {
+    let draft = &step.booked.invoice.draft;
+    let numbers: BTreeSet<&String> =
+        draft.lines.iter().filter_map(|l| l.subscription_number.as_ref()).collect();
+    for number in numbers {
+        let arguments =
+            serde_json::Map::from_iter([("invoice".to_owned(), step.booked.invoice.number.clone().into())]);
+        let asked = Asked {
+            number: number.clone(),
+            request: request.clone(),
+            arguments,
+            effective: on,
+            on,
+            actor: ACTOR.to_owned(),
+        };
+        let (id, seen) = (draft.id, &step.booked.settlement);
+        if let Err(refusal) = crate::subscriptions::change::change_because_of(ctx, &asked, id, seen).await? {
+            tracing::info!(
+                subscription = number,
+                verb = request.verb().name(),
+                reason = refusal.message,
+                "not done"
+            );
+            if !matches!(refusal.code, "conflict" | "moved") {
+                let reason = format!("dunning of {}: {}", step.booked.invoice.number, refusal.message);
+                collected.aside.fail(draft.payer, reason);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives up what is open. The write-off itself ends the dunning: nothing is left to be marked.
+async fn write_off(
+    ctx: &Context,
+    step: &Step,
+    on: NaiveDate,
+    collected: &mut Collected,
+) -> anyhow::Result<()> {
+    let all = ByHand { amount: None, on, actor: ACTOR.to_owned() };
+    match settle::write_off(ctx, step.booked.invoice.draft.id, &all).await? {
+        Ok(after) => collected.tried.push(acted(&step.booked, &after.settlement, DunningAction::WriteOff)),
+        Err(refusal) => {
+            tracing::info!(
+                invoice = step.booked.invoice.number,
+                reason = refusal.to_string(),
+                "not written off"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn acted(booked: &Booked, after: &Settlement, action: DunningAction) -> Tried {
+    tried(booked, after, None, TriedOutcome::Acted, Some(action.name().to_owned()))
+}
+
+/// Moves the invoices on and plans their reminders. A step that somebody else has taken meanwhile, and an invoice that
+/// was paid or written off, are left as they are.
+async fn write(
+    ctx: &Context,
+    batch: Vec<Step>,
+    on: NaiveDate,
+    collected: &mut Collected,
+) -> anyhow::Result<()> {
+    let ids: Vec<InvoiceId> = batch.iter().map(|step| step.booked.invoice.draft.id).collect();
+    let mut tx = ctx.store.begin().await?;
+    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
+    invoice::lock_settlements(&mut tx, &ids).await?;
+    let fresh = invoice::by_ids(&mut tx, &ids).await?;
+    let mut marks = Vec::new();
+    for Step { booked: seen, action } in batch {
+        let id = seen.invoice.draft.id;
+        let Some(booked) = fresh.iter().find(|b| b.invoice.draft.id == id && b.settlement == seen.settlement)
+        else {
+            continue;
+        };
+        let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
+        let Some(action) = action else {
+            marks.push((id, Settlement { next_retry: None, ..booked.settlement.clone() }));
+            continue;
+        };
+        let step = booked.settlement.dunning_step + 1;
+        if action == DunningAction::Mail {
+            let channel = MailKind::Reminder { step, on }.channel();
+            if plan::plan_notice(ctx, &mut tx, &catalogue, booked, channel).await? == Told::Nobody {
+                let reason = format!("{}: nobody to remind", booked.invoice.number);
+                collected.aside.fail(booked.invoice.draft.payer, reason);
+            }
+        }
+        let after = booked.settlement.stepped(&policy, booked.invoice.payable_by, Some(on));
+        collected.tried.push(acted(booked, &after, action));
+        marks.push((id, after));
+    }
+    invoice::save_settlements(&mut tx, &marks).await?;
+    tx.commit().await?;
+    Ok(())
+}

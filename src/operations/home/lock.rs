@@ -1,0 +1,69 @@
+//! Who works a home. On SQLite the holder of `worker.lock` is the only worker; the lock goes with the process, so
+//! after a kill the next one takes over at once. On PostgreSQL any number of workers share the queue.
+
+use anyhow::Context as _;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Held while this process works the home.
+#[derive(Debug)]
+pub struct HomeLock {
+    _file: File,
+}
+
+/// What came of asking for the lock.
+#[derive(Debug)]
+pub enum Taken {
+    Ours(HomeLock),
+    /// Somebody else works this home: what it wrote about itself.
+    Held(String),
+}
+
+impl HomeLock {
+    /// Takes the lock if it is free; never waits.
+    pub fn take(path: &Path, worker: &str) -> anyhow::Result<Taken> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .with_context(|| format!("opening {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                drop(file.read_to_string(&mut holder));
+                return Ok(Taken::Held(holder.trim().to_owned()));
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("locking {}", path.display()));
+            }
+        }
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{worker}")?;
+        Ok(Taken::Ours(Self { _file: file }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holder_at_a_time_and_the_next_one_at_once() {
+        let path = std::env::temp_dir().join(format!("tallybook-lock-{}", std::process::id()));
+        let first = HomeLock::take(&path, "one").expect("a lock");
+        assert!(matches!(&first, Taken::Ours(_)));
+        assert!(
+            matches!(HomeLock::take(&path, "two").expect("an answer"), Taken::Held(holder) if holder == "one")
+        );
+        drop(first);
+        assert!(matches!(HomeLock::take(&path, "three").expect("an answer"), Taken::Ours(_)));
+        drop(std::fs::remove_file(path));
+    }
+}

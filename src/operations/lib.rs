@@ -1,0 +1,25 @@
+//! All that can be asked of tallybook, one folder per noun. A face (the command line, a job, HTTP) parses, calls one
+//! operation, and shows what it gives.
+//!
+//! A folder imports only from folders that stand before it: `files`, `settings`, `aside` → `context` → `act` →
+//! `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `runs` → `subscriptions` → `dunning`, `book`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod act;
+pub mod aside;
+pub mod book;
+pub mod context;
+pub mod delivery;
+pub mod dunning;
+pub mod files;
+pub mod home;
+pub mod invoices;
+pub mod ledger;
+pub mod payments;
+pub mod runs;
+pub mod settings;
+pub mod subscriptions;
+pub mod usage;
+
+pub use context::Context;

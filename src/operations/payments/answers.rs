@@ -1,0 +1,157 @@
+//! What a provider's answers to charges do: outcome of the attempt, settlement, ledger entries and the next step of
+//! the ladder, in one transaction (rules.md Y1, Y2).
+//!
+//! Key that makes a repeat quiet: an attempt is answered once.
+
+use crate::context::Context;
+use crate::delivery::plan;
+use crate::payments::settle;
+use crate::payments::tried::{Begun, Collected, TriedOutcome, health_key, tried};
+use anyhow::Context as _;
+use chrono::NaiveDate;
+use domain::catalogue::Catalogue;
+use domain::ids::{InvoiceId, RunId};
+use domain::payment::{AttemptState, Decline, DeclineClass};
+use domain::run::Step;
+use gateways::{ChargeAnswer, GatewayError};
+use std::collections::BTreeMap;
+use store::invoice::{self, Booked};
+use store::{Tx, payment};
+
+/// Writes outcomes, settlements and ledger entries in one transaction.
+pub(crate) async fn record(
+    ctx: &Context,
+    answered: Vec<(Begun, Result<ChargeAnswer, GatewayError>)>,
+    run: Option<RunId>,
+    collected: &mut Collected,
+) -> anyhow::Result<()> {
+    if answered.is_empty() {
+        return Ok(());
+    }
+    let mut tx = ctx.store.begin().await?;
+    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
+    let open_from = store::ledger::open_from(&mut tx).await?;
+    let ids: Vec<InvoiceId> = answered.iter().map(|(b, _)| b.attempt.invoice).collect();
+    invoice::lock_settlements(&mut tx, &ids).await?;
+    let fresh = invoice::by_ids(&mut tx, &ids).await?;
+    let fresh: BTreeMap<InvoiceId, Booked> = fresh.into_iter().map(|b| (b.invoice.draft.id, b)).collect();
+    // A run that sends no mail does not write to those whose payment failed either.
+    let silent = match run {
+        Some(run) => {
+            store::run::by_id(&mut tx, run).await?.is_some_and(|r| r.options.skip.contains(&Step::Send))
+        }
+        None => false,
+    };
+    for (mut begun, answer) in answered {
+        // The settlement may have moved while the provider was thinking.
+        begun.booked = fresh.get(&begun.attempt.invoice).cloned().unwrap_or(begun.booked);
+        match answer {
+            Ok(ChargeAnswer::Paid { reference, fee_minor }) => {
+                begun.attempt.state = AttemptState::Paid;
+                begun.attempt.provider_reference = Some(reference);
+                begun.attempt.fee_minor = fee_minor;
+                paid(&mut tx, &begun, Books { catalogue: &catalogue, open_from, run }, collected).await?;
+            }
+            Ok(ChargeAnswer::Declined(decline)) => {
+                let (booked, ordinal) = (begun.booked.clone(), begun.attempt.ordinal);
+                if declined(&mut tx, begun, decline, &catalogue, collected).await? && !silent {
+                    plan::plan_declined(ctx, &mut tx, &catalogue, &booked, ordinal).await?;
+                }
+            }
+            Err(error) => refused(&mut tx, begun, &error, &catalogue, collected).await?,
+        }
+    }
+    tx.commit().await
+}
+
+/// What a ledger entry is made with.
+#[derive(Clone, Copy)]
+struct Books<'a> {
+    catalogue: &'a Catalogue,
+    open_from: Option<NaiveDate>,
+    run: Option<RunId>,
+}
+
+async fn paid(tx: &mut Tx, begun: &Begun, books: Books<'_>, collected: &mut Collected) -> anyhow::Result<()> {
+    if !payment::answer(tx, &begun.attempt).await? {
+        return Ok(());
+    }
+    let (booked, attempt) = (&begun.booked, &begun.attempt);
+    let settlement =
+        settle::payment(tx, booked, attempt, books.catalogue, books.open_from, books.run).await?;
+    collected.tried.push(tried(booked, &settlement, Some(attempt.method.clone()), TriedOutcome::Paid, None));
+    Ok(())
+}
+
+/// Whether the decline is news.
+async fn declined(
+    tx: &mut Tx,
+    begun: Begun,
+    decline: Decline,
+    catalogue: &Catalogue,
+    collected: &mut Collected,
+) -> anyhow::Result<bool> {
+    let Begun { booked, mut attempt, technical_in_a_row, method, .. } = begun;
+    attempt.state = decline.class.state();
+    attempt.decline_code = Some(decline.code.clone());
+    if !payment::answer(tx, &attempt).await? {
+        return Ok(false);
+    }
+    if decline.class == DeclineClass::Hard {
+        payment::mark_unhealthy(tx, attempt.customer, &health_key(&method), attempt.on, &decline.code)
+            .await?;
+    }
+    let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
+    let payable_by = booked.invoice.payable_by;
+    let settlement =
+        booked.settlement.declined(&policy, payable_by, decline.class, technical_in_a_row, attempt.on);
+    invoice::save_settlements(tx, &[(booked.invoice.draft.id, settlement.clone())]).await?;
+    collected.tried.push(tried(
+        &booked,
+        &settlement,
+        Some(attempt.method),
+        TriedOutcome::Declined,
+        Some(decline.code),
+    ));
+    Ok(true)
+}
+
+/// The provider refuses the request itself. If it was asked before, nobody knows what became of the first time: the
+/// attempt stays open for a person. Otherwise nothing has happened, and the attempt ends.
+async fn refused(
+    tx: &mut Tx,
+    begun: Begun,
+    error: &GatewayError,
+    catalogue: &Catalogue,
+    collected: &mut Collected,
+) -> anyhow::Result<()> {
+    let Begun { booked, mut attempt, technical_in_a_row, asked_before, .. } = begun;
+    let number = &booked.invoice.number;
+    tracing::error!(attempt = attempt.id.to_string(), reason = error.to_string(), "charge refused");
+    collected.aside.fail(booked.invoice.draft.payer, format!("payment of {number}: {error}"));
+    let mut settlement = booked.settlement.clone();
+    if !asked_before {
+        attempt.state = AttemptState::Technical;
+        attempt.decline_code = Some("refused".to_owned());
+        if !payment::answer(tx, &attempt).await? {
+            return Ok(());
+        }
+        let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
+        settlement = settlement.declined(
+            &policy,
+            booked.invoice.payable_by,
+            DeclineClass::Technical,
+            technical_in_a_row,
+            attempt.on,
+        );
+        invoice::save_settlements(tx, &[(booked.invoice.draft.id, settlement.clone())]).await?;
+    }
+    collected.tried.push(tried(
+        &booked,
+        &settlement,
+        Some(attempt.method),
+        TriedOutcome::Unanswered,
+        Some(error.to_string()),
+    ));
+    Ok(())
+}

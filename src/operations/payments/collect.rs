@@ -1,0 +1,319 @@
+//! Charging what invoices leave open to the online methods of their payers. The attempt is committed before the provider
+//! is called (rules Y1); one without an answer is asked again under the same id, never a new one.
+
+use crate::context::Context;
+use crate::payments::decide::{Decision, Known, decide};
+use crate::payments::look_up;
+use crate::payments::tried::{Begun, Collected, Occasion, TriedOutcome, technical_in_a_row, tried};
+use anyhow::Context as _;
+use chrono::{Days, NaiveDate};
+use domain::catalogue::Catalogue;
+use domain::customer::{Customer, PaymentMethod};
+use domain::ids::{AttemptId, CustomerId, InvoiceId, RunId};
+use domain::invoice::Settlement;
+use domain::payment::{Attempt, DeclineClass};
+use gateways::{ChargeAnswer, ChargeRequest, GatewayError};
+use std::collections::{BTreeMap, BTreeSet};
+use store::invoice::{self, Booked};
+use store::payment;
+
+/// Charges handed to a provider together, and answered in one transaction.
+const BATCH: usize = 100;
+
+/// How often an attempt is asked about before it is left for the next run.
+const ASKED_MAX: u32 = 3;
+
+/// Pause before an attempt is asked about again.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Attempts of earlier days without an answer that one pass asks about.
+const UNANSWERED_MAX: u32 = 1_000;
+
+/// Days that the card schemes' caps look back (rules.md Y2).
+const CAP_DAYS: u64 = 30;
+
+/// Collects what is open of these invoices on a day.
+pub async fn collect(
+    ctx: &Context,
+    invoices: &[InvoiceId],
+    occasion: Occasion,
+    on: NaiveDate,
+    run: Option<RunId>,
+) -> anyhow::Result<Collected> {
+    let mut collected = Collected::default();
+    if invoices.is_empty() {
+        return Ok(collected);
+    }
+    let catalogue = catalogue(ctx).await?;
+    for batch in invoices.chunks(BATCH) {
+        anyhow::ensure!(!ctx.is_stopping(), "stopped between two payments; the next worker goes on");
+        let begun = begin(ctx, batch, occasion, on, &catalogue, &mut collected).await?;
+        ask(ctx, begun, run, &mut collected).await?;
+    }
+    Ok(collected)
+}
+
+/// Asks about attempts of days before `on` that have no answer yet.
+pub async fn ask_unanswered(ctx: &Context, on: NaiveDate) -> anyhow::Result<Collected> {
+    let mut tx = ctx.store.read().await?;
+    let pending = payment::pending(&mut tx, UNANSWERED_MAX).await?;
+    drop(tx);
+    let invoices: Vec<InvoiceId> = pending.into_iter().filter(|a| a.on < on).map(|a| a.invoice).collect();
+    ask_again(ctx, &invoices, on).await
+}
+
+/// Asks about the attempts on these invoices that have no answer yet.
+pub async fn ask_again(ctx: &Context, invoices: &[InvoiceId], on: NaiveDate) -> anyhow::Result<Collected> {
+    let mut collected = Collected::default();
+    if invoices.is_empty() {
+        return Ok(collected);
+    }
+    let catalogue = catalogue(ctx).await?;
+    for batch in invoices.chunks(BATCH) {
+        let begun = begin(ctx, batch, Occasion::Booking, on, &catalogue, &mut collected).await?;
+        ask(ctx, begun, None, &mut collected).await?;
+    }
+    Ok(collected)
+}
+
+/// The policies that decide what comes after a decline, once for all batches.
+async fn catalogue(ctx: &Context) -> anyhow::Result<Catalogue> {
+    let mut tx = ctx.store.read().await?;
+    store::catalogue::load(&mut tx).await?.context("the book is empty")
+}
+
+/// Decides on each invoice and commits the attempts, before anybody is called.
+async fn begin(
+    ctx: &Context,
+    invoices: &[InvoiceId],
+    occasion: Occasion,
+    on: NaiveDate,
+    catalogue: &Catalogue,
+    collected: &mut Collected,
+) -> anyhow::Result<Vec<Begun>> {
+    let mut tx = ctx.store.begin().await?;
+    invoice::lock_settlements(&mut tx, invoices).await?;
+    let booked = invoice::by_ids(&mut tx, invoices).await?;
+    let ids: BTreeSet<CustomerId> = booked.iter().map(|b| b.invoice.draft.payer).collect();
+    let ids: Vec<CustomerId> = ids.into_iter().collect();
+    let payers: BTreeMap<CustomerId, Customer> = store::book::customers(&mut tx, &ids).await?;
+    let attempts = payment::of_invoices(&mut tx, invoices).await?;
+    let asked_with = payment::tokens_asked(&mut tx, invoices).await?;
+    let since = on.checked_sub_days(Days::new(CAP_DAYS)).unwrap_or(on);
+    let mut known = Known {
+        unhealthy: payment::unhealthy(&mut tx, &ids).await?.into_iter().collect(),
+        recent: payment::recent(&mut tx, &ids, since).await?,
+        gateways: ctx.gateways.keys().cloned().collect(),
+    };
+    let mut begun = Vec::new();
+    let (mut new, mut marks) = (Vec::new(), Vec::new());
+    for booked in booked {
+        let own: Vec<&Attempt> = attempts.iter().filter(|a| a.invoice == booked.invoice.draft.id).collect();
+        let technical_in_a_row = technical_in_a_row(&own);
+        let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
+        let payable_by = booked.invoice.payable_by;
+        let payer = payers.get(&booked.invoice.draft.payer);
+        let decision = decide(&booked, payer, &own, &known, occasion, on);
+        let step = step_taken(&booked.settlement, occasion, technical_in_a_row);
+        match decision {
+            Decision::Leave => {}
+            Decision::NobodyToCharge => {
+                let after = match occasion {
+                    Occasion::Booking if policy.is_for_manual => {
+                        booked.settlement.awaiting_payer(&policy, payable_by)
+                    }
+                    occasion if occasion.is_step() => booked.settlement.stepped(&policy, payable_by, None),
+                    _ => continue,
+                };
+                marks.push((booked.invoice.draft.id, after));
+            }
+            Decision::AskAgain(attempt, method) => {
+                let asked_with = asked_with.get(&attempt.id).cloned();
+                begun.push(asked_before(booked, attempt, technical_in_a_row, method, asked_with));
+            }
+            Decision::Charge(attempt, method) => {
+                known.recent.push((attempt.customer, attempt.method.clone(), on));
+                let settlement = Settlement { dunning_step: step, ..booked.settlement.awaiting_answer() };
+                marks.push((booked.invoice.draft.id, settlement.clone()));
+                new.push(attempt.clone());
+                let booked = Booked { settlement, ..booked };
+                begun.push(Begun {
+                    booked,
+                    attempt,
+                    technical_in_a_row,
+                    method,
+                    has_method: true,
+                    asked_before: false,
+                    asked_with: None,
+                });
+            }
+            Decision::Unusable { method, reason } => {
+                let settlement = Settlement { dunning_step: step, ..booked.settlement.clone() };
+                let settlement = settlement.declined(&policy, payable_by, DeclineClass::Hard, 0, on);
+                collected.tried.push(tried(
+                    &booked,
+                    &settlement,
+                    Some(method),
+                    TriedOutcome::NotCalled,
+                    Some(reason),
+                ));
+                marks.push((booked.invoice.draft.id, settlement));
+            }
+            Decision::Blocked { method, until } => {
+                let settlement = later(&booked.settlement, until);
+                let reason = format!("the card schemes allow no attempt before {until}");
+                collected.tried.push(tried(
+                    &booked,
+                    &settlement,
+                    Some(method),
+                    TriedOutcome::NotCalled,
+                    Some(reason),
+                ));
+                marks.push((booked.invoice.draft.id, settlement));
+            }
+            Decision::Misconfigured(reason) => {
+                collected.aside.fail(booked.invoice.draft.payer, reason.clone());
+                let settlement = match occasion.is_step() {
+                    true => later(&booked.settlement, on.succ_opt().unwrap_or(on)),
+                    false => booked.settlement.clone(),
+                };
+                collected.tried.push(tried(
+                    &booked,
+                    &settlement,
+                    None,
+                    TriedOutcome::NotCalled,
+                    Some(reason),
+                ));
+                marks.push((booked.invoice.draft.id, settlement));
+            }
+        }
+    }
+    payment::begin(&mut tx, &new).await?;
+    let fresh = begun.iter().filter(|b| !b.asked_before);
+    let fresh: Vec<(AttemptId, String)> = fresh.map(|b| (b.attempt.id, b.token().to_owned())).collect();
+    payment::asked_with(&mut tx, &fresh).await?;
+    invoice::save_settlements(&mut tx, &marks).await?;
+    tx.commit().await?;
+    Ok(begun)
+}
+
+/// A step of the policy counts when it is begun; a repeat of a technical failure is no step.
+/// An attempt without an answer. A method that is gone from the book is as it was asked, or unknown.
+fn asked_before(
+    booked: Booked,
+    attempt: Attempt,
+    technical_in_a_row: usize,
+    method: Option<PaymentMethod>,
+    asked_with: Option<String>,
+) -> Begun {
+    let has_method = method.is_some();
+    let method = method.unwrap_or_else(|| PaymentMethod {
+        refkey: attempt.method.clone(),
+        kind: "token".to_owned(),
+        gateway: Some(attempt.gateway.clone()),
+        token: asked_with.clone(),
+        is_default: false,
+        expires: None,
+    });
+    Begun { booked, attempt, technical_in_a_row, method, has_method, asked_before: true, asked_with }
+}
+
+fn step_taken(settlement: &Settlement, occasion: Occasion, technical_in_a_row: usize) -> u32 {
+    let is_step = occasion.is_step() && technical_in_a_row == 0;
+    settlement.dunning_step + u32::from(is_step)
+}
+
+fn later(settlement: &Settlement, next: NaiveDate) -> Settlement {
+    let payment_status = domain::invoice::PaymentStatus::PendingRetry;
+    Settlement { payment_status, next_retry: Some(next), ..settlement.clone() }
+}
+
+/// Calls the providers, and calls again about what they did not answer, a few times.
+async fn ask(
+    ctx: &Context,
+    mut begun: Vec<Begun>,
+    run: Option<RunId>,
+    collected: &mut Collected,
+) -> anyhow::Result<()> {
+    for asked in 1..=ASKED_MAX {
+        if begun.is_empty() {
+            return Ok(());
+        }
+        let (known, to_charge) = look_up::sort(ctx, begun).await?;
+        let answers = call(ctx, &to_charge).await;
+        let mut unanswered = Vec::new();
+        let mut answered = Vec::new();
+        for (mut begun, answer) in known.into_iter().chain(to_charge.into_iter().zip(answers)) {
+            match answer {
+                Err(GatewayError::Unknown { gateway, why }) => {
+                    tracing::info!(
+                        attempt = begun.attempt.id.to_string(),
+                        gateway,
+                        why,
+                        "no answer to a charge"
+                    );
+                    begun.asked_before = true;
+                    begun.asked_with.get_or_insert_with(|| begun.method.token.clone().unwrap_or_default());
+                    unanswered.push((begun, why));
+                }
+                answer => answered.push((begun, answer)),
+            }
+        }
+        crate::payments::answers::record(ctx, answered, run, collected).await?;
+        if asked == ASKED_MAX {
+            for (begun, why) in &unanswered {
+                let (booked, method) = (&begun.booked, Some(begun.attempt.method.clone()));
+                let reason = format!(
+                    "{} has not answered about the payment of {}: {why}",
+                    begun.attempt.gateway, booked.invoice.number
+                );
+                collected.aside.wait(booked.invoice.draft.payer, reason.clone());
+                collected.tried.push(tried(
+                    booked,
+                    &booked.settlement,
+                    method,
+                    TriedOutcome::Unanswered,
+                    Some(reason),
+                ));
+            }
+            return Ok(());
+        }
+        begun = unanswered.into_iter().map(|(begun, _)| begun).collect();
+        if !begun.is_empty() {
+            tokio::time::sleep(PAUSE * asked).await;
+        }
+    }
+    Ok(())
+}
+
+/// One answer per attempt, in their order, whatever their gateways.
+async fn call(ctx: &Context, begun: &[Begun]) -> Vec<Result<ChargeAnswer, GatewayError>> {
+    let mut answers: Vec<Option<Result<ChargeAnswer, GatewayError>>> = begun.iter().map(|_| None).collect();
+    let names: BTreeSet<&str> = begun.iter().map(|b| b.attempt.gateway.as_str()).collect();
+    for name in names {
+        let Some(gateway) = ctx.gateways.get(name) else { continue };
+        let places: Vec<usize> =
+            (0..begun.len()).filter(|place| begun[*place].attempt.gateway == name).collect();
+        let requests: Vec<ChargeRequest> = places.iter().map(|place| request(&begun[*place])).collect();
+        let given = gateway.charge_all(&requests).await;
+        for (place, answer) in places.into_iter().zip(given) {
+            answers[place] = Some(answer);
+        }
+    }
+    let nobody = |b: &Begun| GatewayError::Unknown {
+        gateway: b.attempt.gateway.clone(),
+        why: "no such gateway".to_owned(),
+    };
+    answers.into_iter().zip(begun).map(|(answer, b)| answer.unwrap_or_else(|| Err(nobody(b)))).collect()
+}
+
+fn request(begun: &Begun) -> ChargeRequest {
+    let attempt = &begun.attempt;
+    ChargeRequest {
+        attempt: attempt.id,
+        invoice: attempt.invoice,
+        token: begun.token().to_owned(),
+        amount_minor: attempt.amount_minor,
+        currency: attempt.currency,
+    }
+}

@@ -1,0 +1,131 @@
+//! What became of charging an invoice, and the names an attempt goes by.
+
+use crate::aside::Aside;
+use crate::files::hash::sha256_hex;
+use chrono::NaiveDate;
+use domain::customer::PaymentMethod;
+use domain::ids::{AttemptId, InvoiceId};
+use domain::invoice::Settlement;
+use domain::money::Currency;
+use domain::payment::{Attempt, AttemptState};
+use serde::Serialize;
+use store::invoice::Booked;
+
+/// The id of an invoice's n-th attempt: two workers who begin the same one ask with the same key.
+pub fn attempt_id(invoice: InvoiceId, ordinal: u32) -> AttemptId {
+    AttemptId::of(&format!("{invoice}\u{1f}{ordinal}"))
+}
+
+/// A method's name in the list of unhealthy ones: with another token it is another method, and healthy.
+pub fn health_key(method: &PaymentMethod) -> String {
+    let token = sha256_hex(method.token.as_deref().unwrap_or_default().as_bytes());
+    format!("{}#{}", method.refkey, &token[..12])
+}
+
+/// Why invoices are collected now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Occasion {
+    /// The first attempt, right after booking (rules.md Y3).
+    Booking,
+    /// A step of the dunning policy is due that charges again.
+    Step,
+    /// One that charges another method of the payer.
+    StepWithOtherMethod,
+    /// A person asks for it.
+    ByHand,
+}
+
+impl Occasion {
+    /// Whether it is a step of the dunning policy.
+    pub fn is_step(self) -> bool {
+        matches!(self, Self::Step | Self::StepWithOtherMethod)
+    }
+}
+
+/// What was tried on one invoice, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tried {
+    pub invoice: String,
+    pub account: String,
+    /// Refkey of the method.
+    pub method: Option<String>,
+    #[serde(skip)]
+    pub amount_minor: i64,
+    #[serde(skip)]
+    pub currency: Currency,
+    pub outcome: TriedOutcome,
+    /// The decline code, or why it was not tried.
+    pub reason: Option<String>,
+    /// Steps of the policy taken so far.
+    pub step: u32,
+    pub next_retry: Option<NaiveDate>,
+}
+
+/// What came of trying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriedOutcome {
+    Paid,
+    Declined,
+    /// The provider has not answered: asked again later with the same key.
+    Unanswered,
+    /// The provider was not called: no usable method, or a card scheme's cap.
+    NotCalled,
+    /// A step of the dunning policy that charges nobody was taken.
+    Acted,
+}
+
+/// What came of collecting.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Collected {
+    pub tried: Vec<Tried>,
+    pub aside: Aside,
+}
+
+/// An attempt that is committed and waits for its answer.
+pub(crate) struct Begun {
+    pub booked: Booked,
+    pub attempt: Attempt,
+    /// Technical failures right before this attempt.
+    pub technical_in_a_row: usize,
+    /// As it is today; if it is gone, what is known of it.
+    pub method: PaymentMethod,
+    /// Whether the payer still has it.
+    pub has_method: bool,
+    pub asked_before: bool,
+    /// The token of the first time, if it was asked before.
+    pub asked_with: Option<String>,
+}
+
+impl Begun {
+    /// What a charge is asked with.
+    pub fn token(&self) -> &str {
+        self.method.token.as_deref().unwrap_or_default()
+    }
+}
+
+/// Technical failures at the end of an invoice's attempts.
+pub(crate) fn technical_in_a_row(attempts: &[&Attempt]) -> usize {
+    attempts.iter().rev().take_while(|a| a.state == AttemptState::Technical).count()
+}
+
+pub(crate) fn tried(
+    booked: &Booked,
+    settlement: &Settlement,
+    method: Option<String>,
+    outcome: TriedOutcome,
+    reason: Option<String>,
+) -> Tried {
+    let draft = &booked.invoice.draft;
+    Tried {
+        invoice: booked.invoice.number.clone(),
+        account: draft.account_number.clone(),
+        method,
+        amount_minor: booked.settlement.open_minor(draft.gross_minor()),
+        currency: draft.currency,
+        outcome,
+        reason,
+        step: settlement.dunning_step,
+        next_retry: settlement.next_retry,
+    }
+}

@@ -1,0 +1,259 @@
+//! What an operator does to a run between drafting and booking, and to what it set aside: approve, cancel, rerun,
+//! release. Each is done within the transaction that answers the request for it ([`crate::requests`]).
+
+use crate::context::Context;
+use crate::runs::bill::Approved;
+use crate::runs::flow;
+use domain::journal::{Action, Object};
+use domain::run::{ItemState, RunState, Step};
+use store::draft::{self, DraftFilter, DraftState};
+use store::run::attempts::{self, AttemptKind};
+use store::run::{self, Run, RunItem};
+use store::{Tx, parked, slice};
+
+/// Why a verb is not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The run is not in the state that the verb asks for.
+    #[error("run {run} is {} and cannot be {verb}", state.name())]
+    WrongState { run: u64, state: RunState, verb: &'static str },
+    /// Another run of the scope comes first.
+    #[error("run {other} of the same scope is not finished")]
+    Unfinished { other: u64 },
+    /// An account that has no open draft in this run.
+    #[error("{account} has no draft in run {run}")]
+    NoDraft { run: u64, account: String },
+    /// An account that this run has not parked.
+    #[error("{account} is not parked in run {run}")]
+    NotParked { run: u64, account: String },
+}
+
+impl Refusal {
+    /// Stable word for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::WrongState { .. } => "wrong_state",
+            Self::Unfinished { .. } => "run_in_progress",
+            Self::NoDraft { .. } => "no_draft",
+            Self::NotParked { .. } => "not_parked",
+        }
+    }
+
+    /// What may be typed instead.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::WrongState { state: RunState::Open, .. } => {
+                "let it finish with `tallybook run`, then credit what is wrong".to_owned()
+            }
+            Self::WrongState { run, state: RunState::Review, .. } => {
+                format!("it waits for `tallybook runs approve {run}` or `tallybook runs cancel {run}`")
+            }
+            Self::WrongState { run, state: RunState::Closed, .. } => {
+                format!(
+                    "what it booked is answered by credit notes: `tallybook runs reverse {run} --preview`"
+                )
+            }
+            Self::WrongState { run, .. } | Self::NotParked { run, .. } => {
+                format!("`tallybook runs show {run}` says how it stands")
+            }
+            Self::Unfinished { other } => format!("finish or cancel it first: `tallybook runs show {other}`"),
+            Self::NoDraft { .. } => "`tallybook invoices --state draft` lists them".to_owned(),
+        }
+    }
+}
+
+/// Books the drafts of a run in review: all that book by themselves, or those of `accounts` alone, whatever their
+/// autobill says. The others go on waiting.
+pub async fn approve(
+    ctx: &Context,
+    tx: &mut Tx,
+    run: &Run,
+    accounts: &[String],
+    actor: &str,
+) -> anyhow::Result<Result<(), Refusal>> {
+    let run = &run::locked(tx, run.id).await?;
+    let filter = DraftFilter { run: Some(run.id), state: Some(DraftState::Open), ..DraftFilter::default() };
+    let open = draft::keys(tx, &filter).await?;
+    if let Some(account) = accounts.iter().find(|a| !open.iter().any(|key| &key.account_number == *a)) {
+        return Ok(Err(Refusal::NoDraft { run: run.ordinal, account: account.clone() }));
+    }
+    if !run::set_state(tx, run.id, RunState::Review, RunState::Open, (ctx.now)()).await? {
+        return wrong_state(tx, run, "approved").await;
+    }
+    let approved = if accounts.is_empty() { Approved::All } else { Approved::Only(accounts) };
+    flow::start_booking(ctx, tx, run, approved).await?;
+    ctx.note(
+        tx,
+        actor,
+        Action::ApproveRun,
+        Object::Run(run.ordinal),
+        serde_json::json!({"accounts": accounts}),
+    )
+    .await?;
+    Ok(Ok(()))
+}
+
+/// What a cancellation dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancelled {
+    pub drafts: u64,
+    /// Invoices of payers that were approved before: they stand, and the run is closed.
+    pub booked: u64,
+}
+
+/// Drops what a run has not booked; its periods are due again. A run that books already is refused: it goes to its end.
+pub async fn cancel(
+    ctx: &Context,
+    tx: &mut Tx,
+    run: &Run,
+    actor: &str,
+) -> anyhow::Result<Result<Cancelled, Refusal>> {
+    // Whoever is booking for it finishes first, and its invoices are seen.
+    let run = &run::locked(tx, run.id).await?;
+    let booked = u64::try_from(store::invoice::of_run(tx, run.id).await?.len())?;
+    let may = match run.state {
+        RunState::Review => true,
+        RunState::Open => booked == 0 && attempts::latest(tx, run.id).await? == 1,
+        _ => false,
+    };
+    if !may {
+        return wrong_state(tx, run, "cancelled").await;
+    }
+    // Whoever still holds a slice of it can no longer write.
+    slice::take_over(tx, slice::TakeOver::OfRun(run.id)).await?;
+    let drafts = draft::cancel_run(tx, run.id, "the run was cancelled").await?;
+    let next = if booked > 0 { RunState::Closed } else { RunState::Cancelled };
+    if next == RunState::Cancelled {
+        parked::forget_run(tx, run.id).await?;
+    }
+    run::set_state(tx, run.id, run.state, next, (ctx.now)()).await?;
+    let detail = serde_json::json!({"drafts": drafts, "booked": booked});
+    ctx.note(tx, actor, Action::CancelRun, Object::Run(run.ordinal), detail).await?;
+    Ok(Ok(Cancelled { drafts, booked }))
+}
+
+/// Opens the payers that failed again, as an attempt of its own: they are measured, drafted and booked anew, and nobody
+/// else is. Who is parked at a bound stays so. Returns how many there are.
+pub async fn rerun_failed(
+    ctx: &Context,
+    tx: &mut Tx,
+    run: &Run,
+    actor: &str,
+) -> anyhow::Result<Result<usize, Refusal>> {
+    let run = &run::locked(tx, run.id).await?;
+    if run.state != RunState::Closed {
+        return wrong_state(tx, run, "rerun").await;
+    }
+    let items = run::items(tx, run.id, None).await?;
+    let payers: Vec<_> = items.iter().map(|i| i.payer).collect();
+    let held = parked::of(tx, &payers).await?;
+    let mut failed: Vec<RunItem> = items
+        .into_iter()
+        .filter(|i| match i.state {
+            ItemState::Failed => true,
+            ItemState::Parked => !held.contains_key(&i.payer),
+            _ => false,
+        })
+        .collect();
+    if failed.is_empty() {
+        return Ok(Ok(0));
+    }
+    if let Err(refusal) = open_again(ctx, tx, run, &[RunState::Closed], "rerun").await? {
+        return Ok(Err(refusal));
+    }
+    // What was booked before its mail was refused is mailed again.
+    let booked = store::invoice::of_run(tx, run.id).await?;
+    store::delivery::retry(tx, &booked).await?;
+    attempt(ctx, tx, run, AttemptKind::Rerun, actor, &mut failed).await?;
+    ctx.note(
+        tx,
+        actor,
+        Action::RerunRun,
+        Object::Run(run.ordinal),
+        serde_json::json!({"payers": failed.len()}),
+    )
+    .await?;
+    Ok(Ok(failed.len()))
+}
+
+/// Lets parked payers through every bound, by name, and bills them at once as an attempt of this run (rules I9).
+pub async fn release(
+    ctx: &Context,
+    tx: &mut Tx,
+    run: &Run,
+    accounts: &[String],
+    actor: &str,
+) -> anyhow::Result<Result<usize, Refusal>> {
+    let run = &run::locked(tx, run.id).await?;
+    let mut let_through = Vec::new();
+    let items = run::items(tx, run.id, None).await?;
+    for account in accounts {
+        let item = items.iter().find(|i| &i.account_number == account && i.state == ItemState::Parked);
+        let Some(item) = item else {
+            return Ok(Err(Refusal::NotParked { run: run.ordinal, account: account.clone() }));
+        };
+        let_through.push(RunItem { released: true, ..item.clone() });
+    }
+    let from = [RunState::Closed, RunState::Review];
+    if let Err(refusal) = open_again(ctx, tx, run, &from, "billed from").await? {
+        return Ok(Err(refusal));
+    }
+    let payers: Vec<_> = let_through.iter().map(|i| i.payer).collect();
+    parked::release(tx, &payers).await?;
+    attempt(ctx, tx, run, AttemptKind::Release, actor, &mut let_through).await?;
+    ctx.note(
+        tx,
+        actor,
+        Action::ReleaseRun,
+        Object::Run(run.ordinal),
+        serde_json::json!({"accounts": accounts}),
+    )
+    .await?;
+    Ok(Ok(let_through.len()))
+}
+
+/// Notes what the run said of these payers, opens them, and begins again with rating.
+async fn attempt(
+    ctx: &Context,
+    tx: &mut Tx,
+    run: &Run,
+    kind: AttemptKind,
+    actor: &str,
+    items: &mut [RunItem],
+) -> anyhow::Result<()> {
+    attempts::add(tx, run.id, kind, actor, items, (ctx.now)()).await?;
+    let payers: Vec<_> = items.iter().map(|i| i.payer).collect();
+    draft::drop_of_payers(tx, run.id, &payers).await?;
+    for item in items.iter_mut() {
+        item.state = ItemState::Open;
+    }
+    run::save_items(tx, run.id, items).await?;
+    flow::start(tx, run.id, Step::Rate, 1).await
+}
+
+/// Opens a run that is in one of these states, unless another one of its scope is open: that one comes first.
+async fn open_again(
+    ctx: &Context,
+    tx: &mut Tx,
+    run: &Run,
+    from: &[RunState],
+    verb: &'static str,
+) -> anyhow::Result<Result<(), Refusal>> {
+    run::lock_opening(tx).await?;
+    if let Some(other) = run::unfinished(tx, &run.scope).await?
+        && other.id != run.id
+    {
+        return Ok(Err(Refusal::Unfinished { other: other.ordinal }));
+    }
+    for state in from {
+        if run::set_state(tx, run.id, *state, RunState::Open, (ctx.now)()).await? {
+            return Ok(Ok(()));
+        }
+    }
+    wrong_state(tx, run, verb).await
+}
+
+async fn wrong_state<T>(tx: &mut Tx, run: &Run, verb: &'static str) -> anyhow::Result<Result<T, Refusal>> {
+    let state = run::by_id(tx, run.id).await?.map_or(run.state, |now| now.state);
+    Ok(Err(Refusal::WrongState { run: run.ordinal, state, verb }))
+}

@@ -1,0 +1,62 @@
+//! What a person has settled: folders of the home, sizes, bounds, the timetable.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Settings that jobs look at.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Threads for usage work, 1 or more.
+    pub threads: usize,
+    /// Payers per slice, 1 to 5000.
+    pub slice_payers: usize,
+    /// Periods per charge that one run may catch up.
+    pub catch_up_max: u32,
+    /// Beyond them a payer is parked for a person.
+    pub bounds: domain::billing::bounds::Bounds,
+    /// How many days after today a run may bill, and after its last tick the timetable.
+    pub days_ahead: u32,
+    /// Cron pattern per job of the timetable, or `off`.
+    pub timetable: BTreeMap<String, String>,
+    /// Sender of mails; none = the tenant's address.
+    pub mail_from: Option<String>,
+    /// A file of the inbox is taken once nobody has changed it for so long.
+    pub inbox_still: std::time::Duration,
+    pub backup: BackupPlan,
+}
+
+/// Backups of the timetable.
+#[derive(Debug, Clone)]
+pub struct BackupPlan {
+    pub folder: PathBuf,
+    /// How many stay.
+    pub keep: usize,
+}
+
+/// Folders of a home.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    pub root: PathBuf,
+    pub usage: PathBuf,
+    pub inbox: PathBuf,
+    pub rejects: PathBuf,
+    pub documents: PathBuf,
+    pub mail: PathBuf,
+    pub exports: PathBuf,
+}
+
+impl Folders {
+    /// The folders of the home at `root`.
+    pub fn at(root: PathBuf) -> Self {
+        let below = |name: &str| root.join(name);
+        Self {
+            usage: below("usage"),
+            inbox: below("inbox"),
+            rejects: below("rejects"),
+            documents: below("documents"),
+            mail: below("mail"),
+            exports: below("exports"),
+            root,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Usage: files in, measuring, compaction.
+
+pub mod compact;
+pub mod import_lock;
+pub mod inbox;
+pub mod ingest;
+pub mod keys;
+pub mod measure;
+pub mod refused;
