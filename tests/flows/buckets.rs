@@ -4,6 +4,8 @@ use crate::support::bucket::TestBucket;
 use crate::support::postgres::fresh_database;
 use crate::support::{Answer, Home, answer, book, files_below, january};
 use serde_json::Value;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -61,10 +63,11 @@ fn machines(count: usize, bucket: &TestBucket) -> Vec<Machine> {
     let machines: Vec<Machine> =
         (0..count).map(|_| Machine { home: Home::new(), settings: settings.clone() }).collect();
     let provider = machines[0].home.path().join("sandbox-payments.ndjson");
-    std::fs::create_dir(machines[0].home.path()).unwrap();
+    let private = |folder: &Path| std::fs::DirBuilder::new().mode(0o700).create(folder).unwrap();
+    private(&machines[0].home.path());
     std::fs::write(&provider, "").unwrap();
     for machine in &machines[1..] {
-        std::fs::create_dir(machine.home.path()).unwrap();
+        private(&machine.home.path());
         std::os::unix::fs::symlink(&provider, machine.home.path().join("sandbox-payments.ndjson")).unwrap();
     }
     machines

@@ -85,7 +85,13 @@ fn an_interrupted_run_says_how_to_go_on_and_goes_on() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(250));
+    // Once the run stands in the books, the program listens for signals.
+    for _ in 0..200 {
+        if home.json(&["runs"]).as_array().is_some_and(|runs| !runs.is_empty()) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let pid = child.id().to_string();
     std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
     let interrupted = answer(child.wait_with_output().unwrap());
