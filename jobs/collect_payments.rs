@@ -1,7 +1,7 @@
 //! `collect_payments`: what a slice's invoices leave open is charged to the payers' online methods.
 //!
 //! Key that makes a repeat quiet: the attempt's id, a function of invoice and ordinal, and the provider's idempotency
-//! key. The attempt is committed before the provider is called (rules.md Y1); an attempt without an answer is asked
+//! key. The attempt is committed before the provider is called (rules Y1); an attempt without an answer is asked
 //! again under the same id, never a new one. Outcome, settlement and ledger entries are one transaction.
 
 use crate::runtime::slice;

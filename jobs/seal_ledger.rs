@@ -1,4 +1,4 @@
-//! `seal_ledger`: gives unsealed entries their sequence and their place in the hash chain (rules.md L2). One sealer
+//! `seal_ledger`: gives unsealed entries their sequence and their place in the hash chain (rules L2). One sealer
 //! per tenant: at the end of a run, and before export, close and verify.
 //!
 //! Key that makes a repeat quiet: an entry is sealed once; the sequence is unique.

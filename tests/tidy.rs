@@ -190,6 +190,61 @@ fn operations_stand_on_floors() {
     assert!(backwards.is_empty(), "{backwards:#?}");
 }
 
+/// Letters and numbers after the word, as in `rules M3, M5` or `rules Q3 to Q5`.
+fn cited_rules(text: &str) -> BTreeSet<String> {
+    let is_rule = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().is_some_and(|first| first.is_ascii_uppercase())
+            && !letters.as_str().is_empty()
+            && letters.all(|c| c.is_ascii_digit())
+    };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut cited = BTreeSet::new();
+    for (at, word) in words.iter().enumerate() {
+        if word.trim_start_matches(['(', '`']) != "rules" {
+            continue;
+        }
+        for next in &words[at + 1..] {
+            let bare = next.trim_matches(|c: char| !c.is_alphanumeric());
+            if is_rule(bare) {
+                cited.insert(bare.to_owned());
+            } else if !["and", "to", "///", "//!", "//"].contains(next) {
+                break;
+            }
+            if next.ends_with([')', '.', ';', ':']) {
+                break;
+            }
+        }
+    }
+    cited
+}
+
+#[test]
+fn every_cited_rule_is_an_entry_of_the_billing_rules() {
+    let rules = fs::read_to_string(root().join("docs/billing-rules.md")).unwrap();
+    let entries: BTreeSet<&str> = rules
+        .lines()
+        .filter_map(|line| line.strip_prefix("- **")?.split_once("**"))
+        .flat_map(|(names, _)| names.split(", "))
+        .collect();
+    let mut seen = 0;
+    for folder in ["src", "jobs", "tests"] {
+        for path in rust_files(&root().join(folder)).into_iter().filter(|path| !path.ends_with("tidy.rs")) {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(
+                !text.contains(" rules.md"),
+                "{} names a page that the project does not have",
+                path.display()
+            );
+            for rule in cited_rules(&text) {
+                seen += 1;
+                assert!(entries.contains(rule.as_str()), "{} cites rules {rule}", path.display());
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} rules are cited: are they still written `rules M3`?");
+}
+
 #[test]
 fn files_are_read_in_one_sitting() {
     for folder in ["src", "jobs", "tests"] {

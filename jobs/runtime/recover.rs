@@ -170,7 +170,7 @@ async fn look(ctx: &Context, renew: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Booking slices follow one another (rules.md I5): of those that are open only the first is handed out, and each
+/// Booking slices follow one another (rules I5): of those that are open only the first is handed out, and each
 /// hands out the next.
 fn workable(tasks: Vec<SliceTask>) -> Vec<SliceTask> {
     let first_booking = tasks.iter().filter(|t| t.step == Step::Book).map(|t| t.slice).min();

@@ -1,5 +1,5 @@
 -- Usage files that were refused whole: what they hold is missing in what is billed, so each is told until a file is
--- brought in from its path, or somebody says that it is not to be waited for (rules.md Q4).
+-- brought in from its path, or somebody says that it is not to be waited for (rules Q4).
 --
 -- Key that makes a repeat quiet: the path.
 create table usage_refused (

@@ -1,4 +1,4 @@
-//! `verify`: check every equality again, from files to ledger (rules.md L4).
+//! `verify`: check every equality again, from files to ledger (rules L4).
 
 use crate::app::App;
 use crate::config::Config;

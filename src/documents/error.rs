@@ -44,7 +44,7 @@ pub enum DocumentError {
         /// Every warning of the writer.
         why: String,
     },
-    /// A text that would show boxes (rules.md I10).
+    /// A text that would show boxes (rules I10).
     #[error("{document} has no PDF: {unwritable}")]
     Unwritable {
         /// Number or draft id.

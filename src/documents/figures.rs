@@ -57,7 +57,7 @@ impl<'a> Figures<'a> {
         text.replace("{year}", &day.year().to_string()).replace(' ', "\u{a0}")
     }
 
-    /// A period by its first and last day (`rules.md` T1: the last day is inclusive on paper).
+    /// A period by its first and last day (rules T1: the last day is inclusive on paper).
     pub fn period(&self, period: Period) -> String {
         let (first, last) = (period.start, period.last_day());
         if first >= last { self.date(first) } else { format!("{} – {}", self.date(first), self.date(last)) }

@@ -63,7 +63,7 @@ impl Renderer {
         }
     }
 
-    /// The mail about an invoice to one address (`rules.md` B2: in the payer's language).
+    /// The mail about an invoice to one address (rules B2: in the payer's language).
     pub fn compose(&self, mail: &InvoiceMail) -> Result<Mail, DocumentError> {
         mail::compose(self, mail)
     }

@@ -1,5 +1,5 @@
 //! What can be written on paper: a text with a character that the fonts lack, or of a script whose letters must be
-//! joined or reordered, which the PDF writer does not do, is refused rather than printed as boxes (rules.md I10).
+//! joined or reordered, which the PDF writer does not do, is refused rather than printed as boxes (rules I10).
 
 use crate::paper::Fonts;
 use std::collections::BTreeSet;

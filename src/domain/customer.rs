@@ -54,7 +54,7 @@ pub struct Customer {
     pub company_vat: Option<String>,
     pub refkey: Option<String>,
     pub currency: Currency,
-    /// `false` leaves invoices as drafts for review (rules.md I4).
+    /// `false` leaves invoices as drafts for review (rules I4).
     pub autobill: bool,
     /// Net days; none = the tenant's.
     pub payment_term: Option<u32>,
@@ -65,7 +65,7 @@ pub struct Customer {
     pub phone: Option<String>,
     /// Refkey of the business unit.
     pub business_unit: Option<String>,
-    /// All invoices of one charge date and currency are collected on one (rules.md I1).
+    /// All invoices of one charge date and currency are collected on one (rules I1).
     pub collective_billing: bool,
     pub parent: Option<CustomerId>,
     pub bill_to_parent: bool,
@@ -73,7 +73,7 @@ pub struct Customer {
     /// Language of documents; none = the tenant's.
     pub language: Option<String>,
     pub discount: Option<AppliedDiscount>,
-    /// Discounts that others have replaced, oldest first: days before that keep theirs (rules.md D1, T6).
+    /// Discounts that others have replaced, oldest first: days before that keep theirs (rules D1, T6).
     #[serde(default)]
     pub former_discounts: Vec<AppliedDiscount>,
     pub contacts: Vec<Contact>,

@@ -1,4 +1,4 @@
-//! Decimal text with bounds (rules.md Q1): more digits than a field may carry are refused, never rounded.
+//! Decimal text with bounds (rules Q1): more digits than a field may carry are refused, never rounded.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Discounts (rules.md D1, D2): which one a line enjoys, and what it takes off.
+//! Discounts (rules D1, D2): which one a line enjoys, and what it takes off.
 
 use crate::catalogue::{AppliedDiscount, Discount, DiscountType, ExpiryPeriod};
 use crate::exact::{Exact, allocate};
@@ -45,7 +45,7 @@ impl WinningDiscount<'_> {
     }
 }
 
-/// The discount of a line with this tax date (rules.md D1, D2): those that do not run on it, are unknown, or are a
+/// The discount of a line with this tax date (rules D1, D2): those that do not run on it, are unknown, or are a
 /// fixed amount of another currency are ignored, then the most specific wins; discounts do not stack.
 pub fn winning<'a>(
     candidates: DiscountCandidates<'a>,
@@ -67,14 +67,14 @@ pub fn winning<'a>(
     })
 }
 
-/// Whether an applied discount counts on a day: `[from, from + interval)`, cut short by `until` (rules.md D2).
+/// Whether an applied discount counts on a day: `[from, from + interval)`, cut short by `until` (rules D2).
 pub fn runs_on(applied: &AppliedDiscount, discount: &Discount, day: NaiveDate) -> bool {
     let ended = |end: Option<NaiveDate>| end.is_some_and(|end| end <= day);
     applied.from <= day && !ended(applied.until) && !ended(expires_on(applied.from, discount.expiry))
 }
 
 /// First day on which a discount applied on `from` no longer counts; `None` = never. Months and years clamp to the
-/// month's end (rules.md T2): 3 months from 30 November end on 28 February.
+/// month's end (rules T2): 3 months from 30 November end on 28 February.
 pub fn expires_on(from: NaiveDate, expiry: Option<(ExpiryPeriod, u32)>) -> Option<NaiveDate> {
     let (unit, count) = expiry?;
     let count = i64::from(count);
@@ -93,7 +93,7 @@ pub struct Discounted {
     pub discount_minor: i64,
 }
 
-/// Takes a fraction (0.10 = 10 %) off an exact amount (rules.md P7, M1): SubTotal = round(exact × (1 − fraction)),
+/// Takes a fraction (0.10 = 10 %) off an exact amount (rules P7, M1): SubTotal = round(exact × (1 − fraction)),
 /// DiscountAmount = round(exact) − SubTotal, both half away from zero.
 pub fn take_off(exact: Exact, fraction: Decimal, currency: Currency) -> Discounted {
     let decimals = currency.decimals();
@@ -101,7 +101,7 @@ pub fn take_off(exact: Exact, fraction: Decimal, currency: Currency) -> Discount
     Discounted { subtotal_minor, discount_minor: exact.round_half_away(decimals) - subtotal_minor }
 }
 
-/// Spreads a fixed discount over the lines that may carry it, in number order, by largest remainder (rules.md D1, M3).
+/// Spreads a fixed discount over the lines that may carry it, in number order, by largest remainder (rules D1, M3).
 /// Lines of 0 or less take nothing, no line takes more than it has, and what the lines cannot take lapses. The
 /// answer has one discount per line, minor units.
 pub fn allocate_fixed(amount_minor: i64, lines_minor: &[i64]) -> Vec<i64> {

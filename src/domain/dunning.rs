@@ -1,4 +1,4 @@
-//! Dunning: what happens to an invoice that is not paid, and on which days (rules.md Y3).
+//! Dunning: what happens to an invoice that is not paid, and on which days (rules Y3).
 //!
 //! A policy is a list of steps, each so many days after the day by which the invoice was to be paid. A step charges
 //! the payer once more, writes to them, or acts on what they have; at most one is taken per invoice and day, so that a

@@ -1,4 +1,4 @@
-//! Exact amounts: fractions of 256-bit integers. Multiply first, divide once, round once (rules.md M1).
+//! Exact amounts: fractions of 256-bit integers. Multiply first, divide once, round once (rules M1).
 //!
 //! A 21-digit quantity times a 21-digit price has 42 digits, more than `rust_decimal` (28) or `i128` (38) hold.
 
@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use std::cmp::Ordering;
 
 /// A fraction `num / den` with `den > 0`. Arithmetic that would leave 256 bits panics with the operands: the
-/// bounds of rules.md Q1 keep every billing product below 70 digits.
+/// bounds of rules Q1 keep every billing product below 70 digits.
 #[derive(Debug, Clone, Copy)]
 pub struct Exact {
     num: I256,
@@ -119,7 +119,7 @@ impl Exact {
         if self <= other { self } else { other }
     }
 
-    /// Smallest integer that is not below it (packages, rules.md P5).
+    /// Smallest integer that is not below it (packages, rules P5).
     pub fn ceil(self) -> Self {
         let floor = self.floor_int();
         let exact = mul(floor, self.den) == self.num;
@@ -131,7 +131,7 @@ impl Exact {
         Self { num: self.floor_int(), den: I256::ONE }
     }
 
-    /// Rounded half away from zero to `decimals`, as an integer of that unit (rules.md M1).
+    /// Rounded half away from zero to `decimals`, as an integer of that unit (rules M1).
     /// Panics beyond i64: 9.2e18 minor units are more than any invoice carries.
     pub fn round_half_away(self, decimals: u32) -> i64 {
         let rounded = self.rounded(decimals);
@@ -258,7 +258,7 @@ fn gcd_u128(mut a: u128, mut b: u128) -> u128 {
     a
 }
 
-/// Splits `total` minor units over `weights` by largest remainder (rules.md M3): floor toward −∞, then one unit
+/// Splits `total` minor units over `weights` by largest remainder (rules M3): floor toward −∞, then one unit
 /// each to the largest fractions, ties to the lowest index. The parts always sum to `total`. If every weight is
 /// zero, the first part takes all; an empty list gives an empty list.
 pub fn allocate(total: i64, weights: &[Exact]) -> Vec<i64> {
@@ -276,7 +276,7 @@ pub fn allocate(total: i64, weights: &[Exact]) -> Vec<i64> {
     apportion(total, &shares)
 }
 
-/// Rounds exact minor units so that they sum to `total`, which is their exact sum rounded (rules.md M2, M3): floor
+/// Rounds exact minor units so that they sum to `total`, which is their exact sum rounded (rules M2, M3): floor
 /// toward −∞, then one unit each to the largest fractions, ties to the lowest index. Unlike [`allocate`] it keeps
 /// parts of opposite sign as they are: +25.00 and −25.00 stay so under a total of 0.
 pub fn apportion(total: i64, shares: &[Exact]) -> Vec<i64> {

@@ -1,6 +1,6 @@
 //! Typed ids. Objects of the book get a v5 UUID of their natural key when they are loaded; what a run makes
 //! gets a v8 UUID of the run's ordinal and a hash of its natural key, so that it sorts by run and a retry
-//! makes the same one (rules.md S5).
+//! makes the same one (rules S5).
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -55,7 +55,7 @@ id_types! {
     LineId "line";
     /// A ledger entry.
     EntryId "entry";
-    /// A payment attempt; also the provider's idempotency key (rules.md Y1).
+    /// A payment attempt; also the provider's idempotency key (rules Y1).
     AttemptId "attempt";
     /// A billing run.
     RunId "run";
@@ -67,13 +67,13 @@ fn natural(kind: &str, key: &str) -> Uuid {
 
 impl ChargeReference {
     /// v5 of (subscription, anchor code else charge SKU, ordinal); it survives a plan switch that pairs by
-    /// anchor code (rules.md S5). `ordinal` counts repeats of one optional charge from 0.
+    /// anchor code (rules S5). `ordinal` counts repeats of one optional charge from 0.
     pub fn for_charge(subscription: SubscriptionId, anchor_or_sku: &str, ordinal: u32) -> Self {
         Self::of(&format!("{subscription}\u{1f}{anchor_or_sku}\u{1f}{ordinal}"))
     }
 }
 
-/// A v8 UUID that sorts by the run's ordinal and is a function of the natural key alone (rules.md S5).
+/// A v8 UUID that sorts by the run's ordinal and is a function of the natural key alone (rules S5).
 /// `run_ordinal` counts runs from 1; acts outside a run use the ordinal of the newest run.
 pub fn run_made(run_ordinal: u64, kind: &str, natural_key: &str) -> Uuid {
     let digest = Sha256::digest(format!("{kind}\u{1f}{natural_key}").as_bytes());

@@ -7,7 +7,7 @@ use uuid::Uuid;
 /// One mail to one address. Its bytes follow from these fields alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// `<…@domain>`; deterministic, so that a mail sent twice after a crash is recognised (architecture.md §5).
+    /// `<…@domain>`; deterministic, so that a mail sent twice after a crash is recognised (ARCHITECTURE.md).
     pub message_id: String,
     pub from: Mailbox,
     pub to: Mailbox,

@@ -1,4 +1,4 @@
-//! Payment attempts and decline classes (rules.md Y1, Y2, Y4); what comes after a decline is [`crate::dunning`].
+//! Payment attempts and decline classes (rules Y1, Y2, Y4); what comes after a decline is [`crate::dunning`].
 
 use crate::exact::Exact;
 use crate::ids::{AttemptId, CustomerId, InvoiceId};
@@ -6,7 +6,7 @@ use crate::money::Currency;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-/// An attempt to collect an invoice; the row is committed before the provider is called (rules.md Y1).
+/// An attempt to collect an invoice; the row is committed before the provider is called (rules Y1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// Also the provider's idempotency key.
@@ -56,15 +56,15 @@ impl AttemptState {
     }
 }
 
-/// Minutes after which a technical failure is tried again, with the same attempt id (rules.md Y2).
+/// Minutes after which a technical failure is tried again, with the same attempt id (rules Y2).
 pub const TECHNICAL_LADDER_MINUTES: [u32; 4] = [1, 5, 15, 60];
 
-/// Attempts that card schemes allow on one method in 30 days (rules.md Y2).
+/// Attempts that card schemes allow on one method in 30 days (rules Y2).
 pub const ATTEMPTS_MAX_30_DAYS: usize = 20;
-/// Attempts that card schemes allow on one method in 24 hours (rules.md Y2).
+/// Attempts that card schemes allow on one method in 24 hours (rules Y2).
 pub const ATTEMPTS_MAX_24_HOURS: usize = 10;
 
-/// If a cap of the card schemes is reached, the instant from which the method may be charged again (rules.md Y2).
+/// If a cap of the card schemes is reached, the instant from which the method may be charged again (rules Y2).
 /// `attempts` are the instants of all attempts on the method, in any order.
 pub fn blocked_until(attempts: &[DateTime<Utc>], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let until = |max: usize, window: TimeDelta| {
@@ -75,7 +75,7 @@ pub fn blocked_until(attempts: &[DateTime<Utc>], now: DateTime<Utc>) -> Option<D
     until(ATTEMPTS_MAX_24_HOURS, TimeDelta::hours(24)).max(until(ATTEMPTS_MAX_30_DAYS, TimeDelta::days(30)))
 }
 
-/// Why a charge was declined (rules.md Y2).
+/// Why a charge was declined (rules Y2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeclineClass {

@@ -1,4 +1,4 @@
-//! Half-open service periods and the arithmetic of billing intervals (rules.md T1–T3).
+//! Half-open service periods and the arithmetic of billing intervals (rules T1–T3).
 
 use crate::catalogue::BillingPeriod;
 use chrono::{Datelike, Days, NaiveDate};
@@ -50,7 +50,7 @@ impl Period {
     }
 }
 
-/// How a charge repeats: every `count` units (rules.md T3).
+/// How a charge repeats: every `count` units (rules T3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Interval {
     pub unit: BillingPeriod,
@@ -70,7 +70,7 @@ enum Stride {
 }
 
 impl Interval {
-    /// First day of period 0 of a charge that starts on `start` (rules.md T3): the first such day on or after it for
+    /// First day of period 0 of a charge that starts on `start` (rules T3): the first such day on or after it for
     /// `day_of_week`, `day_of_month` and `last_day_of_month`, and for `quarterly` and `annually` with a day or a month of
     /// the year; otherwise the start itself.
     ///
@@ -113,7 +113,7 @@ impl Interval {
         days.find(|day| *day >= start && is_meant(day)).unwrap_or(start)
     }
 
-    /// First day of period `n` (rules.md T2): `anchor + n × interval`, always from the anchor, the day clamped to the
+    /// First day of period `n` (rules T2): `anchor + n × interval`, always from the anchor, the day clamped to the
     /// month's end and returning; a yearly 29 February is 28 February until the next leap year. `n` may be negative.
     /// Beyond the calendar (year ±262 000) it stays at the calendar's last or first day.
     ///
@@ -133,7 +133,7 @@ impl Interval {
         }
     }
 
-    /// Period `n`: `[bound(n), bound(n + 1))`. The full period of a leading stub is period −1 (rules.md T3).
+    /// Period `n`: `[bound(n), bound(n + 1))`. The full period of a leading stub is period −1 (rules T3).
     pub fn period(&self, anchor: NaiveDate, n: i64) -> Period {
         Period::new(self.bound(anchor, n), self.bound(anchor, n.saturating_add(1)))
     }
@@ -187,7 +187,7 @@ fn greatest_common_divisor(a: i64, b: i64) -> i64 {
 }
 
 /// `months` after `from`, on `day` or the month's last day if it is shorter; for terms, trials and discounts too
-/// (rules.md T2). The day is an argument so that a clamped date returns to the day that was meant.
+/// (rules T2). The day is an argument so that a clamped date returns to the day that was meant.
 pub fn plus_months(from: NaiveDate, months: i64, day: u32) -> NaiveDate {
     let number = month_number(from).saturating_add(months);
     let beyond = if months < 0 { NaiveDate::MIN } else { NaiveDate::MAX };

@@ -1,4 +1,4 @@
-//! Shares of a period (rules.md R1, R2): whole local days over whole local days, actual/actual.
+//! Shares of a period (rules R1, R2): whole local days over whole local days, actual/actual.
 
 use crate::discount::Discounted;
 use crate::exact::Exact;
@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 /// Minor units of the part `[a, b)` of a period `full` of D days whose whole price is `full_amount` (major units) and
-/// which is charged from `charged_from` = c (rules.md R2): round(P × days(c, b) ÷ D) − round(P × days(c, a) ÷ D), half
+/// which is charged from `charged_from` = c (rules R2): round(P × days(c, b) ÷ D) − round(P × days(c, a) ÷ D), half
 /// away from zero. A lone stub is rounded once, and the parts of a partition always sum to the whole.
 ///
 /// An empty `full` has no price: 0. 17 of the 31 days of March 2026 at DKK 100.00, in one part and in two:
@@ -36,7 +36,7 @@ pub fn part_minor(
 }
 
 /// The part `[a, b)` after a discount of `fraction` (0.10 = 10 %): the subtotal is the part of P × (1 − fraction), the
-/// discount what is missing to the part of P. So a lone stub is rounded once after its discount too (rules.md M1, P7),
+/// discount what is missing to the part of P. So a lone stub is rounded once after its discount too (rules M1, P7),
 /// and discounted parts sum to the discounted period.
 ///
 /// 17 of the 31 days of March 2026 at DKK 100.00 less 10 %: 49.3548…, not 10 % off 54.84.
@@ -62,7 +62,7 @@ pub fn part_after_discount(
     Discounted { subtotal_minor, discount_minor: of(full_amount) - subtotal_minor }
 }
 
-/// Days of `part` ÷ days of `full`, exactly; 0 if `full` is empty (rules.md R1).
+/// Days of `part` ÷ days of `full`, exactly; 0 if `full` is empty (rules R1).
 pub fn share(part: Period, full: Period) -> Exact {
     if full.days() <= 0 {
         return Exact::ZERO;
@@ -132,7 +132,7 @@ mod tests {
     }
 
     proptest! {
-        /// rules.md R2: whatever the cuts, the parts sum to what one part over all of them would be.
+        /// rules R2: whatever the cuts, the parts sum to what one part over all of them would be.
         #[test]
         fn parts_of_any_partition_sum_to_the_whole(
             price_minor in -10_000_000_i64..10_000_000,

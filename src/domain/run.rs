@@ -102,7 +102,7 @@ pub struct RunTotal {
     pub vat_minor: i128,
 }
 
-/// How many usage events a run touched, and what became of them (rules.md Q4).
+/// How many usage events a run touched, and what became of them (rules Q4).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UsageCounts {
     pub rated: u64,
@@ -113,7 +113,7 @@ pub struct UsageCounts {
     pub open: u64,
 }
 
-/// Mails by what became of them, as they stand now (rules.md I10).
+/// Mails by what became of them, as they stand now (rules I10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MailCounts {
     pub sent: u64,
@@ -151,7 +151,7 @@ pub struct RunSummary {
     pub state: RunState,
     pub payers: u64,
     pub invoiced: u64,
-    /// Payers that were set aside, and those whose invoices reach nobody (rules.md I10).
+    /// Payers that were set aside, and those whose invoices reach nobody (rules I10).
     pub failed: u64,
     pub parked: u64,
     /// The mails about the run's invoices.

@@ -1,5 +1,5 @@
 //! What will keep a payer from a right invoice, seen before it happens: no address, no tax rule, no price, a draft that is
-//! never billed, a VAT number that is none (rules.md I10, X1). Nothing of it is refused; `load` and `doctor` say it.
+//! never billed, a VAT number that is none (rules I10, X1). Nothing of it is refused; `load` and `doctor` say it.
 
 use crate::billing::{buyer_tax, seller_tax};
 use crate::book_file::ObjectKind;
@@ -78,7 +78,7 @@ impl Book<'_> {
         list
     }
 
-    /// The customer who is billed for this one (rules.md B2).
+    /// The customer who is billed for this one (rules B2).
     pub fn payer_of(&self, customer: CustomerId) -> Option<&Customer> {
         let mut payer = *self.customers.get(&customer)?;
         for _ in 0..self.customers.len() {

@@ -1,4 +1,4 @@
-//! Local dates and instants (rules.md T1, Q3).
+//! Local dates and instants (rules T1, Q3).
 
 use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -21,7 +21,7 @@ pub fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
 }
 
 /// A local time as an instant; one that occurs twice takes the first, one that does not exist is `None`
-/// (rules.md Q3, reject `no_such_time`).
+/// (rules Q3, reject `no_such_time`).
 pub fn to_instant(local: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
     match zone.from_local_datetime(&local) {
         LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => Some(at.with_timezone(&Utc)),

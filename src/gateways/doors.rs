@@ -1,4 +1,4 @@
-//! The doors through which durable effects leave (architecture.md §5): tests stop the process at one of them.
+//! The doors through which durable effects leave (ARCHITECTURE.md): tests stop the process at one of them.
 
 /// Calls a hook before and after each effect: `files.put.before`, `files.put.after`, `mail.send.before`,
 /// `mail.send.after`, `gateway.call.before`, `gateway.call.after`.

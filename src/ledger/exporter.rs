@@ -20,9 +20,9 @@ pub struct Header<'a> {
     /// What is exported, for example `entries 1 to 200`.
     pub title: &'a str,
     pub chart: &'a Chart,
-    /// They may map account codes (rules.md B1).
+    /// They may map account codes (rules B1).
     pub units: &'a BTreeMap<String, BusinessUnit>,
-    /// Buyer's name as it stands on the booked document (rules.md I6), so that an export can be made again byte for
+    /// Buyer's name as it stands on the booked document (rules I6), so that an export can be made again byte for
     /// byte after a customer has changed its name.
     pub buyers: &'a BTreeMap<InvoiceId, String>,
     /// Balances before the first entry; `None` = the ledger begins here.

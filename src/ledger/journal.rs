@@ -92,7 +92,7 @@ pub fn closing(
     Ok(())
 }
 
-/// The posting date, and the document's date beside it where it differs (rules.md I2).
+/// The posting date, and the document's date beside it where it differs (rules I2).
 fn dates(entry: &Entry) -> String {
     if entry.document_date == entry.posting_date {
         entry.posting_date.to_string()

@@ -1,4 +1,4 @@
-//! The ledger as files for accountants: sealed entries in, bytes out (rules.md L2, L3).
+//! The ledger as files for accountants: sealed entries in, bytes out (rules L2, L3).
 //!
 //! Every format is a pure function of its input, so that an export can be made again byte for byte. Read
 //! [`exporter`](Exporter) for what all formats share, then one file per family: `table` (CSV), `journal` (hledger and

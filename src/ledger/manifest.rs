@@ -1,4 +1,4 @@
-//! What an export holds, written beside it (rules.md L3).
+//! What an export holds, written beside it (rules L3).
 
 use domain::ledger::{ChainHash, Sealed};
 use domain::money::Currency;
@@ -33,7 +33,7 @@ pub struct CurrencyTotal {
 }
 
 impl Manifest {
-    /// Whether the sequence numbers have no gap, as a marked export needs (rules.md L3).
+    /// Whether the sequence numbers have no gap, as a marked export needs (rules L3).
     pub fn is_contiguous(&self) -> bool {
         self.entries == 0 || self.last_sequence - self.first_sequence + 1 == self.entries
     }

@@ -1,7 +1,7 @@
 //! The book of customers and subscriptions: what a load brings, what a verb changes, and the trees of payers.
 //!
 //! Any change to a customer or subscription raises the revision of the root payers concerned, so that what was
-//! rated or drafted from the old book is noticed (architecture.md §3).
+//! rated or drafted from the old book is noticed (ARCHITECTURE.md).
 
 pub use crate::load::{locked_known, save_load};
 
@@ -222,7 +222,7 @@ pub(crate) async fn raise(tx: &mut Tx, payers: BTreeSet<Uuid>) -> anyhow::Result
 }
 
 /// Gives the customers that were touched, and everybody below them, their root: the first ancestor that does not
-/// bill to its parent (rules.md B2). Only customers who bill to a parent are read.
+/// bill to its parent (rules B2). Only customers who bill to a parent are read.
 async fn re_root(tx: &mut Tx, touched: &[CustomerId]) -> anyhow::Result<()> {
     if touched.len() <= FEW && all_keep_their_roots(tx, touched).await? {
         return Ok(());
@@ -387,14 +387,14 @@ fn discounts_of(s: &Subscription) -> impl Iterator<Item = (Uuid, CustomerId, &Ap
     own.chain(charges).chain(acts)
 }
 
-/// How often each code has been applied (rules.md D1), by its complete text.
+/// How often each code has been applied (rules D1), by its complete text.
 pub async fn all_redeemed(tx: &mut Tx) -> anyhow::Result<BTreeMap<String, u32>> {
     let rows: Vec<(String, i64)> = on!(tx, c => sqlx::query_as(
         "select code, count(*) from discount_redemption group by code").fetch_all(c).await?);
     rows.into_iter().map(|(code, n)| Ok((code, crate::words::small(n, "discount_redemption")?))).collect()
 }
 
-/// How often a code has been applied (rules.md D1).
+/// How often a code has been applied (rules D1).
 pub async fn redeemed(tx: &mut Tx, discount: DiscountId, code: &str) -> anyhow::Result<u64> {
     let n: i64 = on!(tx, c => sqlx::query_scalar(
         "select count(*) from discount_redemption where discount = $1 and code = $2")

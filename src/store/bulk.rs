@@ -1,5 +1,5 @@
 //! Many rows in one statement, from one column list: `insert … values` of 100 rows in SQLite, `insert … select from
-//! unnest(arrays)` in PostgreSQL (architecture.md §3, "bulk or not at all").
+//! unnest(arrays)` in PostgreSQL (ARCHITECTURE.md, "bulk or not at all").
 
 use crate::tx::Tx;
 use crate::value::Dec;

@@ -1,9 +1,9 @@
-//! Dense numbers, taken inside the transaction that uses them: no gap, no repeat, visible in order (rules.md Q5).
+//! Dense numbers, taken inside the transaction that uses them: no gap, no repeat, visible in order (rules Q5).
 
 use crate::tx::{Tx, on};
 use anyhow::ensure;
 
-/// Imports (rules.md Q5).
+/// Imports (rules Q5).
 pub(crate) const IMPORT: &str = "import";
 /// Runs.
 pub(crate) const RUN: &str = "run";

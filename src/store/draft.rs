@@ -48,7 +48,7 @@ pub enum DraftState {
     SetAside,
 }
 
-/// What ranks a draft (rules.md I5) and what a list of drafts shows, without its lines.
+/// What ranks a draft (rules I5) and what a list of drafts shows, without its lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DraftKey {
     pub id: InvoiceId,
@@ -490,7 +490,7 @@ pub async fn replace(tx: &mut Tx, draft: &Draft) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Notes what the lines of a changed draft come to: the most that can be credited of them (rules.md M3).
+/// Notes what the lines of a changed draft come to: the most that can be credited of them (rules M3).
 pub async fn reprice_lines(tx: &mut Tx, lines: &[Line]) -> anyhow::Result<()> {
     for line in lines {
         on!(tx, c => sqlx::query("update billed_line set priced_minor = $2, vat_minor = $3 where line = $1")
@@ -504,7 +504,7 @@ pub async fn reprice_lines(tx: &mut Tx, lines: &[Line]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waives billed lines that were taken off a draft: their periods are never billed (rules.md I4).
+/// Waives billed lines that were taken off a draft: their periods are never billed (rules I4).
 pub async fn waive_lines(tx: &mut Tx, lines: &[LineId]) -> anyhow::Result<()> {
     const WAIVE: PerDriver = by_keys!(
         "update billed_line set waived = (1 = 1), invoice = null, line = null, net_minor = 0 where line",
@@ -517,7 +517,7 @@ pub async fn waive_lines(tx: &mut Tx, lines: &[LineId]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What becomes of the periods of cancelled drafts (rules.md I4).
+/// What becomes of the periods of cancelled drafts (rules I4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Periods {
     /// Due again.
@@ -544,7 +544,7 @@ pub async fn cancel(tx: &mut Tx, ids: &[InvoiceId], periods: Periods, reason: &s
 }
 
 /// Cancels all of a run that is not booked: its drafts, and every period they have taken, also with quantity 0
-/// (rules.md I4), as [`drop_of_payers`] does. Returns how many drafts were cancelled.
+/// (rules I4), as [`drop_of_payers`] does. Returns how many drafts were cancelled.
 pub async fn cancel_run(tx: &mut Tx, run: RunId, reason: &str) -> anyhow::Result<u64> {
     for sql in [
         "delete from billed_line

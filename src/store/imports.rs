@@ -1,4 +1,4 @@
-//! Usage imports and their commit protocol (architecture.md §4): the intent with its paths, the files, then one
+//! Usage imports and their commit protocol (ARCHITECTURE.md): the intent with its paths, the files, then one
 //! transaction that raises the store's version, gives the import its number and makes it visible.
 
 use crate::bulk::Bulk;
@@ -47,7 +47,7 @@ pub enum Begun {
     Writing(Import),
 }
 
-/// How many rows a file had, and what became of them: read = accepted + duplicate + rejected (rules.md Q4).
+/// How many rows a file had, and what became of them: read = accepted + duplicate + rejected (rules Q4).
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ImportTotals {
     pub read: u64,
@@ -142,7 +142,7 @@ pub async fn add_paths(tx: &mut Tx, import: Uuid, paths: &[String]) -> anyhow::R
 }
 
 /// Makes an import visible: raises the version if it is still `seen`, gives the import the next number under the
-/// same lock (rules.md Q5), and writes what it brought.
+/// same lock (rules Q5), and writes what it brought.
 pub async fn commit(
     tx: &mut Tx,
     import: Uuid,
@@ -190,7 +190,7 @@ pub async fn commit(
     Ok(Committed::Done { number, version })
 }
 
-/// rules.md Q4, checked before writing.
+/// rules Q4, checked before writing.
 fn check(totals: &ImportTotals, segments: &[Segment]) -> anyhow::Result<()> {
     let ImportTotals { read, accepted, duplicate, rejected, .. } = totals;
     ensure!(
@@ -216,7 +216,7 @@ pub async fn abandon(tx: &mut Tx, import: Uuid, now: DateTime<Utc>) -> anyhow::R
     Ok(gone == 1)
 }
 
-/// Highest import number, 0 if none: the usage mark of a run that opens now (rules.md Q5).
+/// Highest import number, 0 if none: the usage mark of a run that opens now (rules Q5).
 pub async fn newest_number(tx: &mut Tx) -> anyhow::Result<i64> {
     Ok(
         on!(tx, c => sqlx::query_scalar("select coalesce(max(number), 0) from usage_import").fetch_one(c).await?),

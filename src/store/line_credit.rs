@@ -1,4 +1,4 @@
-//! What lines give back of others (rules.md M3): booked in a table of its own; of open drafts and of what is carried it
+//! What lines give back of others (rules M3): booked in a table of its own; of open drafts and of what is carried it
 //! stands in their bodies.
 
 use crate::bulk::Bulk;

@@ -25,7 +25,7 @@ pub async fn set(tx: &mut Tx, name: &str, value: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The seed of this store's usage key hashes (architecture.md §4); made on the first call, then fixed for ever.
+/// The seed of this store's usage key hashes (ARCHITECTURE.md); made on the first call, then fixed for ever.
 /// Needs a transaction that writes on that first call.
 pub async fn key_seed(tx: &mut Tx) -> anyhow::Result<u128> {
     const NAME: &str = "usage_key_seed";

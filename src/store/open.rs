@@ -18,7 +18,7 @@ pub(crate) static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("../../migratio
 
 /// How long a statement waits for the writer before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long apalis waits: longer, because a worker that meets an error dies (architecture.md §5, fact 12).
+/// How long apalis waits: longer, because a worker that meets an error dies (ARCHITECTURE.md, fact 12).
 const QUEUE_BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Prepared statements kept per SQLite connection: bulk inserts have four texts per table.
 const STATEMENTS_KEPT: usize = 400;
@@ -91,7 +91,7 @@ pub struct Traffic {
 /// The pool on which apalis works.
 #[derive(Debug, Clone)]
 pub enum QueuePool {
-    /// Two connections of their own, durable, with a long busy timeout (architecture.md §5, fact 12).
+    /// Two connections of their own, durable, with a long busy timeout (ARCHITECTURE.md, fact 12).
     Sqlite(SqlitePool),
     /// The store's pool.
     Postgres(PgPool),

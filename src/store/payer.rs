@@ -36,7 +36,7 @@ fn payer_ref((id, account_number, revision): PayerRow) -> PayerRef {
 }
 
 /// Root payers of a scope in account-number order. A customer who bills to a parent stands for its root; a business
-/// unit is the payer's (rules.md B2).
+/// unit is the payer's (rules B2).
 pub async fn payers(tx: &mut Tx, scope: &Scope) -> anyhow::Result<Vec<PayerRef>> {
     const NAMED: PerDriver = by_keys!(
         "select c.id, c.account_number, c.revision + (select revision from catalogue_revision)

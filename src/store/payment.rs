@@ -1,4 +1,4 @@
-//! Payment attempts: the row is committed before the provider is called, the outcome after (rules.md Y1, Y2).
+//! Payment attempts: the row is committed before the provider is called, the outcome after (rules Y1, Y2).
 
 use crate::bulk::Bulk;
 use crate::tx::{PerDriver, Tx, by_keys, on};
@@ -165,7 +165,7 @@ pub async fn pending(tx: &mut Tx, limit: u32) -> anyhow::Result<Vec<Attempt>> {
     rows.into_iter().map(Attempt::try_from).collect()
 }
 
-/// Attempts on one method of a customer on or after a day: the card schemes' caps (rules.md Y2).
+/// Attempts on one method of a customer on or after a day: the card schemes' caps (rules Y2).
 pub async fn count_since(
     tx: &mut Tx,
     customer: CustomerId,

@@ -1,5 +1,5 @@
 //! The only file that knows how apalis stores a task. A task is enqueued in the transaction that makes it
-//! necessary, under a key that makes a repeat quiet (architecture.md §5, fact 6).
+//! necessary, under a key that makes a repeat quiet (ARCHITECTURE.md, fact 6).
 
 use crate::tx::{PerDriver, Tx, on};
 use apalis_core::task::builder::TaskBuilder;

@@ -1,4 +1,4 @@
-//! Billed lines that are due again (rules.md I4). What was billed stays as it is; a row of its own stands against it.
+//! Billed lines that are due again (rules I4). What was billed stays as it is; a row of its own stands against it.
 
 use crate::bulk::Bulk;
 use crate::tx::Tx;

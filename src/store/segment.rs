@@ -1,4 +1,4 @@
-//! The usage store's catalogue: which files are visible at which version (architecture.md §4).
+//! The usage store's catalogue: which files are visible at which version (ARCHITECTURE.md).
 
 use crate::bulk::Bulk;
 use crate::tx::{Tx, on};

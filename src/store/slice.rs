@@ -1,4 +1,4 @@
-//! Slices of a run's steps. The slice row is the truth, the queue's task is a hint (architecture.md §5): whoever
+//! Slices of a run's steps. The slice row is the truth, the queue's task is a hint (ARCHITECTURE.md): whoever
 //! writes effects first closes the row for its epoch, and a worker whose epoch has passed cannot write.
 
 use crate::bulk::Bulk;

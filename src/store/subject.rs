@@ -1,4 +1,4 @@
-//! What intake needs to resolve subjects (rules.md Q3) and to tell late usage (rules.md Q5), in the usage store's
+//! What intake needs to resolve subjects (rules Q3) and to tell late usage (rules Q5), in the usage store's
 //! numbers.
 
 use crate::bulk::Bulk;
@@ -89,7 +89,7 @@ pub async fn charge_numbers(tx: &mut Tx) -> anyhow::Result<BTreeMap<ChargeRefere
 pub struct BilledThrough {
     pub subscription: SubscriptionId,
     pub charge: ChargeReference,
-    /// First local day that is not billed: events before it are late (rules.md Q5).
+    /// First local day that is not billed: events before it are late (rules Q5).
     pub end: NaiveDate,
     /// Latest usage mark of a run that billed it.
     pub usage_mark: i64,

@@ -1,4 +1,4 @@
-//! The equalities of rules.md L4 that SQL can check. Each check counts what it looked at and names the first
+//! The equalities of rules L4 that SQL can check. Each check counts what it looked at and names the first
 //! differences ([`crate::verify_books`] has those of booked documents); hashing documents, segments and the chain again is done by the caller from pages
 //! ([`crate::document::page`], [`crate::ledger::sealed_page`], [`crate::segment::visible_at`]).
 

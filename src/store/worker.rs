@@ -1,5 +1,5 @@
 //! Which workers are alive, on PostgreSQL: each process holds a session advisory lock under its name, and the server
-//! frees it when the process or its machine is gone (architecture.md §5, "who works a home"). On SQLite one process
+//! frees it when the process or its machine is gone (ARCHITECTURE.md, "who works a home"). On SQLite one process
 //! works a home at a time and holds a file lock outside the database, so nothing is needed here.
 
 use crate::Store;

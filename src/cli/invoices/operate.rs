@@ -58,7 +58,7 @@ async fn reload(app: &App, id: InvoiceId) -> Result<Booked, Failure> {
     invoice::by_id(&mut tx, id).await?.ok_or_else(|| Failure::fault("gone", format!("invoice {id} is gone")))
 }
 
-/// Books a draft, renders and mails it, and makes the first attempt on an online method (rules.md Y3).
+/// Books a draft, renders and mails it, and makes the first attempt on an online method (rules Y3).
 pub async fn book(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Output) -> Result<Exit, Failure> {
     let key = match find(app, name).await? {
         Found::Draft(_, key) if key.state == DraftState::Open => key,

@@ -21,7 +21,7 @@ pub struct When {
     pub as_of: Option<NaiveDate>,
 }
 
-/// rules.md S2.
+/// rules S2.
 #[derive(Debug, Clone, clap::Subcommand)]
 #[command(rename_all = "lower")]
 pub enum Change {

@@ -56,7 +56,7 @@ impl<'a> InvoiceDocument<'a> {
         Self { draft, invoice: None, tenant, settlement: None, collection: Collection::default() }
     }
 
-    /// Says what has been paid or credited since: a demand is for what is open (`rules.md` Y3).
+    /// Says what has been paid or credited since: a demand is for what is open (rules Y3).
     pub fn with_settlement(self, settlement: &'a Settlement) -> Self {
         Self { settlement: Some(settlement), ..self }
     }
@@ -81,7 +81,7 @@ impl<'a> InvoiceDocument<'a> {
         self.invoice.and_then(|invoice| invoice.base.as_ref()).filter(|b| b.currency != self.draft.currency)
     }
 
-    /// The last day to pay (`rules.md` I3): a late run overruns nobody.
+    /// The last day to pay (rules I3): a late run overruns nobody.
     pub(crate) fn pay_by(&self) -> NaiveDate {
         self.invoice.map_or(self.draft.due_date, |invoice| invoice.payable_by)
     }

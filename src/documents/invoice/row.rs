@@ -29,7 +29,7 @@ pub(super) struct Cells {
 impl Cells {
     /// A line in the reader's language.
     ///
-    /// Quantity and unit price are printed as billed where one times the other is the amount (`rules.md` P7). Every
+    /// Quantity and unit price are printed as billed where one times the other is the amount (rules P7). Every
     /// other line shows the quantity that was rated and no unit price: its tiers are in the description.
     pub fn of(desk: &Desk, line: &Line) -> Self {
         let (figures, currency) = (desk.figures, desk.draft.currency);

@@ -35,7 +35,7 @@ pub enum MailKind {
 }
 
 impl MailKind {
-    /// Part of the Message-ID: one mail per invoice, channel and address (`architecture.md` §5).
+    /// Part of the Message-ID: one mail per invoice, channel and address (ARCHITECTURE.md).
     pub fn channel(self) -> String {
         match self {
             Self::Invoice => "invoice".to_owned(),

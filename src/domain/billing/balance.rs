@@ -1,4 +1,4 @@
-//! One balance per billed line (rules.md M3): whatever is credited of it, by hand or by the engine, counts against it,
+//! One balance per billed line (rules M3): whatever is credited of it, by hand or by the engine, counts against it,
 //! and together it is never more than the line.
 
 use super::BilledLine;
@@ -112,7 +112,7 @@ impl Walk<'_> {
     }
 }
 
-/// Splits an amount in the proportion of others, by largest remainder (rules.md M3).
+/// Splits an amount in the proportion of others, by largest remainder (rules M3).
 pub(super) fn spread(amount_minor: i64, like: &[i64]) -> Vec<i64> {
     let weights: Vec<Exact> = like.iter().map(|minor| Exact::int(i128::from(*minor))).collect();
     allocate(amount_minor, &weights)
@@ -143,7 +143,7 @@ pub struct CreditedLine {
     pub group_vat_minor: Option<i64>,
 }
 
-/// The first line that was credited beyond itself, or VAT group beyond its VAT, in words (rules.md M3, L4).
+/// The first line that was credited beyond itself, or VAT group beyond its VAT, in words (rules M3, L4).
 pub fn over_credited(lines: &[CreditedLine], credited: &Credited) -> Option<String> {
     let is_within = |part: i64, whole: i64| part.min(0) >= whole.min(0) && part.max(0) <= whole.max(0);
     let mut vat: BTreeMap<(InvoiceId, TaxCategory, Decimal), i64> = BTreeMap::new();
@@ -183,7 +183,7 @@ struct GroupLeft {
 type Places = Vec<(usize, usize)>;
 
 /// VAT that a draft gives back is at most what is left of the VAT group that it credits, and all of it with the last
-/// of its net (rules.md M3). A group of the draft that holds other lines too keeps its VAT (rules.md M2): there it is
+/// of its net (rules M3). A group of the draft that holds other lines too keeps its VAT (rules M2): there it is
 /// only allotted otherwise. `credited` is what was credited before the draft; it is counted then.
 pub(super) fn bound_vat(draft: &mut Draft, billed: &[&BilledLine], credited: &mut Credited) {
     share_vat(&mut draft.lines);

@@ -1,5 +1,5 @@
 //! Billing one payer: the charge dates that have come, oldest first, each seeing what the ones before it billed, so
-//! that a late run makes the invoices of the on-time runs (rules.md T5, T6, I1, I8).
+//! that a late run makes the invoices of the on-time runs (rules T5, T6, I1, I8).
 
 use super::balance::{self, Credited};
 use super::drafting::{self, Drafted, Group, Sheet};
@@ -18,7 +18,7 @@ use crate::subscription::Life;
 use chrono::{Datelike, NaiveDate};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Months after which a carried draft is invoiced whatever its size (rules.md I8).
+/// Months after which a carried draft is invoiced whatever its size (rules I8).
 const CARRIED_MONTHS_MAX: i64 = 12;
 
 /// Bills everything that is due on or before the run's as-of. A payer that cannot be billed as it stands is parked
@@ -56,7 +56,7 @@ fn bill_or_park(book: &PayerBook, measured: &Measured, run: RunContext) -> Resul
     Ok(Billed { drafts: desk.drafts, lines: desk.taken, carried, parked: None, credited, hash })
 }
 
-/// rules.md T6: a bound on what one run catches up.
+/// rules T6: a bound on what one run catches up.
 fn check_catch_up(items: &[Item<'_>], run: RunContext) -> Result<(), Parked> {
     let mut per_charge: BTreeMap<ChargeReference, u32> = BTreeMap::new();
     for item in items.iter().filter(|item| item.kind == ItemKind::Period) {
@@ -151,7 +151,7 @@ impl<'a> Billing<'a> {
         self.release(date)
     }
 
-    /// Grants the day's fixed discounts before anything changes what they were granted to (rules.md D1, M5).
+    /// Grants the day's fixed discounts before anything changes what they were granted to (rules D1, M5).
     fn grant_fixed(&self, date: NaiveDate, sheets: &mut BTreeMap<Group, Vec<Rated>>) {
         let mut in_order: Vec<Sheet> =
             std::mem::take(sheets).into_iter().map(|(group, rated)| Sheet { group, rated }).collect();
@@ -179,7 +179,7 @@ impl<'a> Billing<'a> {
         }
     }
 
-    /// rules.md I1, B2.
+    /// rules I1, B2.
     fn group(&self, item: &Item<'_>) -> Group {
         let alone = !self.payer.collective_billing || item.payment_method.is_some();
         Group {
@@ -226,7 +226,7 @@ impl<'a> Billing<'a> {
         Ok(())
     }
 
-    /// Makes a draft; the VAT that it gives back is at most what is left of it (rules.md M3). What is carried was counted
+    /// Makes a draft; the VAT that it gives back is at most what is left of it (rules M3). What is carried was counted
     /// before, and is taxed anew.
     fn drafted(&mut self, date: NaiveDate, sheet: Sheet, carried: Vec<Draft>) -> Result<Drafted, Parked> {
         for credit in carried.iter().flat_map(|draft| &draft.lines).flat_map(|line| &line.credits) {
@@ -242,7 +242,7 @@ impl<'a> Billing<'a> {
         Ok(drafted)
     }
 
-    /// rules.md I8: whether a draft waits for a larger invoice.
+    /// rules I8: whether a draft waits for a larger invoice.
     fn is_below_minimum(&mut self, draft: &Draft, date: NaiveDate, since: Option<NaiveDate>) -> bool {
         let Some(minimum) = self.book.catalogue.tenant.minimum_invoice else { return false };
         let gross = Exact::of_minor(draft.gross_minor(), draft.currency);
@@ -290,7 +290,7 @@ impl<'a> Billing<'a> {
         }
     }
 
-    /// Makes invoices of carried drafts whose time is over, on their own (rules.md I8).
+    /// Makes invoices of carried drafts whose time is over, on their own (rules I8).
     fn release(&mut self, date: NaiveDate) -> Result<(), Parked> {
         for carried in std::mem::take(&mut self.carried) {
             let is_over = released_after(carried.since) <= date || self.has_ended(&carried.draft, date);
@@ -312,7 +312,7 @@ impl<'a> Billing<'a> {
         Ok(())
     }
 
-    /// Fixed-amount discounts that an earlier run has granted for this charge date (rules.md D1).
+    /// Fixed-amount discounts that an earlier run has granted for this charge date (rules D1).
     fn granted_before(&self, date: NaiveDate, sheets: &[Sheet]) -> BTreeSet<FixedGrant> {
         let grants: BTreeSet<&FixedGrant> =
             sheets.iter().flat_map(|sheet| &sheet.rated).filter_map(|rated| rated.fixed.as_ref()).collect();

@@ -1,4 +1,4 @@
-//! Booking: a checked draft gets its number and becomes an invoice (rules.md I3, I5, I6).
+//! Booking: a checked draft gets its number and becomes an invoice (rules I3, I5, I6).
 
 use super::BilledLine;
 use crate::catalogue::{Catalogue, Rate};
@@ -34,7 +34,7 @@ pub fn check(draft: &Draft) -> Result<(), BookError> {
     format_number(&draft.number_pattern, 1, draft.invoice_date).map(drop)
 }
 
-/// The order in which drafts are numbered (rules.md I5).
+/// The order in which drafts are numbered (rules I5).
 pub fn rank(draft: &Draft) -> (&str, NaiveDate, &str, Option<&str>, NaiveDate, InvoiceId) {
     (
         &draft.series,
@@ -58,7 +58,7 @@ pub fn format_number(pattern: &str, sequence: u64, date: NaiveDate) -> Result<St
 }
 
 /// Names the invoices that a draft's lines amend where they had no number yet when it was drafted, because both came of
-/// one run (rules.md M5, I8). `billed_of` gives what is billed of a charge, numbers filled in; call it once all drafts
+/// one run (rules M5, I8). `billed_of` gives what is billed of a charge, numbers filled in; call it once all drafts
 /// of the run have their numbers, before [`book`].
 pub fn name_amended<'b>(draft: &mut Draft, billed_of: impl Fn(ChargeReference) -> &'b [BilledLine]) {
     for line in draft.lines.iter_mut().filter(|line| line.amends.is_none()) {
@@ -79,7 +79,7 @@ pub fn name_amended<'b>(draft: &mut Draft, billed_of: impl Fn(ChargeReference) -
     }
 }
 
-/// The last day to pay (rules.md I3): invoice date + term, and the days by which booking comes after the charge date, so
+/// The last day to pay (rules I3): invoice date + term, and the days by which booking comes after the charge date, so
 /// that a late run overruns nobody.
 pub(super) fn due_date(draft: &Draft, booked_on: NaiveDate) -> NaiveDate {
     let late_days = (booked_on - draft.charge_date).num_days().max(0);
@@ -101,7 +101,7 @@ pub fn book(
     Ok(Invoice { draft, number, sequence, booked_on, payable_by, base })
 }
 
-/// Amounts in the base currency by the latest rate on or before booking (rules.md I6); none without a rate.
+/// Amounts in the base currency by the latest rate on or before booking (rules I6); none without a rate.
 fn base_amounts(draft: &Draft, booked_on: NaiveDate, catalogue: &Catalogue) -> Option<BaseAmounts> {
     let base = catalogue.tenant.currency;
     if draft.currency == base {

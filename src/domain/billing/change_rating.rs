@@ -1,4 +1,4 @@
-//! What a change gives back and charges for the days that are left, as lines (rules.md R2, R3, M3, M5).
+//! What a change gives back and charges for the days that are left, as lines (rules R2, R3, M3, M5).
 
 use super::BilledLine;
 use super::changes::version_day;
@@ -33,7 +33,7 @@ struct Granted {
 
 impl Desk<'_> {
     /// What a change gives back: with the discount, the tax and the price version of what it gives back, and never more
-    /// than is left of that (rules.md M3, M5).
+    /// than is left of that (rules M3, M5).
     pub(super) fn credit(&self, item: &Item<'_>) -> Result<Rating, Parked> {
         let original = self.original(item);
         let (fraction, granted, version_on) = match &original {
@@ -76,7 +76,7 @@ impl Desk<'_> {
     }
 
     /// What a change charges: with the percentage of its own day, or less the fixed amount that its period was granted
-    /// (rules.md R3).
+    /// (rules R3).
     pub(super) fn charge(&self, item: &Item<'_>) -> Result<Rating, Parked> {
         let (_, granted) = self.terms_of(item);
         let version_on = version_day(item.charged_from, item.terms);
@@ -154,7 +154,7 @@ impl Desk<'_> {
         }
     }
 
-    /// Counts a credit against the balances of what it gives back, and cuts it to what is left (rules.md M3).
+    /// Counts a credit against the balances of what it gives back, and cuts it to what is left (rules M3).
     fn count_against(&self, rated: &mut Rated, lines: &[(LineId, Option<i64>)], item: &Item<'_>) {
         if lines.is_empty() {
             return;
@@ -188,7 +188,7 @@ impl Desk<'_> {
         Rating { rated: Vec::new(), silent: vec![self.nothing(item, key.kind, key.ordinal)] }
     }
 
-    /// What charged the days in question last: the period's regular line, or that of an earlier change (rules.md M5). A
+    /// What charged the days in question last: the period's regular line, or that of an earlier change (rules M5). A
     /// change due on the same day came last; the period itself may be due on the same day, too.
     fn original(&self, item: &Item<'_>) -> Option<Original<'_>> {
         if let Some(pending) = self.pending_change(item) {

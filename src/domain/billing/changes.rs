@@ -1,4 +1,4 @@
-//! Changes of a period that is billed: what they give back and charge (rules.md R2–R4, S4).
+//! Changes of a period that is billed: what they give back and charge (rules R2–R4, S4).
 //!
 //! A period that is taken is paid at a level: plan charge, quantity, price, switched on or off. The acts that it was not
 //! billed with are replayed in the order in which they are billed. An act dated the first day of the period decides the
@@ -24,12 +24,12 @@ pub(super) struct Change<'a> {
     pub date: NaiveDate,
     /// The days that it gives back or charges.
     pub part: Period,
-    /// The period that they are part of, the whole one, and the first charged day of it (rules.md R2).
+    /// The period that they are part of, the whole one, and the first charged day of it (rules R2).
     pub of: Period,
     pub full: Period,
     pub charged_from: NaiveDate,
     /// Whether it takes its share of the period's minimum along: what decides the whole period does, and what ends it or
-    /// moves its end (rules.md P6).
+    /// moves its end (rules P6).
     pub with_minimum: bool,
     pub terms: ChargeTerms<'a>,
     pub amount: Decimal,
@@ -37,7 +37,7 @@ pub(super) struct Change<'a> {
 }
 
 /// The day whose quantity, price and switch a slot has that is charged on `date`, and whose acts are known up to `known`
-/// (rules.md R3): in arrears the last day of the period; in advance the charge date, or the first day if that is later.
+/// (rules R3): in arrears the last day of the period; in advance the charge date, or the first day if that is later.
 pub(super) fn level_day(charge: &Charge, slot: &Slot, date: NaiveDate, known: NaiveDate) -> NaiveDate {
     if charge.charge_type != ChargeType::OneTime && charge.is_arrears() {
         slot.piece.last_day().min(known.max(slot.piece.start))
@@ -46,7 +46,7 @@ pub(super) fn level_day(charge: &Charge, slot: &Slot, date: NaiveDate, known: Na
     }
 }
 
-/// Quantity that a slot is billed at (rules.md R3, Q6): of usage set by hand what was set in its days, otherwise what
+/// Quantity that a slot is billed at (rules R3, Q6): of usage set by hand what was set in its days, otherwise what
 /// is in force on a day. A period in arrears that a prorated change cuts starts from what was in force at its start.
 pub(super) fn amount_of_slot(
     timeline: &Timeline<'_>,
@@ -159,7 +159,7 @@ impl<'a> Changes<'_, '_, 'a> {
         }
     }
 
-    /// rules.md R4: an act dated the first day, of a period that a run has billed: D of D days are credited and charged.
+    /// rules R4: an act dated the first day, of a period that a run has billed: D of D days are credited and charged.
     fn decides_the_whole(&mut self, step: &Step<'a>) {
         let start = self.paid.piece.start;
         let is_known = step.mark.done <= self.taken.known;
@@ -201,7 +201,7 @@ impl<'a> Changes<'_, '_, 'a> {
         self.line(step, date, slot.piece, new, Sign::Charge, ChangeTiming::AtOnce);
     }
 
-    /// rules.md R3: a change within the period.
+    /// rules R3: a change within the period.
     fn changes_the_rest(&mut self, step: &Step<'a>) {
         let Some(old) = self.paid.levels[self.paid.place(step.on)].1 else { return };
         let view = View { day: step.on, acts: self.taken.seen, until: Some(step.moment()) };
@@ -214,7 +214,7 @@ impl<'a> Changes<'_, '_, 'a> {
         };
         let is_custom = |level: Level<'_>| level.terms.charge.pricing_model == PricingModel::Custom;
         if is_custom(old) || is_custom(new) {
-            return; // rules.md R1: never prorated
+            return; // rules R1: never prorated
         }
         let billed_at_once = step.on.max(step.mark.done).max(self.taken.known);
         if !keeps_rhythm(old.terms, new.terms) {
@@ -241,14 +241,14 @@ impl<'a> Changes<'_, '_, 'a> {
         let date = step.on.max(step.mark.done).max(self.taken.known);
         let is_custom = self.taken.terms.charge.pricing_model == PricingModel::Custom;
         if is_custom && from > self.paid.piece.start {
-            return; // rules.md R1: never prorated
+            return; // rules R1: never prorated
         }
         for (days, level) in self.paid.give_back(Period::new(from, self.paid.piece.end)) {
             self.line(step, date, days, level, Sign::Credit, ChangeTiming::AtOnce);
         }
     }
 
-    /// rules.md S4: no day is paid twice. Days that another period charges are credited with it.
+    /// rules S4: no day is paid twice. Days that another period charges are credited with it.
     fn retaken(&mut self, step: &Step<'a>, days: Period) {
         if self.taken.terms.charge.pricing_model == PricingModel::Custom {
             return;
@@ -319,7 +319,7 @@ impl<'a> Changes<'_, '_, 'a> {
         self.replay.slot_with(start, ordinal, start.max(self.taken.known))
     }
 
-    /// Whether and when a change within a period is prorated (rules.md R3).
+    /// Whether and when a change within a period is prorated (rules R3).
     fn proration(&self, old: Level<'a>, new: Level<'a>, step: &Step<'a>) -> Option<ChangeTiming> {
         let change_handle = old.terms.plan.change_handle;
         let (before, after) = (self.whole_amount(old), self.whole_amount(new));
@@ -332,7 +332,7 @@ impl<'a> Changes<'_, '_, 'a> {
         is_prorated.then_some(timing)
     }
 
-    /// Price of a whole period at a level, by the price version at its start (rules.md P9); major units.
+    /// Price of a whole period at a level, by the price version at its start (rules P9); major units.
     fn whole_amount(&self, level: Level<'a>) -> Exact {
         if level.off {
             return Exact::ZERO;
@@ -397,7 +397,7 @@ enum Sign {
     Charge,
 }
 
-/// Day whose price version a level of a period is charged by: the period's start (rules.md P9), or the day of the
+/// Day whose price version a level of a period is charged by: the period's start (rules P9), or the day of the
 /// switch that brought the plan charge.
 pub(super) fn version_day(period_start: NaiveDate, terms: ChargeTerms<'_>) -> NaiveDate {
     period_start.max(terms.from)

@@ -1,4 +1,4 @@
-//! Credit notes of booked invoices, whole or by line (rules.md I7, M3, M5).
+//! Credit notes of booked invoices, whole or by line (rules I7, M3, M5).
 
 use super::balance::{Credited, spread};
 use super::drafting::series_of;
@@ -40,8 +40,8 @@ pub struct Standing<'a> {
 }
 
 /// Draft of a credit note on `invoice`, dated `on`. Whatever was credited of a line before counts: together it is never
-/// more than the line, and the note that brings a VAT group's net to zero takes all VAT that is left of it (rules.md
-/// M3). Lines keep their number, key, period, category and rate (rules.md M5). `run_ordinal` is the newest run's.
+/// more than the line, and the note that brings a VAT group's net to zero takes all VAT that is left of it (rules
+/// M3). Lines keep their number, key, period, category and rate (rules M5). `run_ordinal` is the newest run's.
 ///
 /// # Errors
 /// If there is no such line, nothing is left, or more is asked for than is left.
@@ -90,7 +90,7 @@ pub fn credit_note(
     })
 }
 
-/// rules.md M3: where an invoice has lines below zero too, its notes neither raise what is owed nor exceed it.
+/// rules M3: where an invoice has lines below zero too, its notes neither raise what is owed nor exceed it.
 fn check_gross(invoice: &Invoice, left: &Left, gross_minor: i64) -> Result<(), Refusal> {
     let left_minor: i64 = left.groups.iter().map(|(key, rest)| rest.gross_minor(key.2)).sum();
     if gross_minor <= 0 && left_minor + gross_minor >= 0 {
@@ -107,7 +107,7 @@ fn check_gross(invoice: &Invoice, left: &Left, gross_minor: i64) -> Result<(), R
         .hint("lines below and above zero belong together: credit them together, or leave out `lines`"))
 }
 
-/// VAT is counted apart for lines whose price includes it (rules.md M4).
+/// VAT is counted apart for lines whose price includes it (rules M4).
 type GroupKey = (TaxCategory, Decimal, bool);
 
 fn group_of(line: &Line) -> GroupKey {
@@ -256,7 +256,7 @@ fn vat(lines: &mut [Line], left: &Left, currency: Currency) -> Vec<VatGroup> {
     groups.into_values().collect()
 }
 
-/// VAT of each line of a group: at most what is left of the group, and all of it with its last net (rules.md M3).
+/// VAT of each line of a group: at most what is left of the group, and all of it with its last net (rules M3).
 fn vat_of_lines(
     lines: &[Line],
     members: &[usize],
@@ -279,7 +279,7 @@ fn vat_of_lines(
     spread(-rest.vat_minor, &amounts)
 }
 
-/// VAT of a part of a group: round(net × rate), or gross − round(gross ÷ (1 + rate)) where prices include it (rules.md
+/// VAT of a part of a group: round(net × rate), or gross − round(gross ÷ (1 + rate)) where prices include it (rules
 /// M2, M4), half away from zero, but neither more VAT nor, of a gross amount, more net than is left.
 fn vat_within(amount_minor: i64, key: GroupKey, rest: Rest, currency: Currency) -> i64 {
     let (_, rate_pct, tax_inclusive) = key;

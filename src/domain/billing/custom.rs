@@ -1,5 +1,5 @@
 //! Invoices that a person writes: the lines are given, and tax, dates, parties and series are as on any other invoice
-//! (rules.md I2, I3, I5, M1, M2, X1). They take no period of a subscription, so no run bills less because of them.
+//! (rules I2, I3, I5, M1, M2, X1). They take no period of a subscription, so no run bills less because of them.
 
 use super::PayerBook;
 use super::drafting::{Group, Heading, assemble};
@@ -24,7 +24,7 @@ pub const CUSTOM_SKU: &str = "CUSTOM";
 /// What a person asks to have invoiced.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CustomInvoice {
-    /// Of the customer who is served; who bills to a parent is invoiced there (rules.md B2).
+    /// Of the customer who is served; who bills to a parent is invoiced there (rules B2).
     pub account_number: String,
     /// Names the invoice; without it, its content does.
     pub refkey: Option<String>,
@@ -67,7 +67,7 @@ impl CustomInvoice {
 }
 
 /// The draft of a custom invoice. SubTotal of a line is round(quantity × unit price × (1 − discount)), half away from
-/// zero (rules.md P7, M1). Discounts of the customer are for what it subscribes to and are not applied.
+/// zero (rules P7, M1). Discounts of the customer are for what it subscribes to and are not applied.
 ///
 /// # Errors
 /// `unknown_customer`, `too_large`, `below_zero`, `no_tax_rule`.

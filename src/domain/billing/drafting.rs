@@ -1,4 +1,4 @@
-//! From rated lines to drafts: grouping, tax, dates, parties, series (rules.md I1–I3, I5, I8, B2, D1, X1).
+//! From rated lines to drafts: grouping, tax, dates, parties, series (rules I1–I3, I5, I8, B2, D1, X1).
 
 use super::booking::due_date;
 use super::rating::{FixedGrant, LineTax, Parked, Rated};
@@ -16,7 +16,7 @@ use crate::zone::previous_day;
 use chrono::{Datelike, NaiveDate};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What one invoice is made for, on one charge date (rules.md I1): the subscription unless invoices are collected, the
+/// What one invoice is made for, on one charge date (rules I1): the subscription unless invoices are collected, the
 /// currency, and the payment method that is the subscription's own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Group {
@@ -41,7 +41,7 @@ pub(super) struct Drafted {
 }
 
 /// Spreads each fixed-amount discount of the day over the lines that may carry it, in the order in which the invoices
-/// will be numbered (rules.md D1). `granted` holds those that were granted for this charge date before.
+/// will be numbered (rules D1). `granted` holds those that were granted for this charge date before.
 pub(super) fn grant_fixed(catalogue: &Catalogue, sheets: &mut [Sheet], granted: &BTreeSet<FixedGrant>) {
     let mut grants: BTreeMap<FixedGrant, Vec<(usize, usize)>> = BTreeMap::new();
     for (at, sheet) in sheets.iter().enumerate() {
@@ -72,8 +72,8 @@ pub(super) fn grant_fixed(catalogue: &Catalogue, sheets: &mut [Sheet], granted: 
     }
 }
 
-/// Makes the draft of a sheet. `carried` are drafts below the minimum whose lines join it (rules.md I8). A line for which
-/// no tax rule matches parks the payer (rules.md X1).
+/// Makes the draft of a sheet. `carried` are drafts below the minimum whose lines join it (rules I8). A line for which
+/// no tax rule matches parks the payer (rules X1).
 pub(super) fn draft(
     book: &PayerBook,
     payer: &Customer,
@@ -178,7 +178,7 @@ pub(super) fn assemble(
     })
 }
 
-/// The policy that the plans of all lines name (rules.md Y3).
+/// The policy that the plans of all lines name (rules Y3).
 fn dunning_policy_of_plans(rated: &[Rated]) -> Option<String> {
     let first = rated.first()?.dunning_policy.clone()?;
     rated.iter().all(|rated| rated.dunning_policy.as_ref() == Some(&first)).then_some(first)
@@ -208,7 +208,7 @@ fn keep_reasons(lines: &mut [Line], treatments: &[Treatment<'_>], rules: &[TaxRu
     }
 }
 
-/// A carried line as it was before its VAT was split off, so that it can be taxed with the others (rules.md M4).
+/// A carried line as it was before its VAT was split off, so that it can be taxed with the others (rules M4).
 pub(super) fn before_tax(line: &Line) -> Line {
     let mut line = line.clone();
     if line.tax_inclusive {
@@ -217,7 +217,7 @@ pub(super) fn before_tax(line: &Line) -> Line {
     line
 }
 
-/// rules.md S5; what was carried and goes out alone may meet a draft of the same day.
+/// rules S5; what was carried and goes out alone may meet a draft of the same day.
 fn draft_id(
     book: &PayerBook,
     group: &Group,
@@ -235,7 +235,7 @@ fn draft_id(
     InvoiceId(ids::run_made(run.ordinal, "invoice", &natural))
 }
 
-/// rules.md I2: the charge date, or the day before if any line is in arrears; or the first day of any line.
+/// rules I2: the charge date, or the day before if any line is in arrears; or the first day of any line.
 fn invoice_date(tenant: &Tenant, charge_date: NaiveDate, lines: &[Line]) -> NaiveDate {
     match tenant.invoice_date_rule {
         InvoiceDateRule::ChargeDate if lines.iter().any(|line| line.arrears) => previous_day(charge_date),
@@ -246,7 +246,7 @@ fn invoice_date(tenant: &Tenant, charge_date: NaiveDate, lines: &[Line]) -> Naiv
     }
 }
 
-/// Series and pattern of a number (rules.md I5): of the payer's business unit if it has a pattern of its own, else the
+/// Series and pattern of a number (rules I5): of the payer's business unit if it has a pattern of its own, else the
 /// tenant's; by year where the pattern holds `{year}`.
 pub(super) fn series(
     catalogue: &Catalogue,
@@ -281,7 +281,7 @@ pub(super) fn series_of(
     (format!("{prefix}{kind}{year}"), pattern)
 }
 
-/// rules.md B2: the owner, if it is one for all lines and not the payer.
+/// rules B2: the owner, if it is one for all lines and not the payer.
 fn child(payer: &Customer, lines: &[Line]) -> Option<CustomerId> {
     let first = lines.first()?.owner;
     (first != payer.id && lines.iter().all(|line| line.owner == first)).then_some(first)
@@ -315,7 +315,7 @@ fn buyer(payer: &Customer) -> Party {
     }
 }
 
-/// A VAT number that has the form of one: books of earlier versions hold words too, which count as absent (rules.md X1).
+/// A VAT number that has the form of one: books of earlier versions hold words too, which count as absent (rules X1).
 fn number_of(written: Option<&String>) -> Option<&String> {
     written.filter(|number| vat_number::is_valid(number))
 }

@@ -1,4 +1,4 @@
-//! Drafts that a person changes before they are booked (rules.md I4): amounts and words of lines, lines taken off or put
+//! Drafts that a person changes before they are booked (rules I4): amounts and words of lines, lines taken off or put
 //! on, reference and term. Tax is computed anew; dates, parties, series and what the run has rated stay.
 
 use super::PayerBook;
@@ -141,7 +141,7 @@ fn changed(mut line: Line, change: Option<&LineEdit>, currency: Currency) -> Res
     Ok(line)
 }
 
-/// A line that gives something back may give back less, not more (rules.md M3).
+/// A line that gives something back may give back less, not more (rules M3).
 fn credit_less(line: &mut Line, minor: i64, currency: Currency) -> Result<(), Refusal> {
     let amounts: Vec<i64> = line.credits.iter().map(|credit| credit.amount_minor).collect();
     let most: i64 = amounts.iter().sum();

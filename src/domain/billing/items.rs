@@ -1,5 +1,5 @@
 //! What is due: every period, one-time charge and change of a payer's subscriptions with a charge date on or before a
-//! day, that nobody has billed yet (rules.md T5, T6).
+//! day, that nobody has billed yet (rules T5, T6).
 //!
 //! A subscription is looked at as it was known on each day: its acts part time into stretches of equal knowledge, and
 //! in each stretch the charge dates that fall into it are taken. So a late run sees on 1 January what the run of
@@ -22,7 +22,7 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// New periods of one charge that are listed at once; what is beyond waits for the next run (rules.md T6 parks sooner).
+/// New periods of one charge that are listed at once; what is beyond waits for the next run (rules T6 parks sooner).
 const PERIODS_MAX: usize = 10_000;
 
 /// One thing to be billed.
@@ -31,7 +31,7 @@ pub(super) struct Item<'a> {
     pub subscription: &'a Subscription,
     pub owner: &'a Customer,
     pub reference: ChargeReference,
-    /// How often what it bills has been billed and credited before (rules.md I4).
+    /// How often what it bills has been billed and credited before (rules I4).
     pub revision: u32,
     pub terms: ChargeTerms<'a>,
     pub kind: ItemKind,
@@ -65,7 +65,7 @@ pub(super) enum ItemKind {
     /// A service period or a part of one.
     Period,
     OneTime,
-    /// What a change gives back of a period that was billed at the old level (rules.md R3, R4).
+    /// What a change gives back of a period that was billed at the old level (rules R3, R4).
     ChangeCredit {
         ordinal: u32,
         timing: ChangeTiming,
@@ -84,7 +84,7 @@ impl ItemKind {
     }
 }
 
-/// When a change is billed (rules.md R3).
+/// When a change is billed (rules R3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChangeTiming {
     /// With the day of the change as charge date: an adjustment.
@@ -94,7 +94,7 @@ pub(super) enum ChangeTiming {
 }
 
 impl Item<'_> {
-    /// Key of its first line (rules.md S5).
+    /// Key of its first line (rules S5).
     pub fn key(&self) -> LineKey {
         let (kind, ordinal) = match self.kind {
             ItemKind::Period | ItemKind::OneTime => (LineKind::Regular, 0),
@@ -105,12 +105,12 @@ impl Item<'_> {
         LineKey { charge, period_start, revision, kind, ordinal }
     }
 
-    /// Day whose tax rule, discount and price version hold (rules.md I2, D2).
+    /// Day whose tax rule, discount and price version hold (rules I2, D2).
     pub fn tax_date(&self) -> NaiveDate {
         if self.is_arrears() { self.piece.last_day() } else { self.piece.start }
     }
 
-    /// Whether it is billed after its service (rules.md T4).
+    /// Whether it is billed after its service (rules T4).
     pub fn is_arrears(&self) -> bool {
         self.terms.charge.charge_type != ChargeType::OneTime && self.terms.charge.is_arrears()
     }
@@ -308,7 +308,7 @@ impl<'a> Walk<'a> {
             let date = reopened.first_date.unwrap_or(day);
             let mut found = taken_at(&timeline, charge, slot, date, day);
             found.seen = acts;
-            found.as_nothing |= line.line.is_none() && !line.quantity.is_zero(); // waived (rules.md I4)
+            found.as_nothing |= line.line.is_none() && !line.quantity.is_zero(); // waived (rules I4)
             found.billed = Some(line);
             taken.push(Some(found));
         }
@@ -546,7 +546,7 @@ fn repeats(terms: ChargeTerms<'_>) -> bool {
     matches!(terms.charge.alignment, SubscriptionRenewal | SubscriptionEnd | SubscriptionCancellation)
 }
 
-/// A second application on one level replaces the first, also before the first one is over (rules.md D1).
+/// A second application on one level replaces the first, also before the first one is over (rules D1).
 pub(super) fn last_begun(discounts: &[AppliedDiscount], day: NaiveDate) -> Option<AppliedDiscount> {
     discounts.iter().rev().find(|applied| applied.from <= day).cloned()
 }

@@ -1,4 +1,4 @@
-//! Usage that came after its period was billed (rules.md Q5, M5): which periods are measured again, and the
+//! Usage that came after its period was billed (rules Q5, M5): which periods are measured again, and the
 //! difference that is billed.
 
 use super::items::{Item, ItemKind, last_begun, usage_window};
@@ -93,7 +93,7 @@ fn charge_date(
     (!has_next).then_some(as_of)
 }
 
-/// Whether a billed period was not to be paid: switched off, skipped, or waived with its draft (rules.md I4). Late
+/// Whether a billed period was not to be paid: switched off, skipped, or waived with its draft (rules I4). Late
 /// usage of it is not billed either.
 fn is_given_away(charge: &ChargeLife<'_>, slot: Option<&Slot>, first: &BilledLine) -> bool {
     let is_waived = first.line.is_none() && !first.quantity.is_zero();
@@ -134,7 +134,7 @@ fn again<'a>(
         served: charge.served_within(&timeline.life, Period::new(NaiveDate::MIN, piece.end)),
         acts_seen: timeline.acts,
     };
-    // For a period that had nothing to discount; otherwise the original's discount is kept (rules.md M5).
+    // For a period that had nothing to discount; otherwise the original's discount is kept (rules M5).
     let tax_date = item.tax_date();
     item.subscription_discount = last_begun(&timeline.discounts, tax_date);
     item.charge_discount = last_begun(&charge.discounts, tax_date);

@@ -1,4 +1,4 @@
-//! What late usage changes of a billed period, as lines (rules.md M5, Q5).
+//! What late usage changes of a billed period, as lines (rules M5, Q5).
 
 use super::BilledLine;
 use super::late::LatePeriod;
@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
 impl Desk<'_> {
-    /// Lines of late usage: what the period is worth now, less what has been billed of it (rules.md M5, Q5). Nothing
+    /// Lines of late usage: what the period is worth now, less what has been billed of it (rules M5, Q5). Nothing
     /// came in since: nothing.
     pub fn rate_late(&self, period: &LatePeriod<'_>) -> Result<Rating, Parked> {
         let item = &period.item;
@@ -93,7 +93,7 @@ impl Desk<'_> {
     }
 
     /// Counts a difference below zero against the lines that billed the period, oldest first, and cuts it to what is
-    /// left of them (rules.md M3).
+    /// left of them (rules M3).
     fn count_back(&self, period: &LatePeriod<'_>, difference: &mut Difference, is_alone: bool) {
         let (group, is_true_up) = (difference.group.clone(), difference.is_true_up);
         let concerns = |line: &BilledLine| {

@@ -54,7 +54,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct PayerBook {
     pub catalogue: Arc<Catalogue>,
-    /// The customer who receives the invoices: the first ancestor without `bill_to_parent` (rules.md B2).
+    /// The customer who receives the invoices: the first ancestor without `bill_to_parent` (rules B2).
     pub payer: CustomerId,
     /// Raised by any change to the tree; drafts carry it.
     pub revision: i64,
@@ -62,15 +62,15 @@ pub struct PayerBook {
     pub subscriptions: BTreeMap<SubscriptionId, Subscription>,
     /// What drafts and invoices have taken, oldest first, per charge reference.
     pub billed: BTreeMap<ChargeReference, Vec<BilledLine>>,
-    /// What was billed, was credited, and is due again, oldest first, per charge reference (rules.md I4).
+    /// What was billed, was credited, and is due again, oldest first, per charge reference (rules I4).
     pub reopened: BTreeMap<ChargeReference, Vec<ReopenedLine>>,
-    /// What has been credited of the payer's lines, by hand and by runs, open drafts included (rules.md M3).
+    /// What has been credited of the payer's lines, by hand and by runs, open drafts included (rules M3).
     pub credited: Credited,
-    /// Lines of drafts below the tenant's minimum that wait for a larger invoice (rules.md I8).
+    /// Lines of drafts below the tenant's minimum that wait for a larger invoice (rules I8).
     pub carried: Vec<CarriedDraft>,
-    /// How often each discount's codes have been redeemed (rules.md D1).
+    /// How often each discount's codes have been redeemed (rules D1).
     pub codes_redeemed: BTreeMap<DiscountId, u32>,
-    /// Usage that came in after its period was billed (rules.md Q5).
+    /// Usage that came in after its period was billed (rules Q5).
     pub late: Vec<LateHint>,
 }
 
@@ -83,7 +83,7 @@ pub struct LateHint {
     pub range: Instants,
 }
 
-/// A period that some draft or invoice has taken, also with quantity 0 (rules.md Q5).
+/// A period that some draft or invoice has taken, also with quantity 0 (rules Q5).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BilledLine {
     pub key: LineKey,
@@ -103,9 +103,9 @@ pub struct BilledLine {
     pub quantity: Exact,
     /// Net of the line after discount, minor units (gross on tax-inclusive plans).
     pub net_minor: i64,
-    /// Discount as a fraction, kept for corrections (rules.md M5).
+    /// Discount as a fraction, kept for corrections (rules M5).
     pub discount: Decimal,
-    /// What a fixed discount has taken off the period, minor units: it stays taken off (rules.md M5).
+    /// What a fixed discount has taken off the period, minor units: it stays taken off (rules M5).
     pub granted_minor: i64,
     /// What the line came to on paper, see [`crate::invoice::Line::priced_minor`]: the most that can be credited of it.
     /// It is `net_minor` unless a person has changed the draft.
@@ -114,15 +114,15 @@ pub struct BilledLine {
     pub vat_minor: i64,
     pub tax_category: TaxCategory,
     pub tax_pct: Decimal,
-    /// The run's usage mark: later imports are late (rules.md Q5).
+    /// The run's usage mark: later imports are late (rules Q5).
     pub usage_mark: i64,
     /// Ordinal of the last act of the subscription that it was billed with: later ones of its day came after the run
-    /// (rules.md R4). None on lines of versions that did not note it.
+    /// (rules R4). None on lines of versions that did not note it.
     #[serde(default)]
     pub acts_seen: Option<u32>,
 }
 
-/// A billed line whose period is due again: its invoice was credited for a rebill (rules.md I4).
+/// A billed line whose period is due again: its invoice was credited for a rebill (rules I4).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReopenedLine {
     pub line: BilledLine,
@@ -142,7 +142,7 @@ pub struct CarriedDraft {
 pub struct Due {
     pub windows: Vec<Window>,
     /// Per subscription and meter: which class each event of a time range is in, over the periods that this run
-    /// bills (rules.md Q4).
+    /// bills (rules Q4).
     pub classes: Vec<ClassRange>,
 }
 
@@ -155,7 +155,7 @@ pub struct ClassRange {
     pub class: UsageClass,
 }
 
-/// What becomes of an event (rules.md Q4).
+/// What becomes of an event (rules Q4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UsageClass {
@@ -172,12 +172,12 @@ pub enum UsageClass {
 /// What does not follow from the book: which run this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunContext {
-    /// Counts runs from 1; goes into every id (rules.md S5).
+    /// Counts runs from 1; goes into every id (rules S5).
     pub ordinal: u64,
     pub as_of: NaiveDate,
-    /// Highest import number this run reads (rules.md Q5).
+    /// Highest import number this run reads (rules Q5).
     pub usage_mark: i64,
-    /// Charge dates per charge that one run may catch up (rules.md T6).
+    /// Charge dates per charge that one run may catch up (rules T6).
     pub catch_up_max: u32,
 }
 

@@ -1,5 +1,5 @@
 //! What is paid for each day of a period that is billed, so that nothing is given back that was not paid, and nothing twice
-//! (rules.md M3, S4).
+//! (rules M3, S4).
 
 use super::items::Taken;
 use crate::period::Period;

@@ -1,4 +1,4 @@
-//! From a due item and its quantity to lines before tax (rules.md P1–P9, R1–R3, D1, M5, Q5).
+//! From a due item and its quantity to lines before tax (rules P1–P9, R1–R3, D1, M5, Q5).
 
 use super::balance::Credited;
 use super::items::{ChangeTiming, Item, ItemKind};
@@ -42,14 +42,14 @@ pub(super) enum LineTax {
     /// By the rule of another day: that of what it gives back.
     ByRuleOf(NaiveDate),
     Exempt(Option<String>),
-    /// It amends something booked and keeps its category and rate (rules.md M5).
+    /// It amends something booked and keeps its category and rate (rules M5).
     Kept,
 }
 
 /// Order of lines on an invoice: subscription number, charge order in the plan, period, kind, ordinal.
 pub(super) type Place = (String, usize, NaiveDate, LineKind, u32, ids::ChargeReference);
 
-/// One application of a fixed-amount discount: it is granted once per charge date (rules.md D1).
+/// One application of a fixed-amount discount: it is granted once per charge date (rules D1).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FixedGrant {
     pub level: u8,
@@ -88,7 +88,7 @@ pub(super) struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Lines of a due item. A quantity of 0 takes its period without a line (rules.md P4, Q5).
+    /// Lines of a due item. A quantity of 0 takes its period without a line (rules P4, Q5).
     pub fn rate(&self, item: &Item<'_>) -> Result<Rating, Parked> {
         if item.as_nothing {
             return Ok(Rating { rated: Vec::new(), silent: vec![self.nothing(item, LineKind::Regular, 0)] });
@@ -185,7 +185,7 @@ impl Desk<'_> {
         Ok(rated)
     }
 
-    /// The line that lifts a period to its minimum, shown with the last regular line (rules.md P6).
+    /// The line that lifts a period to its minimum, shown with the last regular line (rules P6).
     fn true_up(&self, item: &Item<'_>, before_discount_minor: i64) -> Result<Option<Rated>, Parked> {
         let Some(minimum) = self.minimum(item) else { return Ok(None) };
         let currency = item.subscription.currency;
@@ -222,7 +222,7 @@ impl Desk<'_> {
         self.billed(item.reference).filter(move |line| line.key.period_start == start)
     }
 
-    /// rules.md D1: the most specific discount that runs on the line's tax date.
+    /// rules D1: the most specific discount that runs on the line's tax date.
     pub(super) fn discount<'i>(&'i self, item: &'i Item<'_>) -> Option<WinningDiscount<'i>> {
         let candidates = DiscountCandidates {
             customer: item.owner.discount_on(item.tax_date()),
@@ -362,7 +362,7 @@ impl Value {
     }
 }
 
-/// rules.md M5: category, rate and invoice of what is amended; none is tested again.
+/// rules M5: category, rate and invoice of what is amended; none is tested again.
 pub(super) fn keep_tax(rated: &mut Rated, original: &BilledLine) {
     rated.line.amends.clone_from(&original.invoice_number);
     if matches!(rated.tax, LineTax::Exempt(_)) && original.tax_category == TaxCategory::E {
@@ -385,7 +385,7 @@ pub(super) fn rounded(item: &Item<'_>, amount: Exact) -> Result<i64, Parked> {
     })
 }
 
-/// What is charged of the price of a whole period, and that price if it is only a part (rules.md R1, R2).
+/// What is charged of the price of a whole period, and that price if it is only a part (rules R1, R2).
 fn share(item: &Item<'_>, whole: Exact) -> (Exact, Option<Exact>) {
     if !is_prorated(item) {
         return (whole, None);
@@ -406,7 +406,7 @@ fn is_whole_or_stub(item: &Item<'_>) -> bool {
     matches!(item.kind, ItemKind::Period | ItemKind::OneTime)
 }
 
-/// Adds to a change what its days are short of a minimum, rounded apart as the period's own line for it is (rules.md P6,
+/// Adds to a change what its days are short of a minimum, rounded apart as the period's own line for it is (rules P6,
 /// R2): the parts of a period sum to the period. `price` and `minimum` are those of the whole one.
 pub(super) fn lift_to_minimum(rated: &mut Rated, item: &Item<'_>, price: Exact, minimum: Exact) {
     let currency = item.subscription.currency;
@@ -450,7 +450,7 @@ fn fixed_grant(item: &Item<'_>, winner: WinningDiscount<'_>) -> Option<FixedGran
     Some(FixedGrant { level, on, discount: winner.applied.discount, from: winner.applied.from })
 }
 
-/// The owner's business unit: the subscription's, else the customer's (rules.md B2).
+/// The owner's business unit: the subscription's, else the customer's (rules B2).
 fn owner_unit<'b>(book: &'b PayerBook, item: &Item<'_>) -> Option<&'b BusinessUnit> {
     let refkey = item.subscription.business_unit.as_ref().or(item.owner.business_unit.as_ref())?;
     book.catalogue.business_units.get(refkey)
@@ -461,7 +461,7 @@ fn uom(book: &PayerBook, item: &Item<'_>) -> Option<String> {
     book.catalogue.uoms.get(refkey).map(|uom| uom.fullname.clone())
 }
 
-/// Group, quantity and tiers where the line shows 1 × its amount, and the share of a stub (rules.md P7).
+/// Group, quantity and tiers where the line shows 1 × its amount, and the share of a stub (rules P7).
 fn describe(item: &Item<'_>, value: &Value, unit: Option<&str>, shows_quantity: bool) -> String {
     let charge = item.terms.charge;
     let mut parts = Vec::new();

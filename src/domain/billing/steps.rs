@@ -1,5 +1,5 @@
 //! What may change a period that is billed: quantities, prices, switches, ends and holds, in the order in which they are
-//! billed (rules.md R3, R4).
+//! billed (rules R3, R4).
 
 use crate::period::Period;
 use crate::subscription::{
@@ -28,11 +28,11 @@ pub(super) enum StepKind<'a> {
     Dropped,
     /// The plan switched to brings it, perhaps after another switch has dropped it.
     Begins,
-    /// An end or a hold that gives back what is paid (rules.md R4).
+    /// An end or a hold that gives back what is paid (rules R4).
     Refund,
     /// Service ends later than was known, or not at all.
     Extended,
-    /// Another period, on a new anchor, charges these days (rules.md S4).
+    /// Another period, on a new anchor, charges these days (rules S4).
     Retaken(Period),
 }
 
@@ -127,7 +127,7 @@ pub(super) fn steps<'a>(timeline: &Timeline<'a>, charge: &ChargeLife<'a>) -> Vec
     steps
 }
 
-/// What ends service and gives back the rest of what was paid in advance, if asked (rules.md R4); and what takes an end
+/// What ends service and gives back the rest of what was paid in advance, if asked (rules R4); and what takes an end
 /// back.
 fn ends_and_holds<'a>(timeline: &Timeline<'a>) -> Vec<(NaiveDate, ChangeMark, StepKind<'a>)> {
     let acts = &timeline.subscription.acts;

@@ -1,4 +1,4 @@
-//! What must be measured before a payer can be billed, and what becomes of every event meanwhile (rules.md Q4, Q5).
+//! What must be measured before a payer can be billed, and what becomes of every event meanwhile (rules Q4, Q5).
 
 use super::items::{Item, ItemKind, due_items, usage_window};
 use super::late::{self, LatePeriod};
@@ -43,7 +43,7 @@ pub(super) fn window_key(item: &Item<'_>) -> WindowKey {
     WindowKey { charge: item.reference, start: item.piece.start }
 }
 
-/// First days of the stretches that are measured apart: versions of the price cut what adds up (rules.md P9).
+/// First days of the stretches that are measured apart: versions of the price cut what adds up (rules P9).
 pub(super) fn stretch_starts(charge: &Charge, currency: Currency, piece: Period) -> Vec<NaiveDate> {
     let adds_up = matches!(charge.aggregation, Aggregation::Sum | Aggregation::Count);
     let mut starts = vec![piece.start];
@@ -81,7 +81,7 @@ fn window(book: &PayerBook, item: &Item<'_>) -> Window {
     }
 }
 
-/// Zone of a subscription's local dates (rules.md T1, B2).
+/// Zone of a subscription's local dates (rules T1, B2).
 pub fn zone(book: &PayerBook, subscription: &Subscription, owner: &Customer) -> Tz {
     let catalogue = &book.catalogue;
     let refkey = subscription.business_unit.as_ref().or(owner.business_unit.as_ref());
@@ -92,7 +92,7 @@ pub fn zone(book: &PayerBook, subscription: &Subscription, owner: &Customer) -> 
 /// The instants of local days.
 pub fn instants(days: Period, zone: Tz) -> Instants {
     let us = |day: NaiveDate| {
-        // Beyond any time that an event may have (rules.md Q3), and beyond what a zone can tell.
+        // Beyond any time that an event may have (rules Q3), and beyond what a zone can tell.
         let bounded = day.clamp(FIRST_DAY, LAST_DAY);
         start_of_day(bounded, zone).timestamp_micros()
     };
@@ -220,7 +220,7 @@ mod tests {
         book.subscriptions.values().next().unwrap()
     }
 
-    /// The class of noon on a day; the first that fits, in the order of rules.md Q4.
+    /// The class of noon on a day; the first that fits, in the order of rules Q4.
     fn class_on(due: &Due, text: &str) -> Option<UsageClass> {
         let noon = day(text).and_hms_opt(12, 0, 0).unwrap().and_utc().timestamp_micros();
         let mut classes: Vec<UsageClass> =

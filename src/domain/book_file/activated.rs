@@ -1,4 +1,4 @@
-//! What a book may still change of a subscription that is activated: the rest has its verb (rules.md S6).
+//! What a book may still change of a subscription that is activated: the rest has its verb (rules S6).
 
 use super::codes::keep_until;
 use super::fault::Place;

@@ -142,7 +142,7 @@ fn payment_method(
     None
 }
 
-/// The customer's currency if the plan has it, else the plan's (rules.md P8); what is activated keeps its own.
+/// The customer's currency if the plan has it, else the plan's (rules P8); what is activated keeps its own.
 fn currency(
     desk: &mut Desk<'_>,
     plan: &Plan,
@@ -245,7 +245,7 @@ fn one_charge(
     }
 }
 
-/// The charge has a price on its first day: its own where the model allows one, else the plan's (rules.md P8).
+/// The charge has a price on its first day: its own where the model allows one, else the plan's (rules P8).
 fn check_price(
     desk: &mut Desk<'_>,
     deal: &Deal<'_>,

@@ -173,7 +173,7 @@ fn is_in_ring(charge: &Charge, charges: &[Charge]) -> bool {
     false
 }
 
-/// Every charge has a price in a currency of the plan, and its bounds are in currencies of the plan (rules.md P8).
+/// Every charge has a price in a currency of the plan, and its bounds are in currencies of the plan (rules P8).
 pub(super) fn check_priced(fields: &mut Fields<'_, '_>, plan: &Plan) {
     const LIST: &str = "charges|productplancharges";
     for charge in &plan.charges {
@@ -198,7 +198,7 @@ pub(super) fn takes_unit_price(model: PricingModel) -> bool {
 }
 
 /// A charge that has been billed keeps its nature and its price versions; new versions come after the last one
-/// (rules.md P9).
+/// (rules P9).
 pub(super) fn check_billed(was: &Charge, is: &Charge, place: &Place, faults: &mut Faults) {
     let fixed = [
         ("chargetype", was.charge_type == is.charge_type),

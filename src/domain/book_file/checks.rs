@@ -6,7 +6,7 @@ use crate::customer::Address;
 use crate::tax::vat_number::{self, VatNumberFault};
 use chrono_tz::Tz;
 
-/// Net days that a payment term may have (rules.md I3).
+/// Net days that a payment term may have (rules I3).
 const PAYMENT_TERMS: [u32; 8] = [0, 8, 14, 21, 30, 45, 60, 90];
 /// Languages of documents.
 const LANGUAGES: [&str; 2] = ["da", "en"];
@@ -43,7 +43,7 @@ pub(super) fn is_country(text: &str) -> bool {
     text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
-/// A VAT number in its normal form (rules.md X1).
+/// A VAT number in its normal form (rules X1).
 pub(super) fn vat_number(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<String> {
     let text = fields.text(name)?;
     match vat_number::read(&text) {
@@ -161,7 +161,7 @@ pub(super) fn timezone(fields: &mut Fields<'_, '_>) -> Option<Tz> {
     None
 }
 
-/// A payment term in net days; −1 (Upodi: not set) counts as absent (rules.md I3).
+/// A payment term in net days; −1 (Upodi: not set) counts as absent (rules I3).
 pub(super) fn payment_term(fields: &mut Fields<'_, '_>) -> Option<u32> {
     let days = fields.integer("paymentterm", -1..=10_000)?;
     let term = u32::try_from(days).ok()?;
@@ -183,7 +183,7 @@ pub(super) fn language(fields: &mut Fields<'_, '_>) -> Option<String> {
     Some(language)
 }
 
-/// A pattern of document numbers: `{seq}` or `{seq:07}` once, `{year}` at most once, and no other braces (rules.md I5).
+/// A pattern of document numbers: `{seq}` or `{seq:07}` once, `{year}` at most once, and no other braces (rules I5).
 pub(super) fn number_pattern(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<String> {
     let pattern = fields.text(name)?;
     if let Some(fault) = pattern_fault(&pattern) {

@@ -1,4 +1,4 @@
-//! Discount codes of the merged book: what a code means, who may still apply it (rules.md D1).
+//! Discount codes of the merged book: what a code means, who may still apply it (rules D1).
 
 use super::Known;
 use super::discount::WrittenMark;

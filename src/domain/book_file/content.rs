@@ -1,4 +1,4 @@
-//! Kinds of objects in a book, and the hash of an object's content as it was written (rules.md S6).
+//! Kinds of objects in a book, and the hash of an object's content as it was written (rules S6).
 
 use super::json::Node;
 use serde::{Deserialize, Serialize};

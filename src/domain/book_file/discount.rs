@@ -20,7 +20,7 @@ pub(super) struct WrittenMark {
     pub from: Option<NaiveDate>,
 }
 
-/// Reads a discount (rules.md D1, D2).
+/// Reads a discount (rules D1, D2).
 pub(super) fn discount(fields: &mut Fields<'_, '_>) -> Option<WrittenDiscount> {
     let refkey = fields.key("refkey");
     let fullname = fields.text("fullname");

@@ -1,4 +1,4 @@
-//! Dunning policies as written, and who names them (rules.md Y3).
+//! Dunning policies as written, and who names them (rules Y3).
 
 use super::collect::Item;
 use super::content::ObjectKind;

@@ -172,7 +172,7 @@ impl Shelf {
         })
     }
 
-    /// Currency and zones are fixed once anything is billed (rules.md T1).
+    /// Currency and zones are fixed once anything is billed (rules T1).
     fn seller(&mut self, desk: &mut Desk<'_>, tenant: Vec<Item<Tenant>>, units: Vec<Item<BusinessUnit>>) {
         let billed = desk.known.anything_billed;
         let tenant_place = tenant.last().map(|item| item.place.clone());
@@ -289,7 +289,7 @@ impl Shelf {
     }
 }
 
-/// rules.md P9.
+/// rules P9.
 fn check_billed_plan(desk: &mut Desk<'_>, stored: &Plan, plan: &Plan, place: &Place) {
     let is_billed = |sku: &str| desk.known.billed_charges.contains(&(stored.sku.clone(), sku.to_owned()));
     let billed: Vec<_> = stored.charges.iter().filter(|charge| is_billed(&charge.sku)).collect();
@@ -356,7 +356,7 @@ fn check_plans_in_use(
     }
 }
 
-/// No code is applied more often than it may be (rules.md D1).
+/// No code is applied more often than it may be (rules D1).
 fn check_redemptions(
     desk: &mut Desk<'_>,
     codes: &Codes<'_>,

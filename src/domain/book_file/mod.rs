@@ -1,7 +1,7 @@
 //! The book file: one JSON document, or NDJSON with one object per line, that describes everything a run needs.
 //!
 //! [`read`] is all or nothing: it returns what is new or changed against what is [`Known`], or every [`Fault`] at
-//! once, each with its JSON pointer. What could only fail at a run is refused here, with the reason (rules.md P2, P8).
+//! once, each with its JSON pointer. What could only fail at a run is refused here, with the reason (rules P2, P8).
 //!
 //! Bytes go through `source` (framing), `json` (exact text of numbers, repeated keys), `fields` and `values` (one
 //! object's fields) and one file per noun; `collect` gathers the objects, and `merge` settles who refers to whom.
@@ -72,11 +72,11 @@ pub struct Known {
     pub subscriptions: BTreeMap<String, Subscription>,
     /// Account numbers of some others, for hints.
     pub other_customers: Vec<String>,
-    /// Content last loaded, by kind and natural key (rules.md S6).
+    /// Content last loaded, by kind and natural key (rules S6).
     pub hashes: BTreeMap<(ObjectKind, String), ContentHash>,
-    /// Plan SKU and charge SKU of every charge that a booked line has (rules.md P9).
+    /// Plan SKU and charge SKU of every charge that a booked line has (rules P9).
     pub billed_charges: BTreeSet<(String, String)>,
-    /// Whether any invoice was booked: currency and zones are fixed then (rules.md T1).
+    /// Whether any invoice was booked: currency and zones are fixed then (rules T1).
     pub anything_billed: bool,
 }
 

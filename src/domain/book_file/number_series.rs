@@ -1,5 +1,5 @@
 //! Number patterns of different series must not make the same number: two invoices would have one name, and booking
-//! would stop in the night in which they meet (rules.md I5).
+//! would stop in the night in which they meet (rules I5).
 
 use super::fault::{Faults, Place};
 use crate::catalogue::{BusinessUnit, Tenant};

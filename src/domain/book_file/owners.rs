@@ -75,7 +75,7 @@ fn is_another(old: &AppliedDiscount, new: Option<&AppliedDiscount>) -> bool {
     new.is_none_or(|new| (old.discount, old.from) != (new.discount, new.from))
 }
 
-/// The zone of an owner's dates is fixed once anything is billed (rules.md T1).
+/// The zone of an owner's dates is fixed once anything is billed (rules T1).
 pub(super) fn check_zone(
     desk: &mut Desk<'_>,
     shelf: &Shelf,
@@ -94,7 +94,7 @@ pub(super) fn check_zone(
     }
 }
 
-/// No customer is its own ancestor (rules.md B2).
+/// No customer is its own ancestor (rules B2).
 fn check_parents(desk: &mut Desk<'_>, customers: &[Merged<Customer>]) {
     if customers.iter().all(|customer| customer.value.parent.is_none()) {
         return;

@@ -1,4 +1,4 @@
-//! Price rows of a charge: what each model needs, and tiers that leave no gap (rules.md P1, P2, P9).
+//! Price rows of a charge: what each model needs, and tiers that leave no gap (rules P1, P2, P9).
 
 use super::fault::Place;
 use super::fields::Fields;
@@ -182,7 +182,7 @@ fn check_version(fields: &mut Fields<'_, '_>, model: PricingModel, version: &str
     }
 }
 
-/// Upper bounds ascend, the last tier is open, and each tier begins where the one before ends (rules.md P2).
+/// Upper bounds ascend, the last tier is open, and each tier begins where the one before ends (rules P2).
 fn check_tiers(fields: &mut Fields<'_, '_>, version: &str, rows: &[Row]) {
     let mut previous: Option<&Row> = None;
     for (index, row) in rows.iter().enumerate() {
@@ -218,7 +218,7 @@ fn check_tiers(fields: &mut Fields<'_, '_>, version: &str, rows: &[Row]) {
     }
 }
 
-/// A lower bound may be the upper bound before it, or one more (0/1/101-style, rules.md P2).
+/// A lower bound may be the upper bound before it, or one more (0/1/101-style, rules P2).
 fn check_tier_from(fields: &mut Fields<'_, '_>, version: &str, row: &Row, lower: Decimal) {
     let Some(from) = row.tier_from else { return };
     if from == lower || from == lower + Decimal::ONE {

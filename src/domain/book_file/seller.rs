@@ -107,7 +107,7 @@ fn chart(fields: &mut Fields<'_, '_>) -> Chart {
     chart
 }
 
-/// A business unit (rules.md B1).
+/// A business unit (rules B1).
 pub(super) fn business_unit(fields: &mut Fields<'_, '_>) -> Option<BusinessUnit> {
     let refkey = fields.key("refkey");
     let fullname = fields.text("fullname");
@@ -144,7 +144,7 @@ pub(super) fn business_unit(fields: &mut Fields<'_, '_>) -> Option<BusinessUnit>
     })
 }
 
-/// A tax rule (rules.md X1): without a category it is S, or Z at 0 %.
+/// A tax rule (rules X1): without a category it is S, or Z at 0 %.
 pub(super) fn tax_rule(fields: &mut Fields<'_, '_>) -> Option<TaxRule> {
     fields.ignore(&["id"]);
     let fullname = fields.required_text("fullname");

@@ -119,7 +119,7 @@ fn term(
     period.zip(interval.filter(|n| *n > 0))
 }
 
-/// The trial's first day after, from `trialdays` or `trialend` (rules.md S3).
+/// The trial's first day after, from `trialdays` or `trialend` (rules S3).
 fn trial_end(
     fields: &mut Fields<'_, '_>,
     start: Option<NaiveDate>,

@@ -49,7 +49,7 @@ impl<'n> Fields<'n, '_> {
         self.integer(names, i64::from(least)..=1_000_000).and_then(|value| u32::try_from(value).ok())
     }
 
-    /// A decimal as a string or a number, exact within bounds (rules.md Q1).
+    /// A decimal as a string or a number, exact within bounds (rules Q1).
     pub fn decimal(&mut self, names: &'static str, bounds: Bounds) -> Option<Decimal> {
         let (key, node) = self.take(names)?;
         self.checked_decimal(key, node, bounds)

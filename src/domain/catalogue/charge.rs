@@ -12,13 +12,13 @@ pub struct Plan {
     /// Default currency.
     pub currency: Currency,
     pub currencies: Vec<Currency>,
-    /// 0 no proration, 1 prorate upgrades at once, 2 with the next charge (rules.md R3).
+    /// 0 no proration, 1 prorate upgrades at once, 2 with the next charge (rules R3).
     pub change_handle: u8,
-    /// Prices contain tax (rules.md M4).
+    /// Prices contain tax (rules M4).
     pub tax_inclusive: bool,
     /// `true` for plans that may be sold; drafts are refused on active subscriptions.
     pub active: bool,
-    /// Refkey of the policy for its invoices (rules.md Y3); before that of the payer's unit.
+    /// Refkey of the policy for its invoices (rules Y3); before that of the payer's unit.
     #[serde(default)]
     pub dunning_policy: Option<String>,
     pub charges: Vec<Charge>,
@@ -106,7 +106,7 @@ pub struct Pricing {
     pub event_maximum: Option<Decimal>,
     /// Multiplier of `dynamic`; 1 if absent.
     pub multiplier: Option<Decimal>,
-    /// Dated price version (rules.md P9); none = always.
+    /// Dated price version (rules P9); none = always.
     pub valid_from: Option<NaiveDate>,
 }
 
@@ -119,17 +119,17 @@ impl Charge {
         self.charge_type == ChargeType::Usage && self.aggregation != Aggregation::None
     }
 
-    /// Whether the charge is billed at the end of its period (rules.md T5).
+    /// Whether the charge is billed at the end of its period (rules T5).
     pub fn is_arrears(&self) -> bool {
         self.charge_type == ChargeType::Usage || self.alignment == Alignment::PeriodEnd
     }
 
-    /// The key that pairs this charge in a plan switch: anchor code, else SKU (rules.md S5).
+    /// The key that pairs this charge in a plan switch: anchor code, else SKU (rules S5).
     pub fn anchor(&self) -> &str {
         self.anchor_code.as_deref().unwrap_or(&self.sku)
     }
 
-    /// The price rows of `currency` in force on `date`: all rows of the latest version that has begun (rules.md P9).
+    /// The price rows of `currency` in force on `date`: all rows of the latest version that has begun (rules P9).
     pub fn version_on(&self, currency: Currency, date: NaiveDate) -> Vec<&Pricing> {
         let rows = || self.pricings.iter().filter(move |p| p.currency == currency);
         let Some(begun) =
@@ -142,7 +142,7 @@ impl Charge {
         version
     }
 
-    /// Days inside `(start, end)` on which another version of the price begins (rules.md P9).
+    /// Days inside `(start, end)` on which another version of the price begins (rules P9).
     pub fn version_starts(&self, currency: Currency, start: NaiveDate, end: NaiveDate) -> Vec<NaiveDate> {
         let mut days: Vec<NaiveDate> = self
             .pricings
@@ -163,7 +163,7 @@ impl Charge {
 }
 
 impl Plan {
-    /// Currency of a subscription of a customer who prefers `wanted` (rules.md P8).
+    /// Currency of a subscription of a customer who prefers `wanted` (rules P8).
     pub fn currency_for(&self, wanted: Currency) -> Currency {
         if self.currencies.contains(&wanted) { wanted } else { self.currency }
     }

@@ -38,7 +38,7 @@ named_enum! {
     ChargeType { OneTime = "one_time" / 8, Recurring = "recurring" / 16, Usage = "usage" / 32, }
 }
 named_enum! {
-    /// How a quantity becomes an amount (rules.md P1). Numbers from 2001 are ours.
+    /// How a quantity becomes an amount (rules P1). Numbers from 2001 are ours.
     PricingModel {
         Flat = "flat" / 8,
         PerUnit = "per_unit" / 16,
@@ -53,7 +53,7 @@ named_enum! {
     }
 }
 named_enum! {
-    /// Unit of a billing interval (rules.md T3).
+    /// Unit of a billing interval (rules T3).
     BillingPeriod {
         Daily = "daily" / 100,
         Weekly = "weekly" / 200,
@@ -66,7 +66,7 @@ named_enum! {
     }
 }
 named_enum! {
-    /// Where the first period starts, or arrears (rules.md T4).
+    /// Where the first period starts, or arrears (rules T4).
     Alignment {
         SubscriptionStart = "subscription_start" / 8,
         SubscriptionEnd = "subscription_end" / 16,
@@ -78,7 +78,7 @@ named_enum! {
     }
 }
 named_enum! {
-    /// How events of a window become one quantity (rules.md Q2). `None` = the quantity is set by hand.
+    /// How events of a window become one quantity (rules Q2). `None` = the quantity is set by hand.
     Aggregation {
         None = "none" / 0,
         Average = "average" / 2,
@@ -95,11 +95,11 @@ named_enum! {
     }
 }
 named_enum! {
-    /// What a tier's `price` means (rules.md P3).
+    /// What a tier's `price` means (rules P3).
     TierPriceFormat { Flat = "flat" / 0, PerUnit = "per_unit" / 1, }
 }
 named_enum! {
-    /// What happens to events that arrive after their period was billed (rules.md Q5).
+    /// What happens to events that arrive after their period was billed (rules Q5).
     LateUsage { Bill = "bill" / 0, Reject = "reject" / 1, }
 }
 named_enum! {
@@ -146,7 +146,7 @@ named_enum! {
     ProductChargeType { Charge = "charge" / 0, Dependency = "dependency" / 10, }
 }
 named_enum! {
-    /// What the tenant's invoices are dated (rules.md I2).
+    /// What the tenant's invoices are dated (rules I2).
     InvoiceDateRule { ChargeDate = "charge_date" / 0, Earliest = "earliest" / 1, }
 }
 

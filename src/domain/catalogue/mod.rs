@@ -40,14 +40,14 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The policy by that name, else the one that is the default, else the one of a book that says nothing (rules.md Y3).
+    /// The policy by that name, else the one that is the default, else the one of a book that says nothing (rules Y3).
     pub fn dunning_policy(&self, refkey: Option<&str>) -> Cow<'_, DunningPolicy> {
         let named = refkey.and_then(|refkey| self.dunning_policies.get(refkey));
         let found = named.or_else(|| self.dunning_policies.values().find(|policy| policy.is_default));
         found.map_or_else(|| Cow::Owned(DunningPolicy::default()), Cow::Borrowed)
     }
 
-    /// Whether every charge of this meter counts events, so that an event without a quantity is one event (rules.md Q3).
+    /// Whether every charge of this meter counts events, so that an event without a quantity is one event (rules Q3).
     pub fn is_only_counted(&self, meter: &str) -> bool {
         let charges = self.plans.values().flat_map(|plan| &plan.charges);
         let mut counting = charges.filter(|charge| charge.is_metered() && charge.meter == meter).peekable();
@@ -56,7 +56,7 @@ impl Catalogue {
     }
 }
 
-/// A discount as defined in the book; who enjoys it is an [`AppliedDiscount`] (rules.md D1, D2).
+/// A discount as defined in the book; who enjoys it is an [`AppliedDiscount`] (rules D1, D2).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Discount {
     pub refkey: String,

@@ -17,7 +17,7 @@ pub struct Tenant {
     pub company_vat: Option<String>,
     /// Base currency.
     pub currency: Currency,
-    /// Local dates are dates in this zone, unless a business unit has its own (rules.md T1).
+    /// Local dates are dates in this zone, unless a business unit has its own (rules T1).
     pub timezone: Tz,
     /// Net days: 0, 8, 14, 21, 30, 45, 60 or 90.
     pub payment_term: u32,
@@ -27,9 +27,9 @@ pub struct Tenant {
     pub email: Option<String>,
     pub phone: Option<String>,
     pub invoice_date_rule: InvoiceDateRule,
-    /// Smallest gross that is invoiced, in major units of the invoice's currency; none = off (rules.md I8).
+    /// Smallest gross that is invoiced, in major units of the invoice's currency; none = off (rules I8).
     pub minimum_invoice: Option<Decimal>,
-    /// `INV-{seq:07}` unless set; `{year}` starts a new series each year (rules.md I5).
+    /// `INV-{seq:07}` unless set; `{year}` starts a new series each year (rules I5).
     pub invoice_number_pattern: String,
     /// `CN-{seq:07}` unless set.
     pub credit_note_number_pattern: String,
@@ -41,7 +41,7 @@ pub struct Tenant {
     pub accounts: Chart,
 }
 
-/// A branch of the tenant (rules.md B1).
+/// A branch of the tenant (rules B1).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BusinessUnit {
     pub refkey: String,
@@ -54,12 +54,12 @@ pub struct BusinessUnit {
     pub credit_note_number_pattern: Option<String>,
     /// Account numbers of the tenant's chart that this unit replaces: from → to.
     pub accounts: BTreeMap<String, String>,
-    /// Refkey of the policy for its payers' invoices (rules.md Y3).
+    /// Refkey of the policy for its payers' invoices (rules Y3).
     #[serde(default)]
     pub dunning_policy: Option<String>,
 }
 
-/// A dated tax rule (rules.md X1).
+/// A dated tax rule (rules X1).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaxRule {
     pub fullname: String,

@@ -1,4 +1,4 @@
-//! What a person says about money on an invoice (rules.md I7, Y5): how much of it is meant, and why not. Pure, so that
+//! What a person says about money on an invoice (rules I7, Y5): how much of it is meant, and why not. Pure, so that
 //! the command line and a simulation take and refuse the same.
 
 use super::{Invoice, Settlement};
@@ -27,7 +27,7 @@ impl Standing<'_> {
     }
 }
 
-/// Minor units that were paid elsewhere: what is open, or the amount that came, also beyond what is open (rules.md Y5).
+/// Minor units that were paid elsewhere: what is open, or the amount that came, also beyond what is open (rules Y5).
 ///
 /// # Errors
 /// `credit_note`, `amount`; `nothing_open` where no amount is given and nothing is open.
@@ -62,7 +62,7 @@ pub fn write_off(standing: Standing<'_>, amount: Option<Decimal>) -> Result<i64,
 }
 
 /// Minor units that are paid back: what is owed on a credit note or was paid too much, and never more than
-/// `received_minor`, the money that came for the invoices concerned and has not gone back (rules.md Y5). None: no
+/// `received_minor`, the money that came for the invoices concerned and has not gone back (rules Y5). None: no
 /// invoice is concerned, as of a document that is below zero by its own prices.
 ///
 /// # Errors

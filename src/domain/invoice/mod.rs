@@ -54,7 +54,7 @@ pub enum SettlementStatus {
     OverSettled = 8,
 }
 
-/// Why a line exists (rules.md S5).
+/// Why a line exists (rules S5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LineKind {
@@ -65,7 +65,7 @@ pub enum LineKind {
     TrueUp,
     /// Written by hand on a custom invoice.
     Custom,
-    /// Carried over from an invoice below the minimum (rules.md I8).
+    /// Carried over from an invoice below the minimum (rules I8).
     Carried,
 }
 
@@ -84,12 +84,12 @@ impl LineKind {
     }
 }
 
-/// Key of a rated line: nothing may be billed twice under one key (rules.md S5).
+/// Key of a rated line: nothing may be billed twice under one key (rules S5).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LineKey {
     pub charge: ChargeReference,
     pub period_start: NaiveDate,
-    /// 0 for the first billing of a period; `--rebill` opens the next (rules.md I4).
+    /// 0 for the first billing of a period; `--rebill` opens the next (rules I4).
     pub revision: u32,
     pub kind: LineKind,
     pub ordinal: u32,
@@ -118,7 +118,7 @@ pub struct Line {
     pub title: String,
     /// Tiers, groups, or why it exists; may be empty.
     pub description: String,
-    /// As printed (rules.md P7): the real quantity only where quantity × unit price is the amount.
+    /// As printed (rules P7): the real quantity only where quantity × unit price is the amount.
     pub quantity: Decimal,
     pub unit_price: Decimal,
     /// The quantity that was rated, up to 9 decimals.
@@ -138,25 +138,25 @@ pub struct Line {
     pub vat_minor: i64,
     /// Service period; for one-time charges the trigger day alone.
     pub period: Period,
-    /// Day whose tax rule holds (rules.md I2).
+    /// Day whose tax rule holds (rules I2).
     pub tax_date: NaiveDate,
     /// Revenue is spread over the period (advance recurring) instead of earned at once.
     pub deferred: bool,
     pub arrears: bool,
-    /// Prices contain tax (rules.md M4).
+    /// Prices contain tax (rules M4).
     pub tax_inclusive: bool,
     /// Carried from an earlier change (Upodi `isamendment`): late usage and deferred proration.
     pub is_amendment: bool,
     /// Proration taken now (Upodi `isadjustment`).
     pub is_adjustment: bool,
-    /// Number of the invoice that this line amends (rules.md M5).
+    /// Number of the invoice that this line amends (rules M5).
     pub amends: Option<String>,
     pub business_unit: Option<String>,
     /// Code of the owner's business unit.
     pub accounting_code: Option<String>,
-    /// Exact amount before discount and rounding, for corrections (rules.md M5).
+    /// Exact amount before discount and rounding, for corrections (rules M5).
     pub exact: Exact,
-    /// What it gives back of lines that were billed before (rules.md M3); empty on most.
+    /// What it gives back of lines that were billed before (rules M3); empty on most.
     #[serde(default)]
     pub credits: Vec<Credit>,
 }
@@ -167,7 +167,7 @@ impl Line {
         self.subtotal_minor + self.vat_minor
     }
 
-    /// What its price comes to, once it is taxed: net, or gross where the price includes VAT (rules.md M4). That is
+    /// What its price comes to, once it is taxed: net, or gross where the price includes VAT (rules M4). That is
     /// what can be credited of it.
     pub fn priced_minor(&self) -> i64 {
         if self.tax_inclusive { self.gross_minor() } else { self.subtotal_minor }
@@ -184,7 +184,7 @@ pub struct Credit {
     pub vat_minor: i64,
 }
 
-/// VAT of one (category, rate) group of an invoice (rules.md M2).
+/// VAT of one (category, rate) group of an invoice (rules M2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VatGroup {
     pub category: TaxCategory,
@@ -195,7 +195,7 @@ pub struct VatGroup {
     pub vat_minor: i64,
 }
 
-/// A party as it was when the invoice was booked (rules.md I6).
+/// A party as it was when the invoice was booked (rules I6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
     pub name: String,
@@ -208,24 +208,24 @@ pub struct Party {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Draft {
     pub id: InvoiceId,
-    /// Natural key from which the id follows: payer, subscription, currency, charge date (rules.md I1).
+    /// Natural key from which the id follows: payer, subscription, currency, charge date (rules I1).
     pub payer: CustomerId,
     pub account_number: String,
     /// None on collective and custom invoices.
     pub subscription: Option<SubscriptionId>,
     pub subscription_number: Option<String>,
-    /// Set if all lines belong to one owner that is not the payer (rules.md B2).
+    /// Set if all lines belong to one owner that is not the payer (rules B2).
     pub child: Option<CustomerId>,
     pub currency: Currency,
     pub charge_date: NaiveDate,
-    /// rules.md I2.
+    /// rules I2.
     pub invoice_date: NaiveDate,
     pub due_date: NaiveDate,
     pub payment_term: u32,
     pub is_credit_note: bool,
     /// Numbers of the invoices that a credit note amends.
     pub credits: Vec<String>,
-    /// Name of the number series, for example `dk/invoice` or `invoice/2026` (rules.md I5).
+    /// Name of the number series, for example `dk/invoice` or `invoice/2026` (rules I5).
     pub series: String,
     /// Pattern that makes a number of the series.
     pub number_pattern: String,
@@ -238,14 +238,14 @@ pub struct Draft {
     pub reference: Option<String>,
     pub language: String,
     pub business_unit: Option<String>,
-    /// Refkey of the policy that says what happens if it is not paid; none = the book's default (rules.md Y3).
+    /// Refkey of the policy that says what happens if it is not paid; none = the book's default (rules Y3).
     #[serde(default)]
     pub dunning_policy: Option<String>,
     pub lines: Vec<Line>,
     pub vat_groups: Vec<VatGroup>,
     pub net_minor: i64,
     pub vat_minor: i64,
-    /// The payer's revision when it was drafted (architecture.md §3).
+    /// The payer's revision when it was drafted (ARCHITECTURE.md).
     pub revision: i64,
 }
 
@@ -256,7 +256,7 @@ impl Draft {
     }
 }
 
-/// Amounts in the tenant's base currency at booking (rules.md I6); absent without a rate.
+/// Amounts in the tenant's base currency at booking (rules I6); absent without a rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BaseAmounts {
     pub currency: Currency,
@@ -275,9 +275,9 @@ pub struct Invoice {
     pub number: String,
     /// Number within the series.
     pub sequence: u64,
-    /// The run's as-of (rules.md I2).
+    /// The run's as-of (rules I2).
     pub booked_on: NaiveDate,
-    /// The due date (rules.md I3); the draft's own may be an earlier one on invoices of older versions.
+    /// The due date (rules I3); the draft's own may be an earlier one on invoices of older versions.
     pub payable_by: NaiveDate,
     pub base: Option<BaseAmounts>,
 }
@@ -290,7 +290,7 @@ pub struct Settlement {
     /// Paid, credited and set off so far, minor units.
     pub settled_minor: i64,
     pub payment_date: Option<NaiveDate>,
-    /// Next dunning step and its day (rules.md Y3).
+    /// Next dunning step and its day (rules Y3).
     pub dunning_step: u32,
     pub next_retry: Option<NaiveDate>,
 }
@@ -308,7 +308,7 @@ impl Settlement {
         }
     }
 
-    /// rules.md I7: settled when nothing of the gross is open.
+    /// rules I7: settled when nothing of the gross is open.
     pub fn settlement_status(&self, gross_minor: i64) -> SettlementStatus {
         match self.settled_minor.abs().cmp(&gross_minor.abs()) {
             std::cmp::Ordering::Less if self.settled_minor == 0 => SettlementStatus::NotSettled,

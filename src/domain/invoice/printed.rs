@@ -17,7 +17,7 @@ pub struct PrintedLine {
 }
 
 impl PrintedLine {
-    /// What does not agree: quantity × unit price is the amount before discount (rules.md P7), but for prices that
+    /// What does not agree: quantity × unit price is the amount before discount (rules P7), but for prices that
     /// contain tax, and the rated quantity is the one of the billed period.
     pub fn difference(&self, billed: Option<Exact>) -> Option<String> {
         let printed = Exact::of(self.quantity).times(Exact::of(self.unit_price));

@@ -1,5 +1,5 @@
 //! How the marks of a booked invoice move: what settles it, what a decline does, and which open credit is set
-//! against which open invoice (rules.md I7, I8, Y1–Y3). Pure, so that a run and a simulation move them alike.
+//! against which open invoice (rules I7, I8, Y1–Y3). Pure, so that a run and a simulation move them alike.
 
 use super::{InvoiceStatus, PaymentStatus, Settlement};
 use crate::dunning::DunningPolicy;
@@ -43,14 +43,14 @@ impl Settlement {
         self.payment_status == PaymentStatus::Paid
     }
 
-    /// The marks while a provider has been asked and has not answered (rules.md Y1).
+    /// The marks while a provider has been asked and has not answered (rules Y1).
     pub fn awaiting_answer(&self) -> Self {
         Self { payment_status: PaymentStatus::PendingResponse, next_retry: None, ..self.clone() }
     }
 
     /// The marks after a decline on `on`: soft ones wait for the next step of the policy, hard ones too, in case the
     /// payer gives another method until then; after the last step the payment has failed. A technical decline is tried
-    /// again the next day without a step, at most `technical_in_a_row` = 4 times (rules.md Y2, Y3).
+    /// again the next day without a step, at most `technical_in_a_row` = 4 times (rules Y2, Y3).
     pub fn declined(
         &self,
         policy: &DunningPolicy,
@@ -111,7 +111,7 @@ pub struct SetOff {
     pub amount_minor: i64,
 }
 
-/// Sets credits against open invoices, both oldest first, until one side is used up (rules.md I8). `documents` are
+/// Sets credits against open invoices, both oldest first, until one side is used up (rules I8). `documents` are
 /// one payer's of one currency, oldest first.
 pub fn set_off(documents: &[OpenDocument]) -> Vec<SetOff> {
     let mut owed: Vec<(InvoiceId, i64)> =
@@ -132,7 +132,7 @@ pub fn set_off(documents: &[OpenDocument]) -> Vec<SetOff> {
     parts
 }
 
-/// The marks of an invoice at booking: what is zero is paid (rules.md I8).
+/// The marks of an invoice at booking: what is zero is paid (rules I8).
 pub fn at_booking(gross_minor: i64, booked_on: NaiveDate) -> Settlement {
     let open = Settlement::open(InvoiceStatus::Booked);
     if gross_minor == 0 { open.settled(0, 0, booked_on) } else { open }

@@ -1,4 +1,4 @@
-//! The hash chain over the ledger (rules.md L2): sequence numbers without a gap, each entry bound to the one before.
+//! The hash chain over the ledger (rules L2): sequence numbers without a gap, each entry bound to the one before.
 
 use super::{Entry, Posting};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,4 +1,4 @@
-//! The chart of accounts: which account a role has, and what the account is called (rules.md L1, B1).
+//! The chart of accounts: which account a role has, and what the account is called (rules L1, B1).
 
 use crate::catalogue::{BusinessUnit, TaxCategory};
 use rust_decimal::Decimal;

@@ -1,4 +1,4 @@
-//! The ledger: double entry, append-only, sealed into a hash chain (rules.md L1, L2).
+//! The ledger: double entry, append-only, sealed into a hash chain (rules L1, L2).
 
 mod chain;
 mod chart;
@@ -78,7 +78,7 @@ pub struct Entry {
     /// Its number: the voucher.
     pub document_number: String,
     pub account_number: String,
-    /// rules.md I2.
+    /// rules I2.
     pub document_date: NaiveDate,
     pub posting_date: NaiveDate,
     pub currency: Currency,

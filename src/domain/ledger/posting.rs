@@ -1,4 +1,4 @@
-//! From documents and events to balanced entries (rules.md L1, I2).
+//! From documents and events to balanced entries (rules L1, I2).
 //!
 //! Amounts on documents are signed: a credit note carries negative lines and totals, and is thereby booked as the
 //! mirror of the invoice. Every entry that leaves this file is balanced.
@@ -45,15 +45,15 @@ pub fn entry_id(invoice: InvoiceId, kind: EntryKind, ordinal: u32) -> EntryId {
     EntryId::of(&format!("{invoice}\u{1f}{}\u{1f}{ordinal}", kind.name()))
 }
 
-/// rules.md I2: the document date, or the first day of the earliest open accounting period if that one is closed.
+/// rules I2: the document date, or the first day of the earliest open accounting period if that one is closed.
 /// `open_from` is that first day; `None` = nothing is closed.
 pub fn posting_date(document_date: NaiveDate, open_from: Option<NaiveDate>) -> NaiveDate {
     open_from.map_or(document_date, |open| open.max(document_date))
 }
 
 /// The entry of an invoice or credit note: the receivable, VAT per (category, rate), and revenue per line
-/// (rules.md L1). What is zero makes no posting. The receivable is of the payer's business unit, revenue of the
-/// owner's (rules.md B2).
+/// (rules L1). What is zero makes no posting. The receivable is of the payer's business unit, revenue of the
+/// owner's (rules B2).
 ///
 /// Errors: [`PostingFault::Unbalanced`] if lines and groups do not add up to the total.
 pub fn book_entry(
@@ -143,7 +143,7 @@ pub fn rounding_entry(
 }
 
 /// Deferred revenue that has been earned before `until`: per deferred line
-/// round(net × days elapsed ÷ days of the line's period) − posted so far (rules.md L1; half away from zero, once
+/// round(net × days elapsed ÷ days of the line's period) − posted so far (rules L1; half away from zero, once
 /// per line and month). `posted` holds what earlier entries recognised, by line. The entry is dated the last day
 /// before `until`; `None` if nothing was earned since, or the chart does not defer. A credit note's lines are negative and have the credited
 /// period, so that its recognised share leaves revenue and the rest leaves deferred revenue.
@@ -229,7 +229,7 @@ impl<'a> Unit<'a> {
         self.0.and_then(|unit| unit.accounting_code.clone())
     }
 
-    /// An empty posting on the account, or on the one that the unit has in its place (rules.md B1).
+    /// An empty posting on the account, or on the one that the unit has in its place (rules B1).
     fn posting(&self, account: Account) -> Posting {
         let mapped = self.0.and_then(|unit| unit.accounts.get(&account.code)).cloned();
         Posting {
@@ -305,7 +305,7 @@ impl Builder {
     }
 }
 
-/// The chart's receivable accounts by code: the role's, and what business units have in its place (rules.md B2).
+/// The chart's receivable accounts by code: the role's, and what business units have in its place (rules B2).
 pub fn receivable_codes<'a>(chart: &Chart, units: impl IntoIterator<Item = &'a BusinessUnit>) -> Vec<String> {
     let base = chart.code(Role::Receivable);
     let mapped = units.into_iter().filter_map(|unit| unit.accounts.get(&base).cloned());

@@ -1,4 +1,4 @@
-//! The aggregations of rules.md Q2 over the sorted samples of one stretch.
+//! The aggregations of rules Q2 over the sorted samples of one stretch.
 
 use super::{Instants, Measure, Sample};
 use crate::catalogue::Aggregation;
@@ -7,7 +7,7 @@ use ethnum::I256;
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 
-/// One quantity of the samples of one group and stretch (rules.md Q2); `each` is left empty.
+/// One quantity of the samples of one group and stretch (rules Q2); `each` is left empty.
 ///
 /// `samples` are in (time, source, id) order and all inside `stretch`. No samples give 0; an aggregate may be below 0
 /// (pricing takes it as 0). A `sum_average` without a factor divides by 1, a percentile without `percentile` is the

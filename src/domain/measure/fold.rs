@@ -1,4 +1,4 @@
-//! The definition of measuring: what one window makes of a list of events (rules.md Q2, Q3).
+//! The definition of measuring: what one window makes of a list of events (rules Q2, Q3).
 
 use super::{GroupMeasure, Instants, Measure, MeasuredWindow, Sample, StoredEvent, Window, aggregate};
 use crate::decimal::from_quantity9;
@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 /// An event belongs to the window if it is of the window's subscription and meter, names no other charge, has a
 /// filtered value for every filtered property, falls into a stretch, and was imported up to the mark. Of those, an
 /// event that another one corrects does not count, nor does a correction with quantity 0, which only removes
-/// (rules.md Q3). What is left is measured per group and stretch in (time, source, id) order.
+/// (rules Q3). What is left is measured per group and stretch in (time, source, id) order.
 ///
 /// `events` may hold anything, in any order; it must hold the corrections of the window's events, also where a
 /// correction has moved to another time or meter. `newest_import` looks at every event that belongs to the window and
-/// at what corrects one: a removal makes a period late too (rules.md Q5).
+/// at what corrects one: a removal makes a period late too (rules Q5).
 pub fn fold(window: &Window, events: &[&StoredEvent]) -> MeasuredWindow {
     let corrections = Corrections::up_to(window.up_to_import, events);
     let mut groups: BTreeMap<Option<&str>, Vec<Vec<Sample<'_>>>> = BTreeMap::new();

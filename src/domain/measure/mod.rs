@@ -1,5 +1,5 @@
 //! What must be measured ([`Window`]), what came of it ([`Measured`]), and the definition of measuring: a fold over
-//! events in (time, source, id) order (rules.md Q2). `metering` does the same in bulk with polars; a property test
+//! events in (time, source, id) order (rules Q2). `metering` does the same in bulk with polars; a property test
 //! keeps the two equal.
 
 mod aggregate;
@@ -38,7 +38,7 @@ pub struct Window {
     pub key: WindowKey,
     pub subscription: SubscriptionId,
     pub meter: String,
-    /// Stretches of the period, in order, each measured apart (price versions cut additive aggregates, rules.md P9).
+    /// Stretches of the period, in order, each measured apart (price versions cut additive aggregates, rules P9).
     /// Within a stretch, holds and trials are already cut out.
     pub stretches: Vec<Vec<Instants>>,
     pub aggregation: Aggregation,
@@ -49,7 +49,7 @@ pub struct Window {
     pub filter: BTreeMap<String, Vec<String>>,
     /// The price looks at single events (percentage with fees or bounds): ask for them.
     pub wants_events: bool,
-    /// Only events up to this import number count (the run's usage mark); none = all (rules.md Q5).
+    /// Only events up to this import number count (the run's usage mark); none = all (rules Q5).
     pub up_to_import: Option<i64>,
 }
 
@@ -86,7 +86,7 @@ impl Instants {
 }
 
 impl Measure {
-    /// Nothing measured (rules.md Q2: an empty window gives 0).
+    /// Nothing measured (rules Q2: an empty window gives 0).
     pub fn empty() -> Self {
         Self { quantity: Exact::ZERO, events: 0, each: Vec::new() }
     }
@@ -105,7 +105,7 @@ pub struct GroupMeasure {
 pub struct MeasuredWindow {
     /// Ascending by group, the absent property first.
     pub groups: Vec<GroupMeasure>,
-    /// Largest import number among the window's events (0 = none): late usage is what comes after (rules.md Q5).
+    /// Largest import number among the window's events (0 = none): late usage is what comes after (rules Q5).
     pub newest_import: i64,
 }
 

@@ -1,4 +1,4 @@
-//! Percentage of single events, with a fee and bounds for each (rules.md P5).
+//! Percentage of single events, with a fee and bounds for each (rules P5).
 
 use super::tiers::{entries, percent_of_one, running};
 use super::{Cut, Run, TierRate, TierUse, chargeable};

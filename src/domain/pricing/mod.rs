@@ -1,4 +1,4 @@
-//! From a quantity to an amount (rules.md P1–P7, P9): included units, then the model's price, then the maximum.
+//! From a quantity to an amount (rules P1–P7, P9): included units, then the model's price, then the maximum.
 //!
 //! Read [`price`] first. A model is either *running* (the total goes on through tiers and packages, each stretch pays
 //! for what it adds) or *whole* (one tier prices the whole quantity, each stretch pays its share of that).
@@ -18,7 +18,7 @@ use events::EventTerms;
 use rust_decimal::Decimal;
 use tiers::Tier;
 
-/// What was used while one version of the price was in force (rules.md P9).
+/// What was used while one version of the price was in force (rules P9).
 #[derive(Debug, Clone, Copy)]
 pub struct Stretch<'a> {
     /// Decides the price version: the first day of the stretch.
@@ -33,9 +33,9 @@ pub struct Priced {
     pub amount: Exact,
     /// The rated quantity of all stretches; never below 0 but for `dynamic`.
     pub quantity: Exact,
-    /// `false`: quantity 0 prints no line (rules.md P4).
+    /// `false`: quantity 0 prints no line (rules P4).
     pub charged: bool,
-    /// Set where the line may show quantity × unit price (rules.md P7); otherwise it shows 1 × its amount.
+    /// Set where the line may show quantity × unit price (rules P7); otherwise it shows 1 × its amount.
     pub unit_price: Option<Decimal>,
     /// How the amount came about; the parts sum to it. Empty where nothing is charged; of a flat fee, only what the
     /// maximum took off.
@@ -69,7 +69,7 @@ pub enum TierRate {
     Percent(Decimal),
     /// Percent of single events with a fee or bounds each; `events` were charged.
     PercentOfEvents { percent: Decimal, events: u64 },
-    /// What the maximum took off (rules.md P6); the quantity is the maximum, the amount is below 0.
+    /// What the maximum took off (rules P6); the quantity is the maximum, the amount is below 0.
     Maximum,
 }
 
@@ -77,8 +77,8 @@ pub enum TierRate {
 ///
 /// `override_unit_price` (Upodi `unitprice` on the subscription charge) replaces the price of `flat`, `per_unit` and
 /// `custom`. Stretches are in time order; the running total goes on from one to the next, each stretch priced by the
-/// version in force on its `on` (rules.md P9). A charge without a price row in force costs 0; a total below 0 is
-/// priced as 0, except under `dynamic` (rules.md Q2). A charge with `chargeatzero` and no usage needs one stretch with
+/// version in force on its `on` (rules P9). A charge without a price row in force costs 0; a total below 0 is
+/// priced as 0, except under `dynamic` (rules Q2). A charge with `chargeatzero` and no usage needs one stretch with
 /// [`Measure::empty`]: no stretches have no version, and cost nothing.
 ///
 /// The amount may be more than a line can carry: ask [`Exact::checked_round_half_away`] before it is rounded.
@@ -122,12 +122,12 @@ pub fn price(
 }
 
 /// The least that a charge costs for a whole period, over all its lines and before discount; major units. It is owed
-/// at quantity 0 too (rules.md P4, P6); a stub owes its share ([`crate::proration::part_minor`]).
+/// at quantity 0 too (rules P4, P6); a stub owes its share ([`crate::proration::part_minor`]).
 pub fn minimum(charge: &Charge, currency: Currency) -> Option<Exact> {
     charge.minimum_amount.get(&currency).map(|m| Exact::of(*m))
 }
 
-/// Minor units of the `true_up` line (rules.md P6): what `minimum` (major units, rounded once here) exceeds the lines
+/// Minor units of the `true_up` line (rules P6): what `minimum` (major units, rounded once here) exceeds the lines
 /// of the charge and period by, which come to `billed_minor` before discount. Never below 0.
 pub fn shortfall(minimum: Exact, currency: Currency, billed_minor: i64) -> i64 {
     minimum.round_half_away(currency.decimals()).saturating_sub(billed_minor).max(0)
@@ -224,12 +224,12 @@ fn effective_model(charge: &Charge, currency: Currency, stretches: &[Stretch<'_>
     }
 }
 
-/// A total below 0 is priced as 0, except under `dynamic`, whose events bring amounts (rules.md Q2).
+/// A total below 0 is priced as 0, except under `dynamic`, whose events bring amounts (rules Q2).
 fn rated(model: PricingModel, total: Exact) -> Exact {
     if model == PricingModel::Dynamic { total } else { total.max(Exact::ZERO) }
 }
 
-/// What is left of a running total after the included units (rules.md P6).
+/// What is left of a running total after the included units (rules P6).
 fn chargeable(model: PricingModel, total: Exact, included: Exact) -> Exact {
     let rated = rated(model, total);
     if rated.is_negative() { rated } else { rated.minus(included).max(Exact::ZERO) }
@@ -257,7 +257,7 @@ fn total(tiers: &[TierUse]) -> Exact {
     tiers.iter().fold(Exact::ZERO, |acc, t| acc.plus(t.amount))
 }
 
-/// rules.md P7: flat and per-unit lines without included units, minimum or maximum, where quantity × unit price is
+/// rules P7: flat and per-unit lines without included units, minimum or maximum, where quantity × unit price is
 /// the amount and the quantity can be printed.
 fn shown_unit_price(charge: &Charge, currency: Currency, run: &Run<'_>) -> Option<Decimal> {
     let bounded =

@@ -1,4 +1,4 @@
-//! Price lists as tiers, and the two ways in which they price a running total (rules.md P2, P3, P5, P9).
+//! Price lists as tiers, and the two ways in which they price a running total (rules P2, P3, P5, P9).
 
 use super::{Cut, Run, TierRate, TierUse};
 use crate::catalogue::{Charge, Pricing, PricingModel, TierPriceFormat};
@@ -7,7 +7,7 @@ use crate::money::Currency;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-/// A tier covers `(lower, upper]` of the chargeable quantity; the last is open (rules.md P2).
+/// A tier covers `(lower, upper]` of the chargeable quantity; the last is open (rules P2).
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tier {
     pub lower: Exact,
@@ -70,7 +70,7 @@ fn percent(row: &Pricing) -> Decimal {
     row.percentage.unwrap_or(row.price)
 }
 
-/// Rate and flat amount of a row (rules.md P3): the price of a stairstep is the step's, a flat format adds the price
+/// Rate and flat amount of a row (rules P3): the price of a stairstep is the step's, a flat format adds the price
 /// when the tier is entered.
 fn tier_price(model: PricingModel, row: &Pricing) -> (TierRate, Decimal) {
     let flat = row.flat_price.unwrap_or_default();
@@ -82,7 +82,7 @@ fn tier_price(model: PricingModel, row: &Pricing) -> (TierRate, Decimal) {
     }
 }
 
-/// Rows in segment order as contiguous tiers; the last is open whatever its bound says (rules.md P2).
+/// Rows in segment order as contiguous tiers; the last is open whatever its bound says (rules P2).
 fn ladder(rows: &[&Pricing], price: impl Fn(&Pricing) -> (TierRate, Decimal)) -> Vec<Tier> {
     let mut lower = Exact::ZERO;
     let last = rows.len().saturating_sub(1);
@@ -111,7 +111,7 @@ impl Tier {
         end.minus(self.lower).max(Exact::ZERO)
     }
 
-    /// Whether a running total has entered the tier, so that its flat amount is owed (rules.md P4).
+    /// Whether a running total has entered the tier, so that its flat amount is owed (rules P4).
     fn is_entered(&self, total: Exact, charge_at_zero: bool) -> bool {
         total > self.lower || (self.first && charge_at_zero)
     }
@@ -139,7 +139,7 @@ pub(super) fn percent_of_one(percent: Decimal) -> Exact {
     Exact::of(percent).times(Exact::ratio(1, 100))
 }
 
-/// Each stretch pays for what it adds to the running total, by its own version (rules.md P9).
+/// Each stretch pays for what it adds to the running total, by its own version (rules P9).
 pub(super) fn running(run: &Run<'_>) -> Vec<TierUse> {
     let at_zero = run.charge.charge_at_zero;
     let mut uses = Vec::new();
@@ -163,7 +163,7 @@ pub(super) fn entries(tier: &Tier, cut: &Cut<'_>, number: usize, at_zero: bool) 
 }
 
 /// In each version the one tier that holds the whole quantity prices it; each stretch pays its share of that
-/// (rules.md P5, P9). A flat amount is thus spread over the quantity and owed once in all.
+/// (rules P5, P9). A flat amount is thus spread over the quantity and owed once in all.
 pub(super) fn whole(run: &Run<'_>) -> Vec<TierUse> {
     let quantity = run.chargeable();
     if quantity.is_zero() {
@@ -178,7 +178,7 @@ pub(super) fn whole(run: &Run<'_>) -> Vec<TierUse> {
         .collect()
 }
 
-/// Nothing chargeable: at most the first tier's flat amount, of the version at the period's start (rules.md P4).
+/// Nothing chargeable: at most the first tier's flat amount, of the version at the period's start (rules P4).
 fn whole_at_zero(run: &Run<'_>) -> Vec<TierUse> {
     let first = run.cuts.first().and_then(|cut| cut.tiers.first());
     first

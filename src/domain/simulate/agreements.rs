@@ -1,4 +1,4 @@
-//! Verbs on subscriptions, and discounts on customers, subscriptions and charges (rules.md S2, D1).
+//! Verbs on subscriptions, and discounts on customers, subscriptions and charges (rules S2, D1).
 
 use super::world::World;
 use crate::customer::PaymentMethod;

@@ -1,4 +1,4 @@
-//! Payments in memory: the sandbox's tokens, set-offs and the ledger entries that follow (rules.md I8, Y1–Y4).
+//! Payments in memory: the sandbox's tokens, set-offs and the ledger entries that follow (rules I8, Y1–Y4).
 
 use super::world::{Transaction, TransactionKind, World};
 use crate::customer::PaymentMethod;
@@ -11,7 +11,7 @@ use crate::subscription::Refusal;
 use chrono::NaiveDate;
 use std::collections::BTreeMap;
 
-/// The first attempt, made at booking (rules.md Y3).
+/// The first attempt, made at booking (rules Y3).
 pub(super) fn at_booking(world: &mut World, places: &[usize], on: NaiveDate) {
     for at in places {
         if world.documents[*at].draft.autobill {
@@ -20,7 +20,7 @@ pub(super) fn at_booking(world: &mut World, places: &[usize], on: NaiveDate) {
     }
 }
 
-/// Every step of the dunning ladder that is due, at most one per invoice and day (rules.md Y3, Y4).
+/// Every step of the dunning ladder that is due, at most one per invoice and day (rules Y3, Y4).
 pub(super) fn retry(world: &mut World, on: NaiveDate) {
     for at in 0..world.documents.len() {
         let due = world.documents[at].settlement.next_retry.is_some_and(|next| next <= on);
@@ -167,7 +167,7 @@ pub(super) fn post(world: &mut World, at: usize, kind: Kind, happening: Happenin
     world.entries.extend(entry);
 }
 
-/// Sets a payer's credits against the oldest open invoices of the currency (rules.md I8).
+/// Sets a payer's credits against the oldest open invoices of the currency (rules I8).
 pub(super) fn set_off(world: &mut World, payer: CustomerId, on: NaiveDate) {
     let mut by_currency: BTreeMap<Currency, Vec<usize>> = BTreeMap::new();
     for (at, document) in world.documents.iter().enumerate() {

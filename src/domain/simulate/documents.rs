@@ -1,4 +1,4 @@
-//! Verbs on invoices: book, cancel, create, credit, edit, markpaid, recharge, refund, writeoff (rules.md I4, I7, Y4, Y5).
+//! Verbs on invoices: book, cancel, create, credit, edit, markpaid, recharge, refund, writeoff (rules I4, I7, Y4, Y5).
 
 use super::collecting::{self, Kind};
 use super::world::{Document, Transaction, TransactionKind, World};
@@ -113,7 +113,7 @@ fn book_of(world: &World, customer: CustomerId) -> Result<PayerBook, Refusal> {
     world.payer_book(payer, &members)
 }
 
-/// rules.md I4: a draft is changed before it is booked, in the form of `invoices edit`.
+/// rules I4: a draft is changed before it is booked, in the form of `invoices edit`.
 fn edit(world: &mut World, at: usize, step: &Map<String, Value>) -> Result<(), Refusal> {
     let document = &world.documents[at];
     if !document.is_draft() {
@@ -160,7 +160,7 @@ fn book(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// rules.md I4: cancelling a draft waives its periods unless they are released.
+/// rules I4: cancelling a draft waives its periods unless they are released.
 fn cancel(world: &mut World, at: usize, release: bool) -> Result<(), Refusal> {
     let document = &mut world.documents[at];
     if !document.is_draft() {
@@ -237,7 +237,7 @@ fn credit(
     Ok(())
 }
 
-/// rules.md I4: what was billed is due again.
+/// rules I4: what was billed is due again.
 fn reopen(world: &mut World, keys: &[LineKey], on: NaiveDate) {
     for key in keys {
         let Some(lines) = world.billed.get_mut(&key.charge) else { continue };
@@ -296,7 +296,7 @@ fn amount(arguments: &Arguments<'_>) -> Result<Option<Decimal>, Refusal> {
     parse(&text, AMOUNT).map(Some).map_err(bad)
 }
 
-/// Money that came elsewhere, also beyond what is open: that is the payer's credit then (rules.md Y5).
+/// Money that came elsewhere, also beyond what is open: that is the payer's credit then (rules Y5).
 fn mark_paid(world: &mut World, at: usize, date: NaiveDate, amount: Option<Decimal>) -> Result<(), Refusal> {
     let invoice = booked(world, at)?;
     let standing = Account { invoice: &invoice, settlement: &world.documents[at].settlement };
@@ -320,7 +320,7 @@ fn write_off(world: &mut World, at: usize, on: NaiveDate, amount: Option<Decimal
     Ok(())
 }
 
-/// Money back to the payer: what is owed on a credit note, or was paid too much (rules.md I7, Y5).
+/// Money back to the payer: what is owed on a credit note, or was paid too much (rules I7, Y5).
 fn refund(world: &mut World, at: usize, on: NaiveDate, amount: Option<Decimal>) -> Result<(), Refusal> {
     let invoice = booked(world, at)?;
     let standing = Account { invoice: &invoice, settlement: &world.documents[at].settlement };

@@ -1,4 +1,4 @@
-//! Usage into memory: the same check and the same judgement as a file (rules.md Q1, Q3, Q5). A step is one import.
+//! Usage into memory: the same check and the same judgement as a file (rules Q1, Q3, Q5). A step is one import.
 
 use super::world::{Rejected, World};
 use crate::billing;
@@ -145,7 +145,7 @@ impl Record {
     }
 }
 
-/// Whose usage it is: subscription number, charge reference, then account number (rules.md Q3).
+/// Whose usage it is: subscription number, charge reference, then account number (rules Q3).
 fn resolve(world: &World, event: Event, import: i64) -> Result<StoredEvent, Reject> {
     let (subject, meter) = (event.subject.as_str(), event.meter.as_str());
     if !is_counted(world, meter) {
@@ -218,7 +218,7 @@ fn timeline<'w>(world: &'w World, subscription: &'w Subscription) -> Option<Time
     Timeline::known(subscription, world.catalogue.as_ref()?, today, today).ok()
 }
 
-/// Against what was accepted before: duplicate, conflict, stale correction, too late (rules.md Q3, Q5).
+/// Against what was accepted before: duplicate, conflict, stale correction, too late (rules Q3, Q5).
 fn judge(world: &mut World, stored: StoredEvent, on: NaiveDate) -> Result<(), Reject> {
     let key = (stored.event.source.clone(), stored.event.id.clone());
     if let Some(standing) = world.keys.get(&key).and_then(|at| world.events.get(*at)) {

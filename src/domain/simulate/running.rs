@@ -15,7 +15,7 @@ use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Charge dates per charge that one run may catch up (rules.md T6).
+/// Charge dates per charge that one run may catch up (rules T6).
 const CATCH_UP_MAX: u32 = 36;
 
 /// Options of the step, as on the command line.

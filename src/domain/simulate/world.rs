@@ -128,7 +128,7 @@ impl World {
         self.known.customers.values().find(|customer| customer.id == id)
     }
 
-    /// The root payer of every customer (rules.md B2), in account-number order.
+    /// The root payer of every customer (rules B2), in account-number order.
     pub fn payers(&self) -> BTreeMap<CustomerId, CustomerId> {
         let by_id: BTreeMap<CustomerId, &Customer> =
             self.known.customers.values().map(|customer| (customer.id, customer)).collect();
@@ -254,7 +254,7 @@ impl World {
         catalogue.discounts.iter().map(|(id, discount)| (*id, of(&discount.codes))).collect()
     }
 
-    /// Notes what can no longer be changed by a load (rules.md P9, S6).
+    /// Notes what can no longer be changed by a load (rules P9, S6).
     pub fn note_billed(&mut self, draft: &Draft) {
         let Some(catalogue) = self.catalogue.clone() else { return };
         self.known.anything_billed = true;

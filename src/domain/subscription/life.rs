@@ -1,4 +1,4 @@
-//! A subscription's life as it is known on a day: activation, trial, terms, holds and end (rules.md S2–S4).
+//! A subscription's life as it is known on a day: activation, trial, terms, holds and end (rules S2–S4).
 
 use super::{Act, CancelOption, ResumeOption, Subscription, Verb};
 use crate::catalogue::TermPeriod;
@@ -13,7 +13,7 @@ const RENEWALS_MAX: usize = 40_000;
 pub struct Life {
     /// Day of activation; none = draft.
     pub activated: Option<NaiveDate>,
-    /// First day of service: the agreement's start, or the day after the trial (rules.md S3).
+    /// First day of service: the agreement's start, or the day after the trial (rules S3).
     pub service_start: NaiveDate,
     /// The trial, during which nothing is charged.
     pub trial: Option<Period>,
@@ -105,7 +105,7 @@ impl Life {
     }
 }
 
-/// Acts done on or before a day, in the order in which they take effect; on one day in the order of doing (rules.md
+/// Acts done on or before a day, in the order in which they take effect; on one day in the order of doing (rules
 /// T7: an act that is done after a switch of that day finds the new plan).
 pub fn acts_known(subscription: &Subscription, known_on: NaiveDate) -> Vec<&Act> {
     in_order(subscription.acts.iter().filter(|act| act.done <= known_on).collect())
@@ -211,7 +211,7 @@ impl Terms {
         (0..RENEWALS_MAX).map_while(|n| self.end(n)).find(|end| *end > day)
     }
 
-    /// End of term `n`, if there is such a term; counted from the first end, so that months' ends return (rules.md T2).
+    /// End of term `n`, if there is such a term; counted from the first end, so that months' ends return (rules T2).
     fn end(&self, n: usize) -> Option<NaiveDate> {
         let first = self.first_end?;
         if n == 0 {
@@ -241,7 +241,7 @@ impl Terms {
     }
 }
 
-/// `count` terms after a day; months aim at `day` of the month (rules.md T2).
+/// `count` terms after a day; months aim at `day` of the month (rules T2).
 fn after(from: NaiveDate, (unit, interval): (TermPeriod, u32), count: i64, day: u32) -> NaiveDate {
     let units = i64::from(interval).saturating_mul(count);
     match unit {

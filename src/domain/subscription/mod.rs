@@ -1,4 +1,4 @@
-//! Subscriptions: what was agreed at the start, and the ordered timeline of dated acts since (rules.md S4).
+//! Subscriptions: what was agreed at the start, and the ordered timeline of dated acts since (rules S4).
 
 mod life;
 mod open;
@@ -37,18 +37,18 @@ pub struct Subscription {
     /// The owner.
     pub customer: CustomerId,
     pub plan: PlanId,
-    /// Fixed at activation (rules.md P8).
+    /// Fixed at activation (rules P8).
     pub currency: Currency,
     /// First day of the agreement.
     pub start: NaiveDate,
     /// First day after the agreement; none = evergreen.
     pub end: Option<NaiveDate>,
-    /// Day of activation; none = draft. Loaded as active counts as activated on `start` (rules.md T5).
+    /// Day of activation; none = draft. Loaded as active counts as activated on `start` (rules T5).
     pub activated: Option<NaiveDate>,
     pub auto_renew: bool,
     pub initial_term: Option<(TermPeriod, u32)>,
     pub renewal_term: Option<(TermPeriod, u32)>,
-    /// First day after the trial (rules.md S3).
+    /// First day after the trial (rules S3).
     pub trial_end: Option<NaiveDate>,
     /// Copied to invoices (PO number).
     pub reference: Option<String>,
@@ -58,7 +58,7 @@ pub struct Subscription {
     pub payment_method: Option<String>,
     pub discount: Option<AppliedDiscount>,
     pub charges: Vec<SubscriptionCharge>,
-    /// In the order in which they take effect (rules.md T7).
+    /// In the order in which they take effect (rules T7).
     pub acts: Vec<Act>,
 }
 
@@ -89,7 +89,7 @@ pub struct Act {
     pub verb: Verb,
 }
 
-/// The verbs of rules.md S2 with their arguments.
+/// The verbs of rules S2 with their arguments.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "lowercase")]
 pub enum Verb {
@@ -100,7 +100,7 @@ pub enum Verb {
     },
     Reactivate,
     Hold {
-        /// Gives back what is paid in advance from that day on (rules.md R4).
+        /// Gives back what is paid in advance from that day on (rules R4).
         #[serde(default)]
         refund_prorated: bool,
     },
@@ -150,7 +150,7 @@ pub enum Verb {
     SkipNextCharge {
         charge: ChargeReference,
     },
-    /// First day after the trial, instead of what was agreed (rules.md S3).
+    /// First day after the trial, instead of what was agreed (rules S3).
     SetTrialEnd {
         date: NaiveDate,
     },
@@ -174,7 +174,7 @@ pub enum CancelOption {
     OnDate,
 }
 
-/// From when a resumed subscription is billed again (rules.md S4).
+/// From when a resumed subscription is billed again (rules S4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResumeOption {

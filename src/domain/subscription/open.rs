@@ -1,4 +1,4 @@
-//! What may still be changed of a subscription, and what is charged next (rules.md R3, S4, T6).
+//! What may still be changed of a subscription, and what is charged next (rules R3, S4, T6).
 
 use super::Refusal;
 use super::service::{Slot, interval_of};
@@ -18,6 +18,9 @@ pub(super) enum Acts {
     End,
 }
 
+/// Periods that are looked through for the next charge date, a few first: skipped ones may stand before it.
+const PERIODS_AHEAD: [i64; 3] = [2, 12, 36];
+
 impl<'a> Desk<'a> {
     /// The next charge date of any charge that repeats.
     pub(super) fn next_charge_date(&self) -> Option<NaiveDate> {
@@ -26,7 +29,7 @@ impl<'a> Desk<'a> {
     }
 
     /// The next slot of a charge: not before today, and not billed yet today. What is overdue is as good as billed: the
-    /// next run bills it as an on-time run would have (rules.md T6).
+    /// next run bills it as an on-time run would have (rules T6).
     pub(super) fn next_of(&self, life: &ChargeLife<'_>) -> Option<Slot> {
         let charge = life.last_terms().charge;
         let billed = self.context.billed.get(&life.reference).map_or(&[][..], Vec::as_slice);
@@ -38,17 +41,21 @@ impl<'a> Desk<'a> {
         }
         let starts =
             [Some(self.today), self.timeline.life.activated, Some(self.subscription.start), life.own_start];
-        let from = starts.into_iter().flatten().max().unwrap_or(self.today);
-        let horizon = plus_days(interval_of(charge).bound(from, 2), 1);
+        // What was billed early lies behind the next one, however far ahead.
+        let billed_ahead = billed.iter().map(|l| l.key.period_start);
+        let from = starts.into_iter().flatten().chain(billed_ahead).max().unwrap_or(self.today);
         let is_billed = |slot: &Slot| {
             billed.iter().any(|l| l.key.kind == LineKind::Regular && l.key.period_start == slot.piece.start)
         };
-        let slots = life.slots(&self.timeline.life, horizon);
         let is_next = |slot: &Slot| slot.date >= self.today && !slot.skipped && !is_billed(slot);
-        slots.into_iter().filter(is_next).min_by_key(|slot| slot.date)
+        PERIODS_AHEAD.into_iter().find_map(|periods| {
+            let horizon = plus_days(interval_of(charge).bound(from, periods), 1);
+            let slots = life.slots(&self.timeline.life, horizon);
+            slots.into_iter().filter(is_next).min_by_key(|slot| slot.date)
+        })
     }
 
-    /// An act on a charge that could not be billed is refused when it is asked for (rules.md R3).
+    /// An act on a charge that could not be billed is refused when it is asked for (rules R3).
     pub(super) fn check_open(&self, life: &ChargeLife<'_>, on: NaiveDate) -> Result<(), Refusal> {
         let charge = life.terms_on(on).charge;
         self.check_served(&charge.sku, on)?;
@@ -62,7 +69,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// rules.md S4: what is booked stays. A change may start with the last billed period of a charge in advance, and
+    /// rules S4: what is booked stays. A change may start with the last billed period of a charge in advance, and
     /// after the last one of a charge in arrears; what is billed ahead of its time is still changed from today on. But
     /// usage that a period billed ahead has not counted comes as late usage: only an end may lie within it.
     fn check_unbilled(&self, life: &ChargeLife<'_>, on: NaiveDate, acts: Acts) -> Result<(), Refusal> {
@@ -120,7 +127,7 @@ impl<'a> Desk<'a> {
         billed.iter().filter(|line| line.key.kind == LineKind::Regular)
     }
 
-    /// The latest day of a period that is billed, or as good as billed since its charge date has passed (rules.md T6).
+    /// The latest day of a period that is billed, or as good as billed since its charge date has passed (rules T6).
     fn billed_or_overdue(&self, life: &ChargeLife<'_>, day: fn(Period) -> NaiveDate) -> Option<NaiveDate> {
         let overdue = life.slots(&self.timeline.life, plus_days(self.today, -1));
         let billed = self.regular(life).map(|line| day(line.period));

@@ -1,4 +1,4 @@
-//! What is asked of a subscription: a verb with its arguments as they are written (rules.md S2).
+//! What is asked of a subscription: a verb with its arguments as they are written (rules S2).
 
 use super::state::VerbName;
 use super::{CancelOption, Refusal, ResumeOption, SwitchWhen};
@@ -339,7 +339,7 @@ impl<'a> Arguments<'a> {
         read(&plain).map(Some).ok_or_else(|| bad(names[0], &text, "an option of this verb"))
     }
 
-    /// `refund: "prorated"` or true (rules.md R4).
+    /// `refund: "prorated"` or true (rules R4).
     fn refund(&self) -> Result<bool, Refusal> {
         match self.text(&["refund"]).map(|text| text.to_ascii_lowercase()).as_deref() {
             None | Some("none" | "false" | "no") => Ok(false),

@@ -1,4 +1,4 @@
-//! Service periods of a charge, counted from its anchor (rules.md T2–T5, S4).
+//! Service periods of a charge, counted from its anchor (rules T2–T5, S4).
 
 use super::life::{EndCause, Hold, Life};
 use super::timeline::{ChargeLife, ChargeTerms};
@@ -7,7 +7,7 @@ use crate::catalogue::{Alignment, Charge, ChargeType};
 use crate::period::{Interval, Period};
 use chrono::NaiveDate;
 
-/// Slots of one span that are listed: daily ones of 270 years. Nobody catches up more (rules.md T6).
+/// Slots of one span that are listed: daily ones of 270 years. Nobody catches up more (rules T6).
 const SLOTS_MAX: usize = 100_000;
 
 /// A stretch of service that is billed at once: a whole period, a stub, or what a hold or switch leaves of one.
@@ -15,11 +15,11 @@ const SLOTS_MAX: usize = 100_000;
 pub struct Slot {
     /// The days served.
     pub piece: Period,
-    /// The whole period that they are part of (rules.md R1).
+    /// The whole period that they are part of (rules R1).
     pub full: Period,
-    /// First charged day of the whole period (rules.md R2).
+    /// First charged day of the whole period (rules R2).
     pub charged_from: NaiveDate,
-    /// Charge date before any act moved it: the first day on which it may be billed (rules.md T5).
+    /// Charge date before any act moved it: the first day on which it may be billed (rules T5).
     pub nominal: NaiveDate,
     /// Charge date.
     pub date: NaiveDate,
@@ -80,7 +80,7 @@ impl ChargeLife<'_> {
         slots
     }
 
-    /// Days on which a one-time charge is billed, up to `horizon` (rules.md T4, T5).
+    /// Days on which a one-time charge is billed, up to `horizon` (rules T4, T5).
     pub fn triggers(&self, life: &Life, horizon: NaiveDate) -> Vec<NaiveDate> {
         let charge = self.terms[0].charge;
         let Some(activated) = life.activated.filter(|_| charge.charge_type == ChargeType::OneTime) else {
@@ -152,7 +152,7 @@ impl ChargeLife<'_> {
     }
 
     /// First day without the charge: the subscription's end, or its own. An end by `immediately` happens within its day,
-    /// so that the usage of that day still belongs to the service (rules.md T1).
+    /// so that the usage of that day still belongs to the service (rules T1).
     pub fn gone_on(&self, life: &Life) -> Option<NaiveDate> {
         let counts_usage = self.last_terms().charge.charge_type == ChargeType::Usage;
         let end =
@@ -189,7 +189,7 @@ impl ChargeLife<'_> {
     }
 
     /// Whether a switch of a recurring charge in arrears is not prorated: what is in force on the charge date then bills
-    /// the whole period (rules.md R3). Usage is always rated by the plan of its day.
+    /// the whole period (rules R3). Usage is always rated by the plan of its day.
     fn bills_its_whole_period(&self, terms: &ChargeTerms<'_>) -> bool {
         let before = self.terms_on(terms.from.pred_opt().unwrap_or(terms.from));
         let prorated = terms.switch.and_then(|mark| mark.prorate).unwrap_or(before.plan.change_handle > 0);
@@ -210,7 +210,7 @@ impl ChargeLife<'_> {
         if period.start == switched { switched } else { period.end }
     }
 
-    /// Service from the charge's first day on, by its alignment (rules.md T4); none if that day is not known yet.
+    /// Service from the charge's first day on, by its alignment (rules T4); none if that day is not known yet.
     fn first_segment(&self, life: &Life) -> Option<Span> {
         let charge = self.terms[0].charge;
         let activated = life.activated?;
@@ -241,7 +241,7 @@ fn next(day: NaiveDate) -> NaiveDate {
 }
 
 impl Span {
-    /// What holds leave of the span (rules.md S4).
+    /// What holds leave of the span (rules S4).
     fn without_holds(self, holds: &[Hold]) -> Vec<Span> {
         let mut left = Vec::new();
         let mut current = self;

@@ -1,4 +1,4 @@
-//! The states of a subscription and which verbs each allows (rules.md S1).
+//! The states of a subscription and which verbs each allows (rules S1).
 
 use super::life::{EndCause, Life};
 use super::{CancelOption, Refusal, Subscription};
@@ -64,7 +64,7 @@ const CHANGES: [VerbName; 8] = [
     ClearDiscount,
 ];
 
-/// rules.md S1: state → verbs.
+/// rules S1: state → verbs.
 const TABLE: [(State, &[VerbName]); 7] = [
     (State::Draft, &[Activate, SwitchPlan, SetNextChargeDate, SetTrialEnd]),
     (

@@ -1,4 +1,4 @@
-//! What a subscription agreed over time, folded from its first terms and the acts done so far (rules.md S4): per
+//! What a subscription agreed over time, folded from its first terms and the acts done so far (rules S4): per
 //! charge the plan charge in force, quantities, prices, and the days set by hand. Service periods are counted from
 //! it in [`super::service`].
 
@@ -373,7 +373,7 @@ impl<'a> Timeline<'a> {
         }
     }
 
-    /// rules.md S2: charges are paired by anchor code; the others end, and the new plan's standard ones begin.
+    /// rules S2: charges are paired by anchor code; the others end, and the new plan's standard ones begin.
     fn switch(&mut self, plan: &'a Plan, on: NaiveDate, mark: ChangeMark) {
         let mut paired: Vec<&str> = Vec::new();
         for life in self.charges.iter_mut().filter(|life| life.removed.is_none_or(|gone| gone.on > on)) {
@@ -488,7 +488,7 @@ impl<'a> ChargeLife<'a> {
     }
 
     /// The plan charge that bills a piece of service: in arrears the one in force at its end, as a prorated switch has cut
-    /// it (rules.md R3).
+    /// it (rules R3).
     pub fn terms_of(&self, piece: Period) -> ChargeTerms<'a> {
         let at_start = self.terms_on(piece.start);
         if at_start.charge.is_arrears() { self.terms_on(piece.last_day()) } else { at_start }
@@ -505,7 +505,7 @@ impl<'a> ChargeLife<'a> {
     }
 
     /// Quantity of a usage charge set by hand for the days `[from, until)`: the last one set in them, else the
-    /// default (rules.md Q6). What was agreed or set before counts for the first period alone.
+    /// default (rules Q6). What was agreed or set before counts for the first period alone.
     pub fn amount_by_hand(&self, from: Option<NaiveDate>, until: NaiveDate) -> Decimal {
         let from = from.unwrap_or(NaiveDate::MIN);
         let set = self.amounts.iter().rev().find(|step| from <= step.on && step.on < until);

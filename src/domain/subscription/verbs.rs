@@ -1,5 +1,5 @@
 //! Doing something to a subscription: the request is checked against its state and its book, and becomes one or more
-//! dated acts (rules.md S1, S2, R3, R4).
+//! dated acts (rules S1, S2, R3, R4).
 
 use super::open::Acts;
 use super::request::Request;
@@ -60,7 +60,7 @@ pub fn act(
     Ok(changed)
 }
 
-/// A verb takes the day that it is given, or refuses it (rules.md R3).
+/// A verb takes the day that it is given, or refuses it (rules R3).
 fn refuse_effective(request: &Request, on: NaiveDate, today: NaiveDate) -> Result<(), Refusal> {
     let takes_it = match request {
         Request::Cancel { .. }
@@ -254,7 +254,7 @@ impl<'a> Desk<'a> {
         Ok(vec![(self.today, Verb::Resume { option })])
     }
 
-    /// rules.md S3: the trial of a service that has not begun.
+    /// rules S3: the trial of a service that has not begun.
     fn set_trial_end(&self, date: NaiveDate) -> Result<Vec<Dated>, Refusal> {
         let (life, number) = (&self.timeline.life, &self.subscription.number);
         let begins = life.service_start;
@@ -310,7 +310,7 @@ impl<'a> Desk<'a> {
         Ok(vec![(on, Verb::SwitchPlan { plan: id, when, prorate })])
     }
 
-    /// rules.md S2: an active plan in the same currency, at least one shared anchor, prices for all that begins.
+    /// rules S2: an active plan in the same currency, at least one shared anchor, prices for all that begins.
     fn check_switch(&self, plan: &Plan, id: PlanId, on: NaiveDate) -> Result<(), Refusal> {
         let conflict = |message: String| Err(Refusal::new("conflict", message));
         if id == self.timeline.plan() {
@@ -632,7 +632,7 @@ fn find_code<'c>(
     })
 }
 
-/// The discount that a code grants from `today` on (rules.md D1): known, not expired, not used up, and for the plan.
+/// The discount that a code grants from `today` on (rules D1): known, not expired, not used up, and for the plan.
 ///
 /// # Errors
 /// `unknown_code`, `expired_code`, `used_up`, `restricted_code`.

@@ -1,4 +1,4 @@
-//! Which tax rule holds for a line (rules.md X1, X2) and what VAT an invoice carries (rules.md M2, M4, [`vat`]).
+//! Which tax rule holds for a line (rules X1, X2) and what VAT an invoice carries (rules M2, M4, [`vat`]).
 
 mod check_digit;
 mod vat;
@@ -44,12 +44,12 @@ pub enum Treatment<'a> {
     ByRuleOf(NaiveDate),
     /// Not taxable: category E, with the charge's reason.
     Exempt(Option<&'a str>),
-    /// As it stands on the line: it amends something booked (rules.md M5).
+    /// As it stands on the line: it amends something booked (rules M5).
     Kept,
 }
 
 /// A day for which no rule matches, where the seller has a VAT number: its rules have a gap, and nobody is billed into
-/// it (rules.md X1).
+/// it (rules X1).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no tax rule matches {place}, {kind}, {on}")]
 pub struct NoTaxRule {
@@ -84,7 +84,7 @@ pub fn check(
 }
 
 /// The rule for a place, a kind of buyer and a day: the lowest priority wins, ties go to the more exact match
-/// (country, then state, then rule type), then to the first in the book (rules.md X1). Countries and states are
+/// (country, then state, then rule type), then to the first in the book (rules X1). Countries and states are
 /// compared without case; `*` matches any, also none.
 pub fn rule_for<'r>(
     rules: &'r [TaxRule],
@@ -97,7 +97,7 @@ pub fn rule_for<'r>(
 }
 
 /// Sets category, percent and reason of every line of one invoice, by the line's tax date and the payer's country and
-/// VAT number (rules.md X1, X2). `treatments` has one entry per line; lines beyond its end go by the rules.
+/// VAT number (rules X1, X2). `treatments` has one entry per line; lines beyond its end go by the rules.
 ///
 /// A rule with AE is passed over unless the payer has a VAT number of another EU country than the seller's. With a
 /// seller who has no VAT number a line without a rule is O if every line of the invoice is, otherwise E. Only category S
@@ -143,7 +143,7 @@ pub fn assign(
     Ok(())
 }
 
-/// Whether reverse charge is open to the buyer: a VAT number of another EU country than the seller's (rules.md X1).
+/// Whether reverse charge is open to the buyer: a VAT number of another EU country than the seller's (rules X1).
 /// A number without a country prefix counts for the party's country.
 pub fn allows_reverse_charge(seller: TaxParty<'_>, buyer: TaxParty<'_>) -> bool {
     let Some(buyer_prefix) = buyer.vat_number.and_then(|_| vat_prefix(buyer)) else { return false };

@@ -1,4 +1,4 @@
-//! VAT per group, rounded once and allotted to the lines (rules.md M2–M4).
+//! VAT per group, rounded once and allotted to the lines (rules M2–M4).
 
 use crate::catalogue::TaxCategory;
 use crate::exact::{Exact, apportion};
@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 /// Sets the VAT of every line of one invoice and answers its groups, ascending by (category, rate).
 ///
 /// Per (category, rate): VAT = round(net × rate) once, half away from zero (EN 16931 BR-CO-17), allotted to the lines
-/// by largest remainder on each line's exact VAT (rules.md M2). Tax-inclusive lines come in with their gross in
-/// `subtotal_minor` and leave with their net; their unit price and discount stay gross (rules.md M4): of their gross
+/// by largest remainder on each line's exact VAT (rules M2). Tax-inclusive lines come in with their gross in
+/// `subtotal_minor` and leave with their net; their unit price and discount stay gross (rules M4): of their gross
 /// G, net = round(G ÷ (1 + rate)) and VAT = G − net. Lines, groups and total agree to the last unit.
 ///
 /// Lines have their category and percent ([`super::assign`]). Call it once: a second call would take the net of a

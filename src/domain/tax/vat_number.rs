@@ -1,4 +1,4 @@
-//! VAT numbers: their form per country, and check digits (rules.md X1). A number is read without blanks, dots and
+//! VAT numbers: their form per country, and check digits (rules X1). A number is read without blanks, dots and
 //! hyphens, in capitals; its prefix names the country. What has not the form of its country is no VAT number, and is
 //! never taken for a consumer's silence.
 

@@ -1,4 +1,4 @@
-//! The check that every usage record passes, from CSV, NDJSON, Parquet and `simulate` alike (rules.md Q1, Q3).
+//! The check that every usage record passes, from CSV, NDJSON, Parquet and `simulate` alike (rules Q1, Q3).
 //!
 //! [`check_fields`] borrows and allocates nothing; [`check`] makes an [`Event`] of it. The first thing that is wrong
 //! is the reject, in the order id, subject, meter, quantity, time, source, corrects, properties.
@@ -103,7 +103,7 @@ pub fn check_fields<'a>(raw: &RawUsage<'a>, limits: &Limits<'a>) -> Result<Check
     Ok(CheckedUsage { source, id, subject, meter, quantity, time_us, corrects, properties: raw.properties })
 }
 
-/// Checks a quantity: a decimal of at most 12 digits and 9 decimals (rules.md Q1), never rounded. At scale 9.
+/// Checks a quantity: a decimal of at most 12 digits and 9 decimals (rules Q1), never rounded. At scale 9.
 #[inline]
 pub fn check_quantity(raw: Option<&str>) -> Result<Quantity9, Reject> {
     let Some(text) = present(raw) else { return Err(missing("quantity", RejectCode::MissingQuantity)) };

@@ -1,4 +1,4 @@
-//! Usage events and the check that every record passes, from whatever file (rules.md Q3).
+//! Usage events and the check that every record passes, from whatever file (rules Q3).
 
 mod check;
 mod properties;
@@ -11,7 +11,7 @@ pub use time::*;
 use crate::decimal::Quantity9;
 use std::collections::BTreeMap;
 
-/// Properties of an event: name → value; an empty CSV cell is an absent property (rules.md Q2).
+/// Properties of an event: name → value; an empty CSV cell is an absent property (rules Q2).
 pub type Properties = BTreeMap<String, String>;
 
 /// A usage event that has passed the check; not yet resolved to a subscription.

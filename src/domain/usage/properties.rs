@@ -17,7 +17,7 @@ pub enum RawProperties<'a> {
 }
 
 /// Reads properties. Values of a JSON object are strings, numbers (kept as written), `true` or `false`. An empty cell,
-/// an empty string and `null` are an absent property (rules.md Q2).
+/// an empty string and `null` are an absent property (rules Q2).
 ///
 /// Errors: `bad_properties` if they are not a flat object or name a property twice, `too_long` beyond 255 bytes of name
 /// or [`PROPERTIES_BYTES_MAX`] in all.
@@ -47,7 +47,7 @@ pub fn read_properties(raw: RawProperties<'_>) -> Result<Properties, Reject> {
 }
 
 /// The canonical text: a JSON object with sorted names, every value a string, no spaces; empty without properties.
-/// Same content is same text, whatever file it came from (rules.md Q3).
+/// Same content is same text, whatever file it came from (rules Q3).
 pub fn properties_text(properties: &Properties) -> String {
     if properties.is_empty() {
         return String::new();

@@ -1,5 +1,5 @@
 //! Payment providers. The attempt's row is committed before a provider is called, and its id is the provider's
-//! idempotency key: after a lost answer the same id is asked again, never a new one (rules.md Y1).
+//! idempotency key: after a lost answer the same id is asked again, never a new one (rules Y1).
 
 mod journal;
 mod memory;
@@ -53,7 +53,7 @@ pub enum ChargeAnswer {
         /// What the provider keeps, minor units of the charge's currency.
         fee_minor: i64,
     },
-    /// No money is taken; the class says whether trying again makes sense (rules.md Y2).
+    /// No money is taken; the class says whether trying again makes sense (rules Y2).
     Declined(Decline),
 }
 

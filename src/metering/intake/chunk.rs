@@ -109,7 +109,7 @@ impl<'a> Chunks<'a> {
         Ok(std::mem::take(&mut self.staged))
     }
 
-    /// rules.md Q4: every record is accounted for, and so is every row of a segment and every key.
+    /// rules Q4: every record is accounted for, and so is every row of a segment and every key.
     fn check_sums(&self) -> Result<()> {
         let Staged { read, accepted, duplicate, rejected, rejects, segments, .. } = &self.staged;
         ensure!(
@@ -232,7 +232,7 @@ impl<'a> Chunks<'a> {
 
     fn sort_key(&self, row: &Row) -> u128 {
         let meter = self.meter_ranks.get(row.resolved.meter as usize).copied().unwrap_or(u32::MAX);
-        // Times are from 1970 on (rules.md Q3), so their order is that of their unsigned bits.
+        // Times are from 1970 on (rules Q3), so their order is that of their unsigned bits.
         u128::from(row.resolved.subscription) << 96
             | u128::from(meter) << 64
             | u128::from(row.time_us.cast_unsigned())

@@ -1,4 +1,4 @@
-//! Why a whole usage file is refused. One bad record never is a reason: it becomes a reject (rules.md Q4).
+//! Why a whole usage file is refused. One bad record never is a reason: it becomes a reject (rules Q4).
 
 use super::packing::BoundMet;
 use std::path::{Path, PathBuf};

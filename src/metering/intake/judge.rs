@@ -1,5 +1,5 @@
 //! Records held against one another and against all that was accepted before: duplicates, conflicts, corrections
-//! (rules.md Q3). The first line wins, in the order of the file.
+//! (rules Q3). The first line wins, in the order of the file.
 //!
 //! Keys are sorted and merged with the history, all at once. Only records that correct something, or share a key with
 //! one that does, are looked at one by one: whether they stand depends on what stood before them.

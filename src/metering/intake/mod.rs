@@ -1,4 +1,4 @@
-//! From a usage file to staged segments, key runs and rejects (rules.md Q3, Q4).
+//! From a usage file to staged segments, key runs and rejects (rules Q3, Q4).
 //!
 //! A reader thread cuts the file into blocks of whole records ([`blocks`]); parsing threads check and resolve every
 //! record ([`parse`]); the calling thread collects blocks in the order of the file into chunks of bounded size, judges them against one another and the history ([`judge`]), and writes what was accepted
@@ -77,7 +77,7 @@ const BOUNDS: Bounds =
 
 /// All that taking in a file depends on.
 pub struct IntakeContext<'a> {
-    /// Zone of times without offset: the tenant's (rules.md T1).
+    /// Zone of times without offset: the tenant's (rules T1).
     pub zone: Tz,
     /// Source of records that name none; else what a mended reject file says, else [`DEFAULT_SOURCE`].
     pub source: Option<&'a str>,

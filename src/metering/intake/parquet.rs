@@ -222,7 +222,7 @@ fn write_decimal(cell: &mut Vec<u8>, mantissa: i128, scale: usize) -> std::io::R
     Ok(())
 }
 
-/// RFC 3339 in UTC, or without offset if the column has no zone: then the time is local (rules.md Q3).
+/// RFC 3339 in UTC, or without offset if the column has no zone: then the time is local (rules Q3).
 fn write_time(cell: &mut Vec<u8>, value: i64, unit: TimeUnit, has_zone: bool) -> std::io::Result<()> {
     let time_us = match unit {
         TimeUnit::Nanoseconds => Some(value.div_euclid(1000)),

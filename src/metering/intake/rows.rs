@@ -42,7 +42,7 @@ pub(crate) struct Row {
     /// Empty if it corrects nothing.
     pub corrects: Span,
     pub raw: Span,
-    /// Its period has been billed (rules.md Q5).
+    /// Its period has been billed (rules Q5).
     pub lateness: Lateness,
 }
 

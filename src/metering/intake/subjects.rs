@@ -1,4 +1,4 @@
-//! Whose usage a record is: from the text in a file to a subscription (rules.md Q3).
+//! Whose usage a record is: from the text in a file to a subscription (rules Q3).
 
 use domain::ids::ChargeReference;
 use domain::usage::{Reject, RejectCode, shown};
@@ -21,7 +21,7 @@ pub struct Subjects {
     only_counted: FxHashSet<Box<str>>,
 }
 
-/// How far a meter of a subscription has been billed (rules.md Q5).
+/// How far a meter of a subscription has been billed (rules Q5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Billed {
     /// Events before this instant are late. Microseconds since the epoch.

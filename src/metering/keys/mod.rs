@@ -1,5 +1,5 @@
 //! The key index: which (source, id) have been accepted, with what content, and which have been corrected
-//! (rules.md Q3). It holds hashes only and never forgets: there is no time window for duplicates.
+//! (rules Q3). It holds hashes only and never forgets: there is no time window for duplicates.
 //!
 //! Every committed import adds one or more *key runs*: files of sorted entries with a filter and a sparse index
 //! ([`run`]). A new import looks its keys up in all of them ([`History`]); runs can be merged at any time

@@ -70,7 +70,7 @@ impl Keepsake {
     }
 }
 
-/// Events by class (rules.md Q4).
+/// Events by class (rules Q4).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ClassCounts {
     pub superseded: u64,

@@ -1,4 +1,4 @@
-//! Which usage an import has brought: the store marks the billed periods that it made late (rules.md Q5).
+//! Which usage an import has brought: the store marks the billed periods that it made late (rules Q5).
 
 use super::scan::runs;
 use super::superseded::Superseded;

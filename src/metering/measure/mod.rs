@@ -1,5 +1,5 @@
 //! Measuring: one scan over the segments gives the quantities of every window of a run, and what became of every
-//! event (rules.md Q2–Q5). [`domain::measure::fold`] is the definition; a property test keeps the two equal.
+//! event (rules Q2–Q5). [`domain::measure::fold`] is the definition; a property test keeps the two equal.
 //!
 //! A segment is read a row group at a time ([`scan`]). Its rows are sorted by (subscription, meter, time), so the rows
 //! of a window are found by binary search; polars sums them up per window and stretch ([`sums`]); partial results are
@@ -45,7 +45,7 @@ pub struct MeasureRequest<'a> {
     /// Every segment of the version of the usage store that the run has pinned.
     pub segments: &'a [SegmentRef],
     pub windows: &'a [Window],
-    /// How to count events; may be empty. Of ranges that overlap, the first class in order counts (rules.md Q4).
+    /// How to count events; may be empty. Of ranges that overlap, the first class in order counts (rules Q4).
     pub classes: &'a [ClassRange],
     /// Events up to this import are counted by class; windows carry their own mark.
     pub up_to_import: Option<i64>,
@@ -65,7 +65,7 @@ pub struct UsageMeasured {
 
 /// Measures windows and counts events, in one scan per usage mark (a run has one).
 ///
-/// Errors: a segment that is missing or damaged, and sums beyond 128 bits (rules.md Q1 bounds quantities to 21 digits,
+/// Errors: a segment that is missing or damaged, and sums beyond 128 bits (rules Q1 bounds quantities to 21 digits,
 /// so that takes 10^17 events).
 pub fn measure(request: &MeasureRequest<'_>) -> Result<UsageMeasured> {
     let mut by_mark: BTreeMap<Option<i64>, Vec<&Window>> = BTreeMap::new();

@@ -178,7 +178,7 @@ impl<'a> Part<'a> {
                 .any(|(q, row)| *q == 0 && self.is_removal(row))
     }
 
-    /// A correction with quantity 0 only removes (rules.md Q3).
+    /// A correction with quantity 0 only removes (rules Q3).
     fn is_removal(&self, row: usize) -> bool {
         self.rows.quantities[row] == 0 && !self.rows.corrects(row).is_empty()
     }

@@ -1,4 +1,4 @@
-//! Which events are corrected by which import (rules.md Q3).
+//! Which events are corrected by which import (rules Q3).
 
 use crate::segment::{Opener, SegmentRef, Wanted};
 use anyhow::Result;

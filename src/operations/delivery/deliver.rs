@@ -213,7 +213,7 @@ fn answer_of(delivery: &mut Delivery, answer: &Answer, now: DateTime<Utc>) {
     };
 }
 
-/// Whether the method that was declined is charged again: not one that was declined for good (rules.md Y3).
+/// Whether the method that was declined is charged again: not one that was declined for good (rules Y3).
 fn will_retry(settlement: &Settlement) -> bool {
     settlement.next_retry.is_some() && settlement.payment_status == PaymentStatus::PendingRetry
 }

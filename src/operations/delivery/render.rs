@@ -140,7 +140,7 @@ fn render_one(renderer: &Renderer, work: &Work, booked: &Booked) -> Outcome {
 }
 
 /// The document as it is sent and hashed: as booked, less what was set off by then, with the words for how the rest will be
-/// paid (rules.md Y3).
+/// paid (rules Y3).
 pub fn document_of<'a>(
     booked: &'a Booked,
     catalogue: &'a Catalogue,

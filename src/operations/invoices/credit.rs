@@ -24,7 +24,7 @@ use store::{Tx, payer, payment, run};
 #[derive(Debug, Clone)]
 pub struct Credit {
     pub scope: CreditScope,
-    /// The periods of the whole invoice are due again (rules.md I4).
+    /// The periods of the whole invoice are due again (rules I4).
     pub rebill: bool,
 }
 
@@ -38,7 +38,7 @@ pub struct Credited {
 }
 
 /// Books a credit note on an invoice and sets it against what is open of it, then against the payer's oldest open
-/// invoices (rules.md I7, I8). What it leaves is owed to the payer: it is refunded, or set against the next invoice.
+/// invoices (rules I7, I8). What it leaves is owed to the payer: it is refunded, or set against the next invoice.
 pub async fn credit(
     ctx: &Context,
     invoice: &Invoice,
@@ -147,7 +147,7 @@ async fn note_within(
     if amount_minor > 0 && !pending {
         set_off_pair(tx, note_booked.draft.id, id, amount_minor, asked.on).await?;
     }
-    // What it leaves is set against the payer's oldest open invoices (rules.md I8).
+    // What it leaves is set against the payer's oldest open invoices (rules I8).
     set_off_of_payers(tx, &[booked.invoice.draft.payer], asked.on).await?;
     note(ctx, tx, &note_booked.number, Action::CreditInvoice, asked).await?;
     let credit = invoice::by_id(tx, note_booked.draft.id).await?.context("the note was just booked")?;

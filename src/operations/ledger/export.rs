@@ -1,5 +1,5 @@
 //! `export_ledger`: the ledger as a file for the accountant. A marked export (`--next`) takes a contiguous range of
-//! sealed entries, and the marks tile the ledger; a report by date marks nothing (rules.md L3).
+//! sealed entries, and the marks tile the ledger; a report by date marks nothing (rules L3).
 //!
 //! Key that makes a repeat quiet: the first sequence of a range; the file's name follows from it.
 

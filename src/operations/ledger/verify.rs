@@ -1,4 +1,4 @@
-//! Re-checks from the database and the files what must be equal (rules.md L4).
+//! Re-checks from the database and the files what must be equal (rules L4).
 
 use crate::context::Context;
 use crate::files::shelf::{self, Named};
@@ -175,7 +175,7 @@ async fn is_mended(tx: &mut store::Tx, path: &str, hash: &str) -> anyhow::Result
     Ok(path.starts_with("rejects/") && imports::is_brought_in(tx, hash).await?)
 }
 
-/// No line was credited beyond itself, and no VAT group beyond its VAT (rules.md M3).
+/// No line was credited beyond itself, and no VAT group beyond its VAT (rules M3).
 async fn credited_lines(tx: &mut store::Tx) -> anyhow::Result<Check> {
     let (mut after, mut count) = (None, 0);
     loop {

@@ -29,7 +29,7 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 /// Attempts of earlier days without an answer that one pass asks about.
 const UNANSWERED_MAX: u32 = 1_000;
 
-/// Days that the card schemes' caps look back (rules.md Y2).
+/// Days that the card schemes' caps look back (rules Y2).
 const CAP_DAYS: u64 = 30;
 
 /// Collects what is open of these invoices on a day.

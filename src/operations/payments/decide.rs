@@ -1,5 +1,5 @@
 //! Whether, and on which method, an invoice is charged: a function of what is known, so that it can be checked by
-//! eye (rules.md Y2, Y3).
+//! eye (rules Y2, Y3).
 
 use crate::payments::tried::{Occasion, attempt_id, health_key};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -40,7 +40,7 @@ pub enum Decision {
     Misconfigured(String),
 }
 
-/// Decides. Only positive open balances are collected; the first attempt is made at booking, whoever books (rules.md Y3).
+/// Decides. Only positive open balances are collected; the first attempt is made at booking, whoever books (rules Y3).
 pub fn decide(
     booked: &Booked,
     payer: Option<&Customer>,
@@ -105,7 +105,7 @@ pub fn decide(
 }
 
 /// Whether an online method will be charged for what is open on a day, so that the payer need not do anything: never
-/// one that was declined for good (rules.md Y3).
+/// one that was declined for good (rules Y3).
 pub fn is_collected(
     booked: &Booked,
     payer: &Customer,

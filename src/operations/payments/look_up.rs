@@ -1,5 +1,5 @@
 //! Charges whose answer was lost: the provider is asked what became of the key, before anything is charged under it
-//! again. So money that was taken is booked whatever card the payer has today (rules.md Y1).
+//! again. So money that was taken is booked whatever card the payer has today (rules Y1).
 //!
 //! Key that makes a repeat quiet: the attempt's id, the provider's idempotency key; a look-up changes nothing.
 

@@ -59,14 +59,14 @@ pub async fn payment(
     }
     store::ledger::save_entries(tx, run, &entries).await?;
     if settlement.open_minor(invoice.draft.gross_minor()) < 0 {
-        // What came beyond it is the payer's credit (rules.md Y5).
+        // What came beyond it is the payer's credit (rules Y5).
         set_off_of_payers(tx, &[invoice.draft.payer], attempt.on).await?;
     }
     Ok(settlement)
 }
 
 /// Sets open credits of these invoices' payers against their oldest open invoices of the same currency, in the
-/// booking transaction and so before any collection (rules.md I8). Both stand on the receivable already: the ledger
+/// booking transaction and so before any collection (rules I8). Both stand on the receivable already: the ledger
 /// needs no entry.
 pub async fn set_off_credit_notes(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::Result<()> {
     let payers: BTreeSet<CustomerId> = invoices.iter().map(|i| i.draft.payer).collect();
@@ -218,7 +218,7 @@ pub enum RefundBy {
     Hand,
 }
 
-/// Money back to the payer: the open balance of a credit note, or what was paid too much (rules.md I7). The
+/// Money back to the payer: the open balance of a credit note, or what was paid too much (rules I7). The
 /// provider is asked before anything is written; its key follows from the document and what is settled so far, so
 /// that after a crash the same refund is asked for again, and made once.
 pub async fn refund(
@@ -267,7 +267,7 @@ fn standing(booked: &Booked) -> Standing<'_> {
 }
 
 /// The money that came for the invoices that a document concerns and has not gone back: payments, less refunds, and
-/// what was set off between them and others (rules.md Y5). A write-off is none. None if it concerns no invoice.
+/// what was set off between them and others (rules Y5). A write-off is none. None if it concerns no invoice.
 async fn received_minor(tx: &mut Tx, booked: &Booked) -> anyhow::Result<Option<i64>> {
     let mut invoices = Vec::new();
     if booked.invoice.draft.is_credit_note {

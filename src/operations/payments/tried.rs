@@ -25,7 +25,7 @@ pub fn health_key(method: &PaymentMethod) -> String {
 /// Why invoices are collected now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Occasion {
-    /// The first attempt, right after booking (rules.md Y3).
+    /// The first attempt, right after booking (rules Y3).
     Booking,
     /// A step of the dunning policy is due that charges again.
     Step,

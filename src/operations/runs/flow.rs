@@ -22,7 +22,7 @@ pub async fn after(tx: &mut Tx, run: &Run, step: Step, slices: u32) -> anyhow::R
     }
 }
 
-/// Every draft is made or set aside: decide whether, and in which order, the run books (rules.md I5). A later attempt has
+/// Every draft is made or set aside: decide whether, and in which order, the run books (rules I5). A later attempt has
 /// a hash of its own; what was expected of the run was expected of its first.
 pub async fn barrier(ctx: &Context, tx: &mut Tx, run: &Run) -> anyhow::Result<()> {
     let attempt = attempts::latest(tx, run.id).await?;

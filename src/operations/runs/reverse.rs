@@ -1,4 +1,4 @@
-//! Takes a run back: a credit note for every invoice that it booked and that is not wholly credited yet (rules.md I4, I7);
+//! Takes a run back: a credit note for every invoice that it booked and that is not wholly credited yet (rules I4, I7);
 //! for a rebill, what it billed is due again.
 //! What is booked stays; the notes and their entries stand against it. Some invoices at a time share a transaction.
 //!

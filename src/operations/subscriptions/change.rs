@@ -1,4 +1,4 @@
-//! What a person does to a subscription, or to the discount of a customer: the verbs of rules.md S2, through the same
+//! What a person does to a subscription, or to the discount of a customer: the verbs of rules S2, through the same
 //! function as `simulate`. One transaction: the payer's book is read, checked and changed, and the journal says who
 //! did it. `preview` bills the payer with and without the change and writes nothing.
 //!
@@ -88,7 +88,7 @@ async fn change_within(
     Ok(Ok(changed))
 }
 
-/// Two payers cannot both take the last application of a code (rules.md D1).
+/// Two payers cannot both take the last application of a code (rules D1).
 pub(crate) async fn lock_code(tx: &mut Tx, catalogue: &Catalogue, code: Option<&str>) -> anyhow::Result<()> {
     let Some(code) = code else { return Ok(()) };
     for (id, discount) in &catalogue.discounts {

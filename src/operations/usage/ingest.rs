@@ -1,4 +1,4 @@
-//! `ingest_usage`: one usage file becomes segments, keys and rejects; an event is accounted for once (rules.md Q3, Q4).
+//! `ingest_usage`: one usage file becomes segments, keys and rejects; an event is accounted for once (rules Q3, Q4).
 //!
 //! Keys that make a repeat quiet: the hash of the file's bytes; (source, id) per event, in this file and in history.
 
@@ -344,7 +344,7 @@ impl Known {
     }
 }
 
-/// The names that usage may be for, the meters that are counted, and how far they are billed (rules.md Q3, Q5).
+/// The names that usage may be for, the meters that are counted, and how far they are billed (rules Q3, Q5).
 async fn subjects(tx: &mut Tx, catalogue: &Catalogue) -> anyhow::Result<Subjects> {
     let mut subjects = Subjects::new();
     let metered = |sku: &str, plans: &std::collections::BTreeSet<domain::ids::PlanId>| {

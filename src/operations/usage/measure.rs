@@ -106,7 +106,7 @@ pub async fn measure(ctx: &Context, run: &Run, books: &[PayerBook]) -> anyhow::R
     Ok(rated)
 }
 
-/// Tells the books what came in after they were billed (rules.md Q5): imports newer than the oldest mark of a billed
+/// Tells the books what came in after they were billed (rules Q5): imports newer than the oldest mark of a billed
 /// period are looked at.
 pub async fn with_late_hints(
     ctx: &Context,

@@ -36,7 +36,7 @@ pub struct Delivery {
     pub invoice: InvoiceId,
     /// What is delivered: `invoice`, `reminder-2`; goes into the Message-ID.
     pub channel: String,
-    /// Empty where there is nobody to mail it to: such a delivery is failed from the start (rules.md I10).
+    /// Empty where there is nobody to mail it to: such a delivery is failed from the start (rules I10).
     pub address: String,
     pub message_id: String,
     pub state: DeliveryState,
@@ -49,7 +49,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Whether it is on the list of what has not reached its buyer (rules.md I10).
+    /// Whether it is on the list of what has not reached its buyer (rules I10).
     pub fn is_open(&self) -> bool {
         self.state != DeliveryState::Sent && self.closed.is_none()
     }

@@ -1,4 +1,4 @@
-//! What has not reached its buyer (rules.md I10): mails that wait, mails that were refused, invoices without anybody to
+//! What has not reached its buyer (rules I10): mails that wait, mails that were refused, invoices without anybody to
 //! mail them to. Customers with `"delivery": "none"` are never in it.
 
 use crate::tx::{PerDriver, Tx, on};

@@ -23,11 +23,11 @@ pub enum InvoiceState {
     Paid,
     /// Something is open.
     Open,
-    /// Something is open and `payable_by` has passed (rules.md I3).
+    /// Something is open and `payable_by` has passed (rules I3).
     Overdue,
     /// Credit notes.
     CreditNote,
-    /// Its mail waits or was refused, or there is nobody to mail it to (rules.md I10).
+    /// Its mail waits or was refused, or there is nobody to mail it to (rules I10).
     Undelivered,
 }
 
@@ -160,7 +160,7 @@ pub async fn of_line(tx: &mut Tx, line: LineId) -> anyhow::Result<Option<Invoice
     Ok(id.map(InvoiceId))
 }
 
-/// Buyers' names as they stand on these booked documents (rules.md I6).
+/// Buyers' names as they stand on these booked documents (rules I6).
 pub async fn buyers(tx: &mut Tx, ids: &[InvoiceId]) -> anyhow::Result<BTreeMap<InvoiceId, String>> {
     const SQL: PerDriver = by_keys!("select id, buyer from invoice where id", uuid, "");
     let sql = tx.pick(&SQL);

@@ -1,4 +1,4 @@
-//! Booked invoices: inserted once in the booking transaction, with their number, and never changed (rules.md I5,
+//! Booked invoices: inserted once in the booking transaction, with their number, and never changed (rules I5,
 //! I6). What moves afterwards is in [`settle`].
 
 mod list;

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// Takes the next `n` numbers of a series and returns the first; a new series starts at 1. The series stays locked
-/// until the transaction ends, so there is no gap at any moment (rules.md I5).
+/// until the transaction ends, so there is no gap at any moment (rules I5).
 pub async fn take_numbers(tx: &mut Tx, series: &str, n: u64) -> anyhow::Result<u64> {
     let next: i64 = on!(tx, c => sqlx::query_scalar(
         "insert into number_series (name, next)
@@ -52,7 +52,7 @@ pub async fn save_booked(
     draft::mark(tx, &ids, DraftState::Booked, None).await.map(drop)
 }
 
-/// Lines, VAT groups and totals agree to the last unit (rules.md M2), checked before writing.
+/// Lines, VAT groups and totals agree to the last unit (rules M2), checked before writing.
 fn check(invoice: &Invoice) -> anyhow::Result<()> {
     let draft = &invoice.draft;
     let net: i64 = draft.lines.iter().map(|l| l.subtotal_minor).sum();
@@ -296,7 +296,7 @@ async fn save_open_settlements(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::Res
     rows.insert(tx).await.map(drop)
 }
 
-/// Notes the charges of plans that have been billed (rules.md P9): by SKU, of every plan the subscription has had.
+/// Notes the charges of plans that have been billed (rules P9): by SKU, of every plan the subscription has had.
 async fn save_billed_charges(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::Result<()> {
     const PLANS: PerDriver = by_keys!("select id, plans from subscription where id", uuid, "");
     let lines = invoices.iter().flat_map(|i| &i.draft.lines);

@@ -96,7 +96,7 @@ pub async fn lock_open(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<()>
 }
 
 /// Open documents of those of these payers who have an open credit in the same currency, by payer, currency and age
-/// (rules.md I8). Invoices whose payment is under way are left out: what will come of it is not known. Needs
+/// (rules I8). Invoices whose payment is under way are left out: what will come of it is not known. Needs
 /// [`lock_open`].
 pub async fn open_with_credit(
     tx: &mut Tx,

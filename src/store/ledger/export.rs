@@ -1,4 +1,4 @@
-//! Marked exports (rules.md L3): contiguous ranges of sealed sequence numbers that tile the ledger from 1.
+//! Marked exports (rules L3): contiguous ranges of sealed sequence numbers that tile the ledger from 1.
 
 use super::seal::{chain_end, lock_chain};
 use crate::bulk::{Bulk, Cell};

@@ -1,5 +1,5 @@
 //! The ledger: workers write entries unsealed, one sealer gives them sequence and hash, reports and exports read
-//! sealed entries only (rules.md L1, L2).
+//! sealed entries only (rules L1, L2).
 
 mod export;
 mod seal;
@@ -319,7 +319,7 @@ pub async fn balances(
         .collect()
 }
 
-/// First day of the earliest open accounting period; none if nothing is closed (rules.md I2, L2).
+/// First day of the earliest open accounting period; none if nothing is closed (rules I2, L2).
 pub async fn open_from(tx: &mut Tx) -> anyhow::Result<Option<NaiveDate>> {
     Ok(on!(tx, c => sqlx::query_scalar("select max(open_from) from accounting_close").fetch_one(c).await?))
 }

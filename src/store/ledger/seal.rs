@@ -1,4 +1,4 @@
-//! What the sealer reads and writes (rules.md L2): entries that wait, in sealing order, and the end of the chain.
+//! What the sealer reads and writes (rules L2): entries that wait, in sealing order, and the end of the chain.
 
 use super::{EntryRow, with_postings};
 use crate::bulk::Bulk;

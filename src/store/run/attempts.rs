@@ -83,7 +83,7 @@ pub async fn latest(tx: &mut Tx, run: RunId) -> anyhow::Result<u32> {
     latest.map_or(Ok(1), |n| small(n, "run_attempt.attempt"))
 }
 
-/// Writes what became of the usage of an attempt (rules.md Q4).
+/// Writes what became of the usage of an attempt (rules Q4).
 pub async fn set_usage(tx: &mut Tx, run: RunId, attempt: u32, usage: &UsageCounts) -> anyhow::Result<()> {
     on!(tx, c => sqlx::query("update run_attempt set usage = $3 where run = $1 and attempt = $2")
         .bind(run.0)

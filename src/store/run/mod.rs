@@ -1,5 +1,5 @@
 //! Runs and their payers. A run pins what it reads when it opens: the usage mark and the usage store's version
-//! (rules.md Q5). The slices of its work are in [`crate::slice`].
+//! (rules Q5). The slices of its work are in [`crate::slice`].
 
 pub mod attempts;
 mod effects;
@@ -222,7 +222,7 @@ pub async fn newest(tx: &mut Tx, limit: u32) -> anyhow::Result<Vec<Run>> {
     rows.into_iter().map(Run::try_from).collect()
 }
 
-/// Ordinal of the newest run, 0 if there is none: acts outside a run make their ids with it (rules.md S5).
+/// Ordinal of the newest run, 0 if there is none: acts outside a run make their ids with it (rules S5).
 pub async fn newest_ordinal(tx: &mut Tx) -> anyhow::Result<u64> {
     count(counter::last(tx, counter::RUN).await?, "counter run")
 }
@@ -294,7 +294,7 @@ pub async fn set_hash(tx: &mut Tx, run: RunId, hash: &str) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Writes what became of the usage (rules.md Q4).
+/// Writes what became of the usage (rules Q4).
 pub async fn set_usage(tx: &mut Tx, run: RunId, usage: &UsageCounts) -> anyhow::Result<()> {
     on!(tx, c => sqlx::query("update run set usage = $2 where id = $1")
         .bind(run.0)

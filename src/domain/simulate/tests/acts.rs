@@ -1,4 +1,4 @@
-//! Acts on the first day of a period, after that night's run, and what is paid already (rules.md T1, R3, R4, S4).
+//! Acts on the first day of a period, after that night's run, and what is paid already (rules T1, R3, R4, S4).
 
 use super::*;
 
@@ -96,7 +96,7 @@ fn a_first_day_that_is_changed_twice_is_corrected_twice() {
     );
 }
 
-/// rules.md R4: a hold keeps what is billed, unless it says `refund: prorated`; then the rest is given back once.
+/// rules R4: a hold keeps what is billed, unless it says `refund: prorated`; then the rest is given back once.
 #[test]
 fn a_hold_gives_back_what_is_paid_only_if_asked() {
     let with = |arguments: Value| {
@@ -141,7 +141,7 @@ fn an_end_that_is_taken_back_charges_the_rest_of_the_period() {
     );
 }
 
-/// rules.md T1: usage of the day on which it is ended belongs to the service, also on the first day of a period.
+/// rules T1: usage of the day on which it is ended belongs to the service, also on the first day of a period.
 #[test]
 fn usage_of_the_last_day_is_rated_the_day_after() {
     let scenario = Scenario::new("2026-03-01", vec![calls("1.00")])

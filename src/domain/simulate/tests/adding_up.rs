@@ -1,5 +1,5 @@
 //! What must hold of every invoice, credit note and ledger entry, whatever was agreed and done: sums, VAT groups,
-//! balances, and that a preview is what is posted (rules.md M2, I7, L1).
+//! balances, and that a preview is what is posted (rules M2, I7, L1).
 
 use super::*;
 use proptest::prelude::*;
@@ -65,7 +65,7 @@ fn done(scenario: Scenario, on: &str, number: u8, amount: u32) -> Scenario {
     }
 }
 
-/// rules.md M2: totals are the sums of the lines.
+/// rules M2: totals are the sums of the lines.
 fn check_sums(invoice: &Value) -> Result<(), TestCaseError> {
     let lines = invoice["InvoiceLines"].as_array().unwrap();
     let sum = |field: &str| lines.iter().map(|line| number(&line[field])).sum::<Decimal>();
@@ -75,7 +75,7 @@ fn check_sums(invoice: &Value) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// rules.md M2: VAT of a group is that of its net, rounded once. Notes that were asked for take what is left (M3), and
+/// rules M2: VAT of a group is that of its net, rounded once. Notes that were asked for take what is left (M3), and
 /// prices with VAT have rounded their gross (M4).
 fn check_groups(invoice: &Value) -> Result<(), TestCaseError> {
     let lines = invoice["InvoiceLines"].as_array().unwrap();

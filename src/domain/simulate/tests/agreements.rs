@@ -122,7 +122,7 @@ fn a_cancellation_takes_effect_as_asked_and_refunds_only_if_asked() {
             .invoices()
     };
     let usage = |end: &str| format!("CALLS 4.00 [2026-03-01 {end}]");
-    // rules.md T1: the usage of the day on which it ends belongs to the service.
+    // rules T1: the usage of the day on which it ends belongs to the service.
     assert_eq!(
         with(json!({"option": "immediately"}))[1..],
         [format!("INV-0000002 2026-03-11 5.00: {}", usage("2026-03-11"))]
@@ -403,7 +403,7 @@ fn refused_verbs_say_why_and_change_nothing() {
     assert!(error["hint"].as_str().unwrap().contains("cancel, hold"));
 }
 
-/// rules.md P9: a price that rises within a period is not asked of a seat that is added to it.
+/// rules P9: a price that rises within a period is not asked of a seat that is added to it.
 #[test]
 fn a_change_within_a_period_is_charged_by_the_price_at_its_start() {
     let priced = but(
@@ -422,7 +422,7 @@ fn a_change_within_a_period_is_charged_by_the_price_at_its_start() {
     );
 }
 
-/// rules.md R3, P9: fewer seats are no upgrade, whatever a seat costs by then.
+/// rules R3, P9: fewer seats are no upgrade, whatever a seat costs by then.
 #[test]
 fn a_smaller_quantity_at_a_higher_price_is_no_upgrade() {
     let priced = but(
@@ -435,7 +435,7 @@ fn a_smaller_quantity_at_a_higher_price_is_no_upgrade() {
     assert_eq!(less.run("2026-04-30").invoices().len(), 1);
 }
 
-/// rules.md M5: what a second change gives back is what the first one charged, with its discount and its invoice.
+/// rules M5: what a second change gives back is what the first one charged, with its discount and its invoice.
 #[test]
 fn a_second_change_gives_back_what_the_first_one_charged() {
     let discount = json!({"refkey": "d", "fullname": "D", "amount": "0.10", "expiryperiod": "days",

@@ -1,4 +1,4 @@
-//! A late run makes the invoices of the on-time runs, whatever was done in between (rules.md T6).
+//! A late run makes the invoices of the on-time runs, whatever was done in between (rules T6).
 
 use super::*;
 use proptest::prelude::*;

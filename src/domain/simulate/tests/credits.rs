@@ -1,4 +1,4 @@
-//! One balance per billed line (rules.md M3): credits by hand and by the engine in any order.
+//! One balance per billed line (rules M3): credits by hand and by the engine in any order.
 
 use super::{Scenario, World, calls, seats};
 use crate::billing::{CreditedLine, over_credited};

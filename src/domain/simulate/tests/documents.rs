@@ -186,7 +186,7 @@ fn numbers_follow_the_rank_and_have_no_gap() {
     );
 }
 
-/// rules.md M3: an upgrade's invoice has a line below zero; neither that one alone nor the other one alone is credited.
+/// rules M3: an upgrade's invoice has a line below zero; neither that one alone nor the other one alone is credited.
 #[test]
 fn a_note_neither_raises_what_is_owed_nor_exceeds_the_invoice() {
     let credit = |on: &str, lines: Value| json!({"on": on, "invoice": 2, "do": "credit", "lines": lines});

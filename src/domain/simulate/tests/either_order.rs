@@ -1,5 +1,5 @@
 //! Whichever of an act and a run of one day came first, the money is the same, but for an end and a hold that give nothing
-//! back (rules.md R4); and a late run bills what the on-time runs would have billed (T6).
+//! back (rules R4); and a late run bills what the on-time runs would have billed (T6).
 
 use super::*;
 use proptest::prelude::*;
