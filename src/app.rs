@@ -63,22 +63,6 @@ impl App {
         }
         Ok(Some(HomeLock::take(&self.home.lock(), &self.ctx.worker)?))
     }
-
-    /// The catalogue, or a refusal that says how to load one.
-    pub async fn catalogue(&self) -> Result<Arc<domain::catalogue::Catalogue>, Failure> {
-        let mut tx = self.ctx.store.read().await?;
-        let catalogue = store::catalogue::load(&mut tx).await?;
-        catalogue.map(Arc::new).ok_or_else(|| {
-            Failure::input("empty_book", "the book is empty")
-                .hint("load one first: `tallybook load book.json`")
-        })
-    }
-
-    /// Today in the tenant's zone.
-    pub async fn today(&self) -> Result<domain::NaiveDate, Failure> {
-        let catalogue = self.catalogue().await?;
-        Ok(domain::zone::local_date((self.ctx.now)(), catalogue.tenant.timezone))
-    }
 }
 
 /// What the jobs work with: these books, the settings, and the systems outside.

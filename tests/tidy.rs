@@ -156,6 +156,7 @@ fn operations_stand_on_floors() {
         "files",
         "settings",
         "aside",
+        "refusal",
         "context",
         "act",
         "delivery",

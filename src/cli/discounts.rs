@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output};
 use domain::NaiveDate;
+use domain::refusal::{self, WayOut};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -54,8 +55,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     let done = operations::book::discount::customer_discount(&app.ctx, &account, code.as_deref(), on, &actor)
         .await?;
     done.map_err(|refusal| {
-        let failure = Failure::input(refusal.code, refusal.message);
-        failure.hint(refusal.hint.unwrap_or_else(|| "`tallybook discounts` lists codes".to_owned()))
+        refusal.or(WayOut::from(refusal::Verb::ListDiscounts.plain()).words(" lists codes"))
     })?;
     if output.is_json() {
         output.document(&serde_json::json!({"customer": account, "code": code, "on": on}));

@@ -103,7 +103,10 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     add(
         book.is_ok(),
         "book",
-        book.map_or_else(|e| e.message, |c| format!("{} with {} plan(s)", c.tenant.fullname, c.plans.len())),
+        book.map_or_else(
+            |e| e.to_string(),
+            |c| format!("{} with {} plan(s)", c.tenant.fullname, c.plans.len()),
+        ),
     );
     let mut tx = app.store.read().await?;
     let unfinished = store::run::all_unfinished(&mut tx).await?;

@@ -27,13 +27,17 @@ mod subscriptions;
 mod upkeep;
 mod verify;
 mod why;
+mod wording;
 mod worker;
 
+use crate::app::App;
 use crate::config::{Config, Origin};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::stdout;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use domain::NaiveDate;
+use operations::{Act, Actor};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -181,6 +185,15 @@ fn answer(cli: Cli, home_origin: Origin, output: &Output) -> Result<Exit, Failur
     // A thread that waits for a database that is gone must not keep the program.
     runtime.shutdown_timeout(LEFT_BEHIND);
     answered
+}
+
+/// What somebody at the keyboard does on that day; today unless they name one.
+pub async fn act(app: &App, on: Option<NaiveDate>) -> Result<Act, Failure> {
+    let on = match on {
+        Some(day) => day,
+        None => app.today().await?,
+    };
+    Ok(Act { actor: Actor::Person(operator()), on })
 }
 
 /// Who is at the keyboard, for the journal.

@@ -1,6 +1,6 @@
 //! `simulate`: scenarios through the billing core on a book in memory. No database, no files.
 
-use super::input;
+use super::{input, wording};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::stdout::{self, Stdout};
@@ -95,6 +95,6 @@ impl Scenarios {
 }
 
 fn answer(out: &mut BufWriter<Stdout>, scenario: &str) -> Result<(), Failure> {
-    let answer = domain::simulate::simulate(scenario);
+    let answer = domain::simulate::simulate(scenario, wording::way_out);
     writeln!(out, "{answer}").map_err(|e| Failure::fault("output", format!("cannot write the answer: {e}")))
 }

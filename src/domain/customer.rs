@@ -3,7 +3,7 @@
 use crate::catalogue::AppliedDiscount;
 use crate::ids::CustomerId;
 use crate::money::Currency;
-use crate::subscription::Refusal;
+use crate::refusal::{Code, Refusal};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
@@ -140,7 +140,7 @@ impl Customer {
                 discount.until = Some(on);
                 Ok(())
             }
-            None => Err(Refusal::new("conflict", "there is no discount to clear")),
+            None => Err(Refusal::new(Code::Conflict, "there is no discount to clear")),
         }
     }
 

@@ -55,6 +55,8 @@ id_types! {
     LineId "line";
     /// A ledger entry.
     EntryId "entry";
+    /// A key of a program that asks over HTTP.
+    ApiKeyId "api_key";
     /// A payment attempt; also the provider's idempotency key (rules Y1).
     AttemptId "attempt";
     /// A billing run.

@@ -33,6 +33,7 @@ pub mod payment;
 pub mod period;
 pub mod pricing;
 pub mod proration;
+pub mod refusal;
 pub mod run;
 pub mod simulate;
 pub mod subscription;

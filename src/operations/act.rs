@@ -2,23 +2,61 @@
 
 use crate::context::Context;
 use chrono::NaiveDate;
+use domain::ids::ApiKeyId;
 use domain::journal::{Action, Object};
+use std::fmt;
 use store::Tx;
 
-/// Who asks for what day.
-#[derive(Debug, Clone)]
-pub struct Asked {
+/// Who asks, and on which day it is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    pub actor: Actor,
     pub on: NaiveDate,
-    pub actor: String,
 }
 
+/// Who asks. The words stand in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// By the name under which they are known here.
+    Person(String),
+    /// A program, by its key.
+    Key(ApiKeyId),
+    Timetable,
+    Dunning,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person(name) => f.write_str(name),
+            Self::Key(id) => write!(f, "key {id}"),
+            Self::Timetable => f.write_str("timetable"),
+            Self::Dunning => f.write_str("dunning"),
+        }
+    }
+}
+
+/// An act on an invoice that has nothing to say but its day.
 pub(crate) async fn note(
     ctx: &Context,
     tx: &mut Tx,
     number: &str,
     action: Action,
-    asked: &Asked,
+    act: &Act,
 ) -> anyhow::Result<()> {
-    let detail = serde_json::json!({"on": asked.on});
-    ctx.note(tx, &asked.actor, action, Object::Invoice(number), detail).await
+    let detail = serde_json::json!({"on": act.on});
+    ctx.note(tx, &act.actor, action, Object::Invoice(number), detail).await
+}
+
+/// An act on an invoice with the amount that it moves.
+pub(crate) async fn note_amount(
+    ctx: &Context,
+    tx: &mut Tx,
+    number: &str,
+    action: Action,
+    act: &Act,
+    amount_minor: i64,
+) -> anyhow::Result<()> {
+    let detail = serde_json::json!({"amount_minor": amount_minor, "on": act.on});
+    ctx.note(tx, &act.actor, action, Object::Invoice(number), detail).await
 }

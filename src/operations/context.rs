@@ -3,13 +3,17 @@
 
 use crate::files::doors::Doors;
 use crate::files::shelf::Shelf;
+use crate::refusal::Stop;
 use crate::settings::{Folders, Settings};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use documents::{Renderer, TemplateError, Templates};
+use domain::catalogue::Catalogue;
 use domain::journal::{Action, Object};
+use domain::refusal::{Code, Refusal, Verb};
 use futures_util::Stream;
 use gateways::{Bucket, MailTransport, PaymentGateway};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -124,17 +128,30 @@ impl Context {
         Ok(Arc::clone(self.renderer.get_or_init(|| renderer)))
     }
 
+    /// The catalogue, or a refusal that says how to load one.
+    pub async fn catalogue(&self) -> Result<Arc<Catalogue>, Stop> {
+        let mut tx = self.store.read().await?;
+        let catalogue = store::catalogue::load(&mut tx).await?;
+        Ok(catalogue.map(Arc::new).ok_or_else(empty_book)?)
+    }
+
+    /// Today in the tenant's zone.
+    pub async fn today(&self) -> Result<NaiveDate, Stop> {
+        let catalogue = self.catalogue().await?;
+        Ok(domain::zone::local_date((self.now)(), catalogue.tenant.timezone))
+    }
+
     /// Writes in the journal who did what to which object: the only place that does. In the transaction of the effect,
     /// and only if there is one.
     pub async fn note(
         &self,
         tx: &mut Tx,
-        actor: &str,
+        actor: &(impl fmt::Display + ?Sized),
         action: Action,
         object: Object<'_>,
         detail: serde_json::Value,
     ) -> anyhow::Result<()> {
-        store::journal::record(tx, (self.now)(), actor, action, &object, &detail).await
+        store::journal::record(tx, (self.now)(), &actor.to_string(), action, &object, &detail).await
     }
 
     /// Wakes this process's workers: call it after a commit that enqueued something.
@@ -233,6 +250,13 @@ impl Context {
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
+}
+
+/// There is nothing to work with.
+pub fn empty_book() -> Refusal {
+    Refusal::new(Code::EmptyBook, "the book is empty")
+        .hint("load one first: ")
+        .ask(Verb::LoadBook.on("book.json"))
 }
 
 /// See [`Context::work`].

@@ -1,7 +1,7 @@
 //! All that can be asked of tallybook, one folder per noun. A face (the command line, a job, HTTP) parses, calls one
 //! operation, and shows what it gives.
 //!
-//! A folder imports only from folders that stand before it: `files`, `settings`, `aside` → `context` → `act` →
+//! A folder imports only from folders that stand before it: `files`, `settings`, `aside`, `refusal` → `context` → `act` →
 //! `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `runs` → `subscriptions` → `dunning`, `book`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -17,9 +17,12 @@ pub mod home;
 pub mod invoices;
 pub mod ledger;
 pub mod payments;
+pub mod refusal;
 pub mod runs;
 pub mod settings;
 pub mod subscriptions;
 pub mod usage;
 
+pub use act::{Act, Actor};
 pub use context::Context;
+pub use refusal::Stop;

@@ -314,61 +314,83 @@ pub async fn drop_of_payers(tx: &mut Tx, run: RunId, payers: &[CustomerId]) -> a
     Ok(())
 }
 
-/// Drafts by the filter, in (series, invoice date, account number, subscription number, charge date, id) order.
-pub async fn keys(tx: &mut Tx, filter: &DraftFilter) -> anyhow::Result<Vec<DraftKey>> {
-    #[derive(sqlx::FromRow)]
-    struct Row {
-        id: Uuid,
-        run: Uuid,
-        payer: Uuid,
-        account_number: String,
-        subscription_number: Option<String>,
-        currency: String,
-        charge_date: NaiveDate,
-        invoice_date: NaiveDate,
-        series: String,
-        autobill: bool,
-        net_minor: i64,
-        vat_minor: i64,
-        revision: i64,
-        state: String,
-        reason: Option<String>,
-    }
-    let state = filter.state.as_ref().map(crate::words::word).transpose()?;
-    let rows: Vec<Row> = on!(tx, c => sqlx::query_as(
-        "select id, run, payer, account_number, subscription_number, currency, charge_date, invoice_date, series,
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    id: Uuid,
+    run: Uuid,
+    payer: Uuid,
+    account_number: String,
+    subscription_number: Option<String>,
+    currency: String,
+    charge_date: NaiveDate,
+    invoice_date: NaiveDate,
+    series: String,
+    autobill: bool,
+    net_minor: i64,
+    vat_minor: i64,
+    revision: i64,
+    state: String,
+    reason: Option<String>,
+}
+
+macro_rules! keys_where {
+    ($condition:literal) => {
+        concat!(
+            "select id, run, payer, account_number, subscription_number, currency, charge_date, invoice_date, series,
                 autobill, net_minor, vat_minor, revision, state, reason
          from draft
-         where ($1 is null or run = $1)
+         where ",
+            $condition,
+            "
+         order by series, invoice_date, account_number, coalesce(subscription_number, ''), charge_date, id"
+        )
+    };
+}
+
+/// Drafts by the filter, in (series, invoice date, account number, subscription number, charge date, id) order.
+pub async fn keys(tx: &mut Tx, filter: &DraftFilter) -> anyhow::Result<Vec<DraftKey>> {
+    const SQL: &str = keys_where!(
+        "($1 is null or run = $1)
            and ($2 is null or account_number = $2)
-           and ($3 is null or state = $3)
-         order by series, invoice_date, account_number, coalesce(subscription_number, ''), charge_date, id")
+           and ($3 is null or state = $3)"
+    );
+    let state = filter.state.as_ref().map(crate::words::word).transpose()?;
+    let rows: Vec<KeyRow> = on!(tx, c => sqlx::query_as(SQL)
         .bind(filter.run.map(|r| r.0))
         .bind(&filter.account_number)
         .bind(state)
         .fetch_all(c)
         .await?);
-    rows.into_iter()
-        .map(|r| {
-            Ok(DraftKey {
-                id: InvoiceId(r.id),
-                run: RunId(r.run),
-                payer: CustomerId(r.payer),
-                account_number: r.account_number,
-                subscription_number: r.subscription_number,
-                currency: r.currency.parse()?,
-                charge_date: r.charge_date,
-                invoice_date: r.invoice_date,
-                series: r.series,
-                autobill: r.autobill,
-                net_minor: r.net_minor,
-                vat_minor: r.vat_minor,
-                revision: r.revision,
-                state: crate::words::read_word(&r.state, "draft.state")?,
-                reason: r.reason,
-            })
+    rows.into_iter().map(KeyRow::key).collect()
+}
+
+/// Drafts whose ids lie between these two, both included: those that begin with some digits.
+pub async fn keys_between(tx: &mut Tx, first: InvoiceId, last: InvoiceId) -> anyhow::Result<Vec<DraftKey>> {
+    const SQL: &str = keys_where!("id >= $1 and id <= $2");
+    let rows: Vec<KeyRow> = on!(tx, c => sqlx::query_as(SQL).bind(first.0).bind(last.0).fetch_all(c).await?);
+    rows.into_iter().map(KeyRow::key).collect()
+}
+
+impl KeyRow {
+    fn key(self) -> anyhow::Result<DraftKey> {
+        Ok(DraftKey {
+            id: InvoiceId(self.id),
+            run: RunId(self.run),
+            payer: CustomerId(self.payer),
+            account_number: self.account_number,
+            subscription_number: self.subscription_number,
+            currency: self.currency.parse()?,
+            charge_date: self.charge_date,
+            invoice_date: self.invoice_date,
+            series: self.series,
+            autobill: self.autobill,
+            net_minor: self.net_minor,
+            vat_minor: self.vat_minor,
+            revision: self.revision,
+            state: crate::words::read_word(&self.state, "draft.state")?,
+            reason: self.reason,
         })
-        .collect()
+    }
 }
 
 /// Gives the drafts their places in the order of booking, `per_slice` to a slice; returns how many slices that

@@ -8,7 +8,7 @@ use crate::output::Output;
 use domain::NaiveDate;
 use domain::book_file::read_custom_invoice;
 use domain::invoice::InvoiceWire;
-use domain::subscription::Refusal;
+use domain::refusal::Refusal;
 use operations::invoices::create;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -59,8 +59,7 @@ pub async fn run(app: &App, args: &Args, output: &Output) -> Result<Exit, Failur
 }
 
 pub fn refused(refusal: Refusal) -> Failure {
-    let failure = Failure::input(refusal.code, refusal.message);
-    failure.hint(refusal.hint.unwrap_or_else(|| "mend the file and run the same command again".to_owned()))
+    refusal.or("mend the file and run the same command again").into()
 }
 
 /// A file that a person writes, for `invoices VERB`.

@@ -134,22 +134,7 @@ fn row(booked: &Booked, as_of: NaiveDate) -> Vec<String> {
 
 /// The state in one word.
 pub fn state_of(booked: &Booked, as_of: NaiveDate) -> &'static str {
-    let gross = booked.invoice.draft.gross_minor();
-    let open = booked.settlement.open_minor(gross);
-    match booked.settlement.payment_status {
-        PaymentStatus::Paid if open != 0 => "paid too much",
-        PaymentStatus::Paid if gross < 0 => "settled",
-        PaymentStatus::Paid => "paid",
-        _ if gross < 0 => "credit",
-        PaymentStatus::PendingResponse | PaymentStatus::Pending => "payment under way",
-        PaymentStatus::PendingRetry => "to be retried",
-        PaymentStatus::Dunning => "in dunning",
-        PaymentStatus::Declined => "declined",
-        PaymentStatus::Failed => "not collected",
-        PaymentStatus::Cancelled => "cancelled",
-        PaymentStatus::NotPaid if booked.invoice.payable_by < as_of => "overdue",
-        PaymentStatus::NotPaid => "open",
-    }
+    operations::invoices::view::State::of(booked, as_of).words()
 }
 
 async fn drafts(app: &App, filter: &Filter, output: &Output) -> Result<Exit, Failure> {

@@ -1,140 +1,98 @@
 //! The verbs that change something: book, cancel, markpaid, recharge, write off, credit, refund.
 
 use super::deliver::sent_exit;
-use super::list::state_of;
-use super::{Found, Part, create, find, find_booked, is_booked};
+use super::{Part, find_booked};
 use crate::app::App;
-use crate::cli::{operator, payments};
+use crate::cli::{act, payments};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, amount};
 use domain::billing::{CreditLine, CreditScope};
-use domain::ids::InvoiceId;
-use domain::invoice::{InvoiceWire, account};
+use domain::invoice::account;
 use domain::money::Currency;
-use domain::subscription::Refusal;
+use domain::refusal::{self, Refusal, WayOut};
 use domain::{Decimal, NaiveDate};
-use operations::act::Asked;
 use operations::delivery::send;
+use operations::invoices::cancel::{self, Becomes};
 use operations::invoices::credit::Credit;
-use operations::invoices::edit;
+use operations::invoices::mark_paid::{self, Paid, Pending};
+use operations::invoices::refund::{self, Refund, RefundBy};
+use operations::invoices::view::InvoiceView;
+use operations::invoices::{book, write_off};
 use operations::payments::collect;
-use operations::payments::settle::{self, ByHand, GATEWAY_SILENT, Pending, RefundBy};
 use operations::payments::tried::{Occasion, TriedOutcome};
-use store::draft::{self, DraftState, Periods};
-use store::invoice::{self, Booked};
+use store::invoice::Booked;
 
 pub(super) async fn day_or_today(app: &App, day: Option<NaiveDate>) -> Result<NaiveDate, Failure> {
     match day {
         Some(day) => Ok(day),
-        None => app.today().await,
+        None => Ok(app.today().await?),
     }
-}
-
-async fn by_hand(app: &App, part: &Part) -> Result<ByHand, Failure> {
-    Ok(ByHand { amount: part.amount, on: day_or_today(app, part.on).await?, actor: operator() })
 }
 
 /// The invoice as it stands now, and what happened in words.
-async fn answer(app: &App, booked: &Booked, happened: &str, output: &Output) -> Result<(), Failure> {
+fn told(view: &InvoiceView, happened: &str, output: &Output) {
     if output.is_json() {
-        output.document(&InvoiceWire::booked(&booked.invoice, &booked.settlement));
-        return Ok(());
+        output.document(view);
+        return;
     }
-    let draft = &booked.invoice.draft;
-    let open = booked.settlement.open_minor(draft.gross_minor());
-    let money = |minor: i64| format!("{} {}", amount(i128::from(minor), draft.currency), draft.currency);
-    let open = match open {
+    let currency = view.invoice.draft.currency;
+    let money = |minor: i64| format!("{} {currency}", amount(i128::from(minor), currency));
+    let open = match view.open_minor() {
         0 => String::new(),
         owed if owed < 0 => format!(", {} owed to the payer", money(-owed)),
         open => format!(", {} open", money(open)),
     };
-    let state = state_of(booked, app.today().await?);
-    output.line(&format!("{} {happened}: {state}{open}", booked.invoice.number));
+    output.line(&format!("{} {happened}: {}{open}", view.invoice.number, view.state.words()));
+}
+
+async fn answer(app: &App, booked: &Booked, happened: &str, output: &Output) -> Result<(), Failure> {
+    told(&InvoiceView::of(booked.clone(), app.today().await?), happened, output);
     Ok(())
 }
 
-async fn reload(app: &App, id: InvoiceId) -> Result<Booked, Failure> {
-    let mut tx = app.store.read().await?;
-    invoice::by_id(&mut tx, id).await?.ok_or_else(|| Failure::fault("gone", format!("invoice {id} is gone")))
-}
-
-/// Books a draft, renders and mails it, and makes the first attempt on an online method (rules Y3).
+/// Books a draft, renders and mails it, and charges it where it is collected.
 pub async fn book(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Output) -> Result<Exit, Failure> {
-    let key = match find(app, name).await? {
-        Found::Draft(_, key) if key.state == DraftState::Open => key,
-        Found::Draft(_, key) => {
-            let reason = key.reason.unwrap_or_else(|| "it was dropped".to_owned());
-            return Err(Failure::input("not_open", format!("draft {name} cannot be booked: {reason}"))
-                .hint("bill the payer anew: `tallybook runs` shows the run, `tallybook runs rerun R --failed` repeats it"));
-        }
-        Found::Booked(booked) => {
-            return Err(Failure::input("booked", format!("{name} is booked as {}", booked.invoice.number))
-                .hint(format!("`tallybook invoices show {}`", booked.invoice.number)));
-        }
-    };
-    let asked = Asked { on: day_or_today(app, as_of).await?, actor: operator() };
-    let booked = operations::invoices::book::book(&app.ctx, &key, &asked).await?.map_err(|reason| {
-        let hint = if key.run == draft::BY_HAND {
-            format!("drop it with `tallybook invoices cancel {name}` and write it anew with `tallybook invoices create FILE`")
-        } else {
-            format!("drop it with `tallybook invoices cancel {name} --release` and let the next run bill the payer anew")
-        };
-        Failure::input("set_aside", format!("draft {name} cannot be booked: {reason}")).hint(hint)
-    })?;
-    let id = booked.invoice.draft.id;
-    let mut sent = send::send(&app.ctx, &[id]).await?;
-    collect::collect(&app.ctx, &[id], Occasion::Booking, asked.on, None).await?;
-    sent.extend(send::send_declined(&app.ctx, &[id]).await?);
-    answer(app, &reload(app, id).await?, "is booked", output).await?;
-    Ok(sent_exit(&sent, output))
+    let booked = book::book(&app.ctx, &act(app, as_of).await?, name).await?;
+    told(&booked.invoice, "is booked", output);
+    Ok(sent_exit(&booked.sent, output))
 }
 
 /// Drops a draft.
 pub async fn cancel(app: &App, name: &str, release: bool, output: &Output) -> Result<Exit, Failure> {
-    let key = match find(app, name).await? {
-        Found::Draft(_, key) => key,
-        Found::Booked(booked) => return Err(is_booked(&booked)),
-    };
-    let periods = if release { Periods::Released } else { Periods::Waived };
-    edit::cancel(&app.ctx, &key, periods, &operator()).await?.map_err(create::refused)?;
+    let periods = if release { Becomes::Released } else { Becomes::Waived };
+    let cancelled = cancel::cancel(&app.ctx, &act(app, None).await?, name, periods).await?;
     if output.is_json() {
-        output.document(&serde_json::json!({"draft": key.id, "state": "cancelled", "released": release}));
-    } else {
-        let periods = if key.run == draft::BY_HAND {
-            "it took no period"
-        } else if release {
-            "its periods are due again"
-        } else {
-            "its periods are never billed"
-        };
-        output.line(&format!("draft {} of {} is dropped; {periods}", key.id, key.account_number));
+        output.document(&cancelled);
+        return Ok(Exit::Done);
     }
+    let periods = match (cancelled.by_hand, cancelled.released) {
+        (true, _) => "it took no period",
+        (false, true) => "its periods are due again",
+        (false, false) => "its periods are never billed",
+    };
+    output.line(&format!("draft {} of {} is dropped; {periods}", cancelled.draft, cancelled.account_number));
     Ok(Exit::Done)
 }
 
 /// A payment made outside.
 pub async fn mark_paid(
     app: &App,
-    name: &str,
+    invoice: &str,
     part: &Part,
     despite_pending: bool,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let booked = find_booked(app, name, "paid").await?;
     let pending = if despite_pending { Pending::Overrule } else { Pending::Refuse };
-    let by_hand = by_hand(app, part).await?;
-    let id = booked.invoice.draft.id;
-    let booked = settle::mark_paid(&app.ctx, id, &by_hand, pending).await?.map_err(refused)?;
-    answer(app, &booked, "is marked", output).await?;
+    let paid = Paid { invoice, amount: part.amount, pending };
+    let act = act(app, part.on).await?;
+    told(&mark_paid::mark_paid(&app.ctx, &act, &paid).await?, "is marked", output);
     Ok(Exit::Done)
 }
 
 /// What is given up.
-pub async fn write_off(app: &App, name: &str, part: &Part, output: &Output) -> Result<Exit, Failure> {
-    let booked = find_booked(app, name, "written off").await?;
-    let by_hand = by_hand(app, part).await?;
-    let booked = settle::write_off(&app.ctx, booked.invoice.draft.id, &by_hand).await?.map_err(refused)?;
-    answer(app, &booked, "is written off", output).await?;
+pub async fn write_off(app: &App, invoice: &str, part: &Part, output: &Output) -> Result<Exit, Failure> {
+    let act = act(app, part.on).await?;
+    told(&write_off::write_off(&app.ctx, &act, invoice, part.amount).await?, "is written off", output);
     Ok(Exit::Done)
 }
 
@@ -179,18 +137,13 @@ pub async fn credit(
     output: &Output,
 ) -> Result<Exit, Failure> {
     let booked = find_booked(app, name, "credited").await?;
-    let scope = scope(lines, booked.invoice.draft.currency).map_err(refused)?;
-    let asked = Asked { on: day_or_today(app, as_of).await?, actor: operator() };
+    let scope = scope(lines, booked.invoice.draft.currency)?;
+    let asked = act(app, as_of).await?;
     let credit = Credit { scope, rebill };
-    let credited = operations::invoices::credit::credit(&app.ctx, &booked.invoice, &credit, &asked)
-        .await?
-        .map_err(|refusal| {
-            let failure = Failure::input(refusal.code, refusal.message);
-            match refusal.hint {
-                Some(hint) => failure.hint(hint),
-                None => failure.hint(format!("`tallybook invoices show {name}` has its lines")),
-            }
-        })?;
+    let credited =
+        operations::invoices::credit::credit(&app.ctx, &booked.invoice, &credit, &asked).await?.map_err(
+            |refused| refused.or(WayOut::from(refusal::Verb::ShowInvoice.on(name)).words(" has its lines")),
+        )?;
     let again = if credited.reopened == 0 {
         String::new()
     } else {
@@ -227,27 +180,14 @@ fn scope(lines: &[(u32, Option<Decimal>)], currency: Currency) -> Result<CreditS
 /// Money back to the payer.
 pub async fn refund(
     app: &App,
-    name: &str,
+    invoice: &str,
     part: &Part,
-    by_hand_flag: bool,
+    by_hand: bool,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let booked = find_booked(app, name, "refunded").await?;
-    let by = if by_hand_flag { RefundBy::Hand } else { RefundBy::Provider };
-    let by_hand = by_hand(app, part).await?;
-    let booked = settle::refund(&app.ctx, booked.invoice.draft.id, &by_hand, by).await?.map_err(refused)?;
-    answer(app, &booked, "is refunded", output).await?;
+    let by = if by_hand { RefundBy::Hand } else { RefundBy::Provider };
+    let asked = Refund { invoice, amount: part.amount, by };
+    let act = act(app, part.on).await?;
+    told(&refund::refund(&app.ctx, &act, &asked).await?, "is refunded", output);
     Ok(Exit::Done)
-}
-
-/// A refusal of a settlement, with what to type instead. A provider that has not answered is a fault of ours.
-fn refused(refusal: Refusal) -> Failure {
-    let failure = match refusal.code {
-        GATEWAY_SILENT => Failure::fault(refusal.code, refusal.message),
-        _ => Failure::input(refusal.code, refusal.message),
-    };
-    match refusal.hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
 }

@@ -11,7 +11,8 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount};
 use domain::invoice::{Draft, InvoiceWire};
-use domain::subscription::{Refusal, Request};
+use domain::refusal::{self, Refusal, WayOut};
+use domain::subscription::Request;
 use operations::subscriptions::change::Asked;
 use operations::subscriptions::preview::Preview;
 use serde_json::{Value, json};
@@ -81,10 +82,7 @@ async fn change(app: &App, verb: Change, output: &Output) -> Result<Exit, Failur
 
 /// A refusal of the core as the command line says it.
 pub fn refused(refusal: Refusal, number: &str) -> Failure {
-    let failure = Failure::input(refusal.code, refusal.message);
-    failure.hint(
-        refusal.hint.unwrap_or_else(|| format!("look at it with `tallybook subscriptions show {number}`")),
-    )
+    refusal.or(WayOut::from("look at it with ").ask(refusal::Verb::ShowSubscription.on(number))).into()
 }
 
 fn previewed(preview: &Preview, asked: &Asked, output: &Output) {

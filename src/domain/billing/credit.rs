@@ -7,7 +7,7 @@ use crate::exact::Exact;
 use crate::ids::{self, InvoiceId, LineId};
 use crate::invoice::{Credit, Draft, Invoice, Line, VatGroup};
 use crate::money::{Currency, Money};
-use crate::subscription::Refusal;
+use crate::refusal::{Code, Refusal};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ pub fn credit_note(
 ) -> Result<Draft, Refusal> {
     if invoice.draft.is_credit_note {
         let message = format!("{} is a credit note", invoice.number);
-        return Err(Refusal::new("conflict", message).hint("credit the invoice that it amends"));
+        return Err(Refusal::new(Code::Conflict, message).hint("credit the invoice that it amends"));
     }
     let left = Left::of(invoice, standing.credited);
     let wanted = wanted(invoice, &left, scope)?;
@@ -103,7 +103,7 @@ fn check_gross(invoice: &Invoice, left: &Left, gross_minor: i64) -> Result<(), R
         invoice.number,
         money(left_minor)
     );
-    Err(Refusal::new("too_much", message)
+    Err(Refusal::new(Code::TooMuch, message)
         .hint("lines below and above zero belong together: credit them together, or leave out `lines`"))
 }
 
@@ -164,7 +164,7 @@ fn wanted<'i>(
 ) -> Result<Vec<(&'i Line, i64)>, Refusal> {
     let nothing_left = || {
         let message = format!("nothing is left of {} to be credited", invoice.number);
-        Refusal::new("nothing_left", message)
+        Refusal::new(Code::NothingLeft, message)
     };
     let lines = &invoice.draft.lines;
     let CreditScope::Lines(asked) = scope else {
@@ -176,10 +176,10 @@ fn wanted<'i>(
     for credit in asked {
         let line = lines.iter().find(|line| line.number == credit.number).ok_or_else(|| {
             let message = format!("{} has no line {}", invoice.number, credit.number);
-            Refusal::new("unknown_line", message).hint(format!("it has the lines 1 to {}", lines.len()))
+            Refusal::new(Code::UnknownLine, message).hint(format!("it has the lines 1 to {}", lines.len()))
         })?;
         if wanted.iter().any(|(other, _)| other.number == line.number) {
-            return Err(Refusal::new("bad_argument", format!("line {} is named twice", line.number)));
+            return Err(Refusal::new(Code::BadArgument, format!("line {} is named twice", line.number)));
         }
         wanted.push((line, amount_of(line, *credit, left, invoice.draft.currency)?));
     }
@@ -190,17 +190,20 @@ fn amount_of(line: &Line, credit: CreditLine, left: &Left, currency: Currency) -
     let rest = left.of_line(line.number).amount_minor;
     let Some(asked) = credit.amount_minor else {
         let message = || format!("nothing is left of line {} to be credited", line.number);
-        return if rest == 0 { Err(Refusal::new("nothing_left", message())) } else { Ok(rest) };
+        return if rest == 0 { Err(Refusal::new(Code::NothingLeft, message())) } else { Ok(rest) };
     };
     if asked == 0 {
-        return Err(Refusal::new("bad_argument", format!("an amount of line {} is credited", line.number)));
+        return Err(Refusal::new(
+            Code::BadArgument,
+            format!("an amount of line {} is credited", line.number),
+        ));
     }
     if asked.signum() == rest.signum() && asked.abs() <= rest.abs() {
         return Ok(asked);
     }
     let (asked, left) = (Money::new(asked, currency), Money::new(rest, currency));
     let message = format!("{asked} cannot be credited of line {}: {left} is left of it", line.number);
-    Err(Refusal::new("too_much", message).hint(match rest {
+    Err(Refusal::new(Code::TooMuch, message).hint(match rest {
         0 => "leave the line out".to_owned(),
         _ => format!("give {} at most, or leave out the amount to credit what is left", left.decimal()),
     }))
@@ -334,7 +337,7 @@ mod tests {
         }
         assert!(note.draft.is_credit_note && note.draft.series == "credit_note");
         let refused = credit(&invoice, &[&note], &CreditScope::Whole).unwrap_err();
-        assert_eq!(refused.code, "nothing_left");
+        assert_eq!(refused.code, Code::NothingLeft);
     }
 
     #[test]
@@ -344,8 +347,8 @@ mod tests {
         assert_eq!(first.draft.vat_minor, -601); // 600.5, half away from zero
         let last = credit(&invoice, &[&first], &CreditScope::Whole).unwrap();
         assert_eq!(first.draft.vat_minor + last.draft.vat_minor, -invoice.draft.vat_minor);
-        assert_eq!(credit(&invoice, &[&first], &part(1, 9999)).unwrap_err().code, "too_much");
-        assert_eq!(credit(&invoice, &[], &part(7, 1)).unwrap_err().code, "unknown_line");
+        assert_eq!(credit(&invoice, &[&first], &part(1, 9999)).unwrap_err().code, Code::TooMuch);
+        assert_eq!(credit(&invoice, &[], &part(7, 1)).unwrap_err().code, Code::UnknownLine);
     }
 
     #[test]
@@ -359,7 +362,7 @@ mod tests {
         assert_eq!((alone.draft.net_minor, alone.draft.vat_minor), (-799, -200));
         let rest = credit(&invoice, &[&alone], &CreditScope::Whole).unwrap();
         assert_eq!((rest.draft.net_minor, rest.draft.vat_minor), (-1599, -399));
-        assert_eq!(credit(&invoice, &[&alone], &part(1, 1)).unwrap_err().code, "too_much");
+        assert_eq!(credit(&invoice, &[&alone], &part(1, 1)).unwrap_err().code, Code::TooMuch);
     }
 
     #[test]
@@ -369,7 +372,7 @@ mod tests {
         let first = credit(&invoice, &[&second], &part(1, 10)).unwrap();
         assert_eq!(first.draft.vat_minor + second.draft.vat_minor, -invoice.draft.vat_groups[0].vat_minor);
         let refused = credit(&invoice, &[&second, &first], &CreditScope::Whole).unwrap_err();
-        assert_eq!(refused.code, "nothing_left");
+        assert_eq!(refused.code, Code::NothingLeft);
     }
 
     proptest! {

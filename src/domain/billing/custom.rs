@@ -12,7 +12,7 @@ use crate::ids::{InvoiceId, LineId};
 use crate::invoice::{Draft, Line};
 use crate::money::{Currency, Money};
 use crate::period::{Period, plus_days};
-use crate::subscription::Refusal;
+use crate::refusal::{Code, Refusal, Verb};
 use crate::tax::{NoTaxRule, Treatment};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -73,7 +73,7 @@ impl CustomInvoice {
 /// `unknown_customer`, `too_large`, `below_zero`, `no_tax_rule`.
 pub fn custom_draft(book: &PayerBook, custom: &CustomInvoice) -> Result<Draft, Refusal> {
     let missing =
-        || Refusal::new("unknown_customer", format!("there is no customer `{}`", custom.account_number));
+        || Refusal::new(Code::UnknownCustomer, format!("there is no customer `{}`", custom.account_number));
     let payer = book.customers.get(&book.payer).ok_or_else(missing)?;
     let owner = book.customers.values().find(|c| c.account_number == custom.account_number);
     let owner = owner.ok_or_else(missing)?;
@@ -90,8 +90,9 @@ pub fn custom_draft(book: &PayerBook, custom: &CustomInvoice) -> Result<Draft, R
     let draft = assemble(book, payer, &heading, lines, &treatments).map_err(no_rule)?;
     if draft.gross_minor() < 0 {
         let total = Money::new(draft.gross_minor(), currency);
-        return Err(Refusal::new("below_zero", format!("the invoice adds up to {total}"))
-            .hint("credit an invoice instead: `tallybook invoices credit NUMBER`"));
+        return Err(Refusal::new(Code::BelowZero, format!("the invoice adds up to {total}"))
+            .hint("credit an invoice instead: ")
+            .ask(Verb::CreditInvoice.on("NUMBER")));
     }
     let payment_term = custom.payment_term.unwrap_or(draft.payment_term);
     Ok(Draft {
@@ -106,7 +107,7 @@ pub fn custom_draft(book: &PayerBook, custom: &CustomInvoice) -> Result<Draft, R
 
 /// The refusal of lines that a person adds.
 pub(super) fn no_rule(gap: NoTaxRule) -> Refusal {
-    Refusal::new("no_tax_rule", gap.to_string())
+    Refusal::new(Code::NoTaxRule, gap.to_string())
         .hint("load a tax rule that matches, or say of the line that it is not taxable")
 }
 
@@ -130,7 +131,7 @@ pub(super) fn line(place: Place<'_>, asked: &CustomLine) -> Result<Line, Refusal
     let minor = amount.checked_round_half_away(currency.decimals());
     if minor.is_none_or(|minor| minor.abs() > LINE_MAX_MINOR) {
         let message = format!("the amount of line {number} is beyond what an invoice carries");
-        return Err(Refusal::new("too_large", message).hint("split it into several invoices"));
+        return Err(Refusal::new(Code::TooLarge, message).hint("split it into several invoices"));
     }
     let discounted = discount::take_off(amount, asked.discount, currency);
     let unit = owner.business_unit.as_ref().and_then(|refkey| book.catalogue.business_units.get(refkey));
@@ -224,14 +225,17 @@ mod tests {
     #[test]
     fn what_no_invoice_can_say_is_refused() {
         let table = [
-            (json!([{"title": "Rebate", "quantity": "1", "unitprice": "-100"}]), "below_zero"),
-            (json!([{"title": "Much", "quantity": "999999999999", "unitprice": "999999999"}]), "too_large"),
+            (json!([{"title": "Rebate", "quantity": "1", "unitprice": "-100"}]), Code::BelowZero),
+            (
+                json!([{"title": "Much", "quantity": "999999999999", "unitprice": "999999999"}]),
+                Code::TooLarge,
+            ),
         ];
         for (lines, code) in table {
             assert_eq!(drafted(&asked(lines)).unwrap_err().code, code);
         }
         let mut unknown = asked(json!([{"title": "Setup", "quantity": "1", "unitprice": "100"}]));
         unknown["customer"] = json!("CU-9");
-        assert_eq!(drafted(&unknown).unwrap_err().code, "unknown_customer");
+        assert_eq!(drafted(&unknown).unwrap_err().code, Code::UnknownCustomer);
     }
 }

@@ -11,7 +11,7 @@ use crate::ids::LineId;
 use crate::invoice::{Draft, Line};
 use crate::money::{Currency, Money};
 use crate::period::plus_days;
-use crate::subscription::Refusal;
+use crate::refusal::{Code, Refusal, Verb};
 use crate::tax::Treatment;
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -56,16 +56,18 @@ pub fn edited(book: &PayerBook, draft: &Draft, edit: &DraftEdit) -> Result<Edite
     let payer = book.customers.get(&book.payer).filter(|_| book.revision == draft.revision);
     let payer = payer.ok_or_else(|| {
         let message = format!("the book of {} has changed since this draft was made", draft.account_number);
-        Refusal::new("changed_since_draft", message)
-            .hint("cancel it with `--release`, and let the next run draft it anew")
+        Refusal::new(Code::ChangedSinceDraft, message)
+            .hint("drop it with ")
+            .ask(Verb::CancelDraft.on(draft.id).switch("release"))
+            .hint(", and let the next run draft it anew")
     })?;
     for (at, change) in edit.lines.iter().enumerate() {
         if !draft.lines.iter().any(|line| line.number == change.number) {
-            return Err(Refusal::new("unknown_line", format!("the draft has no line {}", change.number))
+            return Err(Refusal::new(Code::UnknownLine, format!("the draft has no line {}", change.number))
                 .hint(format!("it has the lines 1 to {}", draft.lines.len())));
         }
         if edit.lines[..at].iter().any(|other| other.number == change.number) {
-            return Err(Refusal::new("unknown_line", format!("line {} is named twice", change.number)));
+            return Err(Refusal::new(Code::UnknownLine, format!("line {} is named twice", change.number)));
         }
     }
     let mut lines = Vec::with_capacity(draft.lines.len() + edit.add.len());
@@ -85,8 +87,9 @@ pub fn edited(book: &PayerBook, draft: &Draft, edit: &DraftEdit) -> Result<Edite
         treatments.push(custom::treatment(added));
     }
     if lines.is_empty() {
-        return Err(Refusal::new("no_lines", "no line would be left")
-            .hint("drop the draft instead: `tallybook invoices cancel`"));
+        return Err(Refusal::new(Code::NoLines, "no line would be left")
+            .hint("drop the draft instead: ")
+            .ask(Verb::CancelDraft.on(draft.id)));
     }
     for (number, line) in (1..).zip(&mut lines) {
         line.number = number;
@@ -102,7 +105,7 @@ pub fn edited(book: &PayerBook, draft: &Draft, edit: &DraftEdit) -> Result<Edite
     share_vat(&mut made.lines);
     if made.is_credit_note != draft.is_credit_note {
         let total = Money::new(made.gross_minor(), draft.currency);
-        return Err(Refusal::new("changes_sign", format!("the draft would add up to {total}")).hint(
+        return Err(Refusal::new(Code::ChangesSign, format!("the draft would add up to {total}")).hint(
             "an invoice stays above zero and a credit note below: credit the invoice after it is booked",
         ));
     }
@@ -150,8 +153,9 @@ fn credit_less(line: &mut Line, minor: i64, currency: Currency) -> Result<(), Re
     }
     if minor > 0 || -minor > most {
         let message = format!("line {} gives back {} at most", line.number, Money::new(most, currency));
-        return Err(Refusal::new("too_much", message)
-            .hint("credit the invoice for more: `tallybook invoices credit NUMBER --line N=AMOUNT`"));
+        return Err(Refusal::new(Code::TooMuch, message)
+            .hint("credit the invoice for more: ")
+            .ask(Verb::CreditInvoice.on("NUMBER").with("line", "N=AMOUNT")));
     }
     for (credit, amount_minor) in line.credits.iter_mut().zip(spread(-minor, &amounts)) {
         credit.amount_minor = amount_minor;
@@ -164,17 +168,18 @@ fn minor(amount: Decimal, number: u32, currency: Currency) -> Result<i64, Refusa
     let exact = Exact::of(amount);
     let minor = exact.checked_round_half_away(currency.decimals());
     let minor = minor.filter(|minor| minor.abs() <= LINE_MAX_MINOR).ok_or_else(|| {
-        Refusal::new("too_large", format!("{amount} for line {number} is beyond what an invoice carries"))
+        Refusal::new(Code::TooLarge, format!("{amount} for line {number} is beyond what an invoice carries"))
     })?;
     if Exact::of_minor(minor, currency) == exact {
         return Ok(minor);
     }
     let message = format!("{amount} for line {number} has more decimals than {currency}");
-    Err(Refusal::new("bad_amount", message).hint(format!("{} at most", currency.decimals())))
+    Err(Refusal::new(Code::BadAmount, message).hint(format!("{} at most", currency.decimals())))
 }
 
 fn put_on(book: &PayerBook, draft: &Draft, before: &[Line], added: &CustomLine) -> Result<Line, Refusal> {
-    let owner = book.customers.get(&book.payer).ok_or_else(|| Refusal::new("gone", "the payer is gone"))?;
+    let owner =
+        book.customers.get(&book.payer).ok_or_else(|| Refusal::new(Code::Gone, "the payer is gone"))?;
     let number = u32::try_from(before.len() + 1).unwrap_or(u32::MAX);
     let place = custom::Place {
         book,
@@ -256,19 +261,19 @@ mod tests {
     fn what_makes_no_invoice_is_refused() {
         let (book, draft) = drafted();
         let refused = |edit: Value| apply(&book, &draft, &edit).unwrap_err().code;
-        assert_eq!(refused(json!({"lines": [{"line": 3, "remove": true}]})), "unknown_line");
+        assert_eq!(refused(json!({"lines": [{"line": 3, "remove": true}]})), Code::UnknownLine);
         assert_eq!(
             refused(json!({"lines": [{"line": 1, "remove": true}, {"line": 1, "title": "x"}]})),
-            "unknown_line"
+            Code::UnknownLine
         );
         assert_eq!(
             refused(json!({"lines": [{"line": 1, "remove": true}, {"line": 2, "remove": true}]})),
-            "no_lines"
+            Code::NoLines
         );
-        assert_eq!(refused(json!({"lines": [{"line": 1, "amount": "-80"}]})), "changes_sign");
-        assert_eq!(refused(json!({"lines": [{"line": 1, "amount": "1.005"}]})), "bad_amount");
+        assert_eq!(refused(json!({"lines": [{"line": 1, "amount": "-80"}]})), Code::ChangesSign);
+        assert_eq!(refused(json!({"lines": [{"line": 1, "amount": "1.005"}]})), Code::BadAmount);
         let older = Draft { revision: draft.revision - 1, ..draft.clone() };
         let refusal = apply(&book, &older, &json!({"reference": "x"})).unwrap_err();
-        assert_eq!(refusal.code, "changed_since_draft");
+        assert_eq!(refusal.code, Code::ChangedSinceDraft);
     }
 }

@@ -5,7 +5,7 @@
 use super::{BilledLine, PayerBook};
 use crate::ids::ChargeReference;
 use crate::invoice::{Invoice, LineKey, LineKind};
-use crate::subscription::Refusal;
+use crate::refusal::{Code, Refusal, Verb};
 use chrono::NaiveDate;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,9 +63,9 @@ pub fn reopens(
         invoice.draft.lines.iter().filter_map(|line| line.key.as_ref()).map(|key| key.charge).collect();
     if keyed.is_empty() {
         let message = format!("{number} was written by hand: no period of a subscription is on it");
-        return Err(Refusal::new("nothing_to_rebill", message).hint(
-            "credit it without a rebill, and write the new one with `tallybook invoices create FILE`",
-        ));
+        return Err(Refusal::new(Code::NothingToRebill, message)
+            .hint("credit it without a rebill, and write the new one with ")
+            .ask(Verb::CreateInvoice.on("FILE")));
     }
     let on_invoice: BTreeSet<_> = invoice.draft.lines.iter().map(|line| line.id).collect();
     let mut keys = Vec::new();
@@ -93,13 +93,13 @@ pub fn reopens(
     }
     if let Some(other) = others.first() {
         let message = format!("{other} bills late usage of a period that {number} has billed");
-        return Err(Refusal::new("late_usage_stands", message).hint(format!(
-            "credit {other} for a rebill first: `tallybook invoices credit {other} --rebill`"
-        )));
+        return Err(Refusal::new(Code::LateUsageStands, message)
+            .hint(format!("credit {other} for a rebill first: "))
+            .ask(Verb::CreditInvoice.on(other).switch("rebill")));
     }
     if keys.is_empty() {
         let message = format!("what {number} billed is due again already");
-        return Err(Refusal::new("nothing_to_rebill", message).hint("the next run bills it"));
+        return Err(Refusal::new(Code::NothingToRebill, message).hint("the next run bills it"));
     }
     Ok(keys)
 }

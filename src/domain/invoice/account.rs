@@ -3,7 +3,7 @@
 
 use super::{Invoice, Settlement};
 use crate::money::{Currency, Money};
-use crate::subscription::Refusal;
+use crate::refusal::{Code, Refusal, Verb};
 use rust_decimal::Decimal;
 
 /// An invoice or credit note as it stands.
@@ -34,15 +34,16 @@ impl Standing<'_> {
 pub fn payment(standing: Standing<'_>, amount: Option<Decimal>) -> Result<i64, Refusal> {
     let number = &standing.invoice.number;
     if standing.is_credit() {
-        return Err(Refusal::new("credit_note", format!("{number} is a credit note: nobody pays it"))
-            .hint(format!("pay it back: `tallybook invoices refund {number}`")));
+        return Err(Refusal::new(Code::CreditNote, format!("{number} is a credit note: nobody pays it"))
+            .hint("pay it back: ")
+            .ask(Verb::RefundInvoice.on(number)));
     }
     match amount {
         Some(amount) => minor(amount, standing.invoice.draft.currency),
         None if standing.open_minor() > 0 => Ok(standing.open_minor()),
-        None => Err(nothing_open(number).hint(format!(
-            "money that came beyond it is noted with its amount: `tallybook invoices markpaid {number} --amount 99.50`"
-        ))),
+        None => Err(nothing_open(number)
+            .hint("money that came beyond it is noted with its amount: ")
+            .ask(Verb::MarkPaid.on(number).with("amount", "99.50"))),
     }
 }
 
@@ -54,11 +55,11 @@ pub fn write_off(standing: Standing<'_>, amount: Option<Decimal>) -> Result<i64,
     let number = &standing.invoice.number;
     let open_minor = standing.open_minor();
     if open_minor <= 0 || standing.is_credit() {
-        return Err(
-            nothing_open(number).hint(format!("`tallybook invoices show {number}` says what settled it"))
-        );
+        return Err(nothing_open(number).ask(Verb::ShowInvoice.on(number)).hint(" says what settled it"));
     }
-    at_most(standing, amount, open_minor, "more_than_open", |most| format!("only {most} is open on {number}"))
+    at_most(standing, amount, open_minor, Code::MoreThanOpen, |most| {
+        format!("only {most} is open on {number}")
+    })
 }
 
 /// Minor units that are paid back: what is owed on a credit note or was paid too much, and never more than
@@ -75,36 +76,36 @@ pub fn refund(
     let number = &standing.invoice.number;
     let owed_minor = -standing.open_minor();
     if owed_minor <= 0 {
-        let refusal = Refusal::new("nothing_owed", format!("nothing is owed to the payer on {number}"));
-        return Err(refusal.hint(format!(
-            "`tallybook invoices show {number}` says what settled it; an invoice is credited before it is refunded"
-        )));
+        let refusal = Refusal::new(Code::NothingOwed, format!("nothing is owed to the payer on {number}"));
+        return Err(refusal
+            .ask(Verb::ShowInvoice.on(number))
+            .hint(" says what settled it; an invoice is credited before it is refunded"));
     }
     let paid_minor = received_minor.unwrap_or(owed_minor).max(0);
     if paid_minor == 0 {
         let message = format!("nothing that was paid is left to go back on {number}");
-        return Err(Refusal::new("nothing_paid", message)
+        return Err(Refusal::new(Code::NothingPaid, message)
             .hint("what is owed on it is set against the payer's next invoice"));
     }
     if paid_minor < owed_minor {
-        return at_most(standing, amount, paid_minor, "more_than_paid", |most| {
+        return at_most(standing, amount, paid_minor, Code::MoreThanPaid, |most| {
             format!("only {most} of what was paid is left to go back on {number}")
         });
     }
-    at_most(standing, amount, owed_minor, "more_than_open", |most| {
+    at_most(standing, amount, owed_minor, Code::MoreThanOpen, |most| {
         format!("only {most} is owed to the payer on {number}")
     })
 }
 
 fn nothing_open(number: &str) -> Refusal {
-    Refusal::new("nothing_open", format!("nothing is open on {number}"))
+    Refusal::new(Code::NothingOpen, format!("nothing is open on {number}"))
 }
 
 fn at_most(
     standing: Standing<'_>,
     amount: Option<Decimal>,
     most_minor: i64,
-    code: &'static str,
+    code: Code,
     message: impl Fn(Money) -> String,
 ) -> Result<i64, Refusal> {
     let Some(amount) = amount else { return Ok(most_minor) };
@@ -113,7 +114,7 @@ fn at_most(
         return Ok(asked);
     }
     let most = standing.money(most_minor);
-    Err(Refusal::new(code, message(most)).hint(format!("--amount {} at most", most.decimal())))
+    Err(Refusal::new(code, message(most)).option("amount", most.decimal()).hint(" at most"))
 }
 
 /// Minor units of an amount above 0 that has no more decimals than its currency.
@@ -124,7 +125,7 @@ pub fn minor(amount: Decimal, currency: Currency) -> Result<i64, Refusal> {
     let decimals = currency.decimals();
     let fault = || {
         let message = format!("`{amount}` is not an amount above 0 with at most {decimals} decimals");
-        Refusal::new("amount", message).hint("for example --amount 99.50")
+        Refusal::new(Code::Amount, message).hint("for example ").option("amount", "99.50")
     };
     let mut scaled = amount.normalize();
     if scaled <= Decimal::ZERO || scaled.scale() > decimals {
@@ -146,7 +147,7 @@ mod tests {
         gross_minor: i64,
         settled_minor: i64,
         verb: impl Fn(Standing<'_>) -> Result<i64, Refusal>,
-    ) -> Result<i64, &'static str> {
+    ) -> Result<i64, Code> {
         let invoice = sample::invoice("INV-0000001", &[(gross_minor, "0")]);
         let settlement = Settlement { settled_minor, ..Settlement::open(InvoiceStatus::Booked) };
         verb(Standing { invoice: &invoice, settlement: &settlement }).map_err(|refusal| refusal.code)
@@ -162,10 +163,10 @@ mod tests {
         assert_eq!(asked(10_000, 4_000, pay(None)), Ok(6_000));
         assert_eq!(asked(10_000, 10_000, pay(dec("100"))), Ok(10_000));
         assert_eq!(asked(10_000, 4_000, pay(dec("99.50"))), Ok(9_950));
-        assert_eq!(asked(10_000, 10_000, pay(None)), Err("nothing_open"));
-        assert_eq!(asked(-10_000, 0, pay(None)), Err("credit_note"));
+        assert_eq!(asked(10_000, 10_000, pay(None)), Err(Code::NothingOpen));
+        assert_eq!(asked(-10_000, 0, pay(None)), Err(Code::CreditNote));
         for amount in ["0", "-1", "0.001", "99999999999999999999"] {
-            assert_eq!(asked(10_000, 0, pay(dec(amount))), Err("amount"), "{amount}");
+            assert_eq!(asked(10_000, 0, pay(dec(amount))), Err(Code::Amount), "{amount}");
         }
     }
 
@@ -175,20 +176,20 @@ mod tests {
             |paid: Option<i64>, amount: Option<Decimal>| move |at: Standing<'_>| refund(at, paid, amount);
         assert_eq!(asked(-10_000, 0, back(Some(25_000), None)), Ok(10_000));
         assert_eq!(asked(-10_000, 0, back(Some(4_000), None)), Ok(4_000));
-        assert_eq!(asked(-10_000, 0, back(Some(4_000), dec("40.01"))), Err("more_than_paid"));
-        assert_eq!(asked(-10_000, 0, back(Some(0), None)), Err("nothing_paid"), "written off, never paid");
+        assert_eq!(asked(-10_000, 0, back(Some(4_000), dec("40.01"))), Err(Code::MoreThanPaid));
+        assert_eq!(asked(-10_000, 0, back(Some(0), None)), Err(Code::NothingPaid), "written off, never paid");
         assert_eq!(asked(-10_000, 0, back(None, None)), Ok(10_000));
         assert_eq!(asked(10_000, 15_000, back(Some(15_000), None)), Ok(5_000), "paid too much");
-        assert_eq!(asked(10_000, 15_000, back(Some(15_000), dec("50.01"))), Err("more_than_open"));
-        assert_eq!(asked(10_000, 0, back(Some(0), None)), Err("nothing_owed"));
+        assert_eq!(asked(10_000, 15_000, back(Some(15_000), dec("50.01"))), Err(Code::MoreThanOpen));
+        assert_eq!(asked(10_000, 0, back(Some(0), None)), Err(Code::NothingOwed));
     }
 
     #[test]
     fn no_more_is_given_up_than_is_open() {
         let give_up = |amount: Option<Decimal>| move |standing: Standing<'_>| write_off(standing, amount);
         assert_eq!(asked(10_000, 4_000, give_up(None)), Ok(6_000));
-        assert_eq!(asked(10_000, 4_000, give_up(dec("60.01"))), Err("more_than_open"));
-        assert_eq!(asked(10_000, 10_000, give_up(None)), Err("nothing_open"));
-        assert_eq!(asked(-10_000, 0, give_up(None)), Err("nothing_open"));
+        assert_eq!(asked(10_000, 4_000, give_up(dec("60.01"))), Err(Code::MoreThanOpen));
+        assert_eq!(asked(10_000, 10_000, give_up(None)), Err(Code::NothingOpen));
+        assert_eq!(asked(-10_000, 0, give_up(None)), Err(Code::NothingOpen));
     }
 }

@@ -2,7 +2,8 @@
 
 use super::world::World;
 use crate::customer::PaymentMethod;
-use crate::subscription::{ActContext, Arguments, EFFECTIVE, Refusal, Request, applicable};
+use crate::refusal::{Code, Refusal};
+use crate::subscription::{ActContext, Arguments, EFFECTIVE, Request, applicable};
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
@@ -31,7 +32,7 @@ fn apply(
     on: NaiveDate,
 ) -> Result<(), Refusal> {
     let Some(subscription) = world.known.subscriptions.get(number) else {
-        return Err(Refusal::new("unknown_subscription", format!("there is no subscription `{number}`")));
+        return Err(Refusal::new(Code::UnknownSubscription, format!("there is no subscription `{number}`")));
     };
     let methods = methods(world, subscription.customer);
     let redeemed = world.redeemed();
@@ -76,7 +77,7 @@ pub(super) fn discount(
         "clear" => false,
         other => {
             let message = format!("there is no verb `{other}` of discounts");
-            return Err(Refusal::new("unknown_verb", message).hint("apply or clear"));
+            return Err(Refusal::new(Code::UnknownVerb, message).hint("apply or clear"));
         }
     };
     let charge = arguments.text(&["subscriptioncharge", "charge"]);
@@ -109,11 +110,11 @@ fn owner_of_charge(world: &World, charge: &str) -> Result<String, Refusal> {
     match (holders.next(), holders.next()) {
         (Some(one), None) => Ok(one.number.clone()),
         (None, _) => {
-            Err(Refusal::new("unknown_charge", format!("no subscription has the charge `{charge}`")))
+            Err(Refusal::new(Code::UnknownCharge, format!("no subscription has the charge `{charge}`")))
         }
         (Some(_), Some(_)) => {
             let message = format!("several subscriptions have the charge `{charge}`");
-            Err(Refusal::new("ambiguous_charge", message)
+            Err(Refusal::new(Code::AmbiguousCharge, message)
                 .hint("name the subscription too, or give a reference"))
         }
     }
@@ -139,5 +140,5 @@ fn clear_of_customer(world: &mut World, account: &str, on: NaiveDate) -> Result<
 }
 
 fn unknown_customer(account: &str) -> Refusal {
-    Refusal::new("unknown_customer", format!("there is no customer `{account}`"))
+    Refusal::new(Code::UnknownCustomer, format!("there is no customer `{account}`"))
 }

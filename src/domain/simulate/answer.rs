@@ -5,7 +5,7 @@ use crate::invoice::TransactionWire;
 use crate::ledger::{self, ChainState, Posting, Sealed};
 use crate::money::{Currency, Money};
 use crate::payment::AttemptState;
-use crate::subscription::Refusal;
+use crate::refusal::{Refusal, Wording};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -39,8 +39,12 @@ pub(super) fn answer(name: Value, steps: Vec<Value>, world: &mut World) -> Value
 }
 
 /// A refusal as the error of a step.
-pub(super) fn error(refusal: &Refusal) -> Value {
-    value(refusal)
+pub(super) fn error(refusal: &Refusal, words: Wording) -> Value {
+    let mut error = json!({"code": refusal.code, "message": refusal.message});
+    if let Some(way_out) = &refusal.way_out {
+        error["hint"] = words(way_out).into();
+    }
+    error
 }
 
 /// A value of ours as JSON; all of ours can be written.

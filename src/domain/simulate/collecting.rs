@@ -7,7 +7,7 @@ use crate::invoice::{OpenDocument, set_off as parts_of};
 use crate::ledger::{self, Happening};
 use crate::money::Currency;
 use crate::payment::{Attempt, AttemptState, Decline, SandboxAnswer, sandbox_answer};
-use crate::subscription::Refusal;
+use crate::refusal::{Code, Refusal};
 use chrono::NaiveDate;
 use std::collections::BTreeMap;
 
@@ -43,17 +43,19 @@ pub(super) fn retry(world: &mut World, on: NaiveDate) {
 pub(super) fn charge(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
     let document = &world.documents[at];
     let Some(invoice) = document.booked.clone() else {
-        return Err(Refusal::new("conflict", "a draft cannot be charged").hint("book it first"));
+        return Err(Refusal::new(Code::Conflict, "a draft cannot be charged").hint("book it first"));
     };
     let gross_minor = invoice.draft.gross_minor();
     let open = document.settlement.open_minor(gross_minor);
     if open <= 0 {
-        return Err(Refusal::new("conflict", format!("nothing is open on {}", invoice.number)));
+        return Err(Refusal::new(Code::Conflict, format!("nothing is open on {}", invoice.number)));
     }
     let Some(method) = method_of(world, invoice.draft.payer, invoice.draft.payment_method.as_deref(), on)
     else {
         let message = format!("{} has no payment method that can be charged", invoice.draft.account_number);
-        return Err(Refusal::new("no_method", message).hint("set an online payment method, or mark it paid"));
+        return Err(
+            Refusal::new(Code::NoMethod, message).hint("set an online payment method, or mark it paid")
+        );
     };
     let own: Vec<&Attempt> =
         world.transactions.iter().map(|t| &t.attempt).filter(|a| a.invoice == document.id()).collect();

@@ -17,7 +17,8 @@ use crate::invoice::{Invoice, InvoiceStatus, LineKey};
 use crate::ledger::{EntryKind, Happening};
 use crate::money::Currency;
 use crate::payment::AttemptState;
-use crate::subscription::{Arguments, Refusal};
+use crate::refusal::{Code, Refusal};
+use crate::subscription::Arguments;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
@@ -39,7 +40,9 @@ pub(super) fn act(
     if let Some(Value::Object(custom)) = arguments.value(&["invoice"]) {
         if !verb.eq_ignore_ascii_case("create") {
             let message = format!("`{verb}` wants the number or the place of an invoice");
-            return Err(Refusal::new("bad_argument", message).hint("an invoice as an object is for `create`"));
+            return Err(
+                Refusal::new(Code::BadArgument, message).hint("an invoice as an object is for `create`")
+            );
         }
         arguments.refuse_others(&[])?;
         return create(world, custom, on);
@@ -71,7 +74,7 @@ pub(super) fn act(
         "writeoff" => write_off(world, at, arguments.date(&["date"])?.unwrap_or(on), amount(&arguments)?),
         other => {
             let message = format!("there is no verb `{other}` of invoices");
-            Err(Refusal::new("unknown_verb", message)
+            Err(Refusal::new(Code::UnknownVerb, message)
                 .hint("one of book, cancel, create, credit, edit, markpaid, recharge, refund, writeoff"))
         }
     }
@@ -86,9 +89,9 @@ fn create(world: &mut World, custom: &Map<String, Value>, on: NaiveDate) -> Resu
     }
     let text = Value::Object(custom).to_string();
     let custom =
-        read_custom_invoice("invoice", &text).map_err(|faults| steps::refused("bad_argument", &faults))?;
+        read_custom_invoice("invoice", &text).map_err(|faults| steps::refused(Code::BadArgument, &faults))?;
     let unknown =
-        || Refusal::new("unknown_customer", format!("there is no customer `{}`", custom.account_number));
+        || Refusal::new(Code::UnknownCustomer, format!("there is no customer `{}`", custom.account_number));
     let owner = world.known.customers.get(&custom.account_number).ok_or_else(unknown)?.id;
     let draft = custom_draft(&book_of(world, owner)?, &custom)?;
     let is_there = |document: &Document| {
@@ -97,7 +100,7 @@ fn create(world: &mut World, custom: &Map<String, Value>, on: NaiveDate) -> Resu
     if world.documents.iter().any(is_there) {
         let message =
             format!("this invoice to {} of {} is there already", draft.account_number, draft.invoice_date);
-        return Err(Refusal::new("exists", message).hint("give the second one a `refkey` of its own"));
+        return Err(Refusal::new(Code::Exists, message).hint("give the second one a `refkey` of its own"));
     }
     world.documents.push(Document::draft(draft));
     Ok(())
@@ -107,7 +110,7 @@ fn create(world: &mut World, custom: &Map<String, Value>, on: NaiveDate) -> Resu
 fn book_of(world: &World, customer: CustomerId) -> Result<PayerBook, Refusal> {
     let roots = world.payers();
     let payer =
-        *roots.get(&customer).ok_or_else(|| Refusal::new("unknown_customer", "the customer is gone"))?;
+        *roots.get(&customer).ok_or_else(|| Refusal::new(Code::UnknownCustomer, "the customer is gone"))?;
     let members: Vec<&Customer> =
         world.known.customers.values().filter(|c| roots.get(&c.id) == Some(&payer)).collect();
     world.payer_book(payer, &members)
@@ -127,7 +130,7 @@ fn edit(world: &mut World, at: usize, step: &Map<String, Value>) -> Result<(), R
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let edit = read_draft_edit("edit", &Value::Object(asked).to_string())
-        .map_err(|faults| steps::refused("bad_argument", &faults))?;
+        .map_err(|faults| steps::refused(Code::BadArgument, &faults))?;
     let draft = document.draft.clone();
     // A scenario's books have no revisions: the draft is as new as its book.
     let book = PayerBook { revision: draft.revision, ..book_of(world, draft.payer)? };
@@ -180,12 +183,15 @@ fn not_a_draft(document: &Document, wanted: &str) -> Refusal {
         Some(invoice) => (format!("{} is booked", invoice.number), "credit it instead"),
         None => ("the draft is cancelled".to_owned(), "run again to make a new one"),
     };
-    Refusal::new("conflict", format!("{what} and cannot be {wanted}")).hint(hint)
+    Refusal::new(Code::Conflict, format!("{what} and cannot be {wanted}")).hint(hint)
 }
 
 fn booked(world: &World, at: usize) -> Result<Invoice, Refusal> {
     let document = &world.documents[at];
-    document.booked.clone().ok_or_else(|| Refusal::new("conflict", "it is not booked").hint("book it first"))
+    document
+        .booked
+        .clone()
+        .ok_or_else(|| Refusal::new(Code::Conflict, "it is not booked").hint("book it first"))
 }
 
 /// Makes and books a credit note, and sets it against its invoice first, then against the oldest open ones.
@@ -199,7 +205,7 @@ fn credit(
     let invoice = booked(world, at)?;
     let scope = scope(step, &invoice)?;
     if rebill && scope != CreditScope::Whole {
-        return Err(Refusal::new("bad_argument", "a whole invoice is billed anew, not a line of it")
+        return Err(Refusal::new(Code::BadArgument, "a whole invoice is billed anew, not a line of it")
             .hint("leave out `lines`"));
     }
     let reopened = if rebill { reopens(&invoice, &world.billed)? } else { Vec::new() };
@@ -213,7 +219,7 @@ fn credit(
     let standing = Standing { credited: &world.credited(invoice.draft.payer), notes };
     let catalogue = world.catalogue()?.clone();
     let draft = match credit_note(&invoice, standing, &scope, on, world.runs.max(1), &catalogue) {
-        Err(refusal) if rebill && refusal.code == "nothing_left" => {
+        Err(refusal) if rebill && refusal.code == Code::NothingLeft => {
             reopen(world, &reopened, on); // credited before, and only billed anew
             return Ok(());
         }
@@ -256,13 +262,13 @@ fn scope(step: &Map<String, Value>, invoice: &Invoice) -> Result<CreditScope, Re
         return Ok(CreditScope::Whole);
     };
     let Some(lines) = lines.as_array() else {
-        return Err(Refusal::new("bad_argument", "`lines` is a list of {line, amount}"));
+        return Err(Refusal::new(Code::BadArgument, "`lines` is a list of {line, amount}"));
     };
     let currency = invoice.draft.currency;
     let read = |line: &Value| {
         let bad = || {
             Refusal::new(
-                "bad_argument",
+                Code::BadArgument,
                 format!("{line} is not a line: {{\"line\": 1, \"amount\": \"10.00\"}}"),
             )
         };
@@ -283,7 +289,7 @@ fn scope(step: &Map<String, Value>, invoice: &Invoice) -> Result<CreditScope, Re
 
 /// Minor units of an amount that has no more decimals than its currency.
 fn minor(text: &str, currency: Currency) -> Result<i64, Refusal> {
-    let bad = || Refusal::new("bad_argument", format!("`{text}` is not an amount of {currency}"));
+    let bad = || Refusal::new(Code::BadArgument, format!("`{text}` is not an amount of {currency}"));
     let amount = Exact::of(parse(text, AMOUNT).map_err(|_| bad())?);
     let minor = amount.checked_round_half_away(currency.decimals()).ok_or_else(bad)?;
     if Exact::of_minor(minor, currency) == amount { Ok(minor) } else { Err(bad()) }
@@ -292,7 +298,7 @@ fn minor(text: &str, currency: Currency) -> Result<i64, Refusal> {
 /// An amount as it is written; whether it fits is for the verb to say.
 fn amount(arguments: &Arguments<'_>) -> Result<Option<Decimal>, Refusal> {
     let Some(text) = arguments.text(&["amount"]) else { return Ok(None) };
-    let bad = |_| Refusal::new("bad_argument", format!("`{text}` is not an amount"));
+    let bad = |_| Refusal::new(Code::BadArgument, format!("`{text}` is not an amount"));
     parse(&text, AMOUNT).map(Some).map_err(bad)
 }
 

@@ -5,7 +5,8 @@ use crate::billing;
 use crate::catalogue::LateUsage;
 use crate::ids::{ChargeReference, SubscriptionId};
 use crate::measure::StoredEvent;
-use crate::subscription::{Refusal, Subscription, Timeline};
+use crate::refusal::{Code, Refusal};
+use crate::subscription::{Subscription, Timeline};
 use crate::usage::{Event, Limits, RawProperties, RawUsage, Reject, RejectCode, check, shown};
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
@@ -22,7 +23,7 @@ pub(super) fn ingest(world: &mut World, records: &Value, on: NaiveDate) -> Resul
             one = [records.clone()];
             &one[..]
         }
-        _ => return Err(Refusal::new("malformed", "`ingest` is not a list of events")),
+        _ => return Err(Refusal::new(Code::Malformed, "`ingest` is not a list of events")),
     };
     world.catalogue()?;
     let import = world.imports + 1;

@@ -17,21 +17,22 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+use crate::refusal::Wording;
 use serde_json::{Map, Value, json};
 
 /// Runs one scenario, given as the text of one JSON object, and answers as one JSON object: name, steps, invoices,
 /// transactions, ledger and rejects. A step that is refused is answered with its error and does not stop the rest; a
-/// scenario whose book is refused has one step and nothing else.
+/// scenario whose book is refused has one step and nothing else. `words` writes what to do about a refusal.
 ///
 /// ```
 /// let scenario = r#"{"name": "empty month", "book": {"tenant":
 ///     {"fullname": "Nordlys Cloud ApS", "currencycode": "DKK", "timezone": "Europe/Copenhagen"}},
 ///     "timeline": [{"on": "2026-02-01", "run": {}}]}"#;
-/// let answer = domain::simulate::simulate(scenario);
+/// let answer = domain::simulate::simulate(scenario, |_| String::new());
 /// assert_eq!(answer["steps"][0]["ok"], true);
 /// assert_eq!(answer["invoices"].as_array().map(Vec::len), Some(0));
 /// ```
-pub fn simulate(line: &str) -> Value {
+pub fn simulate(line: &str, words: Wording) -> Value {
     let scenario: Map<String, Value> = match serde_json::from_str(line) {
         Ok(scenario) => scenario,
         Err(error) => {
@@ -39,5 +40,5 @@ pub fn simulate(line: &str) -> Value {
             return answer::refused(Value::Null, json!({"code": "malformed", "message": message}));
         }
     };
-    steps::play(&scenario)
+    steps::play(&scenario, words)
 }

@@ -10,7 +10,8 @@ use crate::invoice::at_booking;
 use crate::ledger;
 use crate::measure::{self, Measured, StoredEvent, Window};
 use crate::money::Money;
-use crate::subscription::{Arguments, Refusal};
+use crate::refusal::{Code, Refusal};
+use crate::subscription::Arguments;
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,11 +104,11 @@ impl Options {
         let map = match options {
             Value::Object(map) => map,
             Value::Null | Value::Bool(true) => &empty,
-            _ => return Err(Refusal::new("malformed", "`run` is an object of options")),
+            _ => return Err(Refusal::new(Code::Malformed, "`run` is an object of options")),
         };
         if let Some(unknown) = map.keys().find(|name| !OPTIONS.contains(&plain(name).as_str())) {
             let message = format!("`{unknown}` is no option of a run");
-            return Err(Refusal::new("unknown_option", message)
+            return Err(Refusal::new(Code::UnknownOption, message)
                 .hint("as-of, preview, review, customer, business-unit, skip"));
         }
         let read = Arguments::of(map);
@@ -118,14 +119,14 @@ impl Options {
             Some(_) => read.text(&["customer", "customers"]).into_iter().collect(),
         };
         if let Some(unknown) = accounts.iter().find(|account| !world.known.customers.contains_key(*account)) {
-            return Err(Refusal::new("unknown_customer", format!("there is no customer `{unknown}`")));
+            return Err(Refusal::new(Code::UnknownCustomer, format!("there is no customer `{unknown}`")));
         }
         let business_unit = read.text(&["business-unit", "businessunit", "business_unit"]);
         let known =
             |unit: &String| world.catalogue.as_ref().is_some_and(|c| c.business_units.contains_key(unit));
         if let Some(unknown) = business_unit.as_ref().filter(|unit| !known(unit)) {
             return Err(Refusal::new(
-                "unknown_business_unit",
+                Code::UnknownBusinessUnit,
                 format!("there is no business unit `{unknown}`"),
             ));
         }
@@ -290,9 +291,9 @@ pub(super) fn book_only(world: &mut World, places: &[usize], on: NaiveDate) -> R
 }
 
 fn cannot_book(error: billing::BookError) -> Refusal {
-    Refusal::new("cannot_book", error.to_string())
+    Refusal::new(Code::CannotBook, error.to_string())
 }
 
 pub(super) fn cannot_post(error: ledger::PostingFault) -> Refusal {
-    Refusal::new("cannot_post", error.to_string())
+    Refusal::new(Code::CannotPost, error.to_string())
 }

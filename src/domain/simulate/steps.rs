@@ -4,7 +4,8 @@ use super::answer;
 use super::world::World;
 use super::{agreements, documents, intake, running};
 use crate::book_file::{self, Fault};
-use crate::subscription::{Arguments, Refusal};
+use crate::refusal::{Code, Refusal, Wording};
+use crate::subscription::Arguments;
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
@@ -12,21 +13,25 @@ use serde_json::{Map, Value, json};
 const FAULTS_TOLD: usize = 5;
 
 /// Plays a scenario and answers.
-pub(super) fn play(scenario: &Map<String, Value>) -> Value {
+pub(super) fn play(scenario: &Map<String, Value>, words: Wording) -> Value {
     let name = scenario.get("name").cloned().unwrap_or(Value::Null);
     let mut world = World::default();
-    match play_in(&mut world, scenario) {
+    match play_in(&mut world, scenario, words) {
         Ok(steps) => answer::answer(name, steps, &mut world),
         Err(error) => answer::refused(name, error),
     }
 }
 
 /// Plays a scenario in a world; what each step answers, or why there is nothing to play.
-pub(super) fn play_in(world: &mut World, scenario: &Map<String, Value>) -> Result<Vec<Value>, Value> {
+pub(super) fn play_in(
+    world: &mut World,
+    scenario: &Map<String, Value>,
+    words: Wording,
+) -> Result<Vec<Value>, Value> {
     let Some(book) = scenario.get("book").filter(|book| !book.is_null()) else {
         return Err(json!({"code": "no_book", "message": "the scenario has no `book`"}));
     };
-    load(world, book).map_err(|refusal| answer::error(&refusal))?;
+    load(world, book).map_err(|refusal| answer::error(&refusal, words))?;
     let empty = Vec::new();
     let timeline = match scenario.get("timeline") {
         None | Some(Value::Null) => &empty,
@@ -36,17 +41,17 @@ pub(super) fn play_in(world: &mut World, scenario: &Map<String, Value>) -> Resul
             return Err(json!({"code": "malformed", "message": message}));
         }
     };
-    Ok(timeline.iter().map(|step| play_step(world, step)).collect())
+    Ok(timeline.iter().map(|step| play_step(world, step, words)).collect())
 }
 
 /// What a step says besides that it was done.
 pub(super) type Said = Map<String, Value>;
 
-fn play_step(world: &mut World, step: &Value) -> Value {
+fn play_step(world: &mut World, step: &Value, words: Wording) -> Value {
     let on = step.get("on").cloned().unwrap_or(Value::Null);
     let done = match step.as_object() {
         Some(step) => dispatch(world, step),
-        None => Err(Refusal::new("malformed", "a step is a JSON object")),
+        None => Err(Refusal::new(Code::Malformed, "a step is a JSON object")),
     };
     let mut said = Map::new();
     said.insert("on".to_owned(), on);
@@ -57,7 +62,7 @@ fn play_step(world: &mut World, step: &Value) -> Value {
         }
         Err(refusal) => {
             said.insert("ok".to_owned(), Value::Bool(false));
-            said.insert("error".to_owned(), answer::error(&refusal));
+            said.insert("error".to_owned(), answer::error(&refusal, words));
         }
     }
     Value::Object(said)
@@ -82,7 +87,7 @@ fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<Said, Refusa
         quiet(agreements::act(world, &verb()?, step, on))
     } else {
         let message = "a step is one of load, ingest, run, subscription, invoice, discount";
-        Err(Refusal::new("unknown_step", message))
+        Err(Refusal::new(Code::UnknownStep, message))
     }
 }
 
@@ -92,20 +97,21 @@ fn day_of(world: &mut World, step: &Map<String, Value>) -> Result<NaiveDate, Ref
     let on = arguments.required(&["on"], arguments.date(&["on"])?)?;
     if let Some(today) = world.today.filter(|today| on < *today) {
         let message = format!("{on} lies before {today}, the day of the step before");
-        return Err(Refusal::new("goes_back", message).hint("steps run in the order given"));
+        return Err(Refusal::new(Code::GoesBack, message).hint("steps run in the order given"));
     }
     world.today = Some(on);
     Ok(on)
 }
 
 fn load(world: &mut World, book: &Value) -> Result<(), Refusal> {
-    let set = book_file::read_value(book, &world.known).map_err(|faults| refused("book_refused", &faults))?;
+    let set =
+        book_file::read_value(book, &world.known).map_err(|faults| refused(Code::BookRefused, &faults))?;
     world.load(set);
     Ok(())
 }
 
 /// Faulty input as a refusal: the first faults, each with its place.
-pub(super) fn refused(code: &'static str, faults: &[Fault]) -> Refusal {
+pub(super) fn refused(code: Code, faults: &[Fault]) -> Refusal {
     let told: Vec<String> = faults
         .iter()
         .take(FAULTS_TOLD)

@@ -9,7 +9,8 @@ use crate::invoice::{Draft, Invoice, InvoiceStatus, InvoiceWire, Settlement};
 use crate::ledger::Entry;
 use crate::measure::{Instants, StoredEvent};
 use crate::payment::Attempt;
-use crate::subscription::{Refusal, Subscription, Timeline, Verb};
+use crate::refusal::{Code, Refusal};
+use crate::subscription::{Subscription, Timeline, Verb};
 use crate::usage::Reject;
 use chrono::NaiveDate;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -121,7 +122,7 @@ impl World {
     }
 
     pub fn catalogue(&self) -> Result<&Arc<Catalogue>, Refusal> {
-        self.catalogue.as_ref().ok_or_else(|| Refusal::new("no_book", "no book is loaded"))
+        self.catalogue.as_ref().ok_or_else(|| Refusal::new(Code::NoBook, "no book is loaded"))
     }
 
     pub fn customer(&self, id: CustomerId) -> Option<&Customer> {
@@ -292,7 +293,7 @@ impl World {
         };
         by_number.or_else(by_place).ok_or_else(|| {
             let message = format!("there is no invoice `{name}`");
-            Refusal::new("unknown_invoice", message)
+            Refusal::new(Code::UnknownInvoice, message)
                 .hint(format!("{} have been made: give a number, or a place from 1", self.documents.len()))
         })
     }

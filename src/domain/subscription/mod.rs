@@ -2,7 +2,6 @@
 
 mod life;
 mod open;
-mod refusal;
 mod request;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -12,7 +11,6 @@ mod timeline;
 mod verbs;
 
 pub use life::{EndCause, Ending, Hold, Life, Terms, acts_known, acts_up_to};
-pub use refusal::Refusal;
 pub use request::{Arguments, EFFECTIVE, Request};
 pub use service::{Slot, interval_of};
 pub use state::{State, VerbName};

@@ -1,6 +1,5 @@
 //! What may still be changed of a subscription, and what is charged next (rules R3, S4, T6).
 
-use super::Refusal;
 use super::service::{Slot, interval_of};
 use super::timeline::ChargeLife;
 use super::verbs::Desk;
@@ -8,6 +7,7 @@ use crate::billing::BilledLine;
 use crate::catalogue::{Alignment, ChargeType};
 use crate::invoice::LineKind;
 use crate::period::{Period, plus_days};
+use crate::refusal::{Code, Refusal};
 use chrono::NaiveDate;
 
 /// What an act does to a period that it lies in.
@@ -61,7 +61,7 @@ impl<'a> Desk<'a> {
         self.check_served(&charge.sku, on)?;
         if let Some(gone) = life.removed.filter(|gone| gone.on <= on) {
             let message = format!("the charge {} ends on {}", charge.sku, gone.on);
-            return Err(Refusal::new("conflict", message).hint(format!("do it before {}", gone.on)));
+            return Err(Refusal::new(Code::Conflict, message).hint(format!("do it before {}", gone.on)));
         }
         match charge.charge_type {
             ChargeType::OneTime => self.check_trigger(life, on),
@@ -86,7 +86,7 @@ impl<'a> Desk<'a> {
         };
         let Some(open_from) = open_from.filter(|open_from| on < *open_from) else { return Ok(()) };
         let message = format!("{on} lies before what is billed of {}", charge.sku);
-        Err(Refusal::new("before_booked", message).hint(format!("it may start on {open_from}")))
+        Err(Refusal::new(Code::BeforeBooked, message).hint(format!("it may start on {open_from}")))
     }
 
     pub(super) fn check_all(&self, on: NaiveDate, acts: Acts) -> Result<(), Refusal> {
@@ -99,7 +99,8 @@ impl<'a> Desk<'a> {
     pub(super) fn check_served(&self, sku: &str, on: NaiveDate) -> Result<(), Refusal> {
         let Some(end) = self.timeline.life.ends_on().filter(|end| *end < on) else { return Ok(()) };
         let message = format!("{} ends on {end}: {sku} is not billed on {on}", self.subscription.number);
-        Err(Refusal::new("conflict", message).hint(format!("do it before {end}, or take the end back first")))
+        Err(Refusal::new(Code::Conflict, message)
+            .hint(format!("do it before {end}, or take the end back first")))
     }
 
     /// A one-time charge is changed until its day is over. One that comes again, or whose day is not known yet, always.
@@ -119,7 +120,7 @@ impl<'a> Desk<'a> {
             return Ok(());
         }
         let message = format!("the charge {} is billed once, and its day is over", charge.sku);
-        Err(Refusal::new("before_booked", message).hint("credit its line instead"))
+        Err(Refusal::new(Code::BeforeBooked, message).hint("credit its line instead"))
     }
 
     fn regular(&self, life: &ChargeLife<'_>) -> impl Iterator<Item = &'a BilledLine> {

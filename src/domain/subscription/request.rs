@@ -1,9 +1,10 @@
 //! What is asked of a subscription: a verb with its arguments as they are written (rules S2).
 
 use super::state::VerbName;
-use super::{CancelOption, Refusal, ResumeOption, SwitchWhen};
+use super::{CancelOption, ResumeOption, SwitchWhen};
 use crate::book_file::nearest;
 use crate::decimal::{Bounds, PRICE, QUANTITY, parse};
+use crate::refusal::{Code, Refusal};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
@@ -117,7 +118,7 @@ impl Request {
         let Some(name) = VerbName::parse(verb) else {
             let names: Vec<&str> = VerbName::ALL.iter().map(|v| v.name()).collect();
             let message = format!("there is no verb `{verb}` of subscriptions");
-            return Err(Refusal::new("unknown_verb", message).hint(format!("one of {}", names.join(", "))));
+            return Err(Refusal::new(Code::UnknownVerb, message).hint(format!("one of {}", names.join(", "))));
         };
         let read = Arguments::of(arguments);
         let charge = || read.text(&CHARGE);
@@ -260,7 +261,7 @@ impl<'a> Arguments<'a> {
             return Ok(());
         };
         let refusal =
-            Refusal::new("unknown_argument", format!("`{unknown}` is not an argument of this step"));
+            Refusal::new(Code::UnknownArgument, format!("`{unknown}` is not an argument of this step"));
         Err(match nearest(&unknown.to_ascii_lowercase(), known()) {
             Some(near) => refusal.hint(format!("did you mean `{near}`?")),
             None => refusal.hint(format!("one of {}", known().collect::<Vec<_>>().join(", "))),
@@ -293,7 +294,7 @@ impl<'a> Arguments<'a> {
     /// # Errors
     /// `missing_argument`.
     pub fn required<T>(&self, names: &[&'static str], found: Option<T>) -> Result<T, Refusal> {
-        found.ok_or_else(|| Refusal::new("missing_argument", format!("`{}` is missing", names[0])))
+        found.ok_or_else(|| Refusal::new(Code::MissingArgument, format!("`{}` is missing", names[0])))
     }
 
     /// A day.
@@ -315,7 +316,7 @@ impl<'a> Arguments<'a> {
         match parse(&text, bounds) {
             Ok(value) if value >= Decimal::ZERO => Ok(Some(value)),
             Ok(_) => Err(bad(names[0], &text, "0 or more")),
-            Err(fault) => Err(Refusal::new("bad_argument", format!("`{}`: `{text}` {fault}", names[0]))),
+            Err(fault) => Err(Refusal::new(Code::BadArgument, format!("`{}`: `{text}` {fault}", names[0]))),
         }
     }
 
@@ -350,7 +351,7 @@ impl<'a> Arguments<'a> {
 }
 
 fn bad(name: &str, text: &str, expected: &str) -> Refusal {
-    Refusal::new("bad_argument", format!("`{name}`: `{text}` is not {expected}"))
+    Refusal::new(Code::BadArgument, format!("`{name}`: `{text}` is not {expected}"))
 }
 
 #[cfg(test)]
@@ -401,7 +402,7 @@ mod tests {
         ];
         for (verb, arguments, code, words) in table {
             let refused = read(verb, arguments).unwrap_err();
-            assert_eq!(refused.code, code, "{verb}");
+            assert_eq!(refused.code.word(), code, "{verb}");
             assert!(refused.message.contains(words), "{}", refused.message);
         }
     }

@@ -1,7 +1,8 @@
 //! The states of a subscription and which verbs each allows (rules S1).
 
 use super::life::{EndCause, Life};
-use super::{CancelOption, Refusal, Subscription};
+use super::{CancelOption, Subscription};
+use crate::refusal::{Code, Refusal};
 use chrono::NaiveDate;
 use serde::Serialize;
 
@@ -124,7 +125,7 @@ impl State {
         } else {
             format!("it can: {}", names.join(", "))
         };
-        Err(Refusal::new("conflict", message).hint(hint))
+        Err(Refusal::new(Code::Conflict, message).hint(hint))
     }
 
     /// The state in words.
@@ -205,6 +206,7 @@ impl VerbName {
 mod tests {
     use super::super::sample::{act, day, subscription};
     use super::*;
+    use crate::refusal::Phrase;
     use crate::subscription::{Act, ResumeOption, Verb};
 
     #[test]
@@ -234,9 +236,12 @@ mod tests {
         let refused = State::Hold.allow(Hold, "SUB-1").unwrap_err();
         assert_eq!(
             (refused.code, refused.message.as_str()),
-            ("conflict", "SUB-1 is on hold and cannot hold")
+            (Code::Conflict, "SUB-1 is on hold and cannot hold")
         );
-        assert!(refused.hint.unwrap().starts_with("it can: resume, cancel"));
+        let way_out = refused.way_out.unwrap().0;
+        assert!(
+            matches!(&way_out[..], [Phrase::Words(words)] if words.starts_with("it can: resume, cancel"))
+        );
         assert!(State::Ended.allow(Resume, "SUB-1").is_err());
     }
 

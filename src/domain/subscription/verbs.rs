@@ -3,9 +3,9 @@
 
 use super::open::Acts;
 use super::request::Request;
-use super::state::State;
+use super::state::{State, VerbName};
 use super::timeline::{ChargeLife, Timeline, pair};
-use super::{Act, CancelOption, Refusal, ResumeOption, Subscription, SwitchWhen, Terms, Verb, acts_known};
+use super::{Act, CancelOption, ResumeOption, Subscription, SwitchWhen, Terms, Verb, acts_known};
 use crate::billing::BilledLine;
 use crate::catalogue::{
     Alignment, AppliedDiscount, Catalogue, Charge, ChargeSetup, ChargeType, Plan, PricingModel,
@@ -13,6 +13,7 @@ use crate::catalogue::{
 use crate::customer::PaymentMethod;
 use crate::ids::{ChargeReference, PlanId};
 use crate::period::plus_days;
+use crate::refusal::{self, Code, Refusal};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -43,13 +44,13 @@ pub fn act(
 ) -> Result<Subscription, Refusal> {
     if let Some(last) = subscription.acts.iter().map(|act| act.done).max().filter(|last| *last > today) {
         let message = format!("{} was changed on {last}, after {today}", subscription.number);
-        return Err(Refusal::new("out_of_order", message).hint(format!("do it on {last} or later")));
+        return Err(Refusal::new(Code::OutOfOrder, message).hint(format!("do it on {last} or later")));
     }
     State::on(subscription, today).allow(request.verb(), &subscription.number)?;
     refuse_effective(request, on, today)?;
     let horizon = plus_days(today, 1);
     let timeline = Timeline::known(subscription, context.catalogue, today, horizon)
-        .map_err(|missing| Refusal::new("broken_book", missing.to_string()))?;
+        .map_err(|missing| Refusal::new(Code::BrokenBook, missing.to_string()))?;
     let desk = Desk { subscription, context, timeline, on, today };
     let verbs = desk.verbs(request)?;
     let mut changed = subscription.clone();
@@ -99,7 +100,7 @@ fn refuse_effective(request: &Request, on: NaiveDate, today: NaiveDate) -> Resul
         _ if on > today => format!("do it on {on}"),
         _ => "leave `effective` out".to_owned(),
     };
-    Err(Refusal::new("bad_argument", message).hint(hint))
+    Err(Refusal::new(Code::BadArgument, message).hint(hint))
 }
 
 /// Where a request is checked.
@@ -170,7 +171,9 @@ impl<'a> Desk<'a> {
         let plan = self.plan()?;
         if !plan.active {
             let message = format!("the plan {} is not active", plan.sku);
-            return Err(Refusal::new("conflict", message).hint("activate the plan, or switch to another one"));
+            return Err(
+                Refusal::new(Code::Conflict, message).hint("activate the plan, or switch to another one")
+            );
         }
         for life in &self.timeline.charges {
             let charge = life.last_terms().charge;
@@ -202,13 +205,12 @@ impl<'a> Desk<'a> {
             CancelOption::BeforeNextBilling => self.next_charge_date().unwrap_or(self.today).max(self.today),
             CancelOption::OnDate => {
                 let missing =
-                    || Refusal::new("missing_argument", "`date` is missing: from when is it cancelled");
+                    || Refusal::new(Code::MissingArgument, "`date` is missing: from when is it cancelled");
                 let date = date.ok_or_else(missing)?;
                 if date < self.today {
                     let message = format!("{date} has passed: a cancellation takes effect today or later");
-                    return Err(
-                        Refusal::new("bad_argument", message).hint(format!("give {} or later", self.today))
-                    );
+                    return Err(Refusal::new(Code::BadArgument, message)
+                        .hint(format!("give {} or later", self.today)));
                 }
                 date
             }
@@ -227,7 +229,7 @@ impl<'a> Desk<'a> {
         let named = match (date, effective) {
             (Some(date), Some(effective)) if date != effective => {
                 let message = format!("`date` is {date} and `effective` is {effective}");
-                return Err(Refusal::new("bad_argument", message).hint("give one of them"));
+                return Err(Refusal::new(Code::BadArgument, message).hint("give one of them"));
             }
             (date, effective) => date.or(effective),
         };
@@ -236,7 +238,7 @@ impl<'a> Desk<'a> {
         let is_today = option == Some(CancelOption::Immediately) && day == self.today;
         if says_itself && !is_today {
             let message = format!("`option` says another day than {day}");
-            return Err(Refusal::new("bad_argument", message)
+            return Err(Refusal::new(Code::BadArgument, message)
                 .hint(format!("to end it on {day}, give the option on_date and that date")));
         }
         Ok(named.filter(|_| !is_today))
@@ -249,7 +251,9 @@ impl<'a> Desk<'a> {
         let gave_back = act.is_some_and(|act| matches!(act.verb, Verb::Hold { refund_prorated: true }));
         if gave_back && option == ResumeOption::FromHoldDate {
             let message = format!("the hold of {} has given back what was paid", self.subscription.number);
-            return Err(Refusal::new("conflict", message).hint("resume it today, or with the next_period"));
+            return Err(
+                Refusal::new(Code::Conflict, message).hint("resume it today, or with the next_period")
+            );
         }
         Ok(vec![(self.today, Verb::Resume { option })])
     }
@@ -261,23 +265,24 @@ impl<'a> Desk<'a> {
         if date < self.today || date <= self.subscription.start {
             let from = self.today.max(next_day(self.subscription.start));
             let message = format!("a trial of {number} cannot end on {date}");
-            return Err(Refusal::new("bad_argument", message).hint(format!("give {from} or later")));
+            return Err(Refusal::new(Code::BadArgument, message).hint(format!("give {from} or later")));
         }
         if life.activated.is_some() && begins <= self.today {
             let message = format!("{number} has been served since {begins}: no trial can be set any more");
-            return Err(Refusal::new("conflict", message)
-                .hint(format!("to stop charging it for a while: `tallybook subscriptions hold {number}`")));
+            return Err(Refusal::new(Code::Conflict, message)
+                .hint("to stop charging it for a while: ")
+                .ask(refusal::Verb::ChangeSubscription(VerbName::Hold).on(number)));
         }
         let references: Vec<ChargeReference> = self.timeline.charges.iter().map(|c| c.reference).collect();
         let mut billed =
             references.iter().filter_map(|reference| self.context.billed.get(reference)).flatten();
         if let Some(line) = billed.find(|line| line.period.start >= begins) {
             let message = format!("{number} is billed from {} on already", line.period.start);
-            return Err(Refusal::new("before_booked", message)
-                .hint("cancel the draft, or credit the invoice with `--rebill`, first"));
+            return Err(Refusal::new(Code::BeforeBooked, message)
+                .hint("cancel the draft, or credit the invoice for a rebill, first"));
         }
         if let Some(end) = life.ends_on().filter(|end| *end <= date) {
-            return Err(Refusal::new("conflict", format!("{number} ends on {end}"))
+            return Err(Refusal::new(Code::Conflict, format!("{number} ends on {end}"))
                 .hint("a trial ends before the subscription does"));
         }
         Ok(vec![(self.today, Verb::SetTrialEnd { date })])
@@ -288,7 +293,8 @@ impl<'a> Desk<'a> {
             return Ok(vec![(self.today, Verb::Reactivate)]);
         }
         let message = format!("{} is not cancelled", self.subscription.number);
-        Err(Refusal::new("conflict", message).hint("only a cancellation that lies ahead can be taken back"))
+        Err(Refusal::new(Code::Conflict, message)
+            .hint("only a cancellation that lies ahead can be taken back"))
     }
 
     fn switch_plan(&self, sku: &str, when: SwitchWhen, prorate: Option<bool>) -> Result<Vec<Dated>, Refusal> {
@@ -297,7 +303,7 @@ impl<'a> Desk<'a> {
         let Some(plan) = catalogue.plans.get(&id) else {
             let known: Vec<&str> = catalogue.plans.values().map(|plan| plan.sku.as_str()).collect();
             let message = format!("there is no plan `{sku}`");
-            return Err(Refusal::new("unknown_plan", message).hint(format!("one of {}", known.join(", "))));
+            return Err(Refusal::new(Code::UnknownPlan, message).hint(format!("one of {}", known.join(", "))));
         };
         let on = match when {
             SwitchWhen::Now => self.on,
@@ -312,7 +318,7 @@ impl<'a> Desk<'a> {
 
     /// rules S2: an active plan in the same currency, at least one shared anchor, prices for all that begins.
     fn check_switch(&self, plan: &Plan, id: PlanId, on: NaiveDate) -> Result<(), Refusal> {
-        let conflict = |message: String| Err(Refusal::new("conflict", message));
+        let conflict = |message: String| Err(Refusal::new(Code::Conflict, message));
         if id == self.timeline.plan() {
             return conflict(format!("{} has the plan {} already", self.subscription.number, plan.sku));
         }
@@ -331,7 +337,7 @@ impl<'a> Desk<'a> {
             .collect();
         if !lives.iter().any(|life| pair(life.last_terms().charge, plan).is_some()) {
             let message = format!("the plan {} shares no anchor code with the present one", plan.sku);
-            return Err(Refusal::new("conflict", message)
+            return Err(Refusal::new(Code::Conflict, message)
                 .hint("give charges that follow one another the same anchorcode"));
         }
         for charge in &plan.charges {
@@ -355,7 +361,7 @@ impl<'a> Desk<'a> {
             if let Some((_, code)) = code.filter(|(_, c)| !c.plans.is_empty() && !c.plans.contains(&plan.sku))
             {
                 let message = format!("the discount {} is not for the plan {}", code.complete(), plan.sku);
-                return Err(Refusal::new("conflict", message).hint("clear the discount first"));
+                return Err(Refusal::new(Code::Conflict, message).hint("clear the discount first"));
             }
         }
         Ok(())
@@ -389,11 +395,11 @@ impl<'a> Desk<'a> {
         };
         if charge.is_some() && all {
             let message = "`charge` names one charge, and `all` means every recurring one";
-            return Err(Refusal::new("bad_argument", message).hint("give one of them"));
+            return Err(Refusal::new(Code::BadArgument, message).hint("give one of them"));
         }
         if lives.is_empty() || (charge.is_none() && !all && lives.len() > 1) {
             let message = "`charge` is missing: several charges have a quantity".to_owned();
-            return Err(Refusal::new("missing_argument", message).hint(self.charge_names()));
+            return Err(Refusal::new(Code::MissingArgument, message).hint(self.charge_names()));
         }
         let mut acts = Vec::with_capacity(lives.len());
         for life in lives {
@@ -405,7 +411,7 @@ impl<'a> Desk<'a> {
                 charge.charge_type == ChargeType::Recurring && charge.pricing_model != PricingModel::Custom;
             if prorate == Some(true) && !all && !is_prorated {
                 let message = format!("`prorate`: the charge {} is never prorated", charge.sku);
-                return Err(Refusal::new("bad_argument", message).hint("leave `prorate` out"));
+                return Err(Refusal::new(Code::BadArgument, message).hint("leave `prorate` out"));
             }
             self.check_open(life, self.on)?;
             acts.push((self.on, Verb::SetAmount { charge: life.reference, amount, prorate }));
@@ -433,7 +439,7 @@ impl<'a> Desk<'a> {
         let charge = self.option(name)?;
         if charge.setup != ChargeSetup::Optional {
             let message = format!("the charge {} is standard: it is on every subscription", charge.sku);
-            return Err(Refusal::new("conflict", message).hint("only optional charges can be added"));
+            return Err(Refusal::new(Code::Conflict, message).hint("only optional charges can be added"));
         }
         self.check_served(&charge.sku, self.on)?;
         takes_one_price(charge, unit_price)?;
@@ -446,7 +452,7 @@ impl<'a> Desk<'a> {
         let reference = (0..)
             .map(|n| ChargeReference::for_charge(self.subscription.id, charge.anchor(), n))
             .find(|reference| self.timeline.charge(*reference).is_none());
-        let reference = reference.ok_or_else(|| Refusal::new("conflict", "too many charges"))?;
+        let reference = reference.ok_or_else(|| Refusal::new(Code::Conflict, "too many charges"))?;
         let amount = amount.unwrap_or(charge.default_amount);
         Ok(vec![(
             self.on,
@@ -462,11 +468,12 @@ impl<'a> Desk<'a> {
             Some((plan, plan.charges.iter().find(of_name)))
         };
         let (plan, found) = plan_with(self.timeline.plan_on(self.on))
-            .ok_or_else(|| Refusal::new("broken_book", "its plan is not in the catalogue"))?;
+            .ok_or_else(|| Refusal::new(Code::BrokenBook, "its plan is not in the catalogue"))?;
         if let Some(charge) = found {
             return Ok(charge);
         }
-        let refusal = Refusal::new("unknown_charge", format!("the plan {} has no charge `{name}`", plan.sku));
+        let refusal =
+            Refusal::new(Code::UnknownCharge, format!("the plan {} has no charge `{name}`", plan.sku));
         let to_come = self.timeline.next_plan(self.on);
         let comes =
             to_come.and_then(|(day, id)| Some((day, plan_with(id)?))).filter(|(_, (_, c))| c.is_some());
@@ -483,7 +490,9 @@ impl<'a> Desk<'a> {
         if let Some(unknown) = refkey.filter(|refkey| !known(refkey)) {
             let names: Vec<&str> = self.context.methods.iter().map(|method| method.refkey.as_str()).collect();
             let message = format!("there is no payment method `{unknown}`");
-            return Err(Refusal::new("unknown_method", message).hint(format!("one of {}", names.join(", "))));
+            return Err(
+                Refusal::new(Code::UnknownMethod, message).hint(format!("one of {}", names.join(", ")))
+            );
         }
         Ok(vec![(self.today, Verb::SetPaymentMethod { refkey: refkey.map(str::to_owned) })])
     }
@@ -492,7 +501,9 @@ impl<'a> Desk<'a> {
         let life = self.charge(name)?;
         if date < self.today {
             let message = format!("{date} has passed");
-            return Err(Refusal::new("bad_argument", message).hint(format!("give {} or later", self.today)));
+            return Err(
+                Refusal::new(Code::BadArgument, message).hint(format!("give {} or later", self.today))
+            );
         }
         let verb = Verb::SetNextChargeDate { charge: life.reference, date };
         let waits = life.own_start.is_none() && life.last_terms().charge.alignment == Alignment::CustomerDate;
@@ -505,7 +516,7 @@ impl<'a> Desk<'a> {
 
     fn renew(&self) -> Result<Vec<Dated>, Refusal> {
         let terms = self.terms();
-        let conflict = |message: String| Err(Refusal::new("conflict", message));
+        let conflict = |message: String| Err(Refusal::new(Code::Conflict, message));
         if terms.renews_by_itself() {
             return conflict(format!("{} renews by itself", self.subscription.number));
         }
@@ -527,14 +538,14 @@ impl<'a> Desk<'a> {
         let life = charge.map(|name| self.charge(name)).transpose()?;
         let discounts = life.map_or(&self.timeline.discounts, |life| &life.discounts);
         if discounts.last().is_none_or(|last| last.until.is_some_and(|until| until <= self.on)) {
-            return Err(Refusal::new("conflict", "there is no discount to clear"));
+            return Err(Refusal::new(Code::Conflict, "there is no discount to clear"));
         }
         Ok(vec![(self.on, Verb::ClearDiscount { charge: life.map(|life| life.reference) })])
     }
 
     fn plan(&self) -> Result<&'a Plan, Refusal> {
         let plan = self.context.catalogue.plans.get(&self.timeline.plan());
-        plan.ok_or_else(|| Refusal::new("broken_book", "its plan is not in the catalogue"))
+        plan.ok_or_else(|| Refusal::new(Code::BrokenBook, "its plan is not in the catalogue"))
     }
 
     /// A charge by reference, SKU or anchor code; the last one that is still there.
@@ -549,7 +560,7 @@ impl<'a> Desk<'a> {
         let mut found = self.timeline.charges.iter().filter(is_it).filter(there);
         let Some(first) = found.next() else {
             let message = format!("{} has no charge `{name}`", self.subscription.number);
-            return Err(Refusal::new("unknown_charge", message).hint(self.charge_names()));
+            return Err(Refusal::new(Code::UnknownCharge, message).hint(self.charge_names()));
         };
         let more: Vec<String> = found.map(|life| life.reference.to_string()).collect();
         if more.is_empty() {
@@ -557,7 +568,7 @@ impl<'a> Desk<'a> {
         }
         let message = format!("{} has the charge `{name}` several times", self.subscription.number);
         let hint = format!("give its reference: {}, {}", first.reference, more.join(", "));
-        Err(Refusal::new("ambiguous_charge", message).hint(hint))
+        Err(Refusal::new(Code::AmbiguousCharge, message).hint(hint))
     }
 
     fn charge_names(&self) -> String {
@@ -585,19 +596,19 @@ impl<'a> Desk<'a> {
 
     fn no_term(&self) -> Refusal {
         let message = format!("{} has no term that ends", self.subscription.number);
-        Refusal::new("conflict", message)
+        Refusal::new(Code::Conflict, message)
             .hint("choose another day: immediately, before_next_billing or on_date")
     }
 
     fn no_next(&self, life: &ChargeLife<'_>) -> Refusal {
         let sku = &life.last_terms().charge.sku;
-        Refusal::new("conflict", format!("the charge {sku} has no charge date ahead"))
+        Refusal::new(Code::Conflict, format!("the charge {sku} has no charge date ahead"))
     }
 
     fn not_priced(&self, charge: &Charge) -> Refusal {
         let currency = self.subscription.currency;
         let message = format!("the charge {} has no price in {currency}", charge.sku);
-        Refusal::new("conflict", message).hint(format!("add a {currency} price to the charge"))
+        Refusal::new(Code::Conflict, message).hint(format!("add a {currency} price to the charge"))
     }
 }
 
@@ -614,12 +625,12 @@ fn takes_one_price(charge: &Charge, unit_price: Option<Decimal>) -> Result<(), R
     }
     let model = charge.pricing_model.name();
     let message = format!("the charge {} has the model {model}: one price cannot stand for it", charge.sku);
-    Err(Refusal::new("conflict", message))
+    Err(Refusal::new(Code::Conflict, message))
 }
 
 fn measured(charge: &Charge) -> Refusal {
     let message = format!("the quantity of {} is measured", charge.sku);
-    Refusal::new("conflict", message).hint(format!("ingest usage of the meter {}", charge.meter))
+    Refusal::new(Code::Conflict, message).hint(format!("ingest usage of the meter {}", charge.meter))
 }
 
 /// A code by its complete form, with its discount.
@@ -644,18 +655,18 @@ pub fn applicable(
 ) -> Result<AppliedDiscount, Refusal> {
     let Some((discount, _, found)) = find_code(context.catalogue, code) else {
         let message = format!("there is no discount code `{code}`");
-        return Err(Refusal::new("unknown_code", message).hint("a code is written PREFIX-CODE"));
+        return Err(Refusal::new(Code::UnknownCode, message).hint("a code is written PREFIX-CODE"));
     };
     if let Some(expired) = found.expire_date.filter(|expired| *expired <= today) {
         return Err(Refusal::new(
-            "expired_code",
+            Code::ExpiredCode,
             format!("the code {code} cannot be applied from {expired} on"),
         ));
     }
     let used = context.redeemed.get(code).copied().unwrap_or(0);
     if found.redemption > 0 && used >= found.redemption {
         return Err(Refusal::new(
-            "used_up",
+            Code::UsedUp,
             format!("the code {code} has been applied {used} times already"),
         ));
     }
@@ -663,7 +674,7 @@ pub fn applicable(
     {
         let message =
             format!("the code {code} is only for the plans {}, not for {plan}", found.plans.join(", "));
-        return Err(Refusal::new("restricted_code", message));
+        return Err(Refusal::new(Code::RestrictedCode, message));
     }
     Ok(AppliedDiscount { discount, code: code.to_owned(), from: today, until: None })
 }

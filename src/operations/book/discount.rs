@@ -5,7 +5,8 @@ use crate::subscriptions::change::lock_code;
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use domain::journal::{Action, Object};
-use domain::subscription::{ActContext, Refusal, applicable};
+use domain::refusal::{Code, Refusal, Verb};
+use domain::subscription::{ActContext, applicable};
 use std::collections::BTreeMap;
 use store::{book, payer};
 
@@ -19,8 +20,8 @@ pub async fn customer_discount(
 ) -> anyhow::Result<Result<(), Refusal>> {
     let mut tx = ctx.store.begin().await?;
     let Some(found) = book::customer(&mut tx, account).await? else {
-        let refusal = Refusal::new("unknown_customer", format!("there is no customer `{account}`"));
-        return Ok(Err(refusal.hint("`tallybook subscriptions` lists account numbers")));
+        let refusal = Refusal::new(Code::UnknownCustomer, format!("there is no customer `{account}`"));
+        return Ok(Err(refusal.ask(Verb::ListSubscriptions.plain()).hint(" lists account numbers")));
     };
     payer::lock_of(&mut tx, found.id).await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;

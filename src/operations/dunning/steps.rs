@@ -5,10 +5,12 @@
 //! state that a verb leads to, which refuses it a second time; nothing is open after a write-off. Verbs and write-offs come
 //! before the mark: a crash between them repeats them.
 
+use crate::act::{Act, Actor};
 use crate::context::Context;
 use crate::delivery::plan::{self, Told};
-use crate::payments::settle::{self, ByHand};
+use crate::invoices::write_off;
 use crate::payments::tried::{Collected, Occasion, Tried, TriedOutcome, technical_in_a_row, tried};
+use crate::refusal::Stop;
 use crate::subscriptions::change::Asked;
 use anyhow::Context as _;
 use chrono::NaiveDate;
@@ -18,6 +20,7 @@ use domain::dunning::DunningAction;
 use domain::ids::InvoiceId;
 use domain::invoice::Settlement;
 use domain::payment::{Attempt, AttemptState, TECHNICAL_LADDER_MINUTES};
+use domain::refusal::Code;
 use domain::subscription::{CancelOption, Request};
 use std::collections::{BTreeMap, BTreeSet};
 use store::invoice::{self, Booked};
@@ -25,9 +28,6 @@ use store::payment;
 
 /// Steps whose marks are written in one transaction.
 const BATCH: usize = 100;
-
-/// Who did it, in the journal.
-const ACTOR: &str = "dunning";
 
 /// Invoices by what their next step does.
 #[derive(Debug, Default)]
@@ -134,7 +134,7 @@ async fn change(
             arguments,
             effective: on,
             on,
-            actor: ACTOR.to_owned(),
+            actor: Actor::Dunning.to_string(),
         };
         let (id, seen) = (draft.id, &step.booked.settlement);
         if let Err(refusal) = crate::subscriptions::change::change_because_of(ctx, &asked, id, seen).await? {
@@ -144,7 +144,7 @@ async fn change(
                 reason = refusal.message,
                 "not done"
             );
-            if !matches!(refusal.code, "conflict" | "moved") {
+            if !matches!(refusal.code, Code::Conflict | Code::Moved) {
                 let reason = format!("dunning of {}: {}", step.booked.invoice.number, refusal.message);
                 collected.aside.fail(draft.payer, reason);
             }
@@ -160,15 +160,12 @@ async fn write_off(
     on: NaiveDate,
     collected: &mut Collected,
 ) -> anyhow::Result<()> {
-    let all = ByHand { amount: None, on, actor: ACTOR.to_owned() };
-    match settle::write_off(ctx, step.booked.invoice.draft.id, &all).await? {
+    let act = Act { actor: Actor::Dunning, on };
+    match write_off::write_off(ctx, &act, &step.booked.invoice.number, None).await {
         Ok(after) => collected.tried.push(acted(&step.booked, &after.settlement, DunningAction::WriteOff)),
-        Err(refusal) => {
-            tracing::info!(
-                invoice = step.booked.invoice.number,
-                reason = refusal.to_string(),
-                "not written off"
-            );
+        Err(Stop::Broke(error)) => return Err(error),
+        Err(Stop::Refused(refusal)) => {
+            tracing::info!(invoice = step.booked.invoice.number, reason = refusal.message, "not written off");
         }
     }
     Ok(())

@@ -1,10 +1,15 @@
 //! Booking: drafts become invoices with numbers and ledger entries, in the transaction of the caller, or one draft by
 //! a person.
 
-use crate::act::{Asked, note};
+use crate::act::{Act, note};
 use crate::context::Context;
-use crate::delivery::plan;
-use crate::payments::settle;
+use crate::delivery::deliver::Sent;
+use crate::delivery::{plan, send};
+use crate::invoices::find::{self, Found};
+use crate::invoices::view::InvoiceView;
+use crate::payments::tried::Occasion;
+use crate::payments::{collect, settle};
+use crate::refusal::Stop;
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use domain::billing;
@@ -13,10 +18,11 @@ use domain::ids::{CustomerId, InvoiceId, RunId};
 use domain::invoice::{Draft, Invoice};
 use domain::journal::Action;
 use domain::ledger::Entry;
+use domain::refusal::{Code, Refusal, Verb};
 use domain::run::ItemState;
 use std::collections::BTreeMap;
 use store::draft::{self, DraftKey, DraftState};
-use store::invoice::{self, Booked};
+use store::invoice;
 use store::{Tx, payer, run};
 
 /// Books drafts in the order given, on a day and for a run, or by hand; those whose payer changed since, or that a check refuses, are set aside.
@@ -101,27 +107,72 @@ async fn count_items(
     run::save_items(tx, run, &items).await
 }
 
-/// Books one open draft on that day, as its run would have done; a draft that a person wrote has none. `Err` holds
-/// why it is set aside.
-pub async fn book(ctx: &Context, key: &DraftKey, asked: &Asked) -> anyhow::Result<Result<Booked, String>> {
+/// An invoice that was booked, and what became of its mail.
+#[derive(Debug)]
+pub struct BookedNow {
+    pub invoice: InvoiceView,
+    pub sent: Sent,
+}
+
+/// Books the open draft of this name as its run would have done; a draft that a person wrote has none. Document, mail
+/// and the first attempt on an online method follow (rules Y3).
+pub async fn book(ctx: &Context, act: &Act, draft: &str) -> Result<BookedNow, Stop> {
+    let id = book_alone(ctx, act, draft).await?;
+    let mut sent = send::send(ctx, &[id]).await?;
+    collect::collect(ctx, &[id], Occasion::Booking, act.on, None).await?;
+    sent.extend(send::send_declined(ctx, &[id]).await?);
+    Ok(BookedNow { invoice: InvoiceView::now(ctx, id).await?, sent })
+}
+
+async fn book_alone(ctx: &Context, act: &Act, name: &str) -> Result<InvoiceId, Stop> {
     let mut tx = ctx.store.begin().await?;
-    // Locked before the draft is read: somebody may be changing or dropping it.
+    let key = match find::find(&mut tx, name).await? {
+        Found::Draft(key) => *key,
+        Found::Booked(booked) => return Err(booked_already(name, &booked.invoice.number).into()),
+    };
+    // Locked before its state is read: somebody may be changing or dropping it.
     payer::lock(&mut tx, &[key.payer]).await?;
     let (state, reason) = draft::state(&mut tx, key.id).await?.unwrap_or((DraftState::Cancelled, None));
     if state != DraftState::Open {
-        return Ok(Err(reason.unwrap_or_else(|| "it is not open any more".to_owned())));
+        return Err(not_bookable(Code::NotOpen, name, &key, reason).into());
     }
     let run = (key.run != draft::BY_HAND).then_some(key.run);
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let drafts = draft::by_ids(&mut tx, &[key.id]).await?;
-    let invoices = book_drafts(&mut tx, run, asked.on, &catalogue, drafts).await?;
+    let invoices = book_drafts(&mut tx, run, act.on, &catalogue, drafts).await?;
     let Some(invoice) = invoices.first() else {
         let reason = draft::state(&mut tx, key.id).await?.and_then(|(_, reason)| reason);
-        return Ok(Err(reason.unwrap_or_else(|| "it is not open any more".to_owned())));
+        return Err(not_bookable(Code::SetAside, name, &key, reason).into());
     };
-    note(ctx, &mut tx, &invoice.number, Action::BookInvoice, asked).await?;
+    note(ctx, &mut tx, &invoice.number, Action::BookInvoice, act).await?;
     let booked = invoice::by_id(&mut tx, key.id).await?.context("the invoice was just booked")?;
     plan::plan_invoices(ctx, &mut tx, &catalogue, std::slice::from_ref(&booked), None).await?;
     tx.commit().await?;
-    Ok(Ok(booked))
+    Ok(key.id)
+}
+
+fn booked_already(name: &str, number: &str) -> Refusal {
+    Refusal::new(Code::Booked, format!("{name} is booked as {number}")).ask(Verb::ShowInvoice.on(number))
+}
+
+fn not_bookable(code: Code, name: &str, key: &DraftKey, reason: Option<String>) -> Refusal {
+    let reason = reason.unwrap_or_else(|| "it was dropped".to_owned());
+    let refusal = Refusal::new(code, format!("draft {name} cannot be booked: {reason}"));
+    match (code, key.run == draft::BY_HAND) {
+        (Code::SetAside, true) => refusal
+            .hint("drop it with ")
+            .ask(Verb::CancelDraft.on(name))
+            .hint(" and write it anew with ")
+            .ask(Verb::CreateInvoice.on("FILE")),
+        (Code::SetAside, false) => refusal
+            .hint("drop it with ")
+            .ask(Verb::CancelDraft.on(name).switch("release"))
+            .hint(" and let the next run bill the payer anew"),
+        _ => refusal
+            .hint("bill the payer anew: ")
+            .ask(Verb::ListRuns.plain())
+            .hint(" shows the run, ")
+            .ask(Verb::RerunRun.on("R").switch("failed"))
+            .hint(" repeats it"),
+    }
 }

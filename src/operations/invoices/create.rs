@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use domain::billing::{CustomInvoice, custom_draft};
 use domain::invoice::Draft;
 use domain::journal::{Action, Object};
-use domain::subscription::Refusal;
+use domain::refusal::{Code, Refusal, Verb};
 use std::sync::Arc;
 use store::draft::{self, DraftState};
 use store::{Tx, book, payer};
@@ -50,8 +50,9 @@ enum Lock {
 async fn drafted(tx: &mut Tx, custom: &CustomInvoice, lock: Lock) -> anyhow::Result<Result<Draft, Refusal>> {
     let Some(owner) = book::customer(tx, &custom.account_number).await? else {
         let message = format!("there is no customer `{}`", custom.account_number);
-        let hint = "`tallybook subscriptions` lists account numbers";
-        return Ok(Err(Refusal::new("unknown_customer", message).hint(hint)));
+        return Ok(Err(Refusal::new(Code::UnknownCustomer, message)
+            .ask(Verb::ListSubscriptions.plain())
+            .hint(" lists account numbers")));
     };
     let payer = match lock {
         Lock::ForChange => payer::lock_of(tx, owner.id).await?,
@@ -66,7 +67,7 @@ fn exists(draft: &Draft, state: DraftState) -> Refusal {
     let (account, date, id) = (&draft.account_number, draft.invoice_date, draft.id);
     let what = if state == DraftState::Booked { "booked" } else { "a draft" };
     let message = format!("this invoice to {account} of {date} is {what} already");
-    Refusal::new("exists", message).hint(format!(
-        "`tallybook invoices show {id}`; if a second one is meant, give it a `refkey` of its own in the file"
-    ))
+    Refusal::new(Code::Exists, message)
+        .ask(Verb::ShowInvoice.on(id))
+        .hint("; if a second one is meant, give it a `refkey` of its own in the file")
 }

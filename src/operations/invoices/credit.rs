@@ -4,7 +4,7 @@
 //! Keys that make a repeat quiet: the draft's state; a credit note's id, a function of the invoice and of how many
 //! notes it has.
 
-use crate::act::{Asked, note};
+use crate::act::{Act, note};
 use crate::context::Context;
 use crate::delivery::plan;
 use crate::payments::settle::{set_off_of_payers, set_off_pair};
@@ -15,7 +15,7 @@ use domain::ids::{ChargeReference, CustomerId, InvoiceId};
 use domain::invoice::{Invoice, LineKey};
 use domain::journal::Action;
 use domain::payment::AttemptState;
-use domain::subscription::Refusal;
+use domain::refusal::{Code, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 use store::invoice::{self, Booked, InvoiceFilter, InvoiceState};
 use store::{Tx, payer, payment, run};
@@ -43,7 +43,7 @@ pub async fn credit(
     ctx: &Context,
     invoice: &Invoice,
     credit: &Credit,
-    asked: &Asked,
+    asked: &Act,
 ) -> anyhow::Result<Result<Credited, Refusal>> {
     let mut tx = ctx.store.begin().await?;
     lock(&mut tx, std::slice::from_ref(invoice)).await?;
@@ -73,7 +73,7 @@ pub async fn credit_within(
     tx: &mut Tx,
     invoice: &Invoice,
     credit: &Credit,
-    asked: &Asked,
+    asked: &Act,
     catalogue: &Catalogue,
 ) -> anyhow::Result<Result<Credited, Refusal>> {
     let reopens = match credit.rebill {
@@ -85,7 +85,7 @@ pub async fn credit_within(
     };
     let note = match note_within(ctx, tx, invoice.draft.id, &credit.scope, asked, catalogue).await? {
         Ok(note) => Some(note),
-        Err(refusal) if refusal.code == "nothing_left" && credit.rebill => None,
+        Err(refusal) if refusal.code == Code::NothingLeft && credit.rebill => None,
         Err(refusal) => return Ok(Err(refusal)),
     };
     if credit.rebill {
@@ -103,7 +103,7 @@ async fn reopens(
 ) -> anyhow::Result<Result<Vec<LineKey>, Refusal>> {
     if *scope != CreditScope::Whole {
         let message = "a whole invoice is billed anew, not a line of it";
-        return Ok(Err(Refusal::new("bad_argument", message).hint("leave out `--line`")));
+        return Ok(Err(Refusal::new(Code::BadArgument, message).hint("leave out `--line`")));
     }
     let mut billed: BTreeMap<ChargeReference, Vec<BilledLine>> = BTreeMap::new();
     for (_, line, reopened) in store::payer::billed_lines(tx, &[invoice.draft.payer]).await? {
@@ -119,7 +119,7 @@ async fn note_within(
     tx: &mut Tx,
     id: InvoiceId,
     scope: &CreditScope,
-    asked: &Asked,
+    asked: &Act,
     catalogue: &Catalogue,
 ) -> anyhow::Result<Result<Booked, Refusal>> {
     let booked = invoice::by_id(tx, id).await?.context("the invoice is gone")?;
@@ -134,7 +134,7 @@ async fn note_within(
     };
     if draft.gross_minor() > 0 {
         let message = format!("crediting this of {} would raise what is owed", booked.invoice.number);
-        return Ok(Err(Refusal::new("raises", message)));
+        return Ok(Err(Refusal::new(Code::Raises, message)));
     }
     let sequence = invoice::take_numbers(tx, &draft.series, 1).await?;
     let note_booked = billing::book(draft, sequence, asked.on, catalogue)?;

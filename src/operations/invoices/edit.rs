@@ -1,4 +1,4 @@
-//! Drafts that a person changes or drops before they are booked. One transaction under the payer's lock: a changed draft
+//! Drafts that a person changes before they are booked. One transaction under the payer's lock: a changed draft
 //! is made anew by the core, lines taken off are waived, and the journal says who did what.
 //!
 //! Key that makes a repeat quiet: none is needed; what is changed twice is changed to the same.
@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use domain::billing::{self, DraftEdit};
 use domain::invoice::Draft;
 use domain::journal::{Action, Object};
-use domain::subscription::Refusal;
+use domain::refusal::{Code, Refusal, Verb};
 use std::sync::Arc;
-use store::draft::{self, DraftKey, Periods};
+use store::draft::{self, DraftKey};
 use store::payer;
 
 /// Whether the change is made or only shown.
@@ -55,25 +55,8 @@ pub async fn edit(
     Ok(Ok(edited.draft))
 }
 
-/// Drops an open draft; `Err` holds why not, and nothing is changed then.
-pub async fn cancel(
-    ctx: &Context,
-    key: &DraftKey,
-    periods: Periods,
-    actor: &str,
-) -> anyhow::Result<Result<(), Refusal>> {
-    let mut tx = ctx.store.begin().await?;
-    payer::lock(&mut tx, &[key.payer]).await?;
-    if draft::cancel(&mut tx, &[key.id], periods, "cancelled by hand").await? == 0 {
-        return Ok(Err(not_open(key)));
-    }
-    let detail = serde_json::json!({"account": key.account_number, "released": periods == Periods::Released});
-    ctx.note(&mut tx, actor, Action::CancelDraft, Object::Draft(key.id), detail).await?;
-    tx.commit().await?;
-    Ok(Ok(()))
-}
-
-fn not_open(key: &DraftKey) -> Refusal {
-    Refusal::new("not_open", format!("draft {} is not open any more", key.id))
-        .hint("`tallybook invoices --state draft` lists those that are")
+pub(crate) fn not_open(key: &DraftKey) -> Refusal {
+    Refusal::new(Code::NotOpen, format!("draft {} is not open any more", key.id))
+        .ask(Verb::ListDrafts.plain())
+        .hint(" lists those that are")
 }

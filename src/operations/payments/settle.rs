@@ -3,31 +3,21 @@
 //!
 //! Keys that make a repeat quiet: (invoice, kind, source) of a part; (document, kind, ordinal) of an entry.
 
-use crate::context::Context;
-use crate::payments::tried::attempt_id;
 use anyhow::{Context as _, ensure};
 use chrono::NaiveDate;
-use domain::Decimal;
 use domain::catalogue::Catalogue;
 use domain::ids::{CustomerId, InvoiceId, RunId};
-use domain::invoice::account::{self, Standing};
 use domain::invoice::{Invoice, OpenDocument, Settlement, set_off};
-use domain::journal::{Action, Object};
 use domain::ledger::{self, Entry, EntryKind, Happening};
-use domain::money::{Currency, Money};
-use domain::payment::{Attempt, AttemptState};
-use domain::subscription::Refusal;
-use gateways::{GatewayError, RefundAnswer, RefundRequest};
+use domain::money::Currency;
+use domain::payment::Attempt;
 use std::collections::{BTreeMap, BTreeSet};
+use store::Tx;
 use store::invoice::{self, Booked, Part};
-use store::{Tx, payment};
 use uuid::Uuid;
 
 /// Gateway of what was paid outside.
 pub const BY_HAND: &str = "manual";
-
-/// Code of the refusal that is nobody's fault but the provider's: it has not answered.
-pub const GATEWAY_SILENT: &str = "gateway";
 
 /// The settlement after a paid attempt, with its payment and fee entries.
 pub async fn payment(
@@ -118,252 +108,21 @@ pub(crate) async fn set_off_pair(
     Ok(())
 }
 
-/// What a person says about an invoice.
-#[derive(Debug, Clone)]
-pub struct ByHand {
-    /// Part of what is open, major units; none = all of it.
-    pub amount: Option<Decimal>,
-    pub on: NaiveDate,
-    /// Who says so.
-    pub actor: String,
-}
-
-/// Whether the payment is known to be under way; a person who has asked the provider may overrule it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pending {
-    Refuse,
-    /// The attempt without an answer ends here, as technical.
-    Overrule,
-}
-
-/// The invoice was paid outside: a bank transfer, cash. Dunning ends when nothing is open.
-pub async fn mark_paid(
-    ctx: &Context,
-    id: InvoiceId,
-    by_hand: &ByHand,
-    pending: Pending,
-) -> anyhow::Result<Result<Booked, Refusal>> {
-    let mut tx = ctx.store.begin().await?;
-    let booked = locked(&mut tx, id).await?;
-    let number = booked.invoice.number.clone();
-    let amount_minor = match account::payment(standing(&booked), by_hand.amount) {
-        Ok(amount) => amount,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    let attempts = payment::of_invoices(&mut tx, &[id]).await?;
-    if let Some(under_way) = attempts.iter().find(|a| a.state == AttemptState::Pending) {
-        if pending == Pending::Refuse {
-            return Ok(Err(under_way_of(&number)));
-        }
-        let decline_code = Some("overruled_by_hand".to_owned());
-        payment::answer(
-            &mut tx,
-            &Attempt { state: AttemptState::Technical, decline_code, ..under_way.clone() },
-        )
-        .await?;
-    }
-    let ordinal = attempts.iter().map(|a| a.ordinal).max().unwrap_or(0) + 1;
-    let attempt = Attempt {
-        id: attempt_id(id, ordinal),
-        invoice: id,
-        customer: booked.invoice.draft.payer,
-        ordinal,
-        amount_minor,
-        currency: booked.invoice.draft.currency,
-        method: BY_HAND.to_owned(),
-        gateway: BY_HAND.to_owned(),
-        on: by_hand.on,
-        state: AttemptState::Paid,
-        provider_reference: None,
-        decline_code: None,
-        fee_minor: 0,
-    };
-    ensure!(
-        payment::begin(&mut tx, std::slice::from_ref(&attempt)).await? == 1,
-        "attempt {ordinal} of {number} is taken"
-    );
-    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
-    let open_from = store::ledger::open_from(&mut tx).await?;
-    payment(&mut tx, &booked, &attempt, &catalogue, open_from, None).await?;
-    note(ctx, &mut tx, &booked, by_hand, Action::MarkPaid, amount_minor).await?;
-    finish(tx, id).await.map(Ok)
-}
-
-/// Gives up what is open, gross: bad debt.
-pub async fn write_off(
-    ctx: &Context,
-    id: InvoiceId,
-    by_hand: &ByHand,
-) -> anyhow::Result<Result<Booked, Refusal>> {
-    let mut tx = ctx.store.begin().await?;
-    let booked = locked(&mut tx, id).await?;
-    let amount_minor = match account::write_off(standing(&booked), by_hand.amount) {
-        Ok(amount) => amount,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    let happened =
-        Happened { kind: "write_off", entry: EntryKind::WriteOff, amount_minor, part_minor: amount_minor };
-    if happen(&mut tx, &booked, by_hand.on, None, happened, ledger::write_off_entry).await? {
-        note(ctx, &mut tx, &booked, by_hand, Action::WriteOff, amount_minor).await?;
-    }
-    finish(tx, id).await.map(Ok)
-}
-
-/// How money goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefundBy {
-    /// Through the provider that took it; by hand if it was not taken online.
-    Provider,
-    /// By bank transfer, outside.
-    Hand,
-}
-
-/// Money back to the payer: the open balance of a credit note, or what was paid too much (rules I7). The
-/// provider is asked before anything is written; its key follows from the document and what is settled so far, so
-/// that after a crash the same refund is asked for again, and made once.
-pub async fn refund(
-    ctx: &Context,
-    id: InvoiceId,
-    by_hand: &ByHand,
-    by: RefundBy,
-) -> anyhow::Result<Result<Booked, Refusal>> {
-    let mut tx = ctx.store.read().await?;
-    let booked = invoice::by_id(&mut tx, id).await?.context("the invoice is gone")?;
-    let received = received_minor(&mut tx, &booked).await?;
-    let amount_minor = match account::refund(standing(&booked), received, by_hand.amount) {
-        Ok(amount) => amount,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    let key = refund_key(&booked, amount_minor);
-    let charge = charge_to_refund(&mut tx, &booked, amount_minor).await?;
-    drop(tx);
-    let by_provider = match (by, charge) {
-        (RefundBy::Provider, Some(charge)) => {
-            if let Some(refusal) = ask_refund(ctx, &charge, key, amount_minor).await {
-                return Ok(Err(refusal));
-            }
-            true
-        }
-        _ => false,
-    };
-    let mut tx = ctx.store.begin().await?;
-    let booked = locked(&mut tx, id).await?;
-    // What a provider has given back is written in any case; a person is told that somebody else came first.
-    let received = received_minor(&mut tx, &booked).await?;
-    let asked = Money::new(amount_minor, booked.invoice.draft.currency).decimal();
-    if !by_provider && let Err(refusal) = account::refund(standing(&booked), received, Some(asked)) {
-        return Ok(Err(refusal));
-    }
-    let happened =
-        Happened { kind: "refund", entry: EntryKind::Refund, amount_minor, part_minor: -amount_minor };
-    if happen(&mut tx, &booked, by_hand.on, Some(key), happened, ledger::refund_entry).await? {
-        note(ctx, &mut tx, &booked, by_hand, Action::Refund, amount_minor).await?;
-    }
-    finish(tx, id).await.map(Ok)
-}
-
-fn standing(booked: &Booked) -> Standing<'_> {
-    Standing { invoice: &booked.invoice, settlement: &booked.settlement }
-}
-
-/// The money that came for the invoices that a document concerns and has not gone back: payments, less refunds, and
-/// what was set off between them and others (rules Y5). A write-off is none. None if it concerns no invoice.
-async fn received_minor(tx: &mut Tx, booked: &Booked) -> anyhow::Result<Option<i64>> {
-    let mut invoices = Vec::new();
-    if booked.invoice.draft.is_credit_note {
-        for number in &booked.invoice.draft.credits {
-            invoices.extend(invoice::by_number(tx, number).await?.map(|b| b.invoice));
-        }
-        if invoices.is_empty() {
-            return Ok(None);
-        }
-    } else {
-        invoices.push(booked.invoice.clone());
-    }
-    let mut documents = BTreeSet::from([booked.invoice.draft.id]);
-    let notes = invoice::credit_notes_of(tx, booked.invoice.draft.payer).await?;
-    for invoice in &invoices {
-        documents.insert(invoice.draft.id);
-        let own = notes.iter().filter(|(_, credits)| credits.contains(&invoice.number));
-        documents.extend(own.map(|(id, _)| *id));
-    }
-    let mut received = 0;
-    for document in documents {
-        let parts = invoice::parts(tx, document).await?;
-        received += parts.iter().filter(|p| p.kind != "write_off").map(|p| p.amount_minor).sum::<i64>();
-    }
-    Ok(Some(received))
-}
-
-fn under_way_of(number: &str) -> Refusal {
-    let message = format!("a payment of {number} is under way and has no answer yet");
-    Refusal::new("payment_under_way", message).hint(format!(
-        "ask for the answer with `tallybook payments retry`, or overrule it with `tallybook invoices markpaid {number} --despite-pending`"
-    ))
-}
-
-fn refund_key(booked: &Booked, amount_minor: i64) -> Uuid {
-    let natural = format!("refund\u{1f}{}\u{1f}{amount_minor}", booked.settlement.settled_minor);
-    Uuid::new_v5(&booked.invoice.draft.id.0, natural.as_bytes())
-}
-
-/// The newest online payment that is large enough: of the document itself, or of the invoices that it credits.
-async fn charge_to_refund(
-    tx: &mut Tx,
-    booked: &Booked,
-    amount_minor: i64,
-) -> anyhow::Result<Option<Attempt>> {
-    let mut documents = vec![booked.invoice.draft.id];
-    for number in &booked.invoice.draft.credits {
-        documents.extend(invoice::by_number(tx, number).await?.map(|b| b.invoice.draft.id));
-    }
-    let attempts = payment::of_invoices(tx, &documents).await?;
-    let fits = |a: &Attempt| {
-        a.state == AttemptState::Paid && a.provider_reference.is_some() && a.amount_minor >= amount_minor
-    };
-    Ok(attempts.into_iter().filter(fits).max_by_key(|a| (a.on, a.ordinal)))
-}
-
-/// Asks the provider that took the money; `None` if it gives it back.
-async fn ask_refund(ctx: &Context, charge: &Attempt, id: Uuid, amount_minor: i64) -> Option<Refusal> {
-    let gateway = charge.gateway.clone();
-    let refuses = |why: String| {
-        Refusal::new("refund_refused", format!("{gateway} does not refund: {why}"))
-            .hint("pay it back by bank transfer and note it with --by-hand")
-    };
-    let Some(provider) = ctx.gateways.get(&gateway) else {
-        return Some(refuses("it is not set up".to_owned()));
-    };
-    let reference = charge.provider_reference.clone().unwrap_or_default();
-    let request = RefundRequest { id, reference, amount_minor, currency: charge.currency };
-    match provider.refund(&request).await {
-        Ok(RefundAnswer::Refunded { .. }) => None,
-        Ok(RefundAnswer::Declined { code }) => Some(refuses(code)),
-        Err(GatewayError::Refused { why, .. }) => Some(refuses(why)),
-        Err(GatewayError::Unknown { why, .. }) => {
-            let message = format!("{gateway} has not answered: {why}");
-            Some(
-                Refusal::new(GATEWAY_SILENT, message)
-                    .hint("run the same command again: the refund is made once"),
-            )
-        }
-    }
-}
-
 /// Something that happens to one document.
-struct Happened {
-    kind: &'static str,
-    entry: EntryKind,
+pub(crate) struct Happened {
+    pub kind: &'static str,
+    pub entry: EntryKind,
     /// Of the ledger entry.
-    amount_minor: i64,
+    pub amount_minor: i64,
     /// Of the settlement.
-    part_minor: i64,
+    pub part_minor: i64,
 }
 
-type EntryOf = fn(&Invoice, &Catalogue, Option<NaiveDate>, Happening) -> Result<Entry, ledger::PostingFault>;
+pub(crate) type EntryOf =
+    fn(&Invoice, &Catalogue, Option<NaiveDate>, Happening) -> Result<Entry, ledger::PostingFault>;
 
 /// Writes the part and its entry; false, and nothing written, if this source has happened before.
-async fn happen(
+pub(crate) async fn happen(
     tx: &mut Tx,
     booked: &Booked,
     on: NaiveDate,
@@ -395,27 +154,4 @@ async fn happen(
     let entry = entry_of(invoice, &catalogue, open_from, happening)?;
     store::ledger::save_entries(tx, None, &[entry]).await?;
     Ok(true)
-}
-
-async fn locked(tx: &mut Tx, id: InvoiceId) -> anyhow::Result<Booked> {
-    invoice::lock_settlements(tx, &[id]).await?;
-    invoice::by_id(tx, id).await?.context("the invoice is gone")
-}
-
-async fn finish(mut tx: Tx, id: InvoiceId) -> anyhow::Result<Booked> {
-    let booked = invoice::by_id(&mut tx, id).await?.context("the invoice is gone")?;
-    tx.commit().await?;
-    Ok(booked)
-}
-
-async fn note(
-    ctx: &Context,
-    tx: &mut Tx,
-    booked: &Booked,
-    by_hand: &ByHand,
-    action: Action,
-    amount_minor: i64,
-) -> anyhow::Result<()> {
-    let detail = serde_json::json!({"amount_minor": amount_minor, "on": by_hand.on});
-    ctx.note(tx, &by_hand.actor, action, Object::Invoice(&booked.invoice.number), detail).await
 }

@@ -5,7 +5,7 @@
 //! Key that makes a repeat quiet: a request is answered once, in the transaction of what it does. A reversal takes
 //! several, each quiet by itself, and is answered in the last one.
 
-use crate::act::Asked;
+use crate::act::{Act, Actor};
 use crate::context::Context;
 use crate::runs::reverse::{Reversal, Reversed};
 use crate::runs::review::{self, Refusal};
@@ -137,7 +137,7 @@ async fn work(ctx: &Context, request: &RunRequest) -> anyhow::Result<()> {
 }
 
 async fn reverse(ctx: &Context, request: &RunRequest, of: &Run, reversal: &Reversal) -> anyhow::Result<()> {
-    let asked = Asked { on: reversal.on, actor: request.actor.clone() };
+    let asked = Act { on: reversal.on, actor: Actor::Person(request.actor.clone()) };
     let reversed = crate::runs::reverse::reverse(ctx, of, reversal, &asked).await?;
     let answer = told(reversed, Answer::Reversed);
     write(ctx, ctx.store.begin().await?, request, &answer).await

@@ -5,7 +5,7 @@
 //! Key that makes a repeat quiet: what is left to credit of an invoice, and the list of the run's notes. A reversal that
 //! was killed goes on where it stopped; the notes of all its parts are mailed, if that was asked for.
 
-use crate::act::Asked;
+use crate::act::Act;
 use crate::context::Context;
 use crate::delivery::send;
 use crate::invoices::credit::Credit;
@@ -18,6 +18,7 @@ use domain::ids::InvoiceId;
 use domain::invoice::Invoice;
 use domain::journal::{Action, Object};
 use domain::money::Currency;
+use domain::refusal::Code;
 use domain::run::RunState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -124,7 +125,7 @@ pub async fn reverse(
     ctx: &Context,
     of: &Run,
     reversal: &Reversal,
-    asked: &Asked,
+    asked: &Act,
 ) -> anyhow::Result<Result<Reversed, Refusal>> {
     if !matches!(of.state, RunState::Closed | RunState::Reversed) {
         let refusal = Refusal::WrongState { run: of.ordinal, state: of.state, verb: "reversed" };
@@ -159,7 +160,7 @@ async fn reverse_batch(
     of: &Run,
     batch: &[InvoiceId],
     reversal: &Reversal,
-    asked: &Asked,
+    asked: &Act,
     reversed: &mut Reversed,
 ) -> anyhow::Result<()> {
     let credit = Credit { scope: CreditScope::Whole, rebill: reversal.rebill };
@@ -195,7 +196,7 @@ async fn reverse_batch(
                     None => reversed.already += 1,
                 }
             }
-            Err(refusal) if matches!(refusal.code, "nothing_left" | "nothing_to_rebill") => {
+            Err(refusal) if matches!(refusal.code, Code::NothingLeft | Code::NothingToRebill) => {
                 reversed.already += 1;
             }
             Err(refusal) => reversed.refused.push((booked.invoice.number, refusal.message)),

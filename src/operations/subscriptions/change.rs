@@ -14,7 +14,8 @@ use domain::customer::PaymentMethod;
 use domain::ids::{CustomerId, InvoiceId};
 use domain::invoice::Settlement;
 use domain::journal::{Action, Object};
-use domain::subscription::{ActContext, Refusal, Request, Subscription, act};
+use domain::refusal::{Code, Refusal, Verb};
+use domain::subscription::{ActContext, Request, Subscription, act};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{Tx, book, payer};
@@ -61,7 +62,7 @@ pub(crate) async fn change_because_of(
     store::invoice::lock_settlements(&mut tx, &[invoice]).await?;
     let now = store::invoice::by_id(&mut tx, invoice).await?.context("the invoice is gone")?;
     if now.settlement != *seen {
-        return Ok(Err(Refusal::new("moved", "the invoice was paid, credited or dunned meanwhile")));
+        return Ok(Err(Refusal::new(Code::Moved, "the invoice was paid, credited or dunned meanwhile")));
     }
     tx.commit().await?;
     Ok(changed)
@@ -119,8 +120,9 @@ impl Desk {
     pub(super) async fn of(tx: &mut Tx, asked: &Asked, lock: Lock) -> anyhow::Result<Result<Self, Refusal>> {
         let Some(found) = book::subscription(tx, &asked.number).await? else {
             let message = format!("there is no subscription `{}`", asked.number);
-            let hint = "`tallybook subscriptions` lists them by number";
-            return Ok(Err(Refusal::new("unknown_subscription", message).hint(hint)));
+            return Ok(Err(Refusal::new(Code::UnknownSubscription, message)
+                .ask(Verb::ListSubscriptions.plain())
+                .hint(" lists them by number")));
         };
         let id = found.id;
         let payer = match lock {

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use chrono::{Days, Months, NaiveDate};
 use domain::billing::{PayerBook, RunContext};
 use domain::invoice::Draft;
-use domain::subscription::Refusal;
+use domain::refusal::Refusal;
 use store::run::Run;
 
 /// What a change would cost: the payer's drafts with this subscription on them, with and without it.

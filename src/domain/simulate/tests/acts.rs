@@ -22,7 +22,7 @@ fn acts_after_the_nights_run_give_the_right_money() {
     let scenarios: Vec<&str> = include_str!("acts.ndjson").lines().collect();
     assert_eq!(scenarios.len(), table.len());
     for (scenario, (name, nets, refused)) in scenarios.into_iter().zip(table) {
-        let answer = simulate(scenario);
+        let answer = simulate(scenario, super::words);
         assert_eq!(answer["name"], name);
         let codes: Vec<&str> = answer["steps"]
             .as_array()

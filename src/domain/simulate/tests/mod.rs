@@ -15,7 +15,17 @@ mod usage;
 use super::simulate;
 use super::steps::play_in;
 use super::world::World;
+use crate::refusal::{Phrase, WayOut};
 use serde_json::{Value, json};
+
+/// The words of a way out, without what a face has its own word for.
+pub fn words(way_out: &WayOut) -> String {
+    let words = way_out.0.iter().filter_map(|phrase| match phrase {
+        Phrase::Words(words) => Some(words.as_str()),
+        _ => None,
+    });
+    words.collect()
+}
 
 /// A scenario: seller, one customer, one plan `PRO` with the given charges, and a subscription from `start`.
 pub struct Scenario {
@@ -76,12 +86,12 @@ impl Scenario {
     pub fn world(&self) -> World {
         let mut world = World::default();
         let scenario = json!({"book": self.book, "timeline": self.timeline});
-        play_in(&mut world, scenario.as_object().unwrap()).unwrap();
+        play_in(&mut world, scenario.as_object().unwrap(), words).unwrap();
         world
     }
 
     pub fn answer(&self) -> Value {
-        simulate(&json!({"name": "test", "book": self.book, "timeline": self.timeline}).to_string())
+        simulate(&json!({"name": "test", "book": self.book, "timeline": self.timeline}).to_string(), words)
     }
 
     /// The invoices in short, and every step done.

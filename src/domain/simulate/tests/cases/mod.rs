@@ -148,8 +148,10 @@ impl Play {
     /// The invoices, every step done.
     #[track_caller]
     pub fn invoices(self) -> Invoices {
-        let answer =
-            simulate(&json!({"name": "case", "book": self.book, "timeline": self.timeline}).to_string());
+        let answer = simulate(
+            &json!({"name": "case", "book": self.book, "timeline": self.timeline}).to_string(),
+            super::words,
+        );
         for step in answer["steps"].as_array().unwrap() {
             assert_eq!(step["ok"], true, "{step}");
         }

@@ -1,0 +1,54 @@
+//! Drops a draft before it is booked. One transaction under the payer's lock.
+//!
+//! Key that makes a repeat quiet: none is needed; what is dropped is not open any more.
+
+use crate::act::Act;
+use crate::context::Context;
+use crate::invoices::edit::not_open;
+use crate::invoices::find;
+use crate::refusal::Stop;
+use domain::ids::InvoiceId;
+use domain::journal::{Action, Object};
+use serde::Serialize;
+use store::draft::{self, Periods};
+use store::payer;
+
+/// What becomes of the periods that the draft has billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Becomes {
+    /// They are never billed.
+    Waived,
+    /// They are due again with the next run.
+    Released,
+}
+
+/// A draft that was dropped.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cancelled {
+    pub draft: InvoiceId,
+    /// Always `cancelled`.
+    pub state: &'static str,
+    pub released: bool,
+    #[serde(skip)]
+    pub account_number: String,
+    /// Written by a person: it took no period.
+    #[serde(skip)]
+    pub by_hand: bool,
+}
+
+/// Drops the draft of this name.
+pub async fn cancel(ctx: &Context, act: &Act, name: &str, periods: Becomes) -> Result<Cancelled, Stop> {
+    let mut tx = ctx.store.begin().await?;
+    let key = find::draft(&mut tx, name).await?;
+    payer::lock(&mut tx, &[key.payer]).await?;
+    let released = periods == Becomes::Released;
+    let periods = if released { Periods::Released } else { Periods::Waived };
+    if draft::cancel(&mut tx, &[key.id], periods, "cancelled by hand").await? == 0 {
+        return Err(not_open(&key).into());
+    }
+    let detail = serde_json::json!({"account": key.account_number, "released": released});
+    ctx.note(&mut tx, &act.actor, Action::CancelDraft, Object::Draft(key.id), detail).await?;
+    tx.commit().await?;
+    let by_hand = key.run == draft::BY_HAND;
+    Ok(Cancelled { draft: key.id, state: "cancelled", released, account_number: key.account_number, by_hand })
+}

@@ -1,0 +1,93 @@
+//! The invoice was paid outside: a bank transfer, cash (rules Y5). Dunning ends when nothing is open.
+//!
+//! Key that makes a repeat quiet: none; money may come twice. What was noted before is refused where no amount says so.
+
+use crate::act::{Act, note_amount};
+use crate::context::Context;
+use crate::invoices::find;
+use crate::invoices::view::InvoiceView;
+use crate::payments::settle::{self, BY_HAND};
+use crate::payments::tried::attempt_id;
+use crate::refusal::Stop;
+use anyhow::{Context as _, ensure};
+use domain::Decimal;
+use domain::invoice::account;
+use domain::journal::Action;
+use domain::payment::{Attempt, AttemptState};
+use domain::refusal::{Code, Refusal, Verb};
+use store::{Tx, payment};
+
+/// What came.
+#[derive(Debug, Clone)]
+pub struct Paid<'a> {
+    /// Its number.
+    pub invoice: &'a str,
+    /// Major units; none = all that is open.
+    pub amount: Option<Decimal>,
+    pub pending: Pending,
+}
+
+/// Whether the payment is known to be under way; a person who has asked the provider may overrule it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pending {
+    Refuse,
+    /// The attempt without an answer ends here, as technical.
+    Overrule,
+}
+
+/// Notes a payment made outside.
+pub async fn mark_paid(ctx: &Context, act: &Act, paid: &Paid<'_>) -> Result<InvoiceView, Stop> {
+    let mut tx = ctx.store.begin().await?;
+    let booked = find::locked(&mut tx, paid.invoice, "paid").await?;
+    let (id, number) = (booked.invoice.draft.id, booked.invoice.number.clone());
+    let amount_minor = account::payment(find::standing(&booked), paid.amount)?;
+    let attempts = payment::of_invoices(&mut tx, &[id]).await?;
+    if let Some(under_way) = attempts.iter().find(|a| a.state == AttemptState::Pending) {
+        overrule(&mut tx, under_way, paid.pending, &number).await?;
+    }
+    let ordinal = attempts.iter().map(|a| a.ordinal).max().unwrap_or(0) + 1;
+    let attempt = Attempt {
+        id: attempt_id(id, ordinal),
+        invoice: id,
+        customer: booked.invoice.draft.payer,
+        ordinal,
+        amount_minor,
+        currency: booked.invoice.draft.currency,
+        method: BY_HAND.to_owned(),
+        gateway: BY_HAND.to_owned(),
+        on: act.on,
+        state: AttemptState::Paid,
+        provider_reference: None,
+        decline_code: None,
+        fee_minor: 0,
+    };
+    begin(&mut tx, &attempt, &number).await?;
+    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
+    let open_from = store::ledger::open_from(&mut tx).await?;
+    settle::payment(&mut tx, &booked, &attempt, &catalogue, open_from, None).await?;
+    note_amount(ctx, &mut tx, &number, Action::MarkPaid, act, amount_minor).await?;
+    InvoiceView::committed(ctx, tx, id).await
+}
+
+async fn begin(tx: &mut Tx, attempt: &Attempt, number: &str) -> anyhow::Result<()> {
+    let begun = payment::begin(tx, std::slice::from_ref(attempt)).await?;
+    ensure!(begun == 1, "attempt {} of {number} is taken", attempt.ordinal);
+    Ok(())
+}
+
+/// The attempt that has no answer ends here, or nothing is done.
+async fn overrule(tx: &mut Tx, under_way: &Attempt, pending: Pending, number: &str) -> Result<(), Stop> {
+    if pending == Pending::Refuse {
+        let message = format!("a payment of {number} is under way and has no answer yet");
+        return Err(Refusal::new(Code::PaymentUnderWay, message)
+            .hint("ask for the answer with ")
+            .ask(Verb::RetryPayments.plain())
+            .hint(", or overrule it with ")
+            .ask(Verb::MarkPaid.on(number).switch("despite_pending"))
+            .into());
+    }
+    let decline_code = Some("overruled_by_hand".to_owned());
+    let answered = Attempt { state: AttemptState::Technical, decline_code, ..under_way.clone() };
+    payment::answer(tx, &answered).await?;
+    Ok(())
+}

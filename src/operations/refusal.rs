@@ -1,0 +1,61 @@
+//! How an operation ends that gives nothing: it was refused, or something broke that nobody expected.
+
+use domain::refusal::{Code, Refusal, WayOut};
+use std::fmt;
+
+/// Why an operation gives nothing. `?` works on both.
+#[derive(Debug)]
+pub enum Stop {
+    /// The asker can act; nothing was changed.
+    Refused(Refusal),
+    /// Nobody expected it; it is safe to ask again.
+    Broke(anyhow::Error),
+}
+
+impl Stop {
+    /// The refusal's code, if it is one.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.code),
+            Self::Broke(_) => None,
+        }
+    }
+
+    /// What to do about a refusal, unless it is said already.
+    #[must_use]
+    pub fn or(self, way_out: impl Into<WayOut>) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.or(way_out)),
+            broke => broke,
+        }
+    }
+
+    /// As an error, for a job: nobody is there who could be refused.
+    pub fn broke(self) -> anyhow::Error {
+        match self {
+            Self::Refused(refusal) => anyhow::Error::msg(refusal.message),
+            Self::Broke(error) => error,
+        }
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Broke(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<anyhow::Error> for Stop {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Broke(error)
+    }
+}
