@@ -1,25 +1,23 @@
-//! `close_run`: the run's last step. Everything it opened is done, so it is closed; a run of which only some payers were
-//! approved goes on waiting for review.
+//! `close_run`: the run's last step. Everything it opened is done, so it is closed, or waits for review again
+//! (`operations::runs::flow`); payers that were set aside keep their reason.
 //!
 //! Key that makes a repeat quiet: the run's state.
 
-use anyhow::Context as _;
-use domain::run::RunState;
+use crate::SLICES_AT_ONCE;
+use crate::runtime::slice;
+use crate::runtime::slice_job::SliceJob;
+use domain::run::Step;
 use domain::task::SliceTask;
+use operations::aside::Aside;
 use operations::context::Context;
-use store::draft::{self, DraftFilter, DraftState};
-use store::{run, slice};
 
-/// Closes the run; payers that were set aside keep their reason.
-pub async fn run(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
-    let mut tx = ctx.store.begin().await?;
-    if !slice::finish(&mut tx, task).await?.was_open {
-        return Ok(());
+pub struct CloseRun;
+
+impl SliceJob for CloseRun {
+    const STEP: Step = Step::Close;
+    const AT_ONCE: usize = SLICES_AT_ONCE;
+
+    async fn work(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
+        slice::finish(ctx, task, &Aside::default()).await
     }
-    let run = run::by_id(&mut tx, task.run).await?.context("the run of this ticket is gone")?;
-    let filter = DraftFilter { run: Some(run.id), state: Some(DraftState::Open), ..DraftFilter::default() };
-    let waits = run.options.review && draft::keys(&mut tx, &filter).await?.iter().any(|k| k.autobill);
-    let next = if waits { RunState::Review } else { RunState::Closed };
-    run::set_state(&mut tx, run.id, RunState::Open, next, (ctx.now)()).await?;
-    tx.commit().await
 }

@@ -1,24 +1,37 @@
 //! `draft_invoices`: a slice of payers is billed; drafts and the periods they take are saved. The slice that ends
-//! the step comes to the barrier: run hash, `--expect`, review, ranking.
+//! the step comes to the barrier (`operations::runs::flow`): run hash, `--expect`, review, ranking.
 //!
 //! Keys that make a repeat quiet: a draft's id follows from its natural key; a period is taken once per
 //! (charge reference, period start, revision, kind, ordinal).
 
+use crate::SLICES_AT_ONCE;
+use crate::runtime::slice_job::SliceJob;
 use anyhow::Context as _;
 use domain::ids::CustomerId;
-use domain::run::ItemState;
+use domain::run::{ItemState, Step};
 use domain::task::SliceTask;
 use operations::context::Context;
 use operations::runs::bill::{bill, credited_since};
 use operations::runs::bounds::{Outcome, Why};
-use operations::runs::flow::barrier;
+use operations::runs::flow;
 use std::collections::BTreeMap;
 use store::draft::{self, AlreadyBilled, PayerDrafts};
 use store::run::{self, Run, RunItem};
 use store::{parked, payer, slice};
 
+pub struct DraftInvoices;
+
+impl SliceJob for DraftInvoices {
+    const STEP: Step = Step::Draft;
+    const AT_ONCE: usize = SLICES_AT_ONCE;
+
+    async fn work(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
+        draft(ctx, task).await
+    }
+}
+
 /// Bills the slice's payers and saves what came of it in one transaction.
-pub async fn run(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
+async fn draft(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
     let mut tx = ctx.store.read().await?;
     let run = run::by_id(&mut tx, task.run).await?.context("the run of this ticket is gone")?;
     let items = run::items(&mut tx, task.run, Some(task.slice)).await?;
@@ -84,9 +97,7 @@ async fn save(
     draft::save(&mut tx, run.id, run.ordinal, &saved).await?;
     run::save_items(&mut tx, run.id, items).await?;
     parked::park(&mut tx, run.id, &beyond, (ctx.now)()).await?;
-    if finished.left_open == 0 {
-        barrier(ctx, &mut tx, run).await?;
-    }
+    flow::go_on(ctx, &mut tx, run, task, finished.left_open).await?;
     tx.commit().await
 }
 

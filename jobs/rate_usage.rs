@@ -2,6 +2,8 @@
 //!
 //! Key that makes a repeat quiet: run, charge reference, period, revision of the payer.
 
+use crate::SLICES_AT_ONCE;
+use crate::runtime::slice_job::SliceJob;
 use anyhow::Context as _;
 use domain::ids::CustomerId;
 use domain::run::{ItemState, Step};
@@ -17,8 +19,19 @@ use store::{payer, slice};
 /// Windows per transaction: well under a second.
 const CHUNK: usize = 5_000;
 
-/// Measures for every open payer of the run, then hands out the drafting slices.
-pub async fn run(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
+pub struct RateUsage;
+
+impl SliceJob for RateUsage {
+    const STEP: Step = Step::Rate;
+    const AT_ONCE: usize = SLICES_AT_ONCE;
+
+    async fn work(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
+        rate(ctx, task).await
+    }
+}
+
+/// Measures for every open payer of the run.
+async fn rate(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
     let mut tx = ctx.store.read().await?;
     let run = run::by_id(&mut tx, task.run).await?.context("the run of this ticket is gone")?;
     let items = run::items(&mut tx, task.run, None).await?;
@@ -52,18 +65,14 @@ pub async fn run(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
         tx.commit().await?;
     }
     let mut tx = ctx.store.begin().await?;
-    if !slice::finish(&mut tx, task).await?.was_open {
+    let finished = slice::finish(&mut tx, task).await?;
+    if !finished.was_open {
         return Ok(());
     }
     match attempts::latest(&mut tx, run.id).await? {
         1 => run::set_usage(&mut tx, run.id, &rated.usage).await?,
         attempt => attempts::set_usage(&mut tx, run.id, attempt, &rated.usage).await?,
     }
-    let slices = items.iter().map(|i| i.slice + 1).max().unwrap_or(0);
-    if slices == 0 {
-        flow::start(&mut tx, run.id, Step::Seal, 1).await?;
-    } else {
-        flow::start(&mut tx, run.id, Step::Draft, slices).await?;
-    }
+    flow::go_on(ctx, &mut tx, &run, task, finished.left_open).await?;
     tx.commit().await
 }

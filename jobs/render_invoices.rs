@@ -4,21 +4,29 @@
 //! Key that makes a repeat quiet: invoice and template. A document that is recorded is never written again; a file
 //! that a crash left without its record is written again, byte for byte.
 
+use crate::SLICES_AT_ONCE;
 use crate::runtime::slice;
+use crate::runtime::slice_job::SliceJob;
 use domain::run::Step;
 use domain::task::SliceTask;
 use operations::aside::Aside;
 use operations::context::Context;
 use operations::delivery::render::render;
 
-/// Renders the slice.
-pub async fn run(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
-    let (run, invoices) = slice::slice_of(ctx, task).await?;
-    let mut aside = Aside::default();
-    let unmade = render(ctx, &invoices).await?;
-    // Where mails are sent, the delivery that lacks its document is what is set aside (rules I10).
-    if run.options.skip.contains(&Step::Send) {
-        unmade.into_values().for_each(|(payer, reason)| aside.fail(payer, reason));
+pub struct RenderInvoices;
+
+impl SliceJob for RenderInvoices {
+    const STEP: Step = Step::Render;
+    const AT_ONCE: usize = SLICES_AT_ONCE;
+
+    async fn work(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
+        let (run, invoices) = slice::slice_of(ctx, task).await?;
+        let mut aside = Aside::default();
+        let unmade = render(ctx, &invoices).await?;
+        // Where mails are sent, the delivery that lacks its document is what is set aside (rules I10).
+        if run.options.skip.contains(&Step::Send) {
+            unmade.into_values().for_each(|(payer, reason)| aside.fail(payer, reason));
+        }
+        slice::finish(ctx, task, &aside).await
     }
-    slice::finish(ctx, task, &run, &aside).await
 }

@@ -3,20 +3,24 @@
 //!
 //! Key that makes a repeat quiet: an entry is sealed once; the sequence is unique.
 
+use crate::SLICES_AT_ONCE;
+use crate::runtime::slice;
+use crate::runtime::slice_job::SliceJob;
 use domain::run::Step;
 use domain::task::SliceTask;
+use operations::aside::Aside;
 use operations::context::Context;
 use operations::ledger::seal::seal;
-use operations::runs::flow;
-use store::slice;
 
-/// Seals all there is, then closes the run.
-pub async fn run(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
-    seal(ctx).await?;
-    let mut tx = ctx.store.begin().await?;
-    if !slice::finish(&mut tx, task).await?.was_open {
-        return Ok(());
+pub struct SealLedger;
+
+impl SliceJob for SealLedger {
+    const STEP: Step = Step::Seal;
+    const AT_ONCE: usize = SLICES_AT_ONCE;
+
+    /// Seals all there is.
+    async fn work(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
+        seal(ctx).await?;
+        slice::finish(ctx, task, &Aside::default()).await
     }
-    flow::start(&mut tx, task.run, Step::Close, 1).await?;
-    tx.commit().await
 }

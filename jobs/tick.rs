@@ -3,9 +3,10 @@
 //! Key that makes a repeat quiet: (job, nominal time), and below it the key of the job itself.
 
 use crate::runtime::{outcome, recover};
+use apalis::prelude::Data;
 use apalis_core::error::BoxDynError;
 use domain::run::Scope;
-use domain::task::TickTask;
+use domain::task::{TickTask, TimedJob};
 use operations::context::Context;
 use operations::delivery::send;
 use operations::dunning::retry;
@@ -16,29 +17,31 @@ use operations::usage::inbox;
 use store::run::RunOptions;
 use store::slice::TakeOver;
 
+/// Ticks at once: each may wait for a whole run.
+pub const AT_ONCE: usize = 100;
+
 /// Works one tick.
-pub async fn work(ctx: Context, task: TickTask) -> Result<(), BoxDynError> {
+pub async fn handle(task: TickTask, ctx: Data<Context>) -> Result<(), BoxDynError> {
+    let ctx = Context::clone(&ctx);
     let working = || -> outcome::Work {
         let (ctx, task) = (ctx.clone(), task.clone());
         Box::pin(async move { run(&ctx, &task).await })
     };
-    outcome::settle(&ctx, "ticks", working).await
+    outcome::settle(&ctx, TickTask::QUEUE, working).await
 }
 
 async fn run(ctx: &Context, task: &TickTask) -> anyhow::Result<()> {
-    tracing::info!(job = task.job, as_of = task.as_of.to_string(), "tick");
-    match task.job.as_str() {
-        "nightly_run" => nightly_run(ctx, task).await,
-        "ingest_inbox" => inbox::bring_in(ctx).await.map(drop),
-        "retry_mails" => send::send_overdue(ctx).await.map(drop),
-        "retry_payments" => retry::retry(ctx, task.as_of).await.map(drop),
-        "export_ledger" => export::export(ctx, ledger::Format::Hledger, export::Range::Next).await.map(drop),
-        "upkeep" => upkeep::run(ctx).await.map(drop),
-        "backup" => backup(ctx.clone()).await,
-        other => {
-            tracing::warn!(job = other, "no such job in the timetable");
-            Ok(())
+    tracing::info!(job = task.job.name(), as_of = task.as_of.to_string(), "tick");
+    match task.job {
+        TimedJob::NightlyRun => nightly_run(ctx, task).await,
+        TimedJob::IngestInbox => inbox::bring_in(ctx).await.map(drop),
+        TimedJob::RetryMails => send::send_overdue(ctx).await.map(drop),
+        TimedJob::RetryPayments => retry::retry(ctx, task.as_of).await.map(drop),
+        TimedJob::ExportLedger => {
+            export::export(ctx, ledger::Format::Hledger, export::Range::Next).await.map(drop)
         }
+        TimedJob::Upkeep => upkeep::run(ctx).await.map(drop),
+        TimedJob::Backup => backup(ctx.clone()).await,
     }
 }
 

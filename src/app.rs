@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::home::Home;
 use chrono::{DateTime, Utc};
+use domain::task::TimedJob;
 use gateways::mail::{MailFiles, Smtp, SmtpSettings, Tls};
 use gateways::{Bucket, BucketSettings, MailTransport, PaymentGateway};
 use operations::context::{Context, Outside};
@@ -67,9 +68,9 @@ impl App {
 
 /// What the jobs work with: these books, the settings, and the systems outside.
 pub fn context(config: &Config, home: &Home, store: Store) -> Result<Context, Failure> {
-    let timetable = jobs::runtime::schedule::JOBS
+    let timetable = TimedJob::ALL
         .iter()
-        .map(|job| ((*job).to_owned(), config.text(&format!("jobs.{job}")).to_owned()))
+        .map(|job| (*job, config.text(&format!("jobs.{}", job.name())).to_owned()))
         .collect();
     let settings = Settings {
         threads: config.threads(),

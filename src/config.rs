@@ -2,9 +2,12 @@
 //! `tallybook config` shows each value with its origin.
 
 use crate::failure::{Failure, Fault};
+use domain::task::TimedJob;
+use operations::home::timetable;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,7 @@ impl std::fmt::Display for Origin {
 }
 
 /// One setting as declared.
+#[derive(Clone, Copy)]
 pub struct Setting {
     /// Dotted key in `tallybook.toml`.
     pub key: &'static str,
@@ -45,7 +49,36 @@ const fn setting(key: &'static str, env: &'static str, default: &'static str, he
 }
 
 /// Every setting, in the order of `tallybook.toml`.
-pub const SETTINGS: &[Setting] = &[
+pub static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+    let timed = TimedJob::ALL.iter().map(|job| timed(*job));
+    BEFORE_JOBS.iter().copied().chain(timed).chain(AFTER_JOBS.iter().copied()).collect()
+});
+
+/// The pattern of a job of the timetable.
+fn timed(job: TimedJob) -> Setting {
+    let (default, help) = match job {
+        TimedJob::NightlyRun => ("0 2 * * *", "cron pattern in the tenant's time zone, or `off`"),
+        TimedJob::IngestInbox => ("5 * * * *", "files in inbox/ are ingested"),
+        TimedJob::RetryMails => ("*/10 * * * *", "mails that met a passing fault go out"),
+        TimedJob::RetryPayments => ("0 9 * * *", "dunning morning"),
+        TimedJob::ExportLedger => ("0 6 * * 1", "weekly export of what is new in the ledger"),
+        TimedJob::Upkeep => ("30 4 * * *", "prunes finished tasks and abandoned files"),
+        TimedJob::Backup => {
+            ("off", "cron pattern of backups that are proved and kept by number, for example `30 5 * * *`")
+        }
+    };
+    // Once per job and process: settings are looked up by a name that lives as long as the program.
+    let leaked = |text: String| -> &'static str { text.leak() };
+    let name = job.name();
+    setting(
+        leaked(format!("jobs.{name}")),
+        leaked(format!("TALLYBOOK_JOBS_{}", name.to_uppercase())),
+        default,
+        help,
+    )
+}
+
+const BEFORE_JOBS: &[Setting] = &[
     Setting {
         secret: true,
         ..setting(
@@ -150,38 +183,9 @@ pub const SETTINGS: &[Setting] = &[
         "0",
         "messages a second to the relay; 0 = no limit",
     ),
-    setting(
-        "jobs.nightly_run",
-        "TALLYBOOK_JOBS_NIGHTLY_RUN",
-        "0 2 * * *",
-        "cron pattern in the tenant's time zone, or `off`",
-    ),
-    setting("jobs.ingest_inbox", "TALLYBOOK_JOBS_INGEST_INBOX", "5 * * * *", "files in inbox/ are ingested"),
-    setting(
-        "jobs.retry_mails",
-        "TALLYBOOK_JOBS_RETRY_MAILS",
-        "*/10 * * * *",
-        "mails that met a passing fault go out",
-    ),
-    setting("jobs.retry_payments", "TALLYBOOK_JOBS_RETRY_PAYMENTS", "0 9 * * *", "dunning morning"),
-    setting(
-        "jobs.export_ledger",
-        "TALLYBOOK_JOBS_EXPORT_LEDGER",
-        "0 6 * * 1",
-        "weekly export of what is new in the ledger",
-    ),
-    setting(
-        "jobs.upkeep",
-        "TALLYBOOK_JOBS_UPKEEP",
-        "30 4 * * *",
-        "prunes finished tasks and abandoned files",
-    ),
-    setting(
-        "jobs.backup",
-        "TALLYBOOK_JOBS_BACKUP",
-        "off",
-        "cron pattern of backups that are proved and kept by number, for example `30 5 * * *`",
-    ),
+];
+
+const AFTER_JOBS: &[Setting] = &[
     setting(
         "backup.folder",
         "TALLYBOOK_BACKUP_FOLDER",
@@ -216,7 +220,7 @@ impl Config {
         let mut faults = Vec::new();
         let mut from_file = read_file(&path, &mut faults);
         let mut values = BTreeMap::new();
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter() {
             let file = from_file.remove(setting.key);
             let secret = setting.secret.then(|| secret_file(setting, &mut from_file)).flatten();
             let value = match (std::env::var(setting.env), secret, file) {
@@ -235,10 +239,9 @@ impl Config {
         }
         faults.extend(replaced(&mut from_file));
         for unknown in from_file.keys() {
-            let hint = domain::book_file::nearest(unknown, SETTINGS.iter().map(|s| s.key))
-                .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-            faults.push(Fault::new(unknown, format!("there is no such setting{hint}")));
+            faults.push(Fault::new(unknown, unknown_setting(unknown)));
         }
+        faults.extend(unknown_jobs_of_env());
         let config = Self { home, home_origin, values };
         config.check(&mut faults);
         if faults.is_empty() { Ok(config) } else { Err(Failure::settings(&path, faults)) }
@@ -356,12 +359,35 @@ impl Config {
         for setting in SETTINGS.iter().filter(|s| s.key.starts_with("jobs.")) {
             let pattern = self.text(setting.key);
             if pattern != "off"
-                && let Err(why) = jobs::runtime::schedule::check_pattern(pattern)
+                && let Err(why) = timetable::check_pattern(pattern)
             {
                 faults.push(Fault::new(setting.key, format!("`{pattern}` is not a cron pattern: {why}")));
             }
         }
     }
+}
+
+/// What is said of a setting that there is none of: the nearest one, and the jobs of the timetable by name.
+fn unknown_setting(key: &str) -> String {
+    let near = domain::book_file::nearest(key, SETTINGS.iter().map(|s| s.key))
+        .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    if !key.starts_with("jobs.") {
+        return format!("there is no such setting{near}");
+    }
+    let known: Vec<&str> = TimedJob::ALL.iter().map(|job| job.name()).collect();
+    format!("the timetable has no such job{near}; there are {}", known.join(", "))
+}
+
+/// Jobs of the timetable that the environment names and nobody knows.
+fn unknown_jobs_of_env() -> Vec<Fault> {
+    let named = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    named
+        .filter(|name| name.starts_with("TALLYBOOK_JOBS_") && !SETTINGS.iter().any(|s| s.env == name))
+        .map(|name| {
+            let key = name.trim_start_matches("TALLYBOOK_JOBS_").to_lowercase();
+            Fault::new(&name, unknown_setting(&format!("jobs.{key}")))
+        })
+        .collect()
 }
 
 /// Whether a host is this machine by its name alone: nothing is looked up.
@@ -468,7 +494,7 @@ pub fn commented_file() -> String {
          # `tallybook config` shows every value in force and where it comes from.\n",
     );
     let mut section = "";
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let (in_section, key) = setting.key.split_once('.').unwrap_or(("", setting.key));
         if in_section != section {
             section = in_section;
@@ -505,7 +531,7 @@ mod tests {
         let mut flat = BTreeMap::new();
         flatten("", &table, &mut flat);
         assert_eq!(flat.len(), SETTINGS.len());
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter() {
             assert_eq!(flat[setting.key], setting.default, "{}", setting.key);
         }
     }

@@ -3,7 +3,6 @@
 
 use crate::app::App;
 use crate::failure::Failure;
-use domain::run::RunState;
 use std::fmt::Write;
 use std::time::Duration;
 use store::{delivery, queue, run, slice};
@@ -16,18 +15,6 @@ const REQUEST_BYTES_MAX: usize = 4_096;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Runs looked at for the last one that ended well.
 const RUNS_LOOKED_AT: u32 = 50;
-/// In the order of the flow.
-const QUEUES: [&str; 9] = [
-    "rate_usage",
-    "draft_invoices",
-    "book_invoices",
-    "render_invoices",
-    "send_invoices",
-    "collect_payments",
-    "seal_ledger",
-    "close_run",
-    "ticks",
-];
 
 /// Listens on an address such as `127.0.0.1:9187`.
 pub async fn listen(address: &str) -> Result<TcpListener, Failure> {
@@ -105,7 +92,7 @@ async fn health(app: &App) -> anyhow::Result<Result<String, String>> {
         .map(|s| format!("run {} stands still: {}: {}\n", s.run_ordinal, s.step.name(), s.error))
         .collect();
     drop(tx);
-    let (_, standstill) = jobs::runtime::schedule::shown(&app.ctx).await?;
+    let (_, standstill) = operations::home::timetable::shown(&app.ctx).await?;
     ills.extend(standstill.map(|why| format!("the timetable stands still: {why}\n")));
     Ok(if ills.is_empty() { Ok("ok\n".to_owned()) } else { Err(ills.concat()) })
 }
@@ -114,7 +101,7 @@ async fn metrics(app: &App) -> anyhow::Result<String> {
     let mut tx = app.store.read().await?;
     let mut text = String::new();
     head(&mut text, "tallybook_queue_tasks", "Tasks of a queue that are not finished.");
-    for name in QUEUES {
+    for name in domain::task::queues() {
         let depth = queue::unfinished(&mut tx, name).await?;
         writeln!(text, "tallybook_queue_tasks{{queue=\"{name}\"}} {depth}")?;
     }
@@ -141,11 +128,11 @@ async fn metrics(app: &App) -> anyhow::Result<String> {
     writeln!(text, "tallybook_slices_standing {}", slice::standing(&mut tx).await?.len())?;
     head(&mut text, "tallybook_requests_open", "What operators have asked of runs and nobody has answered.");
     writeln!(text, "tallybook_requests_open {}", run::requests::open(&mut tx).await?.len())?;
-    let (_, standstill) = jobs::runtime::schedule::shown(&app.ctx).await?;
+    let (_, standstill) = operations::home::timetable::shown(&app.ctx).await?;
     head(&mut text, "tallybook_timetable_standing", "1 if the timetable waits for a person.");
     writeln!(text, "tallybook_timetable_standing {}", u8::from(standstill.is_some()))?;
     let newest = run::newest(&mut tx, RUNS_LOOKED_AT).await?;
-    if let Some(last) = newest.iter().find(|r| r.state == RunState::Closed) {
+    if let Some(last) = newest.iter().find(|r| r.state.is_finished()) {
         let summary = run::summary(&mut tx, last).await?;
         head(&mut text, "tallybook_last_run_payers", "Payers of the last closed run by what became of them.");
         let well = summary.payers.saturating_sub(summary.failed + summary.parked);

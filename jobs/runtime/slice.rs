@@ -1,5 +1,4 @@
-//! What rendering, sending and collecting share: which invoices a slice has, who is set aside and why, and what
-//! comes next. A slice of these steps has the invoices of the booking slice of the same number, so the three meet
+//! What jobs on slices share: which invoices a slice has, and who is set aside and why when it is finished. A slice of these steps has the invoices of the booking slice of the same number, so the three meet
 //! the same invoices however often they are tried.
 
 use anyhow::Context as _;
@@ -20,20 +19,16 @@ pub async fn slice_of(ctx: &Context, task: SliceTask) -> anyhow::Result<(Run, Ve
     Ok((run, invoices))
 }
 
-/// Closes the slice, notes who is set aside, and starts the next step if this was the last slice.
-pub async fn finish(ctx: &Context, task: SliceTask, run: &Run, aside: &Aside) -> anyhow::Result<()> {
+/// Closes the slice, notes who is set aside, and goes on with what comes next.
+pub async fn finish(ctx: &Context, task: SliceTask, aside: &Aside) -> anyhow::Result<()> {
     let mut tx = ctx.store.begin().await?;
     let finished = slice::finish(&mut tx, task).await?;
     if !finished.was_open {
         return Ok(());
     }
-    set_aside(&mut tx, run, aside).await?;
-    if finished.left_open == 0 {
-        let progress = slice::progress(&mut tx, run.id).await?;
-        let slices =
-            progress.iter().find(|(step, ..)| *step == task.step).map_or(1, |(_, open, done)| open + done);
-        flow::after(&mut tx, run, task.step, u32::try_from(slices)?).await?;
-    }
+    let run = run::by_id(&mut tx, task.run).await?.context("the run of this ticket is gone")?;
+    set_aside(&mut tx, &run, aside).await?;
+    flow::go_on(ctx, &mut tx, &run, task, finished.left_open).await?;
     tx.commit().await
 }
 

@@ -5,7 +5,6 @@ use crate::runtime::outcome::{self, Work};
 use apalis_core::error::BoxDynError;
 use domain::task::SliceTask;
 use operations::context::Context;
-use operations::runs::flow::queue_of;
 use store::slice;
 
 /// How long a claim holds before another worker may take the slice over; living workers renew theirs.
@@ -33,7 +32,7 @@ pub async fn work(ctx: Context, task: SliceTask, handler: Handler) -> Result<(),
         let ctx = ctx.clone();
         move || claimed(ctx.clone(), task, handler)
     };
-    match outcome::settle(&ctx, queue_of(task.step), working).await {
+    match outcome::settle(&ctx, task.step.queue(), working).await {
         Ok(()) => Ok(()),
         Err(error) => {
             let text = error.to_string();

@@ -206,7 +206,7 @@ fn strangers(home: &Home) -> Vec<String> {
 async fn closed_since(app: &App, since: chrono::Duration) -> anyhow::Result<Finding> {
     let mut tx = app.store.read().await?;
     let runs = store::run::newest(&mut tx, RUNS_LOOKED_AT).await?;
-    let closed = runs.iter().filter(|run| run.state == domain::run::RunState::Closed);
+    let closed = runs.iter().filter(|run| run.state.is_finished());
     let last = closed.filter_map(|run| Some((run.ended_at?, run.ordinal))).max();
     let found = match last {
         Some((at, run)) => format!("run {run} was closed at {}", at.format("%Y-%m-%d %H:%M UTC")),

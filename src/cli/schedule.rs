@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output};
+use operations::home::timetable;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -16,9 +17,9 @@ pub struct Args {
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
     if args.go_on {
-        jobs::runtime::schedule::go_on(&app.ctx, &super::operator()).await?;
+        timetable::go_on(&app.ctx, &super::operator()).await?;
     }
-    let (lines, standstill) = jobs::runtime::schedule::shown(&app.ctx).await?;
+    let (lines, standstill) = timetable::shown(&app.ctx).await?;
     if let Some(why) = &standstill {
         output.say(&format!("the timetable stands still: {why}"));
     }
@@ -30,7 +31,15 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     let time = |t: &Option<String>| t.clone().unwrap_or_else(|| "–".to_owned());
     let rows = lines
         .iter()
-        .map(|r| vec![r.job.clone(), r.pattern.clone(), time(&r.last), time(&r.next), r.missed.to_string()])
+        .map(|r| {
+            vec![
+                r.job.name().to_owned(),
+                r.pattern.clone(),
+                time(&r.last),
+                time(&r.next),
+                r.missed.to_string(),
+            ]
+        })
         .collect();
     let columns = [
         Column::Left("job"),

@@ -41,6 +41,7 @@ pub mod task;
 pub mod tax;
 pub mod usage;
 pub mod warning;
+mod words;
 pub mod zone;
 
 /// Re-exported so that every crate speaks of the same types.

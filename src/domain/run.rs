@@ -2,6 +2,7 @@
 
 use crate::ids::RunId;
 use crate::money::Currency;
+use crate::words::words;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,13 @@ pub enum RunState {
     Reversed,
 }
 
+impl RunState {
+    /// Whether the run went to its end; what it booked may have been taken back since.
+    pub fn is_finished(self) -> bool {
+        matches!(self, Self::Closed | Self::Reversed)
+    }
+}
+
 /// The steps of a run, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -55,20 +63,25 @@ pub enum Step {
     Close,
 }
 
-macro_rules! words {
-    ($type:ident { $($variant:ident = $text:literal,)* }) => {
-        impl $type {
-            /// The word used in tables and messages.
-            pub fn name(self) -> &'static str { match self { $(Self::$variant => $text,)* } }
-            /// Reads the word back.
-            pub fn parse(text: &str) -> Option<Self> { match text { $($text => Some(Self::$variant),)* _ => None } }
-        }
-    };
-}
-
 words! { RunState { Open = "open", Review = "review", Closed = "closed", Cancelled = "cancelled", Reversed = "reversed", } }
 words! { Step { Rate = "rate", Draft = "draft", Book = "book", Render = "render", Send = "send", Collect = "collect", Seal = "seal", Close = "close", } }
 words! { ItemState { Open = "open", Done = "done", Nothing = "nothing", Failed = "failed", Parked = "parked", } }
+
+impl Step {
+    /// The queue that works this step, by the name of its job.
+    pub fn queue(self) -> &'static str {
+        match self {
+            Self::Rate => "rate_usage",
+            Self::Draft => "draft_invoices",
+            Self::Book => "book_invoices",
+            Self::Render => "render_invoices",
+            Self::Send => "send_invoices",
+            Self::Collect => "collect_payments",
+            Self::Seal => "seal_ledger",
+            Self::Close => "close_run",
+        }
+    }
+}
 
 /// State of one payer in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! What a person has settled: folders of the home, sizes, bounds, the timetable.
 
+use domain::task::TimedJob;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -17,7 +18,7 @@ pub struct Settings {
     /// How many days after today a run may bill, and after its last tick the timetable.
     pub days_ahead: u32,
     /// Cron pattern per job of the timetable, or `off`.
-    pub timetable: BTreeMap<String, String>,
+    pub timetable: BTreeMap<TimedJob, String>,
     /// Sender of mails; none = the tenant's address.
     pub mail_from: Option<String>,
     /// A file of the inbox is taken once nobody has changed it for so long.

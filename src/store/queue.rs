@@ -22,31 +22,7 @@ pub async fn enqueue<T: Serialize>(
     payload: &T,
     key: &str,
 ) -> anyhow::Result<Enqueued> {
-    push(tx, queue, payload, key, None).await
-}
-
-/// Enqueues a task that becomes due at `run_at` (whole seconds). Waits over a minute belong in rows with `due_at`.
-pub async fn enqueue_at<T: Serialize>(
-    tx: &mut Tx,
-    queue: &str,
-    payload: &T,
-    key: &str,
-    run_at: DateTime<Utc>,
-) -> anyhow::Result<Enqueued> {
-    push(tx, queue, payload, key, Some(run_at)).await
-}
-
-async fn push<T: Serialize>(
-    tx: &mut Tx,
-    queue: &str,
-    payload: &T,
-    key: &str,
-    run_at: Option<DateTime<Utc>>,
-) -> anyhow::Result<Enqueued> {
-    let mut task = TaskBuilder::new(serde_json::to_vec(payload)?).idempotency_key(key);
-    if let Some(at) = run_at {
-        task = task.run_at_timestamp(u64::try_from(at.timestamp()).unwrap_or(0));
-    }
+    let task = TaskBuilder::new(serde_json::to_vec(payload)?).idempotency_key(key);
     match tx {
         Tx::Sqlite(t) => {
             // Their statement says `on conflict do nothing` and returns no count.

@@ -37,8 +37,6 @@ pub struct Finished {
 /// Which open slices to take over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakeOver<'a> {
-    /// All that anybody has claimed: the holder of the only worker lock has just started (SQLite).
-    Claimed,
     /// What this worker had: its session lock is free (PostgreSQL).
     Of(&'a str),
     /// Claims that have run out.
@@ -264,7 +262,7 @@ pub async fn reopen(tx: &mut Tx, run: RunId, step: Step, slices: &[u32]) -> anyh
 /// in run, step and slice order.
 pub async fn take_over(tx: &mut Tx, which: TakeOver<'_>) -> anyhow::Result<Vec<SliceTask>> {
     let (worker, expired, of_run, retry) = match which {
-        TakeOver::Claimed | TakeOver::Failed => (None, None, None, None),
+        TakeOver::Failed => (None, None, None, None),
         TakeOver::Of(worker) => (Some(worker), None, None, None),
         TakeOver::Expired(now) => (None, Some(now), None, None),
         TakeOver::OfRun(run) => (None, None, Some(run.0), None),

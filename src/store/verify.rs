@@ -281,12 +281,12 @@ const EQUALITIES: &[Equality] = &[
     },
     Equality {
         name: "closed_runs",
-        total: "select count(*) from run where state = 'closed'",
+        total: "select count(*) from run where state in ('closed', 'reversed')",
         differing: "select 'run ' || cast(r.ordinal as text),
                            (select count(*) from run_slice s where s.run = r.id and s.state = 'open'),
                            (select count(*) from run_item i where i.run = r.id and i.state = 'open')
                     from run r
-                    where r.state = 'closed'
+                    where r.state in ('closed', 'reversed')
                       and (exists (select 1 from run_slice s where s.run = r.id and s.state = 'open')
                            or exists (select 1 from run_item i where i.run = r.id and i.state = 'open'))
                     order by r.ordinal

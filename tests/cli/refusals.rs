@@ -129,6 +129,21 @@ fn settings_are_checked_all_at_once() {
     assert_eq!(error["faults"].as_array().unwrap().len(), 2, "{error}");
 }
 
+#[test]
+fn a_job_that_the_timetable_does_not_have_is_named_beside_those_it_has() {
+    let home = Home::new();
+    home.run(&["init"]).exits(0);
+    std::fs::write(home.path().join("tallybook.toml"), "[jobs]\nnightly_rum = \"0 3 * * *\"\n").unwrap();
+    let mut command = home.command(&["--json", "config"]);
+    command.env("TALLYBOOK_JOBS_EXPORT", "off");
+    let error = answer(command.output().unwrap()).exits(1).error();
+    let told: Vec<&str> =
+        error["faults"].as_array().unwrap().iter().map(|f| f["message"].as_str().unwrap()).collect();
+    assert_eq!(told.len(), 2, "{error}");
+    assert!(told[0].contains("did you mean `jobs.nightly_run`?"), "{error}");
+    assert!(told.iter().all(|m| m.contains("there are nightly_run, ingest_inbox, retry_mails")), "{error}");
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write;
     let mut child = std::process::Command::new("gzip")

@@ -5,7 +5,6 @@ use crate::app::App;
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, amount, grouped};
 use domain::NaiveDate;
-use domain::run::RunState;
 use operations::runs::requests::{Answer, Verb};
 use operations::runs::reverse::{self, Reversal, Reversed, Weight};
 use serde_json::{Value, json};
@@ -24,7 +23,7 @@ pub(super) struct Asked {
 /// Weighs, asks, reverses.
 pub(super) async fn run(app: &App, name: &str, asked: &Asked, output: &Output) -> Result<Exit, Failure> {
     let found = super::find(app, name).await?;
-    if !matches!(found.state, RunState::Closed | RunState::Reversed) {
+    if !found.state.is_finished() {
         let state = found.state.name();
         return Err(Failure::input("wrong_state", format!("run {name} is {state} and cannot be reversed"))
             .hint("let it finish with `tallybook run`, or drop it with `tallybook runs cancel`"));

@@ -3,4 +3,5 @@
 pub mod backup;
 pub mod lock;
 pub mod prove_backup;
+pub mod timetable;
 pub mod upkeep;

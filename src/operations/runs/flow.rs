@@ -1,5 +1,5 @@
-//! What comes after what in a run, in one place: which queue works a step, the barrier between drafting and booking, and
-//! the step that follows.
+//! What comes after what in a run, in one place: from rating to the run's end, with the barrier between drafting and
+//! booking.
 
 use crate::context::Context;
 use crate::runs::bill::Approved;
@@ -11,8 +11,62 @@ use store::draft::{self, DraftFilter, DraftKey, DraftState};
 use store::run::{self, Run, attempts};
 use store::{Tx, parked, queue, slice};
 
+/// Starts a run that is opened, or opened again: first its usage is rated.
+pub async fn begin(tx: &mut Tx, run: RunId) -> anyhow::Result<()> {
+    start(tx, run, Step::Rate, 1).await
+}
+
+/// What comes once a slice is done, in the transaction that closed it. `left_open` slices of its step are not done yet.
+pub async fn go_on(
+    ctx: &Context,
+    tx: &mut Tx,
+    run: &Run,
+    done: SliceTask,
+    left_open: u64,
+) -> anyhow::Result<()> {
+    match done.step {
+        Step::Rate => draft(tx, run.id).await,
+        Step::Book => book_next(tx, run, done.slice + 1).await,
+        // The last slice of a step goes on for all of them.
+        _ if left_open > 0 => Ok(()),
+        Step::Draft => barrier(ctx, tx, run).await,
+        Step::Render | Step::Send | Step::Collect => {
+            let slices = slices_of(tx, run.id, done.step).await?;
+            after(tx, run, done.step, slices).await
+        }
+        Step::Seal => start(tx, run.id, Step::Close, 1).await,
+        Step::Close => close(ctx, tx, run).await,
+    }
+}
+
+/// Hands out the drafting slices; a run without payers has nothing to draft.
+async fn draft(tx: &mut Tx, run: RunId) -> anyhow::Result<()> {
+    let items = run::items(tx, run, None).await?;
+    match items.iter().map(|item| item.slice + 1).max() {
+        Some(slices) => start(tx, run, Step::Draft, slices).await,
+        None => start(tx, run, Step::Seal, 1).await,
+    }
+}
+
+/// Hands out the next booking slice: one follows the other, so that numbers have no gap at any moment (rules I5).
+async fn book_next(tx: &mut Tx, run: &Run, number: u32) -> anyhow::Result<()> {
+    let open = slice::open(tx, run.id).await?;
+    let next = open.iter().map(|s| s.task).find(|t| t.step == Step::Book && t.slice == number);
+    match next {
+        Some(next) => enqueue(tx, &[next]).await,
+        None => after(tx, run, Step::Book, number).await,
+    }
+}
+
+/// How many slices a step has, whatever their state.
+async fn slices_of(tx: &mut Tx, run: RunId, step: Step) -> anyhow::Result<u32> {
+    let progress = slice::progress(tx, run).await?;
+    let slices = progress.iter().find(|(known, ..)| *known == step).map_or(1, |(_, open, done)| open + done);
+    Ok(u32::try_from(slices)?)
+}
+
 /// Starts the step after `step` that the run does not skip; `slices` is how many booking slices there were.
-pub async fn after(tx: &mut Tx, run: &Run, step: Step, slices: u32) -> anyhow::Result<()> {
+async fn after(tx: &mut Tx, run: &Run, step: Step, slices: u32) -> anyhow::Result<()> {
     let next = [Step::Render, Step::Send, Step::Collect]
         .into_iter()
         .find(|next| *next > step && !run.options.skip.contains(next));
@@ -22,9 +76,18 @@ pub async fn after(tx: &mut Tx, run: &Run, step: Step, slices: u32) -> anyhow::R
     }
 }
 
+/// Everything the run opened is done, so it is closed; a run of which only some payers were approved goes on waiting for
+/// review.
+async fn close(ctx: &Context, tx: &mut Tx, run: &Run) -> anyhow::Result<()> {
+    let filter = DraftFilter { run: Some(run.id), state: Some(DraftState::Open), ..DraftFilter::default() };
+    let waits = run.options.review && draft::keys(tx, &filter).await?.iter().any(|k| k.autobill);
+    let next = if waits { RunState::Review } else { RunState::Closed };
+    run::set_state(tx, run.id, RunState::Open, next, (ctx.now)()).await.map(drop)
+}
+
 /// Every draft is made or set aside: decide whether, and in which order, the run books (rules I5). A later attempt has
 /// a hash of its own; what was expected of the run was expected of its first.
-pub async fn barrier(ctx: &Context, tx: &mut Tx, run: &Run) -> anyhow::Result<()> {
+async fn barrier(ctx: &Context, tx: &mut Tx, run: &Run) -> anyhow::Result<()> {
     let attempt = attempts::latest(tx, run.id).await?;
     let hash_of = |hashes: Vec<(String, String)>| {
         billing::run_hash(hashes.iter().map(|(account, hash)| (account.as_str(), hash.as_str())))
@@ -76,38 +139,24 @@ pub async fn start_booking(
     enqueue(tx, &tasks[..1]).await
 }
 
-/// The queue that works a step.
-pub fn queue_of(step: Step) -> &'static str {
-    match step {
-        Step::Rate => "rate_usage",
-        Step::Draft => "draft_invoices",
-        Step::Book => "book_invoices",
-        Step::Render => "render_invoices",
-        Step::Send => "send_invoices",
-        Step::Collect => "collect_payments",
-        Step::Seal => "seal_ledger",
-        Step::Close => "close_run",
-    }
-}
-
 /// Enqueues tickets in the transaction that makes them necessary; a repeat is quiet (key: run/step/slice/epoch).
 pub async fn enqueue(tx: &mut Tx, tasks: &[SliceTask]) -> anyhow::Result<()> {
     for task in tasks {
         let key = format!("{}/{}/{}/{}", task.run, task.step.name(), task.slice, task.epoch);
-        queue::enqueue(tx, queue_of(task.step), task, &key).await?;
+        queue::enqueue(tx, task.step.queue(), task, &key).await?;
     }
     Ok(())
 }
 
 /// Opens all slices of a step and enqueues them.
-pub async fn start(tx: &mut Tx, run: RunId, step: Step, slices: u32) -> anyhow::Result<()> {
+async fn start(tx: &mut Tx, run: RunId, step: Step, slices: u32) -> anyhow::Result<()> {
     let tasks = open_step(tx, run, step, slices).await?;
     enqueue(tx, &tasks).await
 }
 
 /// Opens the slices 0 to `slices` of a step and returns their tasks in order. Slices that an earlier round of the run
 /// has done are opened in a new epoch: `runs rerun` goes through the steps again.
-pub async fn open_step(tx: &mut Tx, run: RunId, step: Step, slices: u32) -> anyhow::Result<Vec<SliceTask>> {
+async fn open_step(tx: &mut Tx, run: RunId, step: Step, slices: u32) -> anyhow::Result<Vec<SliceTask>> {
     let done: u64 =
         slice::progress(tx, run).await?.iter().filter(|(s, ..)| *s == step).map(|(.., done)| done).sum();
     if done > 0 {

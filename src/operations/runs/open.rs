@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::runs::flow;
 use chrono::{Days, NaiveDate};
 use domain::journal::{Action, Object};
-use domain::run::{ItemState, Scope, Step};
+use domain::run::{ItemState, Scope};
 use store::payer;
 use store::run::{self, Opened, Run, RunItem, RunOptions};
 
@@ -99,7 +99,7 @@ pub async fn open(ctx: &Context, request: &Request) -> anyhow::Result<Outcome> {
         })
         .collect();
     run::save_items(&mut tx, run.id, &items).await?;
-    flow::start(&mut tx, run.id, Step::Rate, 1).await?;
+    flow::begin(&mut tx, run.id).await?;
     let detail = serde_json::json!({"as_of": run.as_of, "scope": run.scope.key(), "payers": items.len()});
     ctx.note(&mut tx, &request.actor, Action::OpenRun, Object::Run(run.ordinal), detail).await?;
     tx.commit().await?;

@@ -19,7 +19,6 @@ use domain::invoice::Invoice;
 use domain::journal::{Action, Object};
 use domain::money::Currency;
 use domain::refusal::Code;
-use domain::run::RunState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use store::delivery::{self, DeliveryState};
@@ -127,7 +126,7 @@ pub async fn reverse(
     reversal: &Reversal,
     asked: &Act,
 ) -> anyhow::Result<Result<Reversed, Refusal>> {
-    if !matches!(of.state, RunState::Closed | RunState::Reversed) {
+    if !of.state.is_finished() {
         let refusal = Refusal::WrongState { run: of.ordinal, state: of.state, verb: "reversed" };
         return Ok(Err(refusal));
     }

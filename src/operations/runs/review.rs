@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::runs::bill::Approved;
 use crate::runs::flow;
 use domain::journal::{Action, Object};
-use domain::run::{ItemState, RunState, Step};
+use domain::run::{ItemState, RunState};
 use store::draft::{self, DraftFilter, DraftState};
 use store::run::attempts::{self, AttemptKind};
 use store::run::{self, Run, RunItem};
@@ -228,7 +228,7 @@ async fn attempt(
         item.state = ItemState::Open;
     }
     run::save_items(tx, run.id, items).await?;
-    flow::start(tx, run.id, Step::Rate, 1).await
+    flow::begin(tx, run.id).await
 }
 
 /// Opens a run that is in one of these states, unless another one of its scope is open: that one comes first.

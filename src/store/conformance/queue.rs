@@ -2,7 +2,6 @@ use super::sample::now;
 use super::{on_both, sqlite_path};
 use crate::queue::{self, Enqueued};
 use crate::{Database, OpenError, QueuePool, Store, meta};
-use chrono::Duration;
 use domain::ids::RunId;
 use domain::run::Step;
 use domain::task::SliceTask;
@@ -20,8 +19,7 @@ on_both!(a_task_is_enqueued_once_per_key_and_only_with_its_transaction, store =>
     assert_eq!(queue::enqueue(&mut tx, "rate", &task(), "r/rate/0/1").await.unwrap(), Enqueued::New);
     assert_eq!(queue::enqueue(&mut tx, "rate", &task(), "r/rate/0/1").await.unwrap(), Enqueued::AlreadyThere);
     meta::set(&mut tx, "still", "usable").await.unwrap();
-    let later = now() + Duration::seconds(30);
-    assert_eq!(queue::enqueue_at(&mut tx, "rate", &task(), "r/rate/0/2", later).await.unwrap(), Enqueued::New);
+    assert_eq!(queue::enqueue(&mut tx, "rate", &task(), "r/rate/0/2").await.unwrap(), Enqueued::New);
     assert_eq!(queue::enqueue(&mut tx, "draft", &task(), "r/rate/0/1").await.unwrap(), Enqueued::New);
     tx.commit().await.unwrap();
     let mut tx = store.begin().await.unwrap();

@@ -71,9 +71,7 @@ on_both!(items_come_back_and_are_summed_up, store => {
     let usage = UsageCounts { rated: 4, unrated: [("trial".to_owned(), 2)].into(), superseded: 1, open: 3 };
     run::set_usage(&mut tx, run.id, &usage).await.unwrap();
     run::set_hash(&mut tx, run.id, "ffff").await.unwrap();
-    run::set_options(&mut tx, run.id, &RunOptions { review: true, ..RunOptions::default() }).await.unwrap();
     run = run::by_id(&mut tx, run.id).await.unwrap().unwrap();
-    assert!(run.options.review);
     let summary = run::summary(&mut tx, &run).await.unwrap();
     assert_eq!((summary.payers, summary.failed, summary.parked, summary.usage), (3, 1, 0, usage));
     assert_eq!(summary.hash, "ffff");
@@ -93,7 +91,7 @@ on_both!(a_slice_is_finished_once_and_a_frozen_worker_cannot_write, store => {
     assert_eq!(open[1].error.as_deref(), Some("disk full"));
     assert_eq!(open[1].retry_at, Some(now() + Duration::seconds(5)));
 
-    let taken = slice::take_over(&mut tx, TakeOver::Claimed).await.unwrap();
+    let taken = slice::take_over(&mut tx, TakeOver::Of("w1")).await.unwrap();
     assert_eq!(taken, [SliceTask { epoch: 2, ..tasks[0] }]);
     assert_eq!(slice::finish(&mut tx, tasks[0]).await.unwrap(), Finished { was_open: false, left_open: 2 });
     assert!(!slice::claim(&mut tx, tasks[0], "w1", until).await.unwrap());

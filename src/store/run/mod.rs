@@ -272,17 +272,6 @@ pub async fn set_reversed(tx: &mut Tx, run: RunId) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Replaces the options, for example when a run is approved with `--skip`.
-pub async fn set_options(tx: &mut Tx, run: RunId, options: &RunOptions) -> anyhow::Result<()> {
-    on!(tx, c => sqlx::query("update run set options = $2 where id = $1")
-        .bind(run.0)
-        .bind(Json(options))
-        .execute(c)
-        .await
-        .map(drop))?;
-    Ok(())
-}
-
 /// Writes the run hash at the barrier.
 pub async fn set_hash(tx: &mut Tx, run: RunId, hash: &str) -> anyhow::Result<()> {
     on!(tx, c => sqlx::query("update run set hash = $2 where id = $1")
