@@ -138,7 +138,12 @@ fn a_worker_whose_clock_is_far_ahead_bills_nothing_and_says_what_to_type() {
     assert_eq!(next(&schedule("2026-01-02T03:00:00Z", &[]).json()), "2026-01-03T02:00:00+01:00");
     // A home that nobody worked for a year goes on when a person says that the clock is right.
     schedule("2027-02-05T12:00:00Z", &["--go-on"]).exits(0);
-    worker("2027-02-05T12:00:00Z", 6);
-    let runs = home.run(&["--json", "runs"]).json();
-    assert_eq!(runs[0]["asof"], "2027-02-05", "{runs:#}");
+    let runs = || home.run(&["--json", "runs"]).json();
+    for _ in 0..10 {
+        worker("2027-02-05T12:00:00Z", 6);
+        if runs()[0]["asof"] == "2027-02-05" {
+            return;
+        }
+    }
+    panic!("{:#}", runs());
 }
