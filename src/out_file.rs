@@ -3,6 +3,7 @@
 //! `-` is standard output.
 
 use crate::failure::Failure;
+use crate::output::Output;
 use crate::stdout;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -10,6 +11,24 @@ use std::path::{Path, PathBuf};
 
 /// Links that are followed before a ring is suspected.
 const LINKS_MAX: usize = 40;
+
+/// What an answer says of a file.
+#[derive(Debug, serde::Serialize)]
+pub struct Written<'a> {
+    pub path: &'a Path,
+    pub bytes: usize,
+}
+
+impl Written<'_> {
+    /// Says where it is.
+    pub fn say(&self, output: &Output) {
+        if output.is_json() {
+            output.document(self);
+        } else {
+            output.line(&self.path.display().to_string());
+        }
+    }
+}
 
 /// Whether this name stands for standard output.
 pub fn is_stdout(path: &Path) -> bool {

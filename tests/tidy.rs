@@ -165,6 +165,7 @@ fn operations_stand_on_floors() {
         "ledger",
         "home",
         "invoices",
+        "payers",
         "runs",
         "subscriptions",
         "dunning",

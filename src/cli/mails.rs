@@ -5,10 +5,9 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, grouped};
 use clap::{Subcommand, ValueEnum};
-use domain::ids::RunId;
 use domain::run::MailCounts;
+use operations::delivery::open::{self, Filter, OpenMail};
 use operations::delivery::send::Which;
-use store::delivery::{self, OpenDelivery, OpenFilter, OpenState};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -58,22 +57,16 @@ async fn list(
     customer: Option<String>,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let filter = OpenFilter {
-        account_number: customer,
-        state: match state {
-            Some(State::Waiting) => Some(OpenState::Waiting),
-            Some(State::Nobody) => Some(OpenState::Nobody),
-            Some(State::Refused) | None => None,
-        },
-        ..OpenFilter::default()
+    use open::State::{Nobody, Refused, Waiting};
+    let states = match state {
+        None => vec![],
+        Some(State::Waiting) => vec![Waiting],
+        Some(State::Refused) => vec![Refused, Nobody],
+        Some(State::Nobody) => vec![Nobody],
     };
-    let mut tx = app.store.read().await?;
-    let mut open = delivery::list_open(&mut tx, &filter).await?;
-    if matches!(state, Some(State::Refused)) {
-        open.retain(|d| d.state != OpenState::Waiting);
-    }
+    let open = open::list(&app.ctx, &Filter { run: None, customer, states }).await?;
     if output.is_json() {
-        output.document(&open.iter().map(json).collect::<Vec<_>>());
+        output.document(&open);
         return Ok(Exit::Done);
     }
     table(&open, output);
@@ -84,54 +77,38 @@ async fn list(
     Ok(Exit::Done)
 }
 
-/// An open delivery for scripts.
-pub fn json(open: &OpenDelivery) -> serde_json::Value {
-    serde_json::json!({
-        "invoice": open.number, "account": open.account_number, "run": open.run, "channel": open.channel,
-        "address": (!open.address.is_empty()).then_some(&open.address), "state": open.state, "reason": open.reason,
-        "attempts": open.attempts, "nexttry": open.due_at, "messageid": open.message_id,
-    })
+/// Open mails as a table.
+pub fn table(open: &[OpenMail], output: &Output) {
+    let rows = open.iter().map(|mail| {
+        vec![
+            mail.invoice.clone(),
+            mail.account.clone(),
+            mail.channel.clone(),
+            mail.address.clone().unwrap_or_default(),
+            mail.state.name().to_owned(),
+            mail.reason.clone().unwrap_or_default(),
+        ]
+    });
+    let columns = ["invoice", "account", "what", "mail to", "state", "reason"].map(Column::Left);
+    output.table(&columns, rows.collect());
 }
 
-/// Open deliveries as a table.
-pub fn table(open: &[OpenDelivery], output: &Output) {
-    let rows = open
-        .iter()
-        .map(|d| {
-            vec![
-                d.number.clone(),
-                d.account_number.clone(),
-                d.channel.clone(),
-                d.address.clone(),
-                d.state.name().to_owned(),
-                d.reason.clone().unwrap_or_default(),
-            ]
-        })
-        .collect();
-    output.table(&["invoice", "account", "what", "mail to", "state", "reason"].map(Column::Left), rows);
-}
-
-/// What is open of a run's invoices.
-pub async fn of_run(tx: &mut store::Tx, run: RunId) -> anyhow::Result<Vec<OpenDelivery>> {
-    delivery::list_open(tx, &OpenFilter { run: Some(run), ..OpenFilter::default() }).await
-}
-
-/// What to type about open deliveries.
-pub fn hint(open: &[OpenDelivery], output: &Output) {
-    let has = |state| open.iter().any(|d| d.state == state);
-    if has(OpenState::Waiting) {
+/// What to type about open mails.
+pub fn hint(mails: &[OpenMail], output: &Output) {
+    let has = |state| mails.iter().any(|d| d.state == state);
+    if has(open::State::Waiting) {
         output.say("hint: `tallybook mails send` sends all that wait");
     }
-    if let Some(nobody) = open.iter().find(|d| d.state == OpenState::Nobody) {
+    if let Some(nobody) = mails.iter().find(|d| d.state == open::State::Nobody) {
         output.say(&format!(
             "hint: load an e-mail address for {} (or \"delivery\": \"none\") and `tallybook mails send`; handed over otherwise: `tallybook invoices markdelivered {}`",
-            nobody.account_number, nobody.number
+            nobody.account, nobody.invoice
         ));
     }
-    if let Some(refused) = open.iter().find(|d| d.state == OpenState::Refused) {
+    if let Some(refused) = mails.iter().find(|d| d.state == open::State::Refused) {
         output.say(&format!(
             "hint: mend the cause and `tallybook mails send --refused`; handed over otherwise: `tallybook invoices markdelivered {}`",
-            refused.number
+            refused.invoice
         ));
     }
 }
@@ -159,25 +136,21 @@ pub fn say(mails: &MailCounts, output: &Output) {
 
 /// A relay that is down is no fault of the input: exit code 2, and the same command again.
 async fn send(app: &App, refused: bool, output: &Output) -> Result<Exit, Failure> {
-    app.catalogue().await?;
     let which = if refused { Which::WaitingAndRefused } else { Which::Waiting };
-    let sent = operations::delivery::send::send_all(&app.ctx, which).await?;
-    let mut tx = app.store.read().await?;
-    let now_open = delivery::open_counts(&mut tx).await?;
-    let counts = MailCounts { sent: sent.sent, ..now_open };
+    let sent = open::send_all(&app.ctx, which).await?;
     if output.is_json() {
-        output.document(&counts);
+        output.document(&sent);
     } else {
-        say(&counts, output);
-        if counts == MailCounts::default() {
+        say(&sent.counts, output);
+        if sent.counts == MailCounts::default() {
             output.line("nothing waits to be sent");
         }
-        sent.reasons().take(REASONS_SHOWN).for_each(|reason| output.say(reason));
+        sent.reasons.iter().take(REASONS_SHOWN).for_each(|reason| output.say(reason));
     }
-    Ok(match (sent.waiting.is_empty(), sent.refused.is_empty() && sent.nobody.is_empty()) {
-        (false, _) => Exit::Fault,
-        (true, false) => Exit::SetAside,
-        (true, true) => Exit::Done,
+    Ok(match (sent.is_put_off, sent.is_set_aside) {
+        (true, _) => Exit::Fault,
+        (false, true) => Exit::SetAside,
+        (false, false) => Exit::Done,
     })
 }
 

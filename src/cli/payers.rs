@@ -6,15 +6,11 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount};
 use domain::NaiveDate;
-use domain::customer::{Customer, Delivery};
-use domain::ids::CustomerId;
-use std::collections::BTreeMap;
-use store::balance::{self, Balance};
-use store::delivery::{self, OpenDelivery, OpenFilter};
-use store::invoice::{self, Booked, InvoiceFilter, InvoiceState};
-
-/// Customers read together.
-const PAGE: u32 = 1_000;
+use domain::customer::Delivery;
+use domain::money::Money;
+use operations::payers::list::{self, Which};
+use operations::payers::show;
+use operations::payers::view::{BalanceView, PayerView};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -42,82 +38,11 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     }
 }
 
-/// A payer with what is open.
-struct Payer {
-    customer: Customer,
-    balances: Vec<Balance>,
-    /// Invoices that have not reached it.
-    undelivered: u64,
-}
-
-impl Payer {
-    fn json(&self) -> serde_json::Value {
-        let balances: Vec<_> = self
-            .balances
-            .iter()
-            .map(|b| {
-                let text = |minor: i64| amount(i128::from(minor), b.currency).replace(' ', "");
-                serde_json::json!({"currency": b.currency, "open": text(b.open_minor), "overdue": text(b.overdue_minor),
-                                   "credit": text(b.credit_minor)})
-            })
-            .collect();
-        serde_json::json!({
-            "account": self.customer.account_number, "name": self.customer.fullname, "delivery": self.customer.delivery,
-            "mailto": operations::delivery::plan::addresses(&self.customer), "balances": balances, "undelivered": self.undelivered,
-        })
-    }
-
-    fn mail_to(&self) -> String {
-        let addresses = operations::delivery::plan::addresses(&self.customer);
-        match (self.customer.delivery, addresses.is_empty()) {
-            (Delivery::None, _) => "no mail wanted".to_owned(),
-            (Delivery::Mail, true) => "NOBODY".to_owned(),
-            (Delivery::Mail, false) => addresses.join("\n"),
-        }
-    }
-
-    fn row(&self) -> Vec<String> {
-        let column = |of: fn(&Balance) -> i64| -> String {
-            let told = self.balances.iter().map(|b| amount(i128::from(of(b)), b.currency));
-            told.collect::<Vec<_>>().join("\n")
-        };
-        let currencies: Vec<String> = self.balances.iter().map(|b| b.currency.to_string()).collect();
-        vec![
-            self.customer.account_number.clone(),
-            self.customer.fullname.clone(),
-            self.mail_to(),
-            column(|b| b.open_minor),
-            column(|b| b.overdue_minor),
-            column(|b| b.credit_minor),
-            currencies.join("\n"),
-            if self.undelivered == 0 { String::new() } else { self.undelivered.to_string() },
-        ]
-    }
-}
-
 async fn list(app: &App, owing: bool, as_of: NaiveDate, output: &Output) -> Result<Exit, Failure> {
-    app.catalogue().await?;
-    let mut tx = app.store.read().await?;
-    let mut balances: BTreeMap<CustomerId, Vec<Balance>> = BTreeMap::new();
-    for balance in balance::balances(&mut tx, None, as_of).await? {
-        balances.entry(balance.payer).or_default().push(balance);
-    }
-    let mut undelivered = undelivered(delivery::list_open(&mut tx, &OpenFilter::default()).await?);
-    let mut payers: Vec<Payer> = Vec::new();
-    let mut last: Option<String> = None;
-    loop {
-        let page = balance::payers_after(&mut tx, last.as_deref(), PAGE).await?;
-        let Some(end) = page.last() else { break };
-        last = Some(end.account_number.clone());
-        payers.extend(page.into_iter().map(|customer| Payer {
-            balances: balances.remove(&customer.id).unwrap_or_default(),
-            undelivered: undelivered.remove(&customer.account_number).unwrap_or(0),
-            customer,
-        }));
-    }
-    payers.retain(|p| !owing || !p.balances.is_empty());
+    let which = if owing { Which::Owing } else { Which::All };
+    let payers = list::list(&app.ctx, which, as_of).await?;
     if output.is_json() {
-        output.document(&payers.iter().map(Payer::json).collect::<Vec<_>>());
+        output.document(&payers);
         return Ok(Exit::Done);
     }
     table(&payers, output);
@@ -127,18 +52,7 @@ async fn list(app: &App, owing: bool, as_of: NaiveDate, output: &Output) -> Resu
     Ok(Exit::Done)
 }
 
-/// Invoices that have not reached their payer, by account number.
-fn undelivered(open: Vec<OpenDelivery>) -> BTreeMap<String, u64> {
-    let mut invoices: Vec<(String, String)> =
-        open.into_iter().filter(|d| d.channel == "invoice").map(|d| (d.account_number, d.number)).collect();
-    invoices.sort();
-    invoices.dedup();
-    let mut counts = BTreeMap::new();
-    invoices.into_iter().for_each(|(account, _)| *counts.entry(account).or_default() += 1);
-    counts
-}
-
-fn table(payers: &[Payer], output: &Output) {
+fn table(payers: &[PayerView], output: &Output) {
     let columns = [
         Column::Left("account"),
         Column::Left("name"),
@@ -149,42 +63,55 @@ fn table(payers: &[Payer], output: &Output) {
         Column::Left(""),
         Column::Right("not delivered"),
     ];
-    output.table(&columns, payers.iter().map(Payer::row).collect());
+    output.table(&columns, payers.iter().map(row).collect());
+}
+
+fn row(payer: &PayerView) -> Vec<String> {
+    let column = |of: fn(&BalanceView) -> &Money| -> String {
+        let told = payer.balances.iter().map(|b| amount(i128::from(of(b).minor), b.currency));
+        told.collect::<Vec<_>>().join("\n")
+    };
+    let currencies: Vec<String> = payer.balances.iter().map(|b| b.currency.to_string()).collect();
+    vec![
+        payer.account.clone(),
+        payer.name.clone(),
+        mail_to(payer),
+        column(|b| &b.open),
+        column(|b| &b.overdue),
+        column(|b| &b.credit),
+        currencies.join("\n"),
+        if payer.undelivered == 0 { String::new() } else { payer.undelivered.to_string() },
+    ]
+}
+
+fn mail_to(payer: &PayerView) -> String {
+    match (payer.delivery, payer.mail_to.is_empty()) {
+        (Delivery::None, _) => "no mail wanted".to_owned(),
+        (Delivery::Mail, true) => "NOBODY".to_owned(),
+        (Delivery::Mail, false) => payer.mail_to.join("\n"),
+    }
 }
 
 async fn show(app: &App, account: &str, as_of: NaiveDate, output: &Output) -> Result<Exit, Failure> {
-    let mut tx = app.store.read().await?;
-    let unknown = || {
-        Failure::input("unknown_customer", format!("there is no customer {account}"))
-            .hint("`tallybook payers` lists them by account number")
-    };
-    let named = store::book::customer(&mut tx, account).await?.ok_or_else(unknown)?;
-    let payer = store::book::payer_of(&mut tx, named.id).await?;
-    let customer = store::book::customers(&mut tx, &[payer]).await?.remove(&payer).ok_or_else(unknown)?;
-    if customer.id != named.id {
-        output.say(&format!("{account} is billed to {}", customer.account_number));
+    let shown = show::show(&app.ctx, account, as_of).await?;
+    if shown.payer.account != account {
+        output.say(&format!("{account} is billed to {}", shown.payer.account));
     }
-    let filter =
-        OpenFilter { account_number: Some(customer.account_number.clone()), ..OpenFilter::default() };
-    let open = delivery::list_open(&mut tx, &filter).await?;
-    let wanted =
-        InvoiceFilter { payer: Some(payer), state: Some(InvoiceState::Open), ..InvoiceFilter::default() };
-    let ids = invoice::ids(&mut tx, &wanted).await?;
-    let invoices = invoice::by_ids(&mut tx, &ids).await?;
-    let shown = Payer {
-        balances: balance::balances(&mut tx, Some(payer), as_of).await?,
-        undelivered: undelivered(open.clone()).into_values().sum(),
-        customer,
-    };
     if output.is_json() {
-        let mut document = shown.json();
-        document["invoices"] = invoices.iter().map(|b| invoice_json(b, as_of)).collect();
-        document["mails"] = open.iter().map(mails::json).collect();
-        output.document(&document);
+        output.document(&shown);
         return Ok(Exit::Done);
     }
-    table(std::slice::from_ref(&shown), output);
-    let rows = invoices.iter().map(|b| invoice_row(b, as_of)).collect();
+    table(std::slice::from_ref(&shown.payer), output);
+    let rows = shown.invoices.iter().map(|invoice| {
+        vec![
+            invoice.number.clone(),
+            invoice.date.to_string(),
+            invoice.due.to_string(),
+            amount(i128::from(invoice.open.minor), invoice.currency),
+            invoice.currency.to_string(),
+            invoice.state.to_owned(),
+        ]
+    });
     let columns = [
         Column::Left("invoice"),
         Column::Left("date"),
@@ -193,31 +120,8 @@ async fn show(app: &App, account: &str, as_of: NaiveDate, output: &Output) -> Re
         Column::Left(""),
         Column::Left("state"),
     ];
-    output.table(&columns, rows);
-    mails::table(&open, output);
-    mails::hint(&open, output);
+    output.table(&columns, rows.collect());
+    mails::table(&shown.mails, output);
+    mails::hint(&shown.mails, output);
     Ok(Exit::Done)
-}
-
-fn invoice_json(booked: &Booked, as_of: NaiveDate) -> serde_json::Value {
-    let draft = &booked.invoice.draft;
-    let open = booked.settlement.open_minor(draft.gross_minor());
-    serde_json::json!({
-        "number": booked.invoice.number, "date": draft.invoice_date, "due": booked.invoice.payable_by,
-        "open": amount(i128::from(open), draft.currency).replace(' ', ""), "currency": draft.currency,
-        "state": super::invoices::state_of(booked, as_of),
-    })
-}
-
-fn invoice_row(booked: &Booked, as_of: NaiveDate) -> Vec<String> {
-    let draft = &booked.invoice.draft;
-    let open = booked.settlement.open_minor(draft.gross_minor());
-    vec![
-        booked.invoice.number.clone(),
-        draft.invoice_date.to_string(),
-        booked.invoice.payable_by.to_string(),
-        amount(i128::from(open), draft.currency),
-        draft.currency.to_string(),
-        super::invoices::state_of(booked, as_of).to_owned(),
-    ]
 }

@@ -36,7 +36,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     app.catalogue().await?;
     let retried = retry::retry(&app.ctx, as_of).await?;
     if output.is_json() {
-        output.document(&json(&retried));
+        output.document(&retried);
     } else {
         people(&retried, output);
     }
@@ -44,24 +44,6 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     let is_all_well =
         retried.aside.is_empty() && retried.unanswered == 0 && mails.waiting + mails.refused == 0;
     Ok(if is_all_well { Exit::Done } else { Exit::SetAside })
-}
-
-fn json(retried: &Retried) -> serde_json::Value {
-    let tried: Vec<_> = retried.tried.iter().map(tried_json).collect();
-    serde_json::json!({
-        "asof": retried.as_of, "paid": retried.paid, "declined": retried.declined, "unanswered": retried.unanswered,
-        "notcalled": retried.not_called, "acted": retried.acted, "mails": retried.mails, "tried": tried, "aside": retried.aside,
-    })
-}
-
-/// One attempt for scripts.
-pub fn tried_json(tried: &Tried) -> serde_json::Value {
-    let amount = amount(i128::from(tried.amount_minor), tried.currency).replace(' ', "");
-    serde_json::json!({
-        "invoice": tried.invoice, "account": tried.account, "method": tried.method, "amount": amount,
-        "currency": tried.currency, "outcome": tried.outcome, "reason": tried.reason, "step": tried.step,
-        "nextretry": tried.next_retry,
-    })
 }
 
 /// What came of an attempt, in words.
@@ -88,7 +70,7 @@ fn people(retried: &Retried, output: &Output) {
             vec![
                 t.invoice.clone(),
                 t.account.clone(),
-                amount(i128::from(t.amount_minor), t.currency),
+                amount(i128::from(t.amount.minor), t.currency),
                 t.currency.to_string(),
                 t.step.to_string(),
                 outcome(t).to_owned(),

@@ -88,6 +88,7 @@ fn verb(verb: Verb) -> String {
         Verb::CreditInvoice => "invoices credit",
         Verb::RefundInvoice => "invoices refund",
         Verb::RetryPayments => "payments retry",
+        Verb::ListPayers => "payers",
         Verb::ListDiscounts => "discounts",
         Verb::ListSubscriptions => "subscriptions",
         Verb::ShowSubscription => "subscriptions show",

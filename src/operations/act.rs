@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use chrono::NaiveDate;
-use domain::ids::ApiKeyId;
+use domain::ids::{ApiKeyId, CustomerId};
 use domain::journal::{Action, Object};
 use std::fmt;
 use store::Tx;
@@ -32,6 +32,32 @@ impl fmt::Display for Actor {
             Self::Key(id) => write!(f, "key {id}"),
             Self::Timetable => f.write_str("timetable"),
             Self::Dunning => f.write_str("dunning"),
+        }
+    }
+}
+
+/// Whether it is done, or only shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Change,
+    /// Nothing is written.
+    Show,
+}
+
+impl Mode {
+    /// The transaction in which it is done, or looked at.
+    pub(crate) async fn begin(self, ctx: &Context) -> anyhow::Result<Tx> {
+        match self {
+            Self::Change => ctx.store.begin().await,
+            Self::Show => ctx.store.read().await,
+        }
+    }
+
+    /// The payer who pays for this customer; where something is done, its book stays as it is until the transaction ends.
+    pub(crate) async fn payer_of(self, tx: &mut Tx, owner: CustomerId) -> anyhow::Result<CustomerId> {
+        match self {
+            Self::Change => store::payer::lock_of(tx, owner).await,
+            Self::Show => store::book::payer_of(tx, owner).await,
         }
     }
 }

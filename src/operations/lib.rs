@@ -2,7 +2,7 @@
 //! operation, and shows what it gives.
 //!
 //! A folder imports only from folders that stand before it: `files`, `settings`, `aside`, `refusal` → `context` → `act` →
-//! `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `runs` → `subscriptions` → `dunning`, `book`.
+//! `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `payers`, `runs` → `subscriptions` → `dunning`, `book`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -16,6 +16,7 @@ pub mod files;
 pub mod home;
 pub mod invoices;
 pub mod ledger;
+pub mod payers;
 pub mod payments;
 pub mod refusal;
 pub mod runs;

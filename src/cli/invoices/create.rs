@@ -2,13 +2,12 @@
 
 use super::{operate, show};
 use crate::app::App;
-use crate::cli::{input, operator};
+use crate::cli::{act, input};
 use crate::failure::{Exit, Failure, Fault};
 use crate::output::Output;
 use domain::NaiveDate;
 use domain::book_file::read_custom_invoice;
-use domain::invoice::InvoiceWire;
-use domain::refusal::Refusal;
+use operations::act::Mode;
 use operations::invoices::create;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -35,31 +34,24 @@ pub struct Args {
 /// Makes the draft, or books it at once.
 pub async fn run(app: &App, args: &Args, output: &Output) -> Result<Exit, Failure> {
     let custom = read(&args.file, "create", read_custom_invoice)?;
-    app.catalogue().await?;
-    if args.dry_run {
-        let draft = create::dry_run(&app.ctx, &custom).await?.map_err(refused)?;
-        if output.is_json() {
-            output.document(&InvoiceWire::draft(&draft));
-        } else {
-            output.line(&format!("would be drafted for {}; nothing is written", draft.account_number));
-            show::body(&draft, output);
-        }
-        return Ok(Exit::Done);
-    }
-    let draft = create::create(&app.ctx, &custom, &operator()).await?.map_err(refused)?;
-    let name = draft.id.to_string();
+    let mode = if args.dry_run { Mode::Show } else { Mode::Change };
+    let made = create::create(&app.ctx, &act(app, None).await?, &custom, mode).await?;
+    let name = made.draft.id.to_string();
     if args.book {
         return operate::book(app, &name, args.as_of, output).await;
     }
-    show::show(app, &name, output).await?;
-    output.say(&format!(
-        "hint: book it with `tallybook invoices book {name}`, or drop it with `tallybook invoices cancel {name}`"
-    ));
+    if args.dry_run && !output.is_json() {
+        output.line(&format!("would be drafted for {}; nothing is written", made.draft.account_number));
+        show::body(&made.draft, output);
+        return Ok(Exit::Done);
+    }
+    show::draft(&made, output);
+    if !args.dry_run {
+        output.say(&format!(
+            "hint: book it with `tallybook invoices book {name}`, or drop it with `tallybook invoices cancel {name}`"
+        ));
+    }
     Ok(Exit::Done)
-}
-
-pub fn refused(refusal: Refusal) -> Failure {
-    refusal.or("mend the file and run the same command again").into()
 }
 
 /// A file that a person writes, for `invoices VERB`.

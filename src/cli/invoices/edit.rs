@@ -1,15 +1,14 @@
 //! `invoices edit`: changes a draft before it is booked.
 
-use super::{Found, create, find, is_booked, show};
+use super::{create, show};
 use crate::app::App;
-use crate::cli::operator;
+use crate::cli::act;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use domain::book_file::read_draft_edit;
-use domain::invoice::InvoiceWire;
-use operations::invoices::edit::Mode;
+use operations::act::Mode;
+use operations::invoices::edit;
 use std::path::PathBuf;
-use store::draft::DraftState;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -26,26 +25,15 @@ pub struct Args {
 
 /// Changes it, and shows it as it is now.
 pub async fn run(app: &App, args: &Args, output: &Output) -> Result<Exit, Failure> {
-    let name = &args.number;
-    let edit = create::read(&args.file, "edit", read_draft_edit)?;
-    let key = match find(app, name).await? {
-        Found::Draft(_, key) if key.state == DraftState::Open => key,
-        Found::Draft(..) => {
-            return Err(Failure::input("not_open", format!("draft {name} is not open any more"))
-                .hint("`tallybook invoices --state draft` lists those that are"));
-        }
-        Found::Booked(booked) => return Err(is_booked(&booked)),
-    };
+    let change = create::read(&args.file, "edit", read_draft_edit)?;
     let mode = if args.dry_run { Mode::Show } else { Mode::Change };
-    let draft = operations::invoices::edit::edit(&app.ctx, &key, &edit, mode, &operator())
-        .await?
-        .map_err(create::refused)?;
+    let edited = edit::edit(&app.ctx, &act(app, None).await?, &args.number, &change, mode).await?;
     if output.is_json() {
-        output.document(&InvoiceWire::draft(&draft));
+        output.document(&edited);
         return Ok(Exit::Done);
     }
     let done = if args.dry_run { "would be; nothing is written" } else { "is now" };
-    output.line(&format!("draft {} for {} {done}", draft.id, draft.account_number));
-    show::body(&draft, output);
+    output.line(&format!("draft {} for {} {done}", edited.draft.id, edited.draft.account_number));
+    show::body(&edited.draft, output);
     Ok(Exit::Done)
 }

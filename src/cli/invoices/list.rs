@@ -6,12 +6,8 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount};
 use clap::ValueEnum;
 use domain::NaiveDate;
-use domain::invoice::{InvoiceWire, PaymentStatus};
-use store::draft::{self, DraftFilter, DraftState};
-use store::invoice::{self, Booked, InvoiceFilter, InvoiceState};
-
-/// Invoices read together.
-const PAGE: usize = 500;
+use operations::invoices::list::{self, Wanted};
+use operations::invoices::view::{DraftView, InvoiceView};
 
 /// Which invoices to list.
 #[derive(Debug, clap::Args)]
@@ -51,18 +47,43 @@ enum State {
 
 /// Lists by number; drafts only if asked for.
 pub async fn list(app: &App, filter: &Filter, output: &Output) -> Result<Exit, Failure> {
-    if filter.state == Some(State::Draft) {
-        return drafts(app, filter, output).await;
-    }
-    let as_of = match filter.as_of {
-        Some(day) => day,
-        None => app.today().await?,
+    let run = match &filter.run {
+        Some(name) => Some(runs::find(app, name).await?.id),
+        None => None,
     };
-    let booked = load(app, filter, as_of).await?;
+    let wanted = list::Filter {
+        run,
+        customer: filter.customer.clone(),
+        state: filter.state.and_then(State::wanted),
+        as_of: filter.as_of,
+    };
+    if filter.state == Some(State::Draft) {
+        drafts(&list::drafts(&app.ctx, &wanted).await?, output);
+    } else {
+        invoices(&list::list(&app.ctx, &wanted).await?, output);
+    }
+    Ok(Exit::Done)
+}
+
+impl State {
+    /// As invoices have it; drafts are a list of their own.
+    fn wanted(self) -> Option<Wanted> {
+        match self {
+            Self::Draft => None,
+            Self::Open => Some(Wanted::Open),
+            Self::Paid => Some(Wanted::Paid),
+            Self::Overdue => Some(Wanted::Overdue),
+            Self::Declined => Some(Wanted::Declined),
+            Self::CreditNote => Some(Wanted::CreditNote),
+            Self::Undelivered => Some(Wanted::Undelivered),
+        }
+    }
+}
+
+fn invoices(found: &[InvoiceView], output: &Output) {
     if output.is_json() {
-        let wire: Vec<_> = booked.iter().map(|b| InvoiceWire::booked(&b.invoice, &b.settlement)).collect();
-        output.document(&wire);
-        return Ok(Exit::Done);
+        output.document(&found);
+        return;
     }
     let columns = [
         Column::Left("number"),
@@ -75,85 +96,31 @@ pub async fn list(app: &App, filter: &Filter, output: &Output) -> Result<Exit, F
         Column::Left("state"),
         Column::Left("next step"),
     ];
-    let rows = booked.iter().map(|b| row(b, as_of)).collect();
-    output.table(&columns, rows);
-    if booked.is_empty() {
+    output.table(&columns, found.iter().map(row).collect());
+    if found.is_empty() {
         output.say("no such invoice; drafts that wait for review: `tallybook invoices --state draft`");
     }
-    Ok(Exit::Done)
 }
 
-async fn load(app: &App, filter: &Filter, as_of: NaiveDate) -> Result<Vec<Booked>, Failure> {
-    let run = match &filter.run {
-        Some(name) => Some(runs::find(app, name).await?.id),
-        None => None,
-    };
-    let state = match filter.state {
-        Some(State::Open | State::Declined) => Some(InvoiceState::Open),
-        Some(State::Paid) => Some(InvoiceState::Paid),
-        Some(State::Overdue) => Some(InvoiceState::Overdue),
-        Some(State::CreditNote) => Some(InvoiceState::CreditNote),
-        Some(State::Undelivered) => Some(InvoiceState::Undelivered),
-        Some(State::Draft) | None => None,
-    };
-    let wanted = InvoiceFilter {
-        run,
-        account_number: filter.customer.clone(),
-        state,
-        as_of: Some(as_of),
-        ..InvoiceFilter::default()
-    };
-    let mut tx = app.store.read().await?;
-    let ids = invoice::ids(&mut tx, &wanted).await?;
-    let mut booked = Vec::with_capacity(ids.len());
-    for page in ids.chunks(PAGE) {
-        booked.extend(invoice::by_ids(&mut tx, page).await?);
-    }
-    if filter.state == Some(State::Declined) {
-        use PaymentStatus::{Declined, Dunning, Failed, PendingRetry};
-        booked.retain(|b| matches!(b.settlement.payment_status, Declined | Dunning | Failed | PendingRetry));
-    }
-    Ok(booked)
-}
-
-fn row(booked: &Booked, as_of: NaiveDate) -> Vec<String> {
-    let (draft, marks) = (&booked.invoice.draft, &booked.settlement);
-    let gross = draft.gross_minor();
+fn row(view: &InvoiceView) -> Vec<String> {
+    let draft = &view.invoice.draft;
     vec![
-        booked.invoice.number.clone(),
+        view.invoice.number.clone(),
         draft.account_number.clone(),
         draft.invoice_date.to_string(),
-        booked.invoice.payable_by.to_string(),
-        amount(i128::from(gross), draft.currency),
-        amount(i128::from(marks.open_minor(gross)), draft.currency),
+        view.invoice.payable_by.to_string(),
+        amount(i128::from(draft.gross_minor()), draft.currency),
+        amount(i128::from(view.open_minor()), draft.currency),
         draft.currency.to_string(),
-        state_of(booked, as_of).to_owned(),
-        marks.next_retry.map(|day| day.to_string()).unwrap_or_default(),
+        view.state.words().to_owned(),
+        view.settlement.next_retry.map(|day| day.to_string()).unwrap_or_default(),
     ]
 }
 
-/// The state in one word.
-pub fn state_of(booked: &Booked, as_of: NaiveDate) -> &'static str {
-    operations::invoices::view::State::of(booked, as_of).words()
-}
-
-async fn drafts(app: &App, filter: &Filter, output: &Output) -> Result<Exit, Failure> {
-    let run = match &filter.run {
-        Some(name) => Some(runs::find(app, name).await?.id),
-        None => None,
-    };
-    let mut tx = app.store.read().await?;
-    let wanted = DraftFilter { run, account_number: filter.customer.clone(), state: None };
-    let mut keys = draft::keys(&mut tx, &wanted).await?;
-    keys.retain(|k| matches!(k.state, DraftState::Open | DraftState::SetAside));
+fn drafts(found: &[DraftView], output: &Output) {
     if output.is_json() {
-        let ids: Vec<_> = keys.iter().map(|k| k.id).collect();
-        let mut wire = Vec::with_capacity(ids.len());
-        for page in ids.chunks(PAGE) {
-            wire.extend(draft::by_ids(&mut tx, page).await?.iter().map(InvoiceWire::draft));
-        }
-        output.document(&wire);
-        return Ok(Exit::Done);
+        output.document(&found);
+        return;
     }
     let columns = [
         Column::Left("draft"),
@@ -164,25 +131,20 @@ async fn drafts(app: &App, filter: &Filter, output: &Output) -> Result<Exit, Fai
         Column::Left(""),
         Column::Left("reason"),
     ];
-    let rows = keys
-        .iter()
-        .map(|k| {
-            vec![
-                k.id.to_string(),
-                k.account_number.clone(),
-                k.subscription_number.clone().unwrap_or_default(),
-                k.invoice_date.to_string(),
-                amount(i128::from(k.net_minor) + i128::from(k.vat_minor), k.currency),
-                k.currency.to_string(),
-                k.reason
-                    .clone()
-                    .unwrap_or_else(|| if k.autobill { "" } else { "waits for review" }.to_owned()),
-            ]
-        })
-        .collect();
-    output.table(&columns, rows);
-    if keys.is_empty() {
+    let rows = found.iter().map(|DraftView { draft, set_aside }| {
+        let waits = if draft.autobill { "" } else { "waits for review" };
+        vec![
+            draft.id.to_string(),
+            draft.account_number.clone(),
+            draft.subscription_number.clone().unwrap_or_default(),
+            draft.invoice_date.to_string(),
+            amount(i128::from(draft.gross_minor()), draft.currency),
+            draft.currency.to_string(),
+            set_aside.clone().unwrap_or_else(|| waits.to_owned()),
+        ]
+    });
+    output.table(&columns, rows.collect());
+    if found.is_empty() {
         output.say("no draft waits");
     }
-    Ok(Exit::Done)
 }

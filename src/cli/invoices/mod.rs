@@ -12,13 +12,8 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use clap::Subcommand;
-use domain::invoice::Draft;
 use domain::{Decimal, NaiveDate};
 use std::path::PathBuf;
-use store::draft::{self, DraftFilter, DraftKey, DraftState};
-use store::invoice::{self, Booked};
-
-pub use list::state_of;
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -177,60 +172,6 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         Verb::Writeoff { number, part } => operate::write_off(&app, &number, &part, output).await,
         Verb::Refund { number, part, by_hand } => {
             operate::refund(&app, &number, &part, by_hand, output).await
-        }
-    }
-}
-
-/// What a name on the command line stands for.
-enum Found {
-    Booked(Box<Booked>),
-    Draft(Box<Draft>, Box<DraftKey>),
-}
-
-/// The refusal of a verb that is for drafts.
-fn is_booked(booked: &Booked) -> Failure {
-    let number = &booked.invoice.number;
-    Failure::input("booked", format!("{number} is booked: a booked invoice is never changed"))
-        .hint(format!("credit it: `tallybook invoices credit {number}`"))
-}
-
-/// The invoice of this number, or the draft whose id begins so.
-async fn find(app: &App, name: &str) -> Result<Found, Failure> {
-    let mut tx = app.store.read().await?;
-    if let Some(booked) = invoice::by_number(&mut tx, name).await? {
-        return Ok(Found::Booked(Box::new(booked)));
-    }
-    let unknown = || {
-        Failure::input("unknown_invoice", format!("there is no invoice or draft {name}"))
-            .hint("`tallybook invoices` lists numbers, `tallybook invoices --state draft` ids of drafts")
-    };
-    let id_text = name.to_ascii_lowercase();
-    if id_text.len() < 4 || !id_text.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
-        return Err(unknown());
-    }
-    let mut keys = draft::keys(&mut tx, &DraftFilter::default()).await?;
-    keys.retain(|k| k.id.to_string().starts_with(&id_text));
-    if keys.len() > 1 {
-        return Err(Failure::input("ambiguous_draft", format!("{} drafts begin with {name}", keys.len()))
-            .hint("name it with more of its id"));
-    }
-    let key = keys.pop().ok_or_else(unknown)?;
-    if key.state == DraftState::Booked
-        && let Some(booked) = invoice::by_id(&mut tx, key.id).await?
-    {
-        return Ok(Found::Booked(Box::new(booked)));
-    }
-    let draft = draft::by_ids(&mut tx, &[key.id]).await?.pop().ok_or_else(unknown)?;
-    Ok(Found::Draft(Box::new(draft), Box::new(key)))
-}
-
-/// A booked invoice, for verbs that a draft does not have.
-async fn find_booked(app: &App, name: &str, verb: &str) -> Result<Booked, Failure> {
-    match find(app, name).await? {
-        Found::Booked(booked) => Ok(*booked),
-        Found::Draft(..) => {
-            Err(Failure::input("not_booked", format!("{name} is a draft and cannot be {verb}"))
-                .hint(format!("book it first: `tallybook invoices book {name}`")))
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::cli::run::{Kind, exit_of};
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output};
 use domain::run::ItemState;
+use operations::delivery::open::{self, Filter};
 use serde_json::{Value, json};
 use store::run::attempts::{self, RunAttempt};
 use store::run::{self, RunItem};
@@ -20,7 +21,7 @@ pub(super) async fn run(app: &App, name: &str, output: &Output) -> Result<Exit, 
     let steps = slice::progress(&mut tx, found.id).await?;
     let open = slice::open(&mut tx, found.id).await?;
     let attempts = attempts::all(&mut tx, found.id).await?;
-    let undelivered = mails::of_run(&mut tx, found.id).await?;
+    let undelivered = open::list(&app.ctx, &Filter { run: Some(found.id), ..Filter::default() }).await?;
     drop(tx);
     let told: Vec<&RunItem> = items
         .iter()
@@ -37,7 +38,7 @@ pub(super) async fn run(app: &App, name: &str, output: &Output) -> Result<Exit, 
             .map(|i| json!({"account": i.account_number, "state": i.state, "reason": i.reason, "attempts": i.attempts}))
             .collect();
         document["aside"].as_array_mut().into_iter().for_each(|aside| {
-            aside.extend(undelivered.iter().map(mails::json));
+            aside.extend(undelivered.iter().map(|mail| json!(mail)));
         });
         document["attempts"] = attempts.iter().map(attempt).collect();
         document["errors"] = open.iter().filter_map(|s| s.error.clone()).collect();

@@ -27,6 +27,7 @@ pub enum Verb {
     CreditInvoice,
     RefundInvoice,
     RetryPayments,
+    ListPayers,
     ListDiscounts,
     ListSubscriptions,
     ShowSubscription,

@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod deliver;
+pub mod open;
 pub mod plan;
 pub mod render;
 pub mod send;

@@ -9,8 +9,6 @@ use anyhow::Context as _;
 use chrono::NaiveDate;
 use documents::MailKind;
 use domain::ids::InvoiceId;
-use domain::journal::{Action, Object};
-use domain::mail::message_id;
 use std::collections::BTreeSet;
 use store::delivery::{self, Closed, Delivery, DeliveryState, OpenFilter, OpenState};
 use store::invoice;
@@ -163,44 +161,7 @@ async fn plan_anew(ctx: &Context, state: OpenState) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a person did instead of mailing.
-#[derive(Debug, Clone)]
-pub struct HandedOver {
-    pub on: NaiveDate,
-    pub note: Option<String>,
-    pub actor: String,
-}
-
-/// Notes that an invoice was handed over otherwise: what waits or was refused is closed (rules I10). False if that was
-/// noted before and nothing has become open since.
-pub async fn mark_delivered(ctx: &Context, id: InvoiceId, by: &HandedOver) -> anyhow::Result<bool> {
-    let mut tx = ctx.store.begin().await?;
-    let booked = invoice::by_id(&mut tx, id).await?.context("the invoice is gone")?;
-    let closed =
-        Closed { on: by.on, why: by.note.clone().unwrap_or_else(|| "handed over by hand".to_owned()) };
-    let mut open = delivery::of_invoices(&mut tx, &[id]).await?;
-    open.retain(|d| d.is_open() && (is_invoice(d) || d.state == DeliveryState::Failed));
-    let mut changed = delivery::close(&mut tx, &open, &closed).await?;
-    let noted = Delivery {
-        invoice: id,
-        channel: delivery::BY_HAND.to_owned(),
-        address: String::new(),
-        message_id: message_id(id, delivery::BY_HAND, "", ""),
-        state: DeliveryState::Sent,
-        reason: None,
-        attempts: 0,
-        due_at: None,
-        closed: Some(closed),
-    };
-    changed += delivery::plan(&mut tx, &[noted]).await?;
-    // The note may name people: it stays with the delivery, and out of a journal that is never changed.
-    let (object, detail) = (Object::Invoice(&booked.invoice.number), serde_json::json!({"on": by.on}));
-    ctx.note(&mut tx, &by.actor, Action::MarkDelivered, object, detail).await?;
-    tx.commit().await?;
-    Ok(changed > 0)
-}
-
-fn is_invoice(delivery: &Delivery) -> bool {
+pub(crate) fn is_invoice(delivery: &Delivery) -> bool {
     delivery.channel == MailKind::Invoice.channel()
 }
 

@@ -21,10 +21,12 @@ const ROUND: u32 = 1_000;
 /// What a dunning morning did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Retried {
+    #[serde(rename = "asof")]
     pub as_of: NaiveDate,
     pub paid: u64,
     pub declined: u64,
     pub unanswered: u64,
+    #[serde(rename = "notcalled")]
     pub not_called: u64,
     /// Steps that charge nobody.
     pub acted: u64,

@@ -44,7 +44,7 @@ pub async fn cancel(ctx: &Context, act: &Act, name: &str, periods: Becomes) -> R
     let released = periods == Becomes::Released;
     let periods = if released { Periods::Released } else { Periods::Waived };
     if draft::cancel(&mut tx, &[key.id], periods, "cancelled by hand").await? == 0 {
-        return Err(not_open(&key).into());
+        return Err(not_open(name).into());
     }
     let detail = serde_json::json!({"account": key.account_number, "released": released});
     ctx.note(&mut tx, &act.actor, Action::CancelDraft, Object::Draft(key.id), detail).await?;

@@ -1,10 +1,13 @@
 //! Invoices that a person writes: a draft outside any run, taxed and numbered like the others. One transaction: the
-//! payer's book is read, the draft is made by the core, and the journal says who did it. Booking is `by_hand::book`.
+//! payer's book is read, the draft is made by the core, and the journal says who did it.
 //!
 //! Key that makes a repeat quiet: the draft's id, a function of customer and refkey, else of the content. What is a
 //! draft or an invoice already is refused; a draft that was dropped may be made again.
 
+use crate::act::{Act, Mode};
 use crate::context::Context;
+use crate::invoices::view::DraftView;
+use crate::refusal::Stop;
 use anyhow::Context as _;
 use domain::billing::{CustomInvoice, custom_draft};
 use domain::invoice::Draft;
@@ -14,53 +17,35 @@ use std::sync::Arc;
 use store::draft::{self, DraftState};
 use store::{Tx, book, payer};
 
-/// Makes the draft; `Err` holds why not, and nothing is changed then.
-pub async fn create(
-    ctx: &Context,
-    custom: &CustomInvoice,
-    actor: &str,
-) -> anyhow::Result<Result<Draft, Refusal>> {
-    let mut tx = ctx.store.begin().await?;
-    let draft = match drafted(&mut tx, custom, Lock::ForChange).await? {
-        Ok(draft) => draft,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    if let Some(state) = draft::add_by_hand(&mut tx, &draft).await? {
-        return Ok(Err(exists(&draft, state)));
+/// Makes the draft, or shows what it would be.
+pub async fn create(ctx: &Context, act: &Act, custom: &CustomInvoice, mode: Mode) -> Result<DraftView, Stop> {
+    let mut tx = mode.begin(ctx).await?;
+    let draft = drafted(&mut tx, custom, mode)
+        .await
+        .map_err(|stop| stop.or("mend the file and run the same command again"))?;
+    if mode == Mode::Change {
+        if let Some(state) = draft::add_by_hand(&mut tx, &draft).await? {
+            return Err(exists(&draft, state).into());
+        }
+        let detail = serde_json::json!({"account": draft.account_number, "date": draft.invoice_date, "refkey": custom.refkey});
+        ctx.note(&mut tx, &act.actor, Action::CreateDraft, Object::Draft(draft.id), detail).await?;
+        tx.commit().await?;
     }
-    let detail = serde_json::json!({"account": draft.account_number, "date": draft.invoice_date, "refkey": custom.refkey});
-    ctx.note(&mut tx, actor, Action::CreateDraft, Object::Draft(draft.id), detail).await?;
-    tx.commit().await?;
-    Ok(Ok(draft))
+    Ok(DraftView { draft, set_aside: None })
 }
 
-/// The draft as [`create`] would make it; nothing is written.
-pub async fn dry_run(ctx: &Context, custom: &CustomInvoice) -> anyhow::Result<Result<Draft, Refusal>> {
-    let mut tx = ctx.store.read().await?;
-    drafted(&mut tx, custom, Lock::None).await
-}
-
-/// Whether the payer's book stays as it was read until the transaction ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lock {
-    ForChange,
-    None,
-}
-
-async fn drafted(tx: &mut Tx, custom: &CustomInvoice, lock: Lock) -> anyhow::Result<Result<Draft, Refusal>> {
+async fn drafted(tx: &mut Tx, custom: &CustomInvoice, mode: Mode) -> Result<Draft, Stop> {
     let Some(owner) = book::customer(tx, &custom.account_number).await? else {
         let message = format!("there is no customer `{}`", custom.account_number);
-        return Ok(Err(Refusal::new(Code::UnknownCustomer, message)
+        return Err(Refusal::new(Code::UnknownCustomer, message)
             .ask(Verb::ListSubscriptions.plain())
-            .hint(" lists account numbers")));
+            .hint(" lists account numbers")
+            .into());
     };
-    let payer = match lock {
-        Lock::ForChange => payer::lock_of(tx, owner.id).await?,
-        Lock::None => book::payer_of(tx, owner.id).await?,
-    };
+    let payer = mode.payer_of(tx, owner.id).await?;
     let catalogue = Arc::new(store::catalogue::load(tx).await?.context("the book is empty")?);
     let book = payer::books(tx, &[payer], &catalogue).await?.pop().context("the payer has a book")?;
-    Ok(custom_draft(&book, custom))
+    Ok(custom_draft(&book, custom)?)
 }
 
 fn exists(draft: &Draft, state: DraftState) -> Refusal {

@@ -1,64 +1,108 @@
-//! What a person books outside a run: a draft that waited for review, and credit notes. Each is one transaction with
-//! its number and its entry; document and mail follow.
+//! Credit notes: one transaction with number and entry; document and mail follow.
 //!
-//! Keys that make a repeat quiet: the draft's state; a credit note's id, a function of the invoice and of how many
-//! notes it has.
+//! Key that makes a repeat quiet: the note's id, a function of the invoice and of how many notes it has.
 
 use crate::act::{Act, note};
 use crate::context::Context;
-use crate::delivery::plan;
+use crate::delivery::deliver::Sent;
+use crate::delivery::{plan, send};
+use crate::invoices::find;
+use crate::invoices::view::InvoiceView;
 use crate::payments::settle::{set_off_of_payers, set_off_pair};
+use crate::refusal::Stop;
 use anyhow::Context as _;
-use domain::billing::{self, BilledLine, CreditScope, Standing};
+use chrono::NaiveDate;
+use domain::Decimal;
+use domain::billing::{self, BilledLine, CreditLine, CreditScope, Standing};
 use domain::catalogue::Catalogue;
 use domain::ids::{ChargeReference, CustomerId, InvoiceId};
-use domain::invoice::{Invoice, LineKey};
+use domain::invoice::{Draft, Invoice, LineKey, account};
 use domain::journal::Action;
+use domain::money::Currency;
 use domain::payment::AttemptState;
-use domain::refusal::{Code, Refusal};
+use domain::refusal::{Code, Refusal, Verb, WayOut};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use store::invoice::{self, Booked, InvoiceFilter, InvoiceState};
 use store::{Tx, payer, payment, run};
 
 /// What is credited of an invoice, and what becomes of its periods.
 #[derive(Debug, Clone)]
-pub struct Credit {
-    pub scope: CreditScope,
+pub struct Credit<'a> {
+    /// Its number.
+    pub invoice: &'a str,
+    /// Lines by their numbers, each whole unless an amount in major units is given; none = the whole invoice.
+    pub lines: &'a [(u32, Option<Decimal>)],
     /// The periods of the whole invoice are due again (rules I4).
     pub rebill: bool,
 }
 
 /// What came of it.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
 pub struct Credited {
-    /// None if the invoice was wholly credited before and is only billed anew.
-    pub note: Option<Booked>,
+    /// The note; the invoice itself if it was wholly credited before and is only billed anew.
+    pub document: InvoiceView,
+    /// Whether `document` is a note.
+    #[serde(skip)]
+    pub is_note: bool,
     /// Billed lines that are due again.
+    #[serde(skip)]
+    pub reopened: usize,
+    #[serde(skip)]
+    pub sent: Sent,
+}
+
+/// As [`Credited`], within a transaction.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    pub note: Option<Booked>,
     pub reopened: usize,
 }
 
 /// Books a credit note on an invoice and sets it against what is open of it, then against the payer's oldest open
-/// invoices (rules I7, I8). What it leaves is owed to the payer: it is refunded, or set against the next invoice.
-pub async fn credit(
-    ctx: &Context,
-    invoice: &Invoice,
-    credit: &Credit,
-    asked: &Act,
-) -> anyhow::Result<Result<Credited, Refusal>> {
+/// invoices (rules I7, I8), and mails it. What it leaves is owed to the payer: it is refunded, or set against the next
+/// invoice.
+pub async fn credit(ctx: &Context, act: &Act, asked: &Credit<'_>) -> Result<Credited, Stop> {
     let mut tx = ctx.store.begin().await?;
-    lock(&mut tx, std::slice::from_ref(invoice)).await?;
+    let invoice = find::booked(&mut tx, asked.invoice, "credited").await?.invoice;
+    let scope = scope(asked.lines, invoice.draft.currency)?;
+    lock(&mut tx, std::slice::from_ref(&invoice)).await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
-    let credited = credit_within(ctx, &mut tx, invoice, credit, asked, &catalogue).await?;
-    if let Ok(credited) = &credited {
-        plan::plan_invoices(ctx, &mut tx, &catalogue, credited.note.as_slice(), None).await?;
-        tx.commit().await?;
+    let what = (&scope, asked.rebill);
+    let noted = credit_in(&mut tx, ctx, act, &invoice, what, &catalogue)
+        .await
+        .map_err(|stop| stop.or(WayOut::from(Verb::ShowInvoice.on(asked.invoice)).words(" has its lines")))?;
+    plan::plan_invoices(ctx, &mut tx, &catalogue, noted.note.as_slice(), None).await?;
+    tx.commit().await?;
+    let id = noted.note.as_ref().map(|note| note.invoice.draft.id);
+    let sent = match id {
+        Some(id) => send::send(ctx, &[id]).await?,
+        None => Sent::default(),
+    };
+    let document = InvoiceView::now(ctx, id.unwrap_or(invoice.draft.id)).await?;
+    Ok(Credited { document, is_note: id.is_some(), reopened: noted.reopened, sent })
+}
+
+/// What is credited: the whole invoice unless lines are named, each whole unless an amount is.
+fn scope(lines: &[(u32, Option<Decimal>)], currency: Currency) -> Result<CreditScope, Refusal> {
+    if lines.is_empty() {
+        return Ok(CreditScope::Whole);
     }
-    Ok(credited)
+    let line = |(number, amount): &(u32, Option<Decimal>)| {
+        let amount_minor = match amount {
+            Some(amount) if amount.is_sign_negative() => Some(-account::minor(-*amount, currency)?),
+            Some(amount) => Some(account::minor(*amount, currency)?),
+            None => None,
+        };
+        Ok(CreditLine { number: *number, amount_minor })
+    };
+    lines.iter().map(line).collect::<Result<_, Refusal>>().map(CreditScope::Lines)
 }
 
 /// Locks what crediting these invoices changes: payers before settlements, as booking does. A run that drafts for one of
 /// the payers meanwhile sees that something was credited.
-pub async fn lock(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::Result<()> {
+pub(crate) async fn lock(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::Result<()> {
     let payers: BTreeSet<CustomerId> = invoices.iter().map(|i| i.draft.payer).collect();
     let payers: Vec<CustomerId> = payers.into_iter().collect();
     payer::lock(tx, &payers).await?;
@@ -67,43 +111,33 @@ pub async fn lock(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::Result<()> {
     invoice::lock_settlements(tx, &ids).await
 }
 
-/// As [`credit`], in a transaction that holds the [`lock`].
-pub async fn credit_within(
-    ctx: &Context,
+/// As [`credit`], in a transaction that holds the [`lock`]: what of it is credited, and whether it is billed anew.
+pub(crate) async fn credit_in(
     tx: &mut Tx,
+    ctx: &Context,
+    act: &Act,
     invoice: &Invoice,
-    credit: &Credit,
-    asked: &Act,
+    (scope, rebill): (&CreditScope, bool),
     catalogue: &Catalogue,
-) -> anyhow::Result<Result<Credited, Refusal>> {
-    let reopens = match credit.rebill {
-        true => match reopens(tx, invoice, &credit.scope).await? {
-            Ok(keys) => keys,
-            Err(refusal) => return Ok(Err(refusal)),
-        },
-        false => Vec::new(),
-    };
-    let note = match note_within(ctx, tx, invoice.draft.id, &credit.scope, asked, catalogue).await? {
+) -> Result<Noted, Stop> {
+    let reopens = if rebill { reopens(tx, invoice, scope).await? } else { Vec::new() };
+    let note = match note_in(tx, ctx, act, invoice.draft.id, scope, catalogue).await {
         Ok(note) => Some(note),
-        Err(refusal) if refusal.code == Code::NothingLeft && credit.rebill => None,
-        Err(refusal) => return Ok(Err(refusal)),
+        Err(stop) if stop.code() == Some(Code::NothingLeft) && rebill => None,
+        Err(stop) => return Err(stop),
     };
-    if credit.rebill {
-        store::reopened::reopen(tx, invoice.draft.payer, &reopens, asked.on).await?;
-        self::note(ctx, tx, &invoice.number, Action::RebillInvoice, asked).await?;
+    if rebill {
+        store::reopened::reopen(tx, invoice.draft.payer, &reopens, act.on).await?;
+        self::note(ctx, tx, &invoice.number, Action::RebillInvoice, act).await?;
     }
-    Ok(Ok(Credited { note, reopened: reopens.len() }))
+    Ok(Noted { note, reopened: reopens.len() })
 }
 
 /// The billed lines of an invoice that a rebill makes due again.
-async fn reopens(
-    tx: &mut Tx,
-    invoice: &Invoice,
-    scope: &CreditScope,
-) -> anyhow::Result<Result<Vec<LineKey>, Refusal>> {
+async fn reopens(tx: &mut Tx, invoice: &Invoice, scope: &CreditScope) -> Result<Vec<LineKey>, Stop> {
     if *scope != CreditScope::Whole {
         let message = "a whole invoice is billed anew, not a line of it";
-        return Ok(Err(Refusal::new(Code::BadArgument, message).hint("leave out `--line`")));
+        return Err(Refusal::new(Code::BadArgument, message).hint("leave out ").switch("line").into());
     }
     let mut billed: BTreeMap<ChargeReference, Vec<BilledLine>> = BTreeMap::new();
     for (_, line, reopened) in store::payer::billed_lines(tx, &[invoice.draft.payer]).await? {
@@ -111,47 +145,49 @@ async fn reopens(
             billed.entry(line.key.charge).or_default().push(line);
         }
     }
-    Ok(billing::reopens(invoice, &billed))
+    Ok(billing::reopens(invoice, &billed)?)
 }
 
-async fn note_within(
-    ctx: &Context,
+async fn note_in(
     tx: &mut Tx,
+    ctx: &Context,
+    act: &Act,
     id: InvoiceId,
     scope: &CreditScope,
-    asked: &Act,
     catalogue: &Catalogue,
-) -> anyhow::Result<Result<Booked, Refusal>> {
+) -> Result<Booked, Stop> {
     let booked = invoice::by_id(tx, id).await?.context("the invoice is gone")?;
     let notes = notes_on(tx, &booked.invoice).await?;
     let credits = store::line_credit::of_payers(tx, &[booked.invoice.draft.payer]).await?;
     let credited = billing::Credited::of(&credits.into_values().flatten().collect::<Vec<_>>());
     let standing = Standing { credited: &credited, notes: notes.len() };
     let ordinal = run::newest_ordinal(tx).await?;
-    let draft = match billing::credit_note(&booked.invoice, standing, scope, asked.on, ordinal, catalogue) {
-        Ok(draft) => draft,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
+    let draft = billing::credit_note(&booked.invoice, standing, scope, act.on, ordinal, catalogue)?;
     if draft.gross_minor() > 0 {
         let message = format!("crediting this of {} would raise what is owed", booked.invoice.number);
-        return Ok(Err(Refusal::new(Code::Raises, message)));
+        return Err(Refusal::new(Code::Raises, message).into());
     }
-    let sequence = invoice::take_numbers(tx, &draft.series, 1).await?;
-    let note_booked = billing::book(draft, sequence, asked.on, catalogue)?;
-    let open_from = store::ledger::open_from(tx).await?;
-    let entry = domain::ledger::book_entry(&note_booked, catalogue, open_from)?;
-    invoice::save_booked(tx, None, std::slice::from_ref(&note_booked), &[entry]).await?;
+    let note_booked = post(tx, draft, act.on, catalogue).await?;
     let pending = payment::of_invoices(tx, &[id]).await?.iter().any(|a| a.state == AttemptState::Pending);
     let open = booked.settlement.open_minor(booked.invoice.draft.gross_minor());
     let amount_minor = open.min(-note_booked.draft.gross_minor());
     if amount_minor > 0 && !pending {
-        set_off_pair(tx, note_booked.draft.id, id, amount_minor, asked.on).await?;
+        set_off_pair(tx, note_booked.draft.id, id, amount_minor, act.on).await?;
     }
     // What it leaves is set against the payer's oldest open invoices (rules I8).
-    set_off_of_payers(tx, &[booked.invoice.draft.payer], asked.on).await?;
-    note(ctx, tx, &note_booked.number, Action::CreditInvoice, asked).await?;
-    let credit = invoice::by_id(tx, note_booked.draft.id).await?.context("the note was just booked")?;
-    Ok(Ok(credit))
+    set_off_of_payers(tx, &[booked.invoice.draft.payer], act.on).await?;
+    note(ctx, tx, &note_booked.number, Action::CreditInvoice, act).await?;
+    Ok(invoice::by_id(tx, note_booked.draft.id).await?.context("the note was just booked")?)
+}
+
+/// Books the note, with its number and its entry.
+async fn post(tx: &mut Tx, draft: Draft, on: NaiveDate, catalogue: &Catalogue) -> anyhow::Result<Invoice> {
+    let sequence = invoice::take_numbers(tx, &draft.series, 1).await?;
+    let booked = billing::book(draft, sequence, on, catalogue)?;
+    let open_from = store::ledger::open_from(tx).await?;
+    let entry = domain::ledger::book_entry(&booked, catalogue, open_from)?;
+    invoice::save_booked(tx, None, std::slice::from_ref(&booked), &[entry]).await?;
+    Ok(booked)
 }
 
 /// Credit notes that mirror lines of this invoice, oldest first. Notes that a run has made name it too, but have

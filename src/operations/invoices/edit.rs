@@ -3,60 +3,56 @@
 //!
 //! Key that makes a repeat quiet: none is needed; what is changed twice is changed to the same.
 
+use crate::act::{Act, Mode};
 use crate::context::Context;
+use crate::invoices::find;
+use crate::invoices::view::DraftView;
+use crate::refusal::Stop;
 use anyhow::Context as _;
 use domain::billing::{self, DraftEdit};
-use domain::invoice::Draft;
 use domain::journal::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb};
 use std::sync::Arc;
-use store::draft::{self, DraftKey};
+use store::draft::{self, DraftState};
 use store::payer;
 
-/// Whether the change is made or only shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    Change,
-    Show,
-}
-
-/// Changes an open draft; `Err` holds why not, and nothing is changed then.
+/// Changes the open draft of this name, or shows what it would be.
 pub async fn edit(
     ctx: &Context,
-    key: &DraftKey,
-    edit: &DraftEdit,
+    act: &Act,
+    name: &str,
+    change: &DraftEdit,
     mode: Mode,
-    actor: &str,
-) -> anyhow::Result<Result<Draft, Refusal>> {
-    let mut tx = ctx.store.begin().await?;
-    payer::lock(&mut tx, &[key.payer]).await?;
+) -> Result<DraftView, Stop> {
+    let mut tx = mode.begin(ctx).await?;
+    let key = find::draft(&mut tx, name).await?;
+    if mode == Mode::Change {
+        payer::lock(&mut tx, &[key.payer]).await?;
+    }
     let catalogue = Arc::new(store::catalogue::load(&mut tx).await?.context("the book is empty")?);
     let book =
         payer::books(&mut tx, &[key.payer], &catalogue).await?.pop().context("the payer has a book")?;
-    let Some(before) = draft::by_ids(&mut tx, &[key.id]).await?.pop() else {
-        return Ok(Err(not_open(key)));
-    };
-    let edited = match billing::edited(&book, &before, edit) {
-        Ok(edited) => edited,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    if mode == Mode::Show {
-        return Ok(Ok(edited.draft));
+    let state = draft::state(&mut tx, key.id).await?.map(|(state, _)| state);
+    let before = draft::by_ids(&mut tx, &[key.id]).await?.pop();
+    let before = before.filter(|_| state == Some(DraftState::Open)).ok_or_else(|| not_open(name))?;
+    let edited = billing::edited(&book, &before, change)
+        .map_err(|refusal| refusal.or("mend the file and run the same command again"))?;
+    if mode == Mode::Change {
+        if !draft::replace(&mut tx, &edited.draft).await? {
+            return Err(not_open(name).into());
+        }
+        draft::reprice_lines(&mut tx, &edited.draft.lines).await?;
+        draft::waive_lines(&mut tx, &edited.removed).await?;
+        let detail = serde_json::json!({"account": key.account_number, "change": change,
+                                        "net_minor": [before.net_minor, edited.draft.net_minor]});
+        ctx.note(&mut tx, &act.actor, Action::EditDraft, Object::Draft(key.id), detail).await?;
+        tx.commit().await?;
     }
-    if !draft::replace(&mut tx, &edited.draft).await? {
-        return Ok(Err(not_open(key)));
-    }
-    draft::reprice_lines(&mut tx, &edited.draft.lines).await?;
-    draft::waive_lines(&mut tx, &edited.removed).await?;
-    let detail = serde_json::json!({"account": key.account_number, "change": edit,
-                                    "net_minor": [before.net_minor, edited.draft.net_minor]});
-    ctx.note(&mut tx, actor, Action::EditDraft, Object::Draft(key.id), detail).await?;
-    tx.commit().await?;
-    Ok(Ok(edited.draft))
+    Ok(DraftView { draft: edited.draft, set_aside: None })
 }
 
-pub(crate) fn not_open(key: &DraftKey) -> Refusal {
-    Refusal::new(Code::NotOpen, format!("draft {} is not open any more", key.id))
+pub(crate) fn not_open(name: &str) -> Refusal {
+    Refusal::new(Code::NotOpen, format!("draft {name} is not open any more"))
         .ask(Verb::ListDrafts.plain())
         .hint(" lists those that are")
 }

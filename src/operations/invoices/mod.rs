@@ -1,12 +1,18 @@
-//! Invoices: one verb, one file.
+//! Invoices: one verb, one file. `find` says what a name stands for, `view` what is shown.
 
 pub mod book;
 pub mod cancel;
 pub mod create;
 pub mod credit;
+pub mod document;
 pub mod edit;
 pub(crate) mod find;
+pub mod list;
+pub mod mark_delivered;
 pub mod mark_paid;
+pub mod recharge;
 pub mod refund;
+pub mod send;
+pub mod show;
 pub mod view;
 pub mod write_off;

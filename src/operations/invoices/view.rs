@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::refusal::Stop;
 use chrono::NaiveDate;
 use domain::ids::InvoiceId;
-use domain::invoice::{Invoice, InvoiceWire, PaymentStatus, Settlement};
+use domain::invoice::{Draft, Invoice, InvoiceWire, PaymentStatus, Settlement};
 use serde::{Serialize, Serializer};
 use store::Tx;
 use store::invoice::{self, Booked};
@@ -15,6 +15,20 @@ pub struct InvoiceView {
     pub invoice: Invoice,
     pub settlement: Settlement,
     pub state: State,
+}
+
+/// An invoice that is not booked. Programs get it as [`InvoiceWire`].
+#[derive(Debug, Clone)]
+pub struct DraftView {
+    pub draft: Draft,
+    /// Why its run did not book it.
+    pub set_aside: Option<String>,
+}
+
+impl Serialize for DraftView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        InvoiceWire::draft(&self.draft).serialize(serializer)
+    }
 }
 
 /// The state as people ask for it.

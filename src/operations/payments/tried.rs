@@ -6,9 +6,9 @@ use chrono::NaiveDate;
 use domain::customer::PaymentMethod;
 use domain::ids::{AttemptId, InvoiceId};
 use domain::invoice::Settlement;
-use domain::money::Currency;
+use domain::money::{Currency, Money};
 use domain::payment::{Attempt, AttemptState};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use store::invoice::Booked;
 
 /// The id of an invoice's n-th attempt: two workers who begin the same one ask with the same key.
@@ -49,16 +49,22 @@ pub struct Tried {
     pub account: String,
     /// Refkey of the method.
     pub method: Option<String>,
-    #[serde(skip)]
-    pub amount_minor: i64,
-    #[serde(skip)]
+    /// What was open.
+    #[serde(serialize_with = "decimal")]
+    pub amount: Money,
     pub currency: Currency,
     pub outcome: TriedOutcome,
     /// The decline code, or why it was not tried.
     pub reason: Option<String>,
     /// Steps of the policy taken so far.
     pub step: u32,
+    #[serde(rename = "nextretry")]
     pub next_retry: Option<NaiveDate>,
+}
+
+/// An amount as programs get it: `99.50`.
+pub(crate) fn decimal<S: Serializer>(amount: &Money, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&amount.decimal())
 }
 
 /// What came of trying.
@@ -121,7 +127,7 @@ pub(crate) fn tried(
         invoice: booked.invoice.number.clone(),
         account: draft.account_number.clone(),
         method,
-        amount_minor: booked.settlement.open_minor(draft.gross_minor()),
+        amount: Money::new(booked.settlement.open_minor(draft.gross_minor()), draft.currency),
         currency: draft.currency,
         outcome,
         reason,

@@ -8,8 +8,9 @@
 use crate::act::Act;
 use crate::context::Context;
 use crate::delivery::send;
-use crate::invoices::credit::Credit;
+use crate::invoices::credit;
 use crate::ledger::seal;
+use crate::refusal::Stop;
 use crate::runs::review::Refusal;
 use anyhow::Context as _;
 use chrono::NaiveDate;
@@ -162,11 +163,10 @@ async fn reverse_batch(
     asked: &Act,
     reversed: &mut Reversed,
 ) -> anyhow::Result<()> {
-    let credit = Credit { scope: CreditScope::Whole, rebill: reversal.rebill };
     let mut tx = ctx.store.begin().await?;
     let invoices: Vec<Invoice> =
         invoice::by_ids(&mut tx, batch).await?.into_iter().map(|booked| booked.invoice).collect();
-    crate::invoices::credit::lock(&mut tx, &invoices).await?;
+    credit::lock(&mut tx, &invoices).await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let mut made = 0;
     for booked in invoice::by_ids(&mut tx, batch).await? {
@@ -174,16 +174,8 @@ async fn reverse_batch(
             reversed.left_alone += 1;
             continue;
         }
-        match crate::invoices::credit::credit_within(
-            ctx,
-            &mut tx,
-            &booked.invoice,
-            &credit,
-            asked,
-            &catalogue,
-        )
-        .await?
-        {
+        let what = (&CreditScope::Whole, reversal.rebill);
+        match credit::credit_in(&mut tx, ctx, asked, &booked.invoice, what, &catalogue).await {
             Ok(credited) => {
                 made += 1;
                 reversed.reopened += u64::try_from(credited.reopened)?;
@@ -195,10 +187,13 @@ async fn reverse_batch(
                     None => reversed.already += 1,
                 }
             }
-            Err(refusal) if matches!(refusal.code, Code::NothingLeft | Code::NothingToRebill) => {
+            Err(Stop::Broke(error)) => return Err(error),
+            Err(Stop::Refused(refusal))
+                if matches!(refusal.code, Code::NothingLeft | Code::NothingToRebill) =>
+            {
                 reversed.already += 1;
             }
-            Err(refusal) => reversed.refused.push((booked.invoice.number, refusal.message)),
+            Err(Stop::Refused(refusal)) => reversed.refused.push((booked.invoice.number, refusal.message)),
         }
     }
     if made == 0 {

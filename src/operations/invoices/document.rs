@@ -1,0 +1,76 @@
+//! An invoice as a file: its PDF, its XML.
+
+use crate::context::Context;
+use crate::delivery::render;
+use crate::invoices::find::{self, Found};
+use crate::refusal::Stop;
+use anyhow::Context as _;
+use documents::{InvoiceDocument, TemplateError};
+use domain::refusal::{Code, Refusal};
+use std::path::PathBuf;
+use store::document;
+use store::draft;
+use store::invoice::Booked;
+
+/// A PDF.
+#[derive(Debug)]
+pub struct Pdf {
+    pub bytes: Vec<u8>,
+    /// Where it is stored; a draft's is not, and has only a name.
+    pub path: PathBuf,
+    pub is_stored: bool,
+}
+
+/// The PDF of the invoice or draft of this name. A booked invoice's is the stored one, rendered if it is missing; a
+/// draft's is marked as such.
+pub async fn pdf(ctx: &Context, name: &str) -> Result<Pdf, Stop> {
+    let mut tx = ctx.store.read().await?;
+    match find::find(&mut tx, name).await? {
+        Found::Draft(key) => {
+            let draft = draft::by_ids(&mut tx, &[key.id]).await?.pop().context("the draft has a body")?;
+            let catalogue = ctx.catalogue().await?;
+            let document = InvoiceDocument::draft(&draft, &catalogue.tenant);
+            let renderer = ctx.renderer().map_err(faulty_template)?;
+            let bytes = renderer.render_invoice(&document).map_err(|e| not_made(e.to_string()))?;
+            Ok(Pdf { bytes, path: document.file_name().into(), is_stored: false })
+        }
+        Found::Booked(booked) => {
+            drop(tx);
+            stored(ctx, &booked).await
+        }
+    }
+}
+
+async fn stored(ctx: &Context, booked: &Booked) -> Result<Pdf, Stop> {
+    let ids = [booked.invoice.draft.id];
+    ctx.renderer().map_err(faulty_template)?;
+    let unmade = render::render(ctx, &ids).await?;
+    if let Some((_, reason)) = unmade.into_values().next() {
+        return Err(not_made(reason).into());
+    }
+    let mut tx = ctx.store.read().await?;
+    let documents = document::of_invoices(&mut tx, &ids).await?;
+    let stored = documents.into_iter().find(|d| d.template == render::PDF);
+    let stored = stored.with_context(|| format!("{} has no document", booked.invoice.number))?;
+    drop(tx);
+    let bytes = render::stored_pdf(ctx, &stored).await?;
+    Ok(Pdf { bytes, path: ctx.folders.documents.join(&stored.path), is_stored: true })
+}
+
+/// The booked invoice of this number as XML for the receiver's system.
+pub async fn xml(ctx: &Context, number: &str) -> Result<String, Stop> {
+    let mut tx = ctx.store.read().await?;
+    let booked = find::booked(&mut tx, number, "sent as XML").await?;
+    let catalogue = ctx.catalogue().await?;
+    Ok(documents::ubl(&booked.invoice, &catalogue.tenant))
+}
+
+fn not_made(reason: String) -> Refusal {
+    Refusal::new(Code::Document, reason)
+        .hint("put fonts and templates that can into the home's templates/ folder (docs/operating.md)")
+}
+
+fn faulty_template(error: TemplateError) -> Refusal {
+    Refusal::new(Code::Template, error.to_string())
+        .hint("mend the file in the home's templates/ folder, or remove it to use the built-in one")
+}

@@ -1,0 +1,33 @@
+//! Charges what is open of an invoice now, because somebody asks for it.
+//!
+//! Key that makes a repeat quiet: the attempt's id; while it has no answer, the same one is asked again.
+
+use crate::act::Act;
+use crate::context::Context;
+use crate::invoices::find;
+use crate::payments::collect;
+use crate::payments::tried::{Occasion, Tried};
+use crate::refusal::Stop;
+use domain::refusal::{Code, Refusal, Verb};
+
+/// Charges the invoice of this number.
+pub async fn recharge(ctx: &Context, act: &Act, invoice: &str) -> Result<Tried, Stop> {
+    let mut tx = ctx.store.read().await?;
+    let booked = find::booked(&mut tx, invoice, "charged").await?;
+    drop(tx);
+    let gross = booked.invoice.draft.gross_minor();
+    if gross <= 0 || booked.settlement.open_minor(gross) <= 0 {
+        return Err(Refusal::new(Code::NothingOpen, format!("nothing is open on {invoice}"))
+            .ask(Verb::ShowInvoice.on(invoice))
+            .hint(" says what settled it")
+            .into());
+    }
+    let ids = [booked.invoice.draft.id];
+    let collected = collect::collect(ctx, &ids, Occasion::ByHand, act.on, None).await?;
+    let tried = collected.tried.into_iter().next().ok_or_else(|| {
+        Refusal::new(Code::NoMethod, format!("{invoice} has no online payment method"))
+            .hint("load one with the book, or note a payment with ")
+            .ask(Verb::MarkPaid.on(invoice))
+    })?;
+    Ok(tried)
+}

@@ -1,0 +1,5 @@
+//! Payers: who owes what, and who gets mail.
+
+pub mod list;
+pub mod show;
+pub mod view;
