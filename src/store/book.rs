@@ -334,6 +334,19 @@ pub async fn subscription(tx: &mut Tx, number: &str) -> anyhow::Result<Option<Su
     Ok(row.map(|j| j.0))
 }
 
+/// Number of the subscription that has, or had, the charge of this reference.
+pub async fn owner_of_charge(tx: &mut Tx, reference: ChargeReference) -> anyhow::Result<Option<String>> {
+    let number: Option<String> = on!(tx, c => sqlx::query_scalar(
+        "select s.number
+         from subscription_charge c
+         join subscription s on s.id = c.subscription
+         where c.reference = $1")
+        .bind(reference.0)
+        .fetch_optional(c)
+        .await?);
+    Ok(number)
+}
+
 /// Subscriptions of a customer, or all, by number.
 pub async fn subscriptions(tx: &mut Tx, customer: Option<CustomerId>) -> anyhow::Result<Vec<Subscription>> {
     let rows: Vec<Json<Subscription>> = on!(tx, c => sqlx::query_scalar(

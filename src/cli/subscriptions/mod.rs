@@ -4,18 +4,15 @@
 mod shown;
 mod verb;
 
-pub use verb::Change;
-
 use crate::app::App;
+use crate::cli::act;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount};
-use domain::invoice::{Draft, InvoiceWire};
-use domain::refusal::{self, Refusal, WayOut};
-use domain::subscription::Request;
-use operations::subscriptions::change::Asked;
-use operations::subscriptions::preview::Preview;
-use serde_json::{Value, json};
+use domain::invoice::InvoiceWire;
+use operations::invoices::view::DraftView;
+use operations::subscriptions::change::{self, Change};
+use operations::subscriptions::preview::{self, Preview};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -31,7 +28,7 @@ enum Verb {
     /// One subscription: state, charges, and what was done to it
     Show { number: String },
     #[command(flatten)]
-    Change(Change),
+    Change(verb::Change),
 }
 
 /// Lists without a verb.
@@ -44,63 +41,34 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     }
 }
 
-async fn change(app: &App, verb: Change, output: &Output) -> Result<Exit, Failure> {
+async fn change(app: &App, asked: verb::Change, output: &Output) -> Result<Exit, Failure> {
     app.catalogue().await?;
-    let (name, mut arguments, when) = verb.asked();
-    let number = match arguments.get("subscription").and_then(Value::as_str) {
-        Some(number) => number.to_owned(),
-        None => {
-            shown::owner_of(app, arguments.get("charge").and_then(Value::as_str).unwrap_or_default()).await?
-        }
-    };
-    let request = Request::read(name, &arguments).map_err(|refusal| refused(refusal, &number))?;
-    arguments.retain(|name, value| name != "subscription" && !value.is_null());
-    let on = match when.on {
-        Some(day) => day,
-        None => app.today().await?,
-    };
-    let asked = Asked {
-        number: number.clone(),
-        request,
-        arguments,
-        effective: when.effective.unwrap_or(on),
-        on,
-        actor: super::operator(),
-    };
+    let (verb, arguments, when) = asked.asked();
+    let act = act(app, when.on).await?;
+    let asked = Change { verb: verb.to_owned(), arguments, effective: when.effective };
     if when.preview {
-        let preview = operations::subscriptions::preview::preview(&app.ctx, &asked, when.as_of).await?;
-        previewed(&preview.map_err(|refusal| refused(refusal, &number))?, &asked, output);
+        previewed(&preview::preview(&app.ctx, &act, &asked, when.as_of).await?, output);
         return Ok(Exit::Done);
     }
-    let changed = operations::subscriptions::change::change(&app.ctx, &asked).await?;
-    changed.map_err(|refusal| refused(refusal, &number))?;
+    let changed = change::change(&app.ctx, &act, &asked).await?;
     if !output.is_json() {
-        output.line(&format!("{number}: {name} is done"));
+        output.line(&format!("{}: {verb} is done", changed.head.number));
     }
-    shown::show_on(app, &number, on.max(asked.effective), output).await
+    shown::told(&changed, output)
 }
 
-/// A refusal of the core as the command line says it.
-pub fn refused(refusal: Refusal, number: &str) -> Failure {
-    refusal.or(WayOut::from("look at it with ").ask(refusal::Verb::ShowSubscription.on(number))).into()
-}
-
-fn previewed(preview: &Preview, asked: &Asked, output: &Output) {
-    let wire = |drafts: &[Draft]| -> Vec<InvoiceWire> { drafts.iter().map(InvoiceWire::draft).collect() };
+fn previewed(preview: &Preview, output: &Output) {
     if output.is_json() {
-        output.document(&json!({
-            "subscription": asked.number, "verb": asked.request.verb().name(), "on": asked.on, "effective": asked.effective,
-            "asof": preview.as_of, "with": wire(&preview.with), "without": wire(&preview.without),
-        }));
+        output.document(preview);
         return;
     }
     output.line(&format!(
         "billed as of {}, {} would be invoiced as follows; nothing is changed",
-        preview.as_of, asked.number
+        preview.as_of, preview.subscription
     ));
     let mut rows = Vec::new();
     for (which, drafts) in [("with the change", &preview.with), ("without it", &preview.without)] {
-        for draft in drafts {
+        for DraftView { draft, .. } in drafts {
             rows.push(vec![
                 which.to_owned(),
                 draft.invoice_date.to_string(),

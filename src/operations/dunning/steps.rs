@@ -11,7 +11,7 @@ use crate::delivery::plan::{self, Told};
 use crate::invoices::write_off;
 use crate::payments::tried::{Collected, Occasion, Tried, TriedOutcome, technical_in_a_row, tried};
 use crate::refusal::Stop;
-use crate::subscriptions::change::Asked;
+use crate::subscriptions::change::{Asked, change_because_of};
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use documents::MailKind;
@@ -128,16 +128,11 @@ async fn change(
     for number in numbers {
         let arguments =
             serde_json::Map::from_iter([("invoice".to_owned(), step.booked.invoice.number.clone().into())]);
-        let asked = Asked {
-            number: number.clone(),
-            request: request.clone(),
-            arguments,
-            effective: on,
-            on,
-            actor: Actor::Dunning.to_string(),
-        };
+        let asked = Asked { number: number.clone(), request: request.clone(), arguments, effective: on, on };
         let (id, seen) = (draft.id, &step.booked.settlement);
-        if let Err(refusal) = crate::subscriptions::change::change_because_of(ctx, &asked, id, seen).await? {
+        let done = change_because_of(ctx, &Actor::Dunning, &asked, id, seen).await;
+        if let Err(stop) = done {
+            let Stop::Refused(refusal) = stop else { return Err(stop.broke()) };
             tracing::info!(
                 subscription = number,
                 verb = request.verb().name(),

@@ -5,88 +5,122 @@
 //! Key that makes a repeat quiet: none is needed, as a verb done twice is refused by the state that it led to, or
 //! sets what is set already.
 
-use crate::context::Context;
+use crate::act::{Act, Actor, Mode};
+use crate::context::{Context, empty_book};
+use crate::refusal::Stop;
+use crate::subscriptions::view::{self, SubscriptionView};
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use domain::billing::PayerBook;
 use domain::catalogue::Catalogue;
 use domain::customer::PaymentMethod;
-use domain::ids::{CustomerId, InvoiceId};
+use domain::ids::{ChargeReference, CustomerId, InvoiceId};
 use domain::invoice::Settlement;
 use domain::journal::{Action, Object};
-use domain::refusal::{Code, Refusal, Verb};
+use domain::refusal::{Code, Refusal, Verb, WayOut};
 use domain::subscription::{ActContext, Request, Subscription, act};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{Tx, book, payer};
+use uuid::Uuid;
 
 /// Ancestors looked at for payment methods.
 const ANCESTORS_MAX: usize = 100;
 
-/// A verb on one subscription.
+/// A verb on one subscription, in the words of a `simulate` step.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct Change {
+    pub verb: String,
+    /// `subscription` names it, or `charge` by its reference.
+    pub arguments: Map<String, Value>,
+    /// Day on which it takes effect; the day on which it is done unless given.
+    pub effective: Option<NaiveDate>,
+}
+
+/// A [`Change`] that was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
     pub number: String,
     pub request: Request,
     /// The verb's arguments as they were given, for the journal.
-    pub arguments: serde_json::Map<String, serde_json::Value>,
-    /// Day on which it takes effect.
+    pub arguments: Map<String, Value>,
     pub effective: NaiveDate,
     /// Day on which it is done.
     pub on: NaiveDate,
-    pub actor: String,
 }
 
-/// Does the verb; `Err` holds why not, and nothing is changed then.
-pub async fn change(ctx: &Context, asked: &Asked) -> anyhow::Result<Result<Subscription, Refusal>> {
+/// Does the verb; the subscription as it is then.
+pub async fn change(ctx: &Context, act: &Act, change: &Change) -> Result<SubscriptionView, Stop> {
     let mut tx = ctx.store.begin().await?;
-    let changed = change_within(ctx, &mut tx, asked).await?;
-    if changed.is_ok() {
-        tx.commit().await?;
-    }
-    Ok(changed)
+    let asked = read(&mut tx, act, change).await?;
+    let changed =
+        change_in(&mut tx, ctx, &act.actor, &asked).await.map_err(|stop| look_at(stop, &asked.number))?;
+    let view = SubscriptionView::of(&mut tx, &changed, asked.on.max(asked.effective)).await?;
+    tx.commit().await?;
+    Ok(view)
+}
+
+/// Reads what is asked. A charge's reference says whose it is.
+pub(super) async fn read(tx: &mut Tx, act: &Act, change: &Change) -> Result<Asked, Stop> {
+    let text = |name: &str| change.arguments.get(name).and_then(Value::as_str);
+    let number = match text("subscription") {
+        Some(number) => number.to_owned(),
+        None => owner_of(tx, text("charge").unwrap_or_default()).await?,
+    };
+    let request =
+        Request::read(&change.verb, &change.arguments).map_err(|refusal| look_at(refusal.into(), &number))?;
+    let mut arguments = change.arguments.clone();
+    arguments.retain(|name, value| name != "subscription" && !value.is_null());
+    let effective = change.effective.unwrap_or(act.on);
+    Ok(Asked { number, request, arguments, effective, on: act.on })
+}
+
+async fn owner_of(tx: &mut Tx, reference: &str) -> Result<String, Stop> {
+    let id = Uuid::parse_str(reference).ok().map(ChargeReference);
+    let owner = match id {
+        Some(id) => book::owner_of_charge(tx, id).await?,
+        None => None,
+    };
+    Ok(owner.ok_or_else(|| {
+        let message = format!("no subscription has a charge with the reference {reference}");
+        Refusal::new(Code::UnknownCharge, message)
+            .ask(Verb::ShowSubscription.on("NUMBER"))
+            .hint(" lists references")
+    })?)
+}
+
+/// Where a refusal says nothing else, the subscription itself says how it stands.
+pub(super) fn look_at(stop: Stop, number: &str) -> Stop {
+    stop.or(WayOut::from("look at it with ").ask(Verb::ShowSubscription.on(number)))
 }
 
 /// As [`change`], because an invoice is not paid: refused with the code `moved` if its settlement is not what was seen.
 pub(crate) async fn change_because_of(
     ctx: &Context,
+    actor: &Actor,
     asked: &Asked,
     invoice: InvoiceId,
     seen: &Settlement,
-) -> anyhow::Result<Result<Subscription, Refusal>> {
+) -> Result<(), Stop> {
     let mut tx = ctx.store.begin().await?;
-    let changed = change_within(ctx, &mut tx, asked).await?;
-    if changed.is_err() {
-        return Ok(changed);
-    }
+    change_in(&mut tx, ctx, actor, asked).await?;
     store::invoice::lock_settlements(&mut tx, &[invoice]).await?;
     let now = store::invoice::by_id(&mut tx, invoice).await?.context("the invoice is gone")?;
     if now.settlement != *seen {
-        return Ok(Err(Refusal::new(Code::Moved, "the invoice was paid, credited or dunned meanwhile")));
+        return Err(Refusal::new(Code::Moved, "the invoice was paid, credited or dunned meanwhile").into());
     }
-    tx.commit().await?;
-    Ok(changed)
+    Ok(tx.commit().await?)
 }
 
-async fn change_within(
-    ctx: &Context,
-    tx: &mut Tx,
-    asked: &Asked,
-) -> anyhow::Result<Result<Subscription, Refusal>> {
-    let desk = match Desk::of(tx, asked, Lock::ForChange).await? {
-        Ok(desk) => desk,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    let changed = match desk.changed(asked) {
-        Ok(changed) => changed,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
+async fn change_in(tx: &mut Tx, ctx: &Context, actor: &Actor, asked: &Asked) -> Result<Subscription, Stop> {
+    let changed = Checked::of(tx, asked, Mode::Change).await?.changed(asked)?;
     book::save_subscriptions(tx, std::slice::from_ref(&changed)).await?;
     let detail =
         serde_json::json!({"on": asked.on, "effective": asked.effective, "arguments": asked.arguments});
     let action = Action::ChangeSubscription(asked.request.verb());
-    ctx.note(tx, &asked.actor, action, Object::Subscription(&asked.number), detail).await?;
-    Ok(Ok(changed))
+    ctx.note(tx, actor, action, Object::Subscription(&asked.number), detail).await?;
+    Ok(changed)
 }
 
 /// Two payers cannot both take the last application of a code (rules D1).
@@ -100,15 +134,8 @@ pub(crate) async fn lock_code(tx: &mut Tx, catalogue: &Catalogue, code: Option<&
     Ok(())
 }
 
-/// Whether the payer's book stays as it was read until the transaction ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lock {
-    ForChange,
-    None,
-}
-
 /// A subscription with all that a verb on it is checked against.
-pub(crate) struct Desk {
+pub(crate) struct Checked {
     catalogue: Arc<Catalogue>,
     pub(super) book: PayerBook,
     subscription: Subscription,
@@ -116,27 +143,22 @@ pub(crate) struct Desk {
     redeemed: BTreeMap<String, u32>,
 }
 
-impl Desk {
-    pub(super) async fn of(tx: &mut Tx, asked: &Asked, lock: Lock) -> anyhow::Result<Result<Self, Refusal>> {
-        let Some(found) = book::subscription(tx, &asked.number).await? else {
-            let message = format!("there is no subscription `{}`", asked.number);
-            return Ok(Err(Refusal::new(Code::UnknownSubscription, message)
-                .ask(Verb::ListSubscriptions.plain())
-                .hint(" lists them by number")));
-        };
+impl Checked {
+    pub(super) async fn of(tx: &mut Tx, asked: &Asked, mode: Mode) -> Result<Self, Stop> {
+        let found = view::find(tx, &asked.number).await?;
         let id = found.id;
-        let payer = match lock {
-            Lock::ForChange => lock_owner(tx, found).await?,
-            Lock::None => book::payer_of(tx, found.customer).await?,
+        let payer = match mode {
+            Mode::Change => lock_owner(tx, found).await?,
+            Mode::Show => book::payer_of(tx, found.customer).await?,
         };
-        let catalogue = Arc::new(store::catalogue::load(tx).await?.context("the book is empty")?);
-        if let (Lock::ForChange, Request::ApplyDiscount { code, .. }) = (lock, &asked.request) {
+        let catalogue = Arc::new(store::catalogue::load(tx).await?.ok_or_else(empty_book)?);
+        if let (Mode::Change, Request::ApplyDiscount { code, .. }) = (mode, &asked.request) {
             lock_code(tx, &catalogue, Some(code)).await?;
         }
         let book = payer::books(tx, &[payer], &catalogue).await?.pop().context("the payer has a book")?;
         let subscription = book.subscriptions.get(&id).context("the payer's book has it")?.clone();
         let methods = methods(&book, subscription.customer);
-        Ok(Ok(Self { methods, redeemed: book::all_redeemed(tx).await?, catalogue, subscription, book }))
+        Ok(Self { methods, redeemed: book::all_redeemed(tx).await?, catalogue, subscription, book })
     }
 
     pub(super) fn changed(&self, asked: &Asked) -> Result<Subscription, Refusal> {

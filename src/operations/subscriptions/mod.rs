@@ -1,4 +1,7 @@
 //! Subscriptions: one verb at a time, done or only shown.
 
 pub mod change;
+pub mod list;
 pub mod preview;
+pub mod show;
+pub mod view;

@@ -1,76 +1,86 @@
 //! What a change of a subscription would bill: the next invoice with and without it.
 
+use crate::act::{Act, Mode};
 use crate::context::Context;
+use crate::invoices::view::DraftView;
+use crate::refusal::Stop;
 use crate::runs::bill::bill_one;
 use crate::runs::bounds::{Gate, Outcome};
 use crate::runs::pin::would_be_run;
-use crate::subscriptions::change::{Asked, Desk, Lock};
+use crate::subscriptions::change::{Change, Checked, look_at, read};
 use crate::usage::measure;
 use anyhow::Context as _;
 use chrono::{Days, Months, NaiveDate};
 use domain::billing::{PayerBook, RunContext};
-use domain::invoice::Draft;
-use domain::refusal::Refusal;
+use serde::Serialize;
 use store::run::Run;
 
 /// What a change would cost: the payer's drafts with this subscription on them, with and without it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Preview {
+    /// Its number.
+    pub subscription: String,
+    pub verb: &'static str,
+    pub on: NaiveDate,
+    pub effective: NaiveDate,
     /// Everything due on or before this day is billed: the day asked for, or the first one at which the change shows.
+    #[serde(rename = "asof")]
     pub as_of: NaiveDate,
-    pub without: Vec<Draft>,
-    pub with: Vec<Draft>,
+    pub with: Vec<DraftView>,
+    pub without: Vec<DraftView>,
 }
 
 impl Preview {
     fn shows(&self) -> bool {
-        let told = |drafts: &[Draft]| -> Vec<_> {
-            drafts
-                .iter()
-                .map(|d| (d.charge_date, d.currency, d.net_minor, d.vat_minor, d.lines.len()))
-                .collect()
+        let told = |drafts: &[DraftView]| -> Vec<_> {
+            let drafts = drafts.iter().map(|view| &view.draft);
+            drafts.map(|d| (d.charge_date, d.currency, d.net_minor, d.vat_minor, d.lines.len())).collect()
         };
         told(&self.without) != told(&self.with)
+    }
+
+    fn says_nothing(&self) -> bool {
+        self.with.is_empty() && self.without.is_empty()
     }
 }
 
 /// What the verb would cost, billed up to `as_of`, or up to the first day at which the change shows.
 pub async fn preview(
     ctx: &Context,
-    asked: &Asked,
+    act: &Act,
+    change: &Change,
     as_of: Option<NaiveDate>,
-) -> anyhow::Result<Result<Preview, Refusal>> {
+) -> Result<Preview, Stop> {
     let mut tx = ctx.store.read().await?;
-    let desk = match Desk::of(&mut tx, asked, Lock::None).await? {
-        Ok(desk) => desk,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    let changed = match desk.changed(asked) {
-        Ok(changed) => changed,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
+    let asked = read(&mut tx, act, change).await?;
+    let look_at = |stop| look_at(stop, &asked.number);
+    let checked = Checked::of(&mut tx, &asked, Mode::Show).await.map_err(look_at)?;
+    let changed = checked.changed(&asked).map_err(|refusal| look_at(refusal.into()))?;
     let pinned = would_be_run(ctx, &mut tx, asked.on).await?;
     drop(tx);
-    let mut with = desk.book.clone();
+    let mut with = checked.book.clone();
     with.subscriptions.insert(changed.id, changed);
-    let mut shown = None;
+    let mut shown: Option<Preview> = None;
     for as_of in as_of.map_or_else(|| horizons(asked.on.max(asked.effective)), |day| vec![day]) {
         let run = Run { as_of, ..pinned.clone() };
         let preview = Preview {
+            subscription: asked.number.clone(),
+            verb: asked.request.verb().name(),
+            on: asked.on,
+            effective: asked.effective,
             as_of,
-            without: drafts(ctx, &run, &desk.book, &asked.number).await?,
             with: drafts(ctx, &run, &with, &asked.number).await?,
+            without: drafts(ctx, &run, &checked.book, &asked.number).await?,
         };
         let shows = preview.shows();
-        let says_nothing = |p: &Preview| p.with.is_empty() && p.without.is_empty();
-        if shows || shown.as_ref().is_none_or(says_nothing) {
+        if shows || shown.as_ref().is_none_or(Preview::says_nothing) {
             shown = Some(preview);
         }
         if shows {
             break;
         }
     }
-    Ok(Ok(shown.context("a preview looks at one day at least")?))
+    Ok(shown.context("a preview looks at one day at least")?)
 }
 
 /// Days at which a change may show: at once, within a week, a month, a quarter, a year.
@@ -80,7 +90,7 @@ fn horizons(day: NaiveDate) -> Vec<NaiveDate> {
     vec![day, week, later(1), later(3), later(12)]
 }
 
-async fn drafts(ctx: &Context, run: &Run, book: &PayerBook, number: &str) -> anyhow::Result<Vec<Draft>> {
+async fn drafts(ctx: &Context, run: &Run, book: &PayerBook, number: &str) -> anyhow::Result<Vec<DraftView>> {
     let books = measure::with_late_hints(ctx, run, vec![book.clone()]).await?;
     let rated = measure::measure(ctx, run, &books).await?;
     let measured = rated.by_payer.get(&book.payer).cloned().unwrap_or_default();
@@ -98,5 +108,5 @@ async fn drafts(ctx: &Context, run: &Run, book: &PayerBook, number: &str) -> any
     };
     let mut drafts = billed.drafts;
     drafts.retain(|d| d.lines.iter().any(|line| line.subscription_number.as_deref() == Some(number)));
-    Ok(drafts)
+    Ok(drafts.into_iter().map(|draft| DraftView { draft, set_aside: None }).collect())
 }

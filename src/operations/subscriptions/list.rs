@@ -1,0 +1,49 @@
+//! Subscriptions by number.
+
+use crate::context::{Context, empty_book};
+use crate::refusal::Stop;
+use crate::subscriptions::view::{Head, state_name};
+use chrono::NaiveDate;
+use domain::customer::Customer;
+use domain::ids::CustomerId;
+use domain::refusal::{Code, Refusal, Verb};
+use domain::subscription::State;
+use std::collections::BTreeMap;
+use store::book;
+
+/// Which subscriptions; every field narrows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Account number of the owner.
+    pub customer: Option<String>,
+    /// Name of the state.
+    pub state: Option<String>,
+}
+
+/// Lists them as they stand on a day.
+pub async fn list(ctx: &Context, filter: &Filter, day: NaiveDate) -> Result<Vec<Head>, Stop> {
+    let mut tx = ctx.store.read().await?;
+    let catalogue = store::catalogue::load(&mut tx).await?.ok_or_else(empty_book)?;
+    let customer = match &filter.customer {
+        None => None,
+        Some(account) => {
+            Some(book::customer(&mut tx, account).await?.ok_or_else(|| unknown_customer(account))?.id)
+        }
+    };
+    let mut found = book::subscriptions(&mut tx, customer).await?;
+    let state = filter.state.as_ref().map(|state| state.to_ascii_lowercase());
+    found.retain(|s| state.as_ref().is_none_or(|state| *state == state_name(State::on(s, day))));
+    let owners: Vec<CustomerId> = found.iter().map(|s| s.customer).collect();
+    let owners: BTreeMap<CustomerId, Customer> = book::customers(&mut tx, &owners).await?;
+    let heads = found.iter().map(|s| {
+        let account = owners.get(&s.customer).map_or("", |owner| owner.account_number.as_str());
+        Head::of(s, account, &catalogue, day)
+    });
+    Ok(heads.collect())
+}
+
+fn unknown_customer(account: &str) -> Refusal {
+    Refusal::new(Code::UnknownCustomer, format!("there is no customer {account}"))
+        .ask(Verb::ListSubscriptions.plain())
+        .hint(" lists account numbers")
+}
