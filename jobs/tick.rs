@@ -12,6 +12,7 @@ use operations::delivery::send;
 use operations::dunning::retry;
 use operations::home::{prove_backup, upkeep};
 use operations::ledger::export;
+use operations::refusal::Stop;
 use operations::runs::open::{self, Reach, Request};
 use operations::usage::inbox;
 use store::run::RunOptions;
@@ -38,7 +39,8 @@ async fn run(ctx: &Context, task: &TickTask) -> anyhow::Result<()> {
         TimedJob::RetryMails => send::send_overdue(ctx).await.map(drop),
         TimedJob::RetryPayments => retry::retry(ctx, task.as_of).await.map(drop),
         TimedJob::ExportLedger => {
-            export::export(ctx, ledger::Format::Hledger, export::Range::Next).await.map(drop)
+            let made = export::export(ctx, ledger::Format::Hledger, export::Range::Next).await;
+            made.map(drop).map_err(Stop::broke)
         }
         TimedJob::Upkeep => upkeep::run(ctx).await.map(drop),
         TimedJob::Backup => backup(ctx.clone()).await,

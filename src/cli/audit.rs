@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output};
 use domain::NaiveDate;
-use store::journal::{self, Filter};
+use operations::ledger::audit::{self, Filter};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -35,56 +35,33 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     if args.lines {
         return lines(&app, args.after, output).await;
     }
-    let zone = app.catalogue().await?.tenant.timezone;
-    let filter = Filter {
-        object: args.object,
-        actor: args.actor,
-        since: args.since.map(|day| domain::zone::start_of_day(day, zone)),
-    };
-    let mut tx = app.store.read().await?;
-    let records = journal::newest(&mut tx, &filter, args.limit).await?;
+    let filter = Filter { object: args.object, actor: args.actor, since: args.since };
+    let records = audit::newest(&app.ctx, &filter, args.limit).await?;
     if output.is_json() {
-        let rows: Vec<_> = records
-            .iter()
-            .map(|r| serde_json::json!({"at": r.at, "actor": r.actor, "action": r.action, "object": r.object, "detail": r.detail}))
-            .collect();
-        output.document(&rows);
+        output.document(&records);
         return Ok(Exit::Done);
     }
     if records.is_empty() {
         output.say("nothing of that kind has been done");
     }
-    let rows = records
-        .iter()
-        .map(|r| {
-            let at = r.at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string();
-            vec![at, r.actor.clone(), r.action.clone(), r.object.clone(), r.detail.to_string()]
-        })
-        .collect();
+    let zone = app.catalogue().await?.tenant.timezone;
+    let rows = records.iter().map(|r| {
+        let at = r.at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string();
+        vec![at, r.actor.clone(), r.action.clone(), r.object.clone(), r.detail.to_string()]
+    });
     let columns = ["at", "who", "did", "to", "with"].map(Column::Left);
-    output.table(&columns, rows);
+    output.table(&columns, rows.collect());
     Ok(Exit::Done)
 }
 
-/// Records read together.
-const PAGE: u32 = 5_000;
-
-/// Every record after one, as it stands in the chain; one of a version that kept no chain has no hash.
+/// Every record after one, as it stands in the chain.
 async fn lines(app: &App, mut after: u64, output: &Output) -> Result<Exit, Failure> {
-    let mut tx = app.store.read().await?;
     loop {
-        let page = journal::page(&mut tx, after, PAGE).await?;
-        let Some((last, _)) = page.last() else { return Ok(Exit::Done) };
-        after = *last;
-        for (ordinal, record) in &page {
-            let line = match record {
-                Some(r) => {
-                    serde_json::json!({"ordinal": ordinal, "at": r.at, "actor": r.actor, "action": r.action,
-                    "object": r.object, "detail": r.detail, "hash": r.hash.to_string()})
-                }
-                None => serde_json::json!({"ordinal": ordinal, "hash": null}),
-            };
-            output.line(&line.to_string());
+        let page = audit::links(&app.ctx, after).await?;
+        let Some(last) = page.last() else { return Ok(Exit::Done) };
+        after = last.ordinal;
+        for link in &page {
+            output.line(&serde_json::to_string(link).map_err(anyhow::Error::from)?);
         }
     }
 }

@@ -86,8 +86,8 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
             format!("{} ledger entries, balanced and sealed", grouped(made.manifest.entries)),
         ));
     }
-    let checks = operations::ledger::verify::verify(&app.ctx).await?;
-    let ok = checks.iter().all(|c| c.ok);
+    let operations::ledger::verify::Verified { ok, checks } =
+        operations::ledger::verify::verify(&app.ctx).await?;
     let verified: u64 = checks.iter().map(|c| c.count).sum();
     let word = if ok { "everything agrees" } else { "SOMETHING DOES NOT AGREE" };
     steps.push((

@@ -7,7 +7,8 @@ use crate::out_file;
 use crate::output::{Output, grouped};
 use clap::Subcommand;
 use domain::NaiveDate;
-use operations::ledger::export::{self, Range};
+use domain::refusal::{Code, Refusal, Verb};
+use operations::ledger::export::{self, NothingNew, Range};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -42,16 +43,10 @@ enum What {
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let What::Ledger { format, from, to, next, out } = args.what;
     let format: ledger::Format = format.parse().map_err(|e: ledger::UnknownFormat| {
-        Failure::input("unknown_format", e.to_string()).hint("tallybook export ledger --format hledger")
+        let instead = Verb::ExportLedger.plain().with("format", "hledger");
+        Refusal::new(Code::UnknownFormat, e.to_string()).ask(instead)
     })?;
-    if let (Some(from), Some(to)) = (from, to)
-        && to < from
-    {
-        return Err(Failure::input("dates", format!("--to {to} lies before --from {from}"))
-            .hint("both days are included"));
-    }
     let app = App::open_existing(config).await?;
-    app.catalogue().await?;
     let range = match (next, from, to) {
         (true, ..) => Range::Next,
         (false, None, None) => Range::All,
@@ -59,30 +54,22 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     };
     let Some(made) = export::export(&app.ctx, format, range).await? else {
         if output.is_json() {
-            output.document(&serde_json::json!({"entries": 0, "path": null}));
+            output.document(&NothingNew::default());
         } else {
             output.say("nothing new: every sealed entry is in a marked export already");
         }
         return Ok(Exit::Done);
     };
-    let path = match (&out, &made.path) {
-        (Some(path), _) => {
-            out_file::write(path, &made.bytes)?;
-            // What went to standard output is the answer.
-            if out_file::is_stdout(path) {
-                return Ok(Exit::Done);
-            }
-            Some(path.clone())
+    if let Some(path) = &out {
+        out_file::write(path, &made.bytes)?;
+        // What went to standard output is the answer.
+        if out_file::is_stdout(path) {
+            return Ok(Exit::Done);
         }
-        (None, path) => path.clone(),
-    };
+    }
+    let path = out.as_deref().or(made.path.as_deref());
     if output.is_json() {
-        let mut document = serde_json::to_value(&made.manifest).unwrap_or_default();
-        document["path"] = serde_json::json!(path);
-        if path.is_none() {
-            document["content"] = serde_json::json!(String::from_utf8_lossy(&made.bytes));
-        }
-        output.document(&document);
+        output.document(&made.view(path));
         return Ok(Exit::Done);
     }
     match path {

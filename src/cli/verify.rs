@@ -11,12 +11,12 @@ pub struct Args {}
 /// Exit code 2 with the first differences if anything does not agree.
 pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
-    let checks = operations::ledger::verify::verify(&app.ctx).await?;
-    let ok = checks.iter().all(|c| c.ok);
+    let verified = operations::ledger::verify::verify(&app.ctx).await?;
     if output.is_json() {
-        output.document(&serde_json::json!({"ok": ok, "checks": checks}));
+        output.document(&verified);
     } else {
-        let rows = checks
+        let rows = verified
+            .checks
             .iter()
             .map(|c| {
                 let word = if c.ok { "ok" } else { "DIFFERS" };
@@ -35,10 +35,10 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
             Column::Left("first difference"),
         ];
         output.table(&columns, rows);
-        output.line(if ok { "everything agrees" } else { "something does not agree" });
-        if !ok {
+        output.line(if verified.ok { "everything agrees" } else { "something does not agree" });
+        if !verified.ok {
             output.say("hint: do not run or export before this is understood; restore a backup into another --home and compare");
         }
     }
-    Ok(if ok { Exit::Done } else { Exit::Fault })
+    Ok(if verified.ok { Exit::Done } else { Exit::Fault })
 }

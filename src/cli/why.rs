@@ -18,10 +18,7 @@ pub struct Args {
 /// The chain of evidence, most derived first.
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
-    let Some(story) = operations::ledger::why::why(&app.ctx, &args.id, args.events).await? else {
-        return Err(Failure::input("unknown_id", format!("nothing is called {}", args.id))
-            .hint("give an invoice number such as INV-0000001, a ledger sequence number, or an id"));
-    };
+    let story = operations::ledger::why::why(&app.ctx, &args.id, args.events).await?;
     if output.is_json() {
         output.document(&story);
         return Ok(Exit::Done);

@@ -93,6 +93,7 @@ fn verb(verb: Verb) -> String {
         Verb::ListSubscriptions => "subscriptions",
         Verb::ShowSubscription => "subscriptions show",
         Verb::ChangeSubscription(verb) => return format!("subscriptions {}", verb.name()),
+        Verb::ExportLedger => "export ledger",
         Verb::Timetable => "schedule",
         Verb::Doctor => "doctor",
         Verb::Verify => "verify",

@@ -32,6 +32,7 @@ pub enum Verb {
     ListSubscriptions,
     ShowSubscription,
     ChangeSubscription(VerbName),
+    ExportLedger,
     Timetable,
     Doctor,
     Verify,

@@ -88,7 +88,7 @@ async fn in_a_schema(
 
 /// What `verify` tells of these books.
 async fn differing(ctx: &Context) -> anyhow::Result<Vec<String>> {
-    let checks = verify::verify(ctx).await;
+    let checks = verify::checks(ctx).await;
     ctx.store.close().await;
     let differing = checks?.into_iter().filter(|check| !check.ok);
     Ok(differing.map(|check| format!("{}: {}", check.name, check.difference.unwrap_or_default())).collect())

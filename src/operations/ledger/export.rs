@@ -6,13 +6,17 @@
 use crate::context::Context;
 use crate::files::put;
 use crate::ledger::seal;
+use crate::refusal::Stop;
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use domain::ids::InvoiceId;
 use domain::ledger::Sealed;
+use domain::refusal::{Code, Refusal};
 use ledger::{Balance, Exporter, Format, Header, Manifest, Opening};
+use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use store::Tx;
 use store::ledger::{LedgerExport, SealedFilter};
 
@@ -39,9 +43,45 @@ pub struct Made {
     pub path: Option<PathBuf>,
 }
 
+/// What an answer says of an export.
+#[derive(Debug, Serialize)]
+pub struct ExportView<'a> {
+    #[serde(flatten)]
+    pub manifest: &'a Manifest,
+    /// Where it lies.
+    pub path: Option<&'a Path>,
+    /// All of it, if it lies nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Cow<'a, str>>,
+}
+
+/// What an answer says where there is nothing new.
+#[derive(Debug, Default, Serialize)]
+pub struct NothingNew {
+    pub entries: u64,
+    /// There is none.
+    pub path: Option<PathBuf>,
+}
+
+impl Made {
+    /// As it lies there, or in the answer itself.
+    pub fn view<'a>(&'a self, path: Option<&'a Path>) -> ExportView<'a> {
+        let content = path.is_none().then(|| String::from_utf8_lossy(&self.bytes));
+        ExportView { manifest: &self.manifest, path, content }
+    }
+}
+
 /// Seals what is unsealed, then writes the range into memory, and a marked one into the exports folder too.
 /// None if a marked export finds nothing new.
-pub async fn export(ctx: &Context, format: Format, range: Range) -> anyhow::Result<Option<Made>> {
+pub async fn export(ctx: &Context, format: Format, range: Range) -> Result<Option<Made>, Stop> {
+    if let Range::Dates { from: Some(from), to: Some(to) } = range
+        && to < from
+    {
+        return Err(Refusal::new(Code::Dates, format!("the last day, {to}, lies before the first, {from}"))
+            .hint("both days are included")
+            .into());
+    }
+    ctx.catalogue().await?;
     seal::seal(ctx).await?;
     let mut tx = ctx.store.read().await?;
     let filter = match range {
@@ -61,7 +101,7 @@ pub async fn export(ctx: &Context, format: Format, range: Range) -> anyhow::Resu
     if range != Range::Next {
         return Ok(Some(made));
     }
-    mark(ctx, format, made).await.map(Some)
+    Ok(Some(mark(ctx, format, made).await?))
 }
 
 async fn build(tx: &mut Tx, format: Format, filter: &SealedFilter) -> anyhow::Result<Made> {

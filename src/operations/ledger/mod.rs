@@ -1,5 +1,6 @@
 //! The ledger: sealing, exports, checking every equality, and the way back from an entry to a usage line.
 
+pub mod audit;
 pub mod export;
 pub mod seal;
 pub mod verify;

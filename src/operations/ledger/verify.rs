@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::files::shelf::{self, Named};
 use crate::ledger::seal;
+use crate::refusal::Stop;
 use domain::audit::verify_record;
 use domain::billing::{Credited, format_number, over_credited};
 use domain::ledger::{ChainState, verify_link};
@@ -30,9 +31,23 @@ const PAGE: u32 = 5_000;
 /// Payers whose credits are looked at together.
 const PAYERS: u32 = 500;
 
+/// All of them.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Verified {
+    /// Everything agrees.
+    pub ok: bool,
+    pub checks: Vec<Check>,
+}
+
+/// Checks everything.
+pub async fn verify(ctx: &Context) -> Result<Verified, Stop> {
+    let checks = checks(ctx).await?;
+    Ok(Verified { ok: checks.iter().all(|check| check.ok), checks })
+}
+
 /// Every check, in the order of the flow: the database file first, as a damaged one answers nothing that counts. Seals
 /// before the rest, so that the chain holds all there is.
-pub async fn verify(ctx: &Context) -> anyhow::Result<Vec<Check>> {
+pub async fn checks(ctx: &Context) -> anyhow::Result<Vec<Check>> {
     let mut checks = Vec::new();
     let mut tx = ctx.store.read().await?;
     if let Some(found) = books::integrity(&mut tx).await? {

@@ -1,6 +1,7 @@
 //! From a ledger entry, a line or an invoice back to the usage file and line.
 
 use crate::context::Context;
+use crate::refusal::Stop;
 use crate::usage::measure;
 use anyhow::Context as _;
 use chrono::{DateTime, NaiveDate, SecondsFormat};
@@ -9,6 +10,7 @@ use domain::ids::{InvoiceId, LineId};
 use domain::invoice::{Invoice, Line};
 use domain::measure::Window;
 use domain::money::Money;
+use domain::refusal::{Code, Refusal};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -65,9 +67,12 @@ pub struct EventStory {
 }
 
 /// Finds what `id` names and tells its story with at most `events_max` events per line (0 = all).
-pub async fn why(ctx: &Context, id: &str, events_max: usize) -> anyhow::Result<Option<Story>> {
+pub async fn why(ctx: &Context, id: &str, events_max: usize) -> Result<Story, Stop> {
     let mut tx = ctx.store.read().await?;
-    let Some(found) = find(&mut tx, id).await? else { return Ok(None) };
+    let found = find(&mut tx, id).await?.ok_or_else(|| {
+        Refusal::new(Code::UnknownId, format!("nothing is called {id}"))
+            .hint("give an invoice number such as INV-0000001, a ledger sequence number, or an id")
+    })?;
     let run = store::run::of_invoice(&mut tx, found.invoice.draft.id).await?;
     drop(tx);
     let draft = &found.invoice.draft;
@@ -80,14 +85,14 @@ pub async fn why(ctx: &Context, id: &str, events_max: usize) -> anyhow::Result<O
         let window = line.key.as_ref().and_then(|k| windows.remove(&(k.charge, k.period_start)));
         lines.push(line_story(ctx, run.as_ref(), &found.invoice, line, window, events_max).await?);
     }
-    Ok(Some(Story {
+    Ok(Story {
         entry: found.entry,
         invoice: found.invoice.number.clone(),
         account: draft.account_number.clone(),
         charge_date: draft.charge_date,
         run: run.map(|r| r.ordinal),
         lines,
-    }))
+    })
 }
 
 struct Found {
