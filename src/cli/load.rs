@@ -1,5 +1,6 @@
 //! `load`: book files, all or nothing.
 
+use super::wording::way_out;
 use crate::app::App;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, Fault};
@@ -107,7 +108,8 @@ fn refused(faults: Vec<book_file::Fault>) -> Failure {
         .into_iter()
         .map(|f| {
             let pointer = if several { format!("{} {}", f.file, f.pointer) } else { f.pointer };
-            let message = f.hint.map_or(f.message.clone(), |hint| format!("{} ({hint})", f.message));
+            let message =
+                f.hint.map_or(f.message.clone(), |hint| format!("{} ({})", f.message, way_out(&hint)));
             Fault::new(&pointer, message)
         })
         .collect();

@@ -101,7 +101,7 @@ impl Book<'_> {
                     Some("status"),
                     "draft_subscription",
                     format!(
-                        "{0} is a draft and is never billed: `\"status\": \"active\"` in the book, or `tallybook subscriptions activate {0}`",
+                        "{0} is a draft and is never billed: `\"status\": \"active\"` in the book, or activate it",
                         subscription.number
                     ),
                 ),

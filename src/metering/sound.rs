@@ -50,7 +50,7 @@ pub fn insist(path: &Path, sha256: &str) -> Result<()> {
     ensure!(
         hash == sha256,
         "{} is damaged: its bytes are not those that were written. Put back that file from a backup; \
-         `tallybook verify` names every damaged file",
+         `verify` names every damaged file",
         path.display()
     );
     known().insert(path.to_owned(), stamp);

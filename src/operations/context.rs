@@ -130,15 +130,17 @@ impl Context {
 
     /// The catalogue, or a refusal that says how to load one.
     pub async fn catalogue(&self) -> Result<Arc<Catalogue>, Stop> {
-        let mut tx = self.store.read().await?;
-        let catalogue = store::catalogue::load(&mut tx).await?;
-        Ok(catalogue.map(Arc::new).ok_or_else(empty_book)?)
+        catalogue(&mut self.store.read().await?).await
     }
 
     /// Today in the tenant's zone.
     pub async fn today(&self) -> Result<NaiveDate, Stop> {
-        let catalogue = self.catalogue().await?;
-        Ok(domain::zone::local_date((self.now)(), catalogue.tenant.timezone))
+        Ok(self.today_of(&*self.catalogue().await?))
+    }
+
+    /// Today in the zone of this tenant.
+    pub(crate) fn today_of(&self, catalogue: &Catalogue) -> NaiveDate {
+        domain::zone::local_date((self.now)(), catalogue.tenant.timezone)
     }
 
     /// Writes in the journal who did what to which object: the only place that does. In the transaction of the effect,
@@ -250,6 +252,12 @@ impl Context {
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
+}
+
+/// The catalogue, read in a transaction: who holds one never waits for another.
+pub(crate) async fn catalogue(tx: &mut Tx) -> Result<Arc<Catalogue>, Stop> {
+    let catalogue = store::catalogue::load(tx).await?;
+    Ok(catalogue.map(Arc::new).ok_or_else(empty_book)?)
 }
 
 /// There is nothing to work with.

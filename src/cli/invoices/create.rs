@@ -2,6 +2,7 @@
 
 use super::{operate, show};
 use crate::app::App;
+use crate::cli::wording::way_out;
 use crate::cli::{act, input};
 use crate::failure::{Exit, Failure, Fault};
 use crate::output::Output;
@@ -73,7 +74,8 @@ pub fn read<T>(
     parse(&path.display().to_string(), &text).map_err(|faults| {
         let count = faults.len();
         let told = faults.into_iter().map(|f| {
-            let message = f.hint.map_or(f.message.clone(), |hint| format!("{} ({hint})", f.message));
+            let message =
+                f.hint.map_or(f.message.clone(), |hint| format!("{} ({})", f.message, way_out(&hint)));
             Fault::new(&f.pointer, message)
         });
         Failure::input("invoice", format!("{} has {count} fault(s); nothing was changed", path.display()))

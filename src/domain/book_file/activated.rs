@@ -6,7 +6,8 @@ use super::merge::Desk;
 use super::subscription::WrittenSubscription;
 use crate::catalogue::Plan;
 use crate::ids::ChargeReference;
-use crate::subscription::{Subscription, SubscriptionCharge, Verb};
+use crate::refusal::{self, Command, WayOut};
+use crate::subscription::{Subscription, SubscriptionCharge, Verb, VerbName};
 use rust_decimal::Decimal;
 
 /// Whether the subscription was loaded as active, or has been activated since.
@@ -55,22 +56,18 @@ fn check_terms(
     built: &Subscription,
     written: &WrittenSubscription,
 ) {
-    let number = &stored.number;
-    let verb = |words: &str| format!("run `tallybook subscriptions {words}`");
+    let anew = || WayOut::from("cancel it and load a new subscription");
+    let cancel = || run(VerbName::Cancel, stored);
     let is_draft = !written.is_active;
-    let terms: [(&str, bool, String); 8] = [
-        ("customer", stored.customer == built.customer, "cancel it and load a new subscription".to_owned()),
-        ("productplan", stored.plan == built.plan, verb(&format!("switchplan {number}"))),
-        (
-            "currencycode",
-            stored.currency == built.currency,
-            "cancel it and load a new subscription".to_owned(),
-        ),
-        ("startdate", stored.start == built.start, "cancel it and load a new subscription".to_owned()),
-        ("enddate", stored.end == built.end, verb(&format!("cancel {number}"))),
-        ("trialend", stored.trial_end == built.trial_end, "cancel it and load a new subscription".to_owned()),
-        ("initialtermperiod", stored.initial_term == built.initial_term, verb(&format!("cancel {number}"))),
-        ("status", !is_draft, verb(&format!("cancel {number}"))),
+    let terms: [(&str, bool, WayOut); 8] = [
+        ("customer", stored.customer == built.customer, anew()),
+        ("productplan", stored.plan == built.plan, run(VerbName::SwitchPlan, stored)),
+        ("currencycode", stored.currency == built.currency, anew()),
+        ("startdate", stored.start == built.start, anew()),
+        ("enddate", stored.end == built.end, cancel()),
+        ("trialend", stored.trial_end == built.trial_end, anew()),
+        ("initialtermperiod", stored.initial_term == built.initial_term, cancel()),
+        ("status", !is_draft, cancel()),
     ];
     for (name, is_kept, hint) in terms {
         if !is_kept {
@@ -97,7 +94,7 @@ fn check_charges(
             if own.is_some() {
                 let message =
                     format!("the charge {} cannot be added: the subscription is activated", new.charge);
-                let hint = format!("run `tallybook subscriptions addoptionalcharge {}`", stored.number);
+                let hint = run(VerbName::AddOptionalCharge, stored);
                 desk.faults.hinted(&place, message, hint);
             }
             continue;
@@ -108,7 +105,7 @@ fn check_charges(
         if !built.charges.iter().any(|new| new.reference == old.reference) {
             let message =
                 format!("the charge {} cannot be left out: the subscription is activated", old.charge);
-            let hint = format!("run `tallybook subscriptions removecharge {}`", stored.number);
+            let hint = run(VerbName::RemoveCharge, stored);
             desk.faults.hinted(&place.member("charges"), message, hint);
         }
     }
@@ -136,24 +133,29 @@ fn check_charge(
             "the quantity of {} cannot change from {} to {}: the subscription is activated",
             new.charge, old.amount, new.amount
         );
-        let hint = format!(
-            "run `tallybook subscriptions setamount {} --charge {} --amount {}`",
-            stored.number, new.charge, new.amount
-        );
-        desk.faults.hinted(place, message, hint);
+        let hint =
+            command(VerbName::SetAmount, stored).with("charge", &new.charge).with("amount", new.amount);
+        desk.faults.hinted(place, message, WayOut::from("run ").ask(hint));
     }
     let price_now = price_now(stored, old.reference).unwrap_or(old.unit_price);
     if new.unit_price != old.unit_price && new.unit_price != price_now {
         let message = format!("the price of {} cannot change: the subscription is activated", new.charge);
-        let hint =
-            format!("run `tallybook subscriptions setprice {} --charge {}`", stored.number, new.charge);
-        desk.faults.hinted(place, message, hint);
+        let hint = command(VerbName::SetPrice, stored).with("charge", &new.charge);
+        desk.faults.hinted(place, message, WayOut::from("run ").ask(hint));
     }
     if new.start != old.start {
         let message = format!("the start of {} cannot change: the subscription is activated", new.charge);
-        let hint = format!("run `tallybook subscriptions setnextchargedate {}`", stored.number);
+        let hint = run(VerbName::SetNextChargeDate, stored);
         desk.faults.hinted(place, message, hint);
     }
+}
+
+fn command(verb: VerbName, of: &Subscription) -> Command {
+    refusal::Verb::ChangeSubscription(verb).on(&of.number)
+}
+
+fn run(verb: VerbName, of: &Subscription) -> WayOut {
+    WayOut::from("run ").ask(command(verb, of))
 }
 
 fn amount_now(stored: &Subscription, reference: ChargeReference) -> Option<Decimal> {

@@ -1,6 +1,6 @@
 //! Faults of a book file: all of them, each with its place.
 
-use serde::Serialize;
+use crate::refusal::WayOut;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -8,7 +8,7 @@ use std::fmt;
 const FAULTS_MAX: usize = 10_000;
 
 /// One thing that is wrong with a book file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The file's name as it was given.
     pub file: String,
@@ -17,17 +17,12 @@ pub struct Fault {
     /// What is wrong, in lower case, without the pointer.
     pub message: String,
     /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    pub hint: Option<WayOut>,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.file, self.pointer, self.message)?;
-        match &self.hint {
-            Some(hint) => write!(f, " (hint: {hint})"),
-            None => Ok(()),
-        }
+        write!(f, "{} {}: {}", self.file, self.pointer, self.message)
     }
 }
 
@@ -76,16 +71,20 @@ impl Faults {
 
     /// Notes a fault.
     pub fn add(&mut self, place: &Place, message: impl Into<String>) {
-        self.note(place, message.into(), None);
+        self.push(place, message.into(), None);
     }
 
     /// Notes a fault and what to do about it.
-    pub fn hinted(&mut self, place: &Place, message: impl Into<String>, hint: impl Into<String>) {
-        self.note(place, message.into(), Some(hint.into()));
+    pub fn hinted(&mut self, place: &Place, message: impl Into<String>, hint: impl Into<WayOut>) {
+        self.push(place, message.into(), Some(hint.into()));
     }
 
     /// Notes a fault with a hint, if there is one.
     pub fn note(&mut self, place: &Place, message: String, hint: Option<String>) {
+        self.push(place, message, hint.map(WayOut::from));
+    }
+
+    fn push(&mut self, place: &Place, message: String, hint: Option<WayOut>) {
         self.met += 1;
         if self.list.len() < FAULTS_MAX {
             let file = self.files.get(place.file).cloned().unwrap_or_default();

@@ -3,6 +3,7 @@
 use super::fault::{Faults, Place};
 use super::json::Node;
 use super::nearest::did_you_mean;
+use crate::refusal::WayOut;
 
 /// Bytes of an ordinary text.
 const TEXT_BYTES_MAX: usize = 255;
@@ -90,7 +91,7 @@ impl<'n, 'f> Fields<'n, 'f> {
     }
 
     /// Notes a fault of a field with a hint.
-    pub fn hinted(&mut self, names: &'static str, message: impl Into<String>, hint: impl Into<String>) {
+    pub fn hinted(&mut self, names: &'static str, message: impl Into<String>, hint: impl Into<WayOut>) {
         let place = self.at(names);
         self.faults.hinted(&place, message, hint);
     }
@@ -323,6 +324,14 @@ fn is_named(names: &str, key: &str) -> bool {
 pub(super) mod tests {
     use super::*;
     use crate::book_file::json;
+    use crate::refusal::Phrase;
+
+    fn words(hint: &WayOut) -> &str {
+        match &hint.0[..] {
+            [Phrase::Words(words)] => words,
+            _ => panic!("a hint in words, not {hint:?}"),
+        }
+    }
 
     pub(in crate::book_file) fn faults_of(text: &str, reader: impl FnOnce(&mut Fields)) -> Vec<String> {
         let mut faults = Faults::default();
@@ -337,7 +346,7 @@ pub(super) mod tests {
                     "{} {}{}",
                     f.pointer,
                     f.message,
-                    f.hint.map(|h| format!(" | {h}")).unwrap_or_default()
+                    f.hint.map(|hint| format!(" | {}", words(&hint))).unwrap_or_default()
                 )
             })
             .collect()

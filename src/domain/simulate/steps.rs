@@ -121,7 +121,7 @@ pub(super) fn refused(code: Code, faults: &[Fault]) -> Refusal {
     let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
     let refusal = Refusal::new(code, format!("{}{rest}", told.join("; ")));
     match faults.iter().find_map(|fault| fault.hint.clone()) {
-        Some(hint) => refusal.hint(hint),
+        Some(hint) => refusal.or(hint),
         None => refusal,
     }
 }

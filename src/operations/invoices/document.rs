@@ -1,6 +1,6 @@
 //! An invoice as a file: its PDF, its XML.
 
-use crate::context::Context;
+use crate::context::{Context, catalogue};
 use crate::delivery::render;
 use crate::invoices::find::{self, Found};
 use crate::refusal::Stop;
@@ -28,7 +28,7 @@ pub async fn pdf(ctx: &Context, name: &str) -> Result<Pdf, Stop> {
     match find::find(&mut tx, name).await? {
         Found::Draft(key) => {
             let draft = draft::by_ids(&mut tx, &[key.id]).await?.pop().context("the draft has a body")?;
-            let catalogue = ctx.catalogue().await?;
+            let catalogue = catalogue(&mut tx).await?;
             let document = InvoiceDocument::draft(&draft, &catalogue.tenant);
             let renderer = ctx.renderer().map_err(faulty_template)?;
             let bytes = renderer.render_invoice(&document).map_err(|e| not_made(e.to_string()))?;
@@ -61,7 +61,7 @@ async fn stored(ctx: &Context, booked: &Booked) -> Result<Pdf, Stop> {
 pub async fn xml(ctx: &Context, number: &str) -> Result<String, Stop> {
     let mut tx = ctx.store.read().await?;
     let booked = find::booked(&mut tx, number, "sent as XML").await?;
-    let catalogue = ctx.catalogue().await?;
+    let catalogue = catalogue(&mut tx).await?;
     Ok(documents::ubl(&booked.invoice, &catalogue.tenant))
 }
 

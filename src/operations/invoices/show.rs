@@ -1,6 +1,6 @@
 //! Everything about one invoice: lines, settlement, payments, mails, documents.
 
-use crate::context::Context;
+use crate::context::{Context, catalogue};
 use crate::invoices::find::{self, Found};
 use crate::invoices::view::{DraftView, InvoiceView};
 use crate::payments::settle::BY_HAND;
@@ -114,7 +114,7 @@ pub async fn show(ctx: &Context, name: &str) -> Result<Shown, Stop> {
             Ok(Shown::Draft(Box::new(DraftView { draft, set_aside: key.reason })))
         }
         Found::Booked(booked) => {
-            let today = ctx.today().await?;
+            let today = ctx.today_of(&*catalogue(&mut tx).await?);
             Ok(Shown::Booked(Box::new(about(&mut tx, *booked, today).await?)))
         }
     }

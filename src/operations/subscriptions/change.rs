@@ -6,7 +6,7 @@
 //! sets what is set already.
 
 use crate::act::{Act, Actor, Mode};
-use crate::context::{Context, empty_book};
+use crate::context::{Context, catalogue};
 use crate::refusal::Stop;
 use crate::subscriptions::view::{self, SubscriptionView};
 use anyhow::Context as _;
@@ -151,7 +151,7 @@ impl Checked {
             Mode::Change => lock_owner(tx, found).await?,
             Mode::Show => book::payer_of(tx, found.customer).await?,
         };
-        let catalogue = Arc::new(store::catalogue::load(tx).await?.ok_or_else(empty_book)?);
+        let catalogue = catalogue(tx).await?;
         if let (Mode::Change, Request::ApplyDiscount { code, .. }) = (mode, &asked.request) {
             lock_code(tx, &catalogue, Some(code)).await?;
         }

@@ -1,6 +1,6 @@
 //! Subscriptions by number.
 
-use crate::context::{Context, empty_book};
+use crate::context::{Context, catalogue};
 use crate::refusal::Stop;
 use crate::subscriptions::view::{Head, state_name};
 use chrono::NaiveDate;
@@ -23,7 +23,7 @@ pub struct Filter {
 /// Lists them as they stand on a day.
 pub async fn list(ctx: &Context, filter: &Filter, day: NaiveDate) -> Result<Vec<Head>, Stop> {
     let mut tx = ctx.store.read().await?;
-    let catalogue = store::catalogue::load(&mut tx).await?.ok_or_else(empty_book)?;
+    let catalogue = catalogue(&mut tx).await?;
     let customer = match &filter.customer {
         None => None,
         Some(account) => {

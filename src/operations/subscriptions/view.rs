@@ -1,6 +1,6 @@
 //! Subscriptions as they are shown on a day.
 
-use crate::context::empty_book;
+use crate::context::catalogue;
 use crate::refusal::Stop;
 use anyhow::Context as _;
 use chrono::NaiveDate;
@@ -107,7 +107,7 @@ impl Head {
 impl SubscriptionView {
     /// As it stands on a day.
     pub(crate) async fn of(tx: &mut Tx, s: &Subscription, day: NaiveDate) -> Result<Self, Stop> {
-        let catalogue = store::catalogue::load(tx).await?.ok_or_else(empty_book)?;
+        let catalogue = catalogue(tx).await?;
         let owner = book::customers(tx, &[s.customer]).await?.remove(&s.customer);
         let account = owner.map(|c| c.account_number).unwrap_or_default();
         let timeline = Timeline::known(s, &catalogue, day, day)
