@@ -51,11 +51,16 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Source without comments and without what follows `#[cfg(test)]`.
+/// Source without comments and without its module of tests.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
-    let text = text.split("#[cfg(test)]").next().unwrap_or("");
-    text.lines().map(|l| l.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
+    let lines: Vec<&str> = text.lines().collect();
+    let opens_tests = |at: usize| {
+        lines[at].starts_with("#[cfg(test)]")
+            && lines.get(at + 1).is_some_and(|next| next.contains("mod ") && next.ends_with('{'))
+    };
+    let end = (0..lines.len()).find(|at| opens_tests(*at)).unwrap_or(lines.len());
+    lines[..end].iter().map(|l| l.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -146,7 +151,7 @@ fn the_journal_is_written_in_one_place() {
         let inserts = code.contains("Bulk::into(\"journal\"") || code.contains("insert into journal");
         assert!(!inserts || name == "src/store/journal.rs", "{name} writes the journal past its own file");
     }
-    assert_eq!(writers, ["src/operations/context.rs"], "acts are noted by `JobContext::note`");
+    assert_eq!(writers, ["src/operations/context.rs"], "acts are noted by `Context::note`");
 }
 
 /// Folders of `src/operations` stand on floors: each imports only from those before it.
@@ -191,6 +196,109 @@ fn operations_stand_on_floors() {
     }
     assert!(backwards.is_empty(), "{backwards:#?}");
 }
+
+/// What is typed is known by the command line alone: below it, a way out is data.
+#[test]
+fn only_faces_know_what_is_typed() {
+    // The first lines of what is hashed.
+    let hashed = ["tallybook journal 1", "tallybook journal content 1", "tallybook entry 1"];
+    let below = ["domain", "store", "metering", "documents", "ledger", "gateways", "operations"];
+    let folders = below.iter().map(|folder| format!("src/{folder}")).chain(["jobs".to_owned()]);
+    let mut told = Vec::new();
+    for path in folders.flat_map(|folder| rust_files(&root().join(folder))).filter(|path| !is_test(path)) {
+        for line in code(&path).lines().filter(|line| line.contains("tallybook ")) {
+            if !hashed.iter().any(|first| line.contains(first))
+                && !TOLD_BELOW.iter().any(|e| path.ends_with(e))
+            {
+                told.push(format!("{}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    assert!(told.is_empty(), "{told:#?}");
+}
+
+/// Files below the faces that still write commands.
+const TOLD_BELOW: &[&str] = &["home/timetable.rs", "runs/bounds.rs", "runs/review.rs", "intake/error.rs"];
+
+/// The command line parses, calls one operation and shows what it gives.
+#[test]
+fn the_command_line_stands_on_operations() {
+    let mut named = Vec::new();
+    for path in rust_files(&root().join("src/cli")) {
+        let code = code(&path);
+        for crate_below in ["store", "metering", "gateways"] {
+            let words = code.split(|c: char| !c.is_alphanumeric() && !"_:".contains(c));
+            let is_named = |word: &str| word.starts_with(&format!("{crate_below}::"));
+            if words.into_iter().any(is_named) && !ON_CRATES.iter().any(|e| path.ends_with(e)) {
+                named.push(format!("{} names {crate_below}", path.display()));
+            }
+        }
+    }
+    assert!(named.is_empty(), "{named:#?}");
+}
+
+/// Files of the command line that still name crates below the operations.
+const ON_CRATES: &[&str] = &[
+    "cli/backup.rs",
+    "cli/demo.rs",
+    "cli/discounts.rs",
+    "cli/doctor.rs",
+    "cli/ingest.rs",
+    "cli/restore.rs",
+    "cli/run.rs",
+    "runs/mod.rs",
+    "runs/operate.rs",
+    "runs/report.rs",
+    "runs/reverse.rs",
+    "runs/show.rs",
+];
+
+/// Files that are there for tests.
+fn is_test(path: &Path) -> bool {
+    let in_folder = |name: &str| path.iter().any(|part| part == name);
+    let named = |name: &str| path.file_name().is_some_and(|own| own == name);
+    let in_crate = path.parent().is_some_and(|folder| !folder.ends_with("src"));
+    let by_name =
+        ["tests.rs", "sample.rs", "speed.rs", "golden.rs", "relay.rs"].iter().any(|name| named(name));
+    in_folder("conformance") || in_folder("tests") || (in_crate && by_name)
+}
+
+/// A function that nobody calls but its own tests is a promise that nobody asked for.
+#[test]
+fn every_public_function_has_a_caller() {
+    let mut defined: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut said: BTreeMap<String, usize> = BTreeMap::new();
+    for path in ["src", "jobs", "fuzz"].iter().flat_map(|folder| rust_files(&root().join(folder))) {
+        if is_test(&path) {
+            continue;
+        }
+        let code = code(&path);
+        let words: Vec<&str> =
+            code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
+        for (at, word) in words.iter().enumerate() {
+            *said.entry((*word).to_owned()).or_default() += 1;
+            let is_public = *word == "fn"
+                && words[..at]
+                    .iter()
+                    .rev()
+                    .take_while(|w| !["fn", "struct", "impl"].contains(w))
+                    .take(4)
+                    .any(|w| *w == "pub");
+            if let (true, Some(name)) = (is_public, words.get(at + 1)) {
+                defined.entry((*name).to_owned()).or_default().push(path.display().to_string());
+            }
+        }
+    }
+    let uncalled: Vec<_> = defined
+        .iter()
+        .filter(|(name, at)| said[*name] <= at.len() && !AWAITED.contains(&name.as_str()))
+        .collect();
+    assert!(uncalled.is_empty(), "called by nobody: {uncalled:#?}");
+}
+
+/// What is ready before its command: the recognition of deferred revenue, differences too small to collect, and the end of
+/// an accounting period.
+const AWAITED: &[&str] = &["close_before", "recognition_entry", "rounding_entry"];
 
 /// Letters and numbers after the word, as in `rules M3, M5` or `rules Q3 to Q5`.
 fn cited_rules(text: &str) -> BTreeSet<String> {

@@ -15,7 +15,7 @@ pub fn open(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
         return Err(Failure::input("unreadable", format!("{} is a folder", path.display()))
             .hint("name the files in it"));
     }
-    Ok(Box::new(metering::open_waiting(path).map_err(unreadable)?))
+    Ok(Box::new(operations::files::open_waiting(path).map_err(unreadable)?))
 }
 
 /// What reading a file failed with.

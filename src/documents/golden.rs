@@ -374,7 +374,10 @@ fn long_descriptions_and_notes_flow_over_pages() {
 fn a_logo_takes_the_place_of_the_name() {
     // 2 × 1 pixels: red and teal.
     let png = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x02\x00\x00\x00\x01\x08\x02\x00\x00\x00{@\xe8\xdd\x00\x00\x00\x0fIDATx\xdac8!\xa7!\x12\x10\x03\x00\x07%\x01\xcf\xd71v\xb6\x00\x00\x00\x00IEND\xaeB`\x82";
-    let templates = Templates::embedded().unwrap().with_logo("logo.png", png.to_vec());
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("invoice")).unwrap();
+    std::fs::write(folder.path().join("invoice/logo.png"), png).unwrap();
+    let templates = Templates::from_folder(folder.path()).unwrap();
     let renderer = Renderer::new(&templates).unwrap();
     let (invoice, tenant) = (one_page(), tenant());
     let document = InvoiceDocument::booked(&invoice, &tenant);

@@ -96,26 +96,6 @@ impl DeclineClass {
             Self::Technical => AttemptState::Technical,
         }
     }
-
-    /// The class of a decline code as providers name it; what nobody knows is soft. "Do not retry" advice makes any
-    /// code hard.
-    pub fn of_code(code: &str, do_not_retry: bool) -> Self {
-        match code {
-            _ if do_not_retry => Self::Hard,
-            "expired_card"
-            | "invalid_number"
-            | "invalid_account"
-            | "invalid_token"
-            | "stolen_card"
-            | "lost_card"
-            | "pickup_card"
-            | "closed_account"
-            | "fraudulent"
-            | "revocation_of_authorization" => Self::Hard,
-            "processing_error" | "issuer_unavailable" | "try_again_later" | "rate_limited" => Self::Technical,
-            _ => Self::Soft,
-        }
-    }
 }
 
 /// A decline as the provider words it.
@@ -215,13 +195,5 @@ mod tests {
         assert_eq!(sandbox_answer("tok_timeout_once", 1, 0), SandboxAnswer::PaidAnswerLost { fee_minor: 0 });
         assert_eq!(sandbox_answer("tok_ok_fee", 19_950, 0), SandboxAnswer::Paid { fee_minor: 279 });
         assert_eq!(declined("tok_nonsense", 0).unwrap().1, "invalid_token");
-    }
-
-    #[test]
-    fn advice_not_to_retry_makes_any_code_hard() {
-        assert_eq!(DeclineClass::of_code("insufficient_funds", false), DeclineClass::Soft);
-        assert_eq!(DeclineClass::of_code("insufficient_funds", true), DeclineClass::Hard);
-        assert_eq!(DeclineClass::of_code("expired_card", false), DeclineClass::Hard);
-        assert_eq!(DeclineClass::of_code("issuer_unavailable", false), DeclineClass::Technical);
     }
 }

@@ -320,13 +320,6 @@ pub async fn all_customers(tx: &mut Tx) -> anyhow::Result<Vec<Customer>> {
     Ok(rows.into_iter().map(|j| j.0).collect())
 }
 
-/// (account number, full name) of every customer: exports name them, the ledger does not.
-pub async fn customer_names(tx: &mut Tx) -> anyhow::Result<BTreeMap<String, String>> {
-    let rows: Vec<(String, String)> = on!(tx, c => sqlx::query_as(
-        "select account_number, body ->> 'fullname' from customer").fetch_all(c).await?);
-    Ok(rows.into_iter().collect())
-}
-
 /// The subscription of this number.
 pub async fn subscription(tx: &mut Tx, number: &str) -> anyhow::Result<Option<Subscription>> {
     let row: Option<Json<Subscription>> = on!(tx, c => sqlx::query_scalar(

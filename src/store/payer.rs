@@ -3,7 +3,7 @@
 use crate::line_credit;
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::{Dec, Ids, Texts};
-use crate::words::{count, small};
+use crate::words::small;
 use anyhow::{Context, anyhow};
 use chrono::NaiveDate;
 use domain::billing::{BilledLine, Credited, PayerBook, ReopenedLine};
@@ -338,10 +338,4 @@ async fn add_redeemed(
         }
     }
     Ok(())
-}
-
-/// How many root payers there are.
-pub async fn payer_count(tx: &mut Tx) -> anyhow::Result<u64> {
-    let n: i64 = on!(tx, c => sqlx::query_scalar("select count(*) from customer where id = payer").fetch_one(c).await?);
-    count(n, "customers")
 }

@@ -3,7 +3,7 @@
 use crate::bulk::Bulk;
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::Ids;
-use crate::words::{count, read_word, small};
+use crate::words::{read_word, small};
 use chrono::NaiveDate;
 use domain::ids::{AttemptId, CustomerId, InvoiceId};
 use domain::payment::Attempt;
@@ -165,23 +165,6 @@ pub async fn pending(tx: &mut Tx, limit: u32) -> anyhow::Result<Vec<Attempt>> {
     rows.into_iter().map(Attempt::try_from).collect()
 }
 
-/// Attempts on one method of a customer on or after a day: the card schemes' caps (rules Y2).
-pub async fn count_since(
-    tx: &mut Tx,
-    customer: CustomerId,
-    method: &str,
-    since: NaiveDate,
-) -> anyhow::Result<u64> {
-    let n: i64 = on!(tx, c => sqlx::query_scalar(
-        "select count(*) from payment_attempt where customer = $1 and method = $2 and attempted_on >= $3")
-        .bind(customer.0)
-        .bind(method)
-        .bind(since)
-        .fetch_one(c)
-        .await?);
-    count(n, "payment_attempt")
-}
-
 /// (customer, refkey, day) of every attempt of these customers on or after a day, for the card schemes' caps.
 pub async fn recent(
     tx: &mut Tx,
@@ -215,17 +198,6 @@ pub async fn mark_unhealthy(
         .bind(method)
         .bind(since)
         .bind(reason)
-        .execute(c)
-        .await
-        .map(drop))?;
-    Ok(())
-}
-
-/// A new token or a person's word makes a method usable again.
-pub async fn mark_healthy(tx: &mut Tx, customer: CustomerId, method: &str) -> anyhow::Result<()> {
-    on!(tx, c => sqlx::query("delete from unhealthy_method where customer = $1 and method = $2")
-        .bind(customer.0)
-        .bind(method)
         .execute(c)
         .await
         .map(drop))?;

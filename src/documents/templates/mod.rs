@@ -133,12 +133,6 @@ impl Templates {
         Ok(templates)
     }
 
-    /// Puts a PNG at the logo's place.
-    pub fn with_logo(mut self, file: &str, png: Vec<u8>) -> Self {
-        self.logo = Some(source(file, Cow::Owned(png)));
-        self
-    }
-
     /// Words and formats of a language: exact, else of the language without its region (`da-DK` → `da`), else
     /// English.
     pub fn labels(&self, language: &str) -> &Labels {

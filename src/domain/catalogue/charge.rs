@@ -1,7 +1,6 @@
 //! Product plans, their charges and price rows.
 
 use super::*;
-use crate::exact::Exact;
 
 /// A product plan: charges that are sold together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -171,12 +170,5 @@ impl Plan {
     /// The charge with this SKU.
     pub fn charge(&self, sku: &str) -> Option<&Charge> {
         self.charges.iter().find(|c| c.sku == sku)
-    }
-}
-
-impl Pricing {
-    /// The price exactly.
-    pub fn exact_price(&self) -> Exact {
-        Exact::of(self.price)
     }
 }

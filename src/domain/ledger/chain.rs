@@ -78,20 +78,6 @@ pub fn seal(previous: &ChainState, mut entries: Vec<Entry>) -> Vec<Sealed> {
     sealed
 }
 
-/// Re-computes a stretch of the chain that follows `previous`, and returns where it ends. Reads one entry at a time.
-///
-/// Errors: the first gap, broken link, changed or unbalanced entry.
-pub fn verify_chain<'a>(
-    previous: &ChainState,
-    sealed: impl IntoIterator<Item = &'a Sealed>,
-) -> Result<ChainState, ChainFault> {
-    let mut state = *previous;
-    for link in sealed {
-        state = verify_link(&state, link)?;
-    }
-    Ok(state)
-}
-
 /// Checks one entry against the end of the chain before it.
 pub fn verify_link(previous: &ChainState, link: &Sealed) -> Result<ChainState, ChainFault> {
     let sequence = link.sequence;
@@ -248,6 +234,11 @@ mod tests {
             book_entry(&second, &book, None).unwrap(),
             book_entry(&first, &book, None).unwrap(),
         ]
+    }
+
+    /// Where a stretch of the chain ends that follows `previous`.
+    fn verify_chain(previous: &ChainState, sealed: &[Sealed]) -> Result<ChainState, ChainFault> {
+        sealed.iter().try_fold(*previous, |state, link| verify_link(&state, link))
     }
 
     #[test]

@@ -116,14 +116,6 @@ impl WayOut {
         self.then(Phrase::Setting(name))
     }
 
-    /// What can be asked for, in order: a program needs no sentence.
-    pub fn commands(&self) -> impl Iterator<Item = &Command> {
-        self.0.iter().filter_map(|phrase| match phrase {
-            Phrase::Do(command) => Some(command),
-            _ => None,
-        })
-    }
-
     fn then(mut self, phrase: Phrase) -> Self {
         self.0.push(phrase);
         self

@@ -83,19 +83,6 @@ pub fn check(
     if is_found || !has_vat_number(seller) { Ok(()) } else { Err(NoTaxRule::new(buyer, on)) }
 }
 
-/// The rule for a place, a kind of buyer and a day: the lowest priority wins, ties go to the more exact match
-/// (country, then state, then rule type), then to the first in the book (rules X1). Countries and states are
-/// compared without case; `*` matches any, also none.
-pub fn rule_for<'r>(
-    rules: &'r [TaxRule],
-    country: Option<&str>,
-    state: Option<&str>,
-    has_vat_number: bool,
-    date: NaiveDate,
-) -> Option<&'r TaxRule> {
-    matching(rules, country, state, has_vat_number, date).into_iter().next()
-}
-
 /// Sets category, percent and reason of every line of one invoice, by the line's tax date and the payer's country and
 /// VAT number (rules X1, X2). `treatments` has one entry per line; lines beyond its end go by the rules.
 ///
@@ -175,7 +162,9 @@ fn has_vat_number(party: TaxParty<'_>) -> bool {
     party.vat_number.is_some_and(|n| !n.trim().is_empty())
 }
 
-/// Rules that match, the best first.
+/// Rules that match, the best first: the lowest priority wins, ties go to the more exact match (country, then state, then
+/// rule type), then to the first in the book (rules X1). Countries and states are compared without case; `*` matches any,
+/// also none.
 fn matching<'r>(
     rules: &'r [TaxRule],
     country: Option<&str>,

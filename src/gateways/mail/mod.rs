@@ -2,14 +2,12 @@
 
 mod bucket;
 mod files;
-mod memory;
 mod message;
 #[cfg(test)]
 mod relay;
 mod smtp;
 
 pub use files::MailFiles;
-pub use memory::MailMemory;
 pub use smtp::{Smtp, SmtpSettings, Tls};
 
 use crate::Answer;

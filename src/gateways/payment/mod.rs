@@ -2,11 +2,9 @@
 //! idempotency key: after a lost answer the same id is asked again, never a new one (rules Y1).
 
 mod journal;
-mod memory;
 mod sandbox;
 
 pub use journal::{Charge, JournalError, Outcome, Record, Refund};
-pub use memory::PaymentMemory;
 pub use sandbox::Sandbox;
 
 use crate::{Answer, Doors};

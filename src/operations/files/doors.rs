@@ -22,9 +22,4 @@ impl Doors {
         (self.0)(door);
         outcome
     }
-
-    /// The hook itself, for crates that place it.
-    pub fn hook(&self) -> Door {
-        self.0
-    }
 }

@@ -50,14 +50,14 @@ pub async fn newest(ctx: &Context, filter: &Filter, limit: u32) -> Result<Vec<Re
     };
     let mut tx = ctx.store.read().await?;
     let records = journal::newest(&mut tx, &wanted, limit).await?.into_iter();
-    let view = |r: journal::Record| Record {
+    let views = records.map(|r| Record {
         at: r.at,
         actor: r.actor,
         action: r.action,
         object: r.object,
         detail: r.detail,
-    };
-    Ok(records.map(view).collect())
+    });
+    Ok(views.collect())
 }
 
 /// The next records after this one as they stand in the chain, oldest first; none = that was all.

@@ -125,7 +125,6 @@ on_both!(a_payer_book_holds_the_whole_tree, store => {
     assert_eq!((books[0].customers.len(), books[0].subscriptions.len()), (1, 0));
     assert_eq!(books[1].codes_redeemed.values().copied().collect::<Vec<_>>(), [1]);
     assert_eq!(book::redeemed(&mut tx, DiscountId::of("launch"), "LAUNCH-A1").await.unwrap(), 1);
-    assert_eq!(payer::payer_count(&mut tx).await.unwrap(), 2);
 });
 
 on_both!(subjects_have_dense_numbers_that_survive_a_change, store => {
@@ -179,11 +178,9 @@ on_both!(a_reader_cannot_write_and_a_dropped_transaction_leaves_nothing, store =
     assert_eq!(one, 0);
 });
 
-on_both!(names_are_those_of_the_customers, store => {
+on_both!(customers_and_their_subscriptions_are_found_by_id, store => {
     sample::load(&store).await;
     let mut tx = store.read().await.unwrap();
-    let names = book::customer_names(&mut tx).await.unwrap();
-    assert_eq!(names["CU-2"], "Børsens Bageri");
     let ids: Vec<CustomerId> = ["CU-1", "CU-3", "CU-9"].iter().map(|n| CustomerId::of(n)).collect();
     assert_eq!(book::customers(&mut tx, &ids).await.unwrap().len(), 2);
     assert_eq!(book::subscriptions(&mut tx, Some(ids[0])).await.unwrap().len(), 1);
