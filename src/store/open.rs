@@ -25,6 +25,11 @@ const STATEMENTS_KEPT: usize = 400;
 const READERS: u32 = 4;
 /// Pages that the one writer keeps, in KiB, below zero as SQLite wants it: 256 MiB.
 const WRITER_CACHE: &str = "-262144";
+/// Pages of 4 KiB in the write-ahead log before they are folded into the file: a page that a run writes many times is then
+/// written there once.
+const PAGES_IN_LOG: &str = "10000";
+/// Rows that SQLite's thread may read ahead of us: each row alone would wake two threads.
+const ROWS_AHEAD: usize = 1_000;
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// A process that is frozen in the middle of a transaction, ours or one of apalis', would hold its locks for ever: the
 /// server ends a session that says nothing for so long.
@@ -194,7 +199,9 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .statement_cache_capacity(STATEMENTS_KEPT)
+            .row_buffer_size(ROWS_AHEAD)
             .pragma("temp_store", "memory")
+            .pragma("wal_autocheckpoint", PAGES_IN_LOG)
             .pragma("cache_size", "-65536");
         // Ids are hashes: what a large run writes is spread over the whole of an index.
         let writer = sqlite_pool(options.clone().pragma("cache_size", WRITER_CACHE), 1, BUSY_TIMEOUT).await?;

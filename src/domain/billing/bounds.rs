@@ -119,6 +119,7 @@ mod tests {
     use super::super::{Billed, PayerBook, RunContext, bill, due};
     use super::{Bounds, beyond};
     use crate::exact::Exact;
+    use crate::ids::Place;
     use crate::measure::{GroupMeasure, Measure, Measured, MeasuredWindow};
     use serde_json::json;
 
@@ -141,8 +142,11 @@ mod tests {
                 measured.insert(window.key, MeasuredWindow { groups, newest_import: 1 });
             }
             let ordinal = u64::try_from(at).unwrap() + 1;
-            let made =
-                bill(&payer, &measured, RunContext { ordinal, as_of, usage_mark: 1, catch_up_max: 36 });
+            let made = bill(
+                &payer,
+                &measured,
+                RunContext { ordinal, place: Place::of(0), as_of, usage_mark: 1, catch_up_max: 36 },
+            );
             if at == last {
                 return (payer, made);
             }

@@ -4,7 +4,7 @@ use super::balance::{Credited, spread};
 use super::drafting::series_of;
 use crate::catalogue::{Catalogue, TaxCategory};
 use crate::exact::Exact;
-use crate::ids::{self, InvoiceId, LineId};
+use crate::ids::{self, InvoiceId, LineId, Place};
 use crate::invoice::{Credit, Draft, Invoice, Line, VatGroup};
 use crate::money::{Currency, Money};
 use crate::refusal::{Code, Refusal};
@@ -62,7 +62,7 @@ pub fn credit_note(
     let mut lines: Vec<Line> = Vec::with_capacity(wanted.len());
     for (line, amount_minor) in wanted {
         let natural = format!("{}\u{1f}{}\u{1f}{}", line.id, standing.notes, line.number);
-        let id = LineId(ids::run_made(run_ordinal, "credit_line", &natural));
+        let id = LineId(ids::run_made(run_ordinal, Place::BY_HAND, "credit_line", &natural));
         lines.push(opposite(line, id, amount_minor, invoice));
     }
     let vat_groups = vat(&mut lines, &left, invoice.draft.currency);
@@ -73,7 +73,7 @@ pub fn credit_note(
     let (series, number_pattern) = series_of(catalogue, original.business_unit.as_deref(), true, on);
     let natural = format!("{}\u{1f}{}", original.id, standing.notes);
     Ok(Draft {
-        id: InvoiceId(ids::run_made(run_ordinal, "credit_note", &natural)),
+        id: InvoiceId(ids::run_made(run_ordinal, Place::BY_HAND, "credit_note", &natural)),
         charge_date: on,
         invoice_date: on,
         due_date: on,

@@ -232,7 +232,7 @@ fn draft_id(
     let carried = if is_released { "carried" } else { "" };
     let natural =
         format!("{payer}\u{1f}{subscription}\u{1f}{currency}\u{1f}{charge_date}\u{1f}{method}{carried}");
-    InvoiceId(ids::run_made(run.ordinal, "invoice", &natural))
+    InvoiceId(ids::run_made(run.ordinal, run.place, "invoice", &natural))
 }
 
 /// rules I2: the charge date, or the day before if any line is in arrears; or the first day of any line.

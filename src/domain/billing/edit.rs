@@ -201,6 +201,7 @@ mod tests {
     use super::*;
     use crate::billing::{RunContext, bill, check, sample};
     use crate::book_file::read_draft_edit;
+    use crate::ids::Place;
     use crate::measure::Measured;
     use serde_json::{Value, json};
 
@@ -215,8 +216,13 @@ mod tests {
             "taxrules": [{"fullname": "DK", "country": "DK", "state": "*", "ruletype": "*", "priority": 1, "taxpct": "25", "category": "S"}]});
         let set = crate::book_file::read_value(&rule, &crate::book_file::Known::default()).unwrap();
         std::sync::Arc::make_mut(&mut book.catalogue).tax_rules = set.catalogue.tax_rules;
-        let run =
-            RunContext { ordinal: 1, as_of: sample::day("2026-01-01"), usage_mark: 0, catch_up_max: 36 };
+        let run = RunContext {
+            ordinal: 1,
+            place: Place::of(0),
+            as_of: sample::day("2026-01-01"),
+            usage_mark: 0,
+            catch_up_max: 36,
+        };
         let draft = bill(&book, &Measured::new(), run).drafts.remove(0);
         (book, draft)
     }

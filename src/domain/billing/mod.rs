@@ -174,6 +174,8 @@ pub enum UsageClass {
 pub struct RunContext {
     /// Counts runs from 1; goes into every id (rules S5).
     pub ordinal: u64,
+    /// The payer's place in the run; goes into every id (rules S5).
+    pub place: Place,
     pub as_of: NaiveDate,
     /// Highest import number this run reads (rules Q5).
     pub usage_mark: i64,

@@ -437,7 +437,7 @@ fn place(subscription: &Subscription, item: &Item<'_>, key: &LineKey) -> Place {
 pub(super) fn line_id(run: RunContext, key: &LineKey) -> LineId {
     let LineKey { charge, period_start, revision, kind, ordinal } = key;
     let natural = format!("{charge}\u{1f}{period_start}\u{1f}{revision}\u{1f}{}\u{1f}{ordinal}", kind.name());
-    LineId(ids::run_made(run.ordinal, "line", &natural))
+    LineId(ids::run_made(run.ordinal, run.place, "line", &natural))
 }
 
 fn fixed_grant(item: &Item<'_>, winner: WinningDiscount<'_>) -> Option<FixedGrant> {

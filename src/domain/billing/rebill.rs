@@ -109,6 +109,7 @@ mod tests {
     use super::*;
     use crate::billing::sample::{self, day};
     use crate::billing::{ReopenedLine, RunContext, bill};
+    use crate::ids::Place;
     use crate::measure::Measured;
     use crate::subscription::Verb;
     use crate::subscription::sample::act;
@@ -128,7 +129,8 @@ mod tests {
 
     /// Bills as of a day and keeps what was billed; (SKU, first day, net, charge date, revision) of every line.
     fn billed(book: &mut PayerBook, ordinal: u64, as_of: &str) -> Vec<(String, String, i64, String, u32)> {
-        let run = RunContext { ordinal, as_of: day(as_of), usage_mark: 0, catch_up_max: 36 };
+        let run =
+            RunContext { ordinal, place: Place::of(0), as_of: day(as_of), usage_mark: 0, catch_up_max: 36 };
         let made = bill(book, &Measured::new(), run);
         assert_eq!(made.parked, None);
         for line in made.lines {

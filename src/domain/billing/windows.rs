@@ -203,6 +203,7 @@ fn split_gap(timeline: &Timeline<'_>, gap: Period) -> Vec<(Period, UsageClass)> 
 mod tests {
     use super::*;
     use crate::billing::{BilledLine, LateHint, RunContext, bill, sample};
+    use crate::ids::Place;
     use crate::measure::Measured;
     use crate::subscription::sample::{act, day};
     use crate::subscription::{ResumeOption, Verb};
@@ -278,7 +279,13 @@ mod tests {
     #[test]
     fn what_an_earlier_run_billed_is_not_counted_again_unless_it_is_late() {
         let mut book = book();
-        let run = RunContext { ordinal: 1, as_of: day("2026-02-01"), usage_mark: 5, catch_up_max: 36 };
+        let run = RunContext {
+            ordinal: 1,
+            place: Place::of(0),
+            as_of: day("2026-02-01"),
+            usage_mark: 5,
+            catch_up_max: 36,
+        };
         let billed: Vec<BilledLine> = bill(&book, &Measured::new(), run).lines;
         let reference = billed[0].key.charge;
         book.billed.insert(reference, billed);

@@ -6,7 +6,7 @@
 use super::{Account, Chart, Entry, EntryKind, Posting, Role};
 use crate::catalogue::{BusinessUnit, Catalogue};
 use crate::exact::Exact;
-use crate::ids::{EntryId, InvoiceId, LineId};
+use crate::ids::{self, EntryId, InvoiceId, LineId};
 use crate::invoice::{Invoice, Line};
 use crate::period::Period;
 use chrono::NaiveDate;
@@ -42,7 +42,7 @@ pub struct Happening {
 
 /// Id of the entry of a (document, kind, ordinal): a second booking makes the same one.
 pub fn entry_id(invoice: InvoiceId, kind: EntryKind, ordinal: u32) -> EntryId {
-    EntryId::of(&format!("{invoice}\u{1f}{}\u{1f}{ordinal}", kind.name()))
+    EntryId(ids::made_beside(invoice.0, "entry", &format!("{}\u{1f}{ordinal}", kind.name())))
 }
 
 /// rules I2: the document date, or the first day of the earliest open accounting period if that one is closed.

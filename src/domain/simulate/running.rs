@@ -5,7 +5,7 @@ use super::steps::Said;
 use super::world::{Document, World};
 use crate::billing::{self, Billed, PayerBook, RunContext};
 use crate::customer::Customer;
-use crate::ids::{CustomerId, InvoiceId, SubscriptionId};
+use crate::ids::{CustomerId, InvoiceId, Place, SubscriptionId};
 use crate::invoice::at_booking;
 use crate::ledger;
 use crate::measure::{self, Measured, StoredEvent, Window};
@@ -37,8 +37,13 @@ struct Options {
 pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<Said, Refusal> {
     let options = Options::read(world, options, on)?;
     let ordinal = world.runs + 1;
-    let context =
-        RunContext { ordinal, as_of: options.as_of, usage_mark: world.imports, catch_up_max: CATCH_UP_MAX };
+    let context = RunContext {
+        ordinal,
+        place: Place::of(0),
+        as_of: options.as_of,
+        usage_mark: world.imports,
+        catch_up_max: CATCH_UP_MAX,
+    };
     let (billed, left_out) = bill(world, &options, context)?;
     let hash = billing::run_hash(
         billed.iter().filter(|(_, b)| !b.hash.is_empty()).map(|(a, b)| (a.as_str(), b.hash.as_str())),
@@ -162,19 +167,24 @@ fn bill(world: &World, options: &Options, context: RunContext) -> Result<BilledO
         .collect();
     let events = Events::of(world);
     let (mut all, mut left_out) = (Vec::new(), Vec::new());
+    let mut places = (0..).map(Place::of);
     for payer in world.known.customers.values().filter(|customer| members.contains_key(&customer.id)) {
         let is_out = !named.is_empty() && !named.contains(&payer.id);
         let is_other = options.business_unit.is_some() && payer.business_unit != options.business_unit;
         if is_out || is_other {
             continue;
         }
+        let place = places.next().unwrap_or(Place::BY_HAND);
         if world.billed_as_of.get(&payer.id).is_some_and(|latest| *latest > options.as_of) {
             left_out.push(payer.account_number.clone());
             continue;
         }
         let book = world.payer_book(payer.id, &members[&payer.id])?;
         let measured = events.measure(&book, options.as_of, context.usage_mark);
-        all.push((payer.account_number.clone(), billing::bill(&book, &measured, context)));
+        all.push((
+            payer.account_number.clone(),
+            billing::bill(&book, &measured, RunContext { place, ..context }),
+        ));
     }
     Ok((all, left_out))
 }

@@ -6,8 +6,8 @@ use crate::runs::bounds::{Gate, Outcome};
 use crate::usage::measure;
 use anyhow::Context as _;
 use domain::billing::{self, Credited, RunContext};
-use domain::ids::CustomerId;
-use std::collections::{BTreeMap, BTreeSet};
+use domain::ids::{CustomerId, Place};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use store::run::{Run, RunItem};
 use store::{Tx, payer};
@@ -39,24 +39,29 @@ pub async fn bill(
     if !stale.is_empty() {
         measured.extend(measure::measure(ctx, run, &stale).await?.by_payer);
     }
+    let places: HashMap<CustomerId, Place> = items.iter().map(|i| (i.payer, Place::of(i.position))).collect();
+    let context = run_context(ctx, run);
     let work: Vec<_> = books
         .into_iter()
         .map(|book| {
-            let quantities = measured.remove(&book.payer).unwrap_or_default();
-            (book, quantities)
+            let measured = measured.remove(&book.payer).unwrap_or_default();
+            let place = places.get(&book.payer).copied().unwrap_or(context.place);
+            Work { book, measured, context: RunContext { place, ..context } }
         })
         .collect();
-    let (ctx, context) = (ctx.clone(), run_context(ctx, run));
-    tokio::task::spawn_blocking(move || bill_all(&ctx, context, &gate, &work)).await?
+    let ctx = ctx.clone();
+    tokio::task::spawn_blocking(move || bill_all(&ctx, &gate, &work)).await?
+}
+
+/// One payer to bill.
+struct Work {
+    book: billing::PayerBook,
+    measured: domain::measure::Measured,
+    context: RunContext,
 }
 
 /// Bills payers on all threads. Stops between two payers when asked to; nothing has been written by then.
-fn bill_all(
-    ctx: &Context,
-    context: RunContext,
-    gate: &Gate,
-    work: &[(billing::PayerBook, domain::measure::Measured)],
-) -> anyhow::Result<BTreeMap<CustomerId, Outcome>> {
+fn bill_all(ctx: &Context, gate: &Gate, work: &[Work]) -> anyhow::Result<BTreeMap<CustomerId, Outcome>> {
     let per_thread = work.len().div_ceil(ctx.settings.threads.max(1)).max(1);
     let parts: Vec<anyhow::Result<Vec<_>>> = std::thread::scope(|scope| {
         let threads: Vec<_> = work
@@ -64,12 +69,12 @@ fn bill_all(
             .map(|part| {
                 scope.spawn(move || {
                     let mut outcomes = Vec::with_capacity(part.len());
-                    for (book, measured) in part {
+                    for Work { book, measured, context } in part {
                         anyhow::ensure!(
                             !ctx.is_stopping(),
                             "stopped between two payers; the next worker goes on"
                         );
-                        outcomes.push((book.payer, bill_one(book, measured, context, gate)));
+                        outcomes.push((book.payer, bill_one(book, measured, *context, gate)));
                     }
                     Ok(outcomes)
                 })
@@ -107,10 +112,11 @@ pub fn bill_one(
     })
 }
 
-/// What a run tells the core about itself.
+/// What a run tells the core about itself; each payer is billed at its own place.
 pub fn run_context(ctx: &Context, run: &Run) -> RunContext {
     RunContext {
         ordinal: run.ordinal,
+        place: Place::of(0),
         as_of: run.as_of,
         usage_mark: run.usage_mark,
         catch_up_max: ctx.settings.catch_up_max,

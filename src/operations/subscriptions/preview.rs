@@ -96,6 +96,7 @@ async fn drafts(ctx: &Context, run: &Run, book: &PayerBook, number: &str) -> any
     let measured = rated.by_payer.get(&book.payer).cloned().unwrap_or_default();
     let context = RunContext {
         ordinal: run.ordinal,
+        place: domain::ids::Place::of(0),
         as_of: run.as_of,
         usage_mark: run.usage_mark,
         catch_up_max: ctx.settings.catch_up_max,

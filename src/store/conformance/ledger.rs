@@ -8,7 +8,8 @@ use domain::ledger::{ChainState, Entry, EntryKind, Sealed, seal, verify_link};
 async fn seal_all(store: &Store) -> Vec<Sealed> {
     let mut tx = store.begin().await.unwrap();
     let end = ledger::lock_chain(&mut tx).await.unwrap();
-    let entries = ledger::unsealed(&mut tx, 100).await.unwrap();
+    let waiting = ledger::unsealed(&mut tx).await.unwrap();
+    let entries = ledger::waiting(&mut tx, &waiting).await.unwrap();
     let sealed = seal(&end, entries);
     ledger::save_sealed(&mut tx, &sealed).await.unwrap();
     tx.commit().await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::sample;
 use crate::{Store, invoice, ledger};
-use domain::ids::{EntryId, InvoiceId, LineId};
+use domain::ids::{EntryId, InvoiceId, LineId, Place, run_made};
 use domain::invoice::{Invoice, Line};
 use domain::ledger::Entry;
 
@@ -11,7 +11,7 @@ const PER_SLICE: u32 = 500;
 
 /// Invoice `n` with five lines.
 fn large_invoice(n: u32) -> (Invoice, Entry) {
-    let id = |kind: &str, part: u32| domain::ids::run_made(1, kind, &format!("{n:08} {part}"));
+    let id = |kind: &str, part: u32| run_made(1, Place::of(n), kind, &format!("{n:08} {part}"));
     let mut invoice = sample::invoice(n);
     invoice.draft.id = InvoiceId(id("invoice", 0));
     let (first, second) = (invoice.draft.lines[0].clone(), invoice.draft.lines[1].clone());

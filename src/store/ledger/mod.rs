@@ -5,7 +5,7 @@ mod export;
 mod seal;
 
 pub use export::{LedgerExport, exported_of_run, exports, mark_export, next_range};
-pub use seal::{ChainEnd, chain_end, lock_chain, save_sealed, unsealed, unsealed_count};
+pub use seal::{ChainEnd, chain_end, lock_chain, save_sealed, unsealed, unsealed_count, waiting};
 
 use crate::bulk::Bulk;
 use crate::invoice::tax_category;

@@ -8,6 +8,7 @@ use crate::words::{count, stored};
 use anyhow::ensure;
 use domain::ids::EntryId;
 use domain::ledger::{ChainState, Entry, Sealed};
+use std::collections::HashMap;
 
 /// Where the chain ends: sequence 0 and a hash of zeros before the first entry.
 pub type ChainEnd = ChainState;
@@ -28,11 +29,11 @@ pub async fn lock_chain(tx: &mut Tx) -> anyhow::Result<ChainEnd> {
     chain_end(tx).await
 }
 
-/// The first entries that wait for a seal, in sealing order: posting date, document number, kind, ordinal.
-pub async fn unsealed(tx: &mut Tx, limit: u32) -> anyhow::Result<Vec<Entry>> {
-    let rows: Vec<EntryRow> = on!(tx, c => sqlx::query_as(
-        "select e.id, e.invoice, e.kind, e.ordinal, e.document_number, e.account_number, e.document_date,
-                e.posting_date, e.currency
+/// The entries that wait for a seal, in sealing order: posting date, document number, kind, ordinal. Read once for a whole
+/// pass: sorting all that wait again for every chunk would cost the square of a run.
+pub async fn unsealed(tx: &mut Tx) -> anyhow::Result<Vec<EntryId>> {
+    let rows: Vec<uuid::Uuid> = on!(tx, c => sqlx::query_scalar(
+        "select e.id
          from ledger_unsealed u
          join ledger_entry e on e.id = u.entry
          order by e.posting_date,
@@ -46,12 +47,29 @@ pub async fn unsealed(tx: &mut Tx, limit: u32) -> anyhow::Result<Vec<Entry>> {
                               when 'rounding' then 6
                               else 7 end,
                   e.ordinal,
-                  e.invoice
-         limit $1")
-        .bind(i64::from(limit))
+                  e.invoice")
         .fetch_all(c)
         .await?);
-    with_postings(tx, rows).await
+    Ok(rows.into_iter().map(EntryId).collect())
+}
+
+/// Those of these entries that still wait, in the order given.
+pub async fn waiting(tx: &mut Tx, ids: &[EntryId]) -> anyhow::Result<Vec<Entry>> {
+    const SQL: PerDriver = by_keys!(
+        "select e.id, e.invoice, e.kind, e.ordinal, e.document_number, e.account_number, e.document_date,
+                e.posting_date, e.currency
+         from ledger_unsealed u
+         join ledger_entry e on e.id = u.entry
+         where u.entry",
+        uuid,
+        ""
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<EntryRow> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(ids)).fetch_all(c).await?);
+    let place: HashMap<EntryId, usize> = ids.iter().copied().zip(0..).collect();
+    let mut entries = with_postings(tx, rows).await?;
+    entries.sort_by_key(|entry| place.get(&entry.id).copied());
+    Ok(entries)
 }
 
 /// How many entries wait for a seal.

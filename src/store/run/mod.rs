@@ -16,7 +16,7 @@ use crate::words::{count, stored};
 use crate::{counter, imports, segment};
 use anyhow::{Context, anyhow};
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::ids::{CustomerId, RunId, run_made};
+use domain::ids::{CustomerId, Place, RunId, run_made};
 use domain::run::{RunState, Scope, Step, UsageCounts};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
@@ -136,7 +136,7 @@ pub async fn open(
         return Ok(Opened::Unfinished(run));
     }
     let natural = format!("{key}\u{1f}{as_of}\u{1f}{ordinal}");
-    let id = RunId(run_made(count(ordinal, "run.ordinal")?, "run", &natural));
+    let id = RunId(run_made(count(ordinal, "run.ordinal")?, Place::of(0), "run", &natural));
     let usage_version = segment::version(tx).await?;
     let usage_mark = imports::newest_number(tx).await?;
     let columns = &[
