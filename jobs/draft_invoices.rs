@@ -11,7 +11,7 @@ use domain::ids::CustomerId;
 use domain::run::{ItemState, Step};
 use domain::task::SliceTask;
 use operations::context::Context;
-use operations::runs::bill::{bill, credited_since};
+use operations::runs::bill::{Drafted, bill, credited_since};
 use operations::runs::bounds::{Outcome, Why};
 use operations::runs::flow;
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ async fn draft(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
                 Ok(taken) => {
                     for payer in taken.payers {
                         let reason = "another run has billed some of these periods".to_owned();
-                        billed.insert(payer, Outcome::Failed(reason));
+                        billed.insert(payer, Drafted::failed(reason));
                     }
                 }
                 Err(error) => return Err(error),
@@ -59,7 +59,7 @@ async fn save(
     task: SliceTask,
     run: &Run,
     items: &mut [RunItem],
-    billed: &BTreeMap<CustomerId, Outcome>,
+    billed: &BTreeMap<CustomerId, Drafted>,
 ) -> anyhow::Result<()> {
     let mut tx = ctx.store.begin().await?;
     let finished = slice::finish(&mut tx, task).await?;
@@ -72,7 +72,8 @@ async fn save(
     let credited = credited_since(&mut tx, billed).await?;
     let (mut saved, mut beyond) = (Vec::new(), Vec::new());
     for item in items.iter_mut() {
-        let outcome = billed.get(&item.payer);
+        let drafted = billed.get(&item.payer);
+        let outcome = drafted.map(|d| &d.outcome);
         settle_item(item, run.ordinal, outcome, revisions.get(&item.payer).copied());
         if credited.contains(&item.payer) {
             item.state = ItemState::Failed;
@@ -83,12 +84,13 @@ async fn save(
         {
             beyond.push((item.payer, parked.reason.clone()));
         }
-        if let Some(Outcome::Billed(billed)) = outcome
+        if let Some(Drafted { outcome: Outcome::Billed(billed), bodies }) = drafted
             && matches!(item.state, ItemState::Done | ItemState::Nothing)
         {
             saved.push(PayerDrafts {
                 payer: item.payer,
                 drafts: &billed.drafts,
+                bodies,
                 lines: &billed.lines,
                 carried: Some(&billed.carried),
             });

@@ -25,6 +25,7 @@ pub(crate) enum Cell<'a> {
     Date(Option<NaiveDate>),
     Instant(Option<DateTime<Utc>>),
     Dec(Option<Decimal>),
+    Bytes(Option<Vec<u8>>),
     /// JSON text.
     Json(Option<String>),
 }
@@ -78,6 +79,7 @@ impl Cell<'_> {
             Cell::Date(_) => "date[]",
             Cell::Instant(_) => "timestamptz[]",
             Cell::Dec(_) => "numeric[]",
+            Cell::Bytes(_) => "bytea[]",
         }
     }
 }
@@ -156,6 +158,7 @@ impl<'a> Bulk<'a> {
                     Cell::Date(v) => query.bind(v),
                     Cell::Instant(v) => query.bind(v),
                     Cell::Dec(v) => query.bind(v.map(Dec)),
+                    Cell::Bytes(v) => query.bind(v),
                     Cell::Json(v) => query.bind(v),
                 };
             }
@@ -211,6 +214,7 @@ impl<'a> Bulk<'a> {
                 Array::Date(v) => query.bind(v),
                 Array::Instant(v) => query.bind(v),
                 Array::Dec(v) => query.bind(v),
+                Array::Bytes(v) => query.bind(v),
             };
         }
         Ok(query.execute(&mut **t).await?.rows_affected())
@@ -226,6 +230,7 @@ enum Array {
     Date(Vec<Option<NaiveDate>>),
     Instant(Vec<Option<DateTime<Utc>>>),
     Dec(Vec<Option<Decimal>>),
+    Bytes(Vec<Option<Vec<u8>>>),
 }
 
 /// Turns rows into columns. A cell of another kind than the column's first becomes null, which a not-null column
@@ -241,6 +246,7 @@ fn arrays(cells: Vec<Cell<'_>>, width: usize) -> Vec<Array> {
             Cell::Date(_) => Array::Date(Vec::new()),
             Cell::Instant(_) => Array::Instant(Vec::new()),
             Cell::Dec(_) => Array::Dec(Vec::new()),
+            Cell::Bytes(_) => Array::Bytes(Vec::new()),
         })
         .collect();
     for (n, cell) in cells.into_iter().enumerate() {
@@ -251,6 +257,7 @@ fn arrays(cells: Vec<Cell<'_>>, width: usize) -> Vec<Array> {
             (Array::Date(all), cell) => all.push(if let Cell::Date(v) = cell { v } else { None }),
             (Array::Instant(all), cell) => all.push(if let Cell::Instant(v) = cell { v } else { None }),
             (Array::Dec(all), cell) => all.push(if let Cell::Dec(v) = cell { v } else { None }),
+            (Array::Bytes(all), cell) => all.push(if let Cell::Bytes(v) = cell { v } else { None }),
             (Array::Text(all), Cell::Text(v)) => all.push(v.map(Cow::into_owned)),
             (Array::Text(all), Cell::Json(v)) => all.push(v),
             (Array::Text(all), _) => all.push(None),

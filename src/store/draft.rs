@@ -2,15 +2,16 @@
 //! book changed can be billed anew; a period that another run has taken is refused.
 
 use crate::bulk::{Bulk, Cell};
+use crate::draft_body::{self, BodyRow, DraftBody};
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::Ids;
 use crate::words::stored;
+use anyhow::ensure;
 use chrono::NaiveDate;
 use domain::billing::{BilledLine, CarriedDraft};
 use domain::ids::*;
 use domain::invoice::{Draft, Line};
 use domain::money::Currency;
-use sqlx::types::Json;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -22,6 +23,8 @@ pub const BY_HAND: RunId = RunId(Uuid::nil());
 pub struct PayerDrafts<'a> {
     pub payer: CustomerId,
     pub drafts: &'a [Draft],
+    /// Their content, in the same order.
+    pub bodies: &'a [DraftBody],
     /// Every period taken, with or without a line.
     pub lines: &'a [BilledLine],
     /// Replaces the payer's carried drafts; none leaves them as they are.
@@ -87,7 +90,7 @@ pub async fn save(
     let ids: Vec<CustomerId> = payers.iter().map(|p| p.payer).collect();
     drop_of_payers(tx, run, &ids).await?;
     drop_cancelled(tx, payers).await?;
-    save_bodies(tx, run, payers).await?;
+    save_drafts(tx, run, payers).await?;
     save_lines(tx, run, payers).await?;
     let mut sets = Bulk::into("carried_set", &["payer", "run_ordinal", "run", "drafts"])
         .on_conflict("on conflict (payer, run_ordinal) do update set drafts = excluded.drafts");
@@ -117,9 +120,9 @@ pub async fn add_by_hand(tx: &mut Tx, draft: &Draft) -> anyhow::Result<Option<Dr
             .await
             .map(drop))?;
     }
-    let drafts = std::slice::from_ref(draft);
-    let payer = PayerDrafts { payer: draft.payer, drafts, lines: &[], carried: None };
-    save_bodies(tx, BY_HAND, &[payer]).await?;
+    let (drafts, bodies) = (std::slice::from_ref(draft), [DraftBody::of(draft)?]);
+    let payer = PayerDrafts { payer: draft.payer, drafts, bodies: &bodies, lines: &[], carried: None };
+    save_drafts(tx, BY_HAND, &[payer]).await?;
     Ok(None)
 }
 
@@ -132,7 +135,7 @@ async fn drop_cancelled(tx: &mut Tx, payers: &[PayerDrafts<'_>]) -> anyhow::Resu
     Ok(())
 }
 
-async fn save_bodies(tx: &mut Tx, run: RunId, payers: &[PayerDrafts<'_>]) -> anyhow::Result<()> {
+async fn save_drafts(tx: &mut Tx, run: RunId, payers: &[PayerDrafts<'_>]) -> anyhow::Result<()> {
     let columns = &[
         "id",
         "run",
@@ -152,7 +155,6 @@ async fn save_bodies(tx: &mut Tx, run: RunId, payers: &[PayerDrafts<'_>]) -> any
         "state",
     ];
     let mut rows = Bulk::into("draft", columns);
-    let mut bodies = Bulk::into("draft_body", &["draft", "body"]);
     for d in payers.iter().flat_map(|p| p.drafts) {
         rows.row([
             d.id.0.into(),
@@ -172,10 +174,12 @@ async fn save_bodies(tx: &mut Tx, run: RunId, payers: &[PayerDrafts<'_>]) -> any
             d.revision.into(),
             "open".into(),
         ]);
-        bodies.row([d.id.0.into(), Cell::json(d)?]);
     }
     rows.insert(tx).await?;
-    bodies.insert(tx).await.map(drop)
+    for p in payers {
+        ensure!(p.drafts.len() == p.bodies.len(), "payer {}: a draft comes without its content", p.payer);
+    }
+    draft_body::save(tx, payers.iter().flat_map(|p| p.drafts.iter().map(|d| d.id).zip(p.bodies))).await
 }
 
 async fn save_lines(tx: &mut Tx, run: RunId, payers: &[PayerDrafts<'_>]) -> anyhow::Result<()> {
@@ -423,8 +427,8 @@ pub async fn rank(tx: &mut Tx, run: RunId, in_order: &[InvoiceId], per_slice: u3
 
 /// Open drafts of a booking slice, in rank order.
 pub async fn of_slice(tx: &mut Tx, run: RunId, slice: u32) -> anyhow::Result<Vec<Draft>> {
-    let rows: Vec<Json<Draft>> = on!(tx, c => sqlx::query_scalar(
-        "select b.body
+    let rows: Vec<BodyRow> = on!(tx, c => sqlx::query_as(
+        "select b.packed, b.body
          from draft d
          join draft_body b on b.draft = d.id
          where d.run = $1 and d.slice = $2 and d.state = 'open'
@@ -433,7 +437,7 @@ pub async fn of_slice(tx: &mut Tx, run: RunId, slice: u32) -> anyhow::Result<Vec
         .bind(i64::from(slice))
         .fetch_all(c)
         .await?);
-    Ok(rows.into_iter().map(|j| j.0).collect())
+    draft_body::read(rows)
 }
 
 /// Invoices made of a booking slice's drafts, in rank order. Slice 0 also has those that an earlier pass of the same
@@ -450,12 +454,13 @@ pub async fn booked_in_slice(tx: &mut Tx, run: RunId, slice: u32) -> anyhow::Res
     Ok(rows.into_iter().map(InvoiceId).collect())
 }
 
-/// Drafts of these ids, by id.
+/// Drafts of these ids that are not booked, by id.
 pub async fn by_ids(tx: &mut Tx, ids: &[InvoiceId]) -> anyhow::Result<Vec<Draft>> {
-    const SQL: PerDriver = by_keys!("select body from draft_body where draft", uuid, " order by draft");
+    const SQL: PerDriver =
+        by_keys!("select packed, body from draft_body where draft", uuid, " order by draft");
     let sql = tx.pick(&SQL);
-    let rows: Vec<Json<Draft>> = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(ids)).fetch_all(c).await?);
-    Ok(rows.into_iter().map(|j| j.0).collect())
+    let rows: Vec<BodyRow> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(ids)).fetch_all(c).await?);
+    draft_body::read(rows)
 }
 
 /// State of a draft, and the reason of one that is not open any more; none if it is gone.
@@ -505,12 +510,7 @@ pub async fn replace(tx: &mut Tx, draft: &Draft) -> anyhow::Result<bool> {
     if changed == 0 {
         return Ok(false);
     }
-    on!(tx, c => sqlx::query("update draft_body set body = $2 where draft = $1")
-        .bind(draft.id.0)
-        .bind(Json(draft))
-        .execute(c)
-        .await
-        .map(drop))?;
+    draft_body::replace(tx, draft).await?;
     Ok(true)
 }
 

@@ -18,6 +18,7 @@ pub mod crash;
 pub mod delivery;
 pub mod document;
 pub mod draft;
+pub mod draft_body;
 pub mod dump;
 pub mod imports;
 pub mod invoice;

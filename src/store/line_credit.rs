@@ -2,12 +2,13 @@
 //! stands in their bodies.
 
 use crate::bulk::Bulk;
+use crate::draft_body::{self, BodyRow};
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::{Dec, Ids};
 use crate::words::small;
 use domain::billing::{CarriedDraft, CreditedLine, credits_of};
 use domain::ids::{CustomerId, InvoiceId, LineId};
-use domain::invoice::{Credit, Draft, Invoice};
+use domain::invoice::{Credit, Invoice};
 use sqlx::types::Json;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -44,7 +45,7 @@ pub async fn of_payers(
     payers: &[CustomerId],
 ) -> anyhow::Result<BTreeMap<CustomerId, Vec<(LineId, Credit)>>> {
     const DRAFTED: PerDriver = by_keys!(
-        "select b.body from draft d join draft_body b on b.draft = d.id where d.state = 'open' and d.payer",
+        "select b.packed, b.body from draft d join draft_body b on b.draft = d.id where d.state = 'open' and d.payer",
         uuid,
         ""
     );
@@ -55,9 +56,8 @@ pub async fn of_payers(
         credits.entry(CustomerId(row.0)).or_default().push(credit(row));
     }
     let sql = tx.pick(&DRAFTED);
-    let drafts: Vec<Json<Draft>> =
-        on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(payers)).fetch_all(c).await?);
-    for Json(draft) in drafts {
+    let drafts: Vec<BodyRow> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(payers)).fetch_all(c).await?);
+    for draft in draft_body::read(drafts)? {
         credits.entry(draft.payer).or_default().extend(credits_of(&draft.lines));
     }
     for (payer, carried) in carried_of(tx, payers).await? {

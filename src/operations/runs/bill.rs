@@ -9,6 +9,7 @@ use domain::billing::{self, Credited, RunContext};
 use domain::ids::{CustomerId, Place};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use store::draft_body::DraftBody;
 use store::run::{Run, RunItem};
 use store::{Tx, payer};
 
@@ -16,7 +17,7 @@ pub async fn bill(
     ctx: &Context,
     run: &Run,
     items: &[RunItem],
-) -> anyhow::Result<BTreeMap<CustomerId, Outcome>> {
+) -> anyhow::Result<BTreeMap<CustomerId, Drafted>> {
     let ids: Vec<CustomerId> = items.iter().map(|i| i.payer).collect();
     let mut tx = ctx.store.read().await?;
     let catalogue = Arc::new(store::catalogue::load(&mut tx).await?.context("the book is empty")?);
@@ -53,6 +54,28 @@ pub async fn bill(
     tokio::task::spawn_blocking(move || bill_all(&ctx, &gate, &work)).await?
 }
 
+/// What came of billing a payer, with the content of its drafts ready to be written.
+#[derive(Debug, Clone)]
+pub struct Drafted {
+    pub outcome: Outcome,
+    pub bodies: Vec<DraftBody>,
+}
+
+impl Drafted {
+    fn of(outcome: Outcome) -> anyhow::Result<Self> {
+        let bodies = match &outcome {
+            Outcome::Billed(billed) => DraftBody::of_all(&billed.drafts)?,
+            _ => Vec::new(),
+        };
+        Ok(Self { outcome, bodies })
+    }
+
+    /// A payer that another run was quicker to bill, or that is refused for another reason.
+    pub fn failed(reason: String) -> Self {
+        Self { outcome: Outcome::Failed(reason), bodies: Vec::new() }
+    }
+}
+
 /// One payer to bill.
 struct Work {
     book: billing::PayerBook,
@@ -61,7 +84,7 @@ struct Work {
 }
 
 /// Bills payers on all threads. Stops between two payers when asked to; nothing has been written by then.
-fn bill_all(ctx: &Context, gate: &Gate, work: &[Work]) -> anyhow::Result<BTreeMap<CustomerId, Outcome>> {
+fn bill_all(ctx: &Context, gate: &Gate, work: &[Work]) -> anyhow::Result<BTreeMap<CustomerId, Drafted>> {
     let per_thread = work.len().div_ceil(ctx.settings.threads.max(1)).max(1);
     let parts: Vec<anyhow::Result<Vec<_>>> = std::thread::scope(|scope| {
         let threads: Vec<_> = work
@@ -74,7 +97,7 @@ fn bill_all(ctx: &Context, gate: &Gate, work: &[Work]) -> anyhow::Result<BTreeMa
                             !ctx.is_stopping(),
                             "stopped between two payers; the next worker goes on"
                         );
-                        outcomes.push((book.payer, bill_one(book, measured, *context, gate)));
+                        outcomes.push((book.payer, Drafted::of(bill_one(book, measured, *context, gate))?));
                     }
                     Ok(outcomes)
                 })
@@ -127,14 +150,14 @@ pub fn run_context(ctx: &Context, run: &Run) -> RunContext {
 /// payers' locks.
 pub async fn credited_since(
     tx: &mut Tx,
-    billed: &BTreeMap<CustomerId, Outcome>,
+    billed: &BTreeMap<CustomerId, Drafted>,
 ) -> anyhow::Result<BTreeSet<CustomerId>> {
-    let seen = |outcome: &Outcome| match outcome {
+    let seen = |drafted: &Drafted| match &drafted.outcome {
         Outcome::Billed(billed) => billed.credited.clone(),
         _ => None,
     };
     let before: BTreeMap<CustomerId, Credited> =
-        billed.iter().filter_map(|(payer, outcome)| Some((*payer, seen(outcome)?))).collect();
+        billed.iter().filter_map(|(payer, drafted)| Some((*payer, seen(drafted)?))).collect();
     if before.is_empty() {
         return Ok(BTreeSet::new());
     }

@@ -1,6 +1,7 @@
 use super::on_both;
 use super::sample::{self, billed_lines, customer_id, date, now};
 use crate::draft::{self, AlreadyBilled, DraftFilter, DraftState, PayerDrafts, Periods};
+use crate::draft_body::DraftBody;
 use crate::run::{self, Opened, Run, RunOptions};
 use crate::{Store, catalogue, payer, subject};
 use domain::billing::{BilledLine, CarriedDraft, PayerBook};
@@ -17,7 +18,8 @@ async fn save(
     carried: Option<&[CarriedDraft]>,
 ) {
     let mut tx = store.begin().await.unwrap();
-    let payer = PayerDrafts { payer: customer_id(), drafts, lines, carried };
+    let bodies = &DraftBody::of_all(drafts).unwrap();
+    let payer = PayerDrafts { payer: customer_id(), drafts, bodies, lines, carried };
     draft::save(&mut tx, run.id, run.ordinal, &[payer]).await.unwrap();
     tx.commit().await.unwrap();
 }
@@ -90,8 +92,9 @@ on_both!(a_period_is_taken_by_one_run_only, store => {
     let other = second_run(&store).await;
     let mut tx = store.begin().await.unwrap();
     let lines = [billed_lines(2), billed_lines(1)].concat();
-    let same = PayerDrafts { payer: customer_id(), drafts: &[sample::draft(2)], lines: &lines, carried: None };
-    let free = PayerDrafts { payer: CustomerId::of("CU-3"), drafts: &[], lines: &[], carried: None };
+    let bodies = &[DraftBody::of(&sample::draft(2)).unwrap()];
+    let same = PayerDrafts { payer: customer_id(), drafts: &[sample::draft(2)], bodies, lines: &lines, carried: None };
+    let free = PayerDrafts { payer: CustomerId::of("CU-3"), drafts: &[], bodies: &[], lines: &[], carried: None };
     let refused = draft::save(&mut tx, other.id, other.ordinal, &[same, free]).await.unwrap_err();
     assert_eq!(refused.downcast_ref::<AlreadyBilled>().unwrap().payers, [customer_id()]);
 });

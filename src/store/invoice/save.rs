@@ -2,6 +2,7 @@
 
 use crate::bulk::{Bulk, Cell};
 use crate::draft::{self, DraftState};
+use crate::draft_body;
 use crate::ledger;
 use crate::line_credit;
 use crate::tx::{PerDriver, Tx, by_keys, on};
@@ -31,7 +32,7 @@ pub async fn take_numbers(tx: &mut Tx, series: &str, n: u64) -> anyhow::Result<u
 }
 
 /// Writes invoices with their lines, VAT groups and open settlements, their unsealed ledger entries, and marks the
-/// drafts they were made of. Key: the invoice's id; one that is there already is an error.
+/// drafts they were made of, whose content goes. Key: the invoice's id; one that is there already is an error.
 pub async fn save_booked(
     tx: &mut Tx,
     run: Option<RunId>,
@@ -49,7 +50,8 @@ pub async fn save_booked(
     save_billed_charges(tx, invoices).await?;
     ledger::save_entries(tx, run, entries).await?;
     let ids: Vec<InvoiceId> = invoices.iter().map(|i| i.draft.id).collect();
-    draft::mark(tx, &ids, DraftState::Booked, None).await.map(drop)
+    draft::mark(tx, &ids, DraftState::Booked, None).await?;
+    draft_body::drop_booked(tx, &ids).await
 }
 
 /// Lines, VAT groups and totals agree to the last unit (rules M2), checked before writing.
