@@ -3,7 +3,7 @@
 
 use domain::Decimal;
 use domain::catalogue::{TaxCategory, Tenant};
-use domain::invoice::{Invoice, Line, Party};
+use domain::invoice::{Invoice, Line, Party, Settlement};
 use domain::money::{Currency, Money};
 use std::fmt::Write;
 
@@ -15,8 +15,9 @@ const CREDIT_NOTE: &str = "381";
 /// UN/ECE recommendation 20: one, the unit that any other word stands for; the word itself is in the description.
 const ONE: &str = "C62";
 
-/// The XML of a booked invoice or credit note. A credit note's amounts are positive there, as the standard wants.
-pub fn ubl(invoice: &Invoice, tenant: &Tenant) -> String {
+/// The XML of a booked invoice or credit note: it asks for what is open (rules Y3). A credit note's amounts are positive
+/// there, as the standard wants.
+pub fn ubl(invoice: &Invoice, settlement: &Settlement, tenant: &Tenant) -> String {
     let draft = &invoice.draft;
     let mut xml = Xml::new(draft.currency, draft.is_credit_note);
     let root = if draft.is_credit_note { "CreditNote" } else { "Invoice" };
@@ -32,7 +33,7 @@ pub fn ubl(invoice: &Invoice, tenant: &Tenant) -> String {
     xml.within("AccountingSupplierParty", |xml| party(xml, &draft.seller));
     xml.within("AccountingCustomerParty", |xml| party(xml, &draft.buyer));
     payment(&mut xml, invoice, tenant);
-    totals(&mut xml, invoice);
+    totals(&mut xml, invoice, settlement);
     for line in &draft.lines {
         self::line(&mut xml, line, draft.is_credit_note);
     }
@@ -133,7 +134,13 @@ fn payment(xml: &mut Xml, invoice: &Invoice, tenant: &Tenant) {
     });
 }
 
-fn totals(xml: &mut Xml, invoice: &Invoice) {
+/// What was paid and set off so far, at most the whole: nobody is asked to pay less than nothing.
+fn prepaid_minor(invoice: &Invoice, settlement: &Settlement) -> i64 {
+    let gross_minor = invoice.draft.gross_minor();
+    if invoice.draft.is_credit_note { 0 } else { settlement.settled_minor.clamp(0, gross_minor.max(0)) }
+}
+
+fn totals(xml: &mut Xml, invoice: &Invoice, settlement: &Settlement) {
     let draft = &invoice.draft;
     xml.within("TaxTotal", |xml| {
         xml.amount("TaxAmount", draft.vat_minor); // BT-110
@@ -154,7 +161,11 @@ fn totals(xml: &mut Xml, invoice: &Invoice) {
         xml.amount("LineExtensionAmount", draft.net_minor); // BT-106
         xml.amount("TaxExclusiveAmount", draft.net_minor); // BT-109
         xml.amount("TaxInclusiveAmount", draft.gross_minor()); // BT-112
-        xml.amount("PayableAmount", draft.gross_minor()); // BT-115
+        let prepaid_minor = prepaid_minor(invoice, settlement);
+        if prepaid_minor != 0 {
+            xml.amount("PrepaidAmount", prepaid_minor); // BT-113
+        }
+        xml.amount("PayableAmount", draft.gross_minor() - prepaid_minor); // BT-115
     });
 }
 

@@ -53,6 +53,7 @@ fn every_invoice_and_credit_note_is_valid_ubl() {
     home.json(&["run", "--as-of", "2026-02-01", "--skip", "render,send,collect"]);
     home.json(&["invoices", "credit", "INV-0000001", "--as-of", "2026-02-02"]);
     home.json(&["invoices", "credit", "INV-0000006", "--line", "1", "--as-of", "2026-02-02"]);
+    home.run(&["invoices", "markpaid", "INV-0000002", "--amount", "10.00"]).exits(0);
     let invoices = home.json(&["invoices"]);
     let mut paths: Vec<PathBuf> = Vec::new();
     for invoice in invoices.as_array().unwrap() {
@@ -60,8 +61,20 @@ fn every_invoice_and_credit_note_is_valid_ubl() {
         let path = home.file(&format!("{number}.xml"), "");
         home.run(&["invoices", "xml", number, "--out", path.to_str().unwrap()]).exits(0);
         let xml = std::fs::read_to_string(&path).unwrap();
-        let payable = invoice["TotalAmount"].as_str().unwrap().trim_start_matches('-').to_owned();
-        assert!(xml.contains(&format!(">{payable}</cbc:PayableAmount>")), "{number} is not {payable}: {xml}");
+        let minor = |text: &str| text.replace(['-', '.'], "").parse::<i64>().unwrap();
+        let gross = minor(invoice["TotalAmount"].as_str().unwrap());
+        let amount = |name: &str| {
+            let tail = xml.split(&format!("<cbc:{name} ")).nth(1).and_then(|tail| tail.split_once('>'));
+            tail.map_or(0, |(_, tail)| minor(tail.split('<').next().unwrap()))
+        };
+        let (prepaid, payable) = (amount("PrepaidAmount"), amount("PayableAmount"));
+        let expected = match number {
+            "INV-0000001" => gross,
+            "INV-0000002" => 1_000,
+            _ => prepaid,
+        };
+        assert_eq!(prepaid, expected, "{number} asks for what is open (rules Y3): {xml}");
+        assert_eq!(payable, gross - prepaid, "{number} is not {gross}: {xml}");
         paths.push(path);
     }
     assert!(paths.len() >= 10, "{invoices}");

@@ -62,7 +62,7 @@ pub async fn xml(ctx: &Context, number: &str) -> Result<String, Stop> {
     let mut tx = ctx.store.read().await?;
     let booked = find::booked(&mut tx, number, "sent as XML").await?;
     let catalogue = catalogue(&mut tx).await?;
-    Ok(documents::ubl(&booked.invoice, &catalogue.tenant))
+    Ok(documents::ubl(&booked.invoice, &booked.settlement, &catalogue.tenant))
 }
 
 fn not_made(reason: String) -> Refusal {
