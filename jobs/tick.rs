@@ -37,7 +37,7 @@ async fn run(ctx: &Context, task: &TickTask) -> anyhow::Result<()> {
         TimedJob::NightlyRun => nightly_run(ctx, task).await,
         TimedJob::IngestInbox => inbox::bring_in(ctx).await.map(drop),
         TimedJob::RetryMails => send::send_overdue(ctx).await.map(drop),
-        TimedJob::RetryPayments => retry::retry(ctx, task.as_of).await.map(drop),
+        TimedJob::RetryPayments => retry::retry(ctx, task.as_of).await.map(drop).map_err(Stop::broke),
         TimedJob::ExportLedger => {
             let made = export::export(ctx, ledger::Format::Hledger, export::Range::Next).await;
             made.map(drop).map_err(Stop::broke)

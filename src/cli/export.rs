@@ -47,6 +47,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         Refusal::new(Code::UnknownFormat, e.to_string()).ask(instead)
     })?;
     let app = App::open_existing(config).await?;
+    app.catalogue().await?;
     let range = match (next, from, to) {
         (true, ..) => Range::Next,
         (false, None, None) => Range::All,

@@ -29,11 +29,11 @@ enum Verb {
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let Verb::Retry { as_of } = args.verb;
     let app = App::open_existing(config).await?;
+    app.catalogue().await?;
     let as_of = match as_of {
         Some(day) => day,
         None => app.today().await?,
     };
-    app.catalogue().await?;
     let retried = retry::retry(&app.ctx, as_of).await?;
     if output.is_json() {
         output.document(&retried);

@@ -8,6 +8,7 @@ use crate::delivery::send;
 use crate::dunning::steps;
 use crate::payments::collect::{ask_unanswered, collect};
 use crate::payments::tried::{Collected, Tried, TriedOutcome};
+use crate::refusal::Stop;
 use chrono::NaiveDate;
 use domain::ids::InvoiceId;
 use domain::run::MailCounts;
@@ -38,7 +39,7 @@ pub struct Retried {
 }
 
 /// Everything due on or before `as_of`; mails that wait for another try go out too.
-pub async fn retry(ctx: &Context, as_of: NaiveDate) -> anyhow::Result<Retried> {
+pub async fn retry(ctx: &Context, as_of: NaiveDate) -> Result<Retried, Stop> {
     let mut all = Collected::default();
     let tomorrow = as_of.succ_opt().unwrap_or(as_of);
     add(&mut all, ask_unanswered(ctx, tomorrow).await?);

@@ -81,7 +81,6 @@ pub async fn export(ctx: &Context, format: Format, range: Range) -> Result<Optio
             .hint("both days are included")
             .into());
     }
-    ctx.catalogue().await?;
     seal::seal(ctx).await?;
     let mut tx = ctx.store.read().await?;
     let filter = match range {

@@ -145,7 +145,8 @@ pub(crate) struct Checked {
 
 impl Checked {
     pub(super) async fn of(tx: &mut Tx, asked: &Asked, mode: Mode) -> Result<Self, Stop> {
-        let found = view::find(tx, &asked.number).await?;
+        let found = book::subscription(tx, &asked.number).await?;
+        let found = found.ok_or_else(|| view::unknown(&format!("`{}`", asked.number)))?;
         let id = found.id;
         let payer = match mode {
             Mode::Change => lock_owner(tx, found).await?,

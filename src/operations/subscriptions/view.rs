@@ -136,9 +136,12 @@ fn charge(timeline: &Timeline<'_>, life: &ChargeLife<'_>, day: NaiveDate) -> Cha
 
 /// The subscription of this number.
 pub(crate) async fn find(tx: &mut Tx, number: &str) -> Result<Subscription, Stop> {
-    Ok(book::subscription(tx, number).await?.ok_or_else(|| {
-        Refusal::new(Code::UnknownSubscription, format!("there is no subscription {number}"))
-            .ask(Verb::ListSubscriptions.plain())
-            .hint(" lists them by number")
-    })?)
+    Ok(book::subscription(tx, number).await?.ok_or_else(|| unknown(number))?)
+}
+
+/// Nothing is called so.
+pub(crate) fn unknown(name: &str) -> Refusal {
+    Refusal::new(Code::UnknownSubscription, format!("there is no subscription {name}"))
+        .ask(Verb::ListSubscriptions.plain())
+        .hint(" lists them by number")
 }
