@@ -62,21 +62,18 @@ async fn restore(
             home.display()
         )));
     }
-    let manifest = backup::restore(folder, home).map_err(|e| {
-        Failure::fault("restore", format!("{e:#}")).hint(format!(
-            "remove {} and run `tallybook restore --check {}`",
-            home.display(),
-            folder.display()
-        ))
-    })?;
+    let failed =
+        |hint: String| move |e: anyhow::Error| Failure::fault("restore", format!("{e:#}")).hint(hint);
+    let again = format!(
+        "look with `tallybook restore --check {}`, then run the same command again",
+        folder.display()
+    );
+    let restoring = backup::restore(folder, home).map_err(failed(again.clone()))?;
     if let Some(server) = server {
-        server.load(None, &folder.join(backup::TABLES)).await.map_err(|e| {
-            Failure::fault("restore", format!("{e:#}")).hint(format!(
-                "remove {}, name an empty database and run the same command again",
-                home.display()
-            ))
-        })?;
+        let another = "name an empty database and run the same command again".to_owned();
+        server.load(&folder.join(backup::TABLES)).await.map_err(failed(another))?;
     }
+    let manifest = restoring.stand_up().map_err(failed(again))?;
     if output.is_json() {
         output.document(
             &serde_json::json!({"home": home, "files": manifest.files.len(), "madeat": manifest.made_at}),

@@ -16,6 +16,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use uuid::Uuid;
 
 /// What the tables are, in the folder of their files.
 pub const TABLES: &str = "tables.json";
@@ -72,43 +73,108 @@ impl Server {
         store.postgres_options().map(|options| Self((*options).clone()))
     }
 
-    /// Brings a dump into the empty database, or into a new schema of it, all or nothing. The books stand at the migration
-    /// of the dump then; opening them brings them on.
-    pub async fn load(&self, schema: Option<&str>, folder: &Path) -> anyhow::Result<()> {
-        let dump = read(folder)?;
-        let known = newest();
-        ensure!(
-            dump.version <= known,
-            "the backup is of a newer version ({}) than this program knows ({known})",
-            dump.version
-        );
+    /// Brings a dump into the empty database, all or nothing. The books stand at the migration of the dump then; opening
+    /// them brings them on.
+    pub async fn load(&self, folder: &Path) -> anyhow::Result<()> {
         let mut connection = PgConnection::connect_with(&self.0).await?;
-        if let Some(schema) = schema {
-            let statement = format!("create schema {0}; set search_path to {0}", quoted(schema));
-            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
-        }
-        let found = tables_of(&mut connection).await?;
-        ensure!(found.is_empty(), "the database is not empty: it has the table {}", found[0].0);
-        POSTGRES_MIGRATIONS.run_to(dump.version, &mut connection).await?;
-        let mut tx = connection.begin().await?;
-        fill(&mut tx, &dump, folder).await?;
-        tx.commit().await?;
-        connection.close().await?;
-        Ok(())
-    }
-
-    /// Opens the books in a schema, without a queue: to look at them.
-    pub async fn open(&self, schema: &str) -> Result<Store, OpenError> {
-        Store::open_schema(self.0.clone(), schema).await
-    }
-
-    /// Drops a schema that [`Self::load`] has made.
-    pub async fn drop_schema(&self, schema: &str) -> anyhow::Result<()> {
-        let mut connection = PgConnection::connect_with(&self.0).await?;
-        let statement = format!("drop schema if exists {} cascade", quoted(schema));
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
+        bring_in(&mut connection, folder).await?;
         Ok(connection.close().await?)
     }
+
+    /// Brings a dump into a new schema of the database, to look at it. What dead processes have left of this kind goes
+    /// first: a schema's name is locked as long as its process lives.
+    pub async fn stand(&self, folder: &Path) -> anyhow::Result<Standing> {
+        let schema = format!("{STANDING}{}", Uuid::new_v4().simple());
+        let mut guard = PgConnection::connect_with(&self.0).await?;
+        sweep(&mut guard).await?;
+        sqlx::query("select pg_advisory_lock(hashtextextended($1, 7))")
+            .bind(&schema)
+            .execute(&mut guard)
+            .await?;
+        let standing = Standing { server: Self(self.0.clone()), schema, guard };
+        let mut connection = PgConnection::connect_with(&self.0).await?;
+        let statement = format!("create schema {0}; set search_path to {0}", quoted(&standing.schema));
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
+        if let Err(error) = bring_in(&mut connection, folder).await {
+            drop(standing.fall().await);
+            return Err(error);
+        }
+        connection.close().await?;
+        Ok(standing)
+    }
+}
+
+/// Books in a schema for as long as somebody looks at them.
+pub struct Standing {
+    server: Server,
+    schema: String,
+    /// Its session holds the lock of the name.
+    guard: PgConnection,
+}
+
+impl Standing {
+    /// Opens the books, without a queue: to look at them.
+    pub async fn open(&self) -> Result<Store, OpenError> {
+        Store::open_schema(self.server.0.clone(), &self.schema).await
+    }
+
+    /// Drops the schema.
+    pub async fn fall(mut self) -> anyhow::Result<()> {
+        drop_schema(&mut self.guard, &self.schema).await?;
+        Ok(self.guard.close().await?)
+    }
+}
+
+/// Begins the names of schemas in which books stand to be looked at.
+const STANDING: &str = "tallybook_check_";
+
+/// Drops the schemas whose processes are gone.
+async fn sweep(connection: &mut PgConnection) -> anyhow::Result<()> {
+    let schemas: Vec<String> = sqlx::query_scalar(
+        "select nspname::text
+         from pg_namespace
+         where starts_with(nspname::text, $1)
+           and pg_has_role(nspowner, 'usage')",
+    )
+    .bind(STANDING)
+    .fetch_all(&mut *connection)
+    .await?;
+    for schema in schemas {
+        let is_left_behind: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 7))")
+            .bind(&schema)
+            .fetch_one(&mut *connection)
+            .await?;
+        if is_left_behind {
+            drop_schema(connection, &schema).await?;
+            let unlocked = sqlx::query("select pg_advisory_unlock(hashtextextended($1, 7))");
+            unlocked.bind(&schema).execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn drop_schema(connection: &mut PgConnection, schema: &str) -> anyhow::Result<()> {
+    let statement = format!("drop schema if exists {} cascade", quoted(schema));
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
+    Ok(())
+}
+
+/// Brings a dump into the empty schema of a connection.
+async fn bring_in(connection: &mut PgConnection, folder: &Path) -> anyhow::Result<()> {
+    let dump = read(folder)?;
+    let known = newest();
+    ensure!(
+        dump.version <= known,
+        "the backup is of a newer version ({}) than this program knows ({known})",
+        dump.version
+    );
+    let found = tables_of(connection).await?;
+    ensure!(found.is_empty(), "the database is not empty: it has the table {}", found[0].0);
+    POSTGRES_MIGRATIONS.run_to(dump.version, &mut *connection).await?;
+    let mut tx = connection.begin().await?;
+    fill(&mut tx, &dump, folder).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// What a dump holds.

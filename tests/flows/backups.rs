@@ -38,7 +38,13 @@ fn a_home_at_work_is_backed_up_and_comes_back_on_sqlite() {
     let expected = books(|args| home.json(args));
     for backup in ["at-work-0", "at-work-2", "whole"] {
         let back = Home::new();
+        // A restore that died has left half a home under another name: it is begun anew.
+        let half = back.path().with_file_name("home.restoring");
+        std::fs::create_dir_all(half.join("usage/segments")).unwrap();
+        std::fs::write(half.join("tallybook.db"), "half").unwrap();
+        std::fs::write(half.join("usage/segments/strange"), "").unwrap();
         back.run(&["restore", &at(backup), "--to", back.path().to_str().unwrap()]).exits(0);
+        assert!(!half.exists() && !back.path().join("usage/segments/strange").exists());
         back.json(&["run", "--as-of", "2026-02-01"]);
         let (invoices, ledger, _) = books(|args| back.json(args));
         assert_eq!((&invoices, &ledger), (&expected.0, &expected.1), "{backup}");
@@ -54,6 +60,8 @@ fn books_in_postgresql_are_backed_up_proved_and_brought_into_another_database() 
     let expected = books(|args| pg.json(args));
     let beside = pg.home.path().parent().unwrap().to_owned();
     let backup = beside.join("backup").display().to_string();
+    // A proof that died has left its schema, with all the books in it.
+    pg.sql("create schema tallybook_check_00ff create table invoice (number text)").unwrap();
     pg.run(&["backup", &backup]).exits(0);
     let schemas = pg.sql("select count(*) from pg_namespace where nspname like 'tallybook_check%'").unwrap();
     assert_eq!(schemas, "0", "the schema of the proof is gone");
@@ -65,7 +73,7 @@ fn books_in_postgresql_are_backed_up_proved_and_brought_into_another_database() 
     let home = back.home.path().display().to_string();
     assert_eq!(pg.home.run(&["restore", &backup, "--to", &home]).code, 1, "it needs a database");
     pg.home.run(&["restore", &backup, "--to", &home, "--database", &pg.url]).exits(2);
-    std::fs::remove_dir_all(&home).unwrap();
+    assert!(!back.home.path().exists(), "no home without its books");
     pg.home.run(&["restore", &backup, "--to", &home, "--database", &back.url]).exits(0);
     assert_eq!(books(|args| back.json(args)), expected);
     assert_eq!(back.json(&["verify"])["ok"], true);

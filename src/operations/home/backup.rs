@@ -8,6 +8,7 @@
 use crate::context::Context;
 use crate::files::hash::sha256_hex;
 use crate::files::shelf::{self, Named};
+use crate::home::lock::{HomeLock, Taken};
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -15,6 +16,9 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use store::{Database, Store, dump};
+
+/// Held by whoever works the home, and by whoever restores it.
+const LOCK: &str = "worker.lock";
 
 /// Written last.
 pub const MANIFEST: &str = "backup.json";
@@ -27,7 +31,7 @@ const LEFT_OUT: [&str; 9] = [
     DATABASE,
     "tallybook.db-wal",
     "tallybook.db-shm",
-    "worker.lock",
+    LOCK,
     MANIFEST,
     LAST_GOOD,
     BACKUPS,
@@ -229,21 +233,63 @@ pub fn is_of_postgres(folder: &Path) -> bool {
     folder.join(TABLES).join(dump::TABLES).is_file()
 }
 
-/// Copies a backup into a new home; books of PostgreSQL are brought into a database by [`store::dump::Server`].
-pub fn restore(folder: &Path, home: &Path) -> anyhow::Result<Manifest> {
+/// A home that is being restored: it has another name until everything is there, so that a death in the midst of it leaves
+/// no half a home behind that would open.
+#[derive(Debug)]
+pub struct Restoring {
+    pub manifest: Manifest,
+    at: PathBuf,
+    home: PathBuf,
+    _lock: HomeLock,
+}
+
+/// Copies a backup into a new home that [`Restoring::stand_up`] gives its name; books of PostgreSQL are brought into a
+/// database by [`store::dump::Server`] before. What a dead process has left of the same home is begun anew.
+pub fn restore(folder: &Path, home: &Path) -> anyhow::Result<Restoring> {
     let manifest = manifest(folder)?;
-    make_private(home)?;
+    let mut name = home.file_name().context("the home has no name")?.to_owned();
+    name.push(".restoring");
+    let at = home.with_file_name(name);
+    make_private(&at)?;
+    let lock = match HomeLock::take(&at.join(LOCK), &format!("restore {}", std::process::id()))? {
+        Taken::Ours(lock) => lock,
+        Taken::Held(holder) => anyhow::bail!("{} is being made by {holder}", home.display()),
+    };
+    empty(&at)?;
     for file in &manifest.files {
         plain_file(folder, &file.path)?;
         // The tables go into a database, from where they lie.
         let is_table = Path::new(&file.path).starts_with(TABLES);
         if !is_table {
-            copy(&folder.join(&file.path), &home.join(&file.path))?;
+            copy(&folder.join(&file.path), &at.join(&file.path))?;
         }
-        let came = entry(if is_table { folder } else { home }, Path::new(&file.path))?;
+        let came = entry(if is_table { folder } else { &at }, Path::new(&file.path))?;
         ensure!(came == *file, "{} differs from the manifest", file.path);
     }
-    Ok(manifest)
+    Ok(Restoring { manifest, at, home: home.to_owned(), _lock: lock })
+}
+
+impl Restoring {
+    /// Everything is there: it gets its name.
+    pub fn stand_up(self) -> anyhow::Result<Manifest> {
+        fs::rename(&self.at, &self.home).with_context(|| format!("naming {}", self.home.display()))?;
+        let beside = self.home.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(beside.unwrap_or(Path::new(".")))?.sync_all()?;
+        Ok(self.manifest)
+    }
+}
+
+/// Deletes everything in a folder but its lock.
+fn empty(folder: &Path) -> anyhow::Result<()> {
+    for found in fs::read_dir(folder)? {
+        let found = found?;
+        if found.file_type()?.is_dir() {
+            fs::remove_dir_all(found.path())?;
+        } else if found.file_name() != LOCK {
+            fs::remove_file(found.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// A home that stands on a backup's files and on a copy of its database, so that it can be opened without a mark on the

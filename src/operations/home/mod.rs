@@ -3,5 +3,6 @@
 pub mod backup;
 pub mod lock;
 pub mod prove_backup;
+mod scratch;
 pub mod timetable;
 pub mod upkeep;

@@ -5,6 +5,7 @@
 use crate::context::Context;
 use crate::files::put;
 use crate::home::backup::{self, LAST_GOOD, Manifest, TABLES};
+use crate::home::scratch::Scratch;
 use crate::ledger::verify;
 use anyhow::{Context as _, ensure};
 use chrono::{DateTime, Utc};
@@ -13,7 +14,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use store::dump::Server;
 use store::{Database, Store};
-use uuid::Uuid;
 
 /// Begins the name of every folder that the timetable makes.
 const PREFIX: &str = "tallybook-";
@@ -47,13 +47,14 @@ pub async fn prove(
     if !differences.is_empty() || (is_of_postgres && server.is_none()) {
         return Ok(Proof { manifest, differences, is_opened: false });
     }
-    let at = std::env::temp_dir().join(format!("tallybook-check-{}", Uuid::new_v4().simple()));
+    let scratch = Scratch::make()?;
+    let at = scratch.place();
     backup::stand_in(folder, &at)?;
     let found = match server.filter(|_| is_of_postgres) {
         Some(server) => in_a_schema(folder, &at, server, context).await,
         None => in_a_copy(&at, context).await,
     };
-    drop(fs::remove_dir_all(&at));
+    drop(scratch);
     Ok(Proof { manifest, differences: found?, is_opened: true })
 }
 
@@ -73,15 +74,12 @@ async fn in_a_schema(
     server: &Server,
     context: impl FnOnce(Store, PathBuf) -> anyhow::Result<Context>,
 ) -> anyhow::Result<Vec<String>> {
-    let schema = format!("tallybook_check_{}", Uuid::new_v4().simple());
-    let found = async {
-        server.load(Some(&schema), &folder.join(TABLES)).await?;
-        let store = server.open(&schema).await?;
-        differing(&context(store, at.to_owned())?).await
-    };
+    let standing = server.stand(&folder.join(TABLES)).await;
+    let standing = standing.context("bringing the tables into a schema of the database to look at them")?;
+    let found = async { differing(&context(standing.open().await?, at.to_owned())?).await };
     let found = found.await;
-    let dropped = server.drop_schema(&schema).await;
-    let found = found.context("bringing the tables into a schema of the database to look at them")?;
+    let dropped = standing.fall().await;
+    let found = found.context("looking at the tables in a schema of the database")?;
     dropped?;
     Ok(found)
 }
@@ -99,7 +97,11 @@ pub async fn by_timetable(ctx: &Context) -> anyhow::Result<()> {
     let plan = &ctx.settings.backup;
     let now = (ctx.now)();
     let folder = plan.folder.join(format!("{PREFIX}{}", now.format("%Y%m%dT%H%M%SZ")));
-    if !folder.exists() {
+    if !folder.join(backup::MANIFEST).is_file() {
+        // What a tick has left that died in it.
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("deleting {}", folder.display()))?;
+        }
         backup::backup(ctx, &folder).await?;
     }
     let server = Server::of(&ctx.store);
