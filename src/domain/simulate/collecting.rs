@@ -9,7 +9,21 @@ use crate::money::Currency;
 use crate::payment::{Attempt, AttemptState, Decline, SandboxAnswer, sandbox_answer};
 use crate::refusal::{Code, Refusal};
 use chrono::NaiveDate;
+use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// What a step asks of payments: the dunning morning of the day (rules Y4).
+///
+/// # Errors
+/// If it asks for something else.
+pub(super) fn act(world: &mut World, what: &Value, on: NaiveDate) -> Result<(), Refusal> {
+    if what.as_str().is_none_or(|what| !what.eq_ignore_ascii_case("retry")) {
+        let message = format!("{what} cannot be done with payments");
+        return Err(Refusal::new(Code::UnknownVerb, message).hint("`{\"payments\": \"retry\"}`"));
+    }
+    retry(world, on);
+    Ok(())
+}
 
 /// The first attempt, made at booking (rules Y3).
 pub(super) fn at_booking(world: &mut World, places: &[usize], on: NaiveDate) {

@@ -2,7 +2,7 @@
 
 use super::answer;
 use super::world::World;
-use super::{agreements, documents, intake, running};
+use super::{agreements, collecting, documents, intake, running};
 use crate::book_file::{self, Fault};
 use crate::refusal::{Code, Refusal, Wording};
 use crate::subscription::Arguments;
@@ -79,6 +79,8 @@ fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<Said, Refusa
         quiet(intake::ingest(world, events, on))
     } else if let Some(options) = step.get("run") {
         running::run(world, options, on)
+    } else if let Some(what) = step.get("payments") {
+        quiet(collecting::act(world, what, on))
     } else if step.contains_key("discount") {
         quiet(agreements::discount(world, &verb()?, step, on))
     } else if step.contains_key("invoice") {
@@ -86,7 +88,7 @@ fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<Said, Refusa
     } else if step.contains_key("subscription") {
         quiet(agreements::act(world, &verb()?, step, on))
     } else {
-        let message = "a step is one of load, ingest, run, subscription, invoice, discount";
+        let message = "a step is one of load, ingest, run, subscription, invoice, discount, payments";
         Err(Refusal::new(Code::UnknownStep, message))
     }
 }
