@@ -15,7 +15,7 @@ mod intake;
 mod journal;
 mod kill;
 mod lost_answers;
-mod mail;
+pub mod mail;
 mod money;
 mod month;
 mod operate;

@@ -2,17 +2,19 @@
 //! process, because its keeper reads from a pipe that ends with us.
 
 use super::{Answer, Home, answer};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-struct Cluster {
+/// A cluster of its own.
+pub struct Cluster {
     folder: PathBuf,
     bin: PathBuf,
-    /// Keeps the pipe open.
-    _keeper: Child,
+    /// Keeps the pipe open, and does what it is told.
+    keeper: Mutex<Child>,
 }
 
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
@@ -20,7 +22,11 @@ static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// The URL of a new, empty database.
 pub fn fresh_database() -> String {
-    let cluster = CLUSTER.get_or_init(start);
+    fresh_database_in(CLUSTER.get_or_init(start))
+}
+
+/// The same in a cluster of one's own.
+pub fn fresh_database_in(cluster: &Cluster) -> String {
     let name = format!("t{}", DATABASES.fetch_add(1, Ordering::SeqCst));
     let mut last = String::new();
     for _ in 0..200 {
@@ -38,7 +44,23 @@ pub fn fresh_database() -> String {
     panic!("no database: {last}");
 }
 
-fn start() -> Cluster {
+impl Cluster {
+    /// Stops it at once, as a power cut does, and starts it again after a while.
+    pub fn falls_for(&self, pause: Duration) {
+        self.tell("stop");
+        std::thread::sleep(pause);
+        self.tell("start");
+    }
+
+    fn tell(&self, word: &str) {
+        let mut keeper = self.keeper.lock().unwrap();
+        writeln!(keeper.stdin.as_mut().unwrap(), "{word}").unwrap();
+        keeper.stdin.as_mut().unwrap().flush().unwrap();
+    }
+}
+
+/// Starts one; it ends with the test process.
+pub fn start() -> Cluster {
     // The oldest layout first: `initdb` on the path may be a link that misses its neighbours.
     let mut bins: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.flatten().map(|v| v.path().join("bin")).collect())
@@ -54,8 +76,12 @@ fn start() -> Cluster {
     let script = format!(
         "set -e; trap '' INT TERM HUP; cd {folder}
          {bin}/initdb -D {folder}/data -U postgres -A trust -E UTF8 --locale=C >/dev/null
-         {bin}/postgres -D {folder}/data -k {folder} -c listen_addresses= -c fsync=off -c max_connections=300 >{folder}/log 2>&1 &
-         read end || true
+         begin() {{ {bin}/postgres -D {folder}/data -k {folder} -c listen_addresses= -c fsync=off -c max_connections=300 >>{folder}/log 2>&1 & }}
+         begin
+         while read word; do case $word in
+             stop) kill -QUIT $!; wait $! || true ;;
+             start) begin ;;
+         esac; done
          kill -INT $! ; wait $! || true ; rm -rf {folder}",
         folder = folder.display(),
         bin = bin.display()
@@ -65,7 +91,7 @@ fn start() -> Cluster {
         command.args(["-u", "postgres", "--", "sh"]);
     }
     let keeper = command.args(["-c", &script]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    Cluster { folder, bin, _keeper: keeper }
+    Cluster { folder, bin, keeper: Mutex::new(keeper) }
 }
 
 /// A home whose books are in PostgreSQL.

@@ -1,0 +1,124 @@
+//! What an operator does, verb by verb: how it is typed, and what it is as steps of `simulate`.
+
+mod invoices;
+mod money;
+mod runs;
+mod subscriptions;
+mod upkeep;
+mod usage;
+pub mod worker;
+
+use super::doors::Door;
+use super::world::World;
+use crate::support::Answer;
+use serde_json::{Value, json};
+
+/// Acts that meet a fault, of a hundred.
+const FAULTS_PCT: u64 = 35;
+
+/// Something that an operator does.
+#[derive(Debug, Clone)]
+pub struct Act {
+    pub args: Vec<String>,
+    /// The same for `simulate`, in order; none if it moves nothing that is billed.
+    pub steps: Vec<Step>,
+    pub again: Again,
+    /// Who refuses it may have reasons that `simulate` does not know: then its steps are left out.
+    pub may_be_refused: bool,
+}
+
+/// Whether the same command may simply be given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// It changes nothing the second time.
+    Quiet,
+    /// A second time is a second act: the operator looks into the journal first.
+    Look,
+}
+
+/// A step of the scenario.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub value: Value,
+    /// Whether it was done; none if it does not matter.
+    pub done: Option<bool>,
+}
+
+impl Act {
+    pub fn quiet(args: &[&str]) -> Self {
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        Self { args, steps: Vec::new(), again: Again::Quiet, may_be_refused: false }
+    }
+
+    pub fn once(args: &[&str]) -> Self {
+        Self { again: Again::Look, ..Self::quiet(args) }
+    }
+
+    pub fn as_step(self, value: Value) -> Self {
+        Self { steps: vec![Step { value, done: None }], ..self }
+    }
+
+    /// See [`Self::may_be_refused`].
+    pub fn if_they_let(self) -> Self {
+        Self { may_be_refused: true, ..self }
+    }
+}
+
+/// What there is to do, and how often it is done.
+const TASKS: [(u64, fn(&mut World)); 22] = [
+    (16, usage::ingest),
+    (18, runs::run),
+    (4, runs::review),
+    (2, runs::reverse),
+    (5, invoices::credit),
+    (3, invoices::create),
+    (3, invoices::drafts),
+    (2, invoices::deliver),
+    (5, money::mark_paid),
+    (3, money::retry),
+    (2, money::write_off),
+    (2, money::refund),
+    (2, money::recharge),
+    (10, subscriptions::change),
+    (2, subscriptions::discount),
+    (2, subscriptions::new_customer),
+    (3, upkeep::upkeep),
+    (2, upkeep::export),
+    (2, upkeep::backup),
+    (4, upkeep::damage),
+    (3, worker::handed_over),
+    (4, worker::night),
+];
+
+/// One task, as the dice choose.
+pub fn one(world: &mut World) {
+    let task = world.dice.weighted(&TASKS);
+    task(world);
+}
+
+/// Does it, through a door that the dice choose.
+fn act(world: &mut World, act: &Act) -> Answer {
+    let door = match world.dice.chance(FAULTS_PCT) {
+        false => Door::Open,
+        true => Door::draw(world, act),
+    };
+    let answer = world.act(act, &door);
+    world.invoices = world.look(&["invoices"]).as_array().unwrap().clone();
+    answer
+}
+
+/// A step of this day.
+fn today(world: &World, mut step: Value) -> Value {
+    step["on"] = json!(world.today.to_string());
+    step
+}
+
+/// Some booked document of this kind.
+fn some(world: &mut World, is: impl Fn(&Value) -> bool) -> Option<Value> {
+    let fitting: Vec<Value> = world.invoices.iter().filter(|invoice| is(invoice)).cloned().collect();
+    if fitting.is_empty() { None } else { Some(world.dice.pick(&fitting).clone()) }
+}
+
+fn number(invoice: &Value) -> String {
+    invoice["InvoiceNumber"].as_str().unwrap().to_owned()
+}

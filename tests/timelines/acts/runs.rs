@@ -1,0 +1,98 @@
+//! Runs with their options, and the verbs on runs.
+
+use super::{Act, Step, act, money, number, today};
+use crate::timelines::doors::Door;
+use crate::timelines::oracle;
+use crate::timelines::world::World;
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+/// A run, and the dunning morning after it: `simulate` takes both as one step.
+pub fn run(world: &mut World) {
+    let mut options = json!({});
+    let mut as_of = world.today;
+    let mut args: Vec<String> = vec!["run".into()];
+    if world.dice.chance(15) {
+        let account = format!("CU-{:04}", world.dice.within(1, world.customers));
+        args.extend(["--customer".into(), account.clone()]);
+        options["customer"] = json!([account]);
+    }
+    if world.dice.chance(8) {
+        as_of += TimeDelta::days(i64::try_from(world.dice.within(1, 20)).unwrap());
+        options["as-of"] = json!(as_of.to_string());
+    }
+    if world.dice.chance(8) {
+        args.extend(["--skip".into(), "collect".into()]);
+        options["skip"] = json!(["collect"]);
+    }
+    args.extend(["--as-of".into(), as_of.to_string()]);
+    if world.dice.chance(15) {
+        let preview: Vec<&str> = args.iter().map(String::as_str).chain(["--preview"]).collect();
+        let preview = world.act(&Act::quiet(&preview), &Door::Open).json();
+        args.extend(["--expect".into(), preview["hash"].as_str().unwrap().to_owned()]);
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let step = today(world, json!({"run": options}));
+    act(world, &Act::quiet(&args).as_step(step));
+    money::retry(world);
+}
+
+/// A run that stops at drafts, and what a person makes of them.
+pub fn review(world: &mut World) {
+    let day = world.today.to_string();
+    let step = today(world, json!({"run": {"review": true}}));
+    let before = drafts(world).len();
+    let answer = act(world, &Act::quiet(&["run", "--as-of", &day, "--review"]).as_step(step)).json();
+    if answer["state"] != "review" {
+        assert_eq!(drafts(world).len(), before, "drafts of a run that is {}", answer["state"]);
+        return;
+    }
+    let run = answer["run"].to_string();
+    let theirs = oracle::drafts_of_the_last_run(world);
+    let verb = if world.dice.chance(70) { "approve" } else { "cancel" };
+    let step_of = |place: usize| match verb {
+        "approve" => json!({"invoice": place, "do": "book"}),
+        _ => json!({"invoice": place, "do": "cancel", "release": true}),
+    };
+    let steps = theirs.iter().filter(|draft| verb == "cancel" || draft.autobill);
+    let steps =
+        steps.map(|draft| Step { value: today(world, step_of(draft.place)), done: Some(true) }).collect();
+    act(world, &Act { steps, ..Act::once(&["runs", verb, &run]) });
+    money::retry(world);
+}
+
+fn drafts(world: &World) -> Vec<Value> {
+    world.look(&["invoices", "--state", "draft"]).as_array().unwrap().clone()
+}
+
+/// Takes a run back, whole.
+pub fn reverse(world: &mut World) {
+    let runs = world.look(&["runs"]);
+    let closed: Vec<Value> = runs
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|run| run["state"] == "closed" && run["invoiced"] != 0)
+        .cloned()
+        .collect();
+    if closed.is_empty() {
+        return;
+    }
+    let (run, day) = (world.dice.pick(&closed)["run"].to_string(), world.today.to_string());
+    let (rebill, mail) = (world.dice.chance(50), world.dice.chance(50));
+    let mut args = vec!["runs", "reverse", &run, "--yes", "--as-of", &day];
+    args.extend(rebill.then_some("--rebill"));
+    args.extend(mail.then_some("--mail"));
+    let mut of_run = world.look(&["invoices", "--run", &run]).as_array().unwrap().clone();
+    of_run.retain(|invoice| invoice["IsCreditNote"] == false && invoice["TotalAmount"] != "0.00");
+    of_run.sort_by_key(number);
+    let step = |invoice: &Value| json!({"invoice": number(invoice), "do": "credit", "rebill": rebill});
+    let steps =
+        of_run.iter().map(|invoice| Step { value: today(world, step(invoice)), done: None }).collect();
+    let before: Vec<String> = world.invoices.iter().map(number).collect();
+    act(world, &Act { steps, ..Act::quiet(&args) });
+    if !mail {
+        let notes = world.invoices.iter().map(number).filter(|number| !before.contains(number));
+        world.unmailed.extend(notes);
+    }
+}

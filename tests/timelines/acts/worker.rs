@@ -1,0 +1,131 @@
+//! Days with a worker: verbs are handed to it, and nights that it works by its timetable.
+
+use super::{Act, Step, money, runs, today};
+use crate::timelines::books;
+use crate::timelines::doors::Door;
+use crate::timelines::processes::pause;
+use crate::timelines::workers::{Keeps, Worker};
+use crate::timelines::world::World;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A night's work takes less, with every pause between two tries.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// So long nothing new, and the worker has done what there was.
+const QUIET: Duration = Duration::from_millis(1_200);
+
+/// With a worker at work runs and their verbs are handed to it; it may be killed at any moment.
+pub fn handed_over(world: &mut World) {
+    world.worker = Some(Worker::start(world, Keeps::Nothing));
+    for _ in 0..world.dice.within(1, 2) {
+        let task =
+            world.dice.weighted(&[(3, runs::run as fn(&mut World)), (3, runs::review), (2, runs::reverse)]);
+        task(world);
+    }
+    if let Some(worker) = world.worker.take() {
+        worker.stop();
+    }
+    // Whatever a killed worker has left is done by whoever works the home next: by the same run, if it was one.
+    let open = world.look(&["runs"]);
+    assert!(
+        open.as_array().unwrap().iter().all(|run| run["state"] != "open"),
+        "a run stands still: {open:#}"
+    );
+}
+
+/// Files in the inbox, and a night that a worker works by the timetable, killed now and then.
+pub fn night(world: &mut World) {
+    for _ in 0..world.dice.within(0, 2) {
+        drop_into_inbox(world);
+    }
+    let before = world.journal(0).len();
+    let mut told = "a night by the timetable".to_owned();
+    for _ in 0..world.dice.weighted(&[(5, 0), (3, 1), (1, 2)]) {
+        let worker = Worker::start(world, Keeps::Timetable);
+        let after_ms = world.dice.within(0, 3_000);
+        pause(after_ms);
+        drop(worker);
+        told += &format!(", killed after {after_ms} ms");
+        world.tally.fault("worker killed");
+    }
+    let worker = Worker::start(world, Keeps::Timetable);
+    until_quiet(world, &worker);
+    worker.stop();
+    if world.schedule_stands() {
+        told += ", the timetable stood still and was told to go on";
+        world.act(&Act::quiet(&["schedule", "--go-on"]), &Door::Open);
+        let worker = Worker::start(world, Keeps::Timetable);
+        until_quiet(world, &worker);
+        worker.stop();
+    }
+    world.say(&told);
+    let done = world.journal(before);
+    let steps: Vec<Step> = done.iter().filter_map(|line| step_of(world, line)).collect();
+    world.steps.extend(steps);
+    *world.tally.acts.entry("night by the timetable".to_owned()).or_default() += 1;
+    world.invoices = world.look(&["invoices"]).as_array().unwrap().clone();
+    money::retry(world);
+}
+
+/// What the journal says was done, as a step: the order of two jobs of one night is the worker's.
+fn step_of(world: &World, line: &Value) -> Option<Step> {
+    let detail = &line["detail"];
+    let value = match line["action"].as_str()? {
+        "usage.ingest" => {
+            let name = detail["file"].as_str()?.rsplit('/').next()?.to_owned();
+            json!({"ingest": world.inbox.get(&name).unwrap_or_else(|| panic!("{name} was not handed in"))})
+        }
+        "run.open" => json!({"run": {"as-of": detail["as_of"]}}),
+        _ => return None,
+    };
+    Some(Step { value: today(world, value), done: Some(true) })
+}
+
+fn drop_into_inbox(world: &mut World) {
+    let (day, customers) = (world.today, world.customers);
+    let before = std::mem::take(&mut world.handed_in);
+    let records = books::usage(&mut world.dice, day, customers, &before);
+    world.handed_in = before;
+    let name = format!("inbox-{}-{}.csv", world.today, world.inbox.len());
+    let folder = world.home().join("inbox");
+    // A name of its own while it is written, as every careful sender does.
+    let part = folder.join(format!("{name}.part"));
+    std::fs::write(&part, books::csv(&records)).unwrap();
+    std::fs::rename(&part, folder.join(&name)).unwrap();
+    world.handed_in.extend(records.iter().cloned());
+    world.inbox.insert(name.clone(), Value::Array(records));
+    world.say(&format!("{name} into the inbox"));
+}
+
+/// Until nothing is open and nothing new was done for a moment.
+fn until_quiet(world: &World, worker: &Worker) {
+    let since = Instant::now();
+    let (mut seen, mut quiet_since) = (0, Instant::now());
+    while quiet_since.elapsed() < QUIET {
+        assert!(since.elapsed() < PATIENCE, "the night does not end: {}", worker.said());
+        pause(200);
+        let now = world.journal(0).len() + worker.said().lines().count();
+        let runs = world.look(&["runs"]);
+        let is_open = runs.as_array().unwrap().iter().any(|run| run["state"] == "open");
+        if now != seen || is_open {
+            (seen, quiet_since) = (now, Instant::now());
+        }
+    }
+}
+
+/// Files that lie in the inbox or one of its folders, by name.
+pub fn lying(world: &World) -> BTreeMap<String, String> {
+    let inbox = world.home().join("inbox");
+    let folders =
+        [("inbox", inbox.clone()), ("done", inbox.join("done")), ("refused", inbox.join("refused"))];
+    let mut lying = BTreeMap::new();
+    for (place, folder) in folders {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().filter(|e| e.path().is_file())
+        {
+            lying.insert(entry.file_name().into_string().unwrap(), place.to_owned());
+        }
+    }
+    lying
+}

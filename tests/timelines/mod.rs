@@ -1,0 +1,105 @@
+//! Timelines: random operators' days over months, with a fault at every door. A timeline is decided by its number alone;
+//! `TIMELINE=17 cargo test --test tests -- timelines::one --nocapture` plays one again and prints its days.
+//!
+//! Two oracles. The pure `simulate` is played the same days (`oracle`): it has no database, no files and no faults, so
+//! whatever a fault has changed shows as a difference. And the books are held against what went out of the house: charges
+//! at the provider, mails, documents (`checks`).
+
+mod acts;
+mod books;
+mod checks;
+mod damage;
+mod days;
+mod dice;
+mod disk;
+mod doors;
+mod oracle;
+mod processes;
+mod proxy;
+mod tally;
+mod workers;
+mod world;
+
+use chrono::NaiveDate;
+use std::time::{Duration, Instant};
+use tally::Tally;
+use world::{Site, World};
+
+/// Days of one timeline.
+const DAYS: u64 = 30;
+
+/// Plays a timeline to its end.
+fn play(seed: u64, aloud: bool) -> Tally {
+    let start = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
+    let mut world = World::new(seed, site(seed), start, aloud);
+    days::first(&mut world);
+    for _ in 0..DAYS {
+        days::next(&mut world);
+    }
+    checks::at_the_end(&world);
+    world.tally.clone()
+}
+
+/// Where a timeline's books are: half of them on SQLite alone.
+fn site(seed: u64) -> Site {
+    match seed % 4 {
+        2 => Site::Bucket,
+        3 => Site::Postgres,
+        _ => Site::Sqlite,
+    }
+}
+
+/// Timelines of these numbers; says what they lived through.
+fn play_all(seeds: &[u64]) {
+    let mut tally = Tally::default();
+    for seed in seeds {
+        tally.add(&play(*seed, false));
+    }
+    println!("{tally}");
+}
+
+#[test]
+#[ignore = "its first campaign is under way"]
+fn days_of_operators_on_sqlite() {
+    play_all(&[1, 4, 5, 8, 9]);
+}
+
+#[test]
+#[ignore = "its first campaign is under way"]
+fn days_of_operators_on_postgresql() {
+    play_all(&[3, 7, 11]);
+}
+
+#[test]
+#[ignore = "its first campaign is under way"]
+fn days_of_operators_with_a_bucket() {
+    play_all(&[2, 6]);
+}
+
+/// Plays the one that `TIMELINE` names, and prints its days.
+#[test]
+fn one() {
+    if let Some(seed) = std::env::var("TIMELINE").ok().and_then(|seed| seed.parse().ok()) {
+        eprintln!("{}", play(seed, true));
+    }
+}
+
+/// `scripts/timeline-campaign`: as many as there are until `TIMELINE_MINUTES` have passed, from the number
+/// `TIMELINE_FROM` on, every `TIMELINE_STEP`th of them.
+#[test]
+#[ignore = "takes a night: scripts/timeline-campaign"]
+fn campaign() {
+    let number = |name: &str, or: u64| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(or);
+    let minutes = Duration::from_secs(60 * number("TIMELINE_MINUTES", 1));
+    let (mut seed, step) = (number("TIMELINE_FROM", 1000), number("TIMELINE_STEP", 1));
+    let (mut tally, mut failed, since) = (Tally::default(), Vec::new(), Instant::now());
+    while since.elapsed() < minutes {
+        match std::panic::catch_unwind(|| play(seed, false)) {
+            Ok(lived) => tally.add(&lived),
+            Err(_) => failed.push(seed),
+        }
+        seed += step;
+    }
+    println!("{tally}\nseeds that failed: {failed:?}");
+    assert_eq!(failed, Vec::<u64>::new());
+}

@@ -1,0 +1,73 @@
+//! The oracle: what the pure `simulate` makes of the same days without any fault. What it answers is what the home must
+//! hold, to the cent and in the same order.
+
+use super::world::World;
+use serde_json::{Value, json};
+
+/// Compares every step and every invoice.
+pub fn compare(world: &World) {
+    let answer = played(world);
+    for (step, told) in world.steps.iter().zip(answer["steps"].as_array().unwrap()) {
+        if let Some(done) = step.done {
+            assert_eq!(told["ok"], done, "{}: simulate says {told}", step.value);
+        }
+    }
+    let (ours, theirs) = (by_number(&world.invoices), by_number(answer["invoices"].as_array().unwrap()));
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert_eq!(ours, theirs, "the home and simulate differ:\n{ours:#}\n{theirs:#}");
+    }
+    assert_eq!(ours.len(), theirs.len(), "the home has more or fewer invoices than simulate");
+    let rejects = answer["rejects"].as_array().unwrap().len() as u64;
+    assert_eq!(world.rejected, rejects, "usage records that were refused");
+}
+
+fn played(world: &World) -> Value {
+    let steps: Vec<&Value> = world.steps.iter().map(|step| &step.value).collect();
+    let scenario = json!({"name": "the same days", "book": world.book, "timeline": steps});
+    domain::simulate::simulate(&scenario.to_string(), |way| format!("{way:?}"))
+}
+
+/// Booked documents by number, without their ids.
+fn by_number(invoices: &[Value]) -> Vec<Value> {
+    let mut booked: Vec<Value> = invoices.iter().filter(|i| !i["InvoiceNumber"].is_null()).cloned().collect();
+    for invoice in &mut booked {
+        invoice.as_object_mut().unwrap().retain(|name, _| name != "ID");
+    }
+    booked.sort_by_key(|invoice| invoice["InvoiceNumber"].to_string());
+    booked
+}
+
+/// A draft by its place among all that `simulate` has made.
+pub struct DraftAt {
+    pub place: usize,
+    pub autobill: bool,
+}
+
+/// Drafts of the run that was the last step, in the order in which they are booked.
+pub fn drafts_of_the_last_run(world: &World) -> Vec<DraftAt> {
+    let made = |steps: usize| -> Vec<Value> {
+        let steps: Vec<&Value> = world.steps[..steps].iter().map(|step| &step.value).collect();
+        let scenario = json!({"name": "so far", "book": world.book, "timeline": steps});
+        domain::simulate::simulate(&scenario.to_string(), |way| format!("{way:?}"))["invoices"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    let (before, after) = (made(world.steps.len() - 1).len(), made(world.steps.len()));
+    (before..after.len())
+        .map(|at| DraftAt { place: at + 1, autobill: world.bills_itself(&after[at]) })
+        .collect()
+}
+
+/// The place of a draft of the home: same payer, subscription, day and amount.
+pub fn place_of(world: &World, draft: &Value) -> Option<usize> {
+    let same = ["AccountNumber", "SubscriptionNumber", "InvoiceDate", "Total", "TotalAmount"];
+    let answer = played(world);
+    let all = answer["invoices"].as_array().unwrap();
+    let fits = |other: &&Value| {
+        other["InvoiceNumber"].is_null()
+            && other["InvoiceStatus"] == 0
+            && same.iter().all(|name| other[*name] == draft[*name])
+    };
+    all.iter().position(|other| fits(&other)).map(|at| at + 1)
+}

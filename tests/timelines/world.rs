@@ -1,0 +1,364 @@
+//! One home and its operator: the clock of the day, what was handed in and done, and a diary of it.
+
+use super::acts::{Act, Again, Step};
+use super::dice::Dice;
+use super::disk::Disk;
+use super::doors::Door;
+use super::processes::{ended, pause, spawn};
+use super::proxy::{self, Proxy};
+use super::tally::Tally;
+use super::workers::Worker;
+use crate::flows::mail::{Relay, to_relay};
+use crate::support::books::Books;
+use crate::support::bucket::TestBucket;
+use crate::support::postgres::{self, Cluster, PgHome, fresh_database_in};
+use crate::support::{Answer, Home};
+use chrono::{NaiveDate, TimeDelta};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Where the books of a timeline are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Site {
+    Sqlite,
+    /// SQLite, with usage and documents in a bucket.
+    Bucket,
+    Postgres,
+}
+
+/// The server of timelines: it may fall without others noticing.
+pub fn cluster() -> &'static Cluster {
+    static OWN: OnceLock<Cluster> = OnceLock::new();
+    OWN.get_or_init(postgres::start)
+}
+
+/// Tries of the same command until a fault of ours counts as one that bars.
+const TRIES_MAX: usize = 3;
+
+pub struct World {
+    pub seed: u64,
+    pub dice: Dice,
+    pub site: Site,
+    pub books: Books,
+    pub today: NaiveDate,
+    /// Customers in the book, with a subscription each.
+    pub customers: u64,
+    /// The first book, and everything that was done since, as `simulate` takes it.
+    pub book: Value,
+    pub steps: Vec<Step>,
+    /// Usage records that were handed in, and how many of them were refused.
+    pub handed_in: Vec<Value>,
+    pub rejected: u64,
+    /// Files that were put into the inbox, with their records.
+    pub inbox: BTreeMap<String, Value>,
+    /// A folder that is in the way of a second try of the same command.
+    pub away: Option<PathBuf>,
+    /// Credit notes of reversals that nobody wanted mailed.
+    pub unmailed: Vec<String>,
+    /// `invoices --json` as of the last look.
+    pub invoices: Vec<Value>,
+    /// How long each verb took last and at how many places it could have died, by its first word.
+    takes: BTreeMap<String, (u64, u64)>,
+    /// Whoever works the home beside us.
+    pub worker: Option<Worker>,
+    /// Mails go here; without one they are files.
+    pub relay: Option<Relay>,
+    line: Option<Proxy>,
+    /// Settings of the bucket, if there is one.
+    bucket: Vec<(&'static str, String)>,
+    pub tally: Tally,
+    diary: String,
+    aloud: bool,
+    files: u64,
+}
+
+impl World {
+    pub fn new(seed: u64, site: Site, start: NaiveDate, aloud: bool) -> Self {
+        let mut bucket = Vec::new();
+        let (books, line) = match site {
+            Site::Sqlite => (Books::Sqlite(Home::new()), None),
+            Site::Bucket => {
+                bucket = TestBucket::new(&format!("timeline-{seed}")).settings();
+                let endpoint = bucket.iter_mut().find(|(name, _)| *name == "TALLYBOOK_S3_ENDPOINT").unwrap();
+                let line = Proxy::before_port(endpoint.1.rsplit(':').next().unwrap().parse().unwrap());
+                endpoint.1 = format!("http://localhost:{}", line.at);
+                (Books::Sqlite(Home::new()), Some(line))
+            }
+            Site::Postgres => {
+                let mut home = PgHome { home: Home::new(), url: fresh_database_in(cluster()) };
+                let (socket, _) = proxy::through(&home.url, "");
+                let line = Proxy::before_socket(socket);
+                home.url = proxy::through(&home.url, &line.at).1;
+                (Books::Postgres(home), Some(line))
+            }
+        };
+        let mut dice = Dice::of(seed);
+        let relay = dice.chance(30).then(Relay::start);
+        Self {
+            seed,
+            dice,
+            site,
+            books,
+            today: start,
+            customers: 0,
+            book: Value::Null,
+            steps: Vec::new(),
+            handed_in: Vec::new(),
+            rejected: 0,
+            inbox: BTreeMap::new(),
+            away: None,
+            unmailed: Vec::new(),
+            invoices: Vec::new(),
+            takes: BTreeMap::new(),
+            worker: None,
+            relay,
+            line,
+            bucket,
+            tally: Tally::default(),
+            diary: String::new(),
+            aloud,
+            files: 0,
+        }
+    }
+
+    pub fn home(&self) -> PathBuf {
+        match &self.books {
+            Books::Sqlite(home) => home.path(),
+            Books::Postgres(home) => home.home.path(),
+        }
+    }
+
+    /// The program at noon of the day, not yet started.
+    pub fn command(&self, args: &[String]) -> Command {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut command = self.books.command(&[&["--json"], &args[..]].concat());
+        command
+            .env("TALLYBOOK_NOW", self.noon(0))
+            .env("TALLYBOOK_BOUNDS_DAYS_AHEAD", "31")
+            .env("TALLYBOOK_SLICE_PAYERS", "2")
+            .envs(self.bucket.iter().cloned());
+        if let Some(relay) = &self.relay {
+            to_relay(&mut command, relay.port);
+        }
+        command
+    }
+
+    /// Noon of the day, or of so many days later.
+    pub fn noon(&self, days: i64) -> String {
+        format!("{}T11:00:00Z", self.today + TimeDelta::days(days))
+    }
+
+    /// What lies between the program and its database or bucket.
+    pub fn line(&self) -> Option<&Proxy> {
+        self.line.as_ref()
+    }
+
+    /// Runs a command on a disk that fails; whether it failed.
+    pub fn on_a_faulty_disk(&mut self, mut command: Command, disk: Disk, at: u64) -> (Answer, bool) {
+        let seen = PathBuf::from(self.file("seen", ""));
+        std::fs::remove_file(&seen).unwrap();
+        let folder = match disk {
+            // Other files carry no sums of ours: the database's pages, the books of the sandbox, which is no part of us.
+            Disk::Flipped => self.home().join(*self.dice.pick(&["usage", "documents"])),
+            _ => self.home(),
+        };
+        disk.below(&mut command, &folder, at, &seen);
+        let answer = ended(spawn(command));
+        assert!(
+            disk != Disk::Short || [0, 1, 3].contains(&answer.code),
+            "short reads are no fault: {answer:?}"
+        );
+        (answer, seen.exists())
+    }
+
+    /// A command that only looks; it must not fail.
+    #[track_caller]
+    pub fn look(&self, args: &[&str]) -> Value {
+        let answer = self.asked(args);
+        assert_eq!(answer.code, 0, "{args:?}: {answer:?}");
+        answer.json()
+    }
+
+    /// The same in another home, of the same bucket.
+    #[track_caller]
+    pub fn look_at(&self, home: &str, args: &[&str]) -> Value {
+        let asked = self.command(&[]);
+        let mut command = Command::new(asked.get_program());
+        command.args(["--home", home, "--json"]).args(args);
+        command.envs(asked.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let answer = ended(spawn(command));
+        assert_eq!(answer.code, 0, "{args:?} at {home}: {answer:?}");
+        answer.json()
+    }
+
+    /// A command that may answer with any code.
+    pub fn asked(&self, args: &[&str]) -> Answer {
+        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        ended(spawn(self.command(&args)))
+    }
+
+    /// After it fell and was started again.
+    pub fn until_the_server_answers(&self) {
+        let Books::Postgres(home) = &self.books else { return };
+        for _ in 0..600 {
+            if home.sql("select 1").is_ok() {
+                return;
+            }
+            pause(50);
+        }
+        panic!("the database server does not come back");
+    }
+
+    pub fn is_sqlite(&self) -> bool {
+        self.site != Site::Postgres
+    }
+
+    /// Whether the timetable waits for a person.
+    pub fn schedule_stands(&self) -> bool {
+        let answer = self.asked(&["schedule"]);
+        assert!([0, 3].contains(&answer.code), "{answer:?}");
+        answer.code == 3
+    }
+
+    /// Does it, once, whatever befalls it. Returns the last answer; its steps go into the scenario.
+    #[track_caller]
+    pub fn act(&mut self, act: &Act, door: &Door) -> Answer {
+        let verb = act.args[0].clone();
+        let looked = (act.again == Again::Look && *door != Door::Open).then(|| self.journal(0).len());
+        let (mut answer, befell) = door.meet(self, act);
+        self.tally.act(&verb, door, befell);
+        let mut told = format!(
+            "{} [{}{}] → {}",
+            act.args.join(" "),
+            door.name(),
+            if befell { "" } else { ", missed" },
+            answer.code
+        );
+        let mut tries = 0;
+        while self.is_to_be_done_again(act, door, &answer, tries) {
+            assert!([1, 2, -1].contains(&answer.code), "no exit code of ours: {told}: {answer:?}");
+            assert!(*door != Door::Open || answer.code != 2, "without any fault: {told}: {answer:?}");
+            assert!(tries < TRIES_MAX, "barred: {told}: {answer:?}");
+            if let Some(before) = looked {
+                let since = self.journal(before);
+                if let Some(done) = since.iter().find(|line| is_of(line, act)) {
+                    told += &format!(", done as {}", done["action"]);
+                    answer.code = 0;
+                    break;
+                }
+            }
+            if let Some(away) = &self.away {
+                drop(std::fs::remove_dir_all(away));
+            }
+            answer = Door::Open.meet(self, act).0;
+            told += &format!(", again → {}", answer.code);
+            tries += 1;
+        }
+        if answer.code == 1 {
+            told += &format!(" ({})", answer.error()["code"].as_str().unwrap_or_default());
+        }
+        let refused = answer.code == 1;
+        if !(refused && act.may_be_refused) {
+            self.steps.extend(act.steps.iter().map(|step| match act.steps.len() {
+                1 => Step { done: Some(!refused), ..step.clone() },
+                _ => step.clone(),
+            }));
+        }
+        self.say(&told);
+        answer
+    }
+
+    /// Whether an operator types it once more.
+    fn is_to_be_done_again(&self, act: &Act, door: &Door, answer: &Answer, tries: usize) -> bool {
+        match answer.code {
+            0 | 3 => false,
+            // It is done and answered, and only its mails wait.
+            2 if !answer.stdout.trim().is_empty() => false,
+            // Refused, perhaps because of the fault: who else was at it, what day it is.
+            1 => {
+                tries == 0
+                    && (matches!(door, Door::Clock { .. })
+                        || (*door != Door::Open && act.again == Again::Quiet))
+            }
+            _ => true,
+        }
+    }
+
+    /// The journal behind so many lines.
+    pub fn journal(&self, after: usize) -> Vec<Value> {
+        let answer = self.asked(&["audit", "--lines", "--after", &after.to_string()]);
+        assert_eq!(answer.code, 0, "{answer:?}");
+        answer.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Whether drafts of this payer are booked by runs.
+    pub fn bills_itself(&self, draft: &Value) -> bool {
+        let loads = self.steps.iter().filter_map(|step| step.value.get("load"));
+        let mut customers =
+            loads.chain([&self.book]).filter_map(|book| book["customers"].as_array()).flatten();
+        customers
+            .find(|c| c["accountnumber"] == draft["AccountNumber"])
+            .is_some_and(|c| c["autobill"] == true)
+    }
+
+    /// Runs a command to its end, and learns how long it takes and at how many places it could die.
+    pub fn undisturbed(&mut self, mut command: Command, verb: &str) -> Answer {
+        let count = PathBuf::from(self.file("places", "1"));
+        command.env("TALLYBOOK_CRASH_COUNT", &count);
+        let since = std::time::Instant::now();
+        let answer = ended(spawn(command));
+        let places = std::fs::read_to_string(&count).unwrap().trim().parse().unwrap();
+        self.takes.insert(verb.to_owned(), (u64::try_from(since.elapsed().as_millis()).unwrap(), places));
+        std::fs::remove_file(count).unwrap();
+        answer
+    }
+
+    /// Milliseconds that a verb takes, for a fault in the midst of it.
+    pub fn takes_ms(&self, verb: &str) -> u64 {
+        self.takes.get(verb).map_or(150, |(ms, _)| *ms).min(3_000)
+    }
+
+    /// Places at which a verb may die.
+    pub fn places(&self, verb: &str) -> u64 {
+        self.takes.get(verb).map_or(10, |(_, places)| *places)
+    }
+
+    /// A file with a name of its own.
+    pub fn file(&mut self, name: &str, content: &str) -> String {
+        self.files += 1;
+        self.books.file(&format!("{:03}-{name}", self.files), content)
+    }
+
+    pub fn say(&mut self, what: &str) {
+        let line = format!("{}  {what}", self.today);
+        if self.aloud {
+            eprintln!("{line}");
+        }
+        writeln!(self.diary, "{line}").unwrap();
+    }
+}
+
+/// Whether a line of the journal is of this act: `invoice.credit` of `invoices credit N`, `subscription.hold` of
+/// `subscriptions hold N`.
+fn is_of(line: &Value, act: &Act) -> bool {
+    let Some(verb) = act.args.get(1) else { return false };
+    let action = line["action"].as_str().unwrap_or_default();
+    let done = action.rsplit('.').next().unwrap_or_default();
+    // `discounts apply` is journaled as `applydiscount`, a credit that only bills anew as `rebill`.
+    done.starts_with(verb.as_str()) || (verb == "credit" && done == "rebill")
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() && !self.aloud {
+            eprintln!(
+                "{}\nthis was timeline {}; see it again with TIMELINE={}",
+                self.diary, self.seed, self.seed
+            );
+        }
+    }
+}
