@@ -74,7 +74,7 @@ async fn save(
     for item in items.iter_mut() {
         let drafted = billed.get(&item.payer);
         let outcome = drafted.map(|d| &d.outcome);
-        settle_item(item, run.ordinal, outcome, revisions.get(&item.payer).copied());
+        settle_item(item, outcome, revisions.get(&item.payer).copied());
         if credited.contains(&item.payer) {
             item.state = ItemState::Failed;
             item.reason = Some("credited while it was being drafted".to_owned());
@@ -104,7 +104,7 @@ async fn save(
 }
 
 /// State, reason, hash and counts of a payer after billing. What an earlier attempt billed stays said.
-fn settle_item(item: &mut RunItem, run: u64, outcome: Option<&Outcome>, revision: Option<i64>) {
+fn settle_item(item: &mut RunItem, outcome: Option<&Outcome>, revision: Option<i64>) {
     item.attempts += 1;
     item.reason = None;
     match outcome {
@@ -116,8 +116,7 @@ fn settle_item(item: &mut RunItem, run: u64, outcome: Option<&Outcome>, revision
             (item.state, item.reason) = (ItemState::Failed, Some(reason.clone()))
         }
         Some(Outcome::Parked(parked)) => {
-            let reason = parked.told(&item.account_number, Some(run));
-            (item.state, item.reason) = (ItemState::Parked, Some(reason));
+            (item.state, item.reason) = (ItemState::Parked, Some(parked.told()));
         }
         Some(Outcome::Billed(billed)) => {
             let changed = billed.drafts.iter().any(|d| Some(d.revision) != revision);

@@ -5,17 +5,15 @@
 use crate::runtime::{outcome, recover};
 use apalis::prelude::Data;
 use apalis_core::error::BoxDynError;
-use domain::run::Scope;
 use domain::task::{TickTask, TimedJob};
 use operations::context::Context;
+use operations::{Act, Actor, Stop};
 use operations::delivery::send;
 use operations::dunning::retry;
 use operations::home::{prove_backup, upkeep};
 use operations::ledger::export;
-use operations::refusal::Stop;
-use operations::runs::open::{self, Reach, Request};
+use operations::runs::open::{self, NewRun, Reach};
 use operations::usage::inbox;
-use store::run::RunOptions;
 use store::slice::TakeOver;
 
 /// Ticks at once: each may wait for a whole run.
@@ -55,22 +53,17 @@ async fn backup(ctx: Context) -> anyhow::Result<()> {
 
 /// Opens the night's run; its slices are worked by whoever takes their tickets.
 async fn nightly_run(ctx: &Context, task: &TickTask) -> anyhow::Result<()> {
-    let request = Request {
-        scope: Scope::default(),
-        as_of: task.as_of,
-        options: RunOptions::default(),
-        reach: Reach::Bounded,
-        actor: "timetable".to_owned(),
-    };
-    match open::open(ctx, &request).await? {
-        open::Outcome::Refused(refusal) => {
+    let act = Act { actor: Actor::Timetable, on: task.as_of };
+    match open::open(ctx, &act, &NewRun::of_all(Reach::Bounded)).await {
+        Ok(opened) if opened.goes_on => {
+            let again = recover::retry_failed(ctx, TakeOver::Failed).await?;
+            tracing::warn!(run = opened.run, again, "an earlier run is not finished");
+        }
+        Ok(opened) => tracing::info!(run = opened.run, "nightly run opened"),
+        Err(Stop::Refused(refusal)) => {
             tracing::warn!(reason = refusal.to_string(), "nightly run not opened")
         }
-        open::Outcome::Unfinished(run) => {
-            let again = recover::retry_failed(ctx, TakeOver::Failed).await?;
-            tracing::warn!(run = run.ordinal, again, "an earlier run is not finished");
-        }
-        open::Outcome::New(run) => tracing::info!(run = run.ordinal, "nightly run opened"),
+        Err(Stop::Broke(error)) => return Err(error),
     }
     Ok(())
 }

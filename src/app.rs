@@ -8,7 +8,7 @@ use domain::task::TimedJob;
 use gateways::mail::{MailFiles, Smtp, SmtpSettings, Tls};
 use gateways::{Bucket, BucketSettings, MailTransport, PaymentGateway};
 use operations::context::{Context, Outside};
-use operations::home::lock::{HomeLock, Taken};
+use operations::home::lock::{self, Taken};
 use operations::settings::{Folders, Settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -59,10 +59,7 @@ impl App {
 
     /// The lock that makes this process the home's worker, or who holds it. On PostgreSQL everybody works.
     pub fn lock(&self) -> Result<Option<Taken>, Failure> {
-        if !self.ctx.store.is_sqlite() {
-            return Ok(None);
-        }
-        Ok(Some(HomeLock::take(&self.home.lock(), &self.ctx.worker)?))
+        Ok(lock::of(&self.ctx)?)
     }
 }
 

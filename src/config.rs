@@ -205,6 +205,14 @@ pub struct Value {
     pub origin: Origin,
 }
 
+/// A setting as people see it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Shown {
+    pub key: &'static str,
+    pub value: String,
+    pub origin: String,
+}
+
 /// All settings, settled and checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -279,23 +287,23 @@ impl Config {
         }
     }
 
-    /// Every setting with its settled value, secrets masked.
-    pub fn shown(&self) -> Vec<(&'static str, String, String)> {
-        SETTINGS
-            .iter()
-            .map(|s| {
-                let value = &self.values[s.key];
-                let text = if s.secret && !value.text.is_empty() {
-                    "•••".to_owned()
-                } else {
-                    match value.text.contains("://") {
-                        true => without_login(&value.text),
-                        false => value.text.clone(),
-                    }
-                };
-                (s.key, text, value.origin.to_string())
-            })
-            .collect()
+    /// The home, and every setting with its settled value, secrets masked.
+    pub fn shown(&self) -> Vec<Shown> {
+        let home = Shown {
+            key: "home",
+            value: self.home.display().to_string(),
+            origin: self.home_origin.to_string(),
+        };
+        let settings = SETTINGS.iter().map(|s| {
+            let value = &self.values[s.key];
+            let text = match value.text.as_str() {
+                text if s.secret && !text.is_empty() => "•••".to_owned(),
+                text if text.contains("://") => without_login(text),
+                text => text.to_owned(),
+            };
+            Shown { key: s.key, value: text, origin: value.origin.to_string() }
+        });
+        std::iter::once(home).chain(settings).collect()
     }
 
     fn check(&self, faults: &mut Vec<Fault>) {

@@ -1,18 +1,19 @@
 //! Drives a run to its end: opens it, works its jobs in this process (or watches whoever works the home), shows how
-//! far it is, and answers with its summary.
+//! far it is, and answers with its figures.
 
 use crate::app::App;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
 use domain::ids::RunId;
-use domain::run::{RunState, RunSummary, Step};
+use domain::refusal::{Code, Refusal, Verb};
+use domain::run::{RunState, Step};
+use operations::act::Act;
 use operations::home::lock::{HomeLock, Taken};
-use operations::runs::open::{self, Outcome, Refusal, Request};
+use operations::runs::open::{self, NewRun, Opened};
+use operations::runs::view::RunAnswer;
+use operations::runs::watch::{self, ScopeLock};
 use std::time::Duration;
-use store::run::{self, Run};
-use store::slice;
-use store::worker::WorkerLock;
 
 /// How often a run is looked at.
 const LOOK: Duration = Duration::from_millis(40);
@@ -21,54 +22,56 @@ const LEAVE: Duration = Duration::from_millis(400);
 /// How long a server takes to notice that a process is gone, generously.
 const DEAD_NOTICED: Duration = Duration::from_secs(3);
 
-/// Finishes an unfinished run of the scope, then makes the run asked for. The last run's summary is the answer.
-pub async fn drive(app: &App, request: &Request, output: &Output) -> Result<RunSummary, Failure> {
+/// Finishes an unfinished run of the scope, then makes the run asked for. The last run is the answer.
+pub async fn drive(app: &App, act: &Act, what: &NewRun, output: &Output) -> Result<RunAnswer, Failure> {
     let lock = app.lock()?;
     if let Some(Taken::Held(holder)) = &lock {
-        refuse_second(app, request, holder).await?;
+        watch::refuse_second(&app.ctx, &what.scope, holder).await?;
     }
     let worker = match lock {
         Some(Taken::Held(_)) => None,
         Some(Taken::Ours(lock)) => Some(Some(lock)),
         None => Some(None),
     };
-    let scope = lock_scope(app, request).await?;
+    let scope = lock_scope(app, what).await?;
     if worker.is_some() {
         jobs::runtime::recover::take_over(&app.ctx).await?;
     }
     loop {
-        let (opened, goes_on) = match open::open(&app.ctx, request).await? {
-            Outcome::New(run) => (run, false),
-            Outcome::Unfinished(run) => (run, true),
-            Outcome::Refused(refusal) => return Err(refused(refusal)),
-        };
-        if goes_on {
-            if opened.state == RunState::Review {
-                return Err(Failure::input(
-                    "in_review",
-                    format!("run {} of the same scope waits for review", opened.ordinal),
-                )
-                .hint(format!(
-                    "run `tallybook runs approve {0}` or `tallybook runs cancel {0}` first",
-                    opened.ordinal
-                )));
-            }
+        let opened = open::open(&app.ctx, act, what).await?;
+        if opened.goes_on {
+            refuse_review(&opened)?;
             output.say(&format!(
                 "run {} as of {} was not finished: going on with it",
-                opened.ordinal, opened.as_of
+                opened.run, opened.as_of
             ));
         }
-        let summary = finish(app, opened.id, worker.is_some(), output).await?;
-        if !goes_on || opened.as_of == request.as_of {
+        let answer = finish(app, opened.id, worker.is_some(), output).await?;
+        if !opened.goes_on || opened.as_of == act.on {
             drop::<Option<Option<HomeLock>>>(worker);
             drop(scope);
-            return Ok(summary);
+            return Ok(answer);
         }
     }
 }
 
+/// A run that waits for review is a person's move.
+fn refuse_review(opened: &Opened) -> Result<(), Failure> {
+    if opened.state != RunState::Review {
+        return Ok(());
+    }
+    let message = format!("run {} of the same scope waits for review", opened.run);
+    Err(Refusal::new(Code::InReview, message)
+        .hint("run ")
+        .ask(Verb::ApproveRun.on(opened.run))
+        .hint(" or ")
+        .ask(Verb::CancelRun.on(opened.run))
+        .hint(" first")
+        .into())
+}
+
 /// Works or watches an open run until it is closed, in review or stuck.
-pub async fn finish(app: &App, run: RunId, working: bool, output: &Output) -> Result<RunSummary, Failure> {
+pub async fn finish(app: &App, run: RunId, working: bool, output: &Output) -> Result<RunAnswer, Failure> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let watching = async {
         let outcome = watch(app, run, working, output).await;
@@ -104,13 +107,11 @@ pub async fn finish(app: &App, run: RunId, working: bool, output: &Output) -> Re
     if let Watched::LockIsFree(lock) = outcome? {
         // Whoever worked this home is gone: take over.
         jobs::runtime::recover::take_over(&app.ctx).await?;
-        let summary = Box::pin(finish(app, run, true, output)).await;
+        let answer = Box::pin(finish(app, run, true, output)).await;
         drop(lock);
-        return summary;
+        return answer;
     }
-    let mut tx = app.store.read().await?;
-    let run = reload(&mut tx, run).await?;
-    Ok(run::summary(&mut tx, &run).await?)
+    Ok(watch::ended(&app.ctx, run).await?)
 }
 
 /// Until this process has had nothing in hand for a moment. A worker of apalis that has missed its waker when it was told
@@ -137,46 +138,40 @@ async fn watch(app: &App, id: RunId, working: bool, output: &Output) -> Result<W
     let progress = Progress::new("", "slices", 0, output.is_json());
     let mut interrupt = std::pin::pin!(interrupted());
     loop {
-        let mut tx = app.store.read().await?;
-        let run = reload(&mut tx, id).await?;
-        if run.state != RunState::Open {
+        let seen = watch::look(&app.ctx, id).await?;
+        if seen.state != RunState::Open {
             progress.finish();
             return Ok(Watched::Ended);
         }
         if let Some(error) = app.ctx.take_stuck() {
             progress.finish();
-            return Err(Failure::fault("step_failed", format!("run {}: {error}", run.ordinal))
-                .hint("mend the cause (`tallybook doctor`, `df -h`) and run the same command again: it goes on where it stopped"));
+            return Err(stuck(seen.run, &error).hint("mend the cause (`tallybook doctor`, `df -h`) and run the same command again: it goes on where it stopped"));
         }
         if !working && let Some(Taken::Ours(lock)) = app.lock()? {
             progress.finish();
             return Ok(Watched::LockIsFree(lock));
         }
-        let steps = slice::progress(&mut tx, id).await?;
-        let failed =
-            slice::open(&mut tx, id).await?.into_iter().find(|s| s.error.is_some() && s.worker.is_none());
-        drop(tx);
-        if let Some(failed) = failed {
+        if let Some((step, error)) = seen.failed {
             progress.finish();
-            let error = failed.error.unwrap_or_default();
-            return Err(Failure::fault(
-                "step_failed",
-                format!("run {}: {}: {error}", run.ordinal, doing(failed.task.step)),
-            )
-            .hint("mend the cause and run the same command again: it goes on where it stopped"));
+            return Err(stuck(seen.run, &format!("{}: {error}", doing(step)))
+                .hint("mend the cause and run the same command again: it goes on where it stopped"));
         }
-        if let Some((step, open, done)) = steps.iter().find(|(_, open, _)| *open > 0) {
-            progress.at(*done, open + done, doing(*step));
+        if let Some(at) = seen.at {
+            progress.at(at.done, at.open + at.done, doing(at.step));
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             () = &mut interrupt => {
                 progress.finish();
-                return Err(Failure::fault("interrupted", format!("run {} was interrupted", run.ordinal))
+                return Err(Failure::fault("interrupted", format!("run {} was interrupted", seen.run))
                     .hint("run the same command again: it goes on where it stopped"));
             }
         }
     }
+}
+
+fn stuck(run: u64, error: &str) -> Failure {
+    Failure::fault("step_failed", format!("run {run}: {error}"))
 }
 
 /// Ctrl-C or SIGTERM.
@@ -191,76 +186,20 @@ pub async fn interrupted() {
     }
 }
 
-async fn reload(tx: &mut store::Tx, id: RunId) -> Result<Run, Failure> {
-    run::by_id(tx, id).await?.ok_or_else(|| Failure::fault("run_gone", format!("run {id} is gone")))
-}
-
-/// Somebody works this home: a run of the same scope at the same time is refused.
-async fn refuse_second(app: &App, request: &Request, holder: &str) -> Result<(), Failure> {
-    let mut tx = app.store.read().await?;
-    match run::unfinished(&mut tx, &request.scope).await? {
-        Some(other) => Err(in_progress(&other, holder)),
-        None => Ok(()),
-    }
-}
-
 /// The lock of a scope on PostgreSQL. A process that was killed a moment ago still has it until the server notices, so
 /// it is asked for a while before the other is taken for living.
-async fn lock_scope(app: &App, request: &Request) -> Result<WorkerLock, Failure> {
-    let name = format!("run of {}", request.scope.key());
+async fn lock_scope(app: &App, what: &NewRun) -> Result<ScopeLock, Failure> {
+    const OTHER: &str = "another process";
     let since = std::time::Instant::now();
     loop {
-        if let Some(lock) = store::worker::hold(&app.store, &name).await? {
+        if let Some(lock) = watch::hold(&app.ctx, &what.scope).await? {
             return Ok(lock);
         }
         if since.elapsed() > DEAD_NOTICED {
-            return Err(second(app, request, "another process").await?);
+            watch::refuse_second(&app.ctx, &what.scope, OTHER).await?;
+            return Err(watch::being_opened(OTHER).into());
         }
         tokio::time::sleep(4 * LOOK).await;
-    }
-}
-
-/// The refusal of a second run on PostgreSQL, where the scope itself is locked.
-async fn second(app: &App, request: &Request, holder: &str) -> Result<Failure, Failure> {
-    let mut tx = app.store.read().await?;
-    Ok(match run::unfinished(&mut tx, &request.scope).await? {
-        Some(other) => in_progress(&other, holder),
-        None => Failure::input("run_in_progress", format!("{holder} is opening a run of the same scope"))
-            .hint("`tallybook runs` shows it"),
-    })
-}
-
-fn in_progress(other: &Run, holder: &str) -> Failure {
-    Failure::input(
-        "run_in_progress",
-        format!("run {} of the same scope is being worked by {holder}", other.ordinal),
-    )
-    .hint(format!("watch it with `tallybook runs show {}`", other.ordinal))
-}
-
-/// Refuses what no run could be opened for; a preview asks too.
-pub async fn may_open(app: &App, request: &Request) -> Result<(), Failure> {
-    let mut tx = app.store.read().await?;
-    match open::refuse(&app.ctx, &mut tx, request).await? {
-        Some(refusal) => Err(refused(refusal)),
-        None => Ok(()),
-    }
-}
-
-fn refused(refusal: Refusal) -> Failure {
-    let message = refusal.to_string();
-    match refusal {
-        Refusal::EmptyBook => {
-            Failure::input("empty_book", message).hint("load one first: `tallybook load book.json`")
-        }
-        Refusal::TooFarAhead { asked, .. } => Failure::input("too_far_ahead", message)
-            .hint(format!("is the year right? If it is meant: `tallybook run --as-of {asked} --ahead`")),
-        Refusal::UnknownCustomer(_) => Failure::input("unknown_customer", message).hint(
-            "a customer who bills to a parent is billed with it; `tallybook invoices` lists account numbers",
-        ),
-        Refusal::UnknownUnit(_) => {
-            Failure::input("unknown_business_unit", message).hint("business units are named by refkey")
-        }
     }
 }
 

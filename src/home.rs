@@ -29,11 +29,6 @@ impl Home {
         self.root.join("tallybook.toml")
     }
 
-    /// Held by the one process that works this home.
-    pub fn lock(&self) -> PathBuf {
-        self.root.join("worker.lock")
-    }
-
     /// A folder of [`Self::FOLDERS`].
     pub fn folder(&self, name: &str) -> PathBuf {
         self.root.join(name)

@@ -3,9 +3,9 @@
 
 use crate::app::App;
 use crate::failure::Failure;
+use operations::health::figures::{self, LastRun};
 use std::fmt::Write;
 use std::time::Duration;
-use store::{delivery, queue, run, slice};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -13,8 +13,6 @@ use tokio::net::{TcpListener, TcpStream};
 const REQUEST_BYTES_MAX: usize = 4_096;
 /// Who has not asked, or not taken its answer, by then is hung up on.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Runs looked at for the last one that ended well.
-const RUNS_LOOKED_AT: u32 = 50;
 
 /// Listens on an address such as `127.0.0.1:9187`.
 pub async fn listen(address: &str) -> Result<TcpListener, Failure> {
@@ -85,68 +83,55 @@ fn told(outcome: anyhow::Result<String>) -> (&'static str, String) {
 
 /// Well as long as the database answers, no run stands still and the timetable goes on.
 async fn health(app: &App) -> anyhow::Result<Result<String, String>> {
-    let mut tx = app.store.read().await?;
-    let mut ills: Vec<String> = slice::standing(&mut tx)
-        .await?
-        .into_iter()
-        .map(|s| format!("run {} stands still: {}: {}\n", s.run_ordinal, s.step.name(), s.error))
-        .collect();
-    drop(tx);
-    let (_, standstill) = operations::home::timetable::shown(&app.ctx).await?;
-    ills.extend(standstill.map(|why| format!("the timetable stands still: {why}\n")));
-    Ok(if ills.is_empty() { Ok("ok\n".to_owned()) } else { Err(ills.concat()) })
+    let ills = figures::ills(&app.ctx).await?;
+    let told: String = ills.iter().map(|ill| format!("{ill}\n")).collect();
+    Ok(if ills.is_empty() { Ok("ok\n".to_owned()) } else { Err(told) })
 }
 
 async fn metrics(app: &App) -> anyhow::Result<String> {
-    let mut tx = app.store.read().await?;
+    let figures = figures::figures(&app.ctx).await?;
     let mut text = String::new();
     head(&mut text, "tallybook_queue_tasks", "Tasks of a queue that are not finished.");
-    for name in domain::task::queues() {
-        let depth = queue::unfinished(&mut tx, name).await?;
+    for (name, depth) in &figures.queues {
         writeln!(text, "tallybook_queue_tasks{{queue=\"{name}\"}} {depth}")?;
     }
-    let open = run::all_unfinished(&mut tx).await?;
     head(&mut text, "tallybook_runs_unfinished", "Runs that are open or wait for review.");
-    writeln!(text, "tallybook_runs_unfinished {}", open.len())?;
+    writeln!(text, "tallybook_runs_unfinished {}", figures.runs_unfinished)?;
     head(&mut text, "tallybook_run_slices", "Slices of unfinished runs by step and state.");
-    for unfinished in &open {
-        for (step, open, done) in slice::progress(&mut tx, unfinished.id).await? {
-            let (run, step) = (unfinished.ordinal, step.name());
-            writeln!(text, "tallybook_run_slices{{run=\"{run}\",step=\"{step}\",state=\"open\"}} {open}")?;
-            writeln!(text, "tallybook_run_slices{{run=\"{run}\",step=\"{step}\",state=\"done\"}} {done}")?;
-        }
+    for (run, of) in &figures.steps {
+        let (step, open, done) = (of.step.name(), of.open, of.done);
+        writeln!(text, "tallybook_run_slices{{run=\"{run}\",step=\"{step}\",state=\"open\"}} {open}")?;
+        writeln!(text, "tallybook_run_slices{{run=\"{run}\",step=\"{step}\",state=\"done\"}} {done}")?;
     }
-    let mails = delivery::open_counts(&mut tx).await?;
+    let mails = figures.mails;
     head(&mut text, "tallybook_mails_open", "Mails that have not gone out, by what they wait for.");
     for (state, count) in [("waiting", mails.waiting), ("refused", mails.refused), ("nobody", mails.nobody)] {
         writeln!(text, "tallybook_mails_open{{state=\"{state}\"}} {count}")?;
     }
-    let refused = store::refused_file::waiting(&mut tx).await?.len();
     head(&mut text, "tallybook_usage_files_refused", "Usage files that were refused and are waited for.");
-    writeln!(text, "tallybook_usage_files_refused {refused}")?;
+    writeln!(text, "tallybook_usage_files_refused {}", figures.refused_files)?;
     head(&mut text, "tallybook_slices_standing", "Slices that failed and wait for their next try.");
-    writeln!(text, "tallybook_slices_standing {}", slice::standing(&mut tx).await?.len())?;
+    writeln!(text, "tallybook_slices_standing {}", figures.slices_standing)?;
     head(&mut text, "tallybook_requests_open", "What operators have asked of runs and nobody has answered.");
-    writeln!(text, "tallybook_requests_open {}", run::requests::open(&mut tx).await?.len())?;
-    let (_, standstill) = operations::home::timetable::shown(&app.ctx).await?;
+    writeln!(text, "tallybook_requests_open {}", figures.requests_open)?;
     head(&mut text, "tallybook_timetable_standing", "1 if the timetable waits for a person.");
-    writeln!(text, "tallybook_timetable_standing {}", u8::from(standstill.is_some()))?;
-    let newest = run::newest(&mut tx, RUNS_LOOKED_AT).await?;
-    if let Some(last) = newest.iter().find(|r| r.state.is_finished()) {
-        let summary = run::summary(&mut tx, last).await?;
-        head(&mut text, "tallybook_last_run_payers", "Payers of the last closed run by what became of them.");
-        let well = summary.payers.saturating_sub(summary.failed + summary.parked);
-        for (state, payers) in [("done", well), ("failed", summary.failed), ("parked", summary.parked)] {
-            writeln!(text, "tallybook_last_run_payers{{state=\"{state}\"}} {payers}")?;
-        }
-        if let Some(ended) = last.ended_at {
-            head(&mut text, "tallybook_last_run_seconds", "How long the last closed run took.");
-            writeln!(text, "tallybook_last_run_seconds {}", (ended - last.opened_at).num_seconds())?;
-            head(&mut text, "tallybook_last_run_timestamp_seconds", "When the last closed run ended.");
-            writeln!(text, "tallybook_last_run_timestamp_seconds {}", ended.timestamp())?;
-        }
+    writeln!(text, "tallybook_timetable_standing {}", u8::from(figures.is_timetable_standing))?;
+    if let Some(last) = figures.last_run {
+        last_run(&mut text, last)?;
     }
     Ok(text)
+}
+
+fn last_run(text: &mut String, last: LastRun) -> std::fmt::Result {
+    head(text, "tallybook_last_run_payers", "Payers of the last closed run by what became of them.");
+    for (state, payers) in [("done", last.done), ("failed", last.failed), ("parked", last.parked)] {
+        writeln!(text, "tallybook_last_run_payers{{state=\"{state}\"}} {payers}")?;
+    }
+    let Some(ended) = last.ended_at else { return Ok(()) };
+    head(text, "tallybook_last_run_seconds", "How long the last closed run took.");
+    writeln!(text, "tallybook_last_run_seconds {}", (ended - last.opened_at).num_seconds())?;
+    head(text, "tallybook_last_run_timestamp_seconds", "When the last closed run ended.");
+    writeln!(text, "tallybook_last_run_timestamp_seconds {}", ended.timestamp())
 }
 
 fn head(text: &mut String, name: &str, help: &str) {

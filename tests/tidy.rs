@@ -175,6 +175,7 @@ fn operations_stand_on_floors() {
         "subscriptions",
         "dunning",
         "book",
+        "health",
     ];
     let folder = root().join("src/operations");
     let of = |path: &Path| -> Option<usize> {

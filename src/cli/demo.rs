@@ -5,18 +5,22 @@ use crate::app::App;
 use crate::config::Config;
 use crate::drive;
 use crate::failure::{Exit, Failure};
-use crate::output::{Column, Output, amount, grouped};
+use crate::output::{Column, Output, grouped, total};
 use crate::sample;
 use domain::NaiveDate;
-use domain::run::Scope;
+use operations::act::Actor;
 use operations::ledger::export::{self, Range};
 use operations::payments::tried::TriedOutcome;
-use operations::runs::open::{Reach, Request};
+use operations::runs::list::{self, Detail};
+use operations::runs::open::{NewRun, Reach};
+use operations::runs::view::{RunView, State};
+use operations::usage::bring_in::{self, FileView, Report};
+use operations::usage::ingest::Ingested;
+use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use store::run::RunOptions;
 
 /// First and last of the mornings on which what was not paid is looked after.
 const DUNNED: (&str, &str) = ("2026-03-02", "2026-03-22");
@@ -59,7 +63,7 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
         ),
     ));
 
-    let ingested = ingest(&app, &files.usage).await?;
+    let ingested = ingest(&app, files.usage).await?;
     let counts = format!(
         "{} lines read = {} accepted + {} duplicate + {} rejected",
         grouped(ingested.read),
@@ -69,11 +73,11 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
     );
     steps.push(("ingest".to_owned(), counts));
 
-    let mut summaries = Vec::new();
+    let mut runs = Vec::new();
     for month in ["2026-02-01", "2026-03-01"] {
-        let summary = bill(&app, day(month)?, output).await?;
-        steps.push((format!("run {month}"), in_words(&summary)));
-        summaries.push(summary);
+        let run = bill(&app, day(month)?, output).await?;
+        steps.push((format!("run {month}"), in_words(&run)));
+        runs.push(run);
     }
     steps.push((format!("dunning {}", DUNNED.1), dun(&app, DUNNED).await?));
     let journal = app.home.folder("exports").join("ledger.journal");
@@ -96,8 +100,8 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
     ));
 
     if output.is_json() {
-        let runs: Vec<_> = summaries.iter().map(|s| super::run::json(s, super::run::Kind::Posted)).collect();
-        output.document(&serde_json::json!({"home": app.home.root, "files": [ingested], "runs": runs, "verify": {"ok": ok, "checks": checks}}));
+        let home = &app.home.root;
+        output.document(&Answer { home, files: [&ingested], runs, verify: Verified { ok, checks } });
     } else {
         let rows = steps.into_iter().map(|(step, what)| vec![step, what]).collect();
         output.table(&[Column::Left("step"), Column::Left("what happened")], rows);
@@ -105,6 +109,21 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
         look_at(&app, &ingested, &journal, output);
     }
     Ok(if ok { Exit::Done } else { Exit::Fault })
+}
+
+/// What a demo did.
+#[derive(Serialize)]
+struct Answer<'a, Check> {
+    home: &'a Path,
+    files: [&'a Ingested; 1],
+    runs: Vec<RunView>,
+    verify: Verified<Check>,
+}
+
+#[derive(Serialize)]
+struct Verified<Check> {
+    ok: bool,
+    checks: Vec<Check>,
 }
 
 fn size(number: u32) -> usize {
@@ -187,54 +206,42 @@ fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> std::io::Result<()
     out.flush()
 }
 
-async fn ingest(app: &App, path: &Path) -> Result<operations::usage::ingest::Ingested, Failure> {
-    let file = metering::open(path).map_err(|e| Failure::fault(e.code(), e.to_string()).hint(e.hint()))?;
-    let request =
-        operations::usage::ingest::Request { source: None, dry_run: false, actor: crate::cli::operator() };
-    let outcome = operations::usage::ingest::ingest(&app.ctx, file, &request, Arc::new(|_| {})).await?;
-    outcome.map_err(|e| Failure::fault(e.code(), e.to_string()).hint(e.hint()))
-}
-
-async fn bill(app: &App, as_of: NaiveDate, output: &Output) -> Result<domain::run::RunSummary, Failure> {
-    let mut tx = app.store.read().await?;
-    let done = store::run::newest(&mut tx, 100)
-        .await?
-        .into_iter()
-        .find(|r| r.as_of >= as_of && r.scope == Scope::default());
-    if let Some(done) = done.filter(|r| r.state == domain::run::RunState::Closed) {
-        // A demo that was run before: show what it did then.
-        let same = store::run::newest(&mut tx, 100)
-            .await?
-            .into_iter()
-            .filter(|r| r.as_of == as_of)
-            .max_by_key(|r| r.hash.clone());
-        return Ok(store::run::summary(&mut tx, &same.unwrap_or(done)).await?);
+async fn ingest(app: &App, path: PathBuf) -> Result<Ingested, Failure> {
+    let files = bring_in::Files { paths: vec![path], source: None, dry_run: false };
+    let actor = Actor::Person(super::operator());
+    let quiet: Report = Arc::new(|_, _, _| {});
+    let brought = bring_in::bring_in(&app.ctx, &actor, &files, &quiet).await?;
+    match brought.files.into_iter().next() {
+        Some(FileView::In(ingested)) => Ok(ingested),
+        Some(FileView::Refused { refused, .. }) => Err(refused.into()),
+        None => Err(Failure::fault("demo", "the sample's usage was not brought in")),
     }
-    drop(tx);
-    let request = Request {
-        scope: Scope::default(),
-        as_of,
-        reach: Reach::Ahead,
-        options: RunOptions::default(),
-        actor: crate::cli::operator(),
-    };
-    drive::drive(app, &request, output).await
 }
 
-fn in_words(summary: &domain::run::RunSummary) -> String {
-    let totals: Vec<String> = summary
-        .totals
-        .iter()
-        .map(|t| format!("{} {}", amount(t.net_minor + t.vat_minor, t.currency), t.currency))
-        .collect();
-    let mut text = format!("{} invoices booked: {}", grouped(summary.invoiced), totals.join(", "));
-    if summary.failed + summary.parked > 0 {
-        text.push_str(&format!("; {} payer(s) set aside", summary.failed + summary.parked));
+async fn bill(app: &App, as_of: NaiveDate, output: &Output) -> Result<RunView, Failure> {
+    let what = NewRun::of_all(Reach::Ahead);
+    let runs = list::list(&app.ctx, Detail::Whole).await?;
+    let done = runs.iter().find(|run| run.as_of >= as_of && run.scope == what.scope.key());
+    if let Some(done) = done.filter(|run| run.state == State::Closed) {
+        // A demo that was run before: show what it did then.
+        let same = runs.iter().filter(|run| run.as_of == as_of).max_by_key(|run| run.hash.clone());
+        return Ok(same.unwrap_or(done).clone());
+    }
+    let act = super::act(app, Some(as_of)).await?;
+    Ok(drive::drive(app, &act, &what, output).await?.run)
+}
+
+fn in_words(run: &RunView) -> String {
+    let totals: Vec<String> =
+        run.totals.iter().map(|t| format!("{} {}", total(&t.gross), t.currency)).collect();
+    let mut text = format!("{} invoices booked: {}", grouped(run.invoiced), totals.join(", "));
+    if run.failed + run.parked > 0 {
+        text.push_str(&format!("; {} payer(s) set aside", run.failed + run.parked));
     }
     text
 }
 
-fn look_at(app: &App, ingested: &operations::usage::ingest::Ingested, journal: &Path, output: &Output) {
+fn look_at(app: &App, ingested: &Ingested, journal: &Path, output: &Output) {
     let home = app.home.root.display();
     output.line("look at:");
     output.line(&format!("  hledger -f {} balancesheet", journal.display()));

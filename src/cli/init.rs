@@ -4,11 +4,21 @@ use crate::config::{Config, commented_file};
 use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::output::Output;
+use serde::Serialize;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {}
+
+/// A home, and whether its settings were made now.
+#[derive(Serialize)]
+struct Answer<'a> {
+    home: &'a Path,
+    settings: &'a Path,
+    created: bool,
+}
 
 /// Running it again changes nothing.
 pub fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
@@ -28,7 +38,7 @@ pub fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
         Err(e) => return Err(Failure::input("home", format!("cannot write {}: {e}", settings.display()))),
     };
     if output.is_json() {
-        output.document(&serde_json::json!({"home": home.root, "settings": settings, "created": wrote}));
+        output.document(&Answer { home: &home.root, settings: &settings, created: wrote });
     } else {
         let word = if wrote { "made" } else { "kept" };
         output.line(&format!("{word} {}", settings.display()));

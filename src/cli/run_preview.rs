@@ -1,63 +1,33 @@
 //! `run --preview`: what would be billed, payer by payer, and what differs from the last run of the same scope.
 
-use super::run::{Kind, exit_of, json, people};
+use super::run::figures;
 use crate::failure::Exit;
-use crate::output::{Column, Output, amount, grouped};
-use operations::runs::preview::Preview;
-use serde_json::json;
+use crate::output::{Column, Output, grouped, total};
+use operations::runs::preview::{NotBilled, RunPreview};
 
 /// Payers listed for a reader; all of them are in the JSON answer.
 const PAYERS_SHOWN: usize = 40;
 
-/// The answer of a run, with `payersdetail` and `differences` beside it.
-pub fn answer(preview: &Preview, output: &Output) -> Exit {
-    let summary = &preview.summary;
-    let mut by_account: Vec<_> =
-        preview.by_payer.iter().map(|((_, currency), total)| (currency, total)).collect();
-    by_account.sort_by(|a, b| (&a.1.account, a.0).cmp(&(&b.1.account, b.0)));
+/// Something that would be set aside makes exit code 3.
+pub fn answer(preview: &RunPreview, output: &Output) -> Exit {
     if output.is_json() {
-        let text = |minor: i128, currency| amount(minor, currency).replace(' ', "");
-        let mut document = json(summary, Kind::Preview);
-        document["payersdetail"] = by_account
-            .iter()
-            .map(|(currency, t)| {
-                json!({"account": t.account, "currency": currency, "invoices": t.invoices, "net": text(t.net_minor, **currency),
-                       "vat": text(t.vat_minor, **currency), "gross": text(t.gross_minor(), **currency)})
-            })
-            .collect();
-        document["lastrun"] = preview.last.into();
-        document["aside"] = preview
-            .aside
-            .iter()
-            .map(|(account, state, reason)| json!({"account": account, "state": state, "reason": reason}))
-            .collect();
-        document["leftout"] = preview.left_out.iter().map(|(account, _)| account.as_str()).collect();
-        document["differences"] = preview
-            .differences
-            .iter()
-            .map(|(difference, currency, before, now)| {
-                json!({"account": before.account, "currency": currency, "difference": difference.name(),
-                       "before": text(before.gross_minor(), *currency), "now": text(now.gross_minor(), *currency)})
-            })
-            .collect();
-        output.document(&document);
-        return exit_of(summary);
+        output.document(preview);
+    } else {
+        people(preview, output);
     }
-    people(summary, Kind::Preview, output);
-    let rows = by_account
-        .iter()
-        .take(PAYERS_SHOWN)
-        .map(|(currency, t)| {
-            vec![
-                t.account.clone(),
-                currency.to_string(),
-                grouped(t.invoices),
-                amount(t.net_minor, **currency),
-                amount(t.vat_minor, **currency),
-                amount(t.gross_minor(), **currency),
-            ]
-        })
-        .collect();
+    if preview.run.is_set_aside() { Exit::SetAside } else { Exit::Done }
+}
+
+fn people(preview: &RunPreview, output: &Output) {
+    figures(&preview.run, output);
+    if preview.run.failed + preview.run.parked > 0 {
+        output.line(&format!("{} payer(s) fail, {} parked", preview.run.failed, preview.run.parked));
+    }
+    let rows = preview.payers.iter().take(PAYERS_SHOWN).map(|payer| {
+        let amounts = [&payer.net, &payer.vat, &payer.gross].map(total);
+        let named = [payer.account.clone(), payer.currency.to_string(), grouped(payer.invoices)];
+        named.into_iter().chain(amounts).collect()
+    });
     let columns = [
         Column::Left("payer"),
         Column::Left(""),
@@ -66,31 +36,25 @@ pub fn answer(preview: &Preview, output: &Output) -> Exit {
         Column::Right("VAT"),
         Column::Right("gross"),
     ];
-    output.table(&columns, rows);
-    if by_account.len() > PAYERS_SHOWN {
-        output.say(&format!("and {} more; all of them with --json", by_account.len() - PAYERS_SHOWN));
+    output.table(&columns, rows.collect());
+    if preview.payers.len() > PAYERS_SHOWN {
+        output.say(&format!("and {} more; all of them with --json", preview.payers.len() - PAYERS_SHOWN));
     }
-    aside(preview, output);
-    let Some(last) = preview.last else { return exit_of(summary) };
+    not_billed(preview, output);
+    differences(preview, output);
+}
+
+fn differences(preview: &RunPreview, output: &Output) {
+    let Some(last) = preview.last_run else { return };
     if preview.differences.is_empty() {
         output.line(&format!("against run {last}: nobody is new or gone, and no amount jumped"));
-        return exit_of(summary);
+        return;
     }
     output.line(&format!("against run {last}:"));
-    let rows = preview
-        .differences
-        .iter()
-        .take(PAYERS_SHOWN)
-        .map(|(difference, currency, before, now)| {
-            vec![
-                before.account.clone(),
-                difference.name().to_owned(),
-                currency.to_string(),
-                amount(before.gross_minor(), *currency),
-                amount(now.gross_minor(), *currency),
-            ]
-        })
-        .collect();
+    let rows = preview.differences.iter().take(PAYERS_SHOWN).map(|d| {
+        let (account, is) = (d.account.clone(), d.difference.name().to_owned());
+        vec![account, is, d.currency.to_string(), total(&d.before), total(&d.now)]
+    });
     let columns = [
         Column::Left("payer"),
         Column::Left("is"),
@@ -98,23 +62,24 @@ pub fn answer(preview: &Preview, output: &Output) -> Exit {
         Column::Right("gross then"),
         Column::Right("gross now"),
     ];
-    output.table(&columns, rows);
-    exit_of(summary)
+    output.table(&columns, rows.collect());
 }
 
 /// Who would not be billed, and why.
-fn aside(preview: &Preview, output: &Output) {
-    let rows = preview
-        .aside
-        .iter()
-        .map(|(account, state, reason)| vec![account.clone(), state.name().to_owned(), reason.clone()])
-        .chain(
-            preview
-                .left_out
-                .iter()
-                .map(|(account, reason)| vec![account.clone(), "left out".to_owned(), reason.clone()]),
-        )
-        .take(PAYERS_SHOWN)
-        .collect();
-    output.table(&[Column::Left("not billed"), Column::Left("is"), Column::Left("reason")], rows);
+fn not_billed(preview: &RunPreview, output: &Output) {
+    let aside = preview.aside.iter().map(|not| (not, not.state.name()));
+    let left_out = preview.left_out.iter().map(|not| (not, "left out"));
+    let row = |(not, is): (&NotBilled, &str)| vec![not.account.clone(), is.to_owned(), not.reason.clone()];
+    let rows = aside.chain(left_out).take(PAYERS_SHOWN).map(row);
+    output.table(&[Column::Left("not billed"), Column::Left("is"), Column::Left("reason")], rows.collect());
+    let parked = preview.aside.iter().find(|not| not.is_parked());
+    match parked.map(|not| (&not.account, not.parked_by)) {
+        Some((account, Some(run))) => {
+            output.say(&format!("hint: `tallybook runs release {run} --customer {account}` lets it through"));
+        }
+        Some((_, None)) => {
+            output.say("hint: a run parks it, and `tallybook runs release` of that run lets it through");
+        }
+        None => {}
+    }
 }

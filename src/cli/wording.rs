@@ -68,6 +68,7 @@ fn verb(verb: Verb) -> String {
     let words = match verb {
         Verb::LoadBook => "load",
         Verb::IngestUsage => "ingest",
+        Verb::ListRefusedUsage => "ingest --refused",
         Verb::Run => "run",
         Verb::PreviewRun => "run --preview",
         Verb::ListRuns => "runs",
@@ -89,6 +90,8 @@ fn verb(verb: Verb) -> String {
         Verb::RefundInvoice => "invoices refund",
         Verb::RetryPayments => "payments retry",
         Verb::ListPayers => "payers",
+        Verb::ListMails => "mails",
+        Verb::SendMails => "mails send",
         Verb::ListDiscounts => "discounts",
         Verb::ListSubscriptions => "subscriptions",
         Verb::ShowSubscription => "subscriptions show",
@@ -97,6 +100,8 @@ fn verb(verb: Verb) -> String {
         Verb::Timetable => "schedule",
         Verb::Doctor => "doctor",
         Verb::Verify => "verify",
+        Verb::Backup => "backup",
+        Verb::Restore => "restore",
     };
     words.to_owned()
 }

@@ -102,6 +102,38 @@ impl fmt::Display for Money {
     }
 }
 
+/// A total of any number of amounts, in minor units of a currency. In JSON it is its decimal text: `"1234.50"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    pub minor: i128,
+    pub currency: Currency,
+}
+
+impl Total {
+    /// `minor` units of a currency.
+    pub fn new(minor: i128, currency: Currency) -> Self {
+        Self { minor, currency }
+    }
+}
+
+impl fmt::Display for Total {
+    /// The decimal text, without the currency.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decimals = usize::try_from(self.currency.decimals()).unwrap_or(2);
+        let digits = format!("{:0>width$}", self.minor.unsigned_abs(), width = decimals + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - decimals);
+        let sign = if self.minor < 0 { "-" } else { "" };
+        let point = if decimals == 0 { "" } else { "." };
+        write!(f, "{sign}{whole}{point}{fraction}")
+    }
+}
+
+impl Serialize for Total {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +153,17 @@ mod tests {
         let dkk = "DKK".parse().unwrap();
         assert_eq!(Money::new(-5, dkk).to_string(), "-0.05 DKK");
         assert_eq!(Money::new(1200, "JPY".parse().unwrap()).to_string(), "1200 JPY");
+    }
+
+    #[test]
+    fn a_total_is_its_decimal_text() {
+        for (minor, code, text) in [
+            (5, "DKK", "0.05"),
+            (-123_456_789_012_345_678_901, "DKK", "-1234567890123456789.01"),
+            (1200, "JPY", "1200"),
+            (1, "KWD", "0.001"),
+        ] {
+            assert_eq!(Total::new(minor, code.parse().unwrap()).to_string(), text);
+        }
     }
 }

@@ -2,7 +2,8 @@
 //! operation, and shows what it gives.
 //!
 //! A folder imports only from folders that stand before it: `files`, `settings`, `aside`, `refusal` → `context` → `act` →
-//! `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `payers`, `runs` → `subscriptions` → `dunning`, `book`.
+//! `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `payers`, `runs` → `subscriptions` → `dunning`,
+//! `book` → `health`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -13,6 +14,7 @@ pub mod context;
 pub mod delivery;
 pub mod dunning;
 pub mod files;
+pub mod health;
 pub mod home;
 pub mod invoices;
 pub mod ledger;

@@ -8,12 +8,13 @@ mod show;
 use crate::app::App;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
-use crate::output::{Column, Output, amount, grouped};
+use crate::output::{Column, Output, grouped, total};
 use clap::Subcommand;
 use domain::NaiveDate;
+use operations::runs::find::{self, RunRef};
+use operations::runs::list::{self, Detail};
 use operations::runs::requests;
 use std::path::PathBuf;
-use store::run::{self, Run};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -85,7 +86,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         None => list(&app, output).await,
         Some(Verb::Show { run }) => show::run(&app, &run, output).await,
         Some(Verb::Report { run, format, out }) => {
-            report::run(&app, &find(&app, &run).await?, &format, out.as_deref(), output).await
+            report::run(&app, &run, &format, out.as_deref(), output).await
         }
         Some(Verb::Reverse { run, preview, yes, rebill, mail, as_of }) => {
             let asked = reverse::Asked { preview, yes, rebill, mail, as_of };
@@ -105,36 +106,25 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
 }
 
 async fn list(app: &App, output: &Output) -> Result<Exit, Failure> {
-    let mut tx = app.store.read().await?;
-    let mut summaries = Vec::new();
-    for run in run::newest(&mut tx, 100).await? {
-        summaries.push(match output.is_json() {
-            true => run::summary(&mut tx, &run).await?,
-            false => run::head(&mut tx, &run).await?,
-        });
-    }
+    let detail = if output.is_json() { Detail::Whole } else { Detail::Heads };
+    let runs = list::list(&app.ctx, detail).await?;
     if output.is_json() {
-        let rows: Vec<_> =
-            summaries.iter().map(|s| crate::cli::run::json(s, crate::cli::run::Kind::Posted)).collect();
-        output.document(&rows);
+        output.document(&runs);
         return Ok(Exit::Done);
     }
-    let rows = summaries
+    let rows = runs
         .iter()
-        .map(|s| {
-            let gross: Vec<String> = s
-                .totals
-                .iter()
-                .map(|t| format!("{} {}", amount(t.net_minor + t.vat_minor, t.currency), t.currency))
-                .collect();
+        .map(|run| {
+            let gross: Vec<String> =
+                run.totals.iter().map(|t| format!("{} {}", total(&t.gross), t.currency)).collect();
             vec![
-                s.ordinal.to_string(),
-                s.as_of.to_string(),
-                s.scope.key(),
-                s.state.name().to_owned(),
-                grouped(s.payers),
-                grouped(s.invoiced),
-                grouped(s.failed + s.parked),
+                run.run.map_or_else(String::new, |ordinal| ordinal.to_string()),
+                run.as_of.to_string(),
+                run.scope.clone(),
+                run.state.name().to_owned(),
+                grouped(run.payers),
+                grouped(run.invoiced),
+                grouped(run.failed + run.parked),
                 gross.join("\n"),
             ]
         })
@@ -150,22 +140,13 @@ async fn list(app: &App, output: &Output) -> Result<Exit, Failure> {
         Column::Right("gross"),
     ];
     output.table(&columns, rows);
-    if summaries.is_empty() {
+    if runs.is_empty() {
         output.say("no run yet; next: `tallybook run --preview`");
     }
     Ok(Exit::Done)
 }
 
-/// The run of this ordinal.
-pub(crate) async fn find(app: &App, name: &str) -> Result<Run, Failure> {
-    let mut tx = app.store.read().await?;
-    let ordinal = name.trim_start_matches("run_").parse::<u64>().ok();
-    let found = match ordinal {
-        Some(ordinal) => run::by_ordinal(&mut tx, ordinal).await?,
-        None => None,
-    };
-    found.ok_or_else(|| {
-        Failure::input("unknown_run", format!("there is no run {name}"))
-            .hint("`tallybook runs` lists them by number")
-    })
+/// The run of this number.
+pub(crate) async fn find(app: &App, name: &str) -> Result<RunRef, Failure> {
+    Ok(find::by_number(&app.ctx, name).await?)
 }

@@ -3,13 +3,11 @@
 use super::operate::{self, unexpected};
 use crate::app::App;
 use crate::failure::{Exit, Failure};
-use crate::output::{Output, amount, grouped};
+use crate::output::{Output, grouped, total};
 use domain::NaiveDate;
 use operations::runs::requests::{Answer, Verb};
-use operations::runs::reverse::{self, Reversal, Reversed, Weight};
-use serde_json::{Value, json};
+use operations::runs::reverse::{self, ReversalWeighed, Reversal, ReversedView};
 use std::io::{BufRead, IsTerminal};
-use store::run::Run;
 
 /// The verb's arguments.
 pub(super) struct Asked {
@@ -22,142 +20,106 @@ pub(super) struct Asked {
 
 /// Weighs, asks, reverses.
 pub(super) async fn run(app: &App, name: &str, asked: &Asked, output: &Output) -> Result<Exit, Failure> {
-    let found = super::find(app, name).await?;
-    if !found.state.is_finished() {
-        let state = found.state.name();
-        return Err(Failure::input("wrong_state", format!("run {name} is {state} and cannot be reversed"))
-            .hint("let it finish with `tallybook run`, or drop it with `tallybook runs cancel`"));
-    }
     let on = match asked.as_of {
         Some(day) => day,
         None => app.today().await?,
     };
     let reversal = Reversal { on, rebill: asked.rebill, mail: asked.mail };
-    let weight = reverse::weigh(&app.ctx, &found).await?;
+    let weighed = reverse::weigh(&app.ctx, name, &reversal).await?;
     if asked.preview {
         if output.is_json() {
-            output.document(&document(&found, &reversal, &weight));
+            output.document(&weighed);
         } else {
-            people(&found, &reversal, &weight, &|text| output.line(text));
+            people(&weighed, &|text| output.line(text));
         }
         return Ok(Exit::Done);
     }
     if !asked.yes {
-        confirm(&found, &reversal, &weight, output)?;
+        confirm(&weighed, output)?;
     }
-    let done = operate::ask(app, &found, &Verb::Reverse(reversal.clone()), output).await?;
+    let done = operate::ask(app, name, &Verb::Reverse(reversal.clone()), output).await?;
     drop(done.lock);
     let Answer::Reversed(reversed) = done.answer else { return Err(unexpected()) };
-    Ok(answer(&found, &reversal, &reversed, output))
+    Ok(answer(&ReversedView::of(done.asked.ordinal, reversed), &reversal, output))
 }
 
 /// Nothing is taken back that somebody has not agreed to with the numbers before them.
-fn confirm(run: &Run, reversal: &Reversal, weight: &Weight, output: &Output) -> Result<(), Failure> {
-    people(run, reversal, weight, &|text| output.say(text));
-    let told = in_words(weight);
+fn confirm(weighed: &ReversalWeighed, output: &Output) -> Result<(), Failure> {
+    people(weighed, &|text| output.say(text));
+    let (run, told) = (weighed.run, in_words(weighed));
     let refused = Failure::input(
         "not_confirmed",
-        format!("taking back run {} would mean {told}, and nobody has agreed to it", run.ordinal),
+        format!("taking back run {run} would mean {told}, and nobody has agreed to it"),
     )
     .hint(format!(
-        "look with `tallybook runs reverse {0} --preview`, then `tallybook runs reverse {0} --yes`",
-        run.ordinal
+        "look with `tallybook runs reverse {run} --preview`, then `tallybook runs reverse {run} --yes`"
     ));
     if output.is_json() || !std::io::stdin().is_terminal() {
         return Err(refused);
     }
-    output.say(&format!("type {} to take the run back:", run.ordinal));
+    output.say(&format!("type {run} to take the run back:"));
     let mut typed = String::new();
     drop(std::io::stdin().lock().read_line(&mut typed));
-    if typed.trim() == run.ordinal.to_string() { Ok(()) } else { Err(refused) }
+    if typed.trim() == run.to_string() { Ok(()) } else { Err(refused) }
 }
 
-fn in_words(weight: &Weight) -> String {
-    let mut parts: Vec<String> = weight
+fn in_words(weighed: &ReversalWeighed) -> String {
+    let mut parts: Vec<String> = weighed
         .currencies
         .iter()
-        .map(|(currency, w)| {
-            let (gross, paid) = (amount(w.gross_minor, *currency), amount(w.paid_minor, *currency));
-            format!(
-                "{} credit note(s) over {gross} {currency} of which {paid} {currency} is paid",
-                grouped(w.invoices)
-            )
+        .map(|w| {
+            let (notes, currency) = (grouped(w.credit_notes), w.currency);
+            let (gross, paid) = (total(&w.gross), total(&w.paid));
+            format!("{notes} credit note(s) over {gross} {currency} of which {paid} {currency} is paid")
         })
         .collect();
-    parts.push(format!("{} mail(s) that are out", grouped(weight.mailed)));
-    parts.push(format!("{} ledger entries that were exported", grouped(weight.exported_entries)));
+    parts.push(format!("{} mail(s) that are out", grouped(weighed.mailed)));
+    parts.push(format!("{} ledger entries that were exported", grouped(weighed.exported_entries)));
     parts.join(", ")
 }
 
-fn people(run: &Run, reversal: &Reversal, weight: &Weight, tell: &dyn Fn(&str)) {
+fn people(weighed: &ReversalWeighed, tell: &dyn Fn(&str)) {
     tell(&format!(
         "taking back run {} as of {}, with credit notes of {}:",
-        run.ordinal, run.as_of, reversal.on
+        weighed.run, weighed.as_of, weighed.on
     ));
-    for (currency, w) in &weight.currencies {
+    for w in &weighed.currencies {
+        let (notes, already) = (grouped(w.credit_notes), grouped(w.already));
         tell(&format!(
-            "  {currency}: {} credit note(s) over {}; {} invoice(s) are credited already",
-            grouped(w.invoices),
-            amount(w.gross_minor, *currency),
-            grouped(w.already)
+            "  {}: {notes} credit note(s) over {}; {already} invoice(s) are credited already",
+            w.currency,
+            total(&w.gross)
         ));
     }
     tell("what cannot be undone:");
-    for (currency, w) in weight.currencies.iter().filter(|(_, w)| w.paid_minor != 0) {
-        tell(&format!(
-            "  {} {currency} is paid, and is owed to the payers then",
-            amount(w.paid_minor, *currency)
-        ));
+    for w in weighed.currencies.iter().filter(|w| w.paid.minor != 0) {
+        tell(&format!("  {} {} is paid, and is owed to the payers then", total(&w.paid), w.currency));
     }
-    tell(&format!("  {} mail(s) with these invoices are out", grouped(weight.mailed)));
-    tell(&format!("  {} ledger entries were exported", grouped(weight.exported_entries)));
-    tell(if reversal.mail {
-        "the credit notes are mailed"
-    } else {
-        "the credit notes are not mailed (--mail)"
-    });
-    tell(if reversal.rebill {
+    tell(&format!("  {} mail(s) with these invoices are out", grouped(weighed.mailed)));
+    tell(&format!("  {} ledger entries were exported", grouped(weighed.exported_entries)));
+    tell(if weighed.mail { "the credit notes are mailed" } else { "the credit notes are not mailed (--mail)" });
+    tell(if weighed.rebill {
         "what it billed is due again"
     } else {
         "what it billed is not due again (--rebill)"
     });
 }
 
-fn document(run: &Run, reversal: &Reversal, weight: &Weight) -> Value {
-    let text = |minor: i128, currency| amount(minor, currency).replace(' ', "");
-    let currencies: Vec<Value> = weight
-        .currencies
-        .iter()
-        .map(|(currency, w)| {
-            json!({"currency": currency, "creditnotes": w.invoices, "gross": text(w.gross_minor, *currency),
-                   "paid": text(w.paid_minor, *currency), "already": w.already})
-        })
-        .collect();
-    json!({"run": run.ordinal, "on": reversal.on, "rebill": reversal.rebill, "mail": reversal.mail, "currencies": currencies,
-           "mailed": weight.mailed, "exportedentries": weight.exported_entries})
-}
-
-fn answer(run: &Run, reversal: &Reversal, reversed: &Reversed, output: &Output) -> Exit {
+fn answer(reversed: &ReversedView, how: &Reversal, output: &Output) -> Exit {
     if output.is_json() {
-        let refused: Vec<Value> =
-            reversed.refused.iter().map(|(n, why)| json!({"invoice": n, "reason": why})).collect();
-        output.document(&json!({
-            "run": run.ordinal, "creditnotes": reversed.notes, "already": reversed.already,
-            "leftalone": reversed.left_alone, "reopened": reversed.reopened, "mails": reversed.mails,
-            "unmailed": reversed.unmailed, "refused": refused,
-        }));
+        output.document(reversed);
     } else {
         output.line(&format!(
             "run {} is taken back: {} credit note(s) made, {} mailed, {} invoice(s) were credited before, {} had nothing to credit",
-            run.ordinal, reversed.notes, reversed.mails, reversed.already, reversed.left_alone
+            reversed.run, reversed.credit_notes, reversed.mails, reversed.already, reversed.left_alone
         ));
-        if reversal.rebill {
-            let (lines, on) = (reversed.reopened, reversal.on);
+        if how.rebill {
+            let (lines, on) = (reversed.reopened, how.on);
             output
                 .line(&format!("{lines} billed line(s) are due again from {on}: `tallybook run` bills them"));
         }
-        for (number, why) in &reversed.refused {
-            output.say(&format!("{number}: {why}"));
+        for refused in &reversed.refused {
+            output.say(&format!("{}: {}", refused.invoice, refused.reason));
         }
         for why in &reversed.unmailed {
             output.say(&format!("not mailed: {why}"));

@@ -1,6 +1,7 @@
 //! Every reason for which something asked for is not done, as programs see it: a word that stays, and its kind.
 
-use serde::{Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// What kind of reason it is: whose move it is now.
@@ -54,9 +55,11 @@ codes! {
         Amount "amount"
         BadAmount "bad_amount"
         BadArgument "bad_argument"
+        BackupFolder "backup_folder"
         BelowZero "below_zero"
         BookRefused "book_refused"
         Dates "dates"
+        Database "database"
         Empty "empty"
         FaultyBook "book"
         FaultyInvoice "invoice"
@@ -65,6 +68,7 @@ codes! {
         Malformed "malformed"
         MissingArgument "missing_argument"
         NoLines "no_lines"
+        NotABackup "not_a_backup"
         OutOfOrder "out_of_order"
         Settings "settings"
         Template "template"
@@ -122,12 +126,14 @@ codes! {
         ExpiredCode "expired_code"
         Gone "gone"
         HashDiffers "hash_differs"
+        HomeExists "home_exists"
         InReview "in_review"
         LateUsageStands "late_usage_stands"
         MoreThanOpen "more_than_open"
         MoreThanPaid "more_than_paid"
         Moved "moved"
         NoBook "no_book"
+        NoDatabase "no_database"
         NoMethod "no_method"
         NoTaxRule "no_tax_rule"
         NotBooked "not_booked"
@@ -155,6 +161,9 @@ codes! {
         RunInProgress "run_in_progress"
     }
     Unavailable {
+        Backup "backup"
+        Internal "internal"
+        Restore "restore"
         Gateway "gateway"
         ImportInProgress "import_in_progress"
     }
@@ -169,6 +178,14 @@ impl fmt::Display for Code {
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.word())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let found = Self::ALL.iter().find(|code| code.word() == word);
+        found.copied().ok_or_else(|| D::Error::custom(format!("there is no code {word}")))
     }
 }
 

@@ -7,12 +7,13 @@ mod way_out;
 pub use code::{Code, Kind};
 pub use way_out::{Command, Phrase, Verb, WayOut, Wording};
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A refusal that the asker can act on. Nothing was changed.
 ///
 /// It is no `std::error::Error`, so that `?` cannot turn it into a failure of ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     pub code: Code,
     /// For people, in lower case.
@@ -23,7 +24,7 @@ pub struct Refusal {
 }
 
 /// One thing that is wrong with what was handed in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// JSON pointer, name of a setting or of a file.
     pub pointer: String,

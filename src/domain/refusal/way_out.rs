@@ -1,12 +1,16 @@
 //! What to do about a refusal, as data: each face (the command line, HTTP) writes it in its own words.
 
 use crate::subscription::VerbName;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Something that can be asked for instead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verb {
     LoadBook,
     IngestUsage,
+    ListRefusedUsage,
     Run,
     PreviewRun,
     ListRuns,
@@ -28,6 +32,8 @@ pub enum Verb {
     RefundInvoice,
     RetryPayments,
     ListPayers,
+    ListMails,
+    SendMails,
     ListDiscounts,
     ListSubscriptions,
     ShowSubscription,
@@ -36,6 +42,8 @@ pub enum Verb {
     Timetable,
     Doctor,
     Verify,
+    Backup,
+    Restore,
 }
 
 impl Verb {
@@ -51,44 +59,45 @@ impl Verb {
 }
 
 /// A verb, what it is asked of, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     pub verb: Verb,
     pub subject: Option<String>,
     /// In `snake_case`; without a value it is a switch.
-    pub options: Vec<(&'static str, Option<String>)>,
+    pub options: Vec<(Cow<'static, str>, Option<String>)>,
 }
 
 impl Command {
     /// With an option and its value.
     #[must_use]
     pub fn with(mut self, option: &'static str, value: impl ToString) -> Self {
-        self.options.push((option, Some(value.to_string())));
+        self.options.push((option.into(), Some(value.to_string())));
         self
     }
 
     /// With a switch.
     #[must_use]
     pub fn switch(mut self, option: &'static str) -> Self {
-        self.options.push((option, None));
+        self.options.push((option.into(), None));
         self
     }
 }
 
 /// A part of a [`WayOut`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phrase {
     Words(String),
     /// Ask for this.
     Do(Command),
     /// This option of what was asked, with a value if it is to have one.
-    Option(&'static str, Option<String>),
+    Option(Cow<'static, str>, Option<String>),
     /// This setting of the home.
-    Setting(&'static str),
+    Setting(Cow<'static, str>),
 }
 
 /// What to do about a refusal: a sentence in which all that a face has its own word for is data.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WayOut(pub Vec<Phrase>);
 
 impl WayOut {
@@ -107,13 +116,13 @@ impl WayOut {
     /// Goes on with an option of what was asked.
     #[must_use]
     pub fn option(self, name: &'static str, value: Option<String>) -> Self {
-        self.then(Phrase::Option(name, value))
+        self.then(Phrase::Option(name.into(), value))
     }
 
     /// Goes on with a setting.
     #[must_use]
     pub fn setting(self, name: &'static str) -> Self {
-        self.then(Phrase::Setting(name))
+        self.then(Phrase::Setting(name.into()))
     }
 
     fn then(mut self, phrase: Phrase) -> Self {

@@ -4,7 +4,7 @@ use super::life::{EndCause, Life};
 use super::{CancelOption, Subscription};
 use crate::refusal::{Code, Refusal};
 use chrono::NaiveDate;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// State on a day (Upodi `statecode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -24,7 +24,8 @@ pub enum State {
 }
 
 /// What can be done to a subscription; the names are those of the command line and of `simulate`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum VerbName {
     Activate,
     Cancel,

@@ -1,6 +1,7 @@
 //! Why a whole usage file is refused. One bad record never is a reason: it becomes a reject (rules Q4).
 
 use super::packing::BoundMet;
+use domain::refusal::{Code, Verb, WayOut};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -8,7 +9,7 @@ use thiserror::Error;
 pub(crate) const COLUMNS_HINT: &str = "columns are id, subject, meter, quantity, time and optionally source, \
 corrects, properties or properties.NAME, separated by , ; or tabs";
 
-/// A file that cannot be taken in. Nothing of it has been kept; [`IntakeError::hint`] says what to do.
+/// A file that cannot be taken in. Nothing of it has been kept; [`IntakeError::way_out`] says what to do.
 #[derive(Debug, Error)]
 pub enum IntakeError {
     /// No such file.
@@ -54,29 +55,32 @@ pub enum IntakeError {
 
 impl IntakeError {
     /// Stable word for machines.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Self::Missing(_) => "file_missing",
-            Self::IsFolder(_) => "file_is_folder",
-            Self::Unreadable { .. } => "file_unreadable",
-            Self::Empty(_) => "file_empty",
-            Self::Truncated(_) => "file_truncated",
-            Self::Damaged { .. } => "file_damaged",
-            Self::NotUtf8(_) => "file_not_utf8",
-            Self::MissingColumn { .. } => "column_missing",
-            Self::UnknownColumn { .. } => "column_unknown",
-            Self::RepeatedColumn { .. } => "column_repeated",
-            Self::Unsupported { .. } => "file_unsupported",
-            Self::Changed(_) => "file_changed",
-            Self::Internal(_) => "internal",
+            Self::Missing(_) => Code::FileMissing,
+            Self::IsFolder(_) => Code::FileIsFolder,
+            Self::Unreadable { .. } => Code::FileUnreadable,
+            Self::Empty(_) => Code::FileEmpty,
+            Self::Truncated(_) => Code::FileTruncated,
+            Self::Damaged { .. } => Code::FileDamaged,
+            Self::NotUtf8(_) => Code::FileNotUtf8,
+            Self::MissingColumn { .. } => Code::ColumnMissing,
+            Self::UnknownColumn { .. } => Code::ColumnUnknown,
+            Self::RepeatedColumn { .. } => Code::ColumnRepeated,
+            Self::Unsupported { .. } => Code::FileUnsupported,
+            Self::Changed(_) => Code::FileChanged,
+            Self::Internal(_) => Code::Internal,
         }
     }
 
     /// What a person can do about it.
-    pub fn hint(&self) -> String {
-        match self {
+    pub fn way_out(&self) -> WayOut {
+        let words = match self {
             Self::Missing(path) => format!("list what is there: `ls {}`", parent(path)),
-            Self::IsFolder(path) => format!("name the files: `tallybook ingest {}/*`", path.display()),
+            Self::IsFolder(path) => {
+                let files = Verb::IngestUsage.on(format!("{}/*", path.display()));
+                return WayOut::from("name the files: ").ask(files);
+            }
             Self::Unreadable { path, .. } => {
                 format!("look at its owner and mode: `ls -l {}`", path.display())
             }
@@ -95,7 +99,8 @@ impl IntakeError {
             Self::Unsupported { hint, .. } => hint.clone(),
             Self::Changed(_) => "nothing was kept; run the same command again once it is whole".into(),
             Self::Internal(_) => "nothing was kept; it is safe to run the same command again".into(),
-        }
+        };
+        WayOut::from(words)
     }
 
     /// Whether the input is at fault rather than we.

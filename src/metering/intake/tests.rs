@@ -334,11 +334,11 @@ fn a_file_that_cannot_be_read_says_so_and_keeps_nothing() {
     ];
     for (code, bytes) in table {
         let error = home.ingest(&bytes).unwrap_err();
-        assert_eq!(error.code(), code, "{error}");
-        assert!(error.is_input() && !error.hint().is_empty() && !error.to_string().is_empty());
+        assert_eq!(error.code().word(), code, "{error}");
+        assert!(error.is_input() && !error.way_out().0.is_empty() && !error.to_string().is_empty());
     }
-    assert_eq!(open(&home.folder.path().join("none")).unwrap_err().code(), "file_missing");
-    assert_eq!(open(home.folder.path()).unwrap_err().code(), "file_is_folder");
+    assert_eq!(open(&home.folder.path().join("none")).unwrap_err().code().word(), "file_missing");
+    assert_eq!(open(home.folder.path()).unwrap_err().code().word(), "file_is_folder");
     for folder in [&home.out.segments, &home.out.keys, &home.out.rejects, &home.out.temp] {
         let left = std::fs::read_dir(folder).map_or(0, Iterator::count);
         assert_eq!(left, 0, "{}", folder.display());
@@ -552,7 +552,7 @@ fn parquet_input_is_read_like_csv() {
     frame.with_column(floats).unwrap();
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes).finish(&mut frame).unwrap();
-    assert_eq!(Home::new().ingest(&bytes).unwrap_err().code(), "file_unsupported");
+    assert_eq!(Home::new().ingest(&bytes).unwrap_err().code().word(), "file_unsupported");
     let half = bytes.len() / 2;
-    assert_eq!(Home::new().ingest(&bytes[..half]).unwrap_err().code(), "file_damaged");
+    assert_eq!(Home::new().ingest(&bytes[..half]).unwrap_err().code().word(), "file_damaged");
 }

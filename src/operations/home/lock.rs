@@ -1,11 +1,15 @@
 //! Who works a home. On SQLite the holder of `worker.lock` is the only worker; the lock goes with the process, so
 //! after a kill the next one takes over at once. On PostgreSQL any number of workers share the queue.
 
+use crate::context::Context;
 use anyhow::Context as _;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+/// In the home.
+const FILE: &str = "worker.lock";
 
 /// Held while this process works the home.
 #[derive(Debug)]
@@ -19,6 +23,14 @@ pub enum Taken {
     Ours(HomeLock),
     /// Somebody else works this home: what it wrote about itself.
     Held(String),
+}
+
+/// The lock that makes this process the home's worker, or who holds it. On PostgreSQL everybody works.
+pub fn of(ctx: &Context) -> anyhow::Result<Option<Taken>> {
+    if !ctx.store.is_sqlite() {
+        return Ok(None);
+    }
+    HomeLock::take(&ctx.folders.root.join(FILE), &ctx.worker).map(Some)
 }
 
 impl HomeLock {

@@ -3,6 +3,8 @@
 pub mod backup;
 pub mod lock;
 pub mod prove_backup;
+pub mod restore;
 mod scratch;
+pub mod take_backup;
 pub mod timetable;
 pub mod upkeep;

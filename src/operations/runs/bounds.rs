@@ -37,7 +37,8 @@ impl PayerTotal {
 pub type Totals = BTreeMap<(CustomerId, Currency), PayerTotal>;
 
 /// How a payer's amount differs from the last run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Difference {
     New,
     Gone,
@@ -159,24 +160,11 @@ impl Gate {
 }
 
 impl Parked {
-    /// The reason with the way out; `run` is the ordinal of the run that parks, none in a preview.
-    pub fn told(&self, account: &str, run: Option<u64>) -> String {
-        let look = format!("look at it with `tallybook run --preview --customer {account}`");
-        let reason = &self.reason;
-        match (self.why, run) {
-            (Why::Core, _) => reason.clone(),
-            (Why::Earlier(earlier), Some(run)) => format!(
-                "parked by run {earlier}: {reason}: {look}, then `tallybook runs release {run} --customer {account}`"
-            ),
-            (Why::Earlier(earlier), None) => format!(
-                "parked by run {earlier}: {reason}: `tallybook runs release {earlier} --customer {account}` lets it through"
-            ),
-            (Why::Bound, Some(run)) => {
-                format!("{reason}: {look}, then `tallybook runs release {run} --customer {account}`")
-            }
-            (Why::Bound, None) => {
-                format!("{reason}: a run parks it, and `tallybook runs release` of that run lets it through")
-            }
+    /// The reason, with the run that found it if that was an earlier one.
+    pub fn told(&self) -> String {
+        match self.why {
+            Why::Core | Why::Bound => self.reason.clone(),
+            Why::Earlier(run) => format!("parked by run {run}: {}", self.reason),
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Runs: opening, what comes after what, review, reversal, preview and report.
+//! Runs: opening, what comes after what, review, reversal, preview, and how they are seen.
 
 pub mod bill;
 pub mod bounds;
+pub mod find;
 pub mod flow;
+pub mod list;
 pub mod open;
 pub mod pin;
 pub mod preview;
@@ -10,3 +12,6 @@ pub mod report;
 pub mod requests;
 pub mod reverse;
 pub mod review;
+pub mod show;
+pub mod view;
+pub mod watch;

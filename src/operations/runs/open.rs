@@ -2,24 +2,42 @@
 //!
 //! Key that makes a repeat quiet: one unfinished run per scope; asking again returns that run.
 
+use crate::act::Act;
 use crate::context::Context;
+use crate::refusal::Stop;
 use crate::runs::flow;
 use chrono::{Days, NaiveDate};
+use domain::ids::RunId;
 use domain::journal::{Action, Object};
-use domain::run::{ItemState, Scope};
-use store::payer;
-use store::run::{self, Opened, Run, RunItem, RunOptions};
+use domain::refusal::{Code, Refusal, Verb};
+use domain::run::{ItemState, RunState, Scope, Step};
+use store::payer::{self, PayerRef};
+use store::run::{self, Run, RunItem, RunOptions};
+use store::Tx;
 
-/// What somebody asked for.
+/// A run that is asked for: as of the day of the act.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct NewRun {
     pub scope: Scope,
-    pub as_of: NaiveDate,
-    pub options: RunOptions,
-    /// How far after today the as-of may lie.
+    /// Steps that are left out: render, send, collect.
+    pub skip: Vec<Step>,
+    /// Stop at drafts until they are approved.
+    pub review: bool,
+    /// Book only if the run hash is this one.
+    pub expect: Option<String>,
+    /// How far after today the day may lie.
     pub reach: Reach,
-    /// Who asked: an operator, or the timetable.
-    pub actor: String,
+}
+
+impl NewRun {
+    /// Every payer, every step.
+    pub fn of_all(reach: Reach) -> Self {
+        Self { scope: Scope::default(), skip: Vec::new(), review: false, expect: None, reach }
+    }
+
+    pub(crate) fn options(&self) -> RunOptions {
+        RunOptions { skip: self.skip.clone(), review: self.review, expect: self.expect.clone() }
+    }
 }
 
 /// How far ahead of today somebody means to bill.
@@ -31,55 +49,39 @@ pub enum Reach {
     Ahead,
 }
 
-/// Why a run is not opened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Nothing is loaded yet.
-    #[error("the book is empty: there is nothing to bill")]
-    EmptyBook,
-    /// A mistyped year would bill for years ahead (rules I9).
-    #[error("{asked} is more than {days_ahead} days (bounds.days_ahead) after today, {today}")]
-    TooFarAhead { asked: NaiveDate, today: NaiveDate, days_ahead: u32 },
-    /// A customer of the scope is not in the book.
-    #[error("no payer has the account number {0}")]
-    UnknownCustomer(String),
-    /// A business unit of the scope is not in the book.
-    #[error("there is no business unit {0}")]
-    UnknownUnit(String),
+/// The run that is to be worked now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    pub id: RunId,
+    pub run: u64,
+    pub as_of: NaiveDate,
+    pub state: RunState,
+    /// It was opened before: an unfinished run of the scope goes first.
+    pub goes_on: bool,
 }
 
-/// What came of it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    New(Run),
-    /// A run of this scope is unfinished and goes on first.
-    Unfinished(Run),
-    Refused(Refusal),
+impl Opened {
+    fn of(run: &Run, goes_on: bool) -> Self {
+        Self { id: run.id, run: run.ordinal, as_of: run.as_of, state: run.state, goes_on }
+    }
 }
 
 /// Opens a run in one transaction: run, payer items, the slice that rates, its ticket.
-pub async fn open(ctx: &Context, request: &Request) -> anyhow::Result<Outcome> {
+pub async fn open(ctx: &Context, act: &Act, what: &NewRun) -> Result<Opened, Stop> {
     let mut tx = ctx.store.begin().await?;
     run::lock_opening(&mut tx).await?;
-    if let Some(run) = run::unfinished(&mut tx, &request.scope).await? {
-        return Ok(Outcome::Unfinished(run));
+    if let Some(run) = run::unfinished(&mut tx, &what.scope).await? {
+        return Ok(Opened::of(&run, true));
     }
-    if let Some(refusal) = refuse(ctx, &mut tx, request).await? {
-        return Ok(Outcome::Refused(refusal));
-    }
-    let payers = payer::payers(&mut tx, &request.scope).await?;
-    if let Some(missing) =
-        request.scope.customers.iter().find(|a| !payers.iter().any(|p| &p.account_number == *a))
-    {
-        return Ok(Outcome::Refused(Refusal::UnknownCustomer(missing.clone())));
-    }
-    let later = run::booked_later(&mut tx, request.as_of).await?;
-    let now = (ctx.now)();
-    let opened = run::open(&mut tx, &request.scope, request.as_of, &request.options, now).await?;
+    refuse(ctx, &mut tx, act, what).await?;
+    let payers = payers(&mut tx, &what.scope).await?;
+    let later = run::booked_later(&mut tx, act.on).await?;
+    let opened = run::open(&mut tx, &what.scope, act.on, &what.options(), (ctx.now)()).await?;
     let run = match opened {
-        Opened::Unfinished(run) => return Ok(Outcome::Unfinished(run)),
-        Opened::New(run) => run,
+        store::run::Opened::Unfinished(run) => return Ok(Opened::of(&run, true)),
+        store::run::Opened::New(run) => run,
     };
+    let slice_payers = u32::try_from(ctx.settings.slice_payers).unwrap_or(u32::MAX);
     let items: Vec<RunItem> = payers
         .into_iter()
         .zip(0u32..)
@@ -87,7 +89,7 @@ pub async fn open(ctx: &Context, request: &Request) -> anyhow::Result<Outcome> {
             payer: payer.id,
             account_number: payer.account_number,
             position,
-            slice: position / u32::try_from(ctx.settings.slice_payers).unwrap_or(u32::MAX),
+            slice: position / slice_payers,
             state: if later.contains_key(&payer.id) { ItemState::Nothing } else { ItemState::Open },
             reason: later.get(&payer.id).copied().map(left_out),
             attempts: 0,
@@ -101,10 +103,27 @@ pub async fn open(ctx: &Context, request: &Request) -> anyhow::Result<Outcome> {
     run::save_items(&mut tx, run.id, &items).await?;
     flow::begin(&mut tx, run.id).await?;
     let detail = serde_json::json!({"as_of": run.as_of, "scope": run.scope.key(), "payers": items.len()});
-    ctx.note(&mut tx, &request.actor, Action::OpenRun, Object::Run(run.ordinal), detail).await?;
+    ctx.note(&mut tx, &act.actor, Action::OpenRun, Object::Run(run.ordinal), detail).await?;
     tx.commit().await?;
     ctx.ring();
-    Ok(Outcome::New(run))
+    Ok(Opened::of(&run, false))
+}
+
+/// The payers of a scope; every customer that it names is one.
+pub(crate) async fn payers(tx: &mut Tx, scope: &Scope) -> Result<Vec<PayerRef>, Stop> {
+    let payers = payer::payers(tx, scope).await?;
+    let is_there = |account: &String| payers.iter().any(|p| &p.account_number == account);
+    match scope.customers.iter().find(|account| !is_there(account)) {
+        None => Ok(payers),
+        Some(missing) => {
+            let message = format!("no payer has the account number {missing}");
+            let refusal = Refusal::new(Code::UnknownCustomer, message)
+                .hint("a customer who bills to a parent is billed with it; ")
+                .ask(Verb::ListInvoices.plain())
+                .hint(" lists account numbers");
+            Err(refusal.into())
+        }
+    }
 }
 
 /// Why a payer is left out of a run: one as of a later day has booked something of it (rules I9).
@@ -112,19 +131,35 @@ pub fn left_out(later: NaiveDate) -> String {
     format!("left out: a run as of {later} has billed it already")
 }
 
-/// What keeps this request from becoming a run; asked before anything is written, and by previews.
-pub async fn refuse(ctx: &Context, tx: &mut store::Tx, request: &Request) -> anyhow::Result<Option<Refusal>> {
-    let Some(catalogue) = store::catalogue::load(tx).await? else {
-        return Ok(Some(Refusal::EmptyBook));
-    };
-    if let Some(unit) = &request.scope.business_unit
+/// What keeps this from becoming a run; asked before anything is written, and by previews.
+pub(crate) async fn refuse(ctx: &Context, tx: &mut Tx, act: &Act, what: &NewRun) -> Result<(), Stop> {
+    let catalogue = store::catalogue::load(tx).await?.ok_or_else(nothing_to_bill)?;
+    if let Some(unit) = &what.scope.business_unit
         && !catalogue.business_units.contains_key(unit)
     {
-        return Ok(Some(Refusal::UnknownUnit(unit.clone())));
+        let message = format!("there is no business unit {unit}");
+        let refusal = Refusal::new(Code::UnknownBusinessUnit, message);
+        return Err(refusal.hint("business units are named by refkey").into());
     }
     let today = domain::zone::local_date((ctx.now)(), catalogue.tenant.timezone);
     let days_ahead = ctx.settings.days_ahead;
     let last = today.checked_add_days(Days::new(u64::from(days_ahead)));
-    let is_too_far = request.reach == Reach::Bounded && last.is_some_and(|last| request.as_of > last);
-    Ok(is_too_far.then_some(Refusal::TooFarAhead { asked: request.as_of, today, days_ahead }))
+    if what.reach == Reach::Bounded && last.is_some_and(|last| act.on > last) {
+        return Err(too_far_ahead(act.on, today, days_ahead).into());
+    }
+    Ok(())
+}
+
+fn nothing_to_bill() -> Refusal {
+    Refusal::new(Code::EmptyBook, "the book is empty: there is nothing to bill")
+        .hint("load one first: ")
+        .ask(Verb::LoadBook.on("book.json"))
+}
+
+/// A mistyped year would bill for years ahead (rules I9).
+fn too_far_ahead(asked: NaiveDate, today: NaiveDate, days_ahead: u32) -> Refusal {
+    let message = format!("{asked} is more than {days_ahead} days (bounds.days_ahead) after today, {today}");
+    Refusal::new(Code::TooFarAhead, message)
+        .hint("is the year right? If it is meant: ")
+        .ask(Verb::Run.plain().with("as_of", asked).switch("ahead"))
 }

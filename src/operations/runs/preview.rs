@@ -1,45 +1,92 @@
 //! What a run would bill: the same core on the same snapshot, and not a word written.
 
+use crate::act::Act;
 use crate::context::Context;
+use crate::refusal::Stop;
 use crate::runs::bill::{self, bill_one};
-use crate::runs::bounds::{self, Difference, Gate, Outcome, PayerTotal, Totals};
-use crate::runs::open::{self, Request};
+use crate::runs::bounds::{self, Difference, Gate, Outcome, PayerTotal, Totals, Why};
+use crate::runs::open::{self, NewRun};
 use crate::runs::pin::would_be_run;
+use crate::runs::view::RunView;
 use crate::usage::measure;
 use anyhow::Context as _;
 use domain::billing;
 use domain::invoice::Draft;
-use domain::money::Currency;
+use domain::ids::CustomerId;
+use domain::money::{Currency, Total};
 use domain::run::{ItemState, MailCounts, PaymentCounts, RunSummary, RunTotal};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::payer::{self, PayerRef};
 use store::run::{self, Run};
 
-/// What would be billed, and how it differs from the last run of the same scope.
-#[derive(Debug, Clone)]
-pub struct Preview {
-    pub summary: RunSummary,
-    pub by_payer: Totals,
+/// What would be billed, payer by payer, and how it differs from the last run of the same scope.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunPreview {
+    #[serde(flatten)]
+    pub run: RunView,
+    #[serde(rename = "payersdetail")]
+    pub payers: Vec<PayerView>,
     /// Ordinal of the run compared with.
-    pub last: Option<u64>,
-    /// Before and now.
-    pub differences: Vec<(Difference, Currency, PayerTotal, PayerTotal)>,
-    /// Account, state and reason of who would not be billed.
-    pub aside: Vec<(String, ItemState, String)>,
-    /// Account and reason of who is left out, because a later run has billed it already.
-    pub left_out: Vec<(String, String)>,
+    #[serde(rename = "lastrun")]
+    pub last_run: Option<u64>,
+    pub aside: Vec<NotBilled>,
+    pub differences: Vec<DifferenceView>,
+    /// Who is left out, because a later run has billed it already, and why.
+    #[serde(skip)]
+    pub left_out: Vec<NotBilled>,
+}
+
+/// A payer in one currency.
+#[derive(Debug, Clone, Serialize)]
+pub struct PayerView {
+    pub account: String,
+    pub currency: Currency,
+    pub invoices: u64,
+    pub net: Total,
+    pub vat: Total,
+    pub gross: Total,
+}
+
+/// A payer who would not be billed.
+#[derive(Debug, Clone, Serialize)]
+pub struct NotBilled {
+    pub account: String,
+    pub state: ItemState,
+    pub reason: String,
+    /// Ordinal of the run that has parked it.
+    #[serde(skip)]
+    pub parked_by: Option<u64>,
+}
+
+impl NotBilled {
+    /// Whether a bound stops it, and a person may let it through.
+    pub fn is_parked(&self) -> bool {
+        self.state == ItemState::Parked
+    }
+}
+
+/// A payer who is new, gone, parked, or whose amount jumped.
+#[derive(Debug, Clone, Serialize)]
+pub struct DifferenceView {
+    pub account: String,
+    pub currency: Currency,
+    pub difference: Difference,
+    pub before: Total,
+    pub now: Total,
 }
 
 /// Bills in memory and sums up.
-pub async fn preview(ctx: &Context, request: &Request) -> anyhow::Result<Preview> {
+pub async fn preview(ctx: &Context, act: &Act, what: &NewRun) -> Result<RunPreview, Stop> {
     let mut tx = ctx.store.read().await?;
+    open::refuse(ctx, &mut tx, act, what).await?;
     let catalogue = Arc::new(store::catalogue::load(&mut tx).await?.context("the book is empty")?);
-    let run = would_be_run(ctx, &mut tx, request.as_of).await?;
-    let run = Run { scope: request.scope.clone(), options: request.options.clone(), ..run };
-    let all = payer::payers(&mut tx, &request.scope).await?;
-    let payers_count = u64::try_from(all.len())?;
-    let later = run::booked_later(&mut tx, request.as_of).await?;
+    let run = would_be_run(ctx, &mut tx, act.on).await?;
+    let run = Run { scope: what.scope.clone(), options: what.options(), ..run };
+    let all = open::payers(&mut tx, &what.scope).await?;
+    let payers_count = u64::try_from(all.len()).unwrap_or(u64::MAX);
+    let later = run::booked_later(&mut tx, act.on).await?;
     let (too_early, payers): (Vec<_>, Vec<_>) = all.into_iter().partition(|p| later.contains_key(&p.id));
     let ids: Vec<_> = payers.iter().map(|p| p.id).collect();
     let mut books = Vec::with_capacity(ids.len());
@@ -64,7 +111,8 @@ pub async fn preview(ctx: &Context, request: &Request) -> anyhow::Result<Preview
         }
         None => Vec::new(),
     };
-    let of = |state: ItemState| sums.aside.iter().filter(|(_, s, _)| *s == state).map(|_| 1u64).sum();
+    let differences = differences.into_iter().map(difference_view).collect();
+    let of = |state: ItemState| sums.aside.iter().filter(|aside| aside.state == state).map(|_| 1u64).sum();
     let summary = RunSummary {
         id: run.id,
         ordinal: run.ordinal,
@@ -83,17 +131,46 @@ pub async fn preview(ctx: &Context, request: &Request) -> anyhow::Result<Preview
         left_out: too_early.iter().map(|p| p.account_number.clone()).collect(),
         hash: billing::run_hash(sums.hashes.iter().map(|(a, h)| (a.as_str(), h.as_str()))),
     };
-    Ok(Preview {
-        summary,
-        by_payer: sums.by_payer,
-        last: last.map(|(run, _)| run.ordinal),
-        differences,
+    let left_out = too_early.into_iter().filter_map(|p| {
+        let reason = open::left_out(*later.get(&p.id)?);
+        let state = ItemState::Nothing;
+        Some(NotBilled { account: p.account_number, state, reason, parked_by: None })
+    });
+    Ok(RunPreview {
+        run: RunView::of_preview(summary),
+        payers: payer_views(&sums.by_payer),
+        last_run: last.map(|(run, _)| run.ordinal),
         aside: sums.aside,
-        left_out: too_early
-            .into_iter()
-            .filter_map(|p| Some((p.account_number, open::left_out(*later.get(&p.id)?))))
-            .collect(),
+        differences,
+        left_out: left_out.collect(),
     })
+}
+
+/// By account and currency.
+fn payer_views(totals: &Totals) -> Vec<PayerView> {
+    let view = |(&(_, currency), total): (&(CustomerId, Currency), &PayerTotal)| PayerView {
+        account: total.account.clone(),
+        currency,
+        invoices: total.invoices,
+        net: Total::new(total.net_minor, currency),
+        vat: Total::new(total.vat_minor, currency),
+        gross: Total::new(total.gross_minor(), currency),
+    };
+    let mut views: Vec<PayerView> = totals.iter().map(view).collect();
+    views.sort_by(|a, b| (&a.account, a.currency).cmp(&(&b.account, b.currency)));
+    views
+}
+
+fn difference_view(
+    (difference, currency, before, now): (Difference, Currency, PayerTotal, PayerTotal),
+) -> DifferenceView {
+    DifferenceView {
+        account: before.account.clone(),
+        currency,
+        difference,
+        before: Total::new(before.gross_minor(), currency),
+        now: Total::new(now.gross_minor(), currency),
+    }
 }
 
 /// What all payers come to.
@@ -103,16 +180,20 @@ struct Sums {
     parked_totals: Totals,
     totals: BTreeMap<Currency, RunTotal>,
     hashes: Vec<(String, String)>,
-    aside: Vec<(String, ItemState, String)>,
+    aside: Vec<NotBilled>,
 }
 
 impl Sums {
     fn add(&mut self, payer: &PayerRef, outcome: Outcome) {
         let account = &payer.account_number;
         match outcome {
-            Outcome::Failed(reason) => self.aside.push((account.clone(), ItemState::Failed, reason)),
+            Outcome::Failed(reason) => self.set_aside(account, ItemState::Failed, reason, None),
             Outcome::Parked(parked) => {
-                self.aside.push((account.clone(), ItemState::Parked, parked.told(account, None)));
+                let by = match parked.why {
+                    Why::Earlier(run) => Some(run),
+                    Why::Bound | Why::Core => None,
+                };
+                self.set_aside(account, ItemState::Parked, parked.told(), by);
                 for draft in &parked.billed.drafts {
                     add_draft(&mut self.parked_totals, payer, draft);
                 }
@@ -135,6 +216,10 @@ impl Sums {
                 }
             }
         }
+    }
+
+    fn set_aside(&mut self, account: &str, state: ItemState, reason: String, parked_by: Option<u64>) {
+        self.aside.push(NotBilled { account: account.to_owned(), state, reason, parked_by });
     }
 }
 

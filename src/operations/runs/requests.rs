@@ -7,9 +7,14 @@
 
 use crate::act::{Act, Actor};
 use crate::context::Context;
-use crate::runs::reverse::{Reversal, Reversed};
-use crate::runs::review::{self, Refusal};
+use crate::refusal::Stop;
+use crate::runs::find::find;
+use crate::runs::reverse::{self, Reversal, Reversed};
+use crate::runs::review;
 use anyhow::Context as _;
+use domain::ids::RunId;
+use domain::refusal::Refusal;
+use domain::run::RunState;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -45,34 +50,69 @@ pub enum Answer {
         booked: u64,
     },
     Reversed(Reversed),
-    Refused {
-        code: String,
-        message: String,
-        hint: String,
-    },
 }
 
-/// Writes down what is asked; returns its id.
-pub async fn ask(ctx: &Context, run: &Run, verb: &Verb, actor: &str) -> anyhow::Result<Uuid> {
+/// What a cancellation dropped, as whoever asked sees it.
+#[derive(Debug, Clone, Serialize)]
+pub struct CancelledView {
+    pub run: u64,
+    pub state: RunState,
+    pub drafts: u64,
+    /// Invoices of payers that were approved before: they stand.
+    pub booked: u64,
+}
+
+impl CancelledView {
+    /// Of the run of this number; none if the answer is to something else.
+    pub fn of(run: u64, answer: &Answer) -> Option<Self> {
+        let Answer::Cancelled { drafts, booked } = *answer else { return None };
+        let state = if booked > 0 { RunState::Closed } else { RunState::Cancelled };
+        Some(Self { run, state, drafts, booked })
+    }
+}
+
+/// As it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Done(Answer),
+    Refused { refused: Refusal },
+}
+
+/// A request that is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    pub id: Uuid,
+    pub run: RunId,
+    pub ordinal: u64,
+}
+
+/// Writes down what is asked of the run of this number.
+pub async fn ask(ctx: &Context, actor: &Actor, name: &str, verb: &Verb) -> Result<Asked, Stop> {
+    let mut tx = ctx.store.begin().await?;
+    let run = find(&mut tx, name).await?;
     let request = RunRequest {
         id: Uuid::new_v4(),
         run: run.id,
-        asked: serde_json::to_value(verb)?,
-        actor: actor.to_owned(),
+        asked: serde_json::to_value(verb).map_err(anyhow::Error::from)?,
+        actor: actor.to_string(),
         asked_at: (ctx.now)(),
         answer: None,
     };
-    let mut tx = ctx.store.begin().await?;
     requests::ask(&mut tx, &request).await?;
     tx.commit().await?;
-    Ok(request.id)
+    Ok(Asked { id: request.id, run: run.id, ordinal: run.ordinal })
 }
 
 /// The answer to a request, if there is one.
-pub async fn answer(ctx: &Context, id: Uuid) -> anyhow::Result<Option<Answer>> {
+pub async fn answer(ctx: &Context, asked: Asked) -> Result<Option<Answer>, Stop> {
     let mut tx = ctx.store.read().await?;
-    let request = requests::by_id(&mut tx, id).await?.context("the request is gone")?;
-    Ok(request.answer.map(serde_json::from_value).transpose()?)
+    let request = requests::by_id(&mut tx, asked.id).await?.context("the request is gone")?;
+    let Some(stored) = request.answer else { return Ok(None) };
+    match serde_json::from_value(stored).map_err(anyhow::Error::from)? {
+        Stored::Done(answer) => Ok(Some(answer)),
+        Stored::Refused { refused } => Err(refused.into()),
+    }
 }
 
 /// Does what is asked and not answered, oldest first: only who works the home may. On PostgreSQL several may, and each
@@ -108,43 +148,42 @@ async fn work(ctx: &Context, request: &RunRequest) -> anyhow::Result<()> {
     let verb: Verb = serde_json::from_value(request.asked.clone())?;
     let mut tx = ctx.store.begin().await?;
     let of = run::by_id(&mut tx, request.run).await?.context("the run of this request is gone")?;
-    let actor = request.actor.as_str();
-    let answer = match &verb {
-        Verb::Approve { accounts } => {
-            told(review::approve(ctx, &mut tx, &of, accounts, actor).await?, |()| Answer::GoesOn {
-                payers: 1,
-            })
-        }
-        Verb::Cancel => told(review::cancel(ctx, &mut tx, &of, actor).await?, |c| Answer::Cancelled {
-            drafts: c.drafts,
-            booked: c.booked,
-        }),
-        Verb::Rerun => told(review::rerun_failed(ctx, &mut tx, &of, actor).await?, goes_on),
-        Verb::Release { accounts } => {
-            told(review::release(ctx, &mut tx, &of, accounts, actor).await?, goes_on)
-        }
-        Verb::Reverse(reversal) => {
-            drop(tx);
-            return reverse(ctx, request, &of, reversal).await;
-        }
-    };
+    let actor = Actor::Person(request.actor.clone());
+    if let Verb::Reverse(reversal) = &verb {
+        drop(tx);
+        let act = Act { actor, on: reversal.on };
+        let done = reverse::reverse(ctx, &act, &of, reversal).await;
+        return write(ctx, ctx.store.begin().await?, request, stored(done.map(Answer::Reversed))?).await;
+    }
+    let answer = stored(done(ctx, &mut tx, &of, &verb, &actor).await)?;
     // A refused verb has changed nothing, but what it looked at is let go.
-    if matches!(answer, Answer::Refused { .. }) {
+    if matches!(answer, Stored::Refused { .. }) {
         tx.rollback().await?;
         tx = ctx.store.begin().await?;
     }
-    write(ctx, tx, request, &answer).await
+    write(ctx, tx, request, answer).await
 }
 
-async fn reverse(ctx: &Context, request: &RunRequest, of: &Run, reversal: &Reversal) -> anyhow::Result<()> {
-    let asked = Act { on: reversal.on, actor: Actor::Person(request.actor.clone()) };
-    let reversed = crate::runs::reverse::reverse(ctx, of, reversal, &asked).await?;
-    let answer = told(reversed, Answer::Reversed);
-    write(ctx, ctx.store.begin().await?, request, &answer).await
+/// Does what one transaction can do.
+async fn done(ctx: &Context, tx: &mut Tx, of: &Run, verb: &Verb, actor: &Actor) -> Result<Answer, Stop> {
+    let payers = match verb {
+        Verb::Approve { accounts } => {
+            review::approve(ctx, tx, of, accounts, actor).await?;
+            1
+        }
+        Verb::Rerun => review::rerun_failed(ctx, tx, of, actor).await?,
+        Verb::Release { accounts } => review::release(ctx, tx, of, accounts, actor).await?,
+        Verb::Cancel => {
+            let cancelled = review::cancel(ctx, tx, of, actor).await?;
+            return Ok(Answer::Cancelled { drafts: cancelled.drafts, booked: cancelled.booked });
+        }
+        Verb::Reverse(_) => return Err(anyhow::anyhow!("a reversal takes several transactions").into()),
+    };
+    Ok(Answer::GoesOn { payers: u64::try_from(payers).unwrap_or(u64::MAX) })
 }
 
 /// Answers the request in this transaction, unless somebody else was first: then nothing of it is kept.
-async fn write(ctx: &Context, mut tx: Tx, request: &RunRequest, answer: &Answer) -> anyhow::Result<()> {
+async fn write(ctx: &Context, mut tx: Tx, request: &RunRequest, answer: Stored) -> anyhow::Result<()> {
     let value = serde_json::to_value(answer)?;
     if requests::answer(&mut tx, request.id, &value, (ctx.now)()).await? {
         tx.commit().await?;
@@ -153,17 +192,11 @@ async fn write(ctx: &Context, mut tx: Tx, request: &RunRequest, answer: &Answer)
     Ok(())
 }
 
-fn goes_on(payers: usize) -> Answer {
-    Answer::GoesOn { payers: u64::try_from(payers).unwrap_or(u64::MAX) }
-}
-
-fn told<T>(outcome: Result<T, Refusal>, done: impl FnOnce(T) -> Answer) -> Answer {
+/// A refusal is an answer; what broke is tried again.
+fn stored(outcome: Result<Answer, Stop>) -> anyhow::Result<Stored> {
     match outcome {
-        Ok(value) => done(value),
-        Err(refusal) => Answer::Refused {
-            code: refusal.code().to_owned(),
-            message: refusal.to_string(),
-            hint: refusal.hint(),
-        },
+        Ok(answer) => Ok(Stored::Done(answer)),
+        Err(Stop::Refused(refused)) => Ok(Stored::Refused { refused }),
+        Err(Stop::Broke(error)) => Err(error),
     }
 }

@@ -11,15 +11,16 @@ use crate::delivery::send;
 use crate::invoices::credit;
 use crate::ledger::seal;
 use crate::refusal::Stop;
-use crate::runs::review::Refusal;
+use crate::runs::find::find;
+use crate::runs::review;
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use domain::billing::CreditScope;
 use domain::ids::InvoiceId;
 use domain::invoice::Invoice;
 use domain::journal::{Action, Object};
-use domain::money::Currency;
-use domain::refusal::Code;
+use domain::money::{Currency, Total};
+use domain::refusal::{Code, Refusal, Verb};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use store::delivery::{self, DeliveryState};
@@ -62,81 +63,163 @@ pub struct Reversed {
     pub refused: Vec<(String, String)>,
 }
 
+/// What a reversal did, as whoever asked sees it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReversedView {
+    pub run: u64,
+    #[serde(rename = "creditnotes")]
+    pub credit_notes: u64,
+    pub already: u64,
+    #[serde(rename = "leftalone")]
+    pub left_alone: u64,
+    pub reopened: u64,
+    pub mails: u64,
+    pub unmailed: Vec<String>,
+    pub refused: Vec<NotCredited>,
+}
+
+/// An invoice that could not be credited.
+#[derive(Debug, Clone, Serialize)]
+pub struct NotCredited {
+    pub invoice: String,
+    pub reason: String,
+}
+
+impl ReversedView {
+    /// What was done to the run of this number.
+    pub fn of(run: u64, reversed: Reversed) -> Self {
+        let refused = reversed.refused.into_iter();
+        Self {
+            run,
+            credit_notes: reversed.notes,
+            already: reversed.already,
+            left_alone: reversed.left_alone,
+            reopened: reversed.reopened,
+            mails: reversed.mails,
+            unmailed: reversed.unmailed,
+            refused: refused.map(|(invoice, reason)| NotCredited { invoice, reason }).collect(),
+        }
+    }
+}
+
 /// What a reversal would do, and what it could not undo.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Weight {
-    pub currencies: BTreeMap<Currency, CurrencyWeight>,
+#[derive(Debug, Clone, Serialize)]
+pub struct ReversalWeighed {
+    pub run: u64,
+    pub on: NaiveDate,
+    pub rebill: bool,
+    pub mail: bool,
+    pub currencies: Vec<CurrencyWeight>,
     /// Invoices that are on their way or at their payers: a credit note is all that can follow them.
     pub mailed: u64,
     /// Entries that an accountant has been given already.
+    #[serde(rename = "exportedentries")]
     pub exported_entries: u64,
+    /// Day of the run.
+    #[serde(skip)]
+    pub as_of: NaiveDate,
 }
 
-/// One currency of a [`Weight`], in minor units.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// One currency of a [`ReversalWeighed`].
+#[derive(Debug, Clone, Serialize)]
 pub struct CurrencyWeight {
+    pub currency: Currency,
     /// Invoices that would be credited, and what of them is not credited yet.
-    pub invoices: u64,
-    pub gross_minor: i128,
+    #[serde(rename = "creditnotes")]
+    pub credit_notes: u64,
+    pub gross: Total,
     /// What was paid on them: owed to the payers afterwards.
-    pub paid_minor: i128,
+    pub paid: Total,
     /// Invoices credited already, wholly.
     pub already: u64,
 }
 
-/// Weighs a reversal in numbers; nothing is changed.
-pub async fn weigh(ctx: &Context, of: &Run) -> anyhow::Result<Weight> {
+/// Weighs a reversal in numbers; nothing is changed. What could not be reversed is refused here too.
+pub async fn weigh(ctx: &Context, name: &str, how: &Reversal) -> Result<ReversalWeighed, Stop> {
     let mut tx = ctx.store.read().await?;
-    let mut weight = Weight::default();
+    let of = find(&mut tx, name).await?;
+    refuse_unfinished(&of)?;
+    let mut mailed = 0;
+    let mut currencies = BTreeMap::new();
     for page in invoice::of_run(&mut tx, of.id).await?.chunks(PAGE) {
         let mails = delivery::of_invoices(&mut tx, page).await?;
-        weight.mailed += mails.iter().filter(|d| d.state == DeliveryState::Sent).map(|_| 1u64).sum::<u64>();
+        mailed += mails.iter().filter(|d| d.state == DeliveryState::Sent).map(|_| 1u64).sum::<u64>();
         for booked in invoice::by_ids(&mut tx, page).await? {
-            weigh_invoice(&mut tx, &booked.invoice, &mut weight).await?;
+            weigh_invoice(&mut tx, &booked.invoice, &mut currencies).await?;
         }
     }
-    weight.exported_entries = store::ledger::exported_of_run(&mut tx, of.id).await?;
-    Ok(weight)
+    Ok(ReversalWeighed {
+        run: of.ordinal,
+        on: how.on,
+        rebill: how.rebill,
+        mail: how.mail,
+        currencies: currencies.into_values().collect(),
+        mailed,
+        exported_entries: store::ledger::exported_of_run(&mut tx, of.id).await?,
+        as_of: of.as_of,
+    })
 }
 
-async fn weigh_invoice(tx: &mut Tx, of: &Invoice, weight: &mut Weight) -> anyhow::Result<()> {
+async fn weigh_invoice(
+    tx: &mut Tx,
+    of: &Invoice,
+    currencies: &mut BTreeMap<Currency, CurrencyWeight>,
+) -> anyhow::Result<()> {
     let gross = of.draft.gross_minor();
     if gross <= 0 {
         return Ok(());
     }
     let credited: i64 =
         crate::invoices::credit::notes_on(tx, of).await?.iter().map(|note| -note.draft.gross_minor()).sum();
-    let part = weight.currencies.entry(of.draft.currency).or_default();
+    let currency = of.draft.currency;
+    let part = currencies.entry(currency).or_insert_with(|| CurrencyWeight {
+        currency,
+        credit_notes: 0,
+        gross: Total::new(0, currency),
+        paid: Total::new(0, currency),
+        already: 0,
+    });
     if credited >= gross {
         part.already += 1;
         return Ok(());
     }
-    part.invoices += 1;
-    part.gross_minor += i128::from(gross - credited);
+    part.credit_notes += 1;
+    part.gross.minor += i128::from(gross - credited);
     let paid = invoice::parts(tx, of.draft.id).await?;
     let payments = paid.iter().filter(|part| part.kind == "payment");
-    part.paid_minor += payments.map(|part| i128::from(part.amount_minor)).sum::<i128>();
+    part.paid.minor += payments.map(|part| i128::from(part.amount_minor)).sum::<i128>();
     Ok(())
+}
+
+/// Only what went to its end is taken back.
+fn refuse_unfinished(of: &Run) -> Result<(), Stop> {
+    if of.state.is_finished() {
+        return Ok(());
+    }
+    let refusal = review::wrong_state(of.ordinal, of.state, "reversed");
+    Err(Refusal { way_out: None, ..refusal }
+        .hint("let it finish with ")
+        .ask(Verb::Run.plain())
+        .hint(", or drop it with ")
+        .ask(Verb::CancelRun.on(of.ordinal))
+        .into())
 }
 
 /// Credits every invoice of a closed run, and mails the notes if that is asked for. The run is reversed when nothing of
 /// it is left to credit.
-pub async fn reverse(
+pub(crate) async fn reverse(
     ctx: &Context,
+    act: &Act,
     of: &Run,
     reversal: &Reversal,
-    asked: &Act,
-) -> anyhow::Result<Result<Reversed, Refusal>> {
-    if !of.state.is_finished() {
-        let refusal = Refusal::WrongState { run: of.ordinal, state: of.state, verb: "reversed" };
-        return Ok(Err(refusal));
-    }
+) -> Result<Reversed, Stop> {
+    refuse_unfinished(of)?;
     let mut tx = ctx.store.read().await?;
     let ids = invoice::of_run(&mut tx, of.id).await?;
     drop(tx);
     let mut reversed = Reversed::default();
     for batch in ids.chunks(BATCH) {
-        reverse_batch(ctx, of, batch, reversal, asked, &mut reversed).await?;
+        reverse_batch(ctx, act, of, batch, reversal, &mut reversed).await?;
     }
     if reversed.refused.is_empty() {
         let mut tx = ctx.store.begin().await?;
@@ -152,15 +235,15 @@ pub async fn reverse(
         reversed.mails = sent.sent;
         reversed.unmailed = sent.refused.into_iter().chain(sent.nobody).chain(sent.waiting).collect();
     }
-    Ok(Ok(reversed))
+    Ok(reversed)
 }
 
 async fn reverse_batch(
     ctx: &Context,
+    act: &Act,
     of: &Run,
     batch: &[InvoiceId],
     reversal: &Reversal,
-    asked: &Act,
     reversed: &mut Reversed,
 ) -> anyhow::Result<()> {
     let mut tx = ctx.store.begin().await?;
@@ -175,7 +258,7 @@ async fn reverse_batch(
             continue;
         }
         let what = (&CreditScope::Whole, reversal.rebill);
-        match credit::credit_in(&mut tx, ctx, asked, &booked.invoice, what, &catalogue).await {
+        match credit::credit_in(&mut tx, ctx, act, &booked.invoice, what, &catalogue).await {
             Ok(credited) => {
                 made += 1;
                 reversed.reopened += u64::try_from(credited.reopened)?;
@@ -199,7 +282,7 @@ async fn reverse_batch(
     if made == 0 {
         return Ok(());
     }
-    let detail = serde_json::json!({"on": asked.on, "credited": made, "rebill": reversal.rebill});
-    ctx.note(&mut tx, &asked.actor, Action::ReverseRun, Object::Run(of.ordinal), detail).await?;
+    let detail = serde_json::json!({"on": act.on, "credited": made, "rebill": reversal.rebill});
+    ctx.note(&mut tx, &act.actor, Action::ReverseRun, Object::Run(of.ordinal), detail).await?;
     tx.commit().await
 }

@@ -1,66 +1,18 @@
 //! What an operator does to a run between drafting and booking, and to what it set aside: approve, cancel, rerun,
-//! release. Each is done within the transaction that answers the request for it ([`crate::requests`]).
+//! release. Each is done within the transaction that answers the request for it ([`crate::runs::requests`]).
 
+use crate::act::Actor;
 use crate::context::Context;
+use crate::refusal::Stop;
 use crate::runs::bill::Approved;
 use crate::runs::flow;
 use domain::journal::{Action, Object};
+use domain::refusal::{Code, Refusal, Verb};
 use domain::run::{ItemState, RunState};
 use store::draft::{self, DraftFilter, DraftState};
 use store::run::attempts::{self, AttemptKind};
 use store::run::{self, Run, RunItem};
 use store::{Tx, parked, slice};
-
-/// Why a verb is not done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The run is not in the state that the verb asks for.
-    #[error("run {run} is {} and cannot be {verb}", state.name())]
-    WrongState { run: u64, state: RunState, verb: &'static str },
-    /// Another run of the scope comes first.
-    #[error("run {other} of the same scope is not finished")]
-    Unfinished { other: u64 },
-    /// An account that has no open draft in this run.
-    #[error("{account} has no draft in run {run}")]
-    NoDraft { run: u64, account: String },
-    /// An account that this run has not parked.
-    #[error("{account} is not parked in run {run}")]
-    NotParked { run: u64, account: String },
-}
-
-impl Refusal {
-    /// Stable word for scripts.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::WrongState { .. } => "wrong_state",
-            Self::Unfinished { .. } => "run_in_progress",
-            Self::NoDraft { .. } => "no_draft",
-            Self::NotParked { .. } => "not_parked",
-        }
-    }
-
-    /// What may be typed instead.
-    pub fn hint(&self) -> String {
-        match self {
-            Self::WrongState { state: RunState::Open, .. } => {
-                "let it finish with `tallybook run`, then credit what is wrong".to_owned()
-            }
-            Self::WrongState { run, state: RunState::Review, .. } => {
-                format!("it waits for `tallybook runs approve {run}` or `tallybook runs cancel {run}`")
-            }
-            Self::WrongState { run, state: RunState::Closed, .. } => {
-                format!(
-                    "what it booked is answered by credit notes: `tallybook runs reverse {run} --preview`"
-                )
-            }
-            Self::WrongState { run, .. } | Self::NotParked { run, .. } => {
-                format!("`tallybook runs show {run}` says how it stands")
-            }
-            Self::Unfinished { other } => format!("finish or cancel it first: `tallybook runs show {other}`"),
-            Self::NoDraft { .. } => "`tallybook invoices --state draft` lists them".to_owned(),
-        }
-    }
-}
 
 /// Books the drafts of a run in review: all that book by themselves, or those of `accounts` alone, whatever their
 /// autobill says. The others go on waiting.
@@ -69,16 +21,16 @@ pub async fn approve(
     tx: &mut Tx,
     run: &Run,
     accounts: &[String],
-    actor: &str,
-) -> anyhow::Result<Result<(), Refusal>> {
+    actor: &Actor,
+) -> Result<(), Stop> {
     let run = &run::locked(tx, run.id).await?;
     let filter = DraftFilter { run: Some(run.id), state: Some(DraftState::Open), ..DraftFilter::default() };
     let open = draft::keys(tx, &filter).await?;
     if let Some(account) = accounts.iter().find(|a| !open.iter().any(|key| &key.account_number == *a)) {
-        return Ok(Err(Refusal::NoDraft { run: run.ordinal, account: account.clone() }));
+        return Err(no_draft(run, account).into());
     }
     if !run::set_state(tx, run.id, RunState::Review, RunState::Open, (ctx.now)()).await? {
-        return wrong_state(tx, run, "approved").await;
+        return Err(wrong_state_now(tx, run, "approved").await?);
     }
     let approved = if accounts.is_empty() { Approved::All } else { Approved::Only(accounts) };
     flow::start_booking(ctx, tx, run, approved).await?;
@@ -90,7 +42,7 @@ pub async fn approve(
         serde_json::json!({"accounts": accounts}),
     )
     .await?;
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// What a cancellation dropped.
@@ -106,18 +58,18 @@ pub async fn cancel(
     ctx: &Context,
     tx: &mut Tx,
     run: &Run,
-    actor: &str,
-) -> anyhow::Result<Result<Cancelled, Refusal>> {
+    actor: &Actor,
+) -> Result<Cancelled, Stop> {
     // Whoever is booking for it finishes first, and its invoices are seen.
     let run = &run::locked(tx, run.id).await?;
-    let booked = u64::try_from(store::invoice::of_run(tx, run.id).await?.len())?;
+    let booked = u64::try_from(store::invoice::of_run(tx, run.id).await?.len()).unwrap_or(u64::MAX);
     let may = match run.state {
         RunState::Review => true,
         RunState::Open => booked == 0 && attempts::latest(tx, run.id).await? == 1,
         _ => false,
     };
     if !may {
-        return wrong_state(tx, run, "cancelled").await;
+        return Err(wrong_state_now(tx, run, "cancelled").await?);
     }
     // Whoever still holds a slice of it can no longer write.
     slice::take_over(tx, slice::TakeOver::OfRun(run.id)).await?;
@@ -129,7 +81,7 @@ pub async fn cancel(
     run::set_state(tx, run.id, run.state, next, (ctx.now)()).await?;
     let detail = serde_json::json!({"drafts": drafts, "booked": booked});
     ctx.note(tx, actor, Action::CancelRun, Object::Run(run.ordinal), detail).await?;
-    Ok(Ok(Cancelled { drafts, booked }))
+    Ok(Cancelled { drafts, booked })
 }
 
 /// Opens the payers that failed again, as an attempt of its own: they are measured, drafted and booked anew, and nobody
@@ -138,11 +90,11 @@ pub async fn rerun_failed(
     ctx: &Context,
     tx: &mut Tx,
     run: &Run,
-    actor: &str,
-) -> anyhow::Result<Result<usize, Refusal>> {
+    actor: &Actor,
+) -> Result<usize, Stop> {
     let run = &run::locked(tx, run.id).await?;
     if run.state != RunState::Closed {
-        return wrong_state(tx, run, "rerun").await;
+        return Err(wrong_state_now(tx, run, "rerun").await?);
     }
     let items = run::items(tx, run.id, None).await?;
     let payers: Vec<_> = items.iter().map(|i| i.payer).collect();
@@ -156,11 +108,9 @@ pub async fn rerun_failed(
         })
         .collect();
     if failed.is_empty() {
-        return Ok(Ok(0));
+        return Ok(0);
     }
-    if let Err(refusal) = open_again(ctx, tx, run, &[RunState::Closed], "rerun").await? {
-        return Ok(Err(refusal));
-    }
+    open_again(ctx, tx, run, &[RunState::Closed], "rerun").await?;
     // What was booked before its mail was refused is mailed again.
     let booked = store::invoice::of_run(tx, run.id).await?;
     store::delivery::retry(tx, &booked).await?;
@@ -173,7 +123,7 @@ pub async fn rerun_failed(
         serde_json::json!({"payers": failed.len()}),
     )
     .await?;
-    Ok(Ok(failed.len()))
+    Ok(failed.len())
 }
 
 /// Lets parked payers through every bound, by name, and bills them at once as an attempt of this run (rules I9).
@@ -182,22 +132,20 @@ pub async fn release(
     tx: &mut Tx,
     run: &Run,
     accounts: &[String],
-    actor: &str,
-) -> anyhow::Result<Result<usize, Refusal>> {
+    actor: &Actor,
+) -> Result<usize, Stop> {
     let run = &run::locked(tx, run.id).await?;
     let mut let_through = Vec::new();
     let items = run::items(tx, run.id, None).await?;
     for account in accounts {
         let item = items.iter().find(|i| &i.account_number == account && i.state == ItemState::Parked);
         let Some(item) = item else {
-            return Ok(Err(Refusal::NotParked { run: run.ordinal, account: account.clone() }));
+            return Err(not_parked(run, account).into());
         };
         let_through.push(RunItem { released: true, ..item.clone() });
     }
     let from = [RunState::Closed, RunState::Review];
-    if let Err(refusal) = open_again(ctx, tx, run, &from, "billed from").await? {
-        return Ok(Err(refusal));
-    }
+    open_again(ctx, tx, run, &from, "billed from").await?;
     let payers: Vec<_> = let_through.iter().map(|i| i.payer).collect();
     parked::release(tx, &payers).await?;
     attempt(ctx, tx, run, AttemptKind::Release, actor, &mut let_through).await?;
@@ -209,7 +157,7 @@ pub async fn release(
         serde_json::json!({"accounts": accounts}),
     )
     .await?;
-    Ok(Ok(let_through.len()))
+    Ok(let_through.len())
 }
 
 /// Notes what the run said of these payers, opens them, and begins again with rating.
@@ -218,10 +166,10 @@ async fn attempt(
     tx: &mut Tx,
     run: &Run,
     kind: AttemptKind,
-    actor: &str,
+    actor: &Actor,
     items: &mut [RunItem],
 ) -> anyhow::Result<()> {
-    attempts::add(tx, run.id, kind, actor, items, (ctx.now)()).await?;
+    attempts::add(tx, run.id, kind, &actor.to_string(), items, (ctx.now)()).await?;
     let payers: Vec<_> = items.iter().map(|i| i.payer).collect();
     draft::drop_of_payers(tx, run.id, &payers).await?;
     for item in items.iter_mut() {
@@ -238,22 +186,64 @@ async fn open_again(
     run: &Run,
     from: &[RunState],
     verb: &'static str,
-) -> anyhow::Result<Result<(), Refusal>> {
+) -> Result<(), Stop> {
     run::lock_opening(tx).await?;
     if let Some(other) = run::unfinished(tx, &run.scope).await?
         && other.id != run.id
     {
-        return Ok(Err(Refusal::Unfinished { other: other.ordinal }));
+        return Err(unfinished(&other).into());
     }
     for state in from {
         if run::set_state(tx, run.id, *state, RunState::Open, (ctx.now)()).await? {
-            return Ok(Ok(()));
+            return Ok(());
         }
     }
-    wrong_state(tx, run, verb).await
+    Err(wrong_state_now(tx, run, verb).await?)
 }
 
-async fn wrong_state<T>(tx: &mut Tx, run: &Run, verb: &'static str) -> anyhow::Result<Result<T, Refusal>> {
+async fn wrong_state_now(tx: &mut Tx, run: &Run, verb: &str) -> anyhow::Result<Stop> {
     let state = run::by_id(tx, run.id).await?.map_or(run.state, |now| now.state);
-    Ok(Err(Refusal::WrongState { run: run.ordinal, state, verb }))
+    Ok(wrong_state(run.ordinal, state, verb).into())
+}
+
+/// The run is not in the state that the verb asks for.
+pub(crate) fn wrong_state(run: u64, state: RunState, verb: &str) -> Refusal {
+    let message = format!("run {run} is {} and cannot be {verb}", state.name());
+    let refusal = Refusal::new(Code::WrongState, message);
+    match state {
+        RunState::Open => {
+            refusal.hint("let it finish with ").ask(Verb::Run.plain()).hint(", then credit what is wrong")
+        }
+        RunState::Review => refusal
+            .hint("it waits for ")
+            .ask(Verb::ApproveRun.on(run))
+            .hint(" or ")
+            .ask(Verb::CancelRun.on(run)),
+        RunState::Closed => refusal
+            .hint("what it booked is answered by credit notes: ")
+            .ask(Verb::ReverseRun.on(run).switch("preview")),
+        RunState::Cancelled | RunState::Reversed => {
+            refusal.ask(Verb::ShowRun.on(run)).hint(" says how it stands")
+        }
+    }
+}
+
+/// Another run of the scope comes first.
+fn unfinished(other: &Run) -> Refusal {
+    let other = other.ordinal;
+    Refusal::new(Code::RunInProgress, format!("run {other} of the same scope is not finished"))
+        .hint("finish or cancel it first: ")
+        .ask(Verb::ShowRun.on(other))
+}
+
+fn no_draft(run: &Run, account: &str) -> Refusal {
+    Refusal::new(Code::NoDraft, format!("{account} has no draft in run {}", run.ordinal))
+        .ask(Verb::ListDrafts.plain())
+        .hint(" lists them")
+}
+
+fn not_parked(run: &Run, account: &str) -> Refusal {
+    Refusal::new(Code::NotParked, format!("{account} is not parked in run {}", run.ordinal))
+        .ask(Verb::ShowRun.on(run.ordinal))
+        .hint(" says how it stands")
 }

@@ -4,6 +4,7 @@
 //!
 //! Key that makes a repeat quiet: that of `ingest_usage`, the hash of the bytes.
 
+use crate::act::Actor;
 use crate::context::Context;
 use crate::usage::ingest::{self, Ingested, Refusal, Request};
 use crate::usage::refused;
@@ -45,7 +46,7 @@ pub async fn bring_in(ctx: &Context) -> anyhow::Result<usize> {
 
 /// One file; whether it was brought in.
 async fn take(ctx: &Context, file: &Seen) -> anyhow::Result<bool> {
-    let request = Request { source: None, dry_run: false, actor: "timetable".to_owned() };
+    let request = Request { source: None, dry_run: false, actor: Actor::Timetable };
     let path = &file.path;
     let outcome: Result<Ingested, Refusal> = match metering::open(path) {
         Ok(input) => ingest::ingest(ctx, input, &request, Arc::new(|_| {})).await?,

@@ -2,6 +2,7 @@
 //!
 //! Keys that make a repeat quiet: the hash of the file's bytes; (source, id) per event, in this file and in history.
 
+use crate::act::Actor;
 use crate::context::Context;
 use crate::files::shelf::{Named, relative};
 use crate::usage::import_lock::{self, ImportLock};
@@ -9,6 +10,7 @@ use crate::usage::refused;
 use anyhow::Context as _;
 use domain::catalogue::{Catalogue, LateUsage};
 use domain::journal::{Action, Object};
+use domain::refusal::{Code, WayOut};
 use domain::zone;
 use metering::{Billed, InputFile, IntakeContext, IntakeError, OutDirs, Subjects};
 use std::collections::BTreeMap;
@@ -39,7 +41,7 @@ pub struct Request {
     /// Count, and write nothing that stays.
     pub dry_run: bool,
     /// Who asked, for the journal.
-    pub actor: String,
+    pub actor: Actor,
 }
 
 /// What came of a file; the form is a contract.
@@ -82,22 +84,16 @@ fn process(owner: &str) -> String {
 }
 
 impl Refusal {
-    /// Stable word for scripts.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Intake(error) => error.code(),
-            Self::Busy { .. } => "import_in_progress",
-        }
-    }
-
-    /// What to do about it.
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Intake(error) => error.hint(),
+    /// As whoever asked sees it.
+    pub fn refusal(&self) -> domain::refusal::Refusal {
+        let (code, way_out) = match self {
+            Self::Intake(error) => (error.code(), error.way_out()),
             Self::Busy { .. } => {
-                "wait for it, or end it if it hangs, then run the same command again".to_owned()
+                let wait = "wait for it, or end it if it hangs, then run the same command again";
+                (Code::ImportInProgress, WayOut::from(wait))
             }
-        }
+        };
+        domain::refusal::Refusal::new(code, self.to_string()).or(way_out)
     }
 
     /// Whether the caller's input is at fault.

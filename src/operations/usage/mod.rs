@@ -1,5 +1,6 @@
 //! Usage: files in, measuring, compaction.
 
+pub mod bring_in;
 pub mod compact;
 pub mod import_lock;
 pub mod inbox;

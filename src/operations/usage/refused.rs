@@ -3,9 +3,14 @@
 //!
 //! Key that makes a repeat quiet: the path.
 
+use crate::act::Actor;
 use crate::context::Context;
-use crate::usage::ingest::Refusal;
+use crate::refusal::Stop;
+use crate::usage::ingest;
+use chrono::{DateTime, Utc};
 use domain::journal::{Action, Object};
+use domain::refusal::{Code, Refusal, Verb};
+use serde::Serialize;
 use std::path::Path;
 use store::Tx;
 use store::refused_file::{self, RefusedFile};
@@ -15,13 +20,13 @@ pub async fn note(
     ctx: &Context,
     path: &Path,
     kept_at: Option<&Path>,
-    refusal: &Refusal,
+    refusal: &ingest::Refusal,
 ) -> anyhow::Result<()> {
     let mut tx = ctx.store.begin().await?;
     let file = RefusedFile {
         path: absolute(path),
         kept_at: kept_at.map(absolute),
-        code: refusal.code().to_owned(),
+        code: refusal.refusal().code.word().to_owned(),
         message: refusal.to_string(),
         refused_at: (ctx.now)(),
     };
@@ -29,10 +34,38 @@ pub async fn note(
     tx.commit().await
 }
 
+/// A file that is waited for. The fields are a contract.
+#[derive(Debug, Clone, Serialize)]
+pub struct RefusedView {
+    /// Where it lies.
+    pub file: String,
+    pub code: String,
+    pub message: String,
+    /// When it was refused.
+    pub refused: DateTime<Utc>,
+}
+
+impl From<RefusedFile> for RefusedView {
+    fn from(file: RefusedFile) -> Self {
+        Self {
+            file: file.kept_at.unwrap_or(file.path),
+            code: file.code,
+            message: file.message,
+            refused: file.refused_at,
+        }
+    }
+}
+
 /// The files that wait, the oldest first.
-pub async fn waiting(ctx: &Context) -> anyhow::Result<Vec<RefusedFile>> {
+pub async fn waiting(ctx: &Context) -> Result<Vec<RefusedView>, Stop> {
     let mut tx = ctx.store.read().await?;
-    refused_file::waiting(&mut tx).await
+    Ok(missing(&mut tx, None).await?)
+}
+
+/// The files that wait and are missing in what ended then: those that were refused before.
+pub(crate) async fn missing(tx: &mut Tx, until: Option<DateTime<Utc>>) -> anyhow::Result<Vec<RefusedView>> {
+    let waiting = refused_file::waiting(tx).await?.into_iter();
+    Ok(waiting.filter(|file| until.is_none_or(|end| file.refused_at <= end)).map(RefusedView::from).collect())
 }
 
 /// A file was brought in from this path: what was refused there before no longer waits.
@@ -40,21 +73,27 @@ pub(crate) async fn settle(tx: &mut Tx, path: &Path) -> anyhow::Result<()> {
     refused_file::settle(tx, &absolute(path)).await.map(drop)
 }
 
-/// Says that these files are not to be waited for; each is named by its path or, where only one has it, its name. Returns
-/// the first that names none or several, and then nothing is changed.
-pub async fn forget(ctx: &Context, names: &[String], actor: &str) -> anyhow::Result<Result<(), String>> {
+/// Says that these files are not to be waited for; each is named by its path or, where only one has it, its name. If one
+/// names none or several, nothing is changed.
+pub async fn forget(ctx: &Context, actor: &Actor, names: &[String]) -> Result<(), Stop> {
     let mut tx = ctx.store.begin().await?;
     let waiting = refused_file::waiting(&mut tx).await?;
     for name in names {
         let mut meant = waiting.iter().filter(|file| is_named(file, name));
-        let (Some(file), None) = (meant.next(), meant.next()) else { return Ok(Err(name.clone())) };
+        let (Some(file), None) = (meant.next(), meant.next()) else { return Err(unknown(name).into()) };
         if refused_file::settle(&mut tx, &file.path).await? {
             let detail = serde_json::json!({"file": file.path, "code": file.code});
             ctx.note(&mut tx, actor, Action::ForgetUsage, Object::Usage, detail).await?;
         }
     }
-    tx.commit().await?;
-    Ok(Ok(()))
+    Ok(tx.commit().await?)
+}
+
+fn unknown(name: &str) -> Refusal {
+    let message = format!("no refused file, or more than one, is called {name}");
+    Refusal::new(Code::UnknownFile, message)
+        .ask(Verb::ListRefusedUsage.plain())
+        .hint(" lists them with their paths")
 }
 
 fn is_named(file: &RefusedFile, name: &str) -> bool {

@@ -1,9 +1,10 @@
 //! What people and scripts read: tables or one JSON document on stdout, talk on stderr.
 
+mod table;
+
 use crate::failure::Failure;
 use crate::stdout;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use domain::money::Total;
 use std::io::{IsTerminal, Write};
 
 /// How a command answers.
@@ -55,26 +56,16 @@ impl Output {
         }
     }
 
-    /// A table on stdout, as wide as the terminal.
+    /// A table on stdout; on a terminal that is too narrow for it, each row by itself.
     pub fn table(&self, columns: &[Column], rows: Vec<Vec<String>>) {
         if rows.is_empty() {
             return;
         }
-        let mut table = Table::new();
-        table.load_style(UTF8_FULL_CONDENSED);
-        if std::io::stdout().is_terminal() {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
+        let width = terminal_width();
+        match width.is_none_or(|width| table::fits(columns, &rows, width)) {
+            true => self.line(&table::table(columns, rows, width)),
+            false => self.line(&table::records(columns, &rows)),
         }
-        table.set_header(columns.iter().map(|c| match c {
-            Column::Left(name) | Column::Right(name) => *name,
-        }));
-        for (index, column) in columns.iter().enumerate() {
-            if let (Column::Right(_), Some(c)) = (column, table.column_mut(index)) {
-                c.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        table.add_rows(rows);
-        self.line(&table.to_string());
     }
 
     /// A refusal or failure on stderr: JSON for scripts, words for people.
@@ -100,6 +91,14 @@ impl Output {
     }
 }
 
+/// How many characters a line of the terminal holds; none where no terminal reads.
+fn terminal_width() -> Option<usize> {
+    if !std::io::stdout().is_terminal() {
+        return None;
+    }
+    comfy_table::Table::new().width().map(usize::from)
+}
+
 /// `1 234 567`: digits in groups of three, thin enough for any language.
 pub fn grouped(number: impl Into<i128>) -> String {
     let text = number.into().to_string();
@@ -116,12 +115,26 @@ pub fn grouped(number: impl Into<i128>) -> String {
 
 /// An amount of minor units in groups of three: `1 234.50`.
 pub fn amount(minor: i128, currency: domain::money::Currency) -> String {
-    let decimals = usize::try_from(currency.decimals()).unwrap_or(2);
-    let sign = if minor < 0 { "-" } else { "" };
-    let digits = format!("{:0>width$}", minor.unsigned_abs(), width = decimals + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - decimals);
-    let whole = grouped(whole.parse::<i128>().unwrap_or(0));
-    if decimals == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+    total(&Total::new(minor, currency))
+}
+
+/// A total in groups of three, without its currency: `1 234.50`.
+pub fn total(total: &Total) -> String {
+    let text = total.to_string();
+    let (whole, fraction) = text.split_once('.').map_or((text.as_str(), None), |(w, f)| (w, Some(f)));
+    let digits = whole.trim_start_matches('-');
+    let sign = if whole.len() > digits.len() { "-" } else { "" };
+    let whole = digits.parse::<i128>().map_or_else(|_| digits.to_owned(), grouped);
+    match fraction {
+        Some(fraction) => format!("{sign}{whole}.{fraction}"),
+        None => format!("{sign}{whole}"),
+    }
+}
+
+/// JSON over many lines, as `--json` prints it.
+pub fn pretty(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::fault("answer", format!("cannot print the answer: {error}")))
 }
 
 #[cfg(test)]

@@ -1,0 +1,275 @@
+//! `doctor`: looks for what would keep a run from working, for what waits for a person, and for what will keep a payer
+//! from a right invoice.
+
+use crate::book::warnings;
+use crate::context::Context;
+use crate::home::lock::{self, Taken};
+use crate::home::prove_backup;
+use crate::refusal::Stop;
+use crate::usage::refused;
+use chrono::Duration;
+use domain::refusal::{Verb, WayOut};
+use domain::run::MailCounts;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use store::{Traffic, delivery, journal, run};
+
+/// Runs looked at for the last one that was closed.
+const RUNS_LOOKED_AT: u32 = 100;
+
+/// After so long without a good backup a person is told.
+const BACKUP_AGE_DAYS: i64 = 7;
+
+/// What is looked at beside what always is.
+#[derive(Debug, Clone, Default)]
+pub struct Look {
+    /// A run must have been closed in this time.
+    pub since: Option<Duration>,
+    /// Files of the home that nobody else may read.
+    pub secret_files: Vec<PathBuf>,
+    /// How mail goes out, by the name of the setting.
+    pub mail_transport: String,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Findings {
+    pub ok: bool,
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    pub ok: bool,
+    pub what: &'static str,
+    pub found: String,
+    /// Who has to do something: not ok and none means that the program or a service is at fault.
+    #[serde(flatten)]
+    pub warning: Option<Warned>,
+    /// What to do about it.
+    #[serde(skip)]
+    pub way_out: Option<WayOut>,
+}
+
+/// What a person has to look at.
+#[derive(Debug, Clone, Serialize)]
+pub struct Warned {
+    pub code: &'static str,
+    pub pointer: String,
+    pub message: String,
+}
+
+impl Findings {
+    /// Whether something would keep a run from working.
+    pub fn is_fault(&self) -> bool {
+        self.findings.iter().any(|finding| !finding.ok && finding.warning.is_none())
+    }
+}
+
+impl Finding {
+    /// Something that keeps runs from working unless it is fine.
+    fn needed(ok: bool, what: &'static str, found: impl Into<String>) -> Self {
+        Self { ok, what, found: found.into(), warning: None, way_out: None }
+    }
+
+    /// Something that keeps no run from working: a person looks at it if it is not fine.
+    fn for_a_person(ok: bool, what: &'static str, code: &'static str, found: String) -> Self {
+        let warning = (!ok).then(|| Warned { code, pointer: what.to_owned(), message: found.clone() });
+        Self { ok, what, found, warning, way_out: None }
+    }
+
+    fn way_out(self, way_out: impl Into<WayOut>) -> Self {
+        Self { way_out: Some(way_out.into()), ..self }
+    }
+}
+
+/// Looks at everything.
+pub async fn look(ctx: &Context, what: &Look) -> Result<Findings, Stop> {
+    let mut findings = database(ctx).await?;
+    findings.extend(folders(ctx, &what.secret_files));
+    for bucket in ctx.shelf.buckets() {
+        let tried = bucket.check().await;
+        let found = tried.as_ref().map_or_else(ToString::to_string, |()| bucket.url().to_owned());
+        findings.push(Finding::needed(tried.is_ok(), "bucket", found));
+    }
+    findings.extend(work(ctx).await?);
+    let relay = ctx.mail.check().await;
+    let is_reached = relay.is_ok();
+    let found = relay.err().unwrap_or_else(|| what.mail_transport.clone());
+    findings.push(Finding::needed(is_reached, "mail", found));
+    findings.extend(payers(ctx).await?);
+    if let Some(since) = what.since {
+        findings.push(closed_since(ctx, since).await?);
+    }
+    findings.push(last_backup(ctx).await?);
+    Ok(Findings { ok: findings.iter().all(|finding| finding.ok), findings })
+}
+
+/// The books and the way to them.
+async fn database(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
+    let books = match ctx.store.is_sqlite() {
+        true => format!("SQLite, {}", ctx.folders.root.join("tallybook.db").display()),
+        false => "PostgreSQL".to_owned(),
+    };
+    let mut findings = vec![Finding::needed(true, "database", books)];
+    if let Some(traffic) = ctx.store.traffic().await? {
+        let (ok, found) = link_to(traffic);
+        findings.push(Finding::needed(ok, "database link", found));
+    }
+    let levels = ctx.store.synchronous().await?;
+    if !levels.is_empty() {
+        let is_full = levels.iter().all(|level| *level == 2);
+        let found = format!("synchronous = {levels:?} (2 is FULL)");
+        findings.push(Finding::needed(is_full, "durable commits", found));
+    }
+    Ok(findings)
+}
+
+/// What goes over a network must be encrypted: customers, tokens and the login are in it.
+fn link_to(traffic: Traffic) -> (bool, &'static str) {
+    match (traffic.is_encrypted, traffic.is_verified, traffic.is_local) {
+        (true, true, _) => (true, "TLS, the server's certificate is checked"),
+        (true, false, true) => (true, "TLS"),
+        (true, false, false) => {
+            (true, "TLS, but the server's certificate is not checked: add sslmode=verify-full to the URL")
+        }
+        (false, _, true) => (true, "this machine, without TLS"),
+        (false, _, false) => {
+            (false, "another machine, in clear: turn on TLS there and add sslmode=verify-full to the URL")
+        }
+    }
+}
+
+/// Whether every folder can be written to, and by whom the home can be read.
+fn folders(ctx: &Context, secret_files: &[PathBuf]) -> Vec<Finding> {
+    let all = &ctx.folders;
+    let folders = [&all.usage, &all.inbox, &all.rejects, &all.documents, &all.mail, &all.exports];
+    let mut findings: Vec<Finding> = folders
+        .iter()
+        .map(|folder| match writable(folder) {
+            Ok(()) => Finding::needed(true, "folder", folder.display().to_string()),
+            Err(error) => Finding::needed(false, "folder", format!("{}: {error}", folder.display())),
+        })
+        .collect();
+    let strangers = strangers(&all.root, secret_files);
+    let found = if strangers.is_empty() { "its owner alone".to_owned() } else { strangers.join("; ") };
+    findings.push(Finding::needed(strangers.is_empty(), "who may read the home", found));
+    findings
+}
+
+fn writable(folder: &Path) -> std::io::Result<()> {
+    let probe = folder.join(".doctor");
+    std::fs::write(&probe, b"probe")?;
+    std::fs::remove_file(probe)
+}
+
+/// What others than the owner may enter or read, each with a way out. What lies in a closed home is closed.
+fn strangers(root: &Path, secret_files: &[PathBuf]) -> Vec<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let rights = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.permissions().mode() & 0o777);
+    let told =
+        |path: &Path, right: u32| format!("{} is {:o}: `chmod {right:o} {0}`", path.display(), rights(path));
+    if rights(root) & 0o077 == 0 {
+        return Vec::new();
+    }
+    let open = secret_files.iter().filter(|path| rights(path) & 0o077 != 0);
+    std::iter::once(told(root, 0o700)).chain(open.map(|path| told(path, 0o600))).collect()
+}
+
+/// Who works, on what, and what is missing in it.
+async fn work(ctx: &Context) -> Result<Vec<Finding>, Stop> {
+    let lock = match lock::of(ctx)? {
+        Some(Taken::Held(holder)) => format!("held by {holder}"),
+        Some(Taken::Ours(_)) => "free".to_owned(),
+        None => "not needed".to_owned(),
+    };
+    let book = match ctx.catalogue().await {
+        Ok(c) => {
+            let found = format!("{} with {} plan(s)", c.tenant.fullname, c.plans.len());
+            Finding::needed(true, "book", found)
+        }
+        Err(Stop::Refused(refusal)) => Finding::needed(false, "book", refusal.message),
+        Err(broke) => return Err(broke),
+    };
+    let mut tx = ctx.store.read().await?;
+    let unfinished = run::all_unfinished(&mut tx).await?;
+    drop(tx);
+    let runs: Vec<String> = unfinished.iter().map(|r| format!("{} ({})", r.ordinal, r.state.name())).collect();
+    let none_or = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let missing: Vec<String> = refused::waiting(ctx).await?.into_iter().map(|file| file.file).collect();
+    let mut files = Finding::needed(missing.is_empty(), "refused usage files", none_or(missing));
+    if !files.ok {
+        let mend = WayOut::from("mend each and bring it in under its name, or ");
+        files = files.way_out(mend.ask(Verb::IngestUsage.plain().with("forget", "FILE")));
+    }
+    Ok(vec![
+        Finding::needed(true, "worker lock", lock),
+        book,
+        Finding::needed(true, "unfinished runs", none_or(runs)),
+        files,
+        Finding::needed(true, "time zones", format!("tzdb {}", chrono_tz::IANA_TZDB_VERSION)),
+    ])
+}
+
+/// What the book will not bill or deliver rightly, and what has not reached its buyer (rules I10).
+async fn payers(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
+    let warnings = warnings::of_book(ctx).await?.into_iter();
+    let mut findings: Vec<Finding> = warnings
+        .map(|w| {
+            let pointer = format!("{} {}", w.kind.singular(), w.key);
+            let found = format!("{pointer}: {}", w.message);
+            let warning = Some(Warned { code: w.code, pointer, message: w.message });
+            Finding { ok: false, what: "book", found, warning, way_out: None }
+        })
+        .collect();
+    let mut tx = ctx.store.read().await?;
+    findings.extend(undelivered(delivery::open_counts(&mut tx).await?));
+    Ok(findings)
+}
+
+fn undelivered(mails: MailCounts) -> impl Iterator<Item = Finding> {
+    let list = |state| Verb::ListMails.plain().with("state", state);
+    let table = [
+        (mails.waiting, "mails_waiting", "mail(s) wait", Verb::SendMails.plain()),
+        (mails.refused, "mails_refused", "mail(s) were refused", list("refused")),
+        (mails.nobody, "no_address", "invoice(s) have nobody to be mailed to", list("nobody")),
+    ];
+    let open = table.into_iter().filter(|(count, ..)| *count > 0);
+    open.map(|(count, code, words, way_out)| {
+        Finding::for_a_person(false, "mails", code, format!("{count} {words}")).way_out(way_out)
+    })
+}
+
+/// The last run that went to its end, and whether it did in this time.
+async fn closed_since(ctx: &Context, since: Duration) -> anyhow::Result<Finding> {
+    let mut tx = ctx.store.read().await?;
+    let runs = run::newest(&mut tx, RUNS_LOOKED_AT).await?;
+    let finished = runs.iter().filter(|run| run.state.is_finished());
+    let last = finished.filter_map(|run| Some((run.ended_at?, run.ordinal))).max();
+    let found = match last {
+        Some((at, run)) => format!("run {run} was closed at {}", at.format("%Y-%m-%d %H:%M UTC")),
+        None => "no run was ever closed".to_owned(),
+    };
+    let is_recent = last.is_some_and(|(at, _)| at > (ctx.now)() - since);
+    Ok(Finding::for_a_person(is_recent, "last closed run", "no_run", found))
+}
+
+/// A backup that is older than a week, or none while the books are older than that, is a finding.
+async fn last_backup(ctx: &Context) -> anyhow::Result<Finding> {
+    const WHAT: &str = "last good backup";
+    let oldest = (ctx.now)() - Duration::days(BACKUP_AGE_DAYS);
+    if let Some(last) = prove_backup::last_good(&ctx.folders.root) {
+        let found = format!("{} in {}", last.at.format("%Y-%m-%d %H:%M UTC"), last.folder.display());
+        return Ok(Finding::for_a_person(last.at > oldest, WHAT, "old_backup", found));
+    }
+    let mut tx = ctx.store.read().await?;
+    let is_old = match journal::page(&mut tx, 0, 1).await?.pop() {
+        Some((_, Some(first))) => first.at < oldest,
+        // Of a version before the chain: older than any backup.
+        Some((_, None)) => true,
+        None => false,
+    };
+    let way_out = WayOut::from(Verb::Backup.on("DIR")).words(", or ").setting("jobs.backup");
+    Ok(Finding::for_a_person(!is_old, WHAT, "no_backup", "none yet".to_owned()).way_out(way_out))
+}

@@ -1,0 +1,4 @@
+//! How the home fares: what a person looks for, and what monitors ask.
+
+pub mod doctor;
+pub mod figures;

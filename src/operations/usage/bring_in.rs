@@ -1,0 +1,174 @@
+//! Usage files that somebody hands in, each by itself: a file that cannot be read is named and set aside, and the others go
+//! in. A fault of ours ends it, as the next file would meet it too.
+//!
+//! Key that makes a repeat quiet: that of `ingest_usage`, the hash of the bytes.
+
+use crate::act::Actor;
+use crate::context::Context;
+use crate::refusal::Stop;
+use crate::usage::ingest::{self, Ingested, Request};
+use crate::usage::refused;
+use domain::refusal::{Code, Fault, Refusal};
+use metering::IntakeError;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Files and how they are to be brought in.
+#[derive(Debug, Clone)]
+pub struct Files {
+    pub paths: Vec<PathBuf>,
+    /// Source of records that name none.
+    pub source: Option<String>,
+    /// Check and count, write nothing.
+    pub dry_run: bool,
+}
+
+/// What came of one file; each face words a refusal.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum FileView<R = Refusal> {
+    In(Ingested),
+    Refused { file: String, refused: R },
+}
+
+/// What came of all files.
+#[derive(Debug)]
+pub struct Brought {
+    pub files: Vec<FileView>,
+    /// What ended it, after these files.
+    pub stopped: Option<Stop>,
+}
+
+impl Brought {
+    /// Whether something waits for a person: a file that was refused, or a record.
+    pub fn is_set_aside(&self) -> bool {
+        self.files.iter().any(|file| match file {
+            FileView::In(file) => file.rejected > 0,
+            FileView::Refused { .. } => true,
+        })
+    }
+}
+
+impl<R> FileView<R> {
+    /// With the refusal in a face's words.
+    pub fn worded<S>(self, words: impl FnOnce(R) -> S) -> FileView<S> {
+        match self {
+            Self::In(file) => FileView::In(file),
+            Self::Refused { file, refused } => FileView::Refused { file, refused: words(refused) },
+        }
+    }
+}
+
+/// Called with the file's name, the bytes read so far, and all of its bytes.
+pub type Report = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
+
+/// Whatever else is to be done, nothing could be brought in: asked before a home is made for it.
+pub fn refuse_if_none_opens(paths: &[PathBuf]) -> Result<(), Refusal> {
+    let mut refused = Vec::with_capacity(paths.len());
+    for path in paths {
+        match metering::open(path) {
+            Err(error) if !is_pipe(path) => refused.push((path.clone(), refusal_of(path, &error.into()))),
+            _ => return Ok(()),
+        }
+    }
+    Err(none_went_in(refused))
+}
+
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
+/// Brings in the files. Each that is refused while others go in is waited for from then on; where nothing goes in, nothing
+/// is changed.
+pub async fn bring_in(ctx: &Context, actor: &Actor, what: &Files, report: &Report) -> Result<Brought, Stop> {
+    ctx.catalogue().await?;
+    let request = Request { source: what.source.clone(), dry_run: what.dry_run, actor: actor.clone() };
+    let (mut files, mut refused, mut stopped) = (Vec::new(), Vec::new(), None);
+    for path in &what.paths {
+        match one(ctx, path, &request, report).await {
+            Ok(Ok(ingested)) => files.push(FileView::In(ingested)),
+            Ok(Err(why)) => {
+                let refusal = refusal_of(path, &why);
+                files.push(FileView::Refused { file: name_of(path), refused: refusal.clone() });
+                refused.push((path.clone(), why, refusal));
+            }
+            Err(error) => {
+                stopped = Some(Stop::Broke(error));
+                break;
+            }
+        }
+    }
+    let went_in = files.len() - refused.len();
+    if went_in > 0 && !what.dry_run {
+        for (path, why, _) in refused.iter().filter(|(_, why, _)| why.is_input()) {
+            refused::note(ctx, path, None, why).await?;
+        }
+    }
+    let busy = refused.iter().find(|(_, why, _)| !why.is_input()).map(|(.., refusal)| refusal.clone());
+    let stopped = stopped.or_else(|| busy.map(Stop::Refused)).or_else(|| {
+        let none = went_in == 0;
+        none.then(|| none_went_in(refused.into_iter().map(|(path, _, refusal)| (path, refusal)).collect()).into())
+    });
+    match stopped {
+        Some(stop) if files.len() < 2 && what.paths.len() < 2 => Err(stop),
+        stopped => Ok(Brought { files, stopped }),
+    }
+}
+
+/// One file; the inner error is its own fault, or somebody else's who is at it.
+async fn one(
+    ctx: &Context,
+    path: &Path,
+    request: &Request,
+    report: &Report,
+) -> anyhow::Result<Result<Ingested, ingest::Refusal>> {
+    let (named, temp) = (path.to_owned(), ctx.folders.usage.join("temp"));
+    let opened = tokio::task::spawn_blocking(move || metering::open_or_copy(&named, &temp)).await?;
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) => return Ok(Err(error.into())),
+    };
+    let (name, bytes, report) = (file.name(), file.bytes(), Arc::clone(report));
+    let moved = move |read: u64| report(&name, read.min(bytes), bytes);
+    match ingest::ingest(ctx, file, request, Arc::new(moved)).await? {
+        // A full disk or the like: what comes next would meet it too.
+        Err(ingest::Refusal::Intake(IntakeError::Internal(error))) => Err(error),
+        other => Ok(other),
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// Why a file is not brought in, with its path.
+fn refusal_of(path: &Path, why: &ingest::Refusal) -> Refusal {
+    let refusal = why.refusal();
+    let name = path.display().to_string();
+    let message = match refusal.message.contains(&name) {
+        true => refusal.message,
+        false => format!("{name}: {}", refusal.message),
+    };
+    Refusal { message, ..refusal }
+}
+
+/// The refusal of the only file, or of all of them.
+fn none_went_in(refused: Vec<(PathBuf, Refusal)>) -> Refusal {
+    let count = refused.len();
+    let faults = refused.iter().map(|(path, refusal)| Fault {
+        pointer: name_of(path),
+        message: refusal.message.clone(),
+        way_out: None,
+    });
+    let faults = faults.collect();
+    match refused.into_iter().next() {
+        None => Refusal::new(Code::FileMissing, "no file was named"),
+        Some((_, only)) if count == 1 => only,
+        Some((_, first)) => {
+            let message = format!("none of the {count} files can be brought in");
+            Refusal { message, ..first }.with(faults)
+        }
+    }
+}
