@@ -7,13 +7,13 @@ use apalis::prelude::Data;
 use apalis_core::error::BoxDynError;
 use domain::task::{TickTask, TimedJob};
 use operations::context::Context;
-use operations::{Act, Actor, Stop};
 use operations::delivery::send;
 use operations::dunning::retry;
 use operations::home::{prove_backup, upkeep};
 use operations::ledger::export;
 use operations::runs::open::{self, NewRun, Reach};
 use operations::usage::inbox;
+use operations::{Act, Actor, Stop};
 use store::slice::TakeOver;
 
 /// Ticks at once: each may wait for a whole run.

@@ -14,7 +14,10 @@ pub async fn keep(ctx: &Context) -> anyhow::Result<()> {
         match timetable::make_due_ticks(ctx).await {
             Ok(Kept::Ticks(_)) => told = None,
             Ok(Kept::Stands(why)) if told.as_ref() != Some(&why) => {
-                tracing::error!(reason = why.to_string(), "the timetable stands still");
+                tracing::error!(
+                    reason = why.to_string(),
+                    "the timetable stands still until a person has looked"
+                );
                 told = Some(why);
             }
             Ok(Kept::Stands(_)) => {}

@@ -155,7 +155,8 @@ async fn list(app: &App, output: &Output) -> Result<Exit, Failure> {
 }
 
 /// What to do about files that are waited for.
-const WAITING_HINT: &str = "hint: mend each and bring it in under its name, or `tallybook ingest --forget FILE`";
+const WAITING_HINT: &str =
+    "hint: mend each and bring it in under its name, or `tallybook ingest --forget FILE`";
 
 /// Usage files that are missing in a run.
 pub fn say_missing(missing: &[RefusedView], output: &Output) {

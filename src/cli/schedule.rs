@@ -1,10 +1,12 @@
 //! `schedule`: the timetable with last and next times, and why it stands still if it does.
 
 use crate::app::App;
+use crate::cli::wording;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output};
-use operations::home::timetable;
+use operations::Actor;
+use operations::home::timetable::{self, Line};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -17,30 +19,23 @@ pub struct Args {
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
     if args.go_on {
-        timetable::go_on(&app.ctx, &super::operator()).await?;
+        timetable::go_on(&app.ctx, &Actor::Person(super::operator())).await?;
     }
-    let (lines, standstill) = timetable::shown(&app.ctx).await?;
-    if let Some(why) = &standstill {
+    let shown = timetable::shown(&app.ctx).await?;
+    if let Some(why) = &shown.standstill {
         output.say(&format!("the timetable stands still: {why}"));
+        output.say(&format!("hint: {}", wording::way_out(&why.way_out())));
     }
-    let exit = if standstill.is_some() { Exit::SetAside } else { Exit::Done };
+    let exit = if shown.standstill.is_some() { Exit::SetAside } else { Exit::Done };
     if output.is_json() {
-        output.document(&lines);
+        output.document(&shown);
         return Ok(exit);
     }
     let time = |t: &Option<String>| t.clone().unwrap_or_else(|| "–".to_owned());
-    let rows = lines
-        .iter()
-        .map(|r| {
-            vec![
-                r.job.name().to_owned(),
-                r.pattern.clone(),
-                time(&r.last),
-                time(&r.next),
-                r.missed.to_string(),
-            ]
-        })
-        .collect();
+    let row = |r: &Line| {
+        vec![r.job.name().to_owned(), r.pattern.clone(), time(&r.last), time(&r.next), r.missed.to_string()]
+    };
+    let rows = shown.lines.iter().map(row).collect();
     let columns = [
         Column::Left("job"),
         Column::Left("pattern"),

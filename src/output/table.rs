@@ -81,7 +81,8 @@ mod tests {
     use super::*;
 
     fn runs() -> (Vec<Column>, Vec<Vec<String>>) {
-        let columns = vec![Column::Right("run"), Column::Left("as of"), Column::Left("why"), Column::Right("gross")];
+        let columns =
+            vec![Column::Right("run"), Column::Left("as of"), Column::Left("why"), Column::Right("gross")];
         let row = ["12", "2026-02-01", "no rate from EUR to DKK", "21 965.09 DKK\n928.15 EUR"];
         (columns, vec![row.map(str::to_owned).to_vec()])
     }
@@ -101,7 +102,8 @@ mod tests {
     fn a_line_that_is_too_short_shows_each_row_by_itself() {
         let (columns, rows) = runs();
         assert!(!fits(&columns, &rows, 40));
-        let shown = "run    12\nas of  2026-02-01\nwhy    no rate from EUR to DKK\ngross  21 965.09 DKK, 928.15 EUR";
+        let shown =
+            "run    12\nas of  2026-02-01\nwhy    no rate from EUR to DKK\ngross  21 965.09 DKK, 928.15 EUR";
         assert_eq!(records(&columns, &rows), shown);
     }
 }

@@ -149,6 +149,10 @@ fn good_files_go_in_beside_a_bad_one_and_the_run_tells_that_it_is_missing() {
 
     let run = home.run(&["--json", "run", "--as-of", "2026-02-01"]).exits(3).json();
     assert_eq!(run["refusedfiles"][0]["file"], path(&empty), "{run}");
+    for seen_again in [["runs", "show", "1"], ["runs", "report", "1"]] {
+        let told = home.run(&[&["--json"], &seen_again[..]].concat()).exits(3).json();
+        assert_eq!(told["refusedfiles"], run["refusedfiles"], "{seen_again:?}: {told}");
+    }
     let doctor = home.run(&["--json", "doctor"]).json();
     assert!(doctor.to_string().contains("two.csv"), "{doctor}");
     assert!(home.run(&["ingest", "--refused"]).exits(0).stdout.contains("two.csv"));
@@ -157,6 +161,7 @@ fn good_files_go_in_beside_a_bad_one_and_the_run_tells_that_it_is_missing() {
     home.json(&["ingest", path(&empty)]);
     let run = home.json(&["run", "--as-of", "2026-03-01"]);
     assert_eq!(run["refusedfiles"], Value::Array(Vec::new()), "{run}");
+    home.run(&["runs", "show", "1"]).exits(0);
 }
 
 #[test]

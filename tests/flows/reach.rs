@@ -38,6 +38,8 @@ fn an_invoice_without_an_address_is_on_every_list_until_it_is_mailed_or_handed_o
     assert_eq!(column(&undelivered, "AccountNumber"), ["CU-0002", "CU-0003"]);
     let shown = home.run(&["--json", "runs", "show", "1"]).json();
     assert!(shown["aside"].to_string().contains("CU-0002 has no e-mail address"), "{shown:#}");
+    let rerun = home.run(&["runs", "rerun", "1", "--failed"]).exits(3).stderr;
+    assert!(rerun.contains("2 mail(s) have not gone out, and `tallybook mails send` sends them"), "{rerun}");
     let mails = home.json(&["mails", "--state", "refused"]);
     assert_eq!(column(&mails, "state"), ["nobody", "nobody"]);
     let doctor = home.run(&["--json", "doctor"]).exits(3).json();

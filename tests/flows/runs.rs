@@ -55,7 +55,9 @@ fn a_parked_payer_is_billed_by_no_run_until_a_person_lets_it_through_by_name() {
     let unbounded = home.run(&[&["--json", "run", "--as-of", "2026-03-02"], &QUIET[..]].concat());
     assert_eq!(unbounded.exits(3).json()["invoiced"], 0);
     let told = bounded(&home, &["run", "--as-of", "2026-03-03", "--preview"]).exits(3).json();
-    assert!(told["aside"].to_string().contains("tallybook runs release 2 --customer CU-0002"), "{told:#}");
+    assert!(told["aside"].to_string().contains("parked by run 2"), "{told:#}");
+    let told = home.run(&["run", "--as-of", "2026-03-03", "--preview"]).exits(3).stderr;
+    assert!(told.contains("`tallybook runs release 2 --customer CU-0002`"), "{told}");
 
     let nobody = bounded(&home, &["runs", "release", "2", "--customer", "CU-0001"]).exits(1);
     assert_eq!(nobody.error()["code"], "not_parked");

@@ -42,7 +42,9 @@ fn nothing_failed(run: u64, shown: &RunShown) -> String {
         true => "`tallybook mails send --refused`",
         false => "`tallybook mails send`",
     };
-    format!("nothing is to be billed again in run {run}: {count} mail(s) have not gone out, and {typed} sends them")
+    format!(
+        "nothing is to be billed again in run {run}: {count} mail(s) have not gone out, and {typed} sends them"
+    )
 }
 
 /// Drops what a run has not booked.

@@ -6,7 +6,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Output, grouped, total};
 use domain::NaiveDate;
 use operations::runs::requests::{Answer, Verb};
-use operations::runs::reverse::{self, ReversalWeighed, Reversal, ReversedView};
+use operations::runs::reverse::{self, Reversal, ReversalWeighed, ReversedView};
 use std::io::{BufRead, IsTerminal};
 
 /// The verb's arguments.
@@ -97,7 +97,11 @@ fn people(weighed: &ReversalWeighed, tell: &dyn Fn(&str)) {
     }
     tell(&format!("  {} mail(s) with these invoices are out", grouped(weighed.mailed)));
     tell(&format!("  {} ledger entries were exported", grouped(weighed.exported_entries)));
-    tell(if weighed.mail { "the credit notes are mailed" } else { "the credit notes are not mailed (--mail)" });
+    tell(if weighed.mail {
+        "the credit notes are mailed"
+    } else {
+        "the credit notes are not mailed (--mail)"
+    });
     tell(if weighed.rebill {
         "what it billed is due again"
     } else {

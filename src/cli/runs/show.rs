@@ -21,7 +21,8 @@ pub(super) fn answer(shown: &RunShown, output: &Output) {
         return output.document(shown);
     }
     crate::cli::run::figures(&shown.run, output);
-    let rows = shown.steps.iter().map(|s| vec![s.step.name().to_owned(), s.done.to_string(), s.open.to_string()]);
+    let rows =
+        shown.steps.iter().map(|s| vec![s.step.name().to_owned(), s.done.to_string(), s.open.to_string()]);
     output.table(&[Column::Left("step"), Column::Right("done"), Column::Right("open")], rows.collect());
     payers(shown, output);
     mails::table(&mails_of(shown), output);

@@ -190,7 +190,10 @@ fn a_small_file_that_unpacks_without_end_is_refused() {
     let mut home = Home::new();
     home.bounds.unpacked_bytes = 8 << 20;
     let error = home.ingest(&bytes).unwrap_err();
-    assert!(error.code().word() == "file_unsupported" && error.to_string().contains("unpacks to more"), "{error}");
+    assert!(
+        error.code().word() == "file_unsupported" && error.to_string().contains("unpacks to more"),
+        "{error}"
+    );
     // Text that never ends its line, and a bomb of zstd.
     let endless = zstd::encode_all(std::io::repeat(b'a').take(40 << 20), 1).unwrap();
     let text = [zstd(HEADER.as_bytes()), endless].concat();

@@ -195,7 +195,8 @@ async fn work(ctx: &Context) -> Result<Vec<Finding>, Stop> {
     let mut tx = ctx.store.read().await?;
     let unfinished = run::all_unfinished(&mut tx).await?;
     drop(tx);
-    let runs: Vec<String> = unfinished.iter().map(|r| format!("{} ({})", r.ordinal, r.state.name())).collect();
+    let runs: Vec<String> =
+        unfinished.iter().map(|r| format!("{} ({})", r.ordinal, r.state.name())).collect();
     let none_or = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let missing: Vec<String> = refused::waiting(ctx).await?.into_iter().map(|file| file.file).collect();
     let mut files = Finding::needed(missing.is_empty(), "refused usage files", none_or(missing));

@@ -46,7 +46,7 @@ pub struct LastRun {
 
 /// Counts.
 pub async fn figures(ctx: &Context) -> anyhow::Result<Figures> {
-    let (_, standstill) = timetable::shown(ctx).await?;
+    let standstill = timetable::shown(ctx).await?.standstill;
     let mut tx = ctx.store.read().await?;
     let mut queues = Vec::new();
     for name in domain::task::queues() {
@@ -97,7 +97,7 @@ pub async fn ills(ctx: &Context) -> anyhow::Result<Vec<String>> {
         .map(|s| format!("run {} stands still: {}: {}", s.run_ordinal, s.step.name(), s.error))
         .collect();
     drop(tx);
-    let (_, standstill) = timetable::shown(ctx).await?;
+    let standstill = timetable::shown(ctx).await?.standstill;
     ills.extend(standstill.map(|why| format!("the timetable stands still: {why}")));
     Ok(ills)
 }

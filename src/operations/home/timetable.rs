@@ -2,11 +2,13 @@
 //! ordinary task, keyed (job, nominal time), so two workers never double it; a missed time is made up once. A clock that
 //! may be wrong is no reason to bill: the timetable then stands still and says what to type (rules I9).
 
+use crate::act::Actor;
 use crate::context::Context;
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use domain::journal::{Action, Object};
+use domain::refusal::{Verb, WayOut};
 use domain::task::{TickTask, TimedJob};
 use domain::zone;
 use std::collections::BTreeMap;
@@ -45,8 +47,17 @@ pub struct Line {
     pub missed: i64,
 }
 
-/// The timetable with last and next times, and why it stands still if it does.
-pub async fn shown(ctx: &Context) -> anyhow::Result<(Vec<Line>, Option<Standstill>)> {
+/// The timetable, and why it stands still if it does.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(transparent)]
+pub struct Timetable {
+    pub lines: Vec<Line>,
+    #[serde(skip)]
+    pub standstill: Option<Standstill>,
+}
+
+/// The timetable with last and next times.
+pub async fn shown(ctx: &Context) -> anyhow::Result<Timetable> {
     let mut tx = ctx.store.read().await?;
     let now = (ctx.now)();
     let zone = tenant_zone(&mut tx).await?;
@@ -69,29 +80,37 @@ pub async fn shown(ctx: &Context) -> anyhow::Result<(Vec<Line>, Option<Standstil
             }
         })
         .collect();
-    Ok((lines, standstill))
+    Ok(Timetable { lines, standstill })
 }
 
 /// Why the timetable does nothing until a person has looked: a clock that is wrong would bill for months (rules I9).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Standstill {
     /// A later day than the server's.
-    #[error("this machine says {here}, the database {there}: set this machine's clock")]
+    #[error("this machine says {here}, the database {there}")]
     AheadOfDatabase { here: NaiveDate, there: NaiveDate },
     /// So long has nobody worked, or the clock jumped.
     #[error(
-        "{} was due on {due} and this machine says {here}, more than {days_ahead} days (bounds.days_ahead) later: set the \
-         clock, or if it is right type `tallybook schedule --go-on`",
+        "{} was due on {due} and this machine says {here}, more than {days_ahead} days (bounds.days_ahead) later",
         job.name()
     )]
     TooLate { job: TimedJob, due: NaiveDate, here: NaiveDate, days_ahead: u32 },
     /// The last ticks were made by a clock that was ahead, or this one is behind.
-    #[error(
-        "the last tick of {} was on {last} and this machine says {here}: set the clock, or if it is right type \
-         `tallybook schedule --go-on`",
-        job.name()
-    )]
+    #[error("the last tick of {} was on {last} and this machine says {here}", job.name())]
     BeforeLastTick { job: TimedJob, last: NaiveDate, here: NaiveDate },
+}
+
+impl Standstill {
+    /// What a person can do about it.
+    pub fn way_out(&self) -> WayOut {
+        match self {
+            Self::AheadOfDatabase { .. } => WayOut::from("set this machine's clock"),
+            Self::TooLate { .. } | Self::BeforeLastTick { .. } => {
+                WayOut::from("set the clock, or if it is right type ")
+                    .ask(Verb::Timetable.plain().switch("go_on"))
+            }
+        }
+    }
 }
 
 /// What keeps the timetable from going on, by the database's clock and by what is stored of its own past.
@@ -181,7 +200,7 @@ pub async fn make_due_ticks(ctx: &Context) -> anyhow::Result<Kept> {
 }
 
 /// The clock is right, says a person: every job is planned from now on, and a time that was missed is made up once.
-pub async fn go_on(ctx: &Context, actor: &str) -> anyhow::Result<()> {
+pub async fn go_on(ctx: &Context, actor: &Actor) -> anyhow::Result<()> {
     let now = (ctx.now)();
     let mut tx = ctx.store.begin().await?;
     let zone = tenant_zone(&mut tx).await?;

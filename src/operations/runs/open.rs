@@ -11,9 +11,9 @@ use domain::ids::RunId;
 use domain::journal::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb};
 use domain::run::{ItemState, RunState, Scope, Step};
+use store::Tx;
 use store::payer::{self, PayerRef};
 use store::run::{self, Run, RunItem, RunOptions};
-use store::Tx;
 
 /// A run that is asked for: as of the day of the act.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -244,7 +244,11 @@ fn checks(run: &RunView, summed: &Summed, invoices: usize) -> Vec<CheckView> {
             part.net_minor + part.vat_minor,
             part.gross_minor,
         ));
-        all.push(CheckView::new(format!("{currency}: ledger debit = credit"), part.debit_minor, part.credit_minor));
+        all.push(CheckView::new(
+            format!("{currency}: ledger debit = credit"),
+            part.debit_minor,
+            part.credit_minor,
+        ));
         all.push(CheckView::new(
             format!("{currency}: gross = receivable booked"),
             part.gross_minor,

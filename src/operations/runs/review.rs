@@ -54,12 +54,7 @@ pub struct Cancelled {
 }
 
 /// Drops what a run has not booked; its periods are due again. A run that books already is refused: it goes to its end.
-pub async fn cancel(
-    ctx: &Context,
-    tx: &mut Tx,
-    run: &Run,
-    actor: &Actor,
-) -> Result<Cancelled, Stop> {
+pub async fn cancel(ctx: &Context, tx: &mut Tx, run: &Run, actor: &Actor) -> Result<Cancelled, Stop> {
     // Whoever is booking for it finishes first, and its invoices are seen.
     let run = &run::locked(tx, run.id).await?;
     let booked = u64::try_from(store::invoice::of_run(tx, run.id).await?.len()).unwrap_or(u64::MAX);
@@ -86,12 +81,7 @@ pub async fn cancel(
 
 /// Opens the payers that failed again, as an attempt of its own: they are measured, drafted and booked anew, and nobody
 /// else is. Who is parked at a bound stays so. Returns how many there are.
-pub async fn rerun_failed(
-    ctx: &Context,
-    tx: &mut Tx,
-    run: &Run,
-    actor: &Actor,
-) -> Result<usize, Stop> {
+pub async fn rerun_failed(ctx: &Context, tx: &mut Tx, run: &Run, actor: &Actor) -> Result<usize, Stop> {
     let run = &run::locked(tx, run.id).await?;
     if run.state != RunState::Closed {
         return Err(wrong_state_now(tx, run, "rerun").await?);

@@ -85,7 +85,8 @@ pub async fn show(ctx: &Context, name: &str) -> Result<RunShown, Stop> {
     let mut tx = ctx.store.read().await?;
     let found = find(&mut tx, name).await?;
     let items = run::items(&mut tx, found.id, None).await?;
-    let is_told = |i: &RunItem| matches!(i.state, ItemState::Failed | ItemState::Parked) || i.reason.is_some();
+    let is_told =
+        |i: &RunItem| matches!(i.state, ItemState::Failed | ItemState::Parked) || i.reason.is_some();
     let payers = items.into_iter().filter(is_told).map(|item| Aside::Payer(item.into()));
     let open = slice::open(&mut tx, found.id).await?;
     let mut shown = RunShown {

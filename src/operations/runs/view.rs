@@ -193,11 +193,6 @@ pub struct PayerAside {
 
 impl From<RunItem> for PayerAside {
     fn from(item: RunItem) -> Self {
-        Self {
-            account: item.account_number,
-            state: item.state,
-            reason: item.reason,
-            attempts: item.attempts,
-        }
+        Self { account: item.account_number, state: item.state, reason: item.reason, attempts: item.attempts }
     }
 }

@@ -109,7 +109,9 @@ pub async fn bring_in(ctx: &Context, actor: &Actor, what: &Files, report: &Repor
     let busy = refused.iter().find(|(_, why, _)| !why.is_input()).map(|(.., refusal)| refusal.clone());
     let stopped = stopped.or_else(|| busy.map(Stop::Refused)).or_else(|| {
         let none = went_in == 0;
-        none.then(|| none_went_in(refused.into_iter().map(|(path, _, refusal)| (path, refusal)).collect()).into())
+        none.then(|| {
+            none_went_in(refused.into_iter().map(|(path, _, refusal)| (path, refusal)).collect()).into()
+        })
     });
     match stopped {
         Some(stop) if files.len() < 2 && what.paths.len() < 2 => Err(stop),
