@@ -3,6 +3,7 @@
 
 use crate::failure::{Failure, Fault};
 use domain::task::TimedJob;
+use operations::home::open::is_bucket_url;
 use operations::home::timetable;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -344,7 +345,7 @@ impl Config {
             ));
         }
         for key in ["usage_url", "documents_url"] {
-            if self.optional(key).is_some_and(|url| !gateways::bucket::is_bucket_url(url)) {
+            if self.optional(key).is_some_and(|url| !is_bucket_url(url)) {
                 faults.push(Fault::new(
                     key,
                     format!("`{}` is not of the form s3://bucket/prefix", without_login(self.text(key))),

@@ -1,5 +1,6 @@
 //! What a command answers when it cannot: a code, a message, a hint that can be typed, and an exit code for cron.
 
+use operations::refusal::is_of_bucket;
 use serde::Serialize;
 use std::path::Path;
 
@@ -99,11 +100,8 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         match error.downcast::<Failure>() {
             Ok(failure) => failure,
-            Err(error) if error.chain().any(|cause| cause.is::<gateways::BucketError>()) => {
-                Self::fault("bucket", format!("{error:#}")).hint(
-                    "check that the bucket answers (`tallybook doctor`), then run the same command again",
-                )
-            }
+            Err(error) if is_of_bucket(&error) => Self::fault("bucket", format!("{error:#}"))
+                .hint("check that the bucket answers (`tallybook doctor`), then run the same command again"),
             Err(error) => Self::fault("internal", format!("{error:#}"))
                 .hint("it is safe to run the same command again; `tallybook doctor` looks for causes"),
         }

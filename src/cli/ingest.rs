@@ -108,6 +108,25 @@ fn answer(files: Vec<FileView>, dry_run: bool, output: &Output) {
     if dry_run {
         output.say("dry run: nothing was written");
     }
+    if files.len() > 1 {
+        output.line(&in_words(&files));
+    }
+}
+
+/// What all files came to.
+fn in_words(files: &[FileView<Failure>]) -> String {
+    let brought: Vec<&Ingested> = files.iter().filter_map(FileView::ingested).collect();
+    let sum = |count: fn(&Ingested) -> u64| brought.iter().map(|file| count(file)).sum::<u64>();
+    let refused = files.len() - brought.len();
+    let parts = [
+        (u64::try_from(brought.len()).unwrap_or(u64::MAX), "file(s) brought in"),
+        (sum(|file| file.accepted), "event(s) accepted"),
+        (sum(|file| file.duplicate), "duplicate"),
+        (sum(|file| file.rejected), "rejected"),
+        (u64::try_from(refused).unwrap_or(u64::MAX), "file(s) refused"),
+    ];
+    let told = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", grouped(*n)));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 fn row(file: &FileView<Failure>) -> Vec<String> {

@@ -126,6 +126,11 @@ pub fn say(mails: &MailCounts, output: &Output) {
     if !told.is_empty() {
         output.line(&format!("mails: {}", told.join(", ")));
     }
+    hints(mails, output);
+}
+
+/// What to type about mails that have not gone out.
+pub fn hints(mails: &MailCounts, output: &Output) {
     if mails.waiting > 0 {
         output.say("hint: `tallybook mails send` sends all that wait");
     }

@@ -5,6 +5,7 @@ use crate::config::{Config, Origin};
 use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::output::{Output, grouped};
+use operations::home::open;
 use operations::home::restore::{self, Restore};
 use std::path::{Path, PathBuf};
 
@@ -54,7 +55,8 @@ async fn restore(what: &Restore, output: &Output) -> Result<Exit, Failure> {
 async fn check(folder: &Path, database: Option<&str>, output: &Output) -> Result<Exit, Failure> {
     let found = restore::check(folder, database, |store, at| {
         let config = Config::settle_sqlite(at.clone(), Origin::Default)?;
-        Ok(app::context(&config, &Home::at(&at), store)?)
+        open::context(&app::opening(&config, &Home::at(&at)), store)
+            .map_err(|refusal| Failure::from(refusal).into())
     });
     let found = found.await?;
     if output.is_json() {

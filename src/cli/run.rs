@@ -1,6 +1,7 @@
 //! `run`: bill everything that is due.
 
 use crate::app::App;
+use crate::cli::mails;
 use crate::config::Config;
 use crate::drive;
 use crate::failure::{Exit, Failure};
@@ -63,8 +64,8 @@ pub fn answer(ended: &RunAnswer, output: &Output) -> Exit {
     if output.is_json() {
         output.document(ended);
     } else {
-        people(&ended.run, output);
         super::ingest::say_missing(&ended.refused_files, output);
+        people(&ended.run, output);
     }
     if ended.is_set_aside() { Exit::SetAside } else { Exit::Done }
 }
@@ -72,11 +73,11 @@ pub fn answer(ended: &RunAnswer, output: &Output) -> Exit {
 /// The figures of a run, and its effects in the last line.
 pub fn people(run: &RunView, output: &Output) {
     figures(run, output);
-    effects(run, output);
-    super::mails::say(&run.mails, output);
+    mails::hints(&run.mails, output);
     if let Some(ordinal) = run.run.filter(|_| run.is_set_aside()) {
         output.say(&format!("hint: `tallybook runs show {ordinal}` says who is set aside and why"));
     }
+    effects(run, output);
 }
 
 /// What a run bills, or would.
@@ -128,11 +129,15 @@ pub fn figures(run: &RunView, output: &Output) {
 /// Payers named in a line.
 const NAMED: usize = 5;
 
-/// What went out, and what waits.
+/// What was booked, what went out, what was paid, and what waits for somebody: the last line.
 pub fn effects(run: &RunView, output: &Output) {
-    let payments = run.payments;
+    let (mails, payments) = (run.mails, run.payments);
     let parts = [
         (run.invoiced, "invoice(s)"),
+        (mails.sent, "mail(s) sent"),
+        (mails.waiting, "waiting"),
+        (mails.refused, "refused"),
+        (mails.nobody, "without an address"),
         (payments.paid, "payment(s) taken"),
         (payments.declined, "declined"),
         (payments.pending, "without an answer"),

@@ -31,7 +31,11 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         output.document(&shown);
         return Ok(exit);
     }
-    let time = |t: &Option<String>| t.clone().unwrap_or_else(|| "–".to_owned());
+    // In the tenant's zone: which one that is stands in the JSON answer.
+    let time = |t: &Option<String>| match t {
+        Some(at) => at.chars().take("2026-01-01T02:00".len()).collect::<String>().replace('T', " "),
+        None => "–".to_owned(),
+    };
     let row = |r: &Line| {
         vec![r.job.name().to_owned(), r.pattern.clone(), time(&r.last), time(&r.next), r.missed.to_string()]
     };

@@ -100,6 +100,7 @@ fn verb(verb: Verb) -> String {
         Verb::Timetable => "schedule",
         Verb::Doctor => "doctor",
         Verb::Verify => "verify",
+        Verb::Init => "init",
         Verb::Backup => "backup",
         Verb::Restore => "restore",
     };

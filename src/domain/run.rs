@@ -97,15 +97,6 @@ pub enum ItemState {
     Parked,
 }
 
-impl RunSummary {
-    /// Whether something of this run waits for a person, or for a service that is down (rules I10). What a payer's bank
-    /// declined does not: dunning goes on with it.
-    pub fn is_set_aside(&self) -> bool {
-        let mails = self.mails.waiting + self.mails.set_aside();
-        self.failed + self.parked + mails + self.payments.pending > 0
-    }
-}
-
 /// Totals of one currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunTotal {

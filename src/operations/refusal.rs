@@ -59,3 +59,8 @@ impl From<anyhow::Error> for Stop {
         Self::Broke(error)
     }
 }
+
+/// Whether what broke is a bucket that does not answer.
+pub fn is_of_bucket(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<gateways::BucketError>())
+}

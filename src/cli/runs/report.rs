@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::failure::{Exit, Failure};
-use crate::output::{Column, Output, grouped, total};
+use crate::output::{Column, Output, amount, grouped, total};
 use operations::runs::report::{self, RunReport};
 use std::path::Path;
 
@@ -66,7 +66,8 @@ fn people(report: &RunReport, output: &Output) {
     ));
     let checks = report.checks.iter().map(|check| {
         let word = if check.ok { "ok" } else { "DIFFERS" };
-        vec![word.to_owned(), check.name.clone(), check.left.to_string(), check.right.to_string()]
+        let shown = |sum| check.currency.map_or_else(|| grouped(sum), |currency| amount(sum, currency));
+        vec![word.to_owned(), check.name.clone(), shown(check.left), shown(check.right)]
     });
     output.table(
         &[Column::Left(""), Column::Left("check"), Column::Right("left"), Column::Right("right")],

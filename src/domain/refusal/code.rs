@@ -59,7 +59,6 @@ codes! {
         BelowZero "below_zero"
         BookRefused "book_refused"
         Dates "dates"
-        Database "database"
         Empty "empty"
         FaultyBook "book"
         FaultyInvoice "invoice"
@@ -97,6 +96,7 @@ codes! {
     Unknown {
         EmptyBook "empty_book"
         FileMissing "file_missing"
+        NoHome "no_home"
         NoDraft "no_draft"
         UnknownBusinessUnit "unknown_business_unit"
         UnknownCharge "unknown_charge"
@@ -123,6 +123,7 @@ codes! {
         CreditNote "credit_note"
         Document "document"
         Exists "exists"
+        ForeignDatabase "foreign_database"
         ExpiredCode "expired_code"
         Gone "gone"
         HashDiffers "hash_differs"
@@ -132,6 +133,7 @@ codes! {
         MoreThanOpen "more_than_open"
         MoreThanPaid "more_than_paid"
         Moved "moved"
+        NewerDatabase "newer_database"
         NoBook "no_book"
         NoDatabase "no_database"
         NoMethod "no_method"
@@ -162,6 +164,7 @@ codes! {
     }
     Unavailable {
         Backup "backup"
+        Database "database"
         Internal "internal"
         Restore "restore"
         Gateway "gateway"

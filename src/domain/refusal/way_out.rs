@@ -42,6 +42,7 @@ pub enum Verb {
     Timetable,
     Doctor,
     Verify,
+    Init,
     Backup,
     Restore,
 }

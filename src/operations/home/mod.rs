@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod lock;
+pub mod open;
 pub mod prove_backup;
 pub mod restore;
 mod scratch;

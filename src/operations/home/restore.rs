@@ -120,7 +120,7 @@ pub async fn check(
 fn server_of(folder: &Path, database: Option<&str>) -> Result<Option<Server>, Refusal> {
     let url = database.filter(|url| !url.is_empty() && backup::is_of_postgres(folder));
     let refused = |error: store::OpenError| {
-        Refusal::new(Code::Database, error.to_string()).option("database", "postgres://user@host/database")
+        Refusal::new(Code::BadArgument, error.to_string()).option("database", "postgres://user@host/database")
     };
     url.map(Server::of_url).transpose().map_err(refused)
 }

@@ -87,11 +87,19 @@ pub struct CheckView {
     pub left: i128,
     #[serde(serialize_with = "as_text")]
     pub right: i128,
+    /// Of amounts; none of counts.
+    #[serde(skip)]
+    pub currency: Option<Currency>,
 }
 
 impl CheckView {
-    fn new(name: String, left: i128, right: i128) -> Self {
-        Self { name, ok: left == right, left, right }
+    fn counts(name: &str, left: i128, right: i128) -> Self {
+        Self { name: name.to_owned(), ok: left == right, left, right, currency: None }
+    }
+
+    fn amounts(currency: Currency, name: &str, left: i128, right: i128) -> Self {
+        let check = Self::counts(&format!("{currency}: {name}"), left, right);
+        Self { currency: Some(currency), ..check }
     }
 }
 
@@ -233,30 +241,21 @@ async fn add_invoices(tx: &mut store::Tx, page: &[InvoiceId], summed: &mut Summe
 
 /// What must agree. Amounts are in minor units.
 fn checks(run: &RunView, summed: &Summed, invoices: usize) -> Vec<CheckView> {
-    let mut all = vec![CheckView::new(
-        "invoices of the run = invoices counted".to_owned(),
-        i128::try_from(invoices).unwrap_or(i128::MAX),
-        summed.currencies.values().map(|c| i128::from(c.invoices + c.credit_notes)).sum(),
-    )];
+    let counted = summed.currencies.values().map(|c| i128::from(c.invoices + c.credit_notes)).sum();
+    let invoices = i128::try_from(invoices).unwrap_or(i128::MAX);
+    let mut all = vec![CheckView::counts("invoices of the run = invoices counted", invoices, counted)];
     for (currency, part) in &summed.currencies {
-        all.push(CheckView::new(
-            format!("{currency}: net + VAT = gross"),
-            part.net_minor + part.vat_minor,
-            part.gross_minor,
-        ));
-        all.push(CheckView::new(
-            format!("{currency}: ledger debit = credit"),
-            part.debit_minor,
-            part.credit_minor,
-        ));
-        all.push(CheckView::new(
-            format!("{currency}: gross = receivable booked"),
-            part.gross_minor,
-            part.receivable_minor,
-        ));
         let total = run.totals.iter().find(|t| t.currency == *currency);
         let told = total.map_or(0, |t| t.gross.minor);
-        all.push(CheckView::new(format!("{currency}: gross = total of the run"), part.gross_minor, told));
+        all.extend(
+            [
+                ("net + VAT = gross", part.net_minor + part.vat_minor, part.gross_minor),
+                ("ledger debit = credit", part.debit_minor, part.credit_minor),
+                ("gross = receivable booked", part.gross_minor, part.receivable_minor),
+                ("gross = total of the run", part.gross_minor, told),
+            ]
+            .map(|(name, left, right)| CheckView::amounts(*currency, name, left, right)),
+        );
     }
     all
 }

@@ -43,14 +43,19 @@ pub struct Brought {
 impl Brought {
     /// Whether something waits for a person: a file that was refused, or a record.
     pub fn is_set_aside(&self) -> bool {
-        self.files.iter().any(|file| match file {
-            FileView::In(file) => file.rejected > 0,
-            FileView::Refused { .. } => true,
-        })
+        self.files.iter().any(|file| file.ingested().is_none_or(|file| file.rejected > 0))
     }
 }
 
 impl<R> FileView<R> {
+    /// The file's counts, unless it was refused.
+    pub fn ingested(&self) -> Option<&Ingested> {
+        match self {
+            Self::In(file) => Some(file),
+            Self::Refused { .. } => None,
+        }
+    }
+
     /// With the refusal in a face's words.
     pub fn worded<S>(self, words: impl FnOnce(R) -> S) -> FileView<S> {
         match self {

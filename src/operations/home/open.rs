@@ -1,0 +1,176 @@
+//! A home is opened: its database brought to this program's version, its buckets, its mail and its payment providers at
+//! hand.
+
+use crate::context::{Context, Outside};
+use crate::refusal::Stop;
+use crate::settings::{Folders, Settings};
+use chrono::{DateTime, Utc};
+use domain::refusal::{Code, Refusal, WayOut};
+use gateways::mail::{MailFiles, Smtp, SmtpSettings, Tls};
+use gateways::{Bucket, BucketSettings, Doors, MailTransport, PaymentGateway};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Database, OpenError, Store};
+
+/// The SQLite file, in the home.
+const DATABASE: &str = "tallybook.db";
+
+/// Names of payment providers, as payment methods give them.
+const PROVIDERS: [&str; 1] = ["sandbox"];
+
+/// What a home is opened with.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The home folder.
+    pub root: PathBuf,
+    /// Where the books are; none = the SQLite file in the home.
+    pub database_url: Option<String>,
+    pub settings: Settings,
+    pub outside: OutsideSettings,
+    /// The only clock below the edge.
+    pub now: fn() -> DateTime<Utc>,
+}
+
+/// Systems outside, as they are settled.
+#[derive(Debug, Clone)]
+pub struct OutsideSettings {
+    pub mail: MailSettings,
+    /// `s3://bucket/prefix` of usage files and of documents.
+    pub usage_url: Option<String>,
+    pub documents_url: Option<String>,
+    pub buckets: BucketLogin,
+}
+
+/// How mail goes out.
+#[derive(Debug, Clone)]
+pub enum MailSettings {
+    /// As files in the home.
+    Files,
+    Smtp(Relay),
+}
+
+/// A relay.
+#[derive(Debug, Clone)]
+pub struct Relay {
+    pub host: String,
+    pub port: u16,
+    /// `none`, `starttls` or `tls`; none = `starttls` where there is a login.
+    pub tls: Option<String>,
+    /// User and password.
+    pub login: Option<(String, String)>,
+    pub timeout: Duration,
+    /// Messages a second; 0 = no limit.
+    pub per_second: u32,
+}
+
+/// Where buckets are and who asks.
+#[derive(Debug, Clone, Default)]
+pub struct BucketLogin {
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub access_key_id: Option<String>,
+    pub secret_access_key: Option<String>,
+}
+
+/// Opens the database and everything outside.
+pub async fn open(opening: &Opening) -> Result<Context, Stop> {
+    let database = match &opening.database_url {
+        Some(url) => Database::Postgres { url: url.clone() },
+        None => Database::Sqlite { path: opening.root.join(DATABASE) },
+    };
+    let store = Store::open(&database).await.map_err(|error| refused(error, &opening.root))?;
+    Ok(context(opening, store)?)
+}
+
+/// What the operations work with: these books, the settings, and the systems outside.
+pub fn context(opening: &Opening, store: Store) -> Result<Context, Refusal> {
+    let (root, outside) = (&opening.root, &opening.outside);
+    let outside = Outside {
+        mail: mail(&outside.mail, root)?,
+        gateways: providers(root),
+        usage: bucket("usage_url", outside.usage_url.as_deref(), &outside.buckets)?,
+        documents: bucket("documents_url", outside.documents_url.as_deref(), &outside.buckets)?,
+    };
+    Ok(Context::new(store, Folders::at(root.clone()), opening.settings.clone(), outside, opening.now))
+}
+
+/// Whether a text names a bucket.
+pub fn is_bucket_url(url: &str) -> bool {
+    gateways::bucket::is_bucket_url(url)
+}
+
+/// Tests cut the program off at the doors to what is outside.
+fn doors() -> Doors {
+    Doors::watched(store::crash::point)
+}
+
+/// The bucket of a setting, if it names one.
+fn bucket(setting: &'static str, url: Option<&str>, login: &BucketLogin) -> Result<Option<Bucket>, Refusal> {
+    let Some(url) = url else { return Ok(None) };
+    let settings = BucketSettings {
+        endpoint: login.endpoint.clone(),
+        region: login.region.clone(),
+        access_key_id: login.access_key_id.clone(),
+        secret_access_key: login.secret_access_key.clone(),
+    };
+    let refused = |error| {
+        Refusal::new(Code::Settings, format!("{setting}: {error}")).or(WayOut::from("mend ").setting(setting))
+    };
+    Bucket::open(url, &settings).map(Some).map_err(refused)
+}
+
+fn mail(settings: &MailSettings, root: &Path) -> Result<Arc<dyn MailTransport>, Refusal> {
+    let relay = match settings {
+        MailSettings::Files => return Ok(Arc::new(MailFiles::new(root.join("mail"), doors()))),
+        MailSettings::Smtp(relay) => relay,
+    };
+    let tls = match (&relay.tls, &relay.login) {
+        (Some(text), _) => {
+            let unknown = || Refusal::new(Code::Settings, format!("mail.tls is `{text}`"));
+            Tls::parse(text).ok_or_else(unknown)?
+        }
+        // A password never goes out in clear because nobody thought of it.
+        (None, Some(_)) => Tls::StartTls,
+        (None, None) => Tls::None,
+    };
+    let settings = SmtpSettings {
+        login: relay.login.clone(),
+        tls,
+        timeout: relay.timeout,
+        per_second: relay.per_second,
+        ..SmtpSettings::plain(&relay.host, relay.port)
+    };
+    Ok(Arc::new(Smtp::new(settings, doors())))
+}
+
+/// Every payment provider that this program has, by its name in payment methods.
+fn providers(root: &Path) -> BTreeMap<String, Arc<dyn PaymentGateway>> {
+    let known = PROVIDERS.into_iter().filter_map(|name| gateways::payment::open(name, root, doors()));
+    known.map(|gateway| (gateway.name().to_owned(), gateway)).collect()
+}
+
+fn refused(error: OpenError, root: &Path) -> Stop {
+    let message = error.to_string();
+    let refusal = match error {
+        OpenError::Newer { found, known } => Refusal::new(
+            Code::NewerDatabase,
+            format!("the database is of a newer version ({found}) than this program knows ({known})"),
+        )
+        .hint("use the tallybook that wrote it, or a later one"),
+        OpenError::Changed { .. } => Refusal::new(Code::ForeignDatabase, message)
+            .hint(format!("{} may belong to another program; choose another home with ", root.display()))
+            .option("home", "DIR"),
+        OpenError::TooOld { .. } | OpenError::Url(_) => {
+            Refusal::new(Code::Settings, message).or(WayOut::default()
+                .setting("database_url")
+                .words(" names a PostgreSQL 15+ database; unset = SQLite"))
+        }
+        OpenError::Unreachable(_) => Refusal::new(Code::Database, message).hint(
+            "check that the server runs and that the disk is not full, then run the same command again",
+        ),
+        OpenError::Other(error) => return Stop::Broke(error),
+    };
+    refusal.into()
+}
