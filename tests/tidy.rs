@@ -94,6 +94,28 @@ fn arrows_point_one_way() {
     assert!(!uses("jobs").contains("tallybook"));
 }
 
+/// What something is stands in `operations`; a face parses, asks, and shows the view. So a second face has nothing to copy.
+#[test]
+fn the_command_line_asks_operations_alone() {
+    let uses = &dependencies()["tallybook"];
+    for below in ["store", "metering", "gateways"] {
+        assert!(!uses.contains(below), "the program depends on {below}");
+    }
+    for path in rust_files(&root().join("src/cli")) {
+        let code = code(&path);
+        assert!(!code.contains("json!("), "{} makes an answer by hand", path.display());
+        assert!(!code.contains(".begin()"), "{} opens a transaction", path.display());
+    }
+    for folder in ["src/domain", "src/metering", "src/operations", "jobs"] {
+        let is_test = |path: &Path| path.iter().any(|part| part == "tests") || path.ends_with("tests.rs");
+        for path in rust_files(&root().join(folder)).into_iter().filter(|path| !is_test(path)) {
+            let typed = ["`tallybook ", "\"tallybook "].iter().any(|typed| code(&path).contains(typed));
+            let is_hashed = code(&path).contains("_VERSION: &str = \"tallybook ");
+            assert!(!typed || is_hashed, "{} says what is typed on the command line", path.display());
+        }
+    }
+}
+
 #[test]
 fn the_domain_has_no_floats_and_no_clock() {
     for folder in ["src/domain", "src/ledger"] {

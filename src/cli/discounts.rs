@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output};
 use domain::NaiveDate;
-use domain::refusal::{self, WayOut};
+use operations::book::discount;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -41,54 +41,30 @@ enum Verb {
 /// Lists codes and how often each has been applied, without a verb.
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
-    app.catalogue().await?;
     let (account, code, on) = match args.verb {
         None => return list(&app, output).await,
         Some(Verb::Apply { code, customer, on }) => (customer, Some(code), on),
         Some(Verb::Clear { customer, on }) => (customer, None, on),
     };
-    let on = match on {
-        Some(day) => day,
-        None => app.today().await?,
-    };
-    let actor = super::operator();
-    let done = operations::book::discount::customer_discount(&app.ctx, &account, code.as_deref(), on, &actor)
-        .await?;
-    done.map_err(|refusal| {
-        refusal.or(WayOut::from(refusal::Verb::ListDiscounts.plain()).words(" lists codes"))
-    })?;
+    let act = super::act(&app, on).await?;
+    let has = discount::set(&app.ctx, &act, &account, code.as_deref()).await?;
     if output.is_json() {
-        output.document(&serde_json::json!({"customer": account, "code": code, "on": on}));
+        output.document(&has);
     } else {
         let what =
-            code.map_or_else(|| "has no discount".to_owned(), |code| format!("has the discount {code}"));
-        output.line(&format!("{account} {what} from {on}"));
+            has.code.map_or_else(|| "has no discount".to_owned(), |code| format!("has the discount {code}"));
+        output.line(&format!("{} {what} from {}", has.customer, has.on));
     }
     Ok(Exit::Done)
 }
 
 async fn list(app: &App, output: &Output) -> Result<Exit, Failure> {
-    let catalogue = app.catalogue().await?;
-    let mut tx = app.store.read().await?;
-    let redeemed = store::book::all_redeemed(&mut tx).await?;
-    let mut rows = Vec::new();
-    for discount in catalogue.discounts.values() {
-        for code in &discount.codes {
-            let complete = code.complete();
-            let times = redeemed.get(&complete).copied().unwrap_or(0);
-            rows.push((complete, discount.fullname.clone(), times));
-        }
-    }
-    rows.sort();
+    let codes = discount::list(&app.ctx).await?;
     if output.is_json() {
-        let rows: Vec<_> = rows
-            .iter()
-            .map(|(code, name, times)| serde_json::json!({"code": code, "fullname": name, "redeemed": times}))
-            .collect();
-        output.document(&rows);
+        output.document(&codes);
         return Ok(Exit::Done);
     }
-    let rows = rows.into_iter().map(|(code, name, times)| vec![code, name, times.to_string()]).collect();
-    output.table(&[Column::Left("code"), Column::Left("discount"), Column::Right("applied")], rows);
+    let rows = codes.into_iter().map(|code| vec![code.code, code.fullname, code.redeemed.to_string()]);
+    output.table(&[Column::Left("code"), Column::Left("discount"), Column::Right("applied")], rows.collect());
     Ok(Exit::Done)
 }

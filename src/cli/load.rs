@@ -22,11 +22,9 @@ pub struct Args {
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let files = args.files.iter().map(|path| open(path)).collect::<Result<Vec<_>, _>>()?;
     let app = App::open(config).await?;
-    let Loaded { report, warnings } = load(&app, files).await?;
+    let loaded = load(&app, files).await?;
     if output.is_json() {
-        let mut document = serde_json::to_value(&report).unwrap_or_default();
-        document["warnings"] = serde_json::json!(warnings);
-        output.document(&document);
+        output.document(&loaded);
     } else {
         output.table(
             &[
@@ -35,9 +33,9 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
                 Column::Right("updated"),
                 Column::Right("unchanged"),
             ],
-            rows(&report),
+            rows(&loaded.report),
         );
-        say(&warnings, output);
+        say(&loaded.warnings, output);
         output.say("next: `tallybook ingest FILE…`, then `tallybook run --preview`");
     }
     Ok(Exit::Done)
@@ -49,7 +47,9 @@ pub fn open(path: &Path) -> Result<(String, Box<dyn Read + Send>), Failure> {
 }
 
 /// What a load did, and what will keep a payer from a right invoice.
+#[derive(serde::Serialize)]
 pub struct Loaded {
+    #[serde(flatten)]
     pub report: book_file::LoadReport,
     pub warnings: Vec<Warned>,
 }

@@ -1,33 +1,78 @@
-//! A discount code for a customer, and its end.
+//! Discount codes: all there are, a code for a customer, and its end.
 
+use crate::act::Act;
 use crate::context::Context;
+use crate::refusal::Stop;
 use crate::subscriptions::change::lock_code;
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use domain::journal::{Action, Object};
-use domain::refusal::{Code, Refusal, Verb};
+use domain::refusal::{Code, Refusal, Verb, WayOut};
 use domain::subscription::{ActContext, applicable};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use store::{book, payer};
 
-/// Applies a code to a customer, or ends what is applied.
-pub async fn customer_discount(
+/// A discount code and how often it has been applied.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct CodeView {
+    pub code: String,
+    pub fullname: String,
+    pub redeemed: u32,
+}
+
+/// Every code.
+pub async fn list(ctx: &Context) -> Result<Vec<CodeView>, Stop> {
+    let catalogue = ctx.catalogue().await?;
+    let redeemed = book::all_redeemed(&mut ctx.store.read().await?).await?;
+    let mut codes: Vec<CodeView> = Vec::new();
+    for discount in catalogue.discounts.values() {
+        codes.extend(discount.codes.iter().map(|code| {
+            let code = code.complete();
+            let redeemed = redeemed.get(&code).copied().unwrap_or_default();
+            CodeView { code, fullname: discount.fullname.clone(), redeemed }
+        }));
+    }
+    codes.sort();
+    Ok(codes)
+}
+
+/// The discount of a customer from a day on.
+#[derive(Debug, Clone, Serialize)]
+pub struct CustomerDiscount {
+    /// Account number.
+    pub customer: String,
+    /// None ends what is applied.
+    pub code: Option<String>,
+    pub on: NaiveDate,
+}
+
+/// Applies a code to a customer, or ends what is applied, on the day of the act.
+pub async fn set(
     ctx: &Context,
-    account: &str,
+    act: &Act,
+    customer: &str,
     code: Option<&str>,
-    on: NaiveDate,
-    actor: &str,
-) -> anyhow::Result<Result<(), Refusal>> {
+) -> Result<CustomerDiscount, Stop> {
+    ctx.catalogue().await?;
+    let list_codes = || WayOut::from(Verb::ListDiscounts.plain()).words(" lists codes");
+    change(ctx, act, customer, code).await.map_err(|stop| stop.or(list_codes()))?;
+    Ok(CustomerDiscount { customer: customer.to_owned(), code: code.map(str::to_owned), on: act.on })
+}
+
+async fn change(ctx: &Context, act: &Act, account: &str, code: Option<&str>) -> Result<(), Stop> {
     let mut tx = ctx.store.begin().await?;
-    let Some(found) = book::customer(&mut tx, account).await? else {
-        let refusal = Refusal::new(Code::UnknownCustomer, format!("there is no customer `{account}`"));
-        return Ok(Err(refusal.ask(Verb::ListSubscriptions.plain()).hint(" lists account numbers")));
+    let unknown = || {
+        Refusal::new(Code::UnknownCustomer, format!("there is no customer `{account}`"))
+            .ask(Verb::ListPayers.plain())
+            .hint(" lists account numbers")
     };
+    let found = book::customer(&mut tx, account).await?.ok_or_else(unknown)?;
     payer::lock_of(&mut tx, found.id).await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     lock_code(&mut tx, &catalogue, code).await?;
     let mut customer = book::customer(&mut tx, account).await?.context("the customer is gone")?;
-    let outcome = match code {
+    match code {
         Some(code) => {
             let redeemed = book::all_redeemed(&mut tx).await?;
             let context = ActContext {
@@ -36,17 +81,13 @@ pub async fn customer_discount(
                 methods: &[],
                 redeemed: &redeemed,
             };
-            applicable(&context, code, on, None).map(|discount| customer.apply_discount(discount))
+            customer.apply_discount(applicable(&context, code, act.on, None)?);
         }
-        None => customer.clear_discount(on),
-    };
-    if let Err(refusal) = outcome {
-        return Ok(Err(refusal));
+        None => customer.clear_discount(act.on)?,
     }
     book::save_customers(&mut tx, std::slice::from_ref(&customer)).await?;
     let action = if code.is_some() { Action::ApplyCustomerDiscount } else { Action::ClearCustomerDiscount };
-    let detail = serde_json::json!({"on": on, "code": code});
-    ctx.note(&mut tx, actor, action, Object::Customer(account), detail).await?;
-    tx.commit().await?;
-    Ok(Ok(()))
+    let detail = serde_json::json!({"on": act.on, "code": code});
+    ctx.note(&mut tx, &act.actor, action, Object::Customer(account), detail).await?;
+    Ok(tx.commit().await?)
 }
