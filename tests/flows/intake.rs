@@ -153,7 +153,7 @@ fn good_files_go_in_beside_a_bad_one_and_the_run_tells_that_it_is_missing() {
         let told = home.run(&[&["--json"], &seen_again[..]].concat()).exits(3).json();
         assert_eq!(told["refusedfiles"], run["refusedfiles"], "{seen_again:?}: {told}");
     }
-    let doctor = home.run(&["--json", "doctor"]).json();
+    let doctor = home.run(&["--json", "doctor"]).exits(3).json();
     assert!(doctor.to_string().contains("two.csv"), "{doctor}");
     assert!(home.run(&["ingest", "--refused"]).exits(0).stdout.contains("two.csv"));
 

@@ -199,7 +199,9 @@ async fn work(ctx: &Context) -> Result<Vec<Finding>, Stop> {
         unfinished.iter().map(|r| format!("{} ({})", r.ordinal, r.state.name())).collect();
     let none_or = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let missing: Vec<String> = refused::waiting(ctx).await?.into_iter().map(|file| file.file).collect();
-    let mut files = Finding::needed(missing.is_empty(), "refused usage files", none_or(missing));
+    let is_whole = missing.is_empty();
+    let mut files =
+        Finding::for_a_person(is_whole, "refused usage files", "usage_files_refused", none_or(missing));
     if !files.ok {
         let mend = WayOut::from("mend each and bring it in under its name, or ");
         files = files.way_out(mend.ask(Verb::IngestUsage.plain().with("forget", "FILE")));
