@@ -106,14 +106,6 @@ fn the_command_line_asks_operations_alone() {
         assert!(!code.contains("json!("), "{} makes an answer by hand", path.display());
         assert!(!code.contains(".begin()"), "{} opens a transaction", path.display());
     }
-    for folder in ["src/domain", "src/metering", "src/operations", "jobs"] {
-        let is_test = |path: &Path| path.iter().any(|part| part == "tests") || path.ends_with("tests.rs");
-        for path in rust_files(&root().join(folder)).into_iter().filter(|path| !is_test(path)) {
-            let typed = ["`tallybook ", "\"tallybook "].iter().any(|typed| code(&path).contains(typed));
-            let is_hashed = code(&path).contains("_VERSION: &str = \"tallybook ");
-            assert!(!typed || is_hashed, "{} says what is typed on the command line", path.display());
-        }
-    }
 }
 
 #[test]
@@ -230,51 +222,13 @@ fn only_faces_know_what_is_typed() {
     let mut told = Vec::new();
     for path in folders.flat_map(|folder| rust_files(&root().join(folder))).filter(|path| !is_test(path)) {
         for line in code(&path).lines().filter(|line| line.contains("tallybook ")) {
-            if !hashed.iter().any(|first| line.contains(first))
-                && !TOLD_BELOW.iter().any(|e| path.ends_with(e))
-            {
+            if !hashed.iter().any(|first| line.contains(first)) {
                 told.push(format!("{}: {}", path.display(), line.trim()));
             }
         }
     }
     assert!(told.is_empty(), "{told:#?}");
 }
-
-/// Files below the faces that still write commands.
-const TOLD_BELOW: &[&str] = &["home/timetable.rs", "runs/bounds.rs", "runs/review.rs", "intake/error.rs"];
-
-/// The command line parses, calls one operation and shows what it gives.
-#[test]
-fn the_command_line_stands_on_operations() {
-    let mut named = Vec::new();
-    for path in rust_files(&root().join("src/cli")) {
-        let code = code(&path);
-        for crate_below in ["store", "metering", "gateways"] {
-            let words = code.split(|c: char| !c.is_alphanumeric() && !"_:".contains(c));
-            let is_named = |word: &str| word.starts_with(&format!("{crate_below}::"));
-            if words.into_iter().any(is_named) && !ON_CRATES.iter().any(|e| path.ends_with(e)) {
-                named.push(format!("{} names {crate_below}", path.display()));
-            }
-        }
-    }
-    assert!(named.is_empty(), "{named:#?}");
-}
-
-/// Files of the command line that still name crates below the operations.
-const ON_CRATES: &[&str] = &[
-    "cli/backup.rs",
-    "cli/demo.rs",
-    "cli/discounts.rs",
-    "cli/doctor.rs",
-    "cli/ingest.rs",
-    "cli/restore.rs",
-    "cli/run.rs",
-    "runs/mod.rs",
-    "runs/operate.rs",
-    "runs/report.rs",
-    "runs/reverse.rs",
-    "runs/show.rs",
-];
 
 /// Files that are there for tests.
 fn is_test(path: &Path) -> bool {

@@ -158,7 +158,7 @@ fn refused(error: OpenError, root: &Path) -> Stop {
             Code::NewerDatabase,
             format!("the database is of a newer version ({found}) than this program knows ({known})"),
         )
-        .hint("use the tallybook that wrote it, or a later one"),
+        .hint("use the program that wrote it, or a later one"),
         OpenError::Changed { .. } => Refusal::new(Code::ForeignDatabase, message)
             .hint(format!("{} may belong to another program; choose another home with ", root.display()))
             .option("home", "DIR"),
