@@ -63,6 +63,8 @@ pub fn opening(config: &Config, home: &Home) -> Opening {
         settings: settings(config, home),
         outside: OutsideSettings {
             mail: mail(config),
+            ping_url: text("ping.url"),
+            ping_fail_url: text("ping.fail_url"),
             usage_url: text("usage_url"),
             documents_url: text("documents_url"),
             buckets: BucketLogin {
@@ -91,6 +93,8 @@ fn settings(config: &Config, home: &Home) -> Settings {
         },
         days_ahead: config.number("bounds.days_ahead"),
         timetable,
+        retention_years: config.number("retention.years"),
+        report_to: config.report_to(),
         mail_from: config.optional("mail.from").map(str::to_owned),
         inbox_still: Duration::from_secs(u64::from(config.number("inbox.still_s"))),
         backup: BackupPlan {

@@ -3,7 +3,7 @@
 
 use crate::failure::{Failure, Fault};
 use domain::task::TimedJob;
-use operations::home::open::is_bucket_url;
+use operations::home::open::{check_address, check_ping_url, is_bucket_url};
 use operations::home::timetable;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -184,6 +184,36 @@ const BEFORE_JOBS: &[Setting] = &[
         "0",
         "messages a second to the relay; 0 = no limit",
     ),
+    setting(
+        "retention.years",
+        "TALLYBOOK_RETENTION_YEARS",
+        "10",
+        "years for which booked invoices keep who bought, after the year of their date, 0 to 100",
+    ),
+    setting(
+        "report.mail_to",
+        "TALLYBOOK_REPORT_MAIL_TO",
+        "",
+        "who gets the report of each run by mail, by commas; unset = nobody",
+    ),
+    Setting {
+        secret: true,
+        ..setting(
+            "ping.url",
+            "TALLYBOOK_PING_URL",
+            "",
+            "URL of a monitor that is called when a run has ended well; unset = none",
+        )
+    },
+    Setting {
+        secret: true,
+        ..setting(
+            "ping.fail_url",
+            "TALLYBOOK_PING_FAIL_URL",
+            "",
+            "called when a run stands still or leaves something to a person; unset = ping.url with /fail",
+        )
+    },
 ];
 
 const AFTER_JOBS: &[Setting] = &[
@@ -288,6 +318,12 @@ impl Config {
         }
     }
 
+    /// Addresses that get the report of each run.
+    pub fn report_to(&self) -> Vec<String> {
+        let addresses = self.text("report.mail_to").split(',').map(|a| a.trim().to_owned());
+        addresses.filter(|a| !a.is_empty()).collect()
+    }
+
     /// The home, and every setting with its settled value, secrets masked.
     pub fn shown(&self) -> Vec<Shown> {
         let home = Shown {
@@ -324,6 +360,7 @@ impl Config {
         number("inbox.still_s", 0, 300);
         number("mail.port", 1, 65535);
         number("backup.keep", 1, 1000);
+        number("retention.years", 0, 100);
         number("mail.timeout_s", 1, 600);
         number("mail.per_second", 0, 100_000);
         let mut one_of = |key: &str, words: &[&str]| {
@@ -356,6 +393,16 @@ impl Config {
         if !endpoint.is_empty() && !endpoint.starts_with("https://") && !endpoint.starts_with("http://") {
             let shown = without_login(endpoint);
             faults.push(Fault::new("s3.endpoint", format!("`{shown}` is not an http:// or https:// URL")));
+        }
+        for address in self.report_to() {
+            if let Err(why) = check_address(&address) {
+                faults.push(Fault::new("report.mail_to", why));
+            }
+        }
+        for key in ["ping.url", "ping.fail_url"] {
+            if let Some(Err(why)) = self.optional(key).map(check_ping_url) {
+                faults.push(Fault::new(key, why));
+            }
         }
         let has_login = self.text("mail.transport") == "smtp" && self.optional("mail.user").is_some();
         if has_login && self.text("mail.tls") == "none" && !is_this_machine(self.text("mail.host")) {

@@ -10,6 +10,7 @@ use domain::refusal::{Code, Refusal, Verb};
 use domain::run::{RunState, Step};
 use operations::act::Act;
 use operations::home::lock::{HomeLock, Taken};
+use operations::runs::notices;
 use operations::runs::open::{self, NewRun, Opened};
 use operations::runs::view::RunAnswer;
 use operations::runs::watch::{self, ScopeLock};
@@ -100,6 +101,7 @@ pub async fn finish(app: &App, run: RunId, working: bool, output: &Output) -> Re
             },
         };
         app.ctx.resume();
+        notices::tell_ended(&app.ctx, outcome.is_err()).await;
         outcome
     } else {
         watching.await

@@ -72,6 +72,7 @@ fn each_heavy_library_is_named_in_one_manifest() {
         ("printpdf", "documents"),
         ("lettre", "gateways"),
         ("object_store", "gateways"),
+        ("reqwest", "gateways"),
     ] {
         let users: Vec<&String> =
             dependencies.iter().filter(|(_, d)| d.contains(library)).map(|(p, _)| p).collect();

@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../entry.rs"]
+#[path = "../usage_entry.rs"]
 #[allow(dead_code)]
 mod entry;
 

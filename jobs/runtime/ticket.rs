@@ -5,6 +5,7 @@ use crate::runtime::outcome::{self, Work};
 use apalis_core::error::BoxDynError;
 use domain::task::SliceTask;
 use operations::context::Context;
+use operations::runs::notices;
 use store::slice;
 
 /// How long a claim holds before another worker may take the slice over; living workers renew theirs.
@@ -62,6 +63,7 @@ async fn give_back(ctx: &Context, task: SliceTask, reason: &str) {
         let mut tx = ctx.store.begin().await?;
         let failed = slice::Failed { error: reason, at: (ctx.now)(), pause: pause_after };
         slice::release(&mut tx, task, Some(failed)).await?;
+        notices::plan_stuck(ctx, &mut tx, task.run).await?;
         tx.commit().await
     }
     .await;

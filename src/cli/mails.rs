@@ -143,6 +143,7 @@ pub fn hints(mails: &MailCounts, output: &Output) {
 async fn send(app: &App, refused: bool, output: &Output) -> Result<Exit, Failure> {
     let which = if refused { Which::WaitingAndRefused } else { Which::Waiting };
     let sent = open::send_all(&app.ctx, which).await?;
+    let untold = operations::runs::notices::tell_all(&app.ctx, refused).await?;
     if output.is_json() {
         output.document(&sent);
     } else {
@@ -152,7 +153,10 @@ async fn send(app: &App, refused: bool, output: &Output) -> Result<Exit, Failure
         }
         sent.reasons.iter().take(REASONS_SHOWN).for_each(|reason| output.say(reason));
     }
-    Ok(match (sent.is_put_off, sent.is_set_aside) {
+    for report in &untold {
+        output.say(&format!("report of a run to {}: {}", report.address, report.reason));
+    }
+    Ok(match (sent.is_put_off || untold.iter().any(|report| report.waits), sent.is_set_aside) {
         (true, _) => Exit::Fault,
         (false, true) => Exit::SetAside,
         (false, false) => Exit::Done,

@@ -35,6 +35,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     let timetable = jobs::runtime::schedule::keep(&app.ctx);
     let work = jobs::work_until(&app.ctx, interrupted());
     let _unanswered = jobs::AbortOnDrop::spawn(operations::payments::unanswered::keep(app.ctx.clone()));
+    let _notices = jobs::AbortOnDrop::spawn(operations::runs::notices::keep(app.ctx.clone()));
     let monitors = async {
         match listener {
             Some(listener) => crate::metrics::serve(&app, listener).await,

@@ -28,7 +28,7 @@ pub use error::{DocumentError, TemplateError};
 pub use figures::Figures;
 pub use invoice::{Collection, InvoiceDocument};
 pub use mail::{InvoiceMail, MailKind};
-pub use report::run_page;
+pub use report::{RunMail, run_page};
 pub use templates::{Labels, Templates, Theme};
 pub use ubl::ubl;
 pub use writable::Unwritable;
@@ -66,6 +66,11 @@ impl Renderer {
     /// The mail about an invoice to one address (rules B2: in the payer's language).
     pub fn compose(&self, mail: &InvoiceMail) -> Result<Mail, DocumentError> {
         mail::compose(self, mail)
+    }
+
+    /// The report of a run to the operator.
+    pub fn run_report(&self, mail: &RunMail) -> Result<Mail, DocumentError> {
+        report::run_mail(self, mail)
     }
 
     /// The first of these texts that cannot be written on an invoice.

@@ -115,6 +115,30 @@ impl PaymentMethod {
 }
 
 impl Customer {
+    /// What is left of a person who was erased: the account, and what bookings and their VAT follow from.
+    #[must_use]
+    pub fn erased(&self, name: &str) -> Self {
+        Self {
+            fullname: name.to_owned(),
+            company_name: None,
+            company_vat: None,
+            refkey: None,
+            autobill: false,
+            address: Address {
+                country: self.address.country.clone(),
+                state: self.address.state.clone(),
+                ..Address::default()
+            },
+            email: None,
+            delivery: Delivery::None,
+            phone: None,
+            our_reference: None,
+            contacts: Vec::new(),
+            payment_methods: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// Applies a discount in the place of the one that is applied; days before its first keep that one.
     pub fn apply_discount(&mut self, discount: AppliedDiscount) {
         self.former_discounts.extend(self.discount.replace(discount));

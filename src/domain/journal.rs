@@ -29,6 +29,8 @@ pub enum Action {
     ChangeSubscription(VerbName),
     ApplyCustomerDiscount,
     ClearCustomerDiscount,
+    /// What the law does not ask for is gone.
+    EraseCustomer,
     /// The clock is right, says a person.
     GoOn,
 }
@@ -58,6 +60,7 @@ impl fmt::Display for Action {
             Self::ChangeSubscription(verb) => return write!(f, "subscription.{}", verb.name()),
             Self::ApplyCustomerDiscount => "customer.applydiscount",
             Self::ClearCustomerDiscount => "customer.cleardiscount",
+            Self::EraseCustomer => "customer.erase",
             Self::GoOn => "timetable.go_on",
         })
     }

@@ -1,6 +1,6 @@
 //! A mail ready to be sent. `documents` composes it, `gateways` sends it; the two meet in the jobs.
 
-use crate::ids::InvoiceId;
+use crate::ids::{InvoiceId, RunId};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ pub struct Mail {
     pub to: Mailbox,
     pub subject: String,
     pub text: String,
+    /// Empty: the mail is its text alone.
     pub html: String,
     pub attachments: Vec<Attachment>,
     /// The `Date` header: given by the edge, never read from the clock here.
@@ -52,12 +53,21 @@ pub struct Attachment {
 /// assert!(id.ends_with("@nordlys.example>"));
 /// ```
 pub fn message_id(invoice: InvoiceId, channel: &str, address: &str, sender: &str) -> String {
+    id_at_sender(invoice.0, channel, address, sender)
+}
+
+/// The Message-ID of a run's report: a function of (run, attempt, address) at the sender's domain.
+pub fn run_message_id(run: RunId, attempt: u32, address: &str, sender: &str) -> String {
+    id_at_sender(run.0, &format!("report-{attempt}"), address, sender)
+}
+
+fn id_at_sender(about: Uuid, channel: &str, address: &str, sender: &str) -> String {
     let key = format!("{channel}\u{1f}{}", address.trim().to_lowercase());
     let domain = sender.rsplit_once('@').map_or("", |(_, domain)| domain);
     let is_plain =
         !domain.is_empty() && domain.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
     let domain = if is_plain { domain.to_ascii_lowercase() } else { "tallybook.invalid".to_owned() };
-    format!("<{}@{domain}>", Uuid::new_v5(&invoice.0, key.as_bytes()))
+    format!("<{}@{domain}>", Uuid::new_v5(&about, key.as_bytes()))
 }
 
 #[cfg(test)]

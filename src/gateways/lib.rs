@@ -11,6 +11,7 @@ mod doors;
 pub mod files;
 pub mod mail;
 pub mod payment;
+pub mod ping;
 
 pub use bucket::{Bucket, BucketError, BucketSettings};
 pub use doors::Doors;
@@ -18,6 +19,7 @@ pub use mail::{Delivery, MailTransport};
 pub use payment::{
     ChargeAnswer, ChargeRequest, GatewayError, LookedUp, PaymentGateway, RefundAnswer, RefundRequest,
 };
+pub use ping::Ping;
 
 use std::future::Future;
 use std::pin::Pin;

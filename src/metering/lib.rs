@@ -22,6 +22,7 @@ mod sound;
 #[cfg(test)]
 mod speed;
 
+pub use intake::rejects::blank_rejects;
 pub use intake::{
     Billed, Compression, DEFAULT_SOURCE, InputFile, IntakeContext, IntakeError, OutDirs, Progress,
     RejectFile, Staged, Subjects, intake, open, open_or_copy, open_waiting,

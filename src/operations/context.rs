@@ -11,7 +11,7 @@ use domain::catalogue::Catalogue;
 use domain::journal::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb};
 use futures_util::Stream;
-use gateways::{Bucket, MailTransport, PaymentGateway};
+use gateways::{Bucket, MailTransport, PaymentGateway, Ping};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -41,6 +41,8 @@ pub struct Parts {
     pub mail: Arc<dyn MailTransport>,
     /// By name, for example `sandbox`.
     pub gateways: BTreeMap<String, Arc<dyn PaymentGateway>>,
+    /// The monitor that notices a missing night, if there is one.
+    pub ping: Option<Ping>,
     pub doors: Doors,
     /// The home's files and the buckets behind them.
     pub shelf: Shelf,
@@ -59,6 +61,8 @@ pub struct Parts {
 pub struct Outside {
     pub mail: Arc<dyn MailTransport>,
     pub gateways: BTreeMap<String, Arc<dyn PaymentGateway>>,
+    /// Who is told of runs that have ended, if anybody is.
+    pub ping: Option<Ping>,
     /// Where usage files are shared, if they are.
     pub usage: Option<Bucket>,
     /// Where documents are shared, if they are.
@@ -78,6 +82,7 @@ impl Context {
         let outside = Outside {
             mail: Arc::clone(&self.mail),
             gateways: self.gateways.clone(),
+            ping: None,
             usage: None,
             documents: None,
         };
@@ -104,6 +109,7 @@ impl Context {
             now,
             mail: outside.mail,
             gateways: outside.gateways,
+            ping: outside.ping,
             doors: Doors::default(),
             renderer: OnceLock::new(),
             bell: watch::channel(0).0,

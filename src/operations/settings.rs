@@ -19,8 +19,12 @@ pub struct Settings {
     pub days_ahead: u32,
     /// Cron pattern per job of the timetable, or `off`.
     pub timetable: BTreeMap<TimedJob, String>,
+    /// Years, after the one of its date, for which bookkeeping law asks for an invoice with its buyer.
+    pub retention_years: u32,
     /// Sender of mails; none = the tenant's address.
     pub mail_from: Option<String>,
+    /// Who gets the report of each run by mail.
+    pub report_to: Vec<String>,
     /// A file of the inbox is taken once nobody has changed it for so long.
     pub inbox_still: std::time::Duration,
     pub backup: BackupPlan,

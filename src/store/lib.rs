@@ -20,6 +20,7 @@ pub mod document;
 pub mod draft;
 pub mod draft_body;
 pub mod dump;
+pub mod erasure;
 pub mod imports;
 pub mod invoice;
 pub mod journal;

@@ -135,6 +135,16 @@ impl Store {
         }
     }
 
+    /// Writes the file anew, so that nothing of what was deleted is left in its free pages or in the log beside it. It
+    /// fails while another process writes. A server does it by itself in time.
+    pub async fn scrub(&self) -> anyhow::Result<()> {
+        if let Pools::Sqlite { writer, .. } = &self.pools {
+            sqlx::query("vacuum").execute(writer).await?;
+            sqlx::query("pragma wal_checkpoint(truncate)").execute(writer).await?;
+        }
+        Ok(())
+    }
+
     /// Whether the books are a SQLite file.
     pub fn is_sqlite(&self) -> bool {
         matches!(self.pools, Pools::Sqlite { .. })

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 #[path = "../../fuzz/entry.rs"]
 mod entry;
+#[path = "../../fuzz/usage_entry.rs"]
+mod usage_entry;
 
 const CSV: &str = "source,id,subject,meter,quantity,time,properties.region,corrects\n\
     file,a,SUB-1,calls,12.5,2026-03-01T10:00:00Z,eu,\n\
@@ -74,7 +76,7 @@ proptest! {
 
     #[test]
     fn a_usage_file_is_taken_in_or_refused(edits in edits(), is_csv in any::<bool>()) {
-        entry::usage_file(&edited(if is_csv { CSV } else { NDJSON }, &edits));
+        usage_entry::usage_file(&edited(if is_csv { CSV } else { NDJSON }, &edits));
     }
 
     #[test]

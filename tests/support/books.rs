@@ -36,12 +36,16 @@ impl Books {
         self.run(&[&["--json"], args].concat()).exits(0).json()
     }
 
-    /// The path of a file with this content, beside the home folder.
-    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let home = match self {
+    /// The home folder.
+    pub fn home(&self) -> &Home {
+        match self {
             Self::Sqlite(home) => home,
             Self::Postgres(home) => &home.home,
-        };
-        home.file(name, content).to_str().unwrap().to_owned()
+        }
+    }
+
+    /// The path of a file with this content, beside the home folder.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        self.home().file(name, content).to_str().unwrap().to_owned()
     }
 }

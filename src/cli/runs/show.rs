@@ -26,6 +26,10 @@ pub(super) fn answer(shown: &RunShown, output: &Output) {
     output.table(&[Column::Left("step"), Column::Right("done"), Column::Right("open")], rows.collect());
     payers(shown, output);
     mails::table(&mails_of(shown), output);
+    for notice in shown.notices.iter().filter(|n| n.reason.is_some()) {
+        let (channel, reason) = (notice.channel.name(), notice.reason.as_deref().unwrap_or_default());
+        output.say(&format!("{channel} {}: {reason}", notice.address.as_deref().unwrap_or_default()));
+    }
     for error in &shown.errors {
         output.line(&format!("error: {error}"));
     }

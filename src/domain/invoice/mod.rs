@@ -204,6 +204,19 @@ pub struct Party {
     pub email: Option<String>,
 }
 
+impl Party {
+    /// What is left of a buyer who was erased: the country, from which the VAT follows.
+    #[must_use]
+    pub fn erased(&self, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            vat_number: None,
+            address: Address { country: self.address.country.clone(), ..Address::default() },
+            email: None,
+        }
+    }
+}
+
 /// An invoice before booking: everything but its number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Draft {

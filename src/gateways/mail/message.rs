@@ -11,12 +11,14 @@ pub(super) fn build(mail: &Mail) -> Result<Message, String> {
         let id: String = mail.message_id.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
         format!("tallybook-{part}-{id}")
     };
-    let mut parts = MultiPart::mixed().boundary(boundary("mixed")).multipart(
-        MultiPart::alternative()
-            .boundary(boundary("alternative"))
-            .singlepart(SinglePart::plain(mail.text.clone()))
-            .singlepart(SinglePart::html(mail.html.clone())),
-    );
+    let plain = SinglePart::plain(mail.text.clone());
+    let mixed = MultiPart::mixed().boundary(boundary("mixed"));
+    let mut parts = if mail.html.is_empty() {
+        mixed.singlepart(plain)
+    } else {
+        let alternative = MultiPart::alternative().boundary(boundary("alternative")).singlepart(plain);
+        mixed.multipart(alternative.singlepart(SinglePart::html(mail.html.clone())))
+    };
     for file in &mail.attachments {
         let kind = ContentType::parse(&file.content_type)
             .map_err(|e| format!("`{}` is not a content type: {e}", file.content_type))?;
@@ -35,10 +37,19 @@ pub(super) fn build(mail: &Mail) -> Result<Message, String> {
         .map_err(|e| e.to_string())
 }
 
+/// Whether mail can be sent to it, as far as its form says.
+pub fn check_address(address: &str) -> Result<(), String> {
+    parse(address).map(drop)
+}
+
+fn parse(address: &str) -> Result<Address, String> {
+    let address = address.trim();
+    address.parse().map_err(|e| format!("`{address}` is not a mail address: {e}"))
+}
+
 fn mailbox(mailbox: &Mailbox) -> Result<lettre::message::Mailbox, String> {
-    let address = mailbox.address.trim();
-    let parsed: Address = address.parse().map_err(|e| format!("`{address}` is not a mail address: {e}"))?;
-    Ok(lettre::message::Mailbox::new(mailbox.name.as_deref().map(one_line), parsed))
+    let address = parse(&mailbox.address)?;
+    Ok(lettre::message::Mailbox::new(mailbox.name.as_deref().map(one_line), address))
 }
 
 /// Header text without line breaks and other control characters.

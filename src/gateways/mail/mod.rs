@@ -8,6 +8,7 @@ mod relay;
 mod smtp;
 
 pub use files::MailFiles;
+pub use message::check_address;
 pub use smtp::{Smtp, SmtpSettings, Tls};
 
 use crate::Answer;

@@ -16,7 +16,7 @@ mod open;
 mod packing;
 mod parquet;
 mod parse;
-mod rejects;
+pub(crate) mod rejects;
 mod rows;
 mod split;
 mod spool;

@@ -9,8 +9,9 @@ use super::rows::{Parsed, Refused};
 use super::split::push_field;
 use crate::files::{Draft, Landed};
 use anyhow::Result;
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 
 /// What every line of the file repeats, and where it goes.
 pub(crate) struct RejectFile {
@@ -86,5 +87,81 @@ impl RejectFile {
             Some(draft) => Ok(Some(draft.land(&self.folder, &self.name)?)),
             None => Ok(None),
         }
+    }
+}
+
+/// Copies a reject file; of records that name one of these, code and place alone stay. Returns how many those are.
+///
+/// # Errors
+/// If the file cannot be read or the copy not be written.
+pub fn blank_rejects(from: &Path, into: &mut dyn Write, names: &[String]) -> io::Result<u64> {
+    let mut reader = BufReader::new(File::open(from)?);
+    let (mut record, mut blanked) = (Vec::new(), 0);
+    loop {
+        record.clear();
+        // A field may hold line ends: the record goes on until its quotes are closed.
+        while reader.read_until(b'\n', &mut record)? > 0 {
+            if record.iter().filter(|byte| **byte == b'"').count().is_multiple_of(2) {
+                break;
+            }
+        }
+        if record.is_empty() {
+            return Ok(blanked);
+        }
+        let is_named = names.iter().any(|name| holds(&record, name.as_bytes()));
+        match place_of(&record).filter(|_| is_named) {
+            Some(place) => {
+                into.write_all(place)?;
+                into.write_all(b"erased,\n")?;
+                blanked += 1;
+            }
+            None => into.write_all(&record)?,
+        }
+    }
+}
+
+/// The fields file, line and code with their commas; none for the header of the refused lines.
+fn place_of(record: &[u8]) -> Option<&[u8]> {
+    let (mut commas, mut is_quoted) = (0, false);
+    for (at, byte) in record.iter().enumerate() {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b',' if !is_quoted => commas += 1,
+            _ => {}
+        }
+        if commas == 3 {
+            let place = &record[..=at];
+            return (!place.ends_with(b",header,")).then_some(place);
+        }
+    }
+    None
+}
+
+/// Whether a name stands there as a whole: SUB-1 is not in SUB-10.
+fn holds(record: &[u8], name: &[u8]) -> bool {
+    let is_part =
+        |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'-' || *b == b'_');
+    memchr::memmem::find_iter(record, name).any(|at| {
+        !is_part(at.checked_sub(1).and_then(|before| record.get(before)))
+            && !is_part(record.get(at + name.len()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_names_a_person_goes_and_its_place_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rejects.csv");
+        let text = "file,line,code,text,raw\nu.csv,1,header,,\"id,subject,SUB-1\"\nu.csv,2,bad_time,no time,\"a,SUB-1,x\"\n\
+                    u.csv,3,bad_time,no time,\"b,SUB-10,x\"\nu.csv,4,bad_time,no time,\"c,\"\"SUB-1\"\"\nx,y\"\n";
+        std::fs::write(&path, text).unwrap();
+        let mut copy = Vec::new();
+        assert_eq!(blank_rejects(&path, &mut copy, &["SUB-1".to_owned()]).unwrap(), 2);
+        let blanked = "file,line,code,text,raw\nu.csv,1,header,,\"id,subject,SUB-1\"\nu.csv,2,bad_time,erased,\n\
+                       u.csv,3,bad_time,no time,\"b,SUB-10,x\"\nu.csv,4,bad_time,erased,\n";
+        assert_eq!(String::from_utf8(copy).unwrap(), blanked);
     }
 }

@@ -4,11 +4,12 @@
 //! Key that makes a repeat quiet: the content that was loaded last, per object.
 
 use crate::context::Context;
-use domain::book_file::{Fault, LoadReport, Parsed, Pointers};
+use domain::book_file::{Fault, LoadReport, ObjectKind, Parsed, Pointers};
 use domain::journal::{Action, Object};
+use domain::refusal::WayOut;
 use domain::warning::Warning;
 use std::io::Read;
-use store::run;
+use store::{Tx, erasure, run};
 
 /// Files by name.
 pub type Files = Vec<(String, Box<dyn Read + Send>)>;
@@ -40,6 +41,10 @@ pub async fn load(ctx: &Context, files: Files, actor: &str) -> anyhow::Result<Re
         Err(faults) => return Ok(Err(Refusal::Faults(faults))),
     };
     drop(known);
+    let erased = erased(&mut tx, &set.pointers).await?;
+    if !erased.is_empty() {
+        return Ok(Err(Refusal::Faults(erased)));
+    }
     if set.is_empty() {
         return Ok(Ok(Loaded { report: set.report, warnings: Vec::new(), pointers: set.pointers }));
     }
@@ -54,4 +59,24 @@ pub async fn load(ctx: &Context, files: Files, actor: &str) -> anyhow::Result<Re
     tx.commit().await?;
     let warnings = crate::book::warnings::of_load(ctx, &set).await?;
     Ok(Ok(Loaded { report: set.report, warnings, pointers: set.pointers }))
+}
+
+/// Who was erased does not come back by an old file.
+async fn erased(tx: &mut Tx, pointers: &Pointers) -> anyhow::Result<Vec<Fault>> {
+    let customers = pointers.keys().filter(|(kind, _)| *kind == ObjectKind::Customer);
+    let accounts: Vec<&str> = customers.map(|(_, account)| account.as_str()).collect();
+    let erased = erasure::of_accounts(tx, &accounts).await?;
+    let fault = |e: erasure::Erasure| {
+        let key = (ObjectKind::Customer, e.account_number);
+        Fault {
+            file: String::new(),
+            pointer: pointers.get(&key).cloned().unwrap_or_default(),
+            message: format!("{} was erased on {}", key.1, e.erased_on),
+            hint: Some(
+                WayOut::default()
+                    .words("take it out of the file; who comes back gets another account number"),
+            ),
+        }
+    };
+    Ok(erased.into_iter().map(fault).collect())
 }

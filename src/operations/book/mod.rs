@@ -2,4 +2,5 @@
 
 pub mod discount;
 pub mod load;
+pub mod personal;
 pub mod warnings;

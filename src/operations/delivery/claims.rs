@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use store::Tx;
 use store::delivery::{self, Claim, Delivery};
+use store::run::notices;
 use store::worker::{self, WorkerLock};
 
 /// From then on others may send what a pass has claimed and not answered. A batch of mails takes minutes at most.
@@ -34,9 +35,11 @@ impl Pass {
 
     /// Frees what passes that are gone had claimed.
     pub async fn free_abandoned(&self, tx: &mut Tx) -> anyhow::Result<()> {
-        for claimant in delivery::claimants(tx).await? {
+        let mut claimants = delivery::claimants(tx).await?;
+        claimants.extend(notices::claimants(tx).await?);
+        for claimant in claimants {
             if self.is_gone(tx, &claimant).await? {
-                let freed = delivery::release(tx, &claimant).await?;
+                let freed = delivery::release(tx, &claimant).await? + notices::release(tx, &claimant).await?;
                 tracing::warn!(
                     claimant,
                     freed,
@@ -49,8 +52,13 @@ impl Pass {
 
     /// Claims what is still to be sent and nobody else is at.
     pub async fn claim(&self, tx: &mut Tx, batch: Vec<Delivery>) -> anyhow::Result<Vec<Delivery>> {
+        delivery::claim(tx, batch, self.new_claim()).await
+    }
+
+    /// What this pass writes on what it claims now.
+    pub fn new_claim(&self) -> Claim<'_> {
         let now = (self.ctx.now)();
-        delivery::claim(tx, batch, Claim { by: &self.name, now, until: now + CLAIM }).await
+        Claim { by: &self.name, now, until: now + CLAIM }
     }
 
     async fn is_gone(&self, tx: &mut Tx, claimant: &str) -> anyhow::Result<bool> {

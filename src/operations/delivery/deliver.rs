@@ -36,7 +36,7 @@ const PROBE: usize = 4;
 const FAULTS_IN_A_ROW_MAX: usize = 8;
 
 /// Pause before the second try of a pass.
-const SECOND_TRY: std::time::Duration = std::time::Duration::from_millis(300);
+pub(crate) const SECOND_TRY: std::time::Duration = std::time::Duration::from_millis(300);
 
 /// What became of a number of deliveries; the reasons name the invoice and the address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -195,11 +195,20 @@ async fn postpone(
 
 /// State, reason, tries and next time of a delivery after an answer.
 fn answer_of(delivery: &mut Delivery, answer: &Answer, now: DateTime<Utc>) {
-    let tries = usize::try_from(delivery.attempts).unwrap_or(usize::MAX);
+    (delivery.state, delivery.reason, delivery.due_at) = after_answer(answer, delivery.attempts, now);
     delivery.attempts += 1;
+}
+
+/// State, reason and next time of what was tried so often before this answer.
+pub(crate) fn after_answer(
+    answer: &Answer,
+    tries: u32,
+    now: DateTime<Utc>,
+) -> (DeliveryState, Option<String>, Option<DateTime<Utc>>) {
+    let tries = usize::try_from(tries).unwrap_or(usize::MAX);
     let pause = |minutes: i64| Some(now + Duration::minutes(minutes));
     let longest = LADDER_MINUTES[LADDER_MINUTES.len() - 1];
-    (delivery.state, delivery.reason, delivery.due_at) = match answer {
+    match answer {
         Answer::Sent(_) => (DeliveryState::Sent, None, None),
         Answer::Permanent(why) => (DeliveryState::Failed, Some(why.clone()), None),
         Answer::Transient(why) => match LADDER_MINUTES.get(tries) {
@@ -210,7 +219,7 @@ fn answer_of(delivery: &mut Delivery, answer: &Answer, now: DateTime<Utc>) {
             let minutes = LADDER_MINUTES.get(tries).copied().unwrap_or(longest);
             (DeliveryState::Pending, Some(why.clone()), pause(minutes))
         }
-    };
+    }
 }
 
 /// Whether the method that was declined is charged again: not one that was declined for good (rules Y3).

@@ -12,6 +12,7 @@ use domain::refusal::{Verb, WayOut};
 use domain::run::MailCounts;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use store::run::notices::{self, Channel, Notice};
 use store::{Traffic, delivery, journal, run};
 
 /// Runs looked at for the last one that was closed.
@@ -228,7 +229,24 @@ async fn payers(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
         .collect();
     let mut tx = ctx.store.read().await?;
     findings.extend(undelivered(delivery::open_counts(&mut tx).await?));
+    for notice in notices::open(&mut tx).await? {
+        let run = run::by_id(&mut tx, notice.run).await?.map_or(0, |run| run.ordinal);
+        findings.push(untold(run, notice));
+    }
     Ok(findings)
+}
+
+/// A report or a ping of a run that did not arrive.
+fn untold(run: u64, notice: Notice) -> Finding {
+    let reason = notice.reason.unwrap_or_default();
+    if notice.channel == Channel::Report {
+        let found = format!("report of run {run} to {}: {reason}", notice.address);
+        let way_out = Verb::SendMails.plain().switch("refused");
+        return Finding::for_a_person(false, "report by mail", "report_unsent", found).way_out(way_out);
+    }
+    let found = format!("run {run} could not be told to the monitor: {reason}");
+    Finding::for_a_person(false, "ping", "ping_unanswered", found)
+        .way_out(WayOut::from("mend ").setting("ping.url"))
 }
 
 fn undelivered(mails: MailCounts) -> impl Iterator<Item = Finding> {

@@ -7,7 +7,7 @@ use crate::settings::{Folders, Settings};
 use chrono::{DateTime, Utc};
 use domain::refusal::{Code, Refusal, WayOut};
 use gateways::mail::{MailFiles, Smtp, SmtpSettings, Tls};
-use gateways::{Bucket, BucketSettings, Doors, MailTransport, PaymentGateway};
+use gateways::{Bucket, BucketSettings, Doors, MailTransport, PaymentGateway, Ping};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +37,9 @@ pub struct Opening {
 #[derive(Debug, Clone)]
 pub struct OutsideSettings {
     pub mail: MailSettings,
+    /// What is called when a run has ended well, and when it has not; none = the first with `/fail`.
+    pub ping_url: Option<String>,
+    pub ping_fail_url: Option<String>,
     /// `s3://bucket/prefix` of usage files and of documents.
     pub usage_url: Option<String>,
     pub documents_url: Option<String>,
@@ -90,6 +93,7 @@ pub fn context(opening: &Opening, store: Store) -> Result<Context, Refusal> {
     let outside = Outside {
         mail: mail(&outside.mail, root)?,
         gateways: providers(root),
+        ping: ping(outside)?,
         usage: bucket("usage_url", outside.usage_url.as_deref(), &outside.buckets)?,
         documents: bucket("documents_url", outside.documents_url.as_deref(), &outside.buckets)?,
     };
@@ -119,6 +123,22 @@ fn bucket(setting: &'static str, url: Option<&str>, login: &BucketLogin) -> Resu
         Refusal::new(Code::Settings, format!("{setting}: {error}")).or(WayOut::from("mend ").setting(setting))
     };
     Bucket::open(url, &settings).map(Some).map_err(refused)
+}
+
+/// Whether a text is a URL that a monitor may have; the reason never holds it.
+pub fn check_ping_url(url: &str) -> Result<(), String> {
+    Ping::new(url, None, Doors::OPEN).map(drop)
+}
+
+/// Whether mail can be sent to this address, as far as its form says.
+pub fn check_address(address: &str) -> Result<(), String> {
+    gateways::mail::check_address(address)
+}
+
+fn ping(outside: &OutsideSettings) -> Result<Option<Ping>, Refusal> {
+    let Some(well) = &outside.ping_url else { return Ok(None) };
+    let refused = |why| Refusal::new(Code::Settings, format!("ping.url {why}"));
+    Ping::new(well, outside.ping_fail_url.as_deref(), doors()).map(Some).map_err(refused)
 }
 
 fn mail(settings: &MailSettings, root: &Path) -> Result<Arc<dyn MailTransport>, Refusal> {

@@ -3,6 +3,7 @@
 
 use crate::context::Context;
 use crate::runs::bill::Approved;
+use crate::runs::notices;
 use domain::billing;
 use domain::ids::RunId;
 use domain::run::{RunState, Step};
@@ -82,7 +83,11 @@ async fn close(ctx: &Context, tx: &mut Tx, run: &Run) -> anyhow::Result<()> {
     let filter = DraftFilter { run: Some(run.id), state: Some(DraftState::Open), ..DraftFilter::default() };
     let waits = run.options.review && draft::keys(tx, &filter).await?.iter().any(|k| k.autobill);
     let next = if waits { RunState::Review } else { RunState::Closed };
-    run::set_state(tx, run.id, RunState::Open, next, (ctx.now)()).await.map(drop)
+    run::set_state(tx, run.id, RunState::Open, next, (ctx.now)()).await?;
+    if next == RunState::Closed {
+        notices::plan_ended(ctx, tx, run).await?;
+    }
+    Ok(())
 }
 
 /// Every draft is made or set aside: decide whether, and in which order, the run books (rules I5). A later attempt has
@@ -102,7 +107,7 @@ async fn barrier(ctx: &Context, tx: &mut Tx, run: &Run) -> anyhow::Result<()> {
             draft::cancel_run(tx, run.id, "the run hash is not the one expected").await?;
             parked::forget_run(tx, run.id).await?;
             run::set_state(tx, run.id, RunState::Open, RunState::Cancelled, (ctx.now)()).await?;
-            return Ok(());
+            return notices::plan_ended(ctx, tx, run).await;
         }
     }
     if run.options.review {

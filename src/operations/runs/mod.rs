@@ -5,6 +5,7 @@ pub mod bounds;
 pub mod find;
 pub mod flow;
 pub mod list;
+pub mod notices;
 pub mod open;
 pub mod pin;
 pub mod preview;

@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::delivery::open::{self, Filter, OpenMail};
 use crate::refusal::Stop;
 use crate::runs::find::find;
+use crate::runs::notices::NoticeView;
 use crate::runs::view::{PayerAside, RunAnswer, RunView, StepView};
 use crate::usage::refused::{self, RefusedView};
 use chrono::{DateTime, Utc};
@@ -24,6 +25,8 @@ pub struct RunShown {
     pub attempts: Vec<AttemptView>,
     /// Of slices that failed and rest.
     pub errors: Vec<String>,
+    /// What was told of it to the operator and the monitor.
+    pub notices: Vec<NoticeView>,
     #[serde(rename = "refusedfiles")]
     pub refused_files: Vec<RefusedView>,
 }
@@ -94,6 +97,7 @@ pub async fn show(ctx: &Context, name: &str) -> Result<RunShown, Stop> {
         aside: payers.collect(),
         attempts: attempts::all(&mut tx, found.id).await?.into_iter().map(AttemptView::from).collect(),
         errors: open.into_iter().filter_map(|slice| slice.error).collect(),
+        notices: run::notices::of_run(&mut tx, found.id).await?.into_iter().map(NoticeView::from).collect(),
         refused_files: refused::missing(&mut tx, found.ended_at).await?,
         run: run::summary(&mut tx, &found).await?.into(),
     };

@@ -4,6 +4,7 @@
 pub mod attempts;
 mod effects;
 mod items;
+pub mod notices;
 pub mod requests;
 mod summary;
 

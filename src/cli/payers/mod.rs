@@ -1,5 +1,7 @@
 //! `payers`: who owes what, and who gets mail.
 
+mod personal;
+
 use crate::app::App;
 use crate::cli::mails;
 use crate::config::Config;
@@ -13,6 +15,7 @@ use operations::payers::show;
 use operations::payers::view::{BalanceView, PayerView};
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     /// One payer, by account number, with what is open; all of them without it
     #[arg(value_name = "ACCOUNT")]
@@ -23,11 +26,16 @@ pub struct Args {
     /// The day that decides what is overdue; today unless given
     #[arg(long, value_name = "DATE")]
     as_of: Option<NaiveDate>,
+    #[command(subcommand)]
+    verb: Option<personal::Verb>,
 }
 
 /// Lists payers, or shows one.
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
+    if let Some(verb) = args.verb {
+        return personal::run(&app, verb, output).await;
+    }
     let as_of = match args.as_of {
         Some(day) => day,
         None => app.today().await?,
