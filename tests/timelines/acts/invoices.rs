@@ -21,7 +21,7 @@ pub fn credit(world: &mut World) {
         }
         _ => {}
     }
-    act(world, &Act::once(&args).as_step(step));
+    act(world, &Act::once(&args).with_step(step));
 }
 
 /// A draft by hand; most are booked at once.
@@ -35,7 +35,7 @@ pub fn create(world: &mut World) {
     });
     let path = world.file("invoice.json", &written.to_string());
     let step = today(world, json!({"invoice": written, "do": "create"}));
-    act(world, &Act::once(&["invoices", "create", &path]).as_step(step));
+    act(world, &Act::once(&["invoices", "create", &path]).with_step(step));
 }
 
 /// Something with a draft that waits: booked, changed or dropped.
@@ -56,7 +56,7 @@ pub fn drafts(world: &mut World) {
     };
     let mut step = today(world, step);
     step["invoice"] = json!(place);
-    act(world, &Act::once(&args).as_step(step).if_they_let());
+    act(world, &Act::once(&args).with_step(step).if_they_let());
 }
 
 /// Handed over otherwise, or sent again to somebody else.

@@ -54,7 +54,7 @@ impl Act {
         Self { again: Again::Look, ..Self::quiet(args) }
     }
 
-    pub fn as_step(self, value: Value) -> Self {
+    pub fn with_step(self, value: Value) -> Self {
         Self { steps: vec![Step { value, done: None }], ..self }
     }
 
@@ -64,8 +64,11 @@ impl Act {
     }
 }
 
+/// How often something is done beside the others, and what it is.
+type Task = (u64, fn(&mut World));
+
 /// What there is to do, and how often it is done.
-const TASKS: [(u64, fn(&mut World)); 22] = [
+const TASKS: [Task; 22] = [
     (16, usage::ingest),
     (18, runs::run),
     (4, runs::review),

@@ -8,7 +8,7 @@ use serde_json::json;
 pub fn retry(world: &mut World) {
     let day = world.today.to_string();
     let step = today(world, json!({"payments": "retry"}));
-    act(world, &Act::quiet(&["payments", "retry", "--as-of", &day]).as_step(step));
+    act(world, &Act::quiet(&["payments", "retry", "--as-of", &day]).with_step(step));
 }
 
 pub fn mark_paid(world: &mut World) {
@@ -22,7 +22,7 @@ pub fn mark_paid(world: &mut World) {
         args.extend(["--amount", "50.00"]);
         step["amount"] = json!("50.00");
     }
-    act(world, &Act::once(&args).as_step(step));
+    act(world, &Act::once(&args).with_step(step));
 }
 
 pub fn write_off(world: &mut World) {
@@ -31,7 +31,7 @@ pub fn write_off(world: &mut World) {
     };
     let (number, day) = (number(&invoice), world.today.to_string());
     let step = today(world, json!({"invoice": number, "do": "writeoff"}));
-    act(world, &Act::once(&["invoices", "writeoff", &number, "--on", &day]).as_step(step));
+    act(world, &Act::once(&["invoices", "writeoff", &number, "--on", &day]).with_step(step));
 }
 
 pub fn refund(world: &mut World) {
@@ -42,7 +42,7 @@ pub fn refund(world: &mut World) {
     let step = today(world, json!({"invoice": number, "do": "refund"}));
     let mut args = vec!["invoices", "refund", &number, "--on", &day];
     args.extend(world.dice.chance(50).then_some("--by-hand"));
-    act(world, &Act::once(&args).as_step(step).if_they_let());
+    act(world, &Act::once(&args).with_step(step).if_they_let());
 }
 
 pub fn recharge(world: &mut World) {
@@ -51,5 +51,8 @@ pub fn recharge(world: &mut World) {
     };
     let (number, day) = (number(&invoice), world.today.to_string());
     let step = today(world, json!({"invoice": number, "do": "recharge"}));
-    act(world, &Act::quiet(&["invoices", "recharge", &number, "--as-of", &day]).as_step(step).if_they_let());
+    act(
+        world,
+        &Act::quiet(&["invoices", "recharge", &number, "--as-of", &day]).with_step(step).if_they_let(),
+    );
 }

@@ -33,7 +33,7 @@ pub fn run(world: &mut World) {
     }
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let step = today(world, json!({"run": options}));
-    act(world, &Act::quiet(&args).as_step(step));
+    act(world, &Act::quiet(&args).with_step(step));
     money::retry(world);
 }
 
@@ -42,7 +42,7 @@ pub fn review(world: &mut World) {
     let day = world.today.to_string();
     let step = today(world, json!({"run": {"review": true}}));
     let before = drafts(world).len();
-    let answer = act(world, &Act::quiet(&["run", "--as-of", &day, "--review"]).as_step(step)).json();
+    let answer = act(world, &Act::quiet(&["run", "--as-of", &day, "--review"]).with_step(step)).json();
     if answer["state"] != "review" {
         assert_eq!(drafts(world).len(), before, "drafts of a run that is {}", answer["state"]);
         return;

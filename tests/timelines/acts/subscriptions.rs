@@ -40,7 +40,7 @@ pub fn change(world: &mut World) {
         args.extend([format!("--{name}"), value.to_owned()]);
     }
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    act(world, &Act::once(&args).as_step(step));
+    act(world, &Act::once(&args).with_step(step));
 }
 
 /// A code on a customer, or its end.
@@ -53,7 +53,7 @@ pub fn discount(world: &mut World) {
         false => (vec!["discounts", "clear", "--customer", &account, "--on", &day], "clear"),
     };
     let step = today(world, json!({"discount": "LAUNCH-A1", "do": verb, "customer": account}));
-    act(world, &Act::once(&args).as_step(step));
+    act(world, &Act::once(&args).with_step(step));
 }
 
 pub fn new_customer(world: &mut World) {
@@ -63,5 +63,5 @@ pub fn new_customer(world: &mut World) {
     let book = json!({"customers": [customer], "subscriptions": [subscription]});
     let path = world.file("book.json", &book.to_string());
     let step = today(world, json!({"load": book}));
-    act(world, &Act::quiet(&["load", &path]).as_step(step));
+    act(world, &Act::quiet(&["load", &path]).with_step(step));
 }

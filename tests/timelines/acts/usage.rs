@@ -16,7 +16,7 @@ pub fn ingest(world: &mut World) {
     };
     world.handed_in.extend(records.iter().cloned());
     let step = today(world, json!({"ingest": records}));
-    let answer = act(world, &Act::quiet(&["ingest", &path]).as_step(step));
+    let answer = act(world, &Act::quiet(&["ingest", &path]).with_step(step));
     let file = answer.json()["files"][0].clone();
     let count = |name: &str| file[name].as_u64().unwrap();
     assert_eq!(count("read"), count("accepted") + count("duplicate") + count("rejected"), "{file}");
