@@ -36,7 +36,8 @@ impl Home {
 
     /// Whether `init` or any other command has been here.
     pub fn exists(&self) -> bool {
-        self.root.join("usage").is_dir()
+        // One that comes back from a backup has only the folders that had something in them.
+        self.root.join("usage").is_dir() || self.database().is_file()
     }
 
     /// Makes the folders that are missing.

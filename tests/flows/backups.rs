@@ -53,6 +53,17 @@ fn a_home_at_work_is_backed_up_and_comes_back_on_sqlite() {
 }
 
 #[test]
+fn a_home_without_any_usage_comes_back_too() {
+    let home = Home::new();
+    home.load(&book(1));
+    let backup = home.path().with_file_name("backup").display().to_string();
+    home.run(&["backup", &backup]).exits(0);
+    let back = Home::new();
+    home.run(&["restore", &backup, "--to", back.path().to_str().unwrap()]).exits(0);
+    assert_eq!(back.json(&["run", "--as-of", "2026-02-01"])["invoiced"], 2);
+}
+
+#[test]
 fn books_in_postgresql_are_backed_up_proved_and_brought_into_another_database() {
     let pg = PgHome::new();
     pg.fill(&book(5), &january(5));
