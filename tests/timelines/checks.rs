@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 /// After every day: the books agree with themselves and with `simulate`, and nothing was done twice.
 pub fn after_a_day(world: &mut World) {
+    world.look_at_invoices();
     let verified = world.look(&["verify"]);
     assert_eq!(verified["ok"], true, "{verified:#}");
     charges_are_made_once(world);

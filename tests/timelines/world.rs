@@ -50,9 +50,8 @@ pub struct World {
     /// The first book, and everything that was done since, as `simulate` takes it.
     pub book: Value,
     pub steps: Vec<Step>,
-    /// Usage records that were handed in, and how many of them were refused.
+    /// Usage records that were handed in.
     pub handed_in: Vec<Value>,
-    pub rejected: u64,
     /// Files that were put into the inbox, with their records.
     pub inbox: BTreeMap<String, Value>,
     /// A folder that is in the way of a second try of the same command.
@@ -108,7 +107,6 @@ impl World {
             book: Value::Null,
             steps: Vec::new(),
             handed_in: Vec::new(),
-            rejected: 0,
             inbox: BTreeMap::new(),
             away: None,
             unmailed: Vec::new(),
@@ -181,6 +179,11 @@ impl World {
         let answer = self.asked(args);
         assert_eq!(answer.code, 0, "{args:?}: {answer:?}");
         answer.json()
+    }
+
+    /// The booked documents as they stand now.
+    pub fn look_at_invoices(&mut self) {
+        self.invoices = self.look(&["invoices"]).as_array().unwrap().clone();
     }
 
     /// The same in another home, of the same bucket.

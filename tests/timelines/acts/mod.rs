@@ -105,9 +105,7 @@ fn act(world: &mut World, act: &Act) -> Answer {
         false => Door::Open,
         true => Door::draw(world, act),
     };
-    let answer = world.act(act, &door);
-    world.invoices = world.look(&["invoices"]).as_array().unwrap().clone();
-    answer
+    world.act(act, &door)
 }
 
 /// A step of this day.
@@ -118,6 +116,7 @@ fn today(world: &World, mut step: Value) -> Value {
 
 /// Some booked document of this kind.
 fn some(world: &mut World, is: impl Fn(&Value) -> bool) -> Option<Value> {
+    world.look_at_invoices();
     let fitting: Vec<Value> = world.invoices.iter().filter(|invoice| is(invoice)).cloned().collect();
     if fitting.is_empty() { None } else { Some(world.dice.pick(&fitting).clone()) }
 }

@@ -2,11 +2,17 @@
 
 use super::{Act, act, number, some, today};
 use crate::timelines::world::World;
+use chrono::NaiveDate;
 use serde_json::json;
 
 /// The dunning morning.
 pub fn retry(world: &mut World) {
-    let day = world.today.to_string();
+    retry_on(world, world.today);
+}
+
+/// The dunning morning of another day.
+pub fn retry_on(world: &mut World, day: NaiveDate) {
+    let day = day.to_string();
     let step = today(world, json!({"payments": "retry"}));
     act(world, &Act::quiet(&["payments", "retry", "--as-of", &day]).with_step(step));
 }

@@ -21,7 +21,8 @@ pub fn run(world: &mut World) {
         as_of += TimeDelta::days(i64::try_from(world.dice.within(1, 20)).unwrap());
         options["as-of"] = json!(as_of.to_string());
     }
-    if world.dice.chance(8) {
+    let collects = world.dice.chance(92);
+    if !collects {
         args.extend(["--skip".into(), "collect".into()]);
         options["skip"] = json!(["collect"]);
     }
@@ -34,7 +35,8 @@ pub fn run(world: &mut World) {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let step = today(world, json!({"run": options}));
     act(world, &Act::quiet(&args).with_step(step));
-    money::retry(world);
+    // With the run `simulate` takes the dunning morning of its as-of.
+    money::retry_on(world, if collects { as_of } else { world.today });
 }
 
 /// A run that stops at drafts, and what a person makes of them.
@@ -50,14 +52,19 @@ pub fn review(world: &mut World) {
     let run = answer["run"].to_string();
     let theirs = oracle::drafts_of_the_last_run(world);
     let verb = if world.dice.chance(70) { "approve" } else { "cancel" };
-    let step_of = |place: usize| match verb {
-        "approve" => json!({"invoice": place, "do": "book"}),
-        _ => json!({"invoice": place, "do": "cancel", "release": true}),
-    };
-    let steps = theirs.iter().filter(|draft| verb == "cancel" || draft.autobill);
+    let booked = |place: usize| json!({"invoice": place, "do": "book"});
+    let steps = theirs.iter().filter(|draft| verb == "approve" && draft.autobill);
     let steps =
-        steps.map(|draft| Step { value: today(world, step_of(draft.place)), done: Some(true) }).collect();
+        steps.map(|draft| Step { value: today(world, booked(draft.place)), done: Some(true) }).collect();
     act(world, &Act { steps, ..Act::once(&["runs", verb, &run]) });
+    if verb == "cancel" {
+        // As if it had never been: `simulate` can drop drafts, but not periods in which nothing was used.
+        world.steps.pop();
+    }
+    if world.look(&["runs", "show", &run])["state"] == "open" {
+        // Approved, and who approved it died: the next run goes on with it.
+        world.act(&Act::quiet(&["run", "--as-of", &day]), &Door::Open);
+    }
     money::retry(world);
 }
 
@@ -89,9 +96,11 @@ pub fn reverse(world: &mut World) {
     let step = |invoice: &Value| json!({"invoice": number(invoice), "do": "credit", "rebill": rebill});
     let steps =
         of_run.iter().map(|invoice| Step { value: today(world, step(invoice)), done: None }).collect();
+    world.look_at_invoices();
     let before: Vec<String> = world.invoices.iter().map(number).collect();
     act(world, &Act { steps, ..Act::quiet(&args) });
     if !mail {
+        world.look_at_invoices();
         let notes = world.invoices.iter().map(number).filter(|number| !before.contains(number));
         world.unmailed.extend(notes);
     }

@@ -26,6 +26,7 @@ pub fn backup(world: &mut World) {
     if world.is_sqlite() {
         let back = format!("{folder}-back");
         act(world, &Act::quiet(&["restore", &folder, "--to", &back]));
+        world.look_at_invoices();
         let invoices = world.look_at(&back, &["invoices"]);
         assert_eq!(invoices.as_array().unwrap(), &world.invoices, "the home that came back has other books");
         assert_eq!(world.look_at(&back, &["verify"])["ok"], true);

@@ -65,7 +65,6 @@ pub fn night(world: &mut World) {
     let steps: Vec<Step> = done.iter().filter_map(|line| step_of(world, line)).collect();
     world.steps.extend(steps);
     *world.tally.acts.entry("night by the timetable".to_owned()).or_default() += 1;
-    world.invoices = world.look(&["invoices"]).as_array().unwrap().clone();
     money::retry(world);
 }
 
@@ -105,7 +104,7 @@ fn until_quiet(world: &World, worker: &Worker) {
     let (mut seen, mut quiet_since) = (0, Instant::now());
     while quiet_since.elapsed() < QUIET {
         assert!(since.elapsed() < PATIENCE, "the night does not end: {}", worker.said());
-        pause(200);
+        pause(300);
         let now = world.journal(0).len() + worker.said().lines().count();
         let runs = world.look(&["runs"]);
         let is_open = runs.as_array().unwrap().iter().any(|run| run["state"] == "open");
