@@ -118,10 +118,12 @@ pub(super) fn spread(amount_minor: i64, like: &[i64]) -> Vec<i64> {
     allocate(amount_minor, &weights)
 }
 
-/// Gives each credit its share of its line's VAT.
+/// Gives each credit its share of its line's VAT. What a line gives beyond its credits, as its own events are below zero,
+/// keeps the rest (rules Q2).
 pub(super) fn share_vat(lines: &mut [Line]) {
     for line in lines.iter_mut().filter(|line| !line.credits.is_empty()) {
-        let amounts: Vec<i64> = line.credits.iter().map(|credit| credit.amount_minor).collect();
+        let mut amounts: Vec<i64> = line.credits.iter().map(|credit| credit.amount_minor).collect();
+        amounts.push((-line.priced_minor() - amounts.iter().sum::<i64>()).max(0));
         for (credit, vat_minor) in line.credits.iter_mut().zip(spread(-line.vat_minor, &amounts)) {
             credit.vat_minor = vat_minor;
         }

@@ -196,16 +196,7 @@ impl<'a> Billing<'a> {
     }
 
     fn draft(&mut self, date: NaiveDate, sheet: Sheet) -> Result<(), Parked> {
-        let currency = sheet.group.currency;
-        let own_minor: i64 = sheet.rated.iter().map(|rated| rated.line.subtotal_minor).sum();
-        let joining: Vec<CarriedDraft> = if own_minor >= 0 {
-            let (joining, waiting) =
-                std::mem::take(&mut self.carried).into_iter().partition(|c| c.draft.currency == currency);
-            self.carried = waiting;
-            joining
-        } else {
-            Vec::new()
-        };
+        let joining = self.joining(date, &sheet)?;
         let since = joining.iter().map(|carried| carried.since).min();
         let joined: Vec<Draft> = joining.into_iter().map(|carried| carried.draft).collect();
         let drafted = self.drafted(date, sheet, joined)?;
@@ -224,6 +215,21 @@ impl<'a> Billing<'a> {
             self.drafts.push(drafted.draft);
         }
         Ok(())
+    }
+
+    /// The carried drafts that join the invoice of a sheet: none if that is a credit note, by its gross (rules I8).
+    fn joining(&mut self, date: NaiveDate, sheet: &Sheet) -> Result<Vec<CarriedDraft>, Parked> {
+        let is_of_it = |carried: &CarriedDraft| carried.draft.currency == sheet.group.currency;
+        if !self.carried.iter().any(is_of_it) {
+            return Ok(Vec::new());
+        }
+        let alone = drafting::draft(self.book, self.payer, date, sheet.clone(), Vec::new(), self.run)?;
+        if alone.draft.gross_minor() < 0 {
+            return Ok(Vec::new());
+        }
+        let (joining, waiting) = std::mem::take(&mut self.carried).into_iter().partition(is_of_it);
+        self.carried = waiting;
+        Ok(joining)
     }
 
     /// Makes a draft; the VAT that it gives back is at most what is left of it (rules M3). What is carried was counted

@@ -46,6 +46,21 @@ pub(super) fn level_day(charge: &Charge, slot: &Slot, date: NaiveDate, known: Na
     }
 }
 
+/// The day whose price of its own a slot has (rules P9): in advance the first day of the period, however late it is
+/// charged; but what was agreed on a draft holds from its activation.
+pub(super) fn price_day(
+    charge: &Charge,
+    slot: &Slot,
+    level_day: NaiveDate,
+    activated: Option<NaiveDate>,
+) -> NaiveDate {
+    if charge.charge_type != ChargeType::OneTime && charge.is_arrears() {
+        return level_day;
+    }
+    let start = slot.piece.start;
+    level_day.min(activated.map_or(start, |activated| activated.max(start)))
+}
+
 /// Quantity that a slot is billed at (rules R3, Q6): of usage set by hand what was set in its days, otherwise what
 /// is in force on a day. A period in arrears that a prorated change cuts starts from what was in force at its start.
 pub(super) fn amount_of_slot(
@@ -98,14 +113,15 @@ impl<'a> Replay<'_, 'a> {
         for step in &steps {
             book.take(step);
         }
+        bring_forward(&mut book.lines);
         book.lines
     }
 
-    fn level_in(&self, view: View, switched_by: NaiveDate) -> Level<'a> {
+    fn level_in(&self, view: View, switched_by: NaiveDate, priced_by: NaiveDate) -> Level<'a> {
         Level {
             terms: self.charge.terms_in(View { day: switched_by, ..view }),
             amount: self.timeline.amount_in(self.charge, view),
-            unit_price: self.charge.unit_price_in(view),
+            unit_price: self.charge.unit_price_in(View { day: priced_by, ..view }),
             off: self.charge.is_off_in(view),
         }
     }
@@ -139,14 +155,19 @@ impl<'a> Changes<'_, '_, 'a> {
             StepKind::Dropped if is_first_day || step.mark.prorate == Some(true) => self.end(step),
             StepKind::Begins if is_first_day => self.decides_the_whole(step),
             StepKind::Extended => self.extended(step),
-            StepKind::Dropped | StepKind::Begins => {}
+            StepKind::Resumed if is_first_day => self.resumed(step),
+            StepKind::Dropped | StepKind::Begins | StepKind::Resumed => {}
         }
     }
 
     fn change(&mut self, step: &Step<'a>) {
         let start = self.paid.piece.start;
         let is_switch = matches!(step.what, StepKind::Terms(_));
-        let in_force_by = if is_switch { start } else { self.taken.level_day };
+        let in_force_by = match step.what {
+            StepKind::Terms(_) => start,
+            StepKind::Price => self.taken.price_day,
+            _ => self.taken.level_day,
+        };
         let is_base = step.on <= in_force_by;
         if is_base && step.mark.ordinal <= self.taken.seen {
             return; // billed with it
@@ -161,12 +182,10 @@ impl<'a> Changes<'_, '_, 'a> {
 
     /// rules R4: an act dated the first day, of a period that a run has billed: D of D days are credited and charged.
     fn decides_the_whole(&mut self, step: &Step<'a>) {
-        let start = self.paid.piece.start;
         let is_known = step.mark.done <= self.taken.known;
         let date =
             if is_known { self.taken.known } else { step.on.max(step.mark.done).max(self.taken.known) };
-        let view = View { day: self.taken.level_day, acts: self.taken.seen, until: Some(step.moment()) };
-        let new = self.replay.level_in(view, start);
+        let new = self.whole_level(step);
         let Some(old) = self.paid.levels[0].1 else {
             if step.what == StepKind::Begins {
                 self.takes_another_rhythm(step, new, date);
@@ -183,6 +202,13 @@ impl<'a> Changes<'_, '_, 'a> {
             self.line(step, date, days, new, Sign::Charge, ChangeTiming::AtOnce);
         }
         self.paid.levels[0].1 = Some(new);
+    }
+
+    /// What the whole period is charged at with a step.
+    fn whole_level(&self, step: &Step<'a>) -> Level<'a> {
+        let (day, acts, until) = (self.taken.level_day, self.taken.seen, Some(step.moment()));
+        let view = View { day, acts, until, last_of_day: None };
+        self.replay.level_in(view, self.paid.piece.start, self.taken.price_day)
     }
 
     /// A switch on the first day to a charge with another length of period, or one that brings the charge back: what is
@@ -204,7 +230,8 @@ impl<'a> Changes<'_, '_, 'a> {
     /// rules R3: a change within the period.
     fn changes_the_rest(&mut self, step: &Step<'a>) {
         let Some(old) = self.paid.levels[self.paid.place(step.on)].1 else { return };
-        let view = View { day: step.on, acts: self.taken.seen, until: Some(step.moment()) };
+        let (acts, until) = (self.taken.seen, Some(step.moment()));
+        let view = View { day: step.on, acts, until, last_of_day: None };
         let amount = self.replay.timeline.amount_in(self.replay.charge, view);
         let new = match step.what {
             StepKind::Terms(Terms(terms)) => {
@@ -218,21 +245,27 @@ impl<'a> Changes<'_, '_, 'a> {
         }
         let billed_at_once = step.on.max(step.mark.done).max(self.taken.known);
         if !keeps_rhythm(old.terms, new.terms) {
-            if step.mark.prorate.unwrap_or(old.terms.plan.change_handle > 0) {
-                self.end(step);
+            if step.mark.prorate != Some(false) {
+                self.end(step); // rules S2
             }
             return;
         }
         let Some(timing) = self.proration(old, new, step) else { return };
         let date = match timing {
             ChangeTiming::AtOnce => billed_at_once,
-            ChangeTiming::NextCharge => self.paid.piece.end.max(step.mark.done),
+            ChangeTiming::NextCharge => self.next_charge_date().max(billed_at_once),
         };
         let place = self.paid.part_at(step.on);
         let days = self.paid.days_of(place);
         self.line(step, date, days, old, Sign::Credit, timing);
         self.line(step, date, days, new, Sign::Charge, timing);
         self.paid.levels[place].1 = Some(new);
+    }
+
+    /// rules R3: an amendment waits for the next charge date, but not beyond the end of the charge.
+    fn next_charge_date(&self) -> NaiveDate {
+        let gone = self.replay.charge.gone_on(&self.replay.timeline.life);
+        gone.map_or(self.paid.piece.end, |gone| gone.min(self.paid.piece.end))
     }
 
     /// Nothing is charged from a day on: what is paid for the rest is given back.
@@ -280,6 +313,22 @@ impl<'a> Changes<'_, '_, 'a> {
         );
     }
 
+    /// rules S4: what a hold gave back of a whole period is charged again if service goes on with that period.
+    fn resumed(&mut self, step: &Step<'a>) {
+        let is_given_back = self.paid.levels.iter().all(|(_, level)| level.is_none());
+        let Some(slot) = self.slot_with(step.mark.ordinal).filter(|_| is_given_back) else { return };
+        let level = self.whole_level(step);
+        let start = slot.piece.start;
+        self.paid = Paid {
+            piece: slot.piece,
+            full: slot.full,
+            charged_from: slot.charged_from,
+            levels: vec![(start, Some(level))],
+        };
+        let date = start.max(step.mark.done).max(self.taken.known);
+        self.line(step, date, slot.piece, level, Sign::Charge, ChangeTiming::AtOnce);
+    }
+
     /// A period that is billed when it is over: prorated changes of the quantity cut it into parts.
     fn in_arrears(&mut self) {
         let cuts =
@@ -298,7 +347,8 @@ impl<'a> Changes<'_, '_, 'a> {
         steps.sort_by_key(|step| (step.on, step.mark.ordinal));
         for step in steps {
             let Some(old) = self.paid.levels[self.paid.levels.len() - 1].1 else { return };
-            let view = View { day: step.on, acts: self.taken.seen, until: None };
+            let last_of_day = Some(step.mark.ordinal);
+            let view = View { day: step.on, acts: self.taken.seen, until: None, last_of_day };
             let new = Level { amount: self.replay.timeline.amount_in(self.replay.charge, view), ..old };
             if new.terms.charge.pricing_model == PricingModel::Custom {
                 return;
@@ -388,6 +438,38 @@ impl<'a> Changes<'_, '_, 'a> {
             amount: level.amount,
             unit_price: level.unit_price,
         });
+    }
+}
+
+/// An amendment that waits is due with what gives it back: nothing is given back that was never charged (rules R3, M3).
+fn bring_forward(lines: &mut [Change<'_>]) {
+    for at in (0..lines.len()).rev() {
+        let ItemKind::ChangeCredit { .. } = lines[at].kind else { continue };
+        let (date, part) = (lines[at].date, lines[at].part);
+        let early: Vec<u32> =
+            lines[..at].iter().filter(|l| l.date > date).filter_map(|l| l.waits_for(part)).collect();
+        for line in &mut lines[..at] {
+            if line.amendment().is_some_and(|ordinal| early.contains(&ordinal)) {
+                line.date = line.date.min(date);
+            }
+        }
+    }
+}
+
+impl Change<'_> {
+    /// The act of an amendment.
+    fn amendment(&self) -> Option<u32> {
+        match self.kind {
+            ItemKind::ChangeCredit { ordinal, timing: ChangeTiming::NextCharge }
+            | ItemKind::ChangeCharge { ordinal, timing: ChangeTiming::NextCharge } => Some(ordinal),
+            _ => None,
+        }
+    }
+
+    /// The act of an amendment that charges some of these days.
+    fn waits_for(&self, days: Period) -> Option<u32> {
+        let charges = matches!(self.kind, ItemKind::ChangeCharge { .. });
+        self.amendment().filter(|_| charges && self.part.intersect(days).is_some())
     }
 }
 

@@ -125,8 +125,10 @@ impl Item<'_> {
 #[derive(Debug, Clone)]
 pub(super) struct Taken<'a> {
     pub slot: Slot,
-    /// The day whose quantity, price and switch it has.
+    /// The day whose quantity and switch it has.
     pub level_day: NaiveDate,
+    /// The day whose price of its own it has.
+    pub price_day: NaiveDate,
     /// Last day whose acts it was billed with: its charge date.
     pub known: NaiveDate,
     /// The acts that it was billed with. A run that came before an act of its own day has not seen it.
@@ -519,15 +521,17 @@ fn taken_at<'a>(
 ) -> Taken<'a> {
     let terms = charge.terms_of(slot.piece);
     let level_day = changes::level_day(terms.charge, &slot, date, known);
+    let price_day = changes::price_day(terms.charge, &slot, level_day, timeline.life.activated);
     Taken {
         slot,
         level_day,
+        price_day,
         known,
         seen: timeline.acts,
         reopened: None,
         terms,
         amount: changes::amount_of_slot(timeline, charge, &slot, level_day, known),
-        unit_price: charge.unit_price_on(level_day),
+        unit_price: charge.unit_price_on(price_day),
         toggled_off: charge.is_toggled_off(level_day),
         as_nothing: slot.skipped,
         billed: None,

@@ -4,6 +4,7 @@ use super::BilledLine;
 use super::late::LatePeriod;
 use super::rating::{Desk, Parked, Rated, Rating, Value, keep_tax, rounded};
 use super::windows::window_key;
+use crate::catalogue::PricingModel;
 use crate::discount;
 use crate::exact::Exact;
 use crate::invoice::{Credit, LineKey, LineKind};
@@ -74,19 +75,29 @@ impl Desk<'_> {
             let granted: i64 = own().map(|l| l.granted_minor).sum();
             let now = if granted == 0 { now } else { (now - granted).max(0) };
             let before: i64 = own().map(|l| l.net_minor).sum();
-            let (net_minor, credits) = (now - before, Vec::new());
-            differences.push(Difference { group, net_minor, value, is_true_up: false, credits });
+            let (net_minor, worth_minor, credits) = (now - before, now, Vec::new());
+            differences.push(Difference { group, net_minor, worth_minor, value, is_true_up: false, credits });
         }
         let missing =
             self.minimum(item).map_or(0, |min| pricing::shortfall(min, currency, before_discount_minor));
         let now = discount::take_off(Exact::of_minor(missing, currency), fraction, currency).subtotal_minor;
         let before: i64 = period.billed.iter().filter(|l| is_true_up(l)).map(|l| l.net_minor).sum();
         match differences.as_mut_slice() {
-            [only] => only.net_minor += now - before,
+            [only] => {
+                only.net_minor += now - before;
+                only.worth_minor += now;
+            }
             _ => {
-                let net_minor = now - before;
-                let (value, credits) = (None, Vec::new());
-                differences.push(Difference { group: None, net_minor, value, is_true_up: true, credits });
+                let (net_minor, worth_minor) = (now - before, now);
+                let (group, value, credits) = (None, None, Vec::new());
+                differences.push(Difference {
+                    group,
+                    net_minor,
+                    worth_minor,
+                    value,
+                    is_true_up: true,
+                    credits,
+                });
             }
         }
         Ok(differences)
@@ -99,7 +110,11 @@ impl Desk<'_> {
         let concerns = |line: &BilledLine| {
             is_alone || (line.group == group && (line.key.kind == LineKind::TrueUp) == is_true_up)
         };
-        let mut wanted = -difference.net_minor;
+        // Of what is worth less than nothing by its own events, only what was charged is given back (rules Q2).
+        let is_dynamic = period.item.terms.charge.pricing_model == PricingModel::Dynamic;
+        let below_zero =
+            if is_dynamic { -difference.worth_minor.min(0).max(difference.net_minor) } else { 0 };
+        let mut wanted = -difference.net_minor - below_zero;
         for line in period.billed.iter().filter(|line| concerns(line)) {
             let Some(id) = line.line else { continue };
             let amount_minor = wanted.min(line.priced_minor - self.credited.amount_of(id));
@@ -144,6 +159,8 @@ impl Desk<'_> {
 struct Difference {
     group: Option<String>,
     net_minor: i64,
+    /// What it is worth now.
+    worth_minor: i64,
     value: Option<Value>,
     /// Of the minimum, apart from any group.
     is_true_up: bool,

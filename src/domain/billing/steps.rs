@@ -32,6 +32,8 @@ pub(super) enum StepKind<'a> {
     Refund,
     /// Service ends later than was known, or not at all.
     Extended,
+    /// Service goes on after a hold.
+    Resumed,
     /// Another period, on a new anchor, charges these days (rules S4).
     Retaken(Period),
 }
@@ -127,8 +129,8 @@ pub(super) fn steps<'a>(timeline: &Timeline<'a>, charge: &ChargeLife<'a>) -> Vec
     steps
 }
 
-/// What ends service and gives back the rest of what was paid in advance, if asked (rules R4); and what takes an end
-/// back.
+/// What ends service and gives back the rest of what was paid in advance, if asked (rules R4); what takes an end back; and
+/// what resumes service.
 fn ends_and_holds<'a>(timeline: &Timeline<'a>) -> Vec<(NaiveDate, ChangeMark, StepKind<'a>)> {
     let acts = &timeline.subscription.acts;
     let is_known = |ordinal: u32| ordinal <= timeline.acts;
@@ -149,6 +151,8 @@ fn ends_and_holds<'a>(timeline: &Timeline<'a>) -> Vec<(NaiveDate, ChangeMark, St
         );
         if extends {
             found.push((act.done, mark, StepKind::Extended));
+        } else if matches!(act.verb, Verb::Resume { .. }) {
+            found.push((act.on, mark, StepKind::Resumed));
         }
     }
     found

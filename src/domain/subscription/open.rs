@@ -24,19 +24,32 @@ const PERIODS_AHEAD: [i64; 3] = [2, 12, 36];
 impl<'a> Desk<'a> {
     /// The next charge date of any charge that repeats.
     pub(super) fn next_charge_date(&self) -> Option<NaiveDate> {
+        self.first_charge_date_from(self.today)
+    }
+
+    /// The first charge date after today: whether the run of today has come already makes no difference (rules R4, T6).
+    pub(super) fn charge_date_after_today(&self) -> Option<NaiveDate> {
+        self.first_charge_date_from(plus_days(self.today, 1))
+    }
+
+    fn first_charge_date_from(&self, day: NaiveDate) -> Option<NaiveDate> {
         let there = self.timeline.charges.iter().filter(|life| life.removed.is_none());
-        there.filter_map(|life| self.next_of(life)).map(|slot| slot.date).min()
+        there.filter_map(|life| self.next_from(life, day)).map(|slot| slot.date).min()
     }
 
     /// The next slot of a charge: not before today, and not billed yet today. What is overdue is as good as billed: the
     /// next run bills it as an on-time run would have (rules T6).
     pub(super) fn next_of(&self, life: &ChargeLife<'_>) -> Option<Slot> {
+        self.next_from(life, self.today)
+    }
+
+    fn next_from(&self, life: &ChargeLife<'_>, earliest: NaiveDate) -> Option<Slot> {
         let charge = life.last_terms().charge;
         let billed = self.context.billed.get(&life.reference).map_or(&[][..], Vec::as_slice);
         if charge.charge_type == ChargeType::OneTime {
             let far = plus_days(self.today, 36_600);
             let mut days = life.triggers(&self.timeline.life, far).into_iter();
-            let day = days.find(|day| *day >= self.today).filter(|_| billed.is_empty())?;
+            let day = days.find(|day| *day >= earliest).filter(|_| billed.is_empty())?;
             return Some(Slot { is_first: true, ..Slot::of_days(Period::single(day), day) });
         }
         let starts =
@@ -47,7 +60,7 @@ impl<'a> Desk<'a> {
         let is_billed = |slot: &Slot| {
             billed.iter().any(|l| l.key.kind == LineKind::Regular && l.key.period_start == slot.piece.start)
         };
-        let is_next = |slot: &Slot| slot.date >= self.today && !slot.skipped && !is_billed(slot);
+        let is_next = |slot: &Slot| slot.date >= earliest && !slot.skipped && !is_billed(slot);
         PERIODS_AHEAD.into_iter().find_map(|periods| {
             let horizon = plus_days(interval_of(charge).bound(from, periods), 1);
             let slots = life.slots(&self.timeline.life, horizon);

@@ -3,9 +3,10 @@
 use super::life::{EndCause, Hold, Life};
 use super::timeline::{ChargeLife, ChargeTerms};
 use super::{CancelOption, ResumeOption};
-use crate::catalogue::{Alignment, Charge, ChargeType};
+use crate::catalogue::{Alignment, Charge, ChargeType, PricingModel};
 use crate::period::{Interval, Period};
 use chrono::NaiveDate;
+use std::collections::BTreeMap;
 
 /// Slots of one span that are listed: daily ones of 270 years. Nobody catches up more (rules T6).
 const SLOTS_MAX: usize = 100_000;
@@ -44,6 +45,8 @@ struct Span {
     until: Option<NaiveDate>,
     anchor: NaiveDate,
     interval: Interval,
+    /// Ordinal of the act that set the anchor; 0 for what was agreed.
+    since: u32,
     arrears: bool,
     /// Days on which a period in arrears is closed early, although service goes on.
     cuts: Vec<NaiveDate>,
@@ -66,18 +69,30 @@ impl ChargeLife<'_> {
         if self.terms[0].charge.charge_type == ChargeType::OneTime || life.activated.is_none() {
             return Vec::new();
         }
-        let reach = self.moved.iter().map(|(from, _)| *from).chain([horizon]).max().unwrap_or(horizon);
-        let mut slots: Vec<Slot> = self.spans(life).iter().flat_map(|span| span.slots(reach)).collect();
+        let reach = self.moved.iter().map(|moved| moved.from).chain([horizon]).max().unwrap_or(horizon);
+        let mut slots: Vec<Slot> = Vec::new();
+        for span in self.spans(life) {
+            let known = slots.len();
+            slots.extend(span.slots(reach));
+            for slot in &mut slots[known..] {
+                self.take_by_hand(&span, slot);
+            }
+        }
+        count_from_the_first_charged_day(&mut slots);
         if let Some(first) = slots.first_mut() {
             first.is_first = true;
         }
-        for slot in &mut slots {
-            let by_hand = self.moved.iter().rev().find(|(from, _)| *from == slot.nominal);
-            slot.date = by_hand.map_or(slot.nominal, |(_, to)| *to);
-            slot.skipped = self.skipped.contains(&slot.nominal);
-        }
         slots.retain(|slot| slot.date <= horizon);
         slots
+    }
+
+    /// What a person has set for a charge date, in the rhythm that it is of.
+    fn take_by_hand(&self, span: &Span, slot: &mut Slot) {
+        let is_of_it = |date: NaiveDate, act: u32| date == slot.nominal && act > span.since;
+        let moved = self.moved.iter().rev().find(|moved| is_of_it(moved.from, moved.act));
+        let skipped = self.skipped.iter().any(|skipped| is_of_it(skipped.date, skipped.act));
+        slot.date = moved.map_or(slot.nominal, |moved| moved.to);
+        slot.skipped = skipped;
     }
 
     /// Days on which a one-time charge is billed, up to `horizon` (rules T4, T5).
@@ -116,11 +131,12 @@ impl ChargeLife<'_> {
             !gone && !over && life.hold_on(*day).is_none_or(|_| fires_at_the_end)
         });
         for day in &mut days {
-            if let Some((_, to)) = self.moved.iter().rev().find(|(from, _)| from == day) {
-                *day = *to;
+            if let Some(moved) = self.moved.iter().rev().find(|moved| moved.from == *day) {
+                *day = moved.to;
             }
         }
-        days.retain(|day| *day <= horizon && !self.skipped.contains(day));
+        let is_skipped = |day: NaiveDate| self.skipped.iter().any(|skipped| skipped.date == day);
+        days.retain(|day| *day <= horizon && !is_skipped(*day));
         days
     }
 
@@ -174,8 +190,9 @@ impl ChargeLife<'_> {
             let from = self.new_rhythm_from(current, terms.from, terms.switch.and_then(|mark| mark.prorate));
             let interval = interval_of(terms.charge);
             let anchor = interval.anchor_on_or_after(from);
-            let next =
-                Span { from, until: None, anchor, interval, arrears: current.arrears, cuts: Vec::new() };
+            let since = terms.switch.map_or(0, |mark| mark.ordinal);
+            let arrears = current.arrears;
+            let next = Span { from, until: None, anchor, interval, since, arrears, cuts: Vec::new() };
             current.until = Some(from);
             spans.extend(segment.replace(next));
         }
@@ -196,12 +213,12 @@ impl ChargeLife<'_> {
         terms.charge.charge_type == ChargeType::Recurring && !prorated
     }
 
-    /// Another interval begins with the switch if that is prorated or the charge is in arrears; else with the end of
-    /// what has been charged in advance.
+    /// Another interval begins with the switch (rules S2); if a person says that nothing is prorated, and with a price that
+    /// never is, with the end of what has been charged in advance.
     fn new_rhythm_from(&self, current: &Span, switched: NaiveDate, prorate: Option<bool>) -> NaiveDate {
-        let change_handle = self.terms_on(switched.pred_opt().unwrap_or(switched)).plan.change_handle;
-        let prorated = prorate.unwrap_or(change_handle > 0);
-        let at_once = current.arrears || prorated || switched <= current.from;
+        let before = self.terms_on(switched.pred_opt().unwrap_or(switched)).charge;
+        let waits = prorate == Some(false) || before.pricing_model == PricingModel::Custom;
+        let at_once = current.arrears || !waits || switched <= current.from;
         if at_once {
             return switched.max(current.from);
         }
@@ -232,7 +249,17 @@ impl ChargeLife<'_> {
         };
         let interval = interval_of(charge);
         let anchor = interval.anchor_on_or_after(counted_from);
-        Some(Span { from, until: None, anchor, interval, arrears: charge.is_arrears(), cuts: Vec::new() })
+        let arrears = charge.is_arrears();
+        Some(Span { from, until: None, anchor, interval, since: 0, arrears, cuts: Vec::new() })
+    }
+}
+
+/// rules R2: the parts of a period are counted from its first charged day, also where a hold parts them.
+fn count_from_the_first_charged_day(slots: &mut [Slot]) {
+    let mut first: BTreeMap<(NaiveDate, NaiveDate), NaiveDate> = BTreeMap::new();
+    for slot in slots {
+        let full = (slot.full.start, slot.full.end);
+        slot.charged_from = *first.entry(full).or_insert(slot.charged_from);
     }
 }
 
@@ -245,9 +272,19 @@ impl Span {
     fn without_holds(self, holds: &[Hold]) -> Vec<Span> {
         let mut left = Vec::new();
         let mut current = self;
+        // The day of the resume from which on service waits for its next period.
+        let mut waits_since: Option<NaiveDate> = None;
         for hold in holds {
             let is_over = current.until.is_some_and(|until| until <= hold.from);
             let is_before = hold.resumed.is_some_and(|(until, _)| until <= current.from);
+            if let Some((resumed, ResumeOption::Today)) = hold.resumed
+                && !is_over
+                && waits_since.is_some_and(|since| since <= hold.from && resumed < current.from)
+            {
+                current.begin_anew(resumed, hold.act);
+                waits_since = None;
+                continue;
+            }
             if is_over || is_before {
                 continue;
             }
@@ -262,7 +299,8 @@ impl Span {
                 }
                 continue;
             }
-            let after = current.after_hold(resumed, option);
+            let after = current.after_hold(hold, resumed, option);
+            waits_since = (after.from > resumed).then_some(resumed);
             current.until = Some(hold.from.max(current.from));
             left.push(current);
             current = after;
@@ -271,11 +309,18 @@ impl Span {
         left
     }
 
-    fn after_hold(&self, resumed: NaiveDate, option: ResumeOption) -> Span {
+    /// Starts on a new anchor.
+    fn begin_anew(&mut self, from: NaiveDate, act: u32) {
+        self.from = from;
+        self.anchor = self.interval.anchor_on_or_after(from);
+        self.since = act;
+    }
+
+    fn after_hold(&self, hold: &Hold, resumed: NaiveDate, option: ResumeOption) -> Span {
         let mut after = self.clone();
         after.from = resumed.max(self.from);
         if option == ResumeOption::Today {
-            after.anchor = self.interval.anchor_on_or_after(after.from);
+            after.begin_anew(after.from, hold.act);
         } else if !self.arrears {
             let n = self.interval.index_containing(self.anchor, after.from);
             let period = self.interval.period(self.anchor, n);

@@ -43,10 +43,10 @@ pub struct ChargeLife<'a> {
     pub prices: Vec<Since<Option<Decimal>>>,
     /// Whether it is switched off, likewise.
     pub toggles: Vec<Since<bool>>,
-    /// Charge dates set by hand: from → to.
-    pub(super) moved: Vec<(NaiveDate, NaiveDate)>,
-    /// Charge dates that are skipped.
-    pub(super) skipped: Vec<NaiveDate>,
+    /// Charge dates set by hand, in the order of the acts.
+    pub(super) moved: Vec<Moved>,
+    /// Charge dates that are skipped, likewise.
+    pub(super) skipped: Vec<Skipped>,
     /// Discounts on the charge, in the order of application.
     pub discounts: Vec<AppliedDiscount>,
 }
@@ -61,6 +61,22 @@ pub struct ChargeTerms<'a> {
     pub order: usize,
     /// The switch that brought it; none = agreed or added.
     pub switch: Option<ChangeMark>,
+}
+
+/// A charge date set by hand. It is one of the rhythm that the act found: a later rhythm knows nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub from: NaiveDate,
+    pub to: NaiveDate,
+    /// Ordinal of the act.
+    pub act: u32,
+}
+
+/// A charge date that is skipped, likewise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Skipped {
+    pub date: NaiveDate,
+    pub act: u32,
 }
 
 /// Which act changed something, and how it wants to be prorated.
@@ -100,19 +116,23 @@ pub struct View {
     pub acts: u32,
     /// Of later ones those up to this moment.
     pub until: Option<Moment>,
+    /// Of those that take effect on the day itself those up to this ordinal; none = all.
+    pub last_of_day: Option<u32>,
 }
 
 impl View {
     /// With every act that is known.
     pub fn on(day: NaiveDate) -> Self {
-        Self { day, acts: u32::MAX, until: None }
+        Self { day, acts: u32::MAX, until: None, last_of_day: None }
     }
 
     fn holds(&self, on: NaiveDate, mark: Option<ChangeMark>) -> bool {
         let counts = |mark: ChangeMark| {
             mark.ordinal <= self.acts || self.until.is_some_and(|until| mark.moment(on) <= until)
         };
-        on <= self.day && mark.is_none_or(counts)
+        let is_of_day =
+            |mark: ChangeMark| on < self.day || self.last_of_day.is_none_or(|last| mark.ordinal <= last);
+        on <= self.day && mark.is_none_or(|mark| counts(mark) && is_of_day(mark))
     }
 }
 
@@ -298,9 +318,13 @@ impl<'a> Timeline<'a> {
                 self.on_charge(*charge, |life| life.toggles.push(since));
             }
             Verb::SetNextChargeDate { charge, date } => {
-                self.on_charge(*charge, |life| life.set_next_date(act.on, *date));
+                let moved = Moved { from: act.on, to: *date, act: act.ordinal };
+                self.on_charge(*charge, |life| life.set_next_date(moved));
             }
-            Verb::SkipNextCharge { charge } => self.on_charge(*charge, |life| life.skipped.push(act.on)),
+            Verb::SkipNextCharge { charge } => {
+                let skipped = Skipped { date: act.on, act: act.ordinal };
+                self.on_charge(*charge, |life| life.skipped.push(skipped));
+            }
             Verb::RemoveCharge { charge, refund_prorated } => {
                 let by = RemovedBy::Hand { refund_prorated: *refund_prorated };
                 let removed = Removal { on: act.on, mark: mark(None), by };
@@ -535,14 +559,14 @@ impl<'a> ChargeLife<'a> {
         in_force(&self.toggles, view).is_some_and(|since| since.value)
     }
 
-    fn set_next_date(&mut self, from: NaiveDate, to: NaiveDate) {
+    fn set_next_date(&mut self, moved: Moved) {
         let waits_for_a_date = self.own_start.is_none()
             && self.terms[0].charge.alignment == crate::catalogue::Alignment::CustomerDate;
         if waits_for_a_date {
-            self.own_start = Some(to);
+            self.own_start = Some(moved.to);
         } else {
-            self.moved.retain(|(slot, _)| *slot != from);
-            self.moved.push((from, to));
+            self.moved.retain(|earlier| earlier.from != moved.from);
+            self.moved.push(moved);
         }
     }
 }

@@ -307,7 +307,7 @@ impl<'a> Desk<'a> {
         };
         let on = match when {
             SwitchWhen::Now => self.on,
-            SwitchWhen::NextCharge => self.next_charge_date().unwrap_or(self.on).max(self.on),
+            SwitchWhen::NextCharge => self.charge_date_after_today().unwrap_or(self.on).max(self.on),
             SwitchWhen::AtRenewal => self.term_end().ok_or_else(|| self.no_term())?,
         };
         self.check_switch(plan, id, on)?;
@@ -351,7 +351,10 @@ impl<'a> Desk<'a> {
                 return conflict(message);
             }
             let begins = charge.setup == ChargeSetup::Standard || follows.is_some();
-            if begins && charge.version_on(currency, on).is_empty() {
+            // A custom price is the subscription's own: it goes along.
+            let goes_along = charge.pricing_model == PricingModel::Custom
+                && follows.is_some_and(|life| life.unit_price_on(on).is_some());
+            if begins && !goes_along && charge.version_on(currency, on).is_empty() {
                 return Err(self.not_priced(charge));
             }
         }
