@@ -35,6 +35,7 @@ pub mod payer;
 pub mod payment;
 mod postgres_url;
 pub mod queue;
+pub mod refund;
 pub mod refused_file;
 pub mod reopened;
 pub mod run;

@@ -155,6 +155,15 @@ pub async fn of_invoices(tx: &mut Tx, invoices: &[InvoiceId]) -> anyhow::Result<
     rows.into_iter().map(Attempt::try_from).collect()
 }
 
+/// An attempt by its id.
+pub async fn by_id(tx: &mut Tx, id: AttemptId) -> anyhow::Result<Option<Attempt>> {
+    let row: Option<Row> = on!(tx, c => sqlx::query_as(select_attempt!("where id = $1"))
+        .bind(id.0)
+        .fetch_optional(c)
+        .await?);
+    row.map(Attempt::try_from).transpose()
+}
+
 /// Attempts without an answer, oldest invoice first: they are asked again with the same id.
 pub async fn pending(tx: &mut Tx, limit: u32) -> anyhow::Result<Vec<Attempt>> {
     let rows: Vec<Row> = on!(tx, c => sqlx::query_as(
