@@ -65,7 +65,32 @@ pub async fn of_payers(
             credits.entry(payer).or_default().extend(credits_of(&carried.draft.lines));
         }
     }
+    add_taken_over(tx, payers, &mut credits).await?;
     Ok(credits)
+}
+
+/// Adds what was credited of lines that somebody else was billed, who paid for these payers' subscriptions before.
+async fn add_taken_over(
+    tx: &mut Tx,
+    payers: &[CustomerId],
+    credits: &mut BTreeMap<CustomerId, Vec<(LineId, Credit)>>,
+) -> anyhow::Result<()> {
+    const SQL: PerDriver = by_keys!(
+        "select c.payer, l.credit_line, l.credited_line, l.amount_minor, l.vat_minor
+         from customer c
+         join subscription s on s.customer = c.id
+         join billed_line b on b.subscription = s.id and b.payer <> c.payer
+         join line_credit l on l.credited_line = b.line
+         where l.payer <> c.payer and c.payer",
+        uuid,
+        " order by c.payer, l.credit_line, l.credited_line"
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<CreditRow> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(payers)).fetch_all(c).await?);
+    for row in rows {
+        credits.entry(CustomerId(row.0)).or_default().push(credit(row));
+    }
+    Ok(())
 }
 
 /// The drafts that wait for a larger invoice, as the newest run of each payer left them.

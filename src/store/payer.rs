@@ -254,19 +254,22 @@ struct BilledRow {
 /// A payer, a line of it that was billed, and the day from which it is due again.
 pub type BilledOf = (Uuid, BilledLine, Option<NaiveDate>);
 
-/// Every period that these payers' drafts and invoices have taken, by charge reference, oldest first.
+/// Every period that is taken of the subscriptions that these payers pay for, by charge reference, oldest first: by drafts
+/// and invoices of theirs, or of those who paid before them (rules B2).
 pub async fn billed_lines(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<Vec<BilledOf>> {
     const SQL: PerDriver = by_keys!(
-        "select b.payer, b.charge, b.key_start, b.revision, b.kind, b.ordinal, b.subscription,
+        "select c.payer, b.charge, b.key_start, b.revision, b.kind, b.ordinal, b.subscription,
                 b.period_start, b.period_end, b.charge_date, b.line, b.invoice, i.number as invoice_number,
                 b.currency, b.group_value, b.quantity, b.net_minor, b.discount, b.granted_minor, b.priced_minor,
                 b.vat_minor, b.tax_category, b.tax_pct, b.usage_mark, b.acts_seen, r.reopened_on
-         from billed_line b
+         from customer c
+         join subscription s on s.customer = c.id
+         join billed_line b on b.subscription = s.id
          left join invoice i on i.id = b.invoice
          left join reopened_line r
            on r.charge = b.charge and r.key_start = b.key_start and r.revision = b.revision and r.kind = b.kind
           and r.ordinal = b.ordinal
-         where b.payer",
+         where c.payer",
         uuid,
         " order by b.charge, b.key_start, b.revision, b.charge_date, b.kind, b.ordinal"
     );

@@ -5,11 +5,15 @@ use crate::tx::Tx;
 use chrono::NaiveDate;
 use domain::ids::CustomerId;
 use domain::invoice::LineKey;
-use std::collections::BTreeSet;
 
-/// Makes billed lines of a payer due again from a day on, and raises the payer's revision: what is drafted of it is
+/// Makes billed lines due again from a day on, and raises the revision of these payers: what is drafted of them is
 /// billed anew. Needs [`crate::payer::lock`].
-pub async fn reopen(tx: &mut Tx, payer: CustomerId, keys: &[LineKey], on: NaiveDate) -> anyhow::Result<()> {
+pub async fn reopen(
+    tx: &mut Tx,
+    payers: &[CustomerId],
+    keys: &[LineKey],
+    on: NaiveDate,
+) -> anyhow::Result<()> {
     let columns = &["charge", "key_start", "revision", "kind", "ordinal", "reopened_on"];
     let mut rows = Bulk::into("reopened_line", columns);
     for key in keys {
@@ -23,5 +27,5 @@ pub async fn reopen(tx: &mut Tx, payer: CustomerId, keys: &[LineKey], on: NaiveD
         ]);
     }
     rows.insert(tx).await?;
-    crate::book::raise(tx, BTreeSet::from([payer.0])).await
+    crate::book::raise(tx, payers.iter().map(|payer| payer.0).collect()).await
 }

@@ -63,3 +63,34 @@ fn a_customer_who_moves_during_a_review_is_set_aside_and_nobody_else() {
         assert_eq!(books.json(&["invoices"]).as_array().unwrap().len(), 2);
     }
 }
+
+/// rules B2, T6: who pays is taken as it stands when the draft is made.
+#[test]
+fn who_pays_from_today_on_is_not_billed_again_and_gets_what_comes_of_the_past() {
+    for books in both() {
+        let mut book = a_book();
+        book["productplans"][0]["changehandle"] = json!(1);
+        load(&books, &book).exits(0);
+        books.json(&["run", "--as-of", "2026-01-01"]);
+        let mut moved = book.clone();
+        let customer = moved["customers"][0].as_object_mut().unwrap();
+        customer.extend([("parent".to_owned(), json!("CU-0002")), ("billtoparent".to_owned(), json!(true))]);
+        load(&books, &moved).exits(0);
+        let usage = "id,subject,meter,quantity,time\nlate-1,SUB-0001,api_calls,100000,2026-01-05T10:00:00Z\n";
+        let usage = books.file("usage.csv", usage.to_owned());
+        books.run(&["--json", "ingest", &usage]).exits(0);
+        let cancel = ["subscriptions", "cancel", "SUB-0001", "--option", "on_date", "--date", "2026-02-15"];
+        books.json(&[&cancel[..], &["--refund", "prorated", "--on", "2026-01-20"]].concat());
+        let run = books.json(&["run", "--as-of", "2026-02-15"]);
+        assert_eq!((&run["failed"], &run["parked"]), (&json!(0), &json!(0)), "{run}");
+        let of = |account: &str| books.json(&["invoices", "--customer", account]);
+        let (old, new) = (of("CU-0001"), of("CU-0002"));
+        assert_eq!(old.as_array().unwrap().len(), 1, "January is billed once, to who paid then: {old:#}");
+        let lines: Vec<&Value> =
+            new.as_array().unwrap().iter().flat_map(|i| i["InvoiceLines"].as_array().unwrap()).collect();
+        let january =
+            lines.iter().filter(|line| line["PeriodStart"] == "2026-01-01" && line["SKU"] != "PRO-API");
+        assert_eq!(january.count(), 1, "CU-0002's own: {new:#}");
+        assert_eq!(books.json(&["verify"])["ok"], true);
+    }
+}
