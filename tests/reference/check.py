@@ -60,6 +60,7 @@ def answered(answer, gross):
                  for i in answer["invoices"]], gross)
 
 
+RECEIVABLE = "1100"
 KINDS = {(1, 8): "paid", (8, 32): "declined", (32, 8): "marked", (1, 16): "refunded", (32, 16): "refunded"}
 
 
@@ -71,10 +72,25 @@ def paid(world, answer):
     moves, opened = world.till.told()
     if said != moves:
         return f"the rules move {moves}, the program {said}"
-    state = lambda gross, left: 4 if left <= 0 else 2 if left < gross else 0
     ours = sorted([gross, state(gross, left)] for gross, left in opened)
-    theirs = sorted([amount(i), min(4, i["SettlementStatus"])] for i in answer["invoices"] if amount(i) > 0)
-    return "" if ours == theirs else f"the rules settle {ours}, the program {theirs}"
+    theirs = sorted([amount(i), i["SettlementStatus"]] for i in answer["invoices"]
+                    if amount(i) or i["SettlementStatus"] != 4)
+    if ours != theirs:
+        return f"the rules settle {ours}, the program {theirs}"
+    return receivable(answer, sum(left for _, left in opened))
+
+
+def state(gross, left):
+    """How far a document is settled."""
+    settled, whole = abs(gross - left), abs(gross)
+    return 8 if settled > whole else 4 if settled == whole else 2 if settled else 0
+
+
+def receivable(answer, opened):
+    """The ledger's receivables are what is open of all documents (L1)."""
+    lines = [(e["currency"], p) for e in answer["ledger"] for p in e["postings"] if p["account"] == RECEIVABLE]
+    sums = sum(int((F(p["debit"]) - F(p["credit"])) * 10 ** DECIMALS[currency]) for currency, p in lines)
+    return "" if sums == opened else f"{opened} is open, the ledger says {sums}"
 
 
 def difference(scenario, answer, world, done):

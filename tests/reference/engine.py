@@ -34,7 +34,11 @@ class Discount:
 class Invoice:
     def __init__(self, lines, currency, inclusive, hand=False):
         self.lines, self.currency, self.inclusive, self.hand = lines, currency, inclusive, hand
-        self.gross, self.open = sum(l.net + l.vat for l in lines), 0
+        self.gross = sum(l.net + l.vat for l in lines)
+        for line in lines:
+            line.document = self
+        originals = [line.original() for line in lines]
+        self.credits = [line.document for line in originals if line and line.document]  # the invoices that a credit note names
 
     def told(self):
         return {"Total": shown(sum(l.net for l in self.lines), self.currency),
@@ -137,8 +141,9 @@ class World:
             granted = sum(l.granted for l in lines)
             now = (max(0, (regular or 0) - granted) if granted else regular or 0) + (true_up or 0)
             wanted = now - sum(l.own for l in lines)
-            if wanted < 0 and window.spec["pricingmodel"] != "dynamic":
-                wanted = -min(-wanted, sum(l.own - l.credited for l in lines))
+            if wanted < 0:  # what is worth less than nothing by its own events is no credit (Q2)
+                below = max(min(now, 0), wanted)
+                wanted = below - min(below - wanted, sum(max(0, l.own - l.credited) for l in lines))
             if wanted:
                 line = Line(served, window.spec, window.first, window.end, wanted, LATE, window.end - DAY, None)
                 line.group, line.window, line.before = group, window, lines
@@ -169,8 +174,7 @@ class World:
         self.played = as_of
         self.made.sort(key=lambda i: (i.gross >= 0, i.date, i.payer, i.lines[0].served.sub.number))  # numbers (I5)
         self.invoices += self.made
-        for invoice in self.made:
-            self.till.book(invoice, as_of)
+        self.till.book(self.made, as_of)
 
     def draft(self, day, lines):
         """The invoices of a charge date (I1, D1, M2, I8)."""
@@ -222,7 +226,7 @@ class World:
                 taken = -line.own
                 line.takes = []
                 for old in line.before:
-                    part = min(taken, old.own - old.credited)
+                    part = max(0, min(taken, old.own - old.credited))
                     old.credited += part
                     taken -= part
                     line.takes.append((old, part))
@@ -250,8 +254,9 @@ class World:
             if line.amends:
                 line.amends.net_credited -= line.net
                 line.amends.vat_credited -= line.vat
-            taken = sum(part for _, part in line.takes)
-            vats = allot(-line.vat, [F(-line.vat * part, taken) for _, part in line.takes]) if taken else []
+            shares = [part for _, part in line.takes]
+            shares.append(max(0, -line.own - sum(shares)))  # what is below zero by its own events keeps its VAT
+            vats = allot(-line.vat, [F(-line.vat * part, sum(shares)) for part in shares]) if sum(shares) else []
             for (old, part), vat in zip(line.takes, vats):
                 old.net_credited += part - (vat if inclusive else 0)
                 old.vat_credited += vat
@@ -278,7 +283,7 @@ class World:
                 lines = [invoice.lines[n] for n in members]
                 note += self.give_group(lines, [taken[n] for n in members], sums[0] == sums[1], pct / 100, invoice)
         made = Invoice(note, invoice.currency, invoice.inclusive, hand=True)
-        made.payer = invoice.payer
+        made.payer, made.date = invoice.payer, day_of(step["on"])
         self.invoices.append(made)
         self.till.credit(made, invoice)
         return True
@@ -322,17 +327,24 @@ class World:
         elif "discount" in step:
             level = next(k for k in ("customer", "subscription") if k in step)
             self.apply(level, step[level], step["discount"] if step["do"] == "apply" else None, on)
-        elif step.get("do") == "credit":
-            return step["invoice"] <= len(self.invoices) and self.credit(step)
-        elif step.get("do") == "markpaid":
-            invoice = self.invoices[step["invoice"] - 1]
+        elif "payments" in step:
+            self.till.morning(on)
+        else:
+            return step["invoice"] <= len(self.invoices) and self.on_invoice(on, step)
+        return True
+
+    def on_invoice(self, on, step):
+        invoice = self.invoices[step["invoice"] - 1]
+        if step["do"] == "credit":
+            return self.credit(step)
+        if step["do"] == "markpaid":
             amount = minor(F(step["amount"]), invoice.currency) if "amount" in step else None
             return self.till.mark_paid(invoice, on, amount)
-        elif step.get("do") == "refund":
-            return step["invoice"] <= len(self.invoices) and self.till.refund(self.invoices[step["invoice"] - 1], on)
-        elif step.get("do") == "writeoff":
-            return self.till.write_off(self.invoices[step["invoice"] - 1])
-        return True
+        if step["do"] == "refund":
+            return self.till.refund(invoice, on)
+        if step["do"] == "recharge":
+            return self.till.recharge(invoice, on)
+        return self.till.write_off(invoice)
 
 
 def play(scenario):

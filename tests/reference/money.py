@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from engine import World
 from rules import day_of, shown
-from stories import LAST, Teller, book, usage
+from service import NEVER
+from stories import LAST, Teller, agree, book, usage
 
 
 class Desk:
@@ -42,52 +43,75 @@ class Desk:
 
 
     def pay(self, day):
-        """Money that comes by itself, a refund, a write-off."""
-        rng, all_of_them = self.rng, self.world.invoices
-        places = [n for n, i in enumerate(all_of_them, 1) if i.gross > 0 or i.hand]
-        if not places:
+        """Money that comes by itself, a refund, an attempt by hand, a write-off."""
+        rng, documents = self.rng, self.world.invoices
+        if not documents:
             return
-        place = rng.choice(places)
-        invoice = all_of_them[place - 1]
-        if invoice.hand:
+        place = rng.randrange(len(documents)) + 1
+        document = documents[place - 1]
+        if document.open < 0:
             self.do(day, {"invoice": place, "do": "refund"})
-        elif rng.random() < 0.1:
-            self.do(day, {"invoice": place, "do": "writeoff"})
-        elif rng.random() < 0.5:
-            self.do(day, {"invoice": place, "do": "markpaid"})
-        else:
-            amount = shown(rng.randrange(1, invoice.gross + 5000), invoice.currency)
-            self.do(day, {"invoice": place, "do": "markpaid", "amount": amount})
+            return
+        verb = rng.choice(["markpaid"] * 6 + ["recharge", "refund", "writeoff"])
+        step = {"invoice": place, "do": verb}
+        if verb == "markpaid" and rng.random() < 0.6:
+            step["amount"] = shown(rng.randrange(1, abs(document.gross) + 5000), document.currency)
+        self.do(day, step)
 
 
-def policy(rng):
+ACTIONS = ["retry", "retry", "other_method", "mail", "hold", "cancel", "expire"]
+TOKENS = ["tok_ok", "tok_ok", "tok_soft_decline", "tok_ok_after_2", "tok_hard_decline", "tok_expired"]
+
+
+def policy(rng, name):
     """Steps of dunning."""
-    days, steps = 0, []
+    days, steps = rng.choice([-1, 0, 3]), []
     for _ in range(rng.randrange(1, 5)):
         days += rng.randrange(1, 9)
-        steps.append({"days": days, "action": rng.choice(["retry", "retry", "mail", "hold", "cancel", "expire"])})
+        steps.append({"days": days, "action": rng.choice(ACTIONS)})
     if rng.random() < 0.4:
         steps.append({"days": days + 9, "action": "write_off"})
-    return {"refkey": "k", "default": True, "manual": rng.random() < 0.5, "steps": steps}
+    return {"refkey": name, "default": name == "k", "manual": rng.random() < 0.5, "steps": steps}
+
+
+def methods(rng):
+    """Ways to pay, the default one of them or none."""
+    made = [{"refkey": name, "type": "token", "gateway": "sandbox", "token": rng.choice(TOKENS)}
+            for name in ("card", "spare")[:rng.choice([0, 1, 1, 2])]]
+    if made:
+        rng.choice(made)["makedefault"] = True
+    return made
 
 
 def payments(number):
-    """A fee that is collected, paid, credited, refunded and dunned, with a run on most days."""
+    """Fees that are collected, paid, credited, refunded and dunned, with a run on most days."""
     rng = random.Random(f"payments {number}")
     made = book(rng)
-    buyer = made["customers"][0]
-    token = rng.choice(["tok_ok", "tok_ok", "tok_soft_decline", "tok_ok_after_2", "tok_hard_decline", None])
-    if token:
-        buyer["paymentmethods"] = [{"refkey": "card", "type": "token", "gateway": "sandbox", "token": token, "makedefault": True}]
+    buyer, first = made["customers"][0], made["subscriptions"][0]
+    buyer["paymentmethods"] = methods(rng)
     buyer["paymentterm"] = rng.choice([0, 8, 14])
-    if rng.random() < 0.6:
-        made["dunningpolicies"] = [policy(rng)]
-    start = day_of(made["subscriptions"][0]["startdate"])
+    if rng.random() < 0.7:
+        made["dunningpolicies"] = [policy(rng, "k")]
+        if rng.random() < 0.4:
+            made["dunningpolicies"].append(policy(rng, "own"))
+            made["productplans"][1]["dunningpolicy"] = "own"
+    if rng.random() < 0.5:
+        made["subscriptions"].append({**first, "subscriptionnumber": "S-2", "productplan": "Q"})
+        made["subscriptions"][1].pop("discount", None)
+        agree(rng, made["subscriptions"][1], made["productplans"])
+        buyer["collectivebilling"] = rng.random() < 0.5
+    start = day_of(first["startdate"])
+    fees = [c["sku"] for c in made["productplans"][0]["charges"]
+            if c["pricingmodel"] == "per_unit" and c["chargetype"] == "recurring" and "chargesetup" not in c]
     desk = Desk(rng, made)
     for n in range(rng.choice([20, 70, 100])):
         day = start + timedelta(n)
+        sub = desk.world.subscriptions["S-1"]
+        if fees and sub.serves and sub.end == NEVER and not sub.waiting and rng.random() < 0.03:
+            step = {"charge": rng.choice(fees), "amount": rng.choice(["0", "1", "5"]), "prorate": True}
+            desk.do(day, {"subscription": "S-1", "do": "setamount", **step})
         if rng.random() < 0.8:
-            desk.do(day, {"run": {}})
+            desk.do(day, {"run": {}} if rng.random() < 0.9 else {"payments": "retry"})
         if rng.random() < 0.08:
             desk.pay(day)
         if rng.random() < 0.04:

@@ -273,6 +273,14 @@ class Line:
         self.credited = self.net_credited = self.vat_credited = 0
         self.amount = None  # tells `own` once the day's discounts are granted
         self.takes, self.period, self.group, self.window, self.before = [], None, None, None, []
+        self.document, self.plan = None, served.sub.plan["sku"]
+
+    def original(self):
+        """The line of an earlier document that it amends: of late usage the period's first one (M5)."""
+        if self.amends or self.window is None:
+            return self.amends
+        booked = [l for lines in self.window.booked.values() for l in lines if l.kind == 0 and l.document]
+        return min(booked, key=lambda l: l.group or "", default=None)
 
 
 def tax_of(charge, taxdate, rules):

@@ -17,8 +17,9 @@ NEVER = date.max
 class Period:
     """A period in advance that is billed, or one in arrears. Values are of the full period, before discounts."""
 
-    def __init__(self, first, end, full, begins):
+    def __init__(self, first, end, full, begins, custom=False):
         self.first, self.end, self.full, self.begins = first, end, full, begins
+        self.custom = custom  # a price that is never prorated (R1)
         self.charged_to = end  # the end that was billed
         self.parts, self.past = [], []  # in arrears: (from, value, spec), and what they were before a day's change
         self.value, self.off, self.granted, self.line = F(0), F(0), 0, None
@@ -33,6 +34,8 @@ class Period:
     def cut(self, value, off, start, end, currency):
         """[start, end) at a value, less the discount of the day or what a fixed one granted (R2, R3, M5)."""
         net = value * (1 - off)
+        if self.custom:
+            return part(max(F(0), net - self.granted), currency, start, end, (start, end))
         if self.granted:
             days = F((self.charged_to - self.first).days, (self.full[1] - self.full[0]).days)
             net = max(F(0), net - self.granted / days)
@@ -76,6 +79,8 @@ class Served:
             return F(0)
         spec = spec or self.spec
         known = [price for since, price, plan in self.own_price if plan is spec and (since <= day or self.arrears)]
+        if spec["pricingmodel"] == "custom":  # it has no other price, and keeps it through switches
+            known = [price for since, price, _ in self.own_price if since <= day or self.arrears]
         unit = known[-1] if known else None
         if unit is None:
             unit = F(in_force(spec["pricings"], day)[0]["price"])
@@ -86,6 +91,10 @@ class Served:
         first, end, full = self.rhythm.holding(self.next)
         first = max(first, self.next)
         return first, end, full, self.began.setdefault(full, first)
+
+    @property
+    def custom(self):
+        return self.spec["pricingmodel"] == "custom"
 
     # ------------------------------------------------------------ charging
 
@@ -145,7 +154,7 @@ class Served:
                     return
                 end = min(end, self.end, self.sub.end_of(self))
                 self.open = (Window(self.spec, first, end, full, begins) if self.metered
-                             else Period(first, end, full, begins))
+                             else Period(first, end, full, begins, self.custom))
                 if not self.metered:
                     self.open.parts = [(first, self.value(first), self.spec)]
                 yield from self.close(day)
@@ -154,17 +163,19 @@ class Served:
                 return
             end = min(end, self.end, self.sub.end)
             self.next, self.moved = end, None
-            line = self.pay(Period(first, end, full, begins))
+            line = self.pay(Period(first, end, full, begins, self.custom))
             if line.period.value > 0:
                 yield day, line
 
     def pay(self, period):
-        """The regular line of a period in advance."""
+        """The regular line of a period in advance. The rest of one that was billed as a stub, as its end was known, is
+        granted no fixed discount again: it keeps what it was granted (M5)."""
         first = period.first
         period.on, period.spec = self.on, self.spec
         period.value, period.off = self.value(first, self.on), self.sub.off(self, first)
         net = period.cut(period.value, period.off, first, period.end, self.sub.currency)
-        period.line = Line(self, self.spec, first, period.end, net, REGULAR, first, None)
+        kind = REGULAR if first == period.begins else CHANGE
+        period.line = Line(self, self.spec, first, period.end, net, kind, first, None)
         period.line.period = period
         self.paid.append(period)
         return period.line
@@ -185,7 +196,7 @@ class Served:
         """What is paid for the days from one on (R4)."""
         for period in self.paid:
             start, end = max(day, period.first), min(period.end, until)
-            if start < end and period.line:
+            if start < end and period.line and not (period.custom and start > period.first):
                 wanted = period.cut(period.value, period.off, start, end, self.sub.currency)
                 line = Line(self, period.line.spec, start, end, -wanted, CREDIT, period.line.taxdate, period.line)
                 self.sub.owe(due, line)
@@ -204,15 +215,19 @@ class Served:
                 self.change_open(day, handle, prorate)
             return
         for period in self.paid:
-            if period.end <= day:
+            caught = period.caught == day and not switched
+            if period.end <= day and not caught:
                 continue
             start = max(day, period.first)
-            whole = start == period.first
+            whole = start == period.first or caught  # the quantity on the charge date bills it (R3)
+            start = period.first if whole else start
             on = self.on if whole else period.on  # off or on is for whole periods
             spec = self.spec if switched else period.spec
             value = self.value(period.first, on, spec)
-            if value == period.value and period.spec is spec:
-                period.on = on
+            if value == period.value:
+                period.on, period.spec = on, spec
+                continue
+            if not whole and period.custom:
                 continue
             if whole or prorate or (prorate is None and handle > 0 and value > period.value):
                 due = period.end if handle == 2 and not whole else day
@@ -236,10 +251,10 @@ class Served:
         if day <= period.first:
             period.parts = [(period.first, value, self.spec)]
         elif value == before:
-            return
+            period.parts[-1] = (start, value, self.spec)
         elif prorate is False or (handle == 0 and not prorate):
             period.parts[-1] = (start, value, self.spec)
-        elif value > before or prorate:
+        elif (value > before or prorate) and not period.custom:
             period.parts.append((day, value, self.spec))
 
     def hold(self, day, refund):
@@ -252,7 +267,7 @@ class Served:
         if self.moved and self.next < day:
             first, _, full, begins = self.next_period()
             due, self.moved, self.next = self.moved, None, day
-            self.sub.owe(due, self.pay(Period(first, day, full, begins)))
+            self.sub.owe(due, self.pay(Period(first, day, full, begins, self.custom)))
         if self.open is not None:
             self.open.cease(day)
 
@@ -272,8 +287,12 @@ class Served:
             follows = day if postpaid or first == day else end
             self.next = max(self.next, follows)
             return
-        self.rhythm, self.next, self.moved, self.began = Rhythm(self.spec, day), day, None, {}
-        self.give_back(day, day, self.rhythm.holding(day)[1])
+        self.rhythm, self.moved, self.began = Rhythm(self.spec, day), None, {}
+        _, end, full = self.rhythm.holding(day)
+        paid = [p for p in self.paid if p.first == day < p.end and p.full == full]  # the new period is the one that is paid
+        self.next = paid[-1].end if paid else day
+        if not paid:
+            self.give_back(day, day, end)
 
     def switch(self, day, spec, prorate):
         """The charge of the new plan that has the same anchor code. In arrears each plan bills the days that it served,

@@ -21,7 +21,7 @@ def fee(rng, sku, code, like=None, alignment="subscription_start"):
     """A recurring charge; `like` gives the rhythm of the one that it is paired with."""
     period = rng.choice(["monthly"] * 6 + ["weekly", "quarterly", "day_of_month"])
     charge = {"sku": sku, "fullname": sku, "chargetype": "recurring", "billingperiodalignment": alignment,
-              "pricingmodel": rng.choice(["per_unit", "per_unit", "flat"]), "billingperiod": period,
+              "pricingmodel": rng.choice(["per_unit"] * 4 + ["flat", "flat", "custom"]), "billingperiod": period,
               "billingperiodinterval": 2 if period == "weekly" else 1, "defaultamount": "1", "taxable": True,
               "pricings": [{"currencycode": "DKK", "price": price(rng)}]}
     if code:
@@ -36,6 +36,8 @@ def fee(rng, sku, code, like=None, alignment="subscription_start"):
                 charge[name] = like[name]
             else:
                 charge.pop(name, None)
+    if charge["pricingmodel"] == "custom":
+        del charge["pricings"]
     return charge
 
 
@@ -71,6 +73,8 @@ def plans(rng, handle):
         second.append(other)
     option = {**fee(rng, "OPT", None), "chargesetup": "optional", "billingperiod": "monthly", "billingperiodinterval": 1}
     option.pop("billingday", None)
+    if option["pricingmodel"] == "custom":
+        option |= {"pricingmodel": "flat", "pricings": [{"currencycode": "DKK", "price": price(rng)}]}
     made = [{"sku": sku, "fullname": sku, "currencycode": "DKK", "changehandle": handle, "charges": charges + [option]}
             for sku, charges in (("P", first), ("Q", second))]
     return made
@@ -96,12 +100,22 @@ def book(rng):
             "taxrules": [{"fullname": "VAT", "country": "*", "state": "*", "ruletype": "*", "priority": 10,
                           "taxpct": rng.choice(["25", "25", "8.1"]), "category": "S"}],
             "productplans": plans(rng, rng.choice([0, 1, 1, 2])), "customers": [buyer], "subscriptions": [sub]}
+    agree(rng, sub, made["productplans"])
     found = discount(rng)
     if found:
         made["discounts"] = [{"refkey": "d", "fullname": "d", "invoicetext": "less", **found,
                               "codes": [{"codeprefix": "D", "code": "1", "redemption": 0}]}]
         rng.choice([buyer, sub])["discount"] = {"code": "D-1", "from": start.isoformat()}
     return made
+
+
+def agree(rng, sub, plans):
+    """What is agreed of the charges of a subscription: their custom prices."""
+    plan = next(plan for plan in plans if plan["sku"] == sub["productplan"])
+    custom = [c["sku"] for c in plan["charges"] if c["pricingmodel"] == "custom"]
+    sub.pop("charges", None)
+    if custom:
+        sub["charges"] = [{"charge": sku, "unitprice": price(rng)} for sku in custom]
 
 
 class Teller:

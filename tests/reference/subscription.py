@@ -22,6 +22,9 @@ class Subscription:
         self.waiting, self.owed = [], []  # acts, and lines, with their day
         self.charges = []
         self.take_on(self.plan, self.start)
+        for own in entry.get("charges", []):
+            charge = self.charge(own["charge"])
+            charge.own_price = [(date.min, F(own["unitprice"]), charge.spec)]
 
     def term(self, day):
         """The end of the term that holds a day."""
@@ -48,6 +51,13 @@ class Subscription:
         return found.fraction if found and found.fraction is not None else F(0)
 
     def owe(self, due, line):
+        """A line for a day. What waits is due with what gives it back: nothing is given back that was never charged (M3)."""
+        at = next((n for n, (_, waiting) in enumerate(self.owed) if waiting is line.amends), None)
+        if at is not None and self.owed[at][0] > due:
+            waiting, credit = self.owed[at][1], self.owed[at - 1][1]
+            del self.owed[at - 1:at + 1]
+            self.owe(due, credit)
+            self.owed.append((due, waiting))
         self.owed.append((due, line))
 
     def charge(self, name):
@@ -181,6 +191,8 @@ class Subscription:
                 charge.open.end = charge.open.full[1]
             elif charge.rhythm and charge.next != charge.rhythm.holding(charge.next)[0]:
                 charge.moved = day  # the rest of a stub that was paid is due through the act (T5)
+                if charge.custom:  # and was paid with it (R1)
+                    charge.next, charge.moved = charge.next_period()[1], None
 
     def finish(self, day):
         if not self.refund:
