@@ -6,6 +6,7 @@ use crate::money::Currency;
 use crate::refusal::{Code, Refusal};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// A postal address; every part may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +112,13 @@ impl PaymentMethod {
     /// Whether a charge can be made without the customer.
     pub fn is_online(&self) -> bool {
         self.gateway.is_some() && self.token.is_some()
+    }
+
+    /// Its name in the list of methods that were declined for good: with another token it is another method, and healthy.
+    pub fn health_key(&self) -> String {
+        let digest = Sha256::digest(self.token.as_deref().unwrap_or_default().as_bytes());
+        let digits: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}#{digits}", self.refkey)
     }
 }
 

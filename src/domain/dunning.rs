@@ -138,6 +138,15 @@ impl DunningPolicy {
         let on = free.map_or(nominal, |free| free.max(nominal));
         Some(ComingStep { step: steps_taken + 1, action, on })
     }
+
+    /// First steps that the attempt at booking has taken along: those that charge, and fall on its day or before it.
+    pub fn steps_at_booking(&self, payable_by: NaiveDate, booked_on: NaiveDate) -> u32 {
+        let falls = |days: u32| payable_by.checked_add_days(Days::new(u64::from(days)));
+        let is_taken = |step: &&DunningStep| {
+            step.action.charges() && falls(step.days).is_some_and(|day| day <= booked_on)
+        };
+        self.steps.iter().take_while(is_taken).map(|_| 1).sum()
+    }
 }
 
 #[cfg(test)]

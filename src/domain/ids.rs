@@ -75,6 +75,13 @@ impl ChargeReference {
     }
 }
 
+impl AttemptId {
+    /// The id of an invoice's n-th attempt: two workers who begin the same one ask with the same key.
+    pub fn nth(invoice: InvoiceId, ordinal: u32) -> Self {
+        Self::of(&format!("{invoice}\u{1f}{ordinal}"))
+    }
+}
+
 /// The payer's place in its run, fixed when the run opens: 28 bits of an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(u32);

@@ -2,6 +2,7 @@
 
 use crate::exact::Exact;
 use crate::ids::{AttemptId, CustomerId, InvoiceId};
+use crate::invoice::Draft;
 use crate::money::Currency;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,30 @@ pub struct Attempt {
     pub decline_code: Option<String>,
     pub fee_minor: i64,
 }
+
+impl Attempt {
+    /// The n-th refund of a document, made outside; its id follows from the document.
+    pub fn refund(draft: &Draft, ordinal: u32, amount_minor: i64, on: NaiveDate) -> Self {
+        Self {
+            id: AttemptId::of(&format!("{}\u{1f}refund\u{1f}{ordinal}", draft.id)),
+            invoice: draft.id,
+            customer: draft.payer,
+            ordinal,
+            amount_minor,
+            currency: draft.currency,
+            method: BY_HAND.to_owned(),
+            gateway: BY_HAND.to_owned(),
+            on,
+            state: AttemptState::Paid,
+            provider_reference: None,
+            decline_code: None,
+            fee_minor: 0,
+        }
+    }
+}
+
+/// Gateway of what was paid outside.
+pub const BY_HAND: &str = "manual";
 
 /// State of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -54,11 +54,11 @@ fn dump(home: &Path, json: impl Fn(&[&str]) -> Value) -> Dump {
 }
 
 /// Runs to the end and counts the places at which it could have died.
-fn places(mut run: Command, count: &Path) -> u64 {
+fn places(mut run: Command, count: &Path, least: u64) -> u64 {
     let status = run.env("TALLYBOOK_CRASH_COUNT", count).stdout(Stdio::null()).status().unwrap();
     assert!(status.success());
     let counted: u64 = std::fs::read_to_string(count).unwrap().trim().parse().unwrap();
-    assert!(counted > 20, "the program under test has no crash points: {counted}");
+    assert!(counted > least, "the program under test has no crash points: {counted}");
     counted
 }
 
@@ -83,7 +83,7 @@ fn death_at_any_door_changes_nothing_on_sqlite() {
         home
     };
     let undisturbed = ready();
-    let all = places(undisturbed.command(&RUN), &undisturbed.path().join("count"));
+    let all = places(undisturbed.command(&RUN), &undisturbed.path().join("count"), 20);
     let expected = dump(&undisturbed.path(), |args| undisturbed.json(args));
     let mut died = 0;
     for place in sample(all, SQLITE_PLACES_MAX) {
@@ -107,7 +107,7 @@ fn death_at_any_door_changes_nothing_on_postgresql() {
         home
     };
     let undisturbed = ready();
-    let all = places(undisturbed.command(&RUN), &undisturbed.home.path().join("count"));
+    let all = places(undisturbed.command(&RUN), &undisturbed.home.path().join("count"), 20);
     let expected = dump(&undisturbed.home.path(), |args| undisturbed.json(args));
     for place in sample(all, POSTGRES_PLACES_MAX) {
         let home = ready();
@@ -115,5 +115,41 @@ fn death_at_any_door_changes_nothing_on_postgresql() {
         home.run(&RUN).exits(0);
         let found = dump(&home.home.path(), |args| home.json(args));
         assert_eq!(found, expected, "after death at place {place} of {all}");
+    }
+}
+
+#[test]
+fn death_within_a_refund_pays_back_once() {
+    const REFUND: [&str; 6] = ["--json", "invoices", "refund", "CN-0000001", "--on", "2026-02-03"];
+    let ready = || {
+        let home = Home::new();
+        home.load(&book(1));
+        home.json(&["run", "--as-of", "2026-02-01"]);
+        let invoices = home.json(&["invoices"]);
+        assert_eq!(invoices[0]["PaymentStatus"], 20, "{invoices:#}");
+        home.json(&[
+            "invoices",
+            "credit",
+            invoices[0]["InvoiceNumber"].as_str().unwrap(),
+            "--as-of",
+            "2026-02-02",
+        ]);
+        home
+    };
+    let undisturbed = ready();
+    let all = places(undisturbed.command(&REFUND), &undisturbed.path().join("count"), 3);
+    let expected = dump(&undisturbed.path(), |args| undisturbed.json(args));
+    assert!(expected.invoices.as_array().unwrap().iter().all(|i| i["SettlementStatus"] == 4));
+    for place in 1..=all {
+        let home = ready();
+        assert!(die_at(home.command(&REFUND), place), "place {place} of {all}");
+        if place % 2 == 0 {
+            home.json(&["payments", "retry", "--as-of", "2026-02-04"]);
+        }
+        home.run(&REFUND); // refused if the refund was made already: nothing is owed then
+        let found = dump(&home.path(), |args| home.json(args));
+        assert_eq!(found, expected, "after death at place {place} of {all}");
+        let again = home.run(&REFUND).exits(1);
+        assert_eq!(again.error()["code"], "nothing_owed");
     }
 }

@@ -34,6 +34,7 @@ mod secrets;
 mod subscriptions;
 mod tamper;
 mod texts;
+mod three_ways;
 mod tls;
 mod together;
 mod xml;

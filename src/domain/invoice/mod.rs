@@ -3,6 +3,7 @@
 pub mod account;
 mod printed;
 mod settlement;
+pub mod verbs;
 mod wire;
 
 pub use printed::PrintedLine;

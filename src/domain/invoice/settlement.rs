@@ -28,7 +28,7 @@ impl Settlement {
     pub fn settled(&self, gross_minor: i64, amount_minor: i64, on: NaiveDate) -> Self {
         let mut after = Self { settled_minor: self.settled_minor + amount_minor, ..self.clone() };
         let open = after.open_minor(gross_minor);
-        if open == 0 || (open > 0) != (gross_minor > 0) {
+        if open == 0 || gross_minor == 0 || (open > 0) != (gross_minor > 0) {
             after.payment_status = PaymentStatus::Paid;
             after.payment_date = self.payment_date.filter(|_| self.is_paid()).or(Some(on));
             after.next_retry = None;

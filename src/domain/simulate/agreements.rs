@@ -24,7 +24,11 @@ pub(super) fn act(
     apply(world, &number, &request, effective, on)
 }
 
-fn apply(
+/// Does a request on a subscription.
+///
+/// # Errors
+/// As [`act`].
+pub(super) fn apply(
     world: &mut World,
     number: &str,
     request: &Request,

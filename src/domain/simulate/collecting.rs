@@ -1,186 +1,330 @@
-//! Payments in memory: the sandbox's tokens, set-offs and the ledger entries that follow (rules I8, Y1–Y4).
+//! Payments in memory: the verbs of [`crate::invoice::verbs`] on the accounts of a scenario, with the sandbox as the provider
+//! (rules I8, Y1–Y5).
 
-use super::world::{Transaction, TransactionKind, World};
-use crate::customer::PaymentMethod;
-use crate::ids::{AttemptId, CustomerId, InvoiceId};
-use crate::invoice::{OpenDocument, set_off as parts_of};
-use crate::ledger::{self, Happening};
+use super::agreements;
+use super::world::{Document, Transaction, TransactionKind, World};
+use crate::catalogue::Catalogue;
+use crate::dunning::DunningAction;
+use crate::ids::{CustomerId, InvoiceId};
+use crate::invoice::verbs::{
+    self, Account, Answer, Books, Charging, Coming, Effects, Known, Occasion, PartKind,
+};
+use crate::invoice::{OpenDocument, account, set_off as parts_of};
+use crate::ledger::{EntryKind, PostingFault};
 use crate::money::Currency;
-use crate::payment::{Attempt, AttemptState, Decline, SandboxAnswer, sandbox_answer};
+use crate::payment::{Attempt, AttemptState, SandboxAnswer, sandbox_answer};
 use crate::refusal::{Code, Refusal};
-use chrono::NaiveDate;
+use crate::subscription::{CancelOption, Request};
+use chrono::{Days, NaiveDate};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Days that the card schemes' caps look back (rules Y2).
+const CAP_DAYS: u64 = 30;
 
 /// What a step asks of payments: the dunning morning of the day (rules Y4).
 ///
 /// # Errors
 /// If it asks for something else.
-pub(super) fn act(world: &mut World, what: &Value, on: NaiveDate) -> Result<(), Refusal> {
+pub(super) fn asked(world: &mut World, what: &Value, on: NaiveDate) -> Result<(), Refusal> {
     if what.as_str().is_none_or(|what| !what.eq_ignore_ascii_case("retry")) {
         let message = format!("{what} cannot be done with payments");
         return Err(Refusal::new(Code::UnknownVerb, message).hint("`{\"payments\": \"retry\"}`"));
     }
-    retry(world, on);
+    morning(world, on);
     Ok(())
 }
 
-/// The first attempt, made at booking (rules Y3).
+/// The first attempt, made at booking (rules Y3). What cannot be charged waits for its dunning.
 pub(super) fn at_booking(world: &mut World, places: &[usize], on: NaiveDate) {
     for at in places {
-        if world.documents[*at].draft.autobill {
-            let _ = charge(world, *at, on);
+        if let Ok(charging) = begin(world, *at, Occasion::Booking, on) {
+            let _ = ask(world, *at, charging);
         }
     }
 }
 
-/// Every step of the dunning ladder that is due, at most one per invoice and day (rules Y3, Y4).
-pub(super) fn retry(world: &mut World, on: NaiveDate) {
-    for at in 0..world.documents.len() {
-        let due = world.documents[at].settlement.next_retry.is_some_and(|next| next <= on);
-        let tried_today = world.transactions.iter().any(|t| {
-            t.attempt.invoice == world.documents[at].id()
-                && t.attempt.on == on
-                && t.kind == TransactionKind::Online
-        });
-        if due && !tried_today {
-            world.documents[at].settlement.dunning_step += 1;
-            let _ = charge(world, at, on);
+/// The dunning morning of a day: the step that is due on each open invoice (rules Y3). It comes once a day.
+pub(super) fn morning(world: &mut World, on: NaiveDate) {
+    if !world.mornings.insert(on) {
+        return;
+    }
+    let is_due = |document: &Document| {
+        let next = document.settlement.next_retry;
+        document.booked.is_some() && next.is_some_and(|next| next <= on)
+    };
+    let due = (0..world.documents.len()).filter(|at| is_due(&world.documents[*at]));
+    let coming: Vec<(usize, Coming)> =
+        due.filter_map(|at| Some((at, with_account(world, at, verbs::coming)?))).collect();
+    let mut charges: Vec<(Occasion, usize)> = coming
+        .iter()
+        .filter_map(|(at, coming)| match coming {
+            Coming::Charge(occasion) => Some((*occasion, *at)),
+            _ => None,
+        })
+        .collect();
+    charges.sort_unstable();
+    for (occasion, at) in charges {
+        if let Ok(charging) = begin(world, at, occasion, on) {
+            let _ = ask(world, at, charging);
+        }
+    }
+    for (at, coming) in coming {
+        match coming {
+            Coming::Act(action) => act(world, at, action, on),
+            Coming::Over => step(world, at, on),
+            Coming::Charge(_) => {}
         }
     }
 }
 
-/// One attempt on what is open, with the invoice's online method.
+/// A step that charges nobody. A write-off ends the dunning by itself.
+fn act(world: &mut World, at: usize, action: DunningAction, on: NaiveDate) {
+    let request = match action {
+        DunningAction::Hold => Some(Request::Hold { refund_prorated: false }),
+        DunningAction::Expire => Some(Request::Expire { refund_prorated: false }),
+        DunningAction::Cancel => {
+            let option = Some(CancelOption::Immediately);
+            Some(Request::Cancel { option, date: None, refund_prorated: false })
+        }
+        DunningAction::WriteOff => {
+            let _ = write_off(world, at, None, on);
+            return;
+        }
+        DunningAction::Mail | DunningAction::Retry | DunningAction::OtherMethod => None,
+    };
+    let lines = &world.documents[at].draft.lines;
+    let numbers: BTreeSet<String> = lines.iter().filter_map(|l| l.subscription_number.clone()).collect();
+    for (number, request) in numbers.iter().zip(std::iter::repeat(request)) {
+        // One that is refused, as the state that it leads to is there already, is no reason to stop.
+        let _ = request.map(|request| agreements::apply(world, number, &request, on, on));
+    }
+    step(world, at, on);
+}
+
+fn step(world: &mut World, at: usize, on: NaiveDate) {
+    if let Some(after) = with_account(world, at, |account| verbs::stepped(account, on)) {
+        world.documents[at].settlement = after;
+    }
+}
+
+/// One attempt on what is open, as a person asks for it (rules Y4).
 ///
 /// # Errors
 /// If nothing is open or there is no method that can be charged.
-pub(super) fn charge(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
-    let document = &world.documents[at];
-    let Some(invoice) = document.booked.clone() else {
+pub(super) fn recharge(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
+    let charging = begin(world, at, Occasion::ByHand, on)?;
+    if ask(world, at, charging) {
+        return Ok(());
+    }
+    let account = &world.documents[at].draft.account_number;
+    let message = format!("{account} has no payment method that can be charged");
+    Err(Refusal::new(Code::NoMethod, message).hint("set an online payment method, or mark it paid"))
+}
+
+/// Decides on a charge and notes the attempt.
+fn begin(world: &mut World, at: usize, occasion: Occasion, on: NaiveDate) -> Result<Charging, Refusal> {
+    let Some(invoice) = world.documents[at].booked.clone() else {
         return Err(Refusal::new(Code::Conflict, "a draft cannot be charged").hint("book it first"));
     };
-    let gross_minor = invoice.draft.gross_minor();
-    let open = document.settlement.open_minor(gross_minor);
-    if open <= 0 {
-        return Err(Refusal::new(Code::Conflict, format!("nothing is open on {}", invoice.number)));
+    if world.documents[at].settlement.open_minor(invoice.draft.gross_minor()) <= 0 {
+        let message = format!("nothing is open on {}", invoice.number);
+        return Err(Refusal::new(Code::NothingOpen, message));
     }
-    let Some(method) = method_of(world, invoice.draft.payer, invoice.draft.payment_method.as_deref(), on)
-    else {
-        let message = format!("{} has no payment method that can be charged", invoice.draft.account_number);
-        return Err(
-            Refusal::new(Code::NoMethod, message).hint("set an online payment method, or mark it paid")
-        );
+    let known = known(world, invoice.draft.payer, on);
+    let charge = with_account(world, at, |account| verbs::charge(account, &known, occasion, on));
+    let Some(charge) = charge else { return Ok(Charging::Leave) };
+    if let Some(settlement) = charge.settlement {
+        world.documents[at].settlement = settlement;
+    }
+    if let Charging::Begin(attempt, _) = &charge.what {
+        world.transactions.push(Transaction { attempt: attempt.clone(), kind: TransactionKind::Online });
+    }
+    Ok(charge.what)
+}
+
+/// What is known of a payer beside its invoices. In memory every gateway is the sandbox.
+fn known(world: &World, payer: CustomerId, on: NaiveDate) -> Known {
+    let since = on.checked_sub_days(Days::new(CAP_DAYS)).unwrap_or(on);
+    let own = world.transactions.iter().filter(|t| t.kind == TransactionKind::Online);
+    let own = own.map(|t| &t.attempt).filter(|a| a.customer == payer && a.on >= since);
+    let methods = world.customer(payer).map_or(&[][..], |payer| payer.payment_methods.as_slice());
+    Known {
+        unhealthy: world.unhealthy.clone(),
+        recent: own.map(|a| (a.customer, a.method.clone(), a.on)).collect(),
+        gateways: methods.iter().filter_map(|method| method.gateway.clone()).collect(),
+    }
+}
+
+/// Asks the sandbox; whether there was anything to ask.
+fn ask(world: &mut World, at: usize, charging: Charging) -> bool {
+    let (mut attempt, method) = match charging {
+        Charging::Begin(attempt, method) => (attempt, method),
+        Charging::NotCalled { .. } => return true,
+        _ => return false,
     };
-    let own: Vec<&Attempt> =
-        world.transactions.iter().map(|t| &t.attempt).filter(|a| a.invoice == document.id()).collect();
-    let soft =
-        own.iter().filter(|a| a.state == AttemptState::SoftDecline && a.method == method.refkey).count();
-    let ordinal = u32::try_from(own.len()).unwrap_or(u32::MAX).saturating_add(1);
-    let prior = u32::try_from(soft).unwrap_or(u32::MAX);
-    let answer = sandbox_answer(method.token.as_deref().unwrap_or_default(), open, prior);
-    let mut attempt =
-        attempt(invoice.draft.id, invoice.draft.payer, ordinal, open, invoice.draft.currency, on);
-    attempt.method.clone_from(&method.refkey);
-    attempt.gateway = method.gateway.clone().unwrap_or_default();
-    match answer {
+    let is_soft = |t: &&Transaction| {
+        let a = &t.attempt;
+        (a.invoice, a.state, &a.method) == (attempt.invoice, AttemptState::SoftDecline, &attempt.method)
+    };
+    let prior = u32::try_from(world.transactions.iter().filter(is_soft).count()).unwrap_or(u32::MAX);
+    let token = method.token.as_deref().unwrap_or_default();
+    match sandbox_answer(token, attempt.amount_minor, prior) {
         SandboxAnswer::Paid { fee_minor } | SandboxAnswer::PaidAnswerLost { fee_minor } => {
             attempt.state = AttemptState::Paid;
             attempt.fee_minor = fee_minor;
             attempt.provider_reference = Some(attempt.id.to_string());
-            settle(world, at, open, on);
-            post(world, at, Kind::Payment, Happening { ordinal, on, amount_minor: open });
-            if fee_minor != 0 {
-                post(world, at, Kind::Fee, Happening { ordinal, on, amount_minor: fee_minor });
+            let paid = |account: &Account<'_>, books: Books<'_>| verbs::paid_online(account, attempt, books);
+            let _ = happen(world, at, paid);
+        }
+        SandboxAnswer::Declined(decline) => {
+            let before = |account: &Account<'_>| {
+                let earlier = account.attempts.iter().filter(|a| a.ordinal < attempt.ordinal).copied();
+                Account { attempts: earlier.collect(), ..account.clone() }.technical_in_a_row()
+            };
+            let Some(in_a_row) = with_account(world, at, before) else { return true };
+            let answer = Answer::Declined(&decline);
+            let effects =
+                with_account(world, at, |account| verbs::answered(account, attempt, in_a_row, answer));
+            if let Some(effects) = effects {
+                if effects.declined_for_good {
+                    let payer = world.documents[at].draft.payer;
+                    world.unhealthy.insert((payer, method.health_key()));
+                }
+                apply(world, at, effects);
             }
         }
-        SandboxAnswer::Declined(decline) => declined(world, at, &mut attempt, &decline, on),
     }
-    world.transactions.push(Transaction { attempt, kind: TransactionKind::Online });
+    true
+}
+
+/// Money that came elsewhere.
+///
+/// # Errors
+/// As [`account::payment`].
+pub(super) fn mark_paid(
+    world: &mut World,
+    at: usize,
+    amount: Option<rust_decimal::Decimal>,
+    on: NaiveDate,
+) -> Result<(), Refusal> {
+    let asked = |account: &Account<'_>| account::payment(account.standing(), amount);
+    let amount_minor = with_account(world, at, asked).ok_or_else(not_booked)??;
+    happen(world, at, |account, books| verbs::paid_by_hand(account, amount_minor, on, books))
+}
+
+/// What is given up: bad debt.
+///
+/// # Errors
+/// As [`account::write_off`].
+pub(super) fn write_off(
+    world: &mut World,
+    at: usize,
+    amount: Option<rust_decimal::Decimal>,
+    on: NaiveDate,
+) -> Result<(), Refusal> {
+    let asked = |account: &Account<'_>| account::write_off(account.standing(), amount);
+    let amount_minor = with_account(world, at, asked).ok_or_else(not_booked)??;
+    let ordinal = next_entry(world, at, EntryKind::WriteOff);
+    happen(world, at, |account, books| verbs::write_off(account, amount_minor, ordinal, on, books))
+}
+
+/// Money back to the payer: what is owed on a credit note, or was paid too much (rules I7, Y5).
+///
+/// # Errors
+/// As [`account::refund`].
+pub(super) fn refund(
+    world: &mut World,
+    at: usize,
+    amount: Option<rust_decimal::Decimal>,
+    on: NaiveDate,
+) -> Result<(), Refusal> {
+    let invoice = world.documents[at].booked.clone().ok_or_else(not_booked)?;
+    let payer = invoice.draft.payer;
+    let of_payer = world.documents.iter().filter(|document| document.draft.payer == payer);
+    let all: Vec<verbs::Concerned<'_>> = of_payer.filter_map(Document::concerned).collect();
+    let received = verbs::received_minor(&invoice, all.iter().copied());
+    let asked = |account: &Account<'_>| account::refund(account.standing(), received, amount);
+    let amount_minor = with_account(world, at, asked).ok_or_else(not_booked)??;
+    let ordinal = next_entry(world, at, EntryKind::Refund);
+    let attempt = Attempt::refund(&invoice.draft, ordinal, amount_minor, on);
+    let key = (ordinal, attempt.id.0);
+    happen(world, at, |account, books| verbs::refund(account, amount_minor, key, on, books))?;
+    world.transactions.push(Transaction { attempt, kind: TransactionKind::Refund });
     Ok(())
 }
 
-fn declined(world: &mut World, at: usize, attempt: &mut Attempt, decline: &Decline, on: NaiveDate) {
-    attempt.state = decline.class.state();
-    attempt.decline_code = Some(decline.code.clone());
-    if attempt.state == AttemptState::HardDecline {
-        world.unhealthy.insert((attempt.customer, attempt.method.clone()));
+fn next_entry(world: &World, at: usize, kind: EntryKind) -> u32 {
+    let id = world.documents[at].id();
+    let before = world.entries.iter().filter(|entry| entry.invoice == id && entry.kind == kind);
+    before.map(|entry| entry.ordinal).max().unwrap_or(0) + 1
+}
+
+fn not_booked() -> Refusal {
+    Refusal::new(Code::Conflict, "it is not booked").hint("book it first")
+}
+
+/// Looks at a booked document as an account.
+fn with_account<R>(world: &World, at: usize, look: impl FnOnce(&Account<'_>) -> R) -> Option<R> {
+    let document = &world.documents[at];
+    let (invoice, catalogue) = (document.booked.as_ref()?, world.catalogue.as_ref()?);
+    let policy = catalogue.dunning_policy(invoice.draft.dunning_policy.as_deref());
+    let own = world.transactions.iter().filter(|t| t.kind != TransactionKind::Refund);
+    let attempts = own.map(|t| &t.attempt).filter(|attempt| attempt.invoice == document.id()).collect();
+    let payer = world.customer(invoice.draft.payer);
+    Some(look(&Account { invoice, settlement: &document.settlement, attempts, payer, policy: &policy }))
+}
+
+/// Does what moves money, and sets off what the payer has to its credit after it.
+fn happen(
+    world: &mut World,
+    at: usize,
+    verb: impl FnOnce(&Account<'_>, Books<'_>) -> Result<Effects, PostingFault>,
+) -> Result<(), Refusal> {
+    let catalogue: Arc<Catalogue> = Arc::clone(world.catalogue()?);
+    let books = Books { catalogue: &catalogue, open_from: None };
+    let effects = with_account(world, at, |account| verb(account, books)).ok_or_else(not_booked)?;
+    let effects = effects.map_err(super::running::cannot_post)?;
+    let on = effects.parts.first().map(|part| part.on);
+    apply(world, at, effects);
+    let document = &world.documents[at];
+    let is_owed = document.settlement.open_minor(document.draft.gross_minor()) < 0;
+    if let Some(on) = on.filter(|_| is_owed) {
+        set_off(world, document.draft.payer, on);
     }
-    let catalogue = world.catalogue.clone();
+    Ok(())
+}
+
+/// Keeps what came of a verb on a document.
+fn apply(world: &mut World, at: usize, effects: Effects) {
     let document = &mut world.documents[at];
-    if let (Some(invoice), Some(catalogue)) = (&document.booked, catalogue) {
-        let policy = catalogue.dunning_policy(invoice.draft.dunning_policy.as_deref());
-        document.settlement = document.settlement.declined(&policy, invoice.payable_by, decline.class, 0, on);
+    document.parts.extend(effects.parts);
+    document.settlement = effects.settlement.unwrap_or_else(|| document.settlement.clone());
+    world.entries.extend(effects.entries);
+    let Some(attempt) = effects.attempt else { return };
+    match world.transactions.iter_mut().find(|t| t.attempt.id == attempt.id) {
+        Some(begun) => begun.attempt = attempt,
+        None => world.transactions.push(Transaction { attempt, kind: TransactionKind::Manual }),
     }
 }
 
-/// The method named, else the payer's default, if it can be charged on the day.
-fn method_of(world: &World, payer: CustomerId, named: Option<&str>, on: NaiveDate) -> Option<PaymentMethod> {
-    let payer = world.customer(payer)?;
-    let own = named.and_then(|refkey| {
-        let everybody = world.known.customers.values().flat_map(|customer| &customer.payment_methods);
-        payer.payment_methods.iter().chain(everybody).find(|method| method.refkey == refkey)
-    });
-    let method = own.or_else(|| payer.default_method())?;
-    let is_usable = method.is_online()
-        && method.expires.is_none_or(|expires| on < expires)
-        && !world.unhealthy.contains(&(payer.id, method.refkey.clone()));
-    is_usable.then(|| method.clone())
-}
-
-/// An attempt that has not been answered.
-pub(super) fn attempt(
-    invoice: InvoiceId,
-    customer: CustomerId,
-    ordinal: u32,
+/// Sets an amount of a credit against an invoice.
+pub(super) fn set_off_pair(
+    world: &mut World,
+    credit: usize,
+    invoice: usize,
     amount_minor: i64,
-    currency: Currency,
     on: NaiveDate,
-) -> Attempt {
-    Attempt {
-        id: AttemptId::of(&format!("{invoice}\u{1f}{ordinal}")),
-        invoice,
-        customer,
-        ordinal,
-        amount_minor,
-        currency,
-        method: String::new(),
-        gateway: String::new(),
-        on,
-        state: AttemptState::Pending,
-        provider_reference: None,
-        decline_code: None,
-        fee_minor: 0,
+) {
+    for (at, other, amount_minor) in [(invoice, credit, amount_minor), (credit, invoice, -amount_minor)] {
+        let other = world.documents[other].id();
+        let document = &world.documents[at];
+        let Some(booked) = &document.booked else { continue };
+        let met = document.parts.iter().filter(|part| part.document == Some(other)).count();
+        let effects = verbs::set_off_pair((booked, &document.settlement), other, met, amount_minor, on);
+        apply(world, at, effects);
     }
-}
-
-/// Moves the marks of a document by money, or by a credit.
-pub(super) fn settle(world: &mut World, at: usize, amount_minor: i64, on: NaiveDate) {
-    let document = &mut world.documents[at];
-    let gross_minor = document.draft.gross_minor();
-    document.settlement = document.settlement.settled(gross_minor, amount_minor, on);
-    document.received_minor += amount_minor;
-}
-
-/// What is posted of a document besides its booking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Payment,
-    Fee,
-    Refund,
-    WriteOff,
-}
-
-/// Writes the ledger entry of something that happened.
-pub(super) fn post(world: &mut World, at: usize, kind: Kind, happening: Happening) {
-    let Some(catalogue) = world.catalogue.clone() else { return };
-    let Some(invoice) = world.documents[at].booked.clone() else { return };
-    let entry = match kind {
-        Kind::Payment => ledger::payment_entry(&invoice, &catalogue, None, happening),
-        Kind::Fee => ledger::fee_entry(&invoice, &catalogue, None, happening),
-        Kind::Refund => ledger::refund_entry(&invoice, &catalogue, None, happening),
-        Kind::WriteOff => ledger::write_off_entry(&invoice, &catalogue, None, happening),
-    };
-    world.entries.extend(entry);
 }
 
 /// Sets a payer's credits against the oldest open invoices of the currency (rules I8).
@@ -194,8 +338,8 @@ pub(super) fn set_off(world: &mut World, payer: CustomerId, on: NaiveDate) {
     for mut places in by_currency.into_values() {
         places.sort_by_key(|at| {
             let document = &world.documents[*at];
-            let number = document.booked.as_ref().map(|invoice| invoice.number.clone());
-            (document.draft.invoice_date, number)
+            let sequence = document.booked.as_ref().map(|invoice| invoice.sequence);
+            (document.draft.invoice_date, document.draft.series.clone(), sequence)
         });
         let open: Vec<OpenDocument> = places
             .iter()
@@ -204,9 +348,20 @@ pub(super) fn set_off(world: &mut World, payer: CustomerId, on: NaiveDate) {
             .collect();
         for part in parts_of(&open) {
             let place = |id: InvoiceId| places.iter().copied().find(|at| world.documents[*at].id() == id);
-            let (Some(credit), Some(invoice)) = (place(part.credit), place(part.invoice)) else { continue };
-            settle(world, credit, -part.amount_minor, on);
-            settle(world, invoice, part.amount_minor, on);
+            if let (Some(credit), Some(invoice)) = (place(part.credit), place(part.invoice)) {
+                set_off_pair(world, credit, invoice, part.amount_minor, on);
+            }
         }
+    }
+}
+
+impl Document {
+    /// As refunds must know it.
+    fn concerned(&self) -> Option<verbs::Concerned<'_>> {
+        let booked = self.booked.as_ref()?;
+        let credits = if booked.draft.is_credit_note { booked.draft.credits.as_slice() } else { &[] };
+        let money = self.parts.iter().filter(|part| part.kind != PartKind::WriteOff);
+        let received_minor = money.map(|part| part.amount_minor).sum();
+        Some(verbs::Concerned { id: self.id(), number: &booked.number, credits, received_minor })
     }
 }

@@ -1,7 +1,7 @@
-//! Verbs on invoices: book, cancel, create, credit, edit, markpaid, recharge, refund, writeoff (rules I4, I7, Y4, Y5).
+//! Verbs on invoices: book, cancel, create, credit, edit, markpaid, recharge, refund, send, writeoff (rules I4, I7, Y4, Y5).
 
-use super::collecting::{self, Kind};
-use super::world::{Document, Transaction, TransactionKind, World};
+use super::collecting;
+use super::world::{Document, World};
 use super::{running, steps};
 use crate::billing::{
     BilledLine, CreditLine, CreditScope, PayerBook, ReopenedLine, Standing, credit_note, custom_draft,
@@ -12,11 +12,8 @@ use crate::customer::Customer;
 use crate::decimal::{Bounds, parse};
 use crate::exact::Exact;
 use crate::ids::CustomerId;
-use crate::invoice::account::{self, Standing as Account};
 use crate::invoice::{Invoice, InvoiceStatus, LineKey};
-use crate::ledger::{EntryKind, Happening};
 use crate::money::Currency;
-use crate::payment::AttemptState;
 use crate::refusal::{Code, Refusal};
 use crate::subscription::Arguments;
 use chrono::NaiveDate;
@@ -67,15 +64,23 @@ pub(super) fn act(
         "edit" => edit(world, at, step),
         "markpaid" => {
             let date = arguments.date(&["paymentdate", "date"])?.unwrap_or(on);
-            mark_paid(world, at, date, amount(&arguments)?)
+            collecting::mark_paid(world, at, amount(&arguments)?, date)
         }
-        "recharge" => collecting::charge(world, at, on),
-        "refund" => refund(world, at, arguments.date(&["date"])?.unwrap_or(on), amount(&arguments)?),
-        "writeoff" => write_off(world, at, arguments.date(&["date"])?.unwrap_or(on), amount(&arguments)?),
+        "recharge" => collecting::recharge(world, at, on),
+        "refund" => {
+            let date = arguments.date(&["date"])?.unwrap_or(on);
+            collecting::refund(world, at, amount(&arguments)?, date)
+        }
+        "send" => booked(world, at).map(drop), // nothing is mailed in memory
+        "writeoff" => {
+            let date = arguments.date(&["date"])?.unwrap_or(on);
+            collecting::write_off(world, at, amount(&arguments)?, date)
+        }
         other => {
             let message = format!("there is no verb `{other}` of invoices");
-            Err(Refusal::new(Code::UnknownVerb, message)
-                .hint("one of book, cancel, create, credit, edit, markpaid, recharge, refund, writeoff"))
+            Err(Refusal::new(Code::UnknownVerb, message).hint(
+                "one of book, cancel, create, credit, edit, markpaid, recharge, refund, send, writeoff",
+            ))
         }
     }
 }
@@ -159,7 +164,7 @@ fn book(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
         return Err(not_a_draft(document, "booked"));
     }
     running::book(world, &[at], on)?;
-    let _ = collecting::charge(world, at, on);
+    collecting::at_booking(world, &[at], on);
     Ok(())
 }
 
@@ -216,7 +221,7 @@ fn credit(
         .filter(|note| note.draft.is_credit_note && note.draft.credits == [invoice.number.clone()])
         .filter(|note| note.draft.lines.iter().all(|line| is_credit_of(line, &invoice)))
         .count();
-    let standing = Standing { credited: &world.credited(invoice.draft.payer), notes };
+    let standing = Standing { credited: &world.credited(), notes };
     let catalogue = world.catalogue()?.clone();
     let draft = match credit_note(&invoice, standing, &scope, on, world.runs.max(1), &catalogue) {
         Err(refusal) if rebill && refusal.code == Code::NothingLeft => {
@@ -235,8 +240,7 @@ fn credit(
     }
     let part = open.min(-owed).max(0);
     if part > 0 {
-        collecting::settle(world, at, part, on);
-        collecting::settle(world, note, -part, on);
+        collecting::set_off_pair(world, note, at, part, on);
     }
     collecting::set_off(world, invoice.draft.payer, on);
     reopen(world, &reopened, on);
@@ -300,76 +304,4 @@ fn amount(arguments: &Arguments<'_>) -> Result<Option<Decimal>, Refusal> {
     let Some(text) = arguments.text(&["amount"]) else { return Ok(None) };
     let bad = |_| Refusal::new(Code::BadArgument, format!("`{text}` is not an amount"));
     parse(&text, AMOUNT).map(Some).map_err(bad)
-}
-
-/// Money that came elsewhere, also beyond what is open: that is the payer's credit then (rules Y5).
-fn mark_paid(world: &mut World, at: usize, date: NaiveDate, amount: Option<Decimal>) -> Result<(), Refusal> {
-    let invoice = booked(world, at)?;
-    let standing = Account { invoice: &invoice, settlement: &world.documents[at].settlement };
-    let amount_minor = account::payment(standing, amount)?;
-    record(world, at, &invoice, amount_minor, date, TransactionKind::Manual);
-    collecting::set_off(world, invoice.draft.payer, date);
-    Ok(())
-}
-
-/// What is given up: bad debt.
-fn write_off(world: &mut World, at: usize, on: NaiveDate, amount: Option<Decimal>) -> Result<(), Refusal> {
-    let invoice = booked(world, at)?;
-    let document = &mut world.documents[at];
-    let standing = Account { invoice: &invoice, settlement: &document.settlement };
-    let amount_minor = account::write_off(standing, amount)?;
-    document.settlement = document.settlement.settled(invoice.draft.gross_minor(), amount_minor, on);
-    let before = world.entries.iter().filter(|e| e.invoice == invoice.draft.id);
-    let ordinal = before.filter(|e| e.kind == EntryKind::WriteOff).count();
-    let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX).saturating_add(1);
-    collecting::post(world, at, Kind::WriteOff, Happening { ordinal, on, amount_minor });
-    Ok(())
-}
-
-/// Money back to the payer: what is owed on a credit note, or was paid too much (rules I7, Y5).
-fn refund(world: &mut World, at: usize, on: NaiveDate, amount: Option<Decimal>) -> Result<(), Refusal> {
-    let invoice = booked(world, at)?;
-    let standing = Account { invoice: &invoice, settlement: &world.documents[at].settlement };
-    let amount_minor = account::refund(standing, received_minor(world, &invoice), amount)?;
-    record(world, at, &invoice, -amount_minor, on, TransactionKind::Refund);
-    Ok(())
-}
-
-/// The money that came for the invoices that a document concerns, and has not gone back; none if it concerns none.
-fn received_minor(world: &World, document: &Invoice) -> Option<i64> {
-    let concerned: Vec<&String> = match document.draft.is_credit_note {
-        true => document.draft.credits.iter().collect(),
-        false => vec![&document.number],
-    };
-    if concerned.is_empty() {
-        return None;
-    }
-    let is_of_it = |booked: &Invoice| {
-        let is_note = booked.draft.is_credit_note;
-        concerned.contains(&&booked.number)
-            || (is_note && booked.draft.credits.iter().any(|number| concerned.contains(&number)))
-    };
-    let of_it = world.documents.iter().filter(|d| d.booked.as_ref().is_some_and(is_of_it));
-    Some(of_it.map(|document| document.received_minor).sum())
-}
-
-/// Settles, posts and notes a movement of money; a refund is below 0.
-fn record(
-    world: &mut World,
-    at: usize,
-    invoice: &Invoice,
-    amount_minor: i64,
-    on: NaiveDate,
-    kind: TransactionKind,
-) {
-    let own = world.transactions.iter().filter(|t| t.attempt.invoice == invoice.draft.id).count();
-    let ordinal = u32::try_from(own).unwrap_or(u32::MAX).saturating_add(1);
-    let draft = &invoice.draft;
-    let magnitude = amount_minor.abs();
-    let mut attempt = collecting::attempt(draft.id, draft.payer, ordinal, magnitude, draft.currency, on);
-    attempt.state = AttemptState::Paid;
-    collecting::settle(world, at, amount_minor, on);
-    let posted = if kind == TransactionKind::Refund { Kind::Refund } else { Kind::Payment };
-    collecting::post(world, at, posted, Happening { ordinal, on, amount_minor: magnitude });
-    world.transactions.push(Transaction { attempt, kind });
 }

@@ -36,6 +36,9 @@ struct Options {
 /// If an option is wrong.
 pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<Said, Refusal> {
     let options = Options::read(world, options, on)?;
+    if options.collect && !options.preview {
+        collecting::morning(world, options.as_of);
+    }
     let ordinal = world.runs + 1;
     let context = RunContext {
         ordinal,
@@ -89,7 +92,6 @@ pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<S
     }
     if options.collect {
         collecting::at_booking(world, &ready, options.as_of);
-        collecting::retry(world, options.as_of);
     }
     Ok(said)
 }

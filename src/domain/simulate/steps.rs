@@ -80,7 +80,7 @@ fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<Said, Refusa
     } else if let Some(options) = step.get("run") {
         running::run(world, options, on)
     } else if let Some(what) = step.get("payments") {
-        quiet(collecting::act(world, what, on))
+        quiet(collecting::asked(world, what, on))
     } else if step.contains_key("discount") {
         quiet(agreements::discount(world, &verb()?, step, on))
     } else if step.contains_key("invoice") {

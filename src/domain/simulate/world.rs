@@ -5,6 +5,7 @@ use crate::book_file::{Known, LoadSet};
 use crate::catalogue::Catalogue;
 use crate::customer::Customer;
 use crate::ids::{ChargeReference, CustomerId, DiscountId, InvoiceId, SubscriptionId};
+use crate::invoice::verbs::Part;
 use crate::invoice::{Draft, Invoice, InvoiceStatus, InvoiceWire, Settlement};
 use crate::ledger::Entry;
 use crate::measure::{Instants, StoredEvent};
@@ -45,7 +46,9 @@ pub(super) struct World {
     pub sequences: BTreeMap<String, u64>,
     pub transactions: Vec<Transaction>,
     pub entries: Vec<Entry>,
-    /// (customer, refkey) of methods that were declined for good.
+    /// Days whose dunning morning has been.
+    pub mornings: BTreeSet<NaiveDate>,
+    /// (customer, health key) of methods that were declined for good.
     pub unhealthy: BTreeSet<(CustomerId, String)>,
 }
 
@@ -63,8 +66,8 @@ pub(super) struct Document {
     pub draft: Draft,
     pub booked: Option<Invoice>,
     pub settlement: Settlement,
-    /// Money that came for it and has not gone back, what was set off included.
-    pub received_minor: i64,
+    /// What has settled it.
+    pub parts: Vec<Part>,
 }
 
 /// A movement of money, or the attempt at one.
@@ -85,7 +88,7 @@ pub(super) enum TransactionKind {
 impl Document {
     pub fn draft(draft: Draft) -> Self {
         let settlement = Settlement::open(InvoiceStatus::Draft);
-        Self { draft, booked: None, settlement, received_minor: 0 }
+        Self { draft, booked: None, settlement, parts: Vec::new() }
     }
 
     pub fn id(&self) -> InvoiceId {
@@ -170,7 +173,7 @@ impl World {
             subscriptions,
             billed,
             reopened: self.reopened.clone(),
-            credited: self.credited(payer),
+            credited: self.credited(),
             carried: self.carried.get(&payer).cloned().unwrap_or_default(),
             codes_redeemed: self.redeemed_discounts(),
             late: Vec::new(),
@@ -179,13 +182,12 @@ impl World {
         Ok(book)
     }
 
-    /// What has been credited of a payer's lines, by what is booked, drafted and carried.
-    pub fn credited(&self, payer: CustomerId) -> Credited {
-        let is_standing = |document: &&Document| {
-            document.draft.payer == payer && document.settlement.status != InvoiceStatus::Cancelled
-        };
+    /// What has been credited of any line, by what is booked, drafted and carried: a line of a customer who bills to another
+    /// payer since is credited by that one (rules B2).
+    pub fn credited(&self) -> Credited {
+        let is_standing = |document: &&Document| document.settlement.status != InvoiceStatus::Cancelled;
         let drafts = self.documents.iter().filter(is_standing).map(|document| &document.draft);
-        let carried = self.carried.get(&payer).into_iter().flatten().map(|carried| &carried.draft);
+        let carried = self.carried.values().flatten().map(|carried| &carried.draft);
         Credited::of(&credits_of(drafts.chain(carried).flat_map(|draft| &draft.lines)))
     }
 

@@ -4,13 +4,13 @@
 use crate::context::Context;
 use crate::files::shelf::Named;
 use crate::files::{hash, put};
-use crate::payments::decide::is_collected;
 use anyhow::{Context as _, ensure};
 use chrono::Datelike;
 use documents::{Collection, InvoiceDocument, Renderer};
 use domain::catalogue::Catalogue;
 use domain::customer::Customer;
 use domain::ids::{CustomerId, InvoiceId};
+use domain::invoice::verbs::is_collected;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -148,7 +148,7 @@ pub fn document_of<'a>(
     unhealthy: &BTreeSet<(CustomerId, String)>,
 ) -> InvoiceDocument<'a> {
     let invoice = &booked.invoice;
-    let is_collected = |payer: &Customer| is_collected(booked, payer, unhealthy, invoice.booked_on);
+    let is_collected = |payer: &Customer| is_collected(invoice, payer, unhealthy, invoice.booked_on);
     let automatic = invoice.draft.gross_minor() > 0 && payer.is_some_and(is_collected);
     let collection = if automatic { Collection::Automatic } else { Collection::Transfer };
     let document = InvoiceDocument::booked(invoice, &catalogue.tenant).with_collection(collection);

@@ -3,9 +3,11 @@
 //!
 //! Key that makes a repeat quiet: the day of the next step moves on in the transaction that begins the attempt.
 
+use crate::act::{Act, Actor};
 use crate::context::Context;
 use crate::delivery::send;
 use crate::dunning::steps;
+use crate::invoices::refund;
 use crate::payments::collect::{ask_unanswered, collect};
 use crate::payments::tried::{Collected, Tried, TriedOutcome};
 use crate::refusal::Stop;
@@ -43,6 +45,10 @@ pub async fn retry(ctx: &Context, as_of: NaiveDate) -> Result<Retried, Stop> {
     let mut all = Collected::default();
     let tomorrow = as_of.succ_opt().unwrap_or(as_of);
     add(&mut all, ask_unanswered(ctx, tomorrow).await?);
+    let act = Act { actor: Actor::Dunning, on: as_of };
+    for (payer, reason) in refund::finish_all(ctx, &act).await? {
+        all.aside.fail(payer, reason);
+    }
     let mut seen: BTreeSet<InvoiceId> = BTreeSet::new();
     loop {
         let mut tx = ctx.store.read().await?;

@@ -9,17 +9,17 @@ use crate::act::{Act, Actor};
 use crate::context::Context;
 use crate::delivery::plan::{self, Told};
 use crate::invoices::write_off;
-use crate::payments::tried::{Collected, Occasion, Tried, TriedOutcome, technical_in_a_row, tried};
+use crate::payments::account::{account, policy_of};
+use crate::payments::tried::{Collected, Occasion, Tried, TriedOutcome, tried};
 use crate::refusal::Stop;
 use crate::subscriptions::change::{Asked, change_because_of};
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use documents::MailKind;
-use domain::catalogue::Catalogue;
 use domain::dunning::DunningAction;
 use domain::ids::InvoiceId;
 use domain::invoice::Settlement;
-use domain::payment::{Attempt, AttemptState, TECHNICAL_LADDER_MINUTES};
+use domain::invoice::verbs::{self, Coming};
 use domain::refusal::Code;
 use domain::subscription::{CancelOption, Request};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,28 +52,15 @@ pub(crate) async fn sort(ctx: &Context, invoices: &[InvoiceId]) -> anyhow::Resul
     let mut sorted = Sorted::default();
     for booked in invoice::by_ids(&mut tx, invoices).await? {
         let id = booked.invoice.draft.id;
-        let own: Vec<&Attempt> = attempts.iter().filter(|a| a.invoice == id).collect();
-        let is_pending = own.iter().any(|a| a.state == AttemptState::Pending);
-        let is_repeat = (1..=TECHNICAL_LADDER_MINUTES.len()).contains(&technical_in_a_row(&own));
-        let action = action_of(&catalogue, &booked);
-        let occasion = match action {
-            _ if is_pending || is_repeat => Occasion::Step,
-            Some(DunningAction::Retry) => Occasion::Step,
-            Some(DunningAction::OtherMethod) => Occasion::StepWithOtherMethod,
-            action => {
-                sorted.to_act.push(Step { booked, action });
-                continue;
-            }
-        };
-        sorted.to_charge.entry(occasion).or_default().push(id);
+        let policy = policy_of(&catalogue, &booked);
+        let coming = verbs::coming(&account(&booked, &attempts, None, &policy));
+        match coming {
+            Coming::Charge(occasion) => sorted.to_charge.entry(occasion).or_default().push(id),
+            Coming::Act(action) => sorted.to_act.push(Step { booked, action: Some(action) }),
+            Coming::Over => sorted.to_act.push(Step { booked, action: None }),
+        }
     }
     Ok(sorted)
-}
-
-fn action_of(catalogue: &Catalogue, booked: &Booked) -> Option<DunningAction> {
-    let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
-    let taken = usize::try_from(booked.settlement.dunning_step).ok()?;
-    policy.steps.get(taken).map(|step| step.action)
 }
 
 /// Takes the steps, as of a day.
@@ -190,9 +177,10 @@ async fn write(
         else {
             continue;
         };
-        let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
+        let policy = policy_of(&catalogue, booked);
+        let after = verbs::stepped(&account(booked, &[], None, &policy), on);
         let Some(action) = action else {
-            marks.push((id, Settlement { next_retry: None, ..booked.settlement.clone() }));
+            marks.push((id, after));
             continue;
         };
         let step = booked.settlement.dunning_step + 1;
@@ -203,7 +191,6 @@ async fn write(
                 collected.aside.fail(booked.invoice.draft.payer, reason);
             }
         }
-        let after = booked.settlement.stepped(&policy, booked.invoice.payable_by, Some(on));
         collected.tried.push(acted(booked, &after, action));
         marks.push((id, after));
     }

@@ -103,12 +103,22 @@ fn scope(lines: &[(u32, Option<Decimal>)], currency: Currency) -> Result<CreditS
 /// Locks what crediting these invoices changes: payers before settlements, as booking does. A run that drafts for one of
 /// the payers meanwhile sees that something was credited.
 pub(crate) async fn lock(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::Result<()> {
-    let payers: BTreeSet<CustomerId> = invoices.iter().map(|i| i.draft.payer).collect();
-    let payers: Vec<CustomerId> = payers.into_iter().collect();
+    let payers = payers_of(tx, invoices).await?;
     payer::lock(tx, &payers).await?;
     invoice::lock_open(tx, &payers).await?;
     let ids: Vec<InvoiceId> = invoices.iter().map(|i| i.draft.id).collect();
     invoice::lock_settlements(tx, &ids).await
+}
+
+/// Those who were billed, and those who pay for the same owners today (rules B2), by id.
+async fn payers_of(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::Result<Vec<CustomerId>> {
+    let mut payers: BTreeSet<CustomerId> = invoices.iter().map(|i| i.draft.payer).collect();
+    let lines = invoices.iter().flat_map(|invoice| &invoice.draft.lines);
+    let owners: BTreeSet<CustomerId> = lines.map(|line| line.owner).collect();
+    for owner in owners {
+        payers.insert(store::book::payer_of(tx, owner).await?);
+    }
+    Ok(payers.into_iter().collect())
 }
 
 /// As [`credit`], in a transaction that holds the [`lock`]: what of it is credited, and whether it is billed anew.
@@ -127,7 +137,8 @@ pub(crate) async fn credit_in(
         Err(stop) => return Err(stop),
     };
     if rebill {
-        store::reopened::reopen(tx, invoice.draft.payer, &reopens, act.on).await?;
+        let payers = payers_of(tx, std::slice::from_ref(invoice)).await?;
+        store::reopened::reopen(tx, &payers, &reopens, act.on).await?;
         self::note(ctx, tx, &invoice.number, Action::RebillInvoice, act).await?;
     }
     Ok(Noted { note, reopened: reopens.len() })
@@ -140,7 +151,8 @@ async fn reopens(tx: &mut Tx, invoice: &Invoice, scope: &CreditScope) -> Result<
         return Err(Refusal::new(Code::BadArgument, message).hint("leave out ").switch("line").into());
     }
     let mut billed: BTreeMap<ChargeReference, Vec<BilledLine>> = BTreeMap::new();
-    for (_, line, reopened) in store::payer::billed_lines(tx, &[invoice.draft.payer]).await? {
+    let payers = payers_of(tx, std::slice::from_ref(invoice)).await?;
+    for (_, line, reopened) in store::payer::billed_lines(tx, &payers).await? {
         if reopened.is_none() {
             billed.entry(line.key.charge).or_default().push(line);
         }
@@ -158,8 +170,10 @@ async fn note_in(
 ) -> Result<Booked, Stop> {
     let booked = invoice::by_id(tx, id).await?.context("the invoice is gone")?;
     let notes = notes_on(tx, &booked.invoice).await?;
-    let credits = store::line_credit::of_payers(tx, &[booked.invoice.draft.payer]).await?;
-    let credited = billing::Credited::of(&credits.into_values().flatten().collect::<Vec<_>>());
+    let payers = payers_of(tx, std::slice::from_ref(&booked.invoice)).await?;
+    let credits = store::line_credit::of_payers(tx, &payers).await?.into_values().flatten();
+    let once: BTreeMap<_, _> = credits.map(|(by, credit)| ((by, credit.line), (by, credit))).collect();
+    let credited = billing::Credited::of(&once.into_values().collect::<Vec<_>>());
     let standing = Standing { credited: &credited, notes: notes.len() };
     let ordinal = run::newest_ordinal(tx).await?;
     let draft = billing::credit_note(&booked.invoice, standing, scope, act.on, ordinal, catalogue)?;

@@ -6,12 +6,13 @@ use crate::act::{Act, note_amount};
 use crate::context::Context;
 use crate::invoices::find;
 use crate::invoices::view::InvoiceView;
-use crate::payments::settle::{self, BY_HAND};
-use crate::payments::tried::attempt_id;
+use crate::payments::account::{account, policy_of};
+use crate::payments::settle;
 use crate::refusal::Stop;
 use anyhow::{Context as _, ensure};
 use domain::Decimal;
-use domain::invoice::account;
+use domain::invoice::account as amounts;
+use domain::invoice::verbs::{self, Books};
 use domain::journal::Action;
 use domain::payment::{Attempt, AttemptState};
 use domain::refusal::{Code, Refusal, Verb};
@@ -40,31 +41,20 @@ pub async fn mark_paid(ctx: &Context, act: &Act, paid: &Paid<'_>) -> Result<Invo
     let mut tx = ctx.store.begin().await?;
     let booked = find::locked(&mut tx, paid.invoice, "paid").await?;
     let (id, number) = (booked.invoice.draft.id, booked.invoice.number.clone());
-    let amount_minor = account::payment(find::standing(&booked), paid.amount)?;
+    let amount_minor = amounts::payment(find::standing(&booked), paid.amount)?;
     let attempts = payment::of_invoices(&mut tx, &[id]).await?;
     if let Some(under_way) = attempts.iter().find(|a| a.state == AttemptState::Pending) {
         overrule(&mut tx, under_way, paid.pending, &number).await?;
     }
-    let ordinal = attempts.iter().map(|a| a.ordinal).max().unwrap_or(0) + 1;
-    let attempt = Attempt {
-        id: attempt_id(id, ordinal),
-        invoice: id,
-        customer: booked.invoice.draft.payer,
-        ordinal,
-        amount_minor,
-        currency: booked.invoice.draft.currency,
-        method: BY_HAND.to_owned(),
-        gateway: BY_HAND.to_owned(),
-        on: act.on,
-        state: AttemptState::Paid,
-        provider_reference: None,
-        decline_code: None,
-        fee_minor: 0,
-    };
-    begin(&mut tx, &attempt, &number).await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
-    let open_from = store::ledger::open_from(&mut tx).await?;
-    settle::payment(&mut tx, &booked, &attempt, &catalogue, open_from, None).await?;
+    let books = Books { catalogue: &catalogue, open_from: store::ledger::open_from(&mut tx).await? };
+    let policy = policy_of(&catalogue, &booked);
+    let account = account(&booked, &attempts, None, &policy);
+    let effects = verbs::paid_by_hand(&account, amount_minor, act.on, books).map_err(anyhow::Error::from)?;
+    if let Some(attempt) = &effects.attempt {
+        begin(&mut tx, attempt, &number).await?;
+    }
+    settle::keep_money(&mut tx, &booked, effects, None).await?;
     note_amount(ctx, &mut tx, &number, Action::MarkPaid, act, amount_minor).await?;
     InvoiceView::committed(ctx, tx, id).await
 }

@@ -1,24 +1,29 @@
 //! Money back to the payer: the open balance of a credit note, or what was paid too much (rules I7).
 //!
-//! The provider is asked before anything is written. Key that makes a repeat quiet: the refund's, which follows from the
-//! document and what is settled so far, so that after a crash the same refund is asked for again, and made once.
+//! Key that makes a repeat quiet: the refund's, which follows from the document and what is settled so far, and is the
+//! provider's idempotency key.
 
 use crate::act::{Act, note_amount};
 use crate::context::Context;
 use crate::invoices::find;
 use crate::invoices::view::InvoiceView;
-use crate::payments::settle::{Happened, happen};
+use crate::payments::account::{account, policy_of};
+use crate::payments::settle::{keep, next_entry};
 use crate::refusal::Stop;
+use anyhow::Context as _;
 use domain::Decimal;
-use domain::invoice::account;
+use domain::ids::CustomerId;
+use domain::invoice::account as amounts;
+use domain::invoice::verbs::{self, Books, Concerned, PartKind};
 use domain::journal::Action;
-use domain::ledger::{self, EntryKind};
+use domain::ledger::EntryKind;
 use domain::money::Money;
 use domain::payment::{Attempt, AttemptState};
-use domain::refusal::{Code, Refusal};
+use domain::refusal::{Code, Refusal, Verb};
 use gateways::{GatewayError, RefundAnswer, RefundRequest};
 use std::collections::BTreeSet;
 use store::invoice::{self, Booked};
+use store::refund::AskedRefund;
 use store::{Tx, payment};
 use uuid::Uuid;
 
@@ -41,62 +46,140 @@ pub enum RefundBy {
     Hand,
 }
 
-/// Pays back.
+/// Pays back. What a provider is asked for is noted first, then it is called, then its answer is written (rules Y1): after a
+/// crash the same command, and the next dunning morning, ask again with the same key.
 pub async fn refund(ctx: &Context, act: &Act, asked: &Refund<'_>) -> Result<InvoiceView, Stop> {
-    let mut tx = ctx.store.read().await?;
-    let booked = find::booked(&mut tx, asked.invoice, "refunded").await?;
+    let mut tx = ctx.store.begin().await?;
+    let booked = find::locked(&mut tx, asked.invoice, "refunded").await?;
+    let id = booked.invoice.draft.id;
+    if let Some(under_way) = store::refund::asked_of(&mut tx, id).await? {
+        same_as(&under_way, asked, &booked)?;
+        drop(tx);
+        return finish(ctx, act, &under_way).await;
+    }
     let received = received_minor(&mut tx, &booked).await?;
-    let amount_minor = account::refund(find::standing(&booked), received, asked.amount)?;
+    let amount_minor = amounts::refund(find::standing(&booked), received, asked.amount)?;
     let key = refund_key(&booked, amount_minor);
     let charge = charge_to_refund(&mut tx, &booked, amount_minor).await?;
+    let Some(charge) = charge.filter(|_| asked.by == RefundBy::Provider) else {
+        keep_refund(ctx, &mut tx, act, &booked, (key, amount_minor)).await?;
+        return InvoiceView::committed(ctx, tx, id).await;
+    };
+    let intent = AskedRefund { id: key, invoice: id, charge: charge.id, amount_minor, on: act.on };
+    store::refund::ask(&mut tx, &intent).await?;
+    tx.commit().await?;
+    finish(ctx, act, &intent).await
+}
+
+/// A refund that is under way is finished before anything else of the document goes back.
+fn same_as(under_way: &AskedRefund, asked: &Refund<'_>, booked: &Booked) -> Result<(), Refusal> {
+    let (number, currency) = (&booked.invoice.number, booked.invoice.draft.currency);
+    let is_other = match asked.amount {
+        Some(amount) => amounts::minor(amount, currency)? != under_way.amount_minor,
+        None => false,
+    };
+    if !is_other && asked.by == RefundBy::Provider {
+        return Ok(());
+    }
+    let amount = Money::new(under_way.amount_minor, currency);
+    let message = format!("a refund of {amount} on {number} is under way and has no answer yet");
+    Err(Refusal::new(Code::PaymentUnderWay, message)
+        .hint("it is asked about again, and made once, with ")
+        .ask(Verb::RefundInvoice.on(number)))
+}
+
+/// Asks the provider for a refund that is noted, and writes its answer.
+async fn finish(ctx: &Context, act: &Act, intent: &AskedRefund) -> Result<InvoiceView, Stop> {
+    let mut tx = ctx.store.read().await?;
+    let attempts = payment::by_id(&mut tx, intent.charge).await?;
+    let charge = attempts.context("the payment that goes back is gone")?;
     drop(tx);
-    let charge = charge.filter(|_| asked.by == RefundBy::Provider);
-    if let Some(charge) = &charge {
-        ask_refund(ctx, charge, key, amount_minor).await?;
-    }
+    let answer = ask_refund(ctx, &charge, intent.id, intent.amount_minor).await;
+    let answer = match answer {
+        Err(refusal) if refusal.code == Code::Gateway => return Err(refusal.into()),
+        answer => answer,
+    };
     let mut tx = ctx.store.begin().await?;
-    let booked = find::locked(&mut tx, &booked.invoice.number, "refunded").await?;
-    // What a provider has given back is written in any case; a person is told that somebody else came first.
-    if charge.is_none() {
-        let received = received_minor(&mut tx, &booked).await?;
-        let amount = Money::new(amount_minor, booked.invoice.draft.currency).decimal();
-        account::refund(find::standing(&booked), received, Some(amount))?;
+    invoice::lock_settlements(&mut tx, &[intent.invoice]).await?;
+    let booked = invoice::by_id(&mut tx, intent.invoice).await?.context("the invoice is gone")?;
+    let is_news = store::refund::answered(&mut tx, intent.id).await?;
+    if let Err(refusal) = answer {
+        tx.commit().await?;
+        return Err(refusal.into());
     }
-    let happened =
-        Happened { kind: "refund", entry: EntryKind::Refund, amount_minor, part_minor: -amount_minor };
-    if happen(&mut tx, &booked, act.on, Some(key), happened, ledger::refund_entry).await? {
-        note_amount(ctx, &mut tx, &booked.invoice.number, Action::Refund, act, amount_minor).await?;
+    if is_news {
+        let act = Act { on: intent.on, ..act.clone() };
+        keep_refund(ctx, &mut tx, &act, &booked, (intent.id, intent.amount_minor)).await?;
     }
-    InvoiceView::committed(ctx, tx, booked.invoice.draft.id).await
+    InvoiceView::committed(ctx, tx, intent.invoice).await
+}
+
+/// Finishes the refunds whose answers were lost; account number and reason of those that a person must look at.
+pub(crate) async fn finish_all(ctx: &Context, act: &Act) -> anyhow::Result<Vec<(CustomerId, String)>> {
+    let mut tx = ctx.store.read().await?;
+    let under_way = store::refund::asked(&mut tx).await?;
+    let mut aside = Vec::new();
+    let mut payers = Vec::with_capacity(under_way.len());
+    for intent in &under_way {
+        payers.push(invoice::by_id(&mut tx, intent.invoice).await?);
+    }
+    drop(tx);
+    for (intent, booked) in under_way.iter().zip(payers) {
+        match finish(ctx, act, intent).await {
+            Ok(_) => {}
+            Err(Stop::Refused(refusal)) => aside.extend(booked.map(|booked| {
+                let number = &booked.invoice.number;
+                (booked.invoice.draft.payer, format!("refund of {number}: {}", refusal.message))
+            })),
+            Err(Stop::Broke(error)) => return Err(error),
+        }
+    }
+    Ok(aside)
+}
+
+/// Writes a refund that is made: its part of the settlement, its entry, and the journal.
+async fn keep_refund(
+    ctx: &Context,
+    tx: &mut Tx,
+    act: &Act,
+    booked: &Booked,
+    (key, amount_minor): (Uuid, i64),
+) -> anyhow::Result<()> {
+    let catalogue = store::catalogue::load(tx).await?.context("the book is empty")?;
+    let books = Books { catalogue: &catalogue, open_from: store::ledger::open_from(tx).await? };
+    let ordinal = next_entry(tx, booked.invoice.draft.id, EntryKind::Refund).await?;
+    let policy = policy_of(&catalogue, booked);
+    let account = account(booked, &[], None, &policy);
+    let effects = verbs::refund(&account, amount_minor, (ordinal, key), act.on, books)?;
+    if keep(tx, &effects, None).await? {
+        note_amount(ctx, tx, &booked.invoice.number, Action::Refund, act, amount_minor).await?;
+    }
+    Ok(())
 }
 
 /// The money that came for the invoices that a document concerns and has not gone back: payments, less refunds, and
 /// what was set off between them and others (rules Y5). A write-off is none. None if it concerns no invoice.
 async fn received_minor(tx: &mut Tx, booked: &Booked) -> anyhow::Result<Option<i64>> {
-    let mut invoices = Vec::new();
-    if booked.invoice.draft.is_credit_note {
-        for number in &booked.invoice.draft.credits {
-            invoices.extend(invoice::by_number(tx, number).await?.map(|b| b.invoice));
+    let draft = &booked.invoice.draft;
+    let mut documents = vec![(draft.id, booked.invoice.number.clone(), draft.credits.clone())];
+    for number in &draft.credits {
+        let credited = invoice::by_number(tx, number).await?;
+        documents.extend(credited.map(|b| (b.invoice.draft.id, b.invoice.number, Vec::new())));
+    }
+    let notes = invoice::credit_notes_of(tx, draft.payer).await?;
+    documents.extend(notes.into_iter().map(|(id, credits)| (id, String::new(), credits)));
+    let mut all = Vec::with_capacity(documents.len());
+    let mut seen = BTreeSet::new();
+    for (id, number, credits) in &documents {
+        if seen.insert(*id) {
+            let parts = invoice::parts(tx, *id).await?;
+            let money = parts.iter().filter(|p| p.kind != PartKind::WriteOff.name());
+            let under_way = store::refund::asked_of(tx, *id).await?.map_or(0, |asked| asked.amount_minor);
+            let received_minor = money.map(|p| p.amount_minor).sum::<i64>() - under_way;
+            all.push(Concerned { id: *id, number, credits, received_minor });
         }
-        if invoices.is_empty() {
-            return Ok(None);
-        }
-    } else {
-        invoices.push(booked.invoice.clone());
     }
-    let mut documents = BTreeSet::from([booked.invoice.draft.id]);
-    let notes = invoice::credit_notes_of(tx, booked.invoice.draft.payer).await?;
-    for invoice in &invoices {
-        documents.insert(invoice.draft.id);
-        let own = notes.iter().filter(|(_, credits)| credits.contains(&invoice.number));
-        documents.extend(own.map(|(id, _)| *id));
-    }
-    let mut received = 0;
-    for document in documents {
-        let parts = invoice::parts(tx, document).await?;
-        received += parts.iter().filter(|p| p.kind != "write_off").map(|p| p.amount_minor).sum::<i64>();
-    }
-    Ok(Some(received))
+    Ok(verbs::received_minor(&booked.invoice, all.iter().copied()))
 }
 
 fn refund_key(booked: &Booked, amount_minor: i64) -> Uuid {

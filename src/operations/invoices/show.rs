@@ -3,7 +3,6 @@
 use crate::context::{Context, catalogue};
 use crate::invoices::find::{self, Found};
 use crate::invoices::view::{DraftView, InvoiceView};
-use crate::payments::settle::BY_HAND;
 use crate::payments::tried::decimal;
 use crate::refusal::Stop;
 use anyhow::Context as _;
@@ -11,6 +10,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::InvoiceId;
 use domain::invoice::TransactionWire;
 use domain::money::Money;
+use domain::payment::BY_HAND;
 use domain::payment::{Attempt, AttemptState};
 use serde::Serialize;
 use store::delivery::{self, Delivery, DeliveryState};

@@ -6,12 +6,15 @@ use crate::act::{Act, note_amount};
 use crate::context::Context;
 use crate::invoices::find;
 use crate::invoices::view::InvoiceView;
-use crate::payments::settle::{Happened, happen};
+use crate::payments::account::{account, policy_of};
+use crate::payments::settle::{keep, next_entry};
 use crate::refusal::Stop;
+use anyhow::Context as _;
 use domain::Decimal;
-use domain::invoice::account;
+use domain::invoice::account as amounts;
+use domain::invoice::verbs::{self, Books};
 use domain::journal::Action;
-use domain::ledger::{self, EntryKind};
+use domain::ledger::EntryKind;
 
 /// Gives up what is open of the invoice of this number, or this much of it, in major units.
 pub async fn write_off(
@@ -22,10 +25,15 @@ pub async fn write_off(
 ) -> Result<InvoiceView, Stop> {
     let mut tx = ctx.store.begin().await?;
     let booked = find::locked(&mut tx, invoice, "written off").await?;
-    let amount_minor = account::write_off(find::standing(&booked), amount)?;
-    let happened =
-        Happened { kind: "write_off", entry: EntryKind::WriteOff, amount_minor, part_minor: amount_minor };
-    if happen(&mut tx, &booked, act.on, None, happened, ledger::write_off_entry).await? {
+    let amount_minor = amounts::write_off(find::standing(&booked), amount)?;
+    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
+    let books = Books { catalogue: &catalogue, open_from: store::ledger::open_from(&mut tx).await? };
+    let ordinal = next_entry(&mut tx, booked.invoice.draft.id, EntryKind::WriteOff).await?;
+    let policy = policy_of(&catalogue, &booked);
+    let account = account(&booked, &[], None, &policy);
+    let effects =
+        verbs::write_off(&account, amount_minor, ordinal, act.on, books).map_err(anyhow::Error::from)?;
+    if keep(&mut tx, &effects, None).await? {
         note_amount(ctx, &mut tx, &booked.invoice.number, Action::WriteOff, act, amount_minor).await?;
     }
     InvoiceView::committed(ctx, tx, booked.invoice.draft.id).await

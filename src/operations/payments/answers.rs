@@ -5,13 +5,15 @@
 
 use crate::context::Context;
 use crate::delivery::plan;
+use crate::payments::account::{account, policy_of};
 use crate::payments::settle;
-use crate::payments::tried::{Begun, Collected, TriedOutcome, health_key, tried};
+use crate::payments::tried::{Begun, Collected, TriedOutcome, tried};
 use anyhow::Context as _;
-use chrono::NaiveDate;
 use domain::catalogue::Catalogue;
 use domain::ids::{InvoiceId, RunId};
-use domain::payment::{AttemptState, Decline, DeclineClass};
+use domain::invoice::Settlement;
+use domain::invoice::verbs::{self, Answer, Books, Effects};
+use domain::payment::{Attempt, AttemptState, Decline};
 use domain::run::Step;
 use gateways::{ChargeAnswer, GatewayError};
 use std::collections::BTreeMap;
@@ -50,7 +52,8 @@ pub(crate) async fn record(
                 begun.attempt.state = AttemptState::Paid;
                 begun.attempt.provider_reference = Some(reference);
                 begun.attempt.fee_minor = fee_minor;
-                paid(&mut tx, &begun, Books { catalogue: &catalogue, open_from, run }, collected).await?;
+                let books = Books { catalogue: &catalogue, open_from };
+                paid(&mut tx, &begun, books, run, collected).await?;
             }
             Ok(ChargeAnswer::Declined(decline)) => {
                 let (booked, ordinal) = (begun.booked.clone(), begun.attempt.ordinal);
@@ -64,21 +67,18 @@ pub(crate) async fn record(
     tx.commit().await
 }
 
-/// What a ledger entry is made with.
-#[derive(Clone, Copy)]
-struct Books<'a> {
-    catalogue: &'a Catalogue,
-    open_from: Option<NaiveDate>,
+async fn paid(
+    tx: &mut Tx,
+    begun: &Begun,
+    books: Books<'_>,
     run: Option<RunId>,
-}
-
-async fn paid(tx: &mut Tx, begun: &Begun, books: Books<'_>, collected: &mut Collected) -> anyhow::Result<()> {
+    collected: &mut Collected,
+) -> anyhow::Result<()> {
     if !payment::answer(tx, &begun.attempt).await? {
         return Ok(());
     }
     let (booked, attempt) = (&begun.booked, &begun.attempt);
-    let settlement =
-        settle::payment(tx, booked, attempt, books.catalogue, books.open_from, books.run).await?;
+    let settlement = settle::payment(tx, booked, attempt, books, run).await?;
     collected.tried.push(tried(booked, &settlement, Some(attempt.method.clone()), TriedOutcome::Paid, None));
     Ok(())
 }
@@ -91,29 +91,35 @@ async fn declined(
     catalogue: &Catalogue,
     collected: &mut Collected,
 ) -> anyhow::Result<bool> {
-    let Begun { booked, mut attempt, technical_in_a_row, method, .. } = begun;
-    attempt.state = decline.class.state();
-    attempt.decline_code = Some(decline.code.clone());
-    if !payment::answer(tx, &attempt).await? {
+    let Begun { booked, attempt, technical_in_a_row, method, .. } = begun;
+    let policy = policy_of(catalogue, &booked);
+    let account = account(&booked, &[], None, &policy);
+    let effects = verbs::answered(&account, attempt, technical_in_a_row, Answer::Declined(&decline));
+    let Some((attempt, settlement)) = keep_answer(tx, &booked, effects.clone()).await? else {
         return Ok(false);
-    }
-    if decline.class == DeclineClass::Hard {
-        payment::mark_unhealthy(tx, attempt.customer, &health_key(&method), attempt.on, &decline.code)
+    };
+    if effects.declined_for_good {
+        payment::mark_unhealthy(tx, attempt.customer, &method.health_key(), attempt.on, &decline.code)
             .await?;
     }
-    let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
-    let payable_by = booked.invoice.payable_by;
-    let settlement =
-        booked.settlement.declined(&policy, payable_by, decline.class, technical_in_a_row, attempt.on);
-    invoice::save_settlements(tx, &[(booked.invoice.draft.id, settlement.clone())]).await?;
-    collected.tried.push(tried(
-        &booked,
-        &settlement,
-        Some(attempt.method),
-        TriedOutcome::Declined,
-        Some(decline.code),
-    ));
+    let (outcome, code) = (TriedOutcome::Declined, Some(decline.code));
+    collected.tried.push(tried(&booked, &settlement, Some(attempt.method), outcome, code));
     Ok(true)
+}
+
+/// Keeps an answer that moves the marks alone; none if the attempt has been answered before.
+async fn keep_answer(
+    tx: &mut Tx,
+    booked: &Booked,
+    effects: Effects,
+) -> anyhow::Result<Option<(Attempt, Settlement)>> {
+    let Some(attempt) = effects.attempt else { return Ok(None) };
+    if !payment::answer(tx, &attempt).await? {
+        return Ok(None);
+    }
+    let settlement = effects.settlement.unwrap_or_else(|| booked.settlement.clone());
+    invoice::save_settlements(tx, &[(booked.invoice.draft.id, settlement.clone())]).await?;
+    Ok(Some((attempt, settlement)))
 }
 
 /// The provider refuses the request itself. If it was asked before, nobody knows what became of the first time: the
@@ -125,33 +131,21 @@ async fn refused(
     catalogue: &Catalogue,
     collected: &mut Collected,
 ) -> anyhow::Result<()> {
-    let Begun { booked, mut attempt, technical_in_a_row, asked_before, .. } = begun;
-    let number = &booked.invoice.number;
+    let Begun { booked, attempt, technical_in_a_row, asked_before, .. } = begun;
+    let (number, method) = (&booked.invoice.number, attempt.method.clone());
     tracing::error!(attempt = attempt.id.to_string(), reason = error.to_string(), "charge refused");
     collected.aside.fail(booked.invoice.draft.payer, format!("payment of {number}: {error}"));
     let mut settlement = booked.settlement.clone();
     if !asked_before {
-        attempt.state = AttemptState::Technical;
-        attempt.decline_code = Some("refused".to_owned());
-        if !payment::answer(tx, &attempt).await? {
-            return Ok(());
+        let policy = policy_of(catalogue, &booked);
+        let account = account(&booked, &[], None, &policy);
+        let effects = verbs::answered(&account, attempt, technical_in_a_row, Answer::Refused);
+        match keep_answer(tx, &booked, effects).await? {
+            Some((_, after)) => settlement = after,
+            None => return Ok(()),
         }
-        let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
-        settlement = settlement.declined(
-            &policy,
-            booked.invoice.payable_by,
-            DeclineClass::Technical,
-            technical_in_a_row,
-            attempt.on,
-        );
-        invoice::save_settlements(tx, &[(booked.invoice.draft.id, settlement.clone())]).await?;
     }
-    collected.tried.push(tried(
-        &booked,
-        &settlement,
-        Some(attempt.method),
-        TriedOutcome::Unanswered,
-        Some(error.to_string()),
-    ));
+    let (outcome, why) = (TriedOutcome::Unanswered, Some(error.to_string()));
+    collected.tried.push(tried(&booked, &settlement, Some(method), outcome, why));
     Ok(())
 }

@@ -2,16 +2,16 @@
 //! is called (rules Y1); one without an answer is asked again under the same id, never a new one.
 
 use crate::context::Context;
-use crate::payments::decide::{Decision, Known, decide};
+use crate::payments::account::{account, policy_of};
 use crate::payments::look_up;
-use crate::payments::tried::{Begun, Collected, Occasion, TriedOutcome, technical_in_a_row, tried};
+use crate::payments::tried::{Begun, Collected, Occasion, TriedOutcome, tried};
 use anyhow::Context as _;
 use chrono::{Days, NaiveDate};
 use domain::catalogue::Catalogue;
 use domain::customer::{Customer, PaymentMethod};
 use domain::ids::{AttemptId, CustomerId, InvoiceId, RunId};
-use domain::invoice::Settlement;
-use domain::payment::{Attempt, DeclineClass};
+use domain::invoice::verbs::{self, Charge, Charging, Known};
+use domain::payment::Attempt;
 use gateways::{ChargeAnswer, ChargeRequest, GatewayError};
 use std::collections::{BTreeMap, BTreeSet};
 use store::invoice::{self, Booked};
@@ -108,35 +108,25 @@ async fn begin(
     let mut begun = Vec::new();
     let (mut new, mut marks) = (Vec::new(), Vec::new());
     for booked in booked {
-        let own: Vec<&Attempt> = attempts.iter().filter(|a| a.invoice == booked.invoice.draft.id).collect();
-        let technical_in_a_row = technical_in_a_row(&own);
-        let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
-        let payable_by = booked.invoice.payable_by;
+        let policy = policy_of(catalogue, &booked);
         let payer = payers.get(&booked.invoice.draft.payer);
-        let decision = decide(&booked, payer, &own, &known, occasion, on);
-        let step = step_taken(&booked.settlement, occasion, technical_in_a_row);
-        match decision {
-            Decision::Leave => {}
-            Decision::NobodyToCharge => {
-                let after = match occasion {
-                    Occasion::Booking if policy.is_for_manual => {
-                        booked.settlement.awaiting_payer(&policy, payable_by)
-                    }
-                    occasion if occasion.is_step() => booked.settlement.stepped(&policy, payable_by, None),
-                    _ => continue,
-                };
-                marks.push((booked.invoice.draft.id, after));
-            }
-            Decision::AskAgain(attempt, method) => {
+        let account = account(&booked, &attempts, payer, &policy);
+        let technical_in_a_row = account.technical_in_a_row();
+        let Charge { what, settlement } = verbs::charge(&account, &known, occasion, on);
+        let after = settlement.clone().unwrap_or_else(|| booked.settlement.clone());
+        marks.extend(settlement.map(|after| (booked.invoice.draft.id, after)));
+        let not_called =
+            |method, reason| tried(&booked, &after, method, TriedOutcome::NotCalled, Some(reason));
+        match what {
+            Charging::Leave | Charging::NobodyToCharge => {}
+            Charging::AskAgain(attempt, method) => {
                 let asked_with = asked_with.get(&attempt.id).cloned();
                 begun.push(asked_before(booked, attempt, technical_in_a_row, method, asked_with));
             }
-            Decision::Charge(attempt, method) => {
+            Charging::Begin(attempt, method) => {
                 known.recent.push((attempt.customer, attempt.method.clone(), on));
-                let settlement = Settlement { dunning_step: step, ..booked.settlement.awaiting_answer() };
-                marks.push((booked.invoice.draft.id, settlement.clone()));
                 new.push(attempt.clone());
-                let booked = Booked { settlement, ..booked };
+                let booked = Booked { settlement: after, ..booked };
                 begun.push(Begun {
                     booked,
                     attempt,
@@ -147,44 +137,12 @@ async fn begin(
                     asked_with: None,
                 });
             }
-            Decision::Unusable { method, reason } => {
-                let settlement = Settlement { dunning_step: step, ..booked.settlement.clone() };
-                let settlement = settlement.declined(&policy, payable_by, DeclineClass::Hard, 0, on);
-                collected.tried.push(tried(
-                    &booked,
-                    &settlement,
-                    Some(method),
-                    TriedOutcome::NotCalled,
-                    Some(reason),
-                ));
-                marks.push((booked.invoice.draft.id, settlement));
+            Charging::NotCalled { method, reason } => {
+                collected.tried.push(not_called(Some(method), reason));
             }
-            Decision::Blocked { method, until } => {
-                let settlement = later(&booked.settlement, until);
-                let reason = format!("the card schemes allow no attempt before {until}");
-                collected.tried.push(tried(
-                    &booked,
-                    &settlement,
-                    Some(method),
-                    TriedOutcome::NotCalled,
-                    Some(reason),
-                ));
-                marks.push((booked.invoice.draft.id, settlement));
-            }
-            Decision::Misconfigured(reason) => {
+            Charging::Misconfigured(reason) => {
                 collected.aside.fail(booked.invoice.draft.payer, reason.clone());
-                let settlement = match occasion.is_step() {
-                    true => later(&booked.settlement, on.succ_opt().unwrap_or(on)),
-                    false => booked.settlement.clone(),
-                };
-                collected.tried.push(tried(
-                    &booked,
-                    &settlement,
-                    None,
-                    TriedOutcome::NotCalled,
-                    Some(reason),
-                ));
-                marks.push((booked.invoice.draft.id, settlement));
+                collected.tried.push(not_called(None, reason));
             }
         }
     }
@@ -197,7 +155,6 @@ async fn begin(
     Ok(begun)
 }
 
-/// A step of the policy counts when it is begun; a repeat of a technical failure is no step.
 /// An attempt without an answer. A method that is gone from the book is as it was asked, or unknown.
 fn asked_before(
     booked: Booked,
@@ -216,16 +173,6 @@ fn asked_before(
         expires: None,
     });
     Begun { booked, attempt, technical_in_a_row, method, has_method, asked_before: true, asked_with }
-}
-
-fn step_taken(settlement: &Settlement, occasion: Occasion, technical_in_a_row: usize) -> u32 {
-    let is_step = occasion.is_step() && technical_in_a_row == 0;
-    settlement.dunning_step + u32::from(is_step)
-}
-
-fn later(settlement: &Settlement, next: NaiveDate) -> Settlement {
-    let payment_status = domain::invoice::PaymentStatus::PendingRetry;
-    Settlement { payment_status, next_retry: Some(next), ..settlement.clone() }
 }
 
 /// Calls the providers, and calls again about what they did not answer, a few times.

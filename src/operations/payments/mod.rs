@@ -1,8 +1,8 @@
 //! Charging, what a provider answers, and money that a person tells of.
 
+pub mod account;
 pub mod answers;
 pub mod collect;
-pub mod decide;
 pub mod look_up;
 pub mod settle;
 pub mod tried;

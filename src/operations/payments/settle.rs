@@ -3,56 +3,70 @@
 //!
 //! Keys that make a repeat quiet: (invoice, kind, source) of a part; (document, kind, ordinal) of an entry.
 
+use crate::payments::account::{account, policy_of};
 use anyhow::{Context as _, ensure};
 use chrono::NaiveDate;
-use domain::catalogue::Catalogue;
 use domain::ids::{CustomerId, InvoiceId, RunId};
+use domain::invoice::verbs::{self, Books, Effects};
 use domain::invoice::{Invoice, OpenDocument, Settlement, set_off};
-use domain::ledger::{self, Entry, EntryKind, Happening};
+use domain::ledger::EntryKind;
 use domain::money::Currency;
 use domain::payment::Attempt;
 use std::collections::{BTreeMap, BTreeSet};
 use store::Tx;
-use store::invoice::{self, Booked, Part};
-use uuid::Uuid;
-
-/// Gateway of what was paid outside.
-pub const BY_HAND: &str = "manual";
+use store::invoice::{self, Booked};
 
 /// The settlement after a paid attempt, with its payment and fee entries.
 pub async fn payment(
     tx: &mut Tx,
     booked: &Booked,
     attempt: &Attempt,
-    catalogue: &Catalogue,
-    open_from: Option<NaiveDate>,
+    books: Books<'_>,
     run: Option<RunId>,
 ) -> anyhow::Result<Settlement> {
-    let invoice = &booked.invoice;
-    let settlement = booked.settlement.settled(invoice.draft.gross_minor(), attempt.amount_minor, attempt.on);
-    let part = Part {
-        invoice: invoice.draft.id,
-        kind: "payment",
-        source: attempt.id.0,
-        document: None,
-        amount_minor: attempt.amount_minor,
-        on: attempt.on,
-    };
-    if !invoice::settle(tx, &part, &settlement).await? {
-        return Ok(booked.settlement.clone());
+    let policy = policy_of(books.catalogue, booked);
+    let effects = verbs::paid_online(&account(booked, &[], None, &policy), attempt.clone(), books)?;
+    keep_money(tx, booked, effects, run).await
+}
+
+/// Keeps what came of money that moved: parts, marks and ledger entries; what came beyond what is open is the payer's credit
+/// (rules Y5). Gives the marks; they are those of before if the same source has settled the invoice already.
+pub(crate) async fn keep_money(
+    tx: &mut Tx,
+    booked: &Booked,
+    effects: Effects,
+    run: Option<RunId>,
+) -> anyhow::Result<Settlement> {
+    let draft = &booked.invoice.draft;
+    let on = effects.parts.first().map(|part| part.on);
+    let settlement = effects.settlement.clone();
+    match (keep(tx, &effects, run).await?, settlement, on) {
+        (true, Some(settlement), Some(on)) => {
+            if settlement.open_minor(draft.gross_minor()) < 0 && draft.gross_minor() > 0 {
+                set_off_of_payers(tx, &[draft.payer], on).await?;
+            }
+            Ok(settlement)
+        }
+        _ => Ok(booked.settlement.clone()),
     }
-    let happening = |amount_minor| Happening { ordinal: attempt.ordinal, on: attempt.on, amount_minor };
-    let mut entries =
-        vec![ledger::payment_entry(invoice, catalogue, open_from, happening(attempt.amount_minor))?];
-    if attempt.fee_minor != 0 {
-        entries.push(ledger::fee_entry(invoice, catalogue, open_from, happening(attempt.fee_minor))?);
+}
+
+/// Keeps parts, marks and ledger entries; false, and nothing kept, if this source has settled the invoice before.
+pub(crate) async fn keep(tx: &mut Tx, effects: &Effects, run: Option<RunId>) -> anyhow::Result<bool> {
+    for part in &effects.parts {
+        let after = effects.settlement.as_ref().context("a part without the marks after it")?;
+        if !invoice::settle(tx, part, after).await? {
+            return Ok(false);
+        }
     }
-    store::ledger::save_entries(tx, run, &entries).await?;
-    if settlement.open_minor(invoice.draft.gross_minor()) < 0 {
-        // What came beyond it is the payer's credit (rules Y5).
-        set_off_of_payers(tx, &[invoice.draft.payer], attempt.on).await?;
-    }
-    Ok(settlement)
+    store::ledger::save_entries(tx, run, &effects.entries).await?;
+    Ok(true)
+}
+
+/// The next ordinal of a document's entries of a kind.
+pub(crate) async fn next_entry(tx: &mut Tx, id: InvoiceId, kind: EntryKind) -> anyhow::Result<u32> {
+    let before = store::ledger::of_document(tx, id).await?;
+    Ok(before.iter().filter(|e| e.kind == kind).map(|e| e.ordinal).max().unwrap_or(0) + 1)
 }
 
 /// Sets open credits of these invoices' payers against their oldest open invoices of the same currency, in the
@@ -98,60 +112,10 @@ pub(crate) async fn set_off_pair(
 ) -> anyhow::Result<()> {
     for (id, other, amount_minor) in [(invoice, credit, amount_minor), (credit, invoice, -amount_minor)] {
         let booked = invoice::by_id(tx, id).await?.context("an open document is gone")?;
-        let settlement = booked.settlement.settled(booked.invoice.draft.gross_minor(), amount_minor, on);
         let met = invoice::parts(tx, id).await?.iter().filter(|p| p.document == Some(other)).count();
-        let source =
-            if met == 0 { other.0 } else { Uuid::new_v5(&other.0, format!("again {met}").as_bytes()) };
-        let part = Part { invoice: id, kind: "set_off", source, document: Some(other), amount_minor, on };
-        ensure!(invoice::settle(tx, &part, &settlement).await?, "{credit} and {invoice} met a moment ago");
+        let document = (&booked.invoice, &booked.settlement);
+        let effects = verbs::set_off_pair(document, other, met, amount_minor, on);
+        ensure!(keep(tx, &effects, None).await?, "{credit} and {invoice} met a moment ago");
     }
     Ok(())
-}
-
-/// Something that happens to one document.
-pub(crate) struct Happened {
-    pub kind: &'static str,
-    pub entry: EntryKind,
-    /// Of the ledger entry.
-    pub amount_minor: i64,
-    /// Of the settlement.
-    pub part_minor: i64,
-}
-
-pub(crate) type EntryOf =
-    fn(&Invoice, &Catalogue, Option<NaiveDate>, Happening) -> Result<Entry, ledger::PostingFault>;
-
-/// Writes the part and its entry; false, and nothing written, if this source has happened before.
-pub(crate) async fn happen(
-    tx: &mut Tx,
-    booked: &Booked,
-    on: NaiveDate,
-    source: Option<Uuid>,
-    happened: Happened,
-    entry_of: EntryOf,
-) -> anyhow::Result<bool> {
-    let invoice = &booked.invoice;
-    let before = store::ledger::of_document(tx, invoice.draft.id).await?;
-    let ordinal =
-        before.iter().filter(|e| e.kind == happened.entry).map(|e| e.ordinal).max().unwrap_or(0) + 1;
-    let natural = format!("{}\u{1f}{ordinal}", happened.kind);
-    let source = source.unwrap_or_else(|| Uuid::new_v5(&invoice.draft.id.0, natural.as_bytes()));
-    let settlement = booked.settlement.settled(invoice.draft.gross_minor(), happened.part_minor, on);
-    let part = Part {
-        invoice: invoice.draft.id,
-        kind: happened.kind,
-        source,
-        document: None,
-        amount_minor: happened.part_minor,
-        on,
-    };
-    if !invoice::settle(tx, &part, &settlement).await? {
-        return Ok(false);
-    }
-    let catalogue = store::catalogue::load(tx).await?.context("the book is empty")?;
-    let open_from = store::ledger::open_from(tx).await?;
-    let happening = Happening { ordinal, on, amount_minor: happened.amount_minor };
-    let entry = entry_of(invoice, &catalogue, open_from, happening)?;
-    store::ledger::save_entries(tx, None, &[entry]).await?;
-    Ok(true)
 }

@@ -1,46 +1,14 @@
-//! What became of charging an invoice, and the names an attempt goes by.
+//! What became of charging an invoice.
 
 use crate::aside::Aside;
-use crate::files::hash::sha256_hex;
 use chrono::NaiveDate;
 use domain::customer::PaymentMethod;
-use domain::ids::{AttemptId, InvoiceId};
 use domain::invoice::Settlement;
+pub use domain::invoice::verbs::Occasion;
 use domain::money::{Currency, Money};
-use domain::payment::{Attempt, AttemptState};
+use domain::payment::Attempt;
 use serde::{Serialize, Serializer};
 use store::invoice::Booked;
-
-/// The id of an invoice's n-th attempt: two workers who begin the same one ask with the same key.
-pub fn attempt_id(invoice: InvoiceId, ordinal: u32) -> AttemptId {
-    AttemptId::of(&format!("{invoice}\u{1f}{ordinal}"))
-}
-
-/// A method's name in the list of unhealthy ones: with another token it is another method, and healthy.
-pub fn health_key(method: &PaymentMethod) -> String {
-    let token = sha256_hex(method.token.as_deref().unwrap_or_default().as_bytes());
-    format!("{}#{}", method.refkey, &token[..12])
-}
-
-/// Why invoices are collected now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Occasion {
-    /// The first attempt, right after booking (rules Y3).
-    Booking,
-    /// A step of the dunning policy is due that charges again.
-    Step,
-    /// One that charges another method of the payer.
-    StepWithOtherMethod,
-    /// A person asks for it.
-    ByHand,
-}
-
-impl Occasion {
-    /// Whether it is a step of the dunning policy.
-    pub fn is_step(self) -> bool {
-        matches!(self, Self::Step | Self::StepWithOtherMethod)
-    }
-}
 
 /// What was tried on one invoice, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -108,11 +76,6 @@ impl Begun {
     pub fn token(&self) -> &str {
         self.method.token.as_deref().unwrap_or_default()
     }
-}
-
-/// Technical failures at the end of an invoice's attempts.
-pub(crate) fn technical_in_a_row(attempts: &[&Attempt]) -> usize {
-    attempts.iter().rev().take_while(|a| a.state == AttemptState::Technical).count()
 }
 
 pub(crate) fn tried(

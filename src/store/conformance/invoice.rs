@@ -5,6 +5,7 @@ use crate::invoice::{self, InvoiceFilter, InvoiceState, Part};
 use crate::tx::on;
 use crate::{Store, draft, load, payment, run, verify};
 use domain::ids::*;
+use domain::invoice::verbs::PartKind;
 use domain::invoice::{InvoiceStatus, PaymentStatus, Settlement};
 use domain::payment::{Attempt, AttemptState};
 use uuid::Uuid;
@@ -105,7 +106,7 @@ on_both!(a_source_settles_an_invoice_once, store => {
     };
     let part = Part {
         invoice: sample::invoice(1).draft.id,
-        kind: "payment",
+        kind: PartKind::Payment,
         source: Uuid::from_u128(5),
         document: None,
         amount_minor: 24_940,
@@ -214,14 +215,14 @@ on_both!(what_the_steps_after_booking_look_up, store => {
     assert!(invoice::open_with_credit(&mut tx, &[customer_id()]).await.unwrap().is_empty());
     let credited = Settlement { settled_minor: 24_941, ..Settlement::open(InvoiceStatus::Booked) };
     let part =
-        Part { invoice: two, kind: "credit", source: Uuid::from_u128(9), document: None, amount_minor: 24_941, on: date("2026-02-02") };
+        Part { invoice: two, kind: PartKind::Payment, source: Uuid::from_u128(9), document: None, amount_minor: 24_941, on: date("2026-02-02") };
     assert!(invoice::settle(&mut tx, &part, &credited).await.unwrap());
     let open = invoice::open_with_credit(&mut tx, &[customer_id()]).await.unwrap();
     let amounts: Vec<(InvoiceId, i64)> = open.iter().map(|(_, _, d)| (d.id, d.open_minor)).collect();
     assert_eq!(amounts, [(one, 24_940), (two, -1)]);
     let parts = invoice::parts(&mut tx, two).await.unwrap();
     let told: Vec<_> = parts.iter().map(|p| (p.kind.as_str(), p.document, p.amount_minor, p.on)).collect();
-    assert_eq!(told, [("credit", None, 24_941, part.on)]);
+    assert_eq!(told, [("payment", None, 24_941, part.on)]);
 
     payment::begin(&mut tx, &[attempt(1)]).await.unwrap();
     let recent = payment::recent(&mut tx, &[customer_id()], date("2026-02-01")).await.unwrap();

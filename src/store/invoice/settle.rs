@@ -8,25 +8,11 @@ use crate::words::word;
 use anyhow::{Context, ensure};
 use chrono::NaiveDate;
 use domain::ids::{CustomerId, InvoiceId};
+pub use domain::invoice::verbs::Part;
 use domain::invoice::{OpenDocument, Settlement};
 use domain::money::Currency;
 use sqlx::types::Json;
 use uuid::Uuid;
-
-/// What moved a settlement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    pub invoice: InvoiceId,
-    /// `payment`, `credit`, `set_off`, `write_off`, `refund`.
-    pub kind: &'static str,
-    /// The attempt, credit note or bank line it came from.
-    pub source: Uuid,
-    /// The other document of a set-off.
-    pub document: Option<InvoiceId>,
-    /// Minor units of the invoice's currency; the sign is the invoice's when it settles, opposite when it undoes.
-    pub amount_minor: i64,
-    pub on: NaiveDate,
-}
 
 /// Writes a part and the settlement that results from it; `false`, and nothing written, if this source has settled
 /// the invoice before.
@@ -46,7 +32,7 @@ pub async fn settle(tx: &mut Tx, part: &Part, settlement: &Settlement) -> anyhow
     .on_conflict("on conflict (invoice, kind, source) do nothing");
     rows.row([
         part.invoice.0.into(),
-        part.kind.into(),
+        part.kind.name().into(),
         part.source.into(),
         part.document.map(|id| id.0).into(),
         part.amount_minor.into(),

@@ -1,76 +1,202 @@
-//! Whether, and on which method, an invoice is charged: a function of what is known, so that it can be checked by
-//! eye (rules Y2, Y3).
+//! Whether, and on which method, an invoice is charged, and what the answer does (rules Y1–Y3).
 
-use crate::payments::tried::{Occasion, attempt_id, health_key};
+use super::{Account, Effects};
+use crate::customer::{Customer, PaymentMethod};
+use crate::ids::{AttemptId, CustomerId};
+use crate::invoice::{Invoice, PaymentStatus, Settlement};
+use crate::payment::{Attempt, AttemptState, Decline, DeclineClass, blocked_until};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use domain::customer::{Customer, PaymentMethod};
-use domain::ids::CustomerId;
-use domain::payment::{Attempt, AttemptState, blocked_until};
 use std::collections::BTreeSet;
-use store::invoice::Booked;
+
+/// Why an invoice is collected now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Occasion {
+    /// The first attempt, right after booking (rules Y3).
+    Booking,
+    /// A step of the dunning policy is due that charges again.
+    Step,
+    /// One that charges another method of the payer.
+    StepWithOtherMethod,
+    /// A person asks for it.
+    ByHand,
+}
+
+impl Occasion {
+    /// Whether it is a step of the dunning policy.
+    pub fn is_step(self) -> bool {
+        matches!(self, Self::Step | Self::StepWithOtherMethod)
+    }
+}
 
 /// What is known beside the invoice.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// (customer, [`health_key`]) of methods that must not be tried.
+    /// (customer, [`PaymentMethod::health_key`]) of methods that must not be tried.
     pub unhealthy: BTreeSet<(CustomerId, String)>,
     /// (customer, refkey, day) of attempts in the last 30 days.
     pub recent: Vec<(CustomerId, String, NaiveDate)>,
-    /// Gateways that this program has.
+    /// Gateways that can be called.
     pub gateways: BTreeSet<String>,
 }
 
-/// What to do about an invoice.
+/// What to do about an invoice, and its marks with that, if they move.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Decision {
+pub struct Charge {
+    pub what: Charging,
+    pub settlement: Option<Settlement>,
+}
+
+/// Whether somebody is called.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Charging {
     /// Nothing is to be collected online, or not now.
     Leave,
     /// An attempt has no answer: what became of it is asked, and if nobody knows of it, it is made with the payer's method
     /// of today, if there is one.
     AskAgain(Attempt, Option<PaymentMethod>),
-    /// A new attempt.
-    Charge(Attempt, PaymentMethod),
-    /// The payer has online methods, but none that may be tried.
-    Unusable { method: String, reason: String },
+    /// A new attempt, to be kept before the provider is called (rules Y1).
+    Begin(Attempt, PaymentMethod),
+    /// No provider is called: no method that may be tried, or a cap of the card schemes.
+    NotCalled { method: String, reason: String },
     /// The payer has no online method at all.
     NobodyToCharge,
-    /// A card scheme's cap is reached.
-    Blocked { method: String, until: NaiveDate },
     /// A person has to mend something.
     Misconfigured(String),
 }
 
+/// What a provider says to an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer<'a> {
+    Declined(&'a Decline),
+    /// It refuses the request itself: nothing has happened.
+    Refused,
+}
+
 /// Decides. Only positive open balances are collected; the first attempt is made at booking, whoever books (rules Y3).
-pub fn decide(
-    booked: &Booked,
-    payer: Option<&Customer>,
-    attempts: &[&Attempt],
-    known: &Known,
-    occasion: Occasion,
-    on: NaiveDate,
-) -> Decision {
-    let (draft, settlement) = (&booked.invoice.draft, &booked.settlement);
-    let number = &booked.invoice.number;
-    let Some(payer) = payer else { return Decision::Leave };
-    if let Some(pending) = attempts.iter().find(|a| a.state == AttemptState::Pending) {
+pub fn charge(account: &Account<'_>, known: &Known, occasion: Occasion, on: NaiveDate) -> Charge {
+    let settlement = account.settlement;
+    let what = decide(account, known, occasion, on);
+    let taken = steps_taken(account, &what, occasion, on);
+    let counted = Settlement { dunning_step: taken, ..settlement.clone() };
+    let (policy, payable_by) = (account.policy, account.invoice.payable_by);
+    let next = match &what {
+        Decision::Leave | Decision::AskAgain(..) => None,
+        Decision::NobodyToCharge if occasion == Occasion::Booking => {
+            policy.is_for_manual.then(|| settlement.awaiting_payer(policy, payable_by))
+        }
+        Decision::NobodyToCharge => occasion.is_step().then(|| settlement.stepped(policy, payable_by, None)),
+        Decision::Charge(..) => Some(counted.awaiting_answer()),
+        Decision::Unusable { .. } => Some(counted.declined(policy, payable_by, DeclineClass::Hard, 0, on)),
+        Decision::Blocked { .. } if occasion == Occasion::ByHand => None,
+        Decision::Blocked { until, .. } => Some(later(account, *until)),
+        Decision::Misconfigured(_) => occasion.is_step().then(|| later(account, on.succ_opt().unwrap_or(on))),
+    };
+    let what = match what {
+        Decision::Leave => Charging::Leave,
+        Decision::AskAgain(attempt, method) => Charging::AskAgain(attempt, method),
+        Decision::NobodyToCharge => Charging::NobodyToCharge,
+        Decision::Charge(attempt, method) => Charging::Begin(attempt, method),
+        Decision::Unusable { method, reason } => Charging::NotCalled { method, reason },
+        Decision::Blocked { method, until } => {
+            let reason = format!("the card schemes allow no attempt before {until}");
+            Charging::NotCalled { method, reason }
+        }
+        Decision::Misconfigured(reason) => Charging::Misconfigured(reason),
+    };
+    Charge { what, settlement: next }
+}
+
+/// Steps of the policy that are taken once a charge has begun: a step counts with its attempt, a repeat of a technical failure
+/// is none, and a step that falls on the day of the attempt at booking is that attempt (rules Y3).
+fn steps_taken(account: &Account<'_>, what: &Decision, occasion: Occasion, on: NaiveDate) -> u32 {
+    let taken = account.settlement.dunning_step;
+    match occasion {
+        Occasion::Step | Occasion::StepWithOtherMethod => {
+            taken + u32::from(account.technical_in_a_row() == 0)
+        }
+        Occasion::Booking if matches!(what, Decision::Charge(..)) => {
+            account.policy.steps_at_booking(account.invoice.payable_by, on).max(taken)
+        }
+        Occasion::Booking | Occasion::ByHand => taken,
+    }
+}
+
+/// The step that was coming waits until a day; the first attempt goes over to the first step.
+fn later(account: &Account<'_>, until: NaiveDate) -> Settlement {
+    let (settlement, payable_by) = (account.settlement, account.invoice.payable_by);
+    let next = account.policy.next_step(payable_by, settlement.dunning_step, until.pred_opt());
+    let payment_status = if next.is_some() { PaymentStatus::PendingRetry } else { PaymentStatus::Failed };
+    Settlement { payment_status, next_retry: next.map(|step| step.on), ..settlement.clone() }
+}
+
+/// What an answer that is no payment does to an attempt and its invoice. `technical_in_a_row` counts the technical failures
+/// right before it.
+pub fn answered(
+    account: &Account<'_>,
+    attempt: Attempt,
+    technical_in_a_row: usize,
+    answer: Answer<'_>,
+) -> Effects {
+    let (class, code) = match answer {
+        Answer::Declined(decline) => (decline.class, decline.code.clone()),
+        Answer::Refused => (DeclineClass::Technical, "refused".to_owned()),
+    };
+    let (policy, payable_by) = (account.policy, account.invoice.payable_by);
+    let after = account.settlement.declined(policy, payable_by, class, technical_in_a_row, attempt.on);
+    let state = class.state();
+    Effects {
+        attempt: Some(Attempt { state, decline_code: Some(code), ..attempt }),
+        settlement: Some(after),
+        declined_for_good: class == DeclineClass::Hard,
+        ..Effects::default()
+    }
+}
+
+/// What to do about an invoice.
+#[derive(Debug, Clone, PartialEq)]
+enum Decision {
+    Leave,
+    AskAgain(Attempt, Option<PaymentMethod>),
+    Charge(Attempt, PaymentMethod),
+    /// The payer has online methods, but none that may be tried.
+    Unusable {
+        method: String,
+        reason: String,
+    },
+    NobodyToCharge,
+    /// A card scheme's cap is reached.
+    Blocked {
+        method: String,
+        until: NaiveDate,
+    },
+    Misconfigured(String),
+}
+
+fn decide(account: &Account<'_>, known: &Known, occasion: Occasion, on: NaiveDate) -> Decision {
+    let (draft, settlement) = (&account.invoice.draft, account.settlement);
+    let number = &account.invoice.number;
+    let Some(payer) = account.payer else { return Decision::Leave };
+    if let Some(pending) = account.pending() {
         let is_same = |m: &&PaymentMethod| {
             m.refkey == pending.method && m.token.is_some() && m.gateway.as_ref() == Some(&pending.gateway)
         };
         let method = payer.payment_methods.iter().find(is_same).cloned();
-        return Decision::AskAgain((*pending).clone(), method);
+        return Decision::AskAgain(pending.clone(), method);
     }
+    let last_day = account.attempts.iter().map(|attempt| attempt.on).max();
     let is_time = match occasion {
-        Occasion::Booking => attempts.is_empty() && !has_been_declined(booked),
+        // Set aside at booking without a call: the ladder goes on with it.
+        Occasion::Booking => account.attempts.is_empty() && settlement.next_retry.is_none(),
         Occasion::Step | Occasion::StepWithOtherMethod => {
-            settlement.next_retry.is_some_and(|day| day <= on) && last_day(attempts) < Some(on)
+            settlement.next_retry.is_some_and(|day| day <= on) && last_day < Some(on)
         }
         Occasion::ByHand => true,
     };
-    let open_minor = settlement.open_minor(draft.gross_minor());
+    let open_minor = account.open_minor();
     if open_minor <= 0 || draft.gross_minor() <= 0 || !is_time {
         return Decision::Leave;
     }
-    let method = match choose(booked, payer, attempts, known, occasion, on) {
+    let method = match choose(account.invoice, payer, &account.attempts, known, occasion, on) {
         Choice::Manual => return Decision::NobodyToCharge,
         Choice::Unusable(method, reason) => return Decision::Unusable { method, reason },
         Choice::Method(method) => method,
@@ -85,9 +211,9 @@ pub fn decide(
     if let Some(until) = capped_until(payer.id, &method.refkey, known, on) {
         return Decision::Blocked { method: method.refkey, until };
     }
-    let ordinal = attempts.iter().map(|a| a.ordinal).max().unwrap_or(0) + 1;
+    let ordinal = account.next_ordinal();
     let attempt = Attempt {
-        id: attempt_id(draft.id, ordinal),
+        id: AttemptId::nth(draft.id, ordinal),
         invoice: draft.id,
         customer: payer.id,
         ordinal,
@@ -107,22 +233,13 @@ pub fn decide(
 /// Whether an online method will be charged for what is open on a day, so that the payer need not do anything: never
 /// one that was declined for good (rules Y3).
 pub fn is_collected(
-    booked: &Booked,
+    invoice: &Invoice,
     payer: &Customer,
     unhealthy: &BTreeSet<(CustomerId, String)>,
     on: NaiveDate,
 ) -> bool {
     let known = Known { unhealthy: unhealthy.clone(), ..Known::default() };
-    matches!(choose(booked, payer, &[], &known, Occasion::Booking, on), Choice::Method(_))
-}
-
-fn last_day(attempts: &[&Attempt]) -> Option<NaiveDate> {
-    attempts.iter().map(|a| a.on).max()
-}
-
-/// Set aside at booking without a call: the ladder goes on with it.
-fn has_been_declined(booked: &Booked) -> bool {
-    booked.settlement.next_retry.is_some()
+    matches!(choose(invoice, payer, &[], &known, Occasion::Booking, on), Choice::Method(_))
 }
 
 enum Choice {
@@ -137,14 +254,14 @@ enum Choice {
 /// method that was declined for good may be tried once more. A step that asks for another method takes the payer's first
 /// one that was not tried last, if there is one.
 fn choose(
-    booked: &Booked,
+    invoice: &Invoice,
     payer: &Customer,
     attempts: &[&Attempt],
     known: &Known,
     occasion: Occasion,
     on: NaiveDate,
 ) -> Choice {
-    let named = booked.invoice.draft.payment_method.as_ref();
+    let named = invoice.draft.payment_method.as_ref();
     let named = named.and_then(|refkey| payer.payment_methods.iter().find(|m| m.refkey == *refkey));
     let last = attempts.iter().max_by_key(|a| a.ordinal).map(|a| a.method.as_str());
     let others = payer.payment_methods.iter().filter(|m| Some(m.refkey.as_str()) != last);
@@ -152,7 +269,7 @@ fn choose(
     let mut why = Choice::Manual;
     for method in others.chain(named).chain(payer.default_method()).filter(|m| m.is_online()) {
         let expired = method.expires.is_some_and(|day| day <= on);
-        let declined = known.unhealthy.contains(&(payer.id, health_key(method)));
+        let declined = known.unhealthy.contains(&(payer.id, method.health_key()));
         let reason = match (expired, declined && occasion != Occasion::ByHand) {
             (true, _) => "the method has expired",
             (_, true) => "the method was declined for good",
@@ -180,63 +297,43 @@ fn noon(day: NaiveDate) -> DateTime<Utc> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
-    use domain::customer::Address;
-    use domain::ids::InvoiceId;
-    use domain::ids::SubscriptionId;
-    use domain::invoice::{Draft, Invoice, InvoiceStatus, Party, Settlement};
+    use crate::billing::sample;
+    use crate::customer::Address;
+    use crate::dunning::DunningPolicy;
+    use crate::ids::InvoiceId;
+    use crate::invoice::InvoiceStatus;
 
     fn day(month: u32, day: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, month, day).unwrap()
     }
 
-    fn party() -> Party {
-        Party { name: "Kaffe & Co".into(), vat_number: None, address: Address::default(), email: None }
+    /// An invoice of 248.75 DKK, booked on 1 February, to be paid by the 15th.
+    struct Booked {
+        invoice: Invoice,
+        settlement: Settlement,
     }
 
-    /// An invoice of 248.75 DKK, booked on 1 February, to be paid by the 15th.
     fn booked() -> Booked {
-        let draft = Draft {
-            id: InvoiceId::of("INV-1"),
-            payer: CustomerId::of("CU-1"),
-            account_number: "CU-1".into(),
-            subscription: Some(SubscriptionId::of("SUB-1")),
-            subscription_number: Some("SUB-1".into()),
-            child: None,
-            currency: "DKK".parse().unwrap(),
-            charge_date: day(2, 1),
-            invoice_date: day(2, 1),
-            due_date: day(2, 15),
-            payment_term: 14,
-            is_credit_note: false,
-            credits: Vec::new(),
-            series: "invoice".into(),
-            number_pattern: "INV-{seq}".into(),
-            autobill: true,
-            seller: party(),
-            buyer: party(),
-            payment_method: Some("card".into()),
-            reference: None,
-            language: "en".into(),
-            business_unit: None,
-            dunning_policy: None,
-            lines: Vec::new(),
-            vat_groups: Vec::new(),
-            net_minor: 19_900,
-            vat_minor: 4_975,
-            revision: 1,
-        };
-        let invoice = Invoice {
-            draft,
-            number: "INV-1".into(),
-            sequence: 1,
-            booked_on: day(2, 1),
-            payable_by: day(2, 15),
-            base: None,
-        };
+        let mut invoice = sample::invoice("INV-1", &[(19_900, "25")]);
+        invoice.draft.payer = CustomerId::of("CU-1");
+        invoice.draft.payment_method = Some("card".into());
+        (invoice.booked_on, invoice.payable_by) = (day(2, 1), day(2, 15));
         Booked { invoice, settlement: Settlement::open(InvoiceStatus::Booked) }
+    }
+
+    fn decide(
+        booked: &Booked,
+        payer: Option<&Customer>,
+        attempts: &[&Attempt],
+        known: &Known,
+        occasion: Occasion,
+        on: NaiveDate,
+    ) -> Decision {
+        let policy = DunningPolicy::default();
+        let Booked { invoice, settlement } = booked;
+        let account = Account { invoice, settlement, attempts: attempts.to_vec(), payer, policy: &policy };
+        super::decide(&account, known, occasion, on)
     }
 
     fn method(refkey: &str, token: &str) -> PaymentMethod {
@@ -296,7 +393,7 @@ mod tests {
         let first = charged(decide(&invoice, Some(&payer), &[], &known(), Occasion::Booking, day(2, 1)));
         assert_eq!(
             (first.ordinal, first.amount_minor, first.id),
-            (1, 20_000, attempt_id(InvoiceId::of("INV-1"), 1))
+            (1, 20_000, AttemptId::nth(InvoiceId::of("INV-1"), 1))
         );
         let again = decide(&invoice, Some(&payer), &[&first], &known(), Occasion::Booking, day(2, 1));
         assert!(matches!(again, Decision::AskAgain(attempt, _) if attempt.id == first.id));
@@ -347,7 +444,7 @@ mod tests {
         let (invoice, mut payer) =
             (booked(), payer(vec![method("card", "tok_expired"), method("new", "tok_ok")]));
         let mut known = known();
-        known.unhealthy.insert((payer.id, health_key(&payer.payment_methods[0])));
+        known.unhealthy.insert((payer.id, payer.payment_methods[0].health_key()));
         let try_it =
             |payer: &Customer, occasion| decide(&invoice, Some(payer), &[], &known, occasion, day(2, 1));
         assert!(
@@ -402,5 +499,22 @@ mod tests {
         payer.payment_methods[0].gateway = Some("stripe".into());
         let decision = decide(&booked(), Some(&payer), &[], &known(), Occasion::Booking, day(2, 1));
         assert!(matches!(decision, Decision::Misconfigured(why) if why.contains("`stripe`")));
+    }
+
+    #[test]
+    fn a_step_that_falls_on_the_day_of_booking_is_the_attempt_of_that_day() {
+        let mut due_at_once = booked();
+        due_at_once.invoice.payable_by = day(2, 1);
+        let payer = payer(vec![method("card", "tok_soft_decline")]);
+        let policy = DunningPolicy::default();
+        let steps = |booked: &Booked| {
+            let Booked { invoice, settlement } = booked;
+            let payer = Some(&payer);
+            let account = Account { invoice, settlement, attempts: Vec::new(), payer, policy: &policy };
+            let begun = charge(&account, &known(), Occasion::Booking, day(2, 1)).settlement.unwrap();
+            let waits = Settlement { next_retry: None, ..begun };
+            waits.declined(&policy, booked.invoice.payable_by, DeclineClass::Soft, 0, day(2, 1)).next_retry
+        };
+        assert_eq!([steps(&due_at_once), steps(&booked())], [Some(day(2, 2)), Some(day(2, 15))]);
     }
 }

@@ -1,0 +1,44 @@
+//! What the next dunning morning does about an invoice (rules Y3).
+
+use super::{Account, Occasion};
+use crate::dunning::DunningAction;
+use crate::invoice::Settlement;
+use crate::payment::TECHNICAL_LADDER_MINUTES;
+use chrono::NaiveDate;
+
+/// What is due on an invoice whose day has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coming {
+    /// The payer is charged.
+    Charge(Occasion),
+    /// A step that charges nobody.
+    Act(DunningAction),
+    /// The policy has become shorter: nothing is left to be done.
+    Over,
+}
+
+/// What comes next. An attempt without an answer is asked about first, and a technical failure is tried again before the
+/// next step.
+pub fn coming(account: &Account<'_>) -> Coming {
+    let is_repeat = (1..=TECHNICAL_LADDER_MINUTES.len()).contains(&account.technical_in_a_row());
+    if account.pending().is_some() || is_repeat {
+        return Coming::Charge(Occasion::Step);
+    }
+    let taken = usize::try_from(account.settlement.dunning_step).unwrap_or(usize::MAX);
+    match account.policy.steps.get(taken).map(|step| step.action) {
+        Some(DunningAction::Retry) => Coming::Charge(Occasion::Step),
+        Some(DunningAction::OtherMethod) => Coming::Charge(Occasion::StepWithOtherMethod),
+        Some(action) => Coming::Act(action),
+        None => Coming::Over,
+    }
+}
+
+/// The marks after the step that was coming has been taken on a day, if it charges nobody. A write-off ends the dunning by
+/// itself.
+pub fn stepped(account: &Account<'_>, on: NaiveDate) -> Settlement {
+    match coming(account) {
+        Coming::Act(_) => account.settlement.stepped(account.policy, account.invoice.payable_by, Some(on)),
+        Coming::Over => Settlement { next_retry: None, ..account.settlement.clone() },
+        Coming::Charge(_) => account.settlement.clone(),
+    }
+}

@@ -1,0 +1,117 @@
+//! What may be done to a booked invoice: charge, dun, mark paid, refund, write off, set off. Pure functions from an
+//! [`Account`] to [`Effects`]: the operations load an account and save the effects in one transaction, and a simulation keeps
+//! accounts in memory and applies the same.
+
+mod charge;
+mod dun;
+mod money;
+
+pub use charge::{Answer, Charge, Charging, Known, Occasion, answered, charge, is_collected};
+pub use dun::{Coming, coming, stepped};
+pub use money::{Concerned, paid_by_hand, paid_online, received_minor, refund, set_off_pair, write_off};
+
+use super::{Invoice, Settlement};
+use crate::catalogue::Catalogue;
+use crate::customer::Customer;
+use crate::dunning::DunningPolicy;
+use crate::ids::InvoiceId;
+use crate::invoice::account::Standing;
+use crate::ledger::Entry;
+use crate::payment::{Attempt, AttemptState};
+use chrono::NaiveDate;
+use uuid::Uuid;
+
+/// A booked invoice with what is known of it.
+#[derive(Debug, Clone)]
+pub struct Account<'a> {
+    pub invoice: &'a Invoice,
+    pub settlement: &'a Settlement,
+    /// Attempts on it, oldest first, those made by hand too.
+    pub attempts: Vec<&'a Attempt>,
+    /// None if the payer is gone.
+    pub payer: Option<&'a Customer>,
+    pub policy: &'a DunningPolicy,
+}
+
+impl<'a> Account<'a> {
+    /// Above 0 the payer owes it, below 0 the payer is owed.
+    pub fn open_minor(&self) -> i64 {
+        self.settlement.open_minor(self.invoice.draft.gross_minor())
+    }
+
+    /// As far as money is concerned.
+    pub fn standing(&self) -> Standing<'a> {
+        Standing { invoice: self.invoice, settlement: self.settlement }
+    }
+
+    /// The attempt that has no answer yet.
+    pub fn pending(&self) -> Option<&'a Attempt> {
+        self.attempts.iter().copied().find(|attempt| attempt.state == AttemptState::Pending)
+    }
+
+    /// Technical failures at the end of its attempts.
+    pub fn technical_in_a_row(&self) -> usize {
+        self.attempts.iter().rev().take_while(|a| a.state == AttemptState::Technical).count()
+    }
+
+    fn next_ordinal(&self) -> u32 {
+        self.attempts.iter().map(|attempt| attempt.ordinal).max().unwrap_or(0) + 1
+    }
+}
+
+/// What ledger entries are made with.
+#[derive(Debug, Clone, Copy)]
+pub struct Books<'a> {
+    pub catalogue: &'a Catalogue,
+    /// First day of the earliest open accounting period, if any is closed (rules I2).
+    pub open_from: Option<NaiveDate>,
+}
+
+/// What comes of a verb, to be kept in one transaction.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Effects {
+    /// An attempt that begins, or has its answer.
+    pub attempt: Option<Attempt>,
+    /// What settles a part, each once.
+    pub parts: Vec<Part>,
+    /// The marks after it.
+    pub settlement: Option<Settlement>,
+    pub entries: Vec<Entry>,
+    /// The attempt's method was declined for good.
+    pub declined_for_good: bool,
+}
+
+/// What moved a settlement. Its key is the invoice, the kind and the source: what comes twice settles once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    pub invoice: InvoiceId,
+    pub kind: PartKind,
+    /// The attempt, credit note or bank line it came from.
+    pub source: Uuid,
+    /// The other document of a set-off.
+    pub document: Option<InvoiceId>,
+    /// Minor units of the invoice's currency; the sign is the invoice's when it settles, opposite when it undoes.
+    pub amount_minor: i64,
+    pub on: NaiveDate,
+}
+
+/// What kind of thing settles a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartKind {
+    Payment,
+    SetOff,
+    WriteOff,
+    Refund,
+}
+
+impl PartKind {
+    /// The word used in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Payment => "payment",
+            Self::SetOff => "set_off",
+            Self::WriteOff => "write_off",
+            Self::Refund => "refund",
+        }
+    }
+}

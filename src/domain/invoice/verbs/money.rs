@@ -1,0 +1,158 @@
+//! Money that comes, goes back or is given up, and credits that are set against invoices (rules I7, I8, Y5).
+
+use super::{Account, Books, Effects, Part, PartKind};
+use crate::ids::{AttemptId, InvoiceId};
+use crate::invoice::{Invoice, Settlement};
+use crate::ledger::{self, Happening, PostingFault};
+use crate::payment::{Attempt, AttemptState, BY_HAND};
+use chrono::NaiveDate;
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// A payment that a provider has taken: the attempt's amount settles the invoice, what the provider keeps is an expense.
+///
+/// # Errors
+/// If it cannot be posted.
+pub fn paid_online(
+    account: &Account<'_>,
+    attempt: Attempt,
+    books: Books<'_>,
+) -> Result<Effects, PostingFault> {
+    let invoice = account.invoice;
+    let happening = |amount_minor| Happening { ordinal: attempt.ordinal, on: attempt.on, amount_minor };
+    let (catalogue, open_from) = (books.catalogue, books.open_from);
+    let mut entries =
+        vec![ledger::payment_entry(invoice, catalogue, open_from, happening(attempt.amount_minor))?];
+    if attempt.fee_minor != 0 {
+        entries.push(ledger::fee_entry(invoice, catalogue, open_from, happening(attempt.fee_minor))?);
+    }
+    let (kind, source) = (PartKind::Payment, attempt.id.0);
+    let mut effects = moved(account, kind, source, attempt.amount_minor, attempt.on);
+    effects.entries = entries;
+    effects.attempt = Some(attempt);
+    Ok(effects)
+}
+
+/// Money that came elsewhere, so many minor units: a bank transfer, cash. What comes beyond what is open is the payer's credit
+/// (rules Y5).
+///
+/// # Errors
+/// If it cannot be posted.
+pub fn paid_by_hand(
+    account: &Account<'_>,
+    amount_minor: i64,
+    on: NaiveDate,
+    books: Books<'_>,
+) -> Result<Effects, PostingFault> {
+    let (draft, ordinal) = (&account.invoice.draft, account.next_ordinal());
+    let attempt = Attempt {
+        id: AttemptId::nth(draft.id, ordinal),
+        invoice: draft.id,
+        customer: draft.payer,
+        ordinal,
+        amount_minor,
+        currency: draft.currency,
+        method: BY_HAND.to_owned(),
+        gateway: BY_HAND.to_owned(),
+        on,
+        state: AttemptState::Paid,
+        provider_reference: None,
+        decline_code: None,
+        fee_minor: 0,
+    };
+    paid_online(account, attempt, books)
+}
+
+/// So many minor units that are given up: bad debt. `ordinal` counts the write-offs of the invoice.
+///
+/// # Errors
+/// If it cannot be posted.
+pub fn write_off(
+    account: &Account<'_>,
+    amount_minor: i64,
+    ordinal: u32,
+    on: NaiveDate,
+    books: Books<'_>,
+) -> Result<Effects, PostingFault> {
+    let kind = PartKind::WriteOff;
+    let happening = Happening { ordinal, on, amount_minor };
+    let entry = ledger::write_off_entry(account.invoice, books.catalogue, books.open_from, happening)?;
+    let source = nth(account.invoice.draft.id, kind, ordinal);
+    Ok(Effects { entries: vec![entry], ..moved(account, kind, source, amount_minor, on) })
+}
+
+/// So many minor units that go back to the payer. `source` is the refund's own key: it is made once.
+///
+/// # Errors
+/// If it cannot be posted.
+pub fn refund(
+    account: &Account<'_>,
+    amount_minor: i64,
+    (ordinal, source): (u32, Uuid),
+    on: NaiveDate,
+    books: Books<'_>,
+) -> Result<Effects, PostingFault> {
+    let happening = Happening { ordinal, on, amount_minor };
+    let entry = ledger::refund_entry(account.invoice, books.catalogue, books.open_from, happening)?;
+    Ok(Effects { entries: vec![entry], ..moved(account, PartKind::Refund, source, -amount_minor, on) })
+}
+
+fn moved(account: &Account<'_>, kind: PartKind, source: Uuid, amount_minor: i64, on: NaiveDate) -> Effects {
+    let draft = &account.invoice.draft;
+    let settlement = account.settlement.settled(draft.gross_minor(), amount_minor, on);
+    let part = Part { invoice: draft.id, kind, source, document: None, amount_minor, on };
+    Effects { parts: vec![part], settlement: Some(settlement), ..Effects::default() }
+}
+
+fn nth(invoice: InvoiceId, kind: PartKind, ordinal: u32) -> Uuid {
+    Uuid::new_v5(&invoice.0, format!("{}\u{1f}{ordinal}", kind.name()).as_bytes())
+}
+
+/// One side of a set-off: what settles a document by an amount of another. `met` counts how often the two have met: an invoice
+/// that was paid too much twice may meet the same open one again. Both stand on the receivable already, so that the ledger
+/// needs no entry.
+pub fn set_off_pair(
+    (invoice, settlement): (&Invoice, &Settlement),
+    other: InvoiceId,
+    met: usize,
+    amount_minor: i64,
+    on: NaiveDate,
+) -> Effects {
+    let source = if met == 0 { other.0 } else { Uuid::new_v5(&other.0, format!("again {met}").as_bytes()) };
+    let after = settlement.settled(invoice.draft.gross_minor(), amount_minor, on);
+    let (kind, document) = (PartKind::SetOff, Some(other));
+    let part = Part { invoice: invoice.draft.id, kind, source, document, amount_minor, on };
+    Effects { parts: vec![part], settlement: Some(after), ..Effects::default() }
+}
+
+/// A document of a payer, as far as refunds must know it.
+#[derive(Debug, Clone, Copy)]
+pub struct Concerned<'a> {
+    pub id: InvoiceId,
+    pub number: &'a str,
+    /// Numbers of the invoices that it credits; empty on invoices.
+    pub credits: &'a [String],
+    /// Payments and set-offs, less refunds; a write-off brings no money.
+    pub received_minor: i64,
+}
+
+/// The money that came for the invoices that a document concerns and has not gone back (rules Y5), out of all documents of
+/// its payer; none if it concerns no invoice.
+pub fn received_minor<'a>(
+    document: &Invoice,
+    all: impl IntoIterator<Item = Concerned<'a>> + Clone,
+) -> Option<i64> {
+    let own = [document.number.clone()];
+    let invoices: &[String] = if document.draft.is_credit_note { &document.draft.credits } else { &own };
+    let invoices: BTreeSet<&str> = invoices.iter().map(String::as_str).collect();
+    let is_there = |number: &&str| all.clone().into_iter().any(|other| other.number == *number);
+    if !invoices.iter().any(is_there) {
+        return None;
+    }
+    let is_of_it = |other: &Concerned<'_>| {
+        other.id == document.draft.id
+            || invoices.contains(other.number)
+            || other.credits.iter().any(|number| invoices.contains(number.as_str()))
+    };
+    Some(all.into_iter().filter(is_of_it).map(|other| other.received_minor).sum())
+}
