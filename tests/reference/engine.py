@@ -328,7 +328,7 @@ class World:
             level = next(k for k in ("customer", "subscription") if k in step)
             self.apply(level, step[level], step["discount"] if step["do"] == "apply" else None, on)
         elif "payments" in step:
-            self.till.morning(on)
+            self.till.morning(on, again=True)
         else:
             return step["invoice"] <= len(self.invoices) and self.on_invoice(on, step)
         return True

@@ -177,9 +177,9 @@ class Till:
         found = [p for p in policies if p["refkey"] == name] or [p for p in policies if p.get("default")]
         return found[0] if found else {"steps": LADDER}
 
-    def morning(self, day):
-        """One step for each invoice that is not paid and due for one, once a day (Y3)."""
-        if day in self.mornings:
+    def morning(self, day, again=False):
+        """One step for each invoice that is not paid and due for one; with a run once a day (Y3)."""
+        if day in self.mornings and not again:
             return
         self.mornings.add(day)
         coming = []

@@ -32,6 +32,7 @@ pub(super) fn asked(world: &mut World, what: &Value, on: NaiveDate) -> Result<()
         let message = format!("{what} cannot be done with payments");
         return Err(Refusal::new(Code::UnknownVerb, message).hint("`{\"payments\": \"retry\"}`"));
     }
+    world.mornings.remove(&on); // who asks for it by name gets it, as often as they like
     morning(world, on);
     Ok(())
 }
@@ -45,7 +46,7 @@ pub(super) fn at_booking(world: &mut World, places: &[usize], on: NaiveDate) {
     }
 }
 
-/// The dunning morning of a day: the step that is due on each open invoice (rules Y3). It comes once a day.
+/// The dunning morning of a day: the step that is due on each open invoice (rules Y3). With runs it comes once a day.
 pub(super) fn morning(world: &mut World, on: NaiveDate) {
     if !world.mornings.insert(on) {
         return;

@@ -7,14 +7,17 @@ use serde_json::json;
 
 /// The dunning morning.
 pub fn retry(world: &mut World) {
-    retry_on(world, world.today);
-}
-
-/// The dunning morning of another day.
-pub fn retry_on(world: &mut World, day: NaiveDate) {
-    let day = day.to_string();
+    let day = world.today.to_string();
     let step = today(world, json!({"payments": "retry"}));
     act(world, &Act::quiet(&["payments", "retry", "--as-of", &day]).with_step(step));
+}
+
+/// The dunning morning that comes with a run: of its as-of, in `simulate` a part of the run.
+pub fn retry_before_run(world: &mut World, as_of: NaiveDate) {
+    if as_of == world.today {
+        return retry(world);
+    }
+    act(world, &Act::quiet(&["payments", "retry", "--as-of", &as_of.to_string()]));
 }
 
 pub fn mark_paid(world: &mut World) {

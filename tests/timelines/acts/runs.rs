@@ -27,6 +27,10 @@ pub fn run(world: &mut World) {
         options["skip"] = json!(["collect"]);
     }
     args.extend(["--as-of".into(), as_of.to_string()]);
+    // A run of `simulate` takes the dunning morning of its as-of first.
+    if collects {
+        money::retry_before_run(world, as_of);
+    }
     if world.dice.chance(15) {
         let preview: Vec<&str> = args.iter().map(String::as_str).chain(["--preview"]).collect();
         let preview = world.act(&Act::quiet(&preview), &Door::Open).json();
@@ -35,13 +39,15 @@ pub fn run(world: &mut World) {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let step = today(world, json!({"run": options}));
     act(world, &Act::quiet(&args).with_step(step));
-    // With the run `simulate` takes the dunning morning of its as-of.
-    money::retry_on(world, if collects { as_of } else { world.today });
+    if !collects {
+        money::retry(world);
+    }
 }
 
 /// A run that stops at drafts, and what a person makes of them.
 pub fn review(world: &mut World) {
     let day = world.today.to_string();
+    money::retry(world);
     let step = today(world, json!({"run": {"review": true}}));
     let before = drafts(world).len();
     let answer = act(world, &Act::quiet(&["run", "--as-of", &day, "--review"]).with_step(step)).json();
@@ -65,7 +71,6 @@ pub fn review(world: &mut World) {
         // Approved, and who approved it died: the next run goes on with it.
         world.act(&Act::quiet(&["run", "--as-of", &day]), &Door::Open);
     }
-    money::retry(world);
 }
 
 fn drafts(world: &World) -> Vec<Value> {
