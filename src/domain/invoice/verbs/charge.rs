@@ -4,7 +4,7 @@ use super::{Account, Effects};
 use crate::customer::{Customer, PaymentMethod};
 use crate::ids::{AttemptId, CustomerId};
 use crate::invoice::{Invoice, PaymentStatus, Settlement};
-use crate::payment::{Attempt, AttemptState, Decline, DeclineClass, blocked_until};
+use crate::payment::{Attempt, AttemptState, BY_HAND, Decline, DeclineClass, blocked_until};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use std::collections::BTreeSet;
 
@@ -263,7 +263,8 @@ fn choose(
 ) -> Choice {
     let named = invoice.draft.payment_method.as_ref();
     let named = named.and_then(|refkey| payer.payment_methods.iter().find(|m| m.refkey == *refkey));
-    let last = attempts.iter().max_by_key(|a| a.ordinal).map(|a| a.method.as_str());
+    let tried = attempts.iter().filter(|a| a.gateway != BY_HAND);
+    let last = tried.max_by_key(|a| a.ordinal).map(|a| a.method.as_str());
     let others = payer.payment_methods.iter().filter(|m| Some(m.refkey.as_str()) != last);
     let others = others.filter(|_| occasion == Occasion::StepWithOtherMethod);
     let mut why = Choice::Manual;
@@ -477,6 +478,14 @@ mod tests {
         assert_eq!(step(&two, Occasion::StepWithOtherMethod), "new");
         let one = payer(vec![method("card", "tok_soft_decline")]);
         assert_eq!(step(&one, Occasion::StepWithOtherMethod), "card", "there is no other");
+        let (first, second) = (first(&two), AttemptId::nth(InvoiceId::of("INV-1"), 2));
+        let by_hand = BY_HAND.to_owned();
+        let paid =
+            Attempt { id: second, ordinal: 2, gateway: by_hand, state: AttemptState::Paid, ..first.clone() };
+        let paid = Attempt { method: BY_HAND.to_owned(), ..paid };
+        let occasion = Occasion::StepWithOtherMethod;
+        let other = decide(&invoice, Some(&two), &[&first, &paid], &known(), occasion, day(2, 15));
+        assert_eq!(charged(other).method, "new", "money by hand tries no method");
     }
 
     #[test]
