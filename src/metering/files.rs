@@ -19,28 +19,34 @@ pub(crate) struct Landed {
     pub sha256: String,
 }
 
-/// A file being written; it counts and hashes what passes.
+/// Bytes gathered before they are hashed and written.
+const BUFFER_BYTES: usize = 1 << 18;
+
+/// A file being written, a buffer at a time.
+pub(crate) type Writer = BufWriter<Hashing>;
+
+/// Counts and hashes what passes.
 pub(crate) struct Hashing {
-    inner: BufWriter<File>,
+    file: File,
     digest: Sha256,
     bytes: u64,
 }
 
 impl Write for Hashing {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(data)?;
+        let written = self.file.write(data)?;
         self.digest.update(&data[..written]);
         self.bytes += written as u64;
         Ok(written)
     }
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        self.file.flush()
     }
 }
 
 /// A file under its temporary name. Dropped without [`Draft::land`] it is removed.
 pub(crate) struct Draft {
-    file: Option<Hashing>,
+    file: Option<Writer>,
     temporary: PathBuf,
 }
 
@@ -50,21 +56,21 @@ impl Draft {
         make_folder(temp)?;
         let temporary = temp.join(format!("{name}.part"));
         let file = create(&temporary).with_context(|| format!("creating {}", temporary.display()))?;
-        let file =
-            Hashing { inner: BufWriter::with_capacity(1 << 18, file), digest: Sha256::new(), bytes: 0 };
-        Ok(Self { file: Some(file), temporary })
+        let hashing = Hashing { file, digest: Sha256::new(), bytes: 0 };
+        Ok(Self { file: Some(BufWriter::with_capacity(BUFFER_BYTES, hashing)), temporary })
     }
 
     /// The writer.
-    pub fn writer(&mut self) -> Result<&mut Hashing> {
+    pub fn writer(&mut self) -> Result<&mut Writer> {
         self.file.as_mut().context("the file was closed before")
     }
 
     /// Syncs the file, moves it to `folder/name`, and syncs the folder.
     pub fn land(mut self, folder: &Path, name: &str) -> Result<Landed> {
-        let hashing = self.file.take().context("the file was closed before")?;
-        let Hashing { inner, digest, bytes } = hashing;
-        let file = inner.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let buffered = self.file.take().context("the file was closed before")?;
+        let written = buffered.into_inner().map_err(io::IntoInnerError::into_error);
+        let Hashing { file, digest, bytes } =
+            written.with_context(|| format!("writing {}", self.temporary.display()))?;
         file.sync_all().with_context(|| format!("syncing {}", self.temporary.display()))?;
         drop(file);
         make_folder(folder)?;

@@ -17,7 +17,6 @@ mod keys;
 mod measure;
 
 mod segment;
-mod sort;
 mod sound;
 #[cfg(test)]
 mod speed;

@@ -3,12 +3,15 @@
 
 use crate::bulk::Bulk;
 use crate::counter;
-use crate::tx::{Tx, on};
+use crate::tx::{PerDriver, Tx, on};
 use crate::words::small;
+use anyhow::Context;
 use chrono::NaiveDate;
 use domain::ids::{ChargeReference, PlanId, SubscriptionId};
-use sqlx::types::Json;
-use std::collections::{BTreeMap, BTreeSet};
+use futures_util::TryStreamExt;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// A subscription as a subject of usage.
@@ -21,7 +24,7 @@ pub struct Subject {
     /// The owner.
     pub account_number: String,
     /// Every plan it has or has had: their metered charges tell which meters it counts.
-    pub plans: BTreeSet<PlanId>,
+    pub plans: Arc<BTreeSet<PlanId>>,
     pub charges: Vec<SubjectCharge>,
 }
 
@@ -30,44 +33,101 @@ pub struct Subject {
 pub struct SubjectCharge {
     pub reference: ChargeReference,
     /// SKU of the plan charge at the start; the reference survives plan switches.
-    pub sku: String,
+    pub sku: Arc<str>,
     /// Its number in the usage store, from 1, never reused.
     pub no: u32,
 }
 
-/// Every subscription, by number in the usage store.
+/// A thousand subscriptions as one JSON text: a row costs the driver more than all that is in it.
+const SUBJECTS: PerDriver = PerDriver {
+    sqlite: "select json_group_array(json_array(hex(s.id), s.number, s.no, c.account_number, json(s.plans)))
+             from subscription s
+             join customer c on c.id = s.customer
+             group by s.no / 1000
+             order by s.no / 1000",
+    postgres:
+        "select cast(json_agg(json_build_array(s.id, s.number, s.no, c.account_number, s.plans)) as text)
+               from subscription s
+               join customer c on c.id = s.customer
+               group by s.no / 1000
+               order by s.no / 1000",
+};
+
+/// The same of charges.
+const CHARGES: PerDriver = PerDriver {
+    sqlite: "select json_group_array(json_array(hex(subscription), hex(reference), sku, no))
+             from subscription_charge
+             group by no / 1000
+             order by no / 1000",
+    postgres: "select cast(json_agg(json_build_array(subscription, reference, sku, no)) as text)
+               from subscription_charge
+               group by no / 1000
+               order by no / 1000",
+};
+
+/// Every subscription, by number in the usage store. What many have in common is held once.
 pub async fn all(tx: &mut Tx) -> anyhow::Result<Vec<Subject>> {
-    type Row = (Uuid, String, i64, String, Json<BTreeSet<PlanId>>);
-    let rows: Vec<Row> = on!(tx, c => sqlx::query_as(
-        "select s.id, s.number, s.no, c.account_number, s.plans
-         from subscription s
-         join customer c on c.id = s.customer
-         order by s.no")
-        .fetch_all(c)
-        .await?);
+    type Row = (Uuid, String, i64, String, BTreeSet<PlanId>);
     let mut charges = charges(tx).await?;
-    rows.into_iter()
-        .map(|(id, number, no, account_number, Json(plans))| {
-            let no = small(no, "subscription.no")?;
-            let charges = charges.remove(&id).unwrap_or_default();
-            Ok(Subject { id: SubscriptionId(id), number, no, account_number, plans, charges })
-        })
-        .collect()
+    let mut known: HashSet<Arc<BTreeSet<PlanId>>> = HashSet::new();
+    let mut subjects = Vec::with_capacity(charges.len());
+    each(tx, &SUBJECTS, |(id, number, no, account_number, plans): Row| {
+        let no = small(no, "subscription.no")?;
+        let charges = charges.remove(&id).unwrap_or_default();
+        let plans = match known.get(&plans) {
+            Some(plans) => Arc::clone(plans),
+            None => {
+                let plans = Arc::new(plans);
+                known.insert(Arc::clone(&plans));
+                plans
+            }
+        };
+        subjects.push(Subject { id: SubscriptionId(id), number, no, account_number, plans, charges });
+        Ok(())
+    })
+    .await?;
+    subjects.sort_by_key(|subject| subject.no);
+    Ok(subjects)
 }
 
-async fn charges(tx: &mut Tx) -> anyhow::Result<BTreeMap<Uuid, Vec<SubjectCharge>>> {
-    let rows: Vec<(Uuid, Uuid, String, i64)> = on!(tx, c => sqlx::query_as(
-        "select subscription, reference, sku, no from subscription_charge order by no").fetch_all(c).await?);
-    let mut charges: BTreeMap<Uuid, Vec<SubjectCharge>> = BTreeMap::new();
-    for (subscription, reference, sku, no) in rows {
+async fn charges(tx: &mut Tx) -> anyhow::Result<HashMap<Uuid, Vec<SubjectCharge>>> {
+    type Row = (Uuid, Uuid, String, i64);
+    let mut charges: HashMap<Uuid, Vec<SubjectCharge>> = HashMap::new();
+    let mut known: HashSet<Arc<str>> = HashSet::new();
+    each(tx, &CHARGES, |(subscription, reference, sku, no): Row| {
         let no = small(no, "subscription_charge.no")?;
-        charges.entry(subscription).or_default().push(SubjectCharge {
-            reference: ChargeReference(reference),
-            sku,
-            no,
-        });
-    }
+        let sku = match known.get(sku.as_str()) {
+            Some(sku) => Arc::clone(sku),
+            None => {
+                let sku: Arc<str> = sku.into();
+                known.insert(Arc::clone(&sku));
+                sku
+            }
+        };
+        let charge = SubjectCharge { reference: ChargeReference(reference), sku, no };
+        charges.entry(subscription).or_default().push(charge);
+        Ok(())
+    })
+    .await?;
+    charges.values_mut().for_each(|list| list.sort_by_key(|charge| charge.no));
     Ok(charges)
+}
+
+/// Takes each row of a statement that gives them as JSON texts.
+async fn each<T: DeserializeOwned>(
+    tx: &mut Tx,
+    sql: &PerDriver,
+    mut take: impl FnMut(T) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let sql = tx.pick(sql);
+    on!(tx, c => {
+        let mut texts = sqlx::query_scalar::<_, String>(sql).fetch(c);
+        while let Some(text) = texts.try_next().await? {
+            let rows: Vec<T> = serde_json::from_str(&text).context("reading what the database made as JSON")?;
+            rows.into_iter().try_for_each(&mut take)?;
+        }
+    });
+    Ok(())
 }
 
 /// The usage store's numbers of every subscription.

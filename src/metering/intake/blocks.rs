@@ -2,6 +2,7 @@
 
 use super::open::Format;
 use super::packing::BoundMet;
+use super::rows::Spare;
 use super::split::{Record, next_record};
 use memchr::{memchr, memchr_iter, memrchr};
 use std::io::{self, Read};
@@ -25,6 +26,7 @@ pub(crate) struct Block {
 pub(crate) fn cut(
     content: &mut dyn Read,
     format: &Format,
+    spare: &Spare,
     mut give: impl FnMut(Block) -> bool,
 ) -> io::Result<()> {
     let cutting = Cutting::of(format);
@@ -47,7 +49,9 @@ pub(crate) fn cut(
             continue;
         }
         wanted = BLOCK_BYTES;
-        let rest = bytes.split_off(end);
+        let mut rest = spare.bytes();
+        rest.extend_from_slice(&bytes[end..]);
+        bytes.truncate(end);
         let lines = memchr_iter(b'\n', &bytes).count() as u64;
         if !bytes.is_empty() && !give(Block { number, first_line, bytes }) {
             return Ok(());

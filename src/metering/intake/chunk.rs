@@ -1,355 +1,329 @@
-//! A chunk of parsed blocks: judged, counted, sorted and written.
+//! Accepted rows on their way into segments: gathered by month and by range of subscriptions, so that each range is sorted
+//! within the processor's cache.
 
-use super::judge::{Candidate, Verdict, judge};
-use super::open::{Format, InputFile};
-use super::rejects::{RejectFile, RejectPlan};
-use super::rows::{Lateness, Parsed, Refused, Row};
-use super::{Bounds, IntakeContext, Staged};
-use crate::keys::{Hashes, History};
+use super::rows::{Parsed, Rest, Row, Span};
+use super::subjects::Subjects;
+use super::{Bounds, IntakeContext};
 use crate::segment::{SegmentFile, SegmentRow, write_segment};
-use crate::sort::sort_in_parallel;
-use anyhow::{Result, anyhow, ensure};
-use chrono::Datelike;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use anyhow::Result;
+use chrono::{Datelike, Months, NaiveDate};
+use std::ops::Range;
 
 /// Segments that one chunk makes at most: rare months share one.
-const SEGMENTS_PER_CHUNK_MAX: usize = 24;
+const SEGMENTS_MAX: usize = 24;
+/// Ranges of subscriptions, a power of two.
+const RANGES_BITS: u32 = 9;
 
-/// Of the usage file's name in that of its reject file: file systems take 255 bytes in all.
-const STEM_BYTES_MAX: usize = 160;
-
-/// Takes chunks in the order of the file. What it has written is removed when it is dropped before [`Chunks::finish`].
-pub(crate) struct Chunks<'a> {
-    bounds: Bounds,
-    context: &'a IntakeContext<'a>,
-    hashes: Hashes,
-    history: History,
-    /// Position of each meter in alphabetical order.
-    meter_ranks: Vec<u32>,
-    rejects: Option<RejectFile>,
-    staged: Staged,
-    chunk: usize,
-    is_finished: bool,
+/// Rows that are sorted and written together.
+#[derive(Default)]
+pub(crate) struct Chunk {
+    number: usize,
+    rows: usize,
+    /// Bytes of texts.
+    bytes: usize,
+    months: Vec<Month>,
+    /// Position of the month of the row before.
+    last: usize,
+    rests: Vec<Rest>,
+    texts: String,
+    /// The range of a subscription is its number without so many bits.
+    shift: u32,
 }
 
-impl<'a> Chunks<'a> {
-    pub(super) fn new(
-        bounds: Bounds,
-        input: &InputFile,
-        context: &'a IntakeContext<'a>,
-        format: &Format,
-        source: &str,
-    ) -> Result<Self> {
-        let plan = RejectPlan {
-            temp: context.out.temp.clone(),
-            folder: context.out.rejects.clone(),
-            name: reject_name(input, context),
-            input: input.name(),
-            header: header_of(format),
-            source: source.to_owned(),
-            is_dry: context.dry_run,
-        };
-        Ok(Self {
-            bounds,
-            context,
-            hashes: Hashes::new(context.seed),
-            history: History::open(context.history.iter().map(PathBuf::as_path))?,
-            meter_ranks: ranks(context.subjects.meters()),
-            rejects: Some(RejectFile::new(plan)),
-            staged: Staged { bytes: input.bytes(), ..Staged::default() },
-            chunk: 0,
-            is_finished: false,
-        })
+/// The rows of a month in UTC.
+#[derive(Default)]
+struct Month {
+    /// Months since year 0.
+    number: i32,
+    /// Microseconds since the epoch.
+    instants: Range<i64>,
+    rows: usize,
+    /// By range of subscriptions.
+    shelves: Vec<Shelf>,
+}
+
+/// Rows of a range of subscriptions in the order of the file.
+#[derive(Default)]
+struct Shelf {
+    rows: Vec<Kept>,
+    ids: String,
+    /// Quantities that 64 bits do not hold.
+    large: Vec<i128>,
+}
+
+/// A row, its texts in the shelf and the chunk; in 48 bytes, as every byte is written, read and held a million times.
+struct Kept {
+    /// At scale 9; where `is_large`, the position among the large ones.
+    quantity: i64,
+    time_us: i64,
+    line: u64,
+    subscription: u32,
+    charge: u32,
+    meter: u32,
+    rest: u32,
+    id_at: u32,
+    /// The check takes no longer ones than 255 bytes.
+    id_len: u8,
+    is_large: bool,
+}
+
+/// Where the rests of a block are in a chunk.
+pub(crate) struct Copied {
+    /// Of which chunk.
+    chunk: usize,
+    /// Position of each rest, or [`u32::MAX`].
+    positions: Vec<u32>,
+}
+
+impl Copied {
+    pub fn of(block: &Parsed) -> Self {
+        Self { chunk: usize::MAX, positions: vec![u32::MAX; block.rests.len()] }
+    }
+}
+
+impl Chunk {
+    /// An empty chunk, in the memory of another one.
+    pub fn new(number: usize, subjects: &Subjects, spare: Self) -> Self {
+        let bits = u32::BITS - subjects.greatest_number().leading_zeros();
+        Self { number, shift: bits.saturating_sub(RANGES_BITS), ..spare }
     }
 
-    /// Whether these blocks are as much as should be held at once.
-    pub fn is_enough(&self, blocks: &[Parsed]) -> bool {
-        blocks.iter().map(|block| block.rows.len()).sum::<usize>() >= self.bounds.chunk_rows
-            || blocks.iter().map(Parsed::weight).sum::<usize>() >= self.bounds.chunk_bytes
+    /// Empties it; the memory of the months that had most rows is kept.
+    pub fn clear(&mut self) {
+        self.months.retain(|month| month.rows > self.rows / 4);
+        self.months.iter_mut().for_each(Month::clear);
+        self.rests.clear();
+        self.texts.clear();
+        (self.rows, self.bytes, self.last) = (0, 0, 0);
     }
 
-    /// Judges, counts and writes a chunk.
-    pub fn take(&mut self, mut blocks: Vec<Parsed>) -> Result<()> {
-        let candidates: Vec<Candidate<'_>> = blocks.iter().flat_map(candidates_of).collect();
-        let (verdicts, entries) = judge(&candidates, &self.history, self.hashes, self.context.threads)?;
-        drop(candidates);
-        self.staged.read += blocks.iter().map(|block| block.read).sum::<u64>();
-        self.refuse(&mut blocks, &verdicts)?;
-        self.count(&blocks, &verdicts);
-        if !self.context.dry_run {
-            self.write_segments(&blocks, &verdicts)?;
+    /// From 0, without gaps.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    pub fn is_full(&self, bounds: &Bounds) -> bool {
+        self.rows >= bounds.chunk_rows || self.bytes >= bounds.chunk_bytes
+    }
+
+    /// Adds a row of a block.
+    #[inline]
+    pub fn add(&mut self, block: &Parsed, row: &Row, copied: &mut Copied) {
+        let rest = self.copy_rest(block, row, copied);
+        let range = (row.resolved.subscription >> self.shift) as usize;
+        let id = block.text(row.id);
+        let month = self.month(row.time_us);
+        month.rows += 1;
+        if month.shelves.len() <= range {
+            month.shelves.resize_with(range + 1, Shelf::default);
         }
-        self.history.add(entries);
-        if self.history.in_memory() >= self.bounds.keys {
-            self.write_keys()?;
-        }
-        self.chunk += 1;
-        Ok(())
-    }
-
-    /// Lands the last files and checks the sums.
-    pub fn finish(mut self, sha256: String) -> Result<Staged> {
-        if !self.context.dry_run {
-            self.write_keys()?;
-        }
-        if let Some(landed) = self.rejects.take().map(RejectFile::finish).transpose()?.flatten() {
-            self.staged.reject_file =
-                Some(super::RejectFile { path: landed.path, bytes: landed.bytes, sha256: landed.sha256 });
-        }
-        self.staged.sha256 = sha256;
-        self.check_sums()?;
-        if self.context.dry_run {
-            self.staged.discard();
-            self.staged.key_runs.clear();
-        }
-        self.is_finished = true;
-        Ok(std::mem::take(&mut self.staged))
-    }
-
-    /// rules Q4: every record is accounted for, and so is every row of a segment and every key.
-    fn check_sums(&self) -> Result<()> {
-        let Staged { read, accepted, duplicate, rejected, rejects, segments, .. } = &self.staged;
-        ensure!(
-            *read == accepted + duplicate + rejected,
-            "read {read} ≠ {accepted} + {duplicate} + {rejected}"
-        );
-        let by_code: u64 = rejects.values().sum();
-        ensure!(by_code == *rejected, "rejected {rejected}, but {by_code} by code");
-        let rows: u64 = segments.iter().map(|file| file.bounds.rows).sum();
-        ensure!(
-            self.context.dry_run || rows == *accepted,
-            "accepted {accepted}, but {rows} rows in segments"
-        );
-        Ok(())
-    }
-
-    /// Adds the rows that did not stand to the refused lines, in the order of the file, and writes these.
-    fn refuse(&mut self, blocks: &mut [Parsed], verdicts: &[Verdict]) -> Result<()> {
-        let mut verdicts = verdicts.iter();
-        for block in blocks {
-            let fallen: Vec<Refused> = block
-                .rows
-                .iter()
-                .zip(verdicts.by_ref())
-                .filter_map(|(row, v)| refused(block, row, *v))
-                .collect();
-            block.refused.extend(fallen);
-            block.refused.sort_by_key(|refused| refused.line);
-            for refused in &block.refused {
-                self.staged.rejected += 1;
-                *self.staged.rejects.entry(refused.code).or_default() += 1;
-                if let Some(rejects) = &mut self.rejects {
-                    rejects.write(block, refused)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, blocks: &[Parsed], verdicts: &[Verdict]) {
-        let rows = blocks.iter().flat_map(|block| &block.rows);
-        for (row, verdict) in rows.zip(verdicts) {
-            match verdict {
-                Verdict::Accepted => {
-                    self.staged.accepted += 1;
-                    self.staged.late += u64::from(row.lateness == Lateness::Late);
-                }
-                Verdict::Duplicate => self.staged.duplicate += 1,
-                Verdict::Conflict | Verdict::Stale | Verdict::TooLate => {}
-            }
-        }
-    }
-
-    fn write_keys(&mut self) -> Result<()> {
-        let out = self.context.out;
-        let folder = if self.context.dry_run { &out.temp } else { &out.keys };
-        let name = format!("{}-{:04}.keys", self.context.import, self.staged.key_runs.len());
-        self.staged.key_runs.extend(self.history.write(&out.temp, folder, &name)?);
-        Ok(())
-    }
-
-    fn write_segments(&mut self, blocks: &[Parsed], verdicts: &[Verdict]) -> Result<()> {
-        let rows = blocks.iter().flat_map(|block| block.rows.iter().map(move |row| (block, row)));
-        let accepted: Vec<(&Parsed, &Row)> = rows
-            .zip(verdicts)
-            .filter(|(_, verdict)| **verdict == Verdict::Accepted)
-            .map(|(at, _)| at)
-            .collect();
-        let buckets = by_month(&accepted);
-        let next = AtomicUsize::new(0);
-        let written = Mutex::new(Vec::new());
-        // Months side by side; the sorting of a single month takes all threads.
-        let workers = self.context.threads.clamp(1, buckets.len().max(1));
-        let sorting_threads = (self.context.threads / workers).max(1);
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    while let Some(bucket) = buckets.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let outcome = self.write_segment(bucket, &accepted, sorting_threads);
-                        if let Ok(mut written) = written.lock() {
-                            written.push(outcome);
-                        }
-                    }
-                });
-            }
-        });
-        let written = written.into_inner().map_err(|_| anyhow!("a thread that wrote segments panicked"))?;
-        let mut fault = None;
-        for outcome in written {
-            match outcome {
-                Ok(file) => self.staged.segments.push(file),
-                Err(error) => fault = Some(error),
-            }
-        }
-        self.staged.segments.sort_by(|a, b| a.path.cmp(&b.path));
-        fault.map_or(Ok(()), Err)
-    }
-
-    fn write_segment(
-        &self,
-        bucket: &Bucket,
-        accepted: &[(&Parsed, &Row)],
-        threads: usize,
-    ) -> Result<SegmentFile> {
-        let mut order: Vec<(u128, u32)> =
-            bucket.rows.iter().map(|&at| (self.sort_key(accepted[at as usize].1), at)).collect();
-        sort_in_parallel(&mut order, threads);
-        for ties in order.chunk_by_mut(|a, b| a.0 == b.0).filter(|ties| ties.len() > 1) {
-            let key = |&(_, at): &(u128, u32)| {
-                let (block, row) = accepted[at as usize];
-                (block.text(row.source), block.text(row.id))
-            };
-            ties.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
-        }
-        let rows: Vec<SegmentRow<'_>> =
-            order.iter().map(|(_, at)| self.segment_row(accepted[*at as usize])).collect();
-        let name = format!("{}-{:04}-{}.parquet", self.context.import, self.chunk, month_text(bucket.month));
-        write_segment(&self.context.out.temp, &self.context.out.segments, &name, &rows)
-    }
-
-    fn sort_key(&self, row: &Row) -> u128 {
-        let meter = self.meter_ranks.get(row.resolved.meter as usize).copied().unwrap_or(u32::MAX);
-        // Times are from 1970 on (rules Q3), so their order is that of their unsigned bits.
-        u128::from(row.resolved.subscription) << 96
-            | u128::from(meter) << 64
-            | u128::from(row.time_us.cast_unsigned())
-    }
-
-    fn segment_row<'r>(&self, (block, row): (&'r Parsed, &Row)) -> SegmentRow<'r>
-    where
-        'a: 'r,
-    {
-        let meters: &'a [Box<str>] = self.context.subjects.meters();
-        SegmentRow {
+        let shelf = &mut month.shelves[range];
+        let id_at = shelf.ids.len() as u32;
+        shelf.ids.push_str(id);
+        let small = i64::try_from(row.quantity).ok();
+        let quantity = small.unwrap_or_else(|| shelf.keep_large(row.quantity));
+        shelf.rows.push(Kept {
+            quantity,
+            time_us: row.time_us,
+            line: block.line(row),
             subscription: row.resolved.subscription,
             charge: row.resolved.charge,
-            meter: meters.get(row.resolved.meter as usize).map_or("", AsRef::as_ref),
+            meter: row.resolved.meter,
+            rest,
+            id_at,
+            id_len: id.len() as u8,
+            is_large: small.is_none(),
+        });
+        self.rows += 1;
+        self.bytes += id.len();
+    }
+
+    #[inline]
+    fn copy_rest(&mut self, block: &Parsed, row: &Row, copied: &mut Copied) -> u32 {
+        if copied.chunk != self.number {
+            copied.chunk = self.number;
+            copied.positions.fill(u32::MAX);
+        }
+        let position = &mut copied.positions[row.rest as usize];
+        if *position == u32::MAX {
+            let mut keep = |span: Span| {
+                let start = self.texts.len();
+                self.texts.push_str(block.text(span));
+                Span::new(start, self.texts.len())
+            };
+            let Rest { source, properties, corrects } = *block.rest(row);
+            let rest = Rest { source: keep(source), properties: keep(properties), corrects: keep(corrects) };
+            self.bytes += (rest.source.len + rest.properties.len + rest.corrects.len) as usize;
+            *position = u32::try_from(self.rests.len()).unwrap_or(u32::MAX);
+            self.rests.push(rest);
+        }
+        *position
+    }
+
+    /// The month of an instant, made if there is none.
+    #[inline]
+    fn month(&mut self, time_us: i64) -> &mut Month {
+        let is_last = self.months.get(self.last).is_some_and(|month| month.instants.contains(&time_us));
+        if !is_last {
+            let known = self.months.iter().position(|month| month.instants.contains(&time_us));
+            self.last = known.unwrap_or_else(|| self.new_month(time_us));
+        }
+        &mut self.months[self.last]
+    }
+
+    /// Adds a month, in the memory of one that has no rows if there is such.
+    fn new_month(&mut self, time_us: i64) -> usize {
+        let (number, instants) = month_of(time_us);
+        let at = self.months.iter().position(|month| month.rows == 0).unwrap_or(self.months.len());
+        if at == self.months.len() {
+            self.months.push(Month::default());
+        }
+        (self.months[at].number, self.months[at].instants) = (number, instants);
+        at
+    }
+
+    /// Writes the segments into `files`, each durably.
+    pub fn write(&mut self, context: &IntakeContext<'_>, files: &mut Vec<SegmentFile>) -> Result<()> {
+        self.months.retain(|month| month.rows > 0);
+        self.months.sort_unstable_by_key(|month| month.number);
+        let names = Names::of(context.subjects.meters());
+        for months in self.groups() {
+            let number = months.first().map_or(0, |month| month.number);
+            let name = format!("{}-{:04}-{}.parquet", context.import, self.number, month_text(number));
+            let ranges = months.iter().map(|month| month.shelves.len()).max().unwrap_or_default();
+            let rows = (0..ranges).flat_map(|range| self.in_order(months, range, &names));
+            files.push(write_segment(&context.out.temp, &context.out.segments, &name, rows)?);
+        }
+        Ok(())
+    }
+
+    /// Months by segment. Where there are too many, neighbours share one until it has its part of the rows.
+    fn groups(&self) -> Vec<&[Month]> {
+        if self.months.len() <= SEGMENTS_MAX {
+            return self.months.chunks(1).collect();
+        }
+        let fair = self.rows.div_ceil(SEGMENTS_MAX / 2);
+        let (mut groups, mut start, mut rows) = (Vec::new(), 0, 0);
+        for (at, month) in self.months.iter().enumerate() {
+            if at > start && rows + month.rows > fair {
+                groups.push(&self.months[start..at]);
+                (start, rows) = (at, 0);
+            }
+            rows += month.rows;
+        }
+        groups.push(&self.months[start..]);
+        groups
+    }
+
+    /// The rows of a range of subscriptions, sorted.
+    fn in_order<'c>(
+        &'c self,
+        months: &'c [Month],
+        range: usize,
+        names: &'c Names<'c>,
+    ) -> impl Iterator<Item = SegmentRow<'c>> {
+        let shelves = months.iter().filter_map(|month| month.shelves.get(range));
+        let rows = shelves.flat_map(|shelf| shelf.rows.iter().map(move |row| (shelf, row)));
+        let mut order: Vec<(u128, &Shelf, &Kept)> =
+            rows.map(|(shelf, row)| (names.sort_key(row), shelf, row)).collect();
+        order.sort_unstable_by_key(|(key, ..)| *key);
+        for ties in order.chunk_by_mut(|a, b| a.0 == b.0).filter(|ties| ties.len() > 1) {
+            let key = |(_, shelf, row): &(u128, &'c Shelf, &'c Kept)| (self.source(row), shelf.id(row));
+            ties.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
+        }
+        order.into_iter().map(|(_, shelf, row)| self.segment_row(shelf, row, names))
+    }
+
+    fn segment_row<'c>(&'c self, shelf: &'c Shelf, row: &Kept, names: &'c Names<'c>) -> SegmentRow<'c> {
+        let rest = &self.rests[row.rest as usize];
+        SegmentRow {
+            subscription: row.subscription,
+            charge: row.charge,
+            meter: names.meters.get(row.meter as usize).map_or("", AsRef::as_ref),
             time_us: row.time_us,
-            quantity: row.quantity,
-            source: block.text(row.source),
-            id: block.text(row.id),
-            properties: block.text(row.properties),
-            corrects: block.text(row.corrects),
+            quantity: shelf.quantity(row),
+            source: self.text(rest.source),
+            id: shelf.id(row),
+            properties: self.text(rest.properties),
+            corrects: self.text(rest.corrects),
             line: row.line,
         }
     }
+
+    fn source(&self, row: &Kept) -> &str {
+        self.text(self.rests[row.rest as usize].source)
+    }
+
+    fn text(&self, span: Span) -> &str {
+        self.texts.get(span.range()).unwrap_or_default()
+    }
 }
 
-impl Drop for Chunks<'_> {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            self.staged.discard();
+impl Shelf {
+    fn id(&self, row: &Kept) -> &str {
+        let start = row.id_at as usize;
+        self.ids.get(start..start + usize::from(row.id_len)).unwrap_or_default()
+    }
+
+    fn quantity(&self, row: &Kept) -> i128 {
+        if row.is_large { self.large[row.quantity as usize] } else { row.quantity.into() }
+    }
+
+    #[cold]
+    fn keep_large(&mut self, quantity: i128) -> i64 {
+        self.large.push(quantity);
+        self.large.len() as i64 - 1
+    }
+}
+
+impl Month {
+    fn clear(&mut self) {
+        (self.rows, self.instants) = (0, 0..0);
+        for shelf in &mut self.shelves {
+            shelf.rows.clear();
+            shelf.ids.clear();
+            shelf.large.clear();
         }
     }
 }
 
-fn candidates_of(block: &Parsed) -> impl Iterator<Item = Candidate<'_>> {
-    block.rows.iter().map(|row| Candidate {
-        row,
-        source: block.text(row.source),
-        corrects: block.text(row.corrects),
-    })
+/// Months since year 0, and the instants of that month.
+fn month_of(time_us: i64) -> (i32, Range<i64>) {
+    let date = chrono::DateTime::from_timestamp_micros(time_us).unwrap_or_default().date_naive();
+    let first = date.with_day(1).unwrap_or(date);
+    let start_us = |date: NaiveDate| date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros();
+    let next = first.checked_add_months(Months::new(1)).map_or(i64::MAX, start_us);
+    (date.year() * 12 + date.month0().cast_signed(), start_us(first)..next)
 }
 
-fn refused(block: &Parsed, row: &Row, verdict: Verdict) -> Option<Refused> {
-    let reject = verdict.reject(block.text(row.id), block.text(row.corrects))?;
-    Some(Refused { line: row.line, code: reject.code, text: reject.text, raw: row.raw })
+/// Meters, and the place of each in alphabetical order.
+struct Names<'a> {
+    meters: &'a [Box<str>],
+    ranks: Vec<u32>,
 }
 
-/// Rows of one segment, as positions among the accepted ones.
-struct Bucket {
-    /// Months since year 0.
-    month: i32,
-    rows: Vec<u32>,
-}
-
-/// Rows by month in UTC. Where there are too many months, neighbours share a bucket until it has its part of the rows.
-fn by_month(accepted: &[(&Parsed, &Row)]) -> Vec<Bucket> {
-    let mut months: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
-    let mut last: Option<(i32, std::ops::Range<i64>)> = None;
-    for ((_, row), at) in accepted.iter().zip(0_u32..) {
-        let month = match &last {
-            Some((month, range)) if range.contains(&row.time_us) => *month,
-            _ => {
-                let (month, range) = month_of(row.time_us);
-                last = Some((month, range));
-                month
-            }
-        };
-        months.entry(month).or_default().push(at);
-    }
-    if months.len() <= SEGMENTS_PER_CHUNK_MAX {
-        return months.into_iter().map(|(month, rows)| Bucket { month, rows }).collect();
-    }
-    let fair = accepted.len().div_ceil(SEGMENTS_PER_CHUNK_MAX / 2);
-    let mut buckets: Vec<Bucket> = Vec::new();
-    for (month, rows) in months {
-        match buckets.last_mut().filter(|bucket| bucket.rows.len() + rows.len() <= fair) {
-            Some(bucket) => bucket.rows.extend(rows),
-            None => buckets.push(Bucket { month, rows }),
+impl<'a> Names<'a> {
+    fn of(meters: &'a [Box<str>]) -> Self {
+        let mut order: Vec<usize> = (0..meters.len()).collect();
+        order.sort_unstable_by_key(|at| &meters[*at]);
+        let mut ranks = vec![0; meters.len()];
+        for (at, rank) in order.into_iter().zip(0..) {
+            ranks[at] = rank;
         }
+        Self { meters, ranks }
     }
-    buckets
-}
 
-/// Months since year 0, and the day of `time_us` as a range of instants: a cheap test for the next row.
-fn month_of(time_us: i64) -> (i32, std::ops::Range<i64>) {
-    const DAY_US: i64 = 86_400_000_000;
-    let start = time_us.div_euclid(DAY_US) * DAY_US;
-    let month = chrono::DateTime::from_timestamp_micros(time_us)
-        .map_or(0, |at| at.year() * 12 + at.month0().cast_signed());
-    (month, start..start + DAY_US)
+    fn sort_key(&self, row: &Kept) -> u128 {
+        let meter = self.ranks.get(row.meter as usize).copied().unwrap_or(u32::MAX);
+        // Times are from 1970 on (rules Q3), so their order is that of their unsigned bits.
+        u128::from(row.subscription) << 96 | u128::from(meter) << 64 | u128::from(row.time_us.cast_unsigned())
+    }
 }
 
 fn month_text(month: i32) -> String {
     format!("{:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1)
-}
-
-fn ranks(names: &[Box<str>]) -> Vec<u32> {
-    let mut order: Vec<usize> = (0..names.len()).collect();
-    order.sort_unstable_by_key(|at| &names[*at]);
-    let mut ranks = vec![0; names.len()];
-    for (at, rank) in order.into_iter().zip(0..) {
-        ranks[at] = rank;
-    }
-    ranks
-}
-
-/// `usage-2026-03.csv` of import 0197… → `0197…-usage-2026-03.csv.rejects.csv`: like every file of an import it
-/// starts with its id, by which `upkeep` knows what an abandoned import has left.
-fn reject_name(input: &InputFile, context: &IntakeContext<'_>) -> String {
-    let mut stem: String = input.name().chars().filter(|c| !c.is_control()).collect();
-    stem.truncate(stem.floor_char_boundary(STEM_BYTES_MAX));
-    format!("{}-{stem}.rejects.csv", context.import)
-}
-
-fn header_of(format: &Format) -> String {
-    match format {
-        Format::Csv { header, .. } => header.clone(),
-        Format::Rejects { inner, .. } => header_of(inner),
-        Format::NdJson { .. } | Format::Parquet => String::new(),
-    }
 }

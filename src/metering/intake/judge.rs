@@ -1,14 +1,14 @@
 //! Records held against one another and against all that was accepted before: duplicates, conflicts, corrections
 //! (rules Q3). The first line wins, in the order of the file.
 //!
-//! Keys are sorted and merged with the history, all at once. Only records that correct something, or share a key with
-//! one that does, are looked at one by one: whether they stand depends on what stood before them.
+//! What may be on disk is looked up for all rows of a batch at once; then they are judged one by one, each against what
+//! stood before it.
 
-use super::rows::{Lateness, Row};
-use crate::keys::{Entry, Hashes, History};
-use anyhow::Result;
+use super::rows::{Lateness, Parsed, Row};
+use crate::keys::{Asked, Hashes, History};
+use anyhow::{Result, ensure};
 use domain::usage::{Reject, RejectCode, shown};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 /// What becomes of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,147 +47,122 @@ impl Verdict {
     }
 }
 
-/// A row as judging sees it: in the order of the file, over all blocks of a chunk.
-#[derive(Clone, Copy)]
-pub(crate) struct Candidate<'a> {
-    pub row: &'a Row,
-    pub source: &'a str,
-    /// Empty if it corrects nothing.
-    pub corrects: &'a str,
-}
+/// Rows whose places in memory are looked at together.
+const ROWS_AT_ONCE: usize = 256;
 
-/// Judges the rows of a chunk and gives the keys that it adds to the history, ascending.
-pub(crate) fn judge(
-    rows: &[Candidate<'_>],
-    history: &History,
-    hashes: Hashes,
-    threads: usize,
-) -> Result<(Vec<Verdict>, Vec<Entry>)> {
-    let mut order: Vec<Keyed> =
-        rows.iter().zip(0_u32..).map(|(candidate, row)| Keyed { key: candidate.row.key, row }).collect();
-    crate::sort::sort_in_parallel(&mut order, threads);
-    let mut keys: Vec<u128> = order.iter().map(|keyed| keyed.key).collect();
-    keys.dedup();
-    let known = history.look_up(&keys)?;
-    let mut verdicts = vec![Verdict::Duplicate; rows.len()];
-    let mut apart: Vec<u32> = Vec::new();
-    let has_corrections = rows.iter().any(|candidate| !candidate.corrects.is_empty());
-    for (group, known) in order.chunk_by(|a, b| a.key == b.key).zip(&known) {
-        if has_corrections && group.iter().any(|keyed| !rows[keyed.row as usize].corrects.is_empty()) {
-            apart.extend(group.iter().map(|keyed| keyed.row));
-            continue;
-        }
-        let mut standing = *known;
-        for keyed in group {
-            let row = rows[keyed.row as usize].row;
-            verdicts[keyed.row as usize] = against(&mut standing, row);
-        }
-    }
-    apart.sort_unstable();
-    let marks = OneByOne { rows, order: &order, history, hashes }.judge(&apart, &mut verdicts)?;
-    let entries = added(rows, &order, &verdicts, marks);
-    Ok((verdicts, entries))
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Keyed {
-    key: u128,
-    row: u32,
-}
-
-/// A row against the content that stands under its key, if any.
-fn against(standing: &mut Option<u64>, row: &Row) -> Verdict {
-    match standing {
-        Some(content) if *content == row.content => Verdict::Duplicate,
-        Some(_) => Verdict::Conflict,
-        None if row.lateness == Lateness::TooLate => Verdict::TooLate,
-        None => {
-            *standing = Some(row.content);
-            Verdict::Accepted
-        }
-    }
-}
-
-/// The rows that stand or fall with what came before them.
-struct OneByOne<'a> {
-    rows: &'a [Candidate<'a>],
-    order: &'a [Keyed],
-    history: &'a History,
-    hashes: Hashes,
-}
-
-impl OneByOne<'_> {
-    /// Judges the rows `apart`, which ascend, and gives the correction marks.
-    fn judge(&self, apart: &[u32], verdicts: &mut [Verdict]) -> Result<Vec<Entry>> {
-        let mut standing = self.known(apart)?;
-        let mut marks = Vec::new();
-        let mut marked: FxHashSet<u128> = FxHashSet::default();
-        let is_apart: FxHashSet<u128> = apart.iter().map(|row| self.rows[*row as usize].row.key).collect();
-        for &number in apart {
-            let Candidate { row, source, corrects } = self.rows[number as usize];
-            let own = standing.get(&row.key).copied();
-            if own.is_some() || corrects.is_empty() {
-                let mut content = own;
-                verdicts[number as usize] = against(&mut content, row);
-                standing.extend(content.map(|content| (row.key, content)));
-                continue;
-            }
-            let target = self.hashes.event(source, corrects);
-            let mark = self.hashes.corrected(source, corrects);
-            let is_there = standing.contains_key(&target)
-                || (!is_apart.contains(&target) && self.accepted_before(target, number, verdicts));
-            let is_latest = !standing.contains_key(&mark) && !marked.contains(&mark);
-            verdicts[number as usize] = match (is_there && is_latest, row.lateness) {
-                (false, _) => Verdict::Stale,
-                (true, Lateness::TooLate) => Verdict::TooLate,
-                (true, _) => {
-                    standing.insert(row.key, row.content);
-                    marked.insert(mark);
-                    marks.push(Entry { key: mark, content: 0 });
-                    Verdict::Accepted
-                }
-            };
-        }
-        Ok(marks)
-    }
-
-    /// What the history says of every key that judging these rows can ask for.
-    fn known(&self, apart: &[u32]) -> Result<FxHashMap<u128, u64>> {
-        let mut keys: Vec<u128> = Vec::with_capacity(apart.len() * 3);
-        for &number in apart {
-            let Candidate { row, source, corrects } = self.rows[number as usize];
-            keys.push(row.key);
-            if !corrects.is_empty() {
-                keys.push(self.hashes.event(source, corrects));
-                keys.push(self.hashes.corrected(source, corrects));
+/// Judges the rows of a batch, in the order of the file, and adds the keys of those that stand to the history.
+pub(crate) fn judge(batch: &[Parsed], history: &mut History, hashes: Hashes) -> Result<Vec<Verdict>> {
+    let on_disk = OnDisk::look_up(batch, history, hashes)?;
+    let mut verdicts: Vec<Verdict> = Vec::with_capacity(batch.iter().map(|block| block.rows.len()).sum());
+    for block in batch {
+        ensure!(block.prints.len() == block.rows.len(), "a row has no print");
+        let mut judging = Judging { block, history, hashes, on_disk: &on_disk };
+        for (rows, prints) in block.rows.chunks(ROWS_AT_ONCE).zip(block.prints.chunks(ROWS_AT_ONCE)) {
+            judging.history.touch(prints.iter().map(|print| print.key()));
+            for (row, print) in rows.iter().zip(prints) {
+                let standing = on_disk.rows.get(verdicts.len()).copied().flatten();
+                verdicts.push(judging.row(row, print.key(), print.content, standing)?);
             }
         }
-        keys.sort_unstable();
-        keys.dedup();
-        let found = self.history.look_up(&keys)?;
-        Ok(keys.into_iter().zip(found).filter_map(|(key, content)| Some((key, content?))).collect())
+    }
+    Ok(verdicts)
+}
+
+/// A row against the content that stands under its key.
+fn against(standing: u64, content: u64) -> Verdict {
+    if standing == content { Verdict::Duplicate } else { Verdict::Conflict }
+}
+
+struct Judging<'a> {
+    block: &'a Parsed,
+    history: &'a mut History,
+    hashes: Hashes,
+    on_disk: &'a OnDisk,
+}
+
+impl Judging<'_> {
+    #[inline]
+    fn row(&mut self, row: &Row, key: u128, content: u64, on_disk: Option<u64>) -> Result<Verdict> {
+        match on_disk {
+            Some(standing) => Ok(against(standing, content)),
+            None if self.block.has_corrections => self.one(row, key, content),
+            None => self.plain(row, key, content),
+        }
     }
 
-    /// Whether an earlier row of this chunk, judged with the many, was accepted under this key.
-    fn accepted_before(&self, key: u128, number: u32, verdicts: &[Verdict]) -> bool {
-        let start = self.order.partition_point(|keyed| keyed.key < key);
-        self.order[start..]
+    /// A row that corrects nothing, and whose key is not on disk.
+    #[inline]
+    fn plain(&mut self, row: &Row, key: u128, content: u64) -> Result<Verdict> {
+        let standing = match row.lateness {
+            Lateness::TooLate => self.history.get(key),
+            Lateness::InTime | Lateness::Late => self.history.insert(key, content)?,
+        };
+        Ok(match standing {
+            Some(standing) => against(standing, content),
+            None if row.lateness == Lateness::TooLate => Verdict::TooLate,
+            None => Verdict::Accepted,
+        })
+    }
+
+    /// A row that may correct another, and whose key is not on disk.
+    fn one(&mut self, row: &Row, key: u128, content: u64) -> Result<Verdict> {
+        let rest = self.block.rest(row);
+        let (source, corrects) = (self.block.text(rest.source), self.block.text(rest.corrects));
+        if corrects.is_empty() || self.history.get(key).is_some() {
+            return self.plain(row, key, content);
+        }
+        let mark = self.hashes.corrected(source, corrects);
+        if !self.stands(self.hashes.event(source, corrects)) || self.stands(mark) {
+            return Ok(Verdict::Stale);
+        }
+        let verdict = self.plain(row, key, content)?;
+        if verdict == Verdict::Accepted {
+            self.history.insert(mark, 0)?;
+        }
+        Ok(verdict)
+    }
+
+    fn stands(&self, key: u128) -> bool {
+        self.history.get(key).is_some() || self.on_disk.others.contains_key(&key)
+    }
+}
+
+/// What key runs say of a batch.
+#[derive(Default)]
+struct OnDisk {
+    /// The content that stands under the key of each row; nothing if none does.
+    rows: Vec<Option<u64>>,
+    /// Keys and marks of what rows correct, if they are there.
+    others: FxHashMap<u128, u64>,
+}
+
+impl OnDisk {
+    fn look_up(batch: &[Parsed], history: &History, hashes: Hashes) -> Result<Self> {
+        if !history.has_runs() {
+            return Ok(Self::default());
+        }
+        let rows = batch.iter().flat_map(|block| &block.prints).map(|print| print.key());
+        let corrected: Vec<u128> = batch
             .iter()
-            .take_while(|keyed| keyed.key == key && keyed.row < number)
-            .any(|keyed| verdicts[keyed.row as usize] == Verdict::Accepted)
+            .filter(|block| block.has_corrections)
+            .flat_map(|block| block.rows.iter().map(move |row| (block, block.rest(row))))
+            .filter(|(_, rest)| rest.corrects.len > 0)
+            .map(|(block, rest)| (block.text(rest.source), block.text(rest.corrects)))
+            .flat_map(|(source, id)| [hashes.event(source, id), hashes.corrected(source, id)])
+            .collect();
+        let keys = rows.chain(corrected.iter().copied());
+        let mut asked: Vec<Asked> = (0..)
+            .zip(keys)
+            .filter(|(_, key)| history.may_be_on_disk(*key))
+            .map(|(at, key)| Asked { key, at })
+            .collect();
+        if asked.is_empty() {
+            return Ok(Self::default());
+        }
+        let count: usize = batch.iter().map(|block| block.rows.len()).sum();
+        let mut found = vec![None; count + corrected.len()];
+        history.look_up(&mut asked, &mut found)?;
+        let others = corrected.into_iter().zip(found.split_off(count));
+        Ok(Self { rows: found, others: others.filter_map(|(key, content)| Some((key, content?))).collect() })
     }
-}
-
-/// Keys of the accepted rows and the marks, ascending.
-fn added(rows: &[Candidate<'_>], order: &[Keyed], verdicts: &[Verdict], mut marks: Vec<Entry>) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = order
-        .iter()
-        .filter(|keyed| verdicts[keyed.row as usize] == Verdict::Accepted)
-        .map(|keyed| Entry { key: keyed.key, content: rows[keyed.row as usize].row.content })
-        .collect();
-    if !marks.is_empty() {
-        entries.append(&mut marks);
-        entries.sort();
-    }
-    entries
 }

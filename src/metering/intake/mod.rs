@@ -1,17 +1,21 @@
 //! From a usage file to staged segments, key runs and rejects (rules Q3, Q4).
 //!
 //! A reader thread cuts the file into blocks of whole records ([`blocks`]); parsing threads check and resolve every
-//! record ([`parse`]); the calling thread collects blocks in the order of the file into chunks of bounded size, judges them against one another and the history ([`judge`]), and writes what was accepted
-//! ([`chunk`]). Memory is bounded by the chunk, whatever the file's size.
+//! record ([`parse`]); the calling thread takes the blocks in the order of the file ([`collector`]), judges them against
+//! one another and the history ([`judge`]) and puts what was accepted into chunks of bounded size ([`chunk`]); writing
+//! threads sort these and write the segments. All of them work at once, and memory is bounded by the chunks and the keys
+//! that wait to be written, whatever the file's size.
 
 mod blocks;
 mod chunk;
+mod collector;
 mod error;
 mod foreign;
 mod header;
 mod json;
 mod json_usage;
 mod judge;
+mod names;
 mod open;
 mod packing;
 mod parquet;
@@ -36,15 +40,16 @@ pub use subjects::{Billed, Subjects};
 use crate::files::HashingReader;
 use crate::keys::{Hashes, KeyRunFile};
 use crate::segment::SegmentFile;
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, anyhow, ensure};
 use blocks::Block;
 use chrono_tz::Tz;
-use chunk::Chunks;
+use chunk::Chunk;
+use collector::Collector;
 use domain::usage::{Limits, RejectCode};
 use open::Format;
 use packing::unpacked_bytes_max;
 use parse::{ParseContext, parse};
-use rows::Parsed;
+use rows::{Parsed, Spare};
 use spool::Spooled;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -61,19 +66,26 @@ pub const DEFAULT_SOURCE: &str = "file";
 /// What an intake holds in memory at most, whatever the file's size.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
-    /// Rows that are judged, sorted and written at once.
+    /// Rows that are sorted and written at once.
     chunk_rows: usize,
     /// A chunk ends early when its texts are long.
     chunk_bytes: usize,
+    /// Blocks that are judged at once, where there are key runs.
+    batch_bytes: usize,
     /// Keys before a key run is written, which is then searched like any other.
     keys: usize,
     /// What a packed file may unpack to whatever its size; on disk and in time, not in memory.
     unpacked_bytes: u64,
 }
 
-/// About 400 MB for a chunk and half a gigabyte for keys.
-const BOUNDS: Bounds =
-    Bounds { chunk_rows: 2 << 20, chunk_bytes: 768 << 20, keys: 16 << 20, unpacked_bytes: 1 << 30 };
+/// About 80 MB for a chunk of usual rows, of which one is gathered and one is written; 300 MB for keys.
+const BOUNDS: Bounds = Bounds {
+    chunk_rows: 1 << 20,
+    chunk_bytes: 96 << 20,
+    batch_bytes: 48 << 20,
+    keys: 8 << 20,
+    unpacked_bytes: 1 << 30,
+};
 
 /// All that taking in a file depends on.
 pub struct IntakeContext<'a> {
@@ -199,10 +211,10 @@ fn intake_within(
     let limits = Limits { zone: context.zone, default_source: &source };
     let hashes = Hashes::new(context.seed);
     let parsing = ParseContext { format: &format, limits, subjects: context.subjects, hashes };
-    let mut chunks = Chunks::new(bounds, input, context, &format, &source)?;
-    let sha256 = run(input, context, &parsing, records, &mut chunks)?;
+    let mut collector = Collector::new(bounds, input, context, &format, &source)?;
+    let sha256 = run(input, context, &parsing, records, &mut collector)?;
     drop(copy);
-    Ok(chunks.finish(sha256)?)
+    Ok(collector.finish(sha256)?)
 }
 
 /// What the reader thread reads.
@@ -250,37 +262,61 @@ fn copied(
     spool::unpacked(input, bytes_max, &context.out.temp, &name)
 }
 
-/// Runs reader, parsers and collector; gives the hash of the file's bytes.
+/// Runs reader, parsers, collector and writers; gives the hash of the file's bytes.
 fn run(
     input: &InputFile,
     context: &IntakeContext<'_>,
     parsing: &ParseContext<'_>,
     records: Records,
-    chunks: &mut Chunks<'_>,
+    collector: &mut Collector<'_>,
 ) -> Result<String, IntakeError> {
     let threads = context.threads.max(1);
     let passed = Arc::new(AtomicU64::new(0));
+    let spare = Spare::default();
     let (work_to, work) = sync_channel::<Block>(threads * 2);
     let (done_to, done) = sync_channel::<(u64, Parsed)>(threads * 4);
-    let work = Arc::new(Mutex::new(work));
+    // A chunk that is full waits in the hands of the collector, so that there are no more of them than writers and one.
+    let (chunks_to, chunks) = sync_channel::<Chunk>(0);
+    let (work, chunks) = (Arc::new(Mutex::new(work)), Arc::new(Mutex::new(chunks)));
     std::thread::scope(|scope| {
-        let counter = Arc::clone(&passed);
-        let reader = scope.spawn(move || read(input, parsing.format, records, counter, &work_to));
+        let (counter, spare) = (Arc::clone(&passed), &spare);
+        let reader = move || read(input, parsing.format, records, counter, &work_to, spare);
+        let reader = named("read usage").spawn_scoped(scope, reader).context("starting a thread")?;
         for _ in 0..threads {
             let (work, done_to) = (Arc::clone(&work), done_to.clone());
-            scope.spawn(move || parse_blocks(parsing, &work, &done_to));
+            let parser = move || parse_blocks(parsing, &work, &done_to, spare);
+            named("parse usage").spawn_scoped(scope, parser).context("starting a thread")?;
         }
-        // The parsers own the ends of the channels now: when they stop, so does the reader.
-        drop((work, done_to));
+        let writers: Vec<_> = (0..threads.div_ceil(4))
+            .map(|_| Arc::clone(&chunks))
+            .map(|chunks| move || write_chunks(context, &chunks, spare))
+            .map(|writer| named("write usage").spawn_scoped(scope, writer))
+            .collect::<std::io::Result<_>>()
+            .context("starting a thread")?;
+        // Every end of a channel is with the thread that uses it: when one stops, so do its neighbours.
+        drop((work, done_to, chunks));
         let progress = |records| {
             let bytes_read = passed.load(Ordering::Relaxed);
             (context.progress)(Progress { bytes_read, bytes_total: input.bytes, records });
         };
-        let collected = collect(done, chunks, progress);
+        let collected = collect(done, collector, chunks_to, spare, progress);
         let read = reader.join().map_err(|_| anyhow!("the reader of {} panicked", input.shown.display()))?;
+        let mut written = Ok(());
+        for writer in writers {
+            let (files, outcome) =
+                writer.join().map_err(|_| anyhow!("a thread that wrote segments panicked"))?;
+            collector.add_segments(files);
+            written = written.and(outcome);
+        }
+        written?;
         collected?;
         read
     })
+}
+
+/// A thread that shows its work by its name.
+fn named(name: &str) -> std::thread::Builder {
+    std::thread::Builder::new().name(name.to_owned())
 }
 
 /// The reader thread.
@@ -290,6 +326,7 @@ fn read(
     records: Records,
     passed: Arc<AtomicU64>,
     work: &SyncSender<Block>,
+    spare: &Spare,
 ) -> Result<String, IntakeError> {
     let is_packed = input.packing.is_packed();
     let fault = |error| IntakeError::reading(&input.shown, &error, is_packed);
@@ -305,44 +342,68 @@ fn read(
     let mut raw = HashingReader::new(file, passed);
     let mut content: Box<dyn Read + Send + '_> =
         input.packing.content(Box::new(&mut raw), bytes_max).map_err(fault)?;
-    blocks::cut(&mut content, format, |block| work.send(block).is_ok()).map_err(fault)?;
+    blocks::cut(&mut content, format, spare, |block| work.send(block).is_ok()).map_err(fault)?;
     drop(content);
     raw.finish().map_err(fault)
 }
 
 /// A parsing thread.
-fn parse_blocks(parsing: &ParseContext<'_>, work: &Mutex<Receiver<Block>>, done: &SyncSender<(u64, Parsed)>) {
+fn parse_blocks(
+    parsing: &ParseContext<'_>,
+    work: &Mutex<Receiver<Block>>,
+    done: &SyncSender<(u64, Parsed)>,
+    spare: &Spare,
+) {
     loop {
         let Ok(Ok(block)) = work.lock().map(|work| work.recv()) else { return };
         let number = block.number;
-        if done.send((number, parse(parsing, block))).is_err() {
+        if done.send((number, parse(parsing, block, spare.parsed()))).is_err() {
             return;
         }
     }
 }
 
-/// Puts blocks back in order and hands them on, a chunk at a time.
+/// A writing thread: every segment that it has written, and how it ended.
+fn write_chunks(
+    context: &IntakeContext<'_>,
+    chunks: &Mutex<Receiver<Chunk>>,
+    spare: &Spare,
+) -> (Vec<SegmentFile>, anyhow::Result<()>) {
+    let mut files = Vec::new();
+    loop {
+        let Ok(Ok(mut chunk)) = chunks.lock().map(|chunks| chunks.recv()) else { return (files, Ok(())) };
+        if let Err(error) = chunk.write(context, &mut files) {
+            return (files, Err(error));
+        }
+        spare.give_chunk(chunk);
+    }
+}
+
+/// Puts blocks back in order and hands them on, as many as are judged at once.
 fn collect(
     done: Receiver<(u64, Parsed)>,
-    chunks: &mut Chunks<'_>,
+    collector: &mut Collector<'_>,
+    chunks: SyncSender<Chunk>,
+    spare: &Spare,
     progress: impl Fn(u64),
 ) -> anyhow::Result<()> {
     let mut early: BTreeMap<u64, Parsed> = BTreeMap::new();
     let mut next = 0;
-    let mut chunk: Vec<Parsed> = Vec::new();
+    let mut batch: Vec<Parsed> = Vec::new();
     let mut records = 0;
     for (number, parsed) in done {
         early.insert(number, parsed);
         while let Some(parsed) = early.remove(&next) {
             next += 1;
             records += parsed.read;
-            chunk.push(parsed);
+            batch.push(parsed);
             progress(records);
-            if chunks.is_enough(&chunk) {
-                chunks.take(std::mem::take(&mut chunk))?;
+            if collector.is_enough(&batch) {
+                collector.take(&mut batch, &chunks, spare)?;
             }
         }
     }
     ensure!(early.is_empty(), "block {next} was lost on the way");
-    chunks.take(chunk)
+    collector.take(&mut batch, &chunks, spare)?;
+    collector.end(chunks, spare)
 }

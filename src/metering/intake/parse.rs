@@ -6,7 +6,7 @@ use super::header::CsvLayout;
 use super::json::{Value, members};
 use super::json_usage::{event_data, usage_of};
 use super::open::Format;
-use super::rows::{Lateness, Parsed, Row, Span};
+use super::rows::{Lateness, Parsed, Print, Rest, Row, Span};
 use super::split::{Record, fields_into, next_record};
 use super::subjects::{Resolved, Subjects};
 use crate::keys::{Content, Hashes};
@@ -20,6 +20,8 @@ use std::borrow::Cow;
 
 /// Property texts remembered per block: usage files repeat few combinations.
 const PROPERTIES_CACHED_MAX: usize = 1024;
+/// Rows whose subjects are looked at together.
+const ROWS_AT_ONCE: usize = 256;
 /// Longer than any quantity that is taken.
 const QUANTITY_BYTES_MAX: usize = 64;
 
@@ -31,11 +33,19 @@ pub(crate) struct ParseContext<'a> {
     pub hashes: Hashes,
 }
 
-/// Reads every record of a block.
-pub(crate) fn parse(context: &ParseContext<'_>, block: Block) -> Parsed {
-    let estimate = block.bytes.len() / 64;
-    let out = Parsed { rows: Vec::with_capacity(estimate), ..Parsed::default() };
-    let mut parser = Parser { context, out, cached: FxHashMap::default(), last_source: None };
+/// Reads every record of a block into `out`, which is empty.
+pub(crate) fn parse(context: &ParseContext<'_>, block: Block, mut out: Parsed) -> Parsed {
+    out.first_line = block.first_line;
+    let mut parser = Parser {
+        context,
+        out,
+        cached: FxHashMap::default(),
+        rests: FxHashMap::default(),
+        last_source: None,
+        last_meter: None,
+        names: String::new(),
+        subjects: Vec::new(),
+    };
     match context.format {
         Format::Csv { layout, .. } => parser.csv_block(&block, layout),
         Format::NdJson { .. } => parser.json_block(&block),
@@ -46,6 +56,7 @@ pub(crate) fn parse(context: &ParseContext<'_>, block: Block) -> Parsed {
         // Parquet arrives as CSV, see `parquet`.
         Format::Parquet => {}
     }
+    parser.resolve_rows();
     let mut out = parser.out;
     out.bytes = block.bytes;
     out
@@ -56,8 +67,15 @@ struct Parser<'c> {
     out: Parsed,
     /// Raw properties → canonical text in the arena.
     cached: FxHashMap<Box<str>, Span>,
+    /// Positions of rests that correct nothing.
+    rests: FxHashMap<Rest, u32>,
     /// The source of the row before, and where it is kept.
     last_source: Option<(String, Span)>,
+    /// The meter of the row before, and its number.
+    last_meter: Option<(String, u32)>,
+    /// Subjects of rows, one after the other, and the place of each.
+    names: String,
+    subjects: Vec<Span>,
 }
 
 impl Parser<'_> {
@@ -218,20 +236,69 @@ impl Parser<'_> {
         }
         let checked = check_fields(&usage, &self.context.limits)?;
         let properties = self.properties(checked.properties)?;
-        let resolved = self.context.subjects.resolve(checked.subject, checked.meter)?;
-        let row = self.row(&checked, resolved, properties, line, raw);
+        let meter = self.meter(checked.meter)?;
+        let (row, print) = self.row(&checked, meter, properties, line, raw);
         self.out.rows.push(row);
+        self.out.prints.push(print);
+        let start = self.names.len();
+        self.names.push_str(checked.subject);
+        self.subjects.push(Span::new(start, self.names.len()));
         Ok(())
+    }
+
+    /// Gives rows their subscriptions, many at a time: a book of subscriptions is larger than the processor's cache. Rows
+    /// that have none are refused.
+    fn resolve_rows(&mut self) {
+        let subjects = self.context.subjects;
+        let name = |span: &Span| self.names.get(span.range()).unwrap_or_default();
+        let mut fallen: Vec<(usize, Reject)> = Vec::new();
+        for (number, spans) in self.subjects.chunks(ROWS_AT_ONCE).enumerate() {
+            subjects.touch(spans.iter().map(name));
+            for (at, span) in (number * ROWS_AT_ONCE..).zip(spans) {
+                let Some(row) = self.out.rows.get_mut(at) else { continue };
+                match subjects.resolve(name(span), row.resolved.meter) {
+                    Ok(resolved) => {
+                        row.resolved = resolved;
+                        row.lateness = lateness(subjects, resolved, row.time_us);
+                    }
+                    Err(reject) => fallen.push((at, reject)),
+                }
+            }
+        }
+        if fallen.is_empty() {
+            return;
+        }
+        let mut stands = vec![true; self.out.rows.len()];
+        for (at, reject) in fallen {
+            let row = self.out.rows[at];
+            self.out.refuse(self.out.line(&row), row.raw, reject);
+            stands[at] = false;
+        }
+        let (mut rows, mut prints) = (stands.iter(), stands.iter());
+        self.out.rows.retain(|_| rows.next().copied().unwrap_or(true));
+        self.out.prints.retain(|_| prints.next().copied().unwrap_or(true));
+    }
+
+    /// The number of a meter.
+    fn meter(&mut self, meter: &str) -> Result<u32, Reject> {
+        match &self.last_meter {
+            Some((last, number)) if last == meter => Ok(*number),
+            _ => {
+                let number = self.context.subjects.meter(meter)?;
+                self.last_meter = Some((meter.to_owned(), number));
+                Ok(number)
+            }
+        }
     }
 
     fn row(
         &mut self,
         usage: &CheckedUsage<'_>,
-        resolved: Resolved,
+        meter: u32,
         properties: Span,
         line: u64,
         raw: Span,
-    ) -> Row {
+    ) -> (Row, Print) {
         let hashes = self.context.hashes;
         let content = Content {
             subject: usage.subject,
@@ -241,28 +308,41 @@ impl Parser<'_> {
             properties: self.out.text(properties),
             corrects: usage.corrects.unwrap_or_default(),
         };
-        Row {
-            key: hashes.event(usage.source, usage.id),
-            content: hashes.content(&content),
+        let print = Print::new(hashes.event(usage.source, usage.id), hashes.content(&content));
+        let row = Row {
             quantity: usage.quantity,
             time_us: usage.time_us,
-            line,
-            resolved,
-            source: self.source(usage.source),
+            // A block has fewer lines than bytes.
+            line: u32::try_from(line - self.out.first_line).unwrap_or(u32::MAX),
+            // Its subscription and its lateness are found later, for all rows of the block.
+            resolved: Resolved { subscription: 0, charge: 0, meter },
+            lateness: Lateness::InTime,
+            rest: self.rest(usage, properties),
             id: self.out.keep(usage.id),
-            properties,
-            corrects: usage.corrects.map_or_else(Span::default, |id| self.out.keep(id)),
             raw,
-            lateness: self.lateness(resolved, usage.time_us),
-        }
+        };
+        (row, print)
     }
 
-    fn lateness(&self, resolved: Resolved, time_us: i64) -> Lateness {
-        match self.context.subjects.billed(resolved) {
-            Some(billed) if time_us < billed.refused_before_us => Lateness::TooLate,
-            Some(billed) if time_us < billed.late_before_us => Lateness::Late,
-            _ => Lateness::InTime,
+    /// Position of the texts that this row shares with others.
+    fn rest(&mut self, usage: &CheckedUsage<'_>, properties: Span) -> u32 {
+        let source = self.source(usage.source);
+        let next = u32::try_from(self.out.rests.len()).unwrap_or(u32::MAX);
+        if let Some(id) = usage.corrects {
+            let corrects = self.out.keep(id);
+            self.out.rests.push(Rest { source, properties, corrects });
+            self.out.has_corrections = true;
+            return next;
         }
+        let rest = Rest { source, properties, corrects: Span::default() };
+        if self.out.rests.last() == Some(&rest) {
+            return next - 1;
+        }
+        let position = *self.rests.entry(rest).or_insert(next);
+        if position == next {
+            self.out.rests.push(rest);
+        }
+        position
     }
 
     fn source(&mut self, source: &str) -> Span {
@@ -298,6 +378,14 @@ impl Parser<'_> {
             self.cached.insert(key.into(), span);
         }
         Ok(span)
+    }
+}
+
+fn lateness(subjects: &Subjects, resolved: Resolved, time_us: i64) -> Lateness {
+    match subjects.billed(resolved) {
+        Some(billed) if time_us < billed.refused_before_us => Lateness::TooLate,
+        Some(billed) if time_us < billed.late_before_us => Lateness::Late,
+        _ => Lateness::InTime,
     }
 }
 
@@ -342,6 +430,9 @@ fn for_each_record(block: &Block, delimiter: u8, mut take: impl FnMut(usize, usi
     let bytes = &block.bytes;
     let mut line = block.first_line;
     let mut start = 0;
+    if memchr(b'"', bytes).is_none() {
+        return for_each_line(block, take);
+    }
     while start < bytes.len() {
         let (end, next, is_whole) = match next_record(bytes, start, delimiter, true) {
             Record::Whole { end, next } => (end, next, true),
@@ -353,6 +444,20 @@ fn for_each_record(block: &Block, delimiter: u8, mut take: impl FnMut(usize, usi
         }
         line += memchr_iter(b'\n', &bytes[start..next]).count() as u64;
         start = next;
+    }
+}
+
+/// The same of a block without quotes: every line is a record.
+fn for_each_line(block: &Block, mut take: impl FnMut(usize, usize, u64, bool)) {
+    let bytes = &block.bytes;
+    let ends = memchr_iter(b'\n', bytes).chain(std::iter::once(bytes.len()));
+    let mut start = 0;
+    for (line, line_end) in (block.first_line..).zip(ends) {
+        let end = if line_end > start && bytes[line_end - 1] == b'\r' { line_end - 1 } else { line_end };
+        if !bytes[start..end].trim_ascii().is_empty() {
+            take(start, end, line, true);
+        }
+        start = line_end + 1;
     }
 }
 

@@ -1,10 +1,12 @@
 //! What intake knows of a block of records: accepted rows with their texts in one arena, and refused lines.
 
+use super::chunk::Chunk;
 use super::subjects::Resolved;
 use domain::usage::{Reject, RejectCode};
+use std::sync::Mutex;
 
 /// A text in an arena or in the block's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Span {
     pub at: u32,
     pub len: u32,
@@ -17,33 +19,57 @@ impl Span {
         Self { at: narrow(start), len: narrow(end.saturating_sub(start)) }
     }
 
-    fn range(self) -> std::ops::Range<usize> {
+    pub fn range(self) -> std::ops::Range<usize> {
         let start = self.at as usize;
         start..start + self.len as usize
     }
 }
 
-/// A record that has passed every check but the one against other records.
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    pub key: u128,
-    /// At scale 9.
-    pub quantity: i128,
+/// What a row is judged by, apart from the rows, so that judging walks through a fifth of their bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Print {
+    /// The halves of its key.
+    pub high: u64,
+    pub low: u64,
     /// Hash of what the record says.
     pub content: u64,
+}
+
+impl Print {
+    pub fn new(key: u128, content: u64) -> Self {
+        Self { high: (key >> 64) as u64, low: key as u64, content }
+    }
+
+    pub fn key(self) -> u128 {
+        u128::from(self.high) << 64 | u128::from(self.low)
+    }
+}
+
+/// A record that has passed every check but the one against other records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    /// At scale 9.
+    pub quantity: i128,
     pub time_us: i64,
-    /// Line of the file on which the record starts, from 1; of Parquet the row.
-    pub line: u64,
     pub resolved: Resolved,
-    pub source: Span,
     pub id: Span,
+    /// Position of its [`Rest`].
+    pub rest: u32,
+    /// Lines from the first of the block.
+    pub line: u32,
+    pub raw: Span,
+    /// Its period has been billed (rules Q5).
+    pub lateness: Lateness,
+}
+
+/// Texts that most rows share with the row before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Rest {
+    pub source: Span,
     /// Canonical JSON; empty if there are none.
     pub properties: Span,
     /// Empty if it corrects nothing.
     pub corrects: Span,
-    pub raw: Span,
-    /// Its period has been billed (rules Q5).
-    pub lateness: Lateness,
 }
 
 /// Whether an event comes after its period was billed.
@@ -67,13 +93,19 @@ pub(crate) struct Refused {
 /// One block, read.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
-    /// The block's bytes.
+    /// The block's bytes, and the line of the file on which they start, from 1; of Parquet the row.
     pub bytes: Vec<u8>,
+    pub first_line: u64,
     /// Texts of rows.
     pub arena: String,
     /// Raw spans point into the arena instead of the bytes: a mended reject file carries records inside records.
     pub is_raw_in_arena: bool,
     pub rows: Vec<Row>,
+    /// One per row.
+    pub prints: Vec<Print>,
+    pub rests: Vec<Rest>,
+    /// Whether any row corrects another.
+    pub has_corrections: bool,
     pub refused: Vec<Refused>,
     /// Records seen: rows + refused.
     pub read: u64,
@@ -81,6 +113,7 @@ pub(crate) struct Parsed {
 
 impl Parsed {
     /// Appends a text to the arena.
+    #[inline]
     pub fn keep(&mut self, text: &str) -> Span {
         let start = self.arena.len();
         self.arena.push_str(text);
@@ -90,6 +123,16 @@ impl Parsed {
     /// A text of a row.
     pub fn text(&self, span: Span) -> &str {
         self.arena.get(span.range()).unwrap_or_default()
+    }
+
+    /// The texts that a row shares with others.
+    pub fn rest(&self, row: &Row) -> &Rest {
+        &self.rests[row.rest as usize]
+    }
+
+    /// Line of the file on which a row starts, from 1; of Parquet the row.
+    pub fn line(&self, row: &Row) -> u64 {
+        self.first_line + u64::from(row.line)
     }
 
     /// The raw line of a row or refused record.
@@ -105,6 +148,67 @@ impl Parsed {
 
     /// Memory held, roughly.
     pub fn weight(&self) -> usize {
-        self.bytes.len() + self.arena.len() + self.rows.len() * size_of::<Row>()
+        self.bytes.len() + self.arena.len() + self.rows.len() * (size_of::<Row>() + size_of::<Print>())
+    }
+
+    /// Empties it; its memory is kept.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.arena.clear();
+        self.rows.clear();
+        self.prints.clear();
+        self.rests.clear();
+        self.refused.clear();
+        (self.first_line, self.read) = (0, 0);
+        (self.is_raw_in_arena, self.has_corrections) = (false, false);
+    }
+}
+
+/// Memory of blocks and chunks that are done with: new memory costs as much as parsing half the block.
+#[derive(Default)]
+pub(crate) struct Spare {
+    bytes: Mutex<Vec<Vec<u8>>>,
+    parsed: Mutex<Vec<Parsed>>,
+    chunks: Mutex<Vec<Chunk>>,
+}
+
+/// Blocks that have grown beyond this are let go.
+const SPARE_BYTES_MAX: usize = 8 << 20;
+
+impl Spare {
+    /// Takes back a block.
+    pub fn give(&self, mut block: Parsed) {
+        if block.weight() > SPARE_BYTES_MAX {
+            return;
+        }
+        block.clear();
+        let bytes = std::mem::take(&mut block.bytes);
+        if let (Ok(mut spare), Ok(mut parsed)) = (self.bytes.lock(), self.parsed.lock()) {
+            spare.push(bytes);
+            parsed.push(block);
+        }
+    }
+
+    /// Takes back a chunk.
+    pub fn give_chunk(&self, mut chunk: Chunk) {
+        chunk.clear();
+        if let Ok(mut chunks) = self.chunks.lock() {
+            chunks.push(chunk);
+        }
+    }
+
+    /// Empty.
+    pub fn chunk(&self) -> Chunk {
+        self.chunks.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
+    }
+
+    /// Empty.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.bytes.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
+    }
+
+    /// Empty.
+    pub fn parsed(&self) -> Parsed {
+        self.parsed.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
     }
 }

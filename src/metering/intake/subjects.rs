@@ -1,5 +1,6 @@
 //! Whose usage a record is: from the text in a file to a subscription (rules Q3).
 
+use super::names::Names;
 use domain::ids::ChargeReference;
 use domain::usage::{Reject, RejectCode, shown};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -11,7 +12,8 @@ use uuid::Uuid;
 pub struct Subjects {
     meters: Vec<Box<str>>,
     meter_numbers: FxHashMap<Box<str>, u32>,
-    subscriptions: FxHashMap<Box<str>, u32>,
+    subscriptions: Names,
+    greatest_number: u32,
     charges: FxHashMap<u128, Resolved>,
     accounts: FxHashMap<Box<str>, Vec<u32>>,
     /// (subscription, meter) of charges that count the meter.
@@ -52,7 +54,8 @@ impl Subjects {
 
     /// Adds a subscription of an account. `number` is its number in the store, `name` its subscription number.
     pub fn add_subscription(&mut self, number: u32, name: &str, account: &str) {
-        self.subscriptions.insert(name.into(), number);
+        self.subscriptions.insert(name, number);
+        self.greatest_number = self.greatest_number.max(number);
         match self.accounts.get_mut(account) {
             Some(list) => list.push(number),
             None => {
@@ -89,7 +92,12 @@ impl Subjects {
 
     /// Whether there is no subscription.
     pub fn is_empty(&self) -> bool {
-        self.subscriptions.is_empty()
+        self.len() == 0
+    }
+
+    /// The greatest number of a subscription, 0 if there is none.
+    pub(crate) fn greatest_number(&self) -> u32 {
+        self.greatest_number
     }
 
     pub(crate) fn is_only_counted(&self, meter: &str) -> bool {
@@ -118,12 +126,28 @@ impl Subjects {
         self.meters.get(charge.meter as usize).map(AsRef::as_ref)
     }
 
+    /// The number of a meter that some charge counts.
+    pub(crate) fn meter(&self, meter: &str) -> Result<u32, Reject> {
+        self.meter_numbers.get(meter).copied().ok_or_else(|| unknown_meter(meter))
+    }
+
+    /// To be called with some hundreds of subjects before they are resolved: see [`Names::touch`].
+    pub(crate) fn touch<'a>(&self, subjects: impl Iterator<Item = &'a str>) {
+        self.subscriptions.touch(subjects);
+    }
+
     /// Subscription number, then charge reference, then account number.
-    pub(crate) fn resolve(&self, subject: &str, meter: &str) -> Result<Resolved, Reject> {
-        let Some(&number) = self.meter_numbers.get(meter) else { return Err(unknown_meter(meter)) };
-        if let Some(&subscription) = self.subscriptions.get(subject) {
+    #[inline]
+    pub(crate) fn resolve(&self, subject: &str, number: u32) -> Result<Resolved, Reject> {
+        if let Some(subscription) = self.subscriptions.get(subject) {
             return Ok(Resolved { subscription, charge: 0, meter: number });
         }
+        self.resolve_other(subject, number)
+    }
+
+    /// A subject that is no subscription number.
+    fn resolve_other(&self, subject: &str, number: u32) -> Result<Resolved, Reject> {
+        let meter = self.meters.get(number as usize).map_or("", AsRef::as_ref);
         if let Some(charge) = self.charge(subject) {
             return if charge.meter == number {
                 Ok(charge)
@@ -207,7 +231,8 @@ mod tests {
         subjects.add_charge(ChargeReference::of("SUB-2 gb"), 2, 12, "gb");
         subjects.add_meter("spare");
         let at = |subject: &str, meter: &str| {
-            subjects.resolve(subject, meter).map(|r| (r.subscription, r.charge)).map_err(|r| r.code)
+            let resolved = subjects.meter(meter).and_then(|meter| subjects.resolve(subject, meter));
+            resolved.map(|r| (r.subscription, r.charge)).map_err(|r| r.code)
         };
         assert_eq!(at("SUB-2", "api"), Ok((2, 0)));
         assert_eq!(at(&charge.to_string(), "api"), Ok((1, 10)));

@@ -3,9 +3,9 @@
 //! Layout, little endian: entries (16-byte key, 8-byte content) in ascending key order; every 256th key's upper
 //! half; the filter; a trailer of 40 bytes (magic, entries, index length, filter length, check sum).
 
-use super::Entry;
 use super::filter::Filter;
-use crate::files::{Draft, Hashing, Landed};
+use super::{Asked, Entry};
+use crate::files::{Draft, Landed, Writer};
 use anyhow::{Context, Result, ensure};
 use std::fs::File;
 use std::io::Write;
@@ -17,6 +17,9 @@ const ENTRY_BYTES: usize = 24;
 const TRAILER_BYTES: usize = 40;
 /// Entries per step of the sparse index: one read of 6 kB per lookup.
 const STRIDE: usize = 256;
+const PAGE_BYTES: usize = STRIDE * ENTRY_BYTES;
+/// Pages read at once where keys are dense.
+const PAGES_AT_ONCE: usize = 32;
 
 /// A key run on disk, to be named in the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,15 +61,17 @@ pub(crate) fn write_run(
             index.extend(upper_half(entry.key).to_le_bytes());
         }
         filter.insert(entry.key);
-        file.write_all(&entry.key.to_le_bytes())?;
-        file.write_all(&entry.content.to_le_bytes())?;
+        let mut bytes = [0; ENTRY_BYTES];
+        bytes[..16].copy_from_slice(&entry.key.to_le_bytes());
+        bytes[16..].copy_from_slice(&entry.content.to_le_bytes());
+        file.write_all(&bytes)?;
         rows += 1;
     }
     write_tail(file, &index, &filter, rows)?;
     Ok(KeyRunFile::of(draft.land(folder, name)?, rows as u64))
 }
 
-fn write_tail(file: &mut Hashing, index: &[u8], filter: &Filter, rows: usize) -> Result<()> {
+fn write_tail(file: &mut Writer, index: &[u8], filter: &Filter, rows: usize) -> Result<()> {
     let filter = filter.to_bytes();
     file.write_all(index)?;
     file.write_all(&filter)?;
@@ -130,38 +135,51 @@ impl KeyRun {
         self.rows
     }
 
-    /// Sets `found[i]` to the content of `keys[i]` for every key of the run. `keys` ascend.
-    pub fn look_up(&self, keys: &[u128], found: &mut [Option<u64>]) -> Result<()> {
-        let mut page = Page { number: usize::MAX, entries: Vec::new() };
-        for (position, &key) in keys.iter().enumerate() {
-            if found[position].is_none() && self.filter.may_hold(key) {
-                found[position] = self.search(key, &mut page)?;
+    /// False means: certainly not there.
+    #[inline]
+    pub fn may_hold(&self, key: u128) -> bool {
+        self.filter.may_hold(key)
+    }
+
+    /// Sets `found[asked.at]` to the content of every asked key of the run. `asked` ascends: the pages are walked through
+    /// once, many at a time where many are wanted.
+    pub fn look_up(&self, asked: &[Asked], found: &mut [Option<u64>]) -> Result<()> {
+        let (mut next, mut pages) = (0, Pages::default());
+        for Asked { key, at } in asked {
+            let slot = &mut found[*at as usize];
+            if slot.is_some() || !self.filter.may_hold(*key) {
+                continue;
+            }
+            // Keys that share their upper half may straddle pages: start at the page before the first larger one.
+            let upper = upper_half(*key);
+            next += gallop(&self.index[next..], upper);
+            let mut number = next.saturating_sub(1);
+            while number < self.index.len() && self.index[number] <= upper {
+                if let Some(content) = self.page(number, &mut pages)?.content(*key) {
+                    *slot = Some(content);
+                    break;
+                }
+                number += 1;
             }
         }
         Ok(())
     }
 
-    fn search(&self, key: u128, page: &mut Page) -> Result<Option<u64>> {
-        // Keys that share their upper half may straddle pages: start at the page before the first larger one.
-        let upper = upper_half(key);
-        let mut number = self.index.partition_point(|first| *first < upper).saturating_sub(1);
-        while number < self.index.len() && self.index[number] <= upper {
-            self.turn_to(number, page)?;
-            if let Ok(at) = page.entries.binary_search_by_key(&key, |entry| entry.key) {
-                return Ok(Some(page.entries[at].content));
-            }
-            number += 1;
+    /// The page of this number, read with those that follow it if the last one wanted was near.
+    fn page<'p>(&self, number: usize, pages: &'p mut Pages) -> Result<Page<'p>> {
+        if !pages.range().contains(&number) {
+            let is_near = number < pages.range().end + PAGES_AT_ONCE;
+            let count = if is_near { PAGES_AT_ONCE } else { 1 };
+            let first = number * STRIDE;
+            let rows = (count * STRIDE).min(self.rows.saturating_sub(first));
+            pages.bytes.resize(rows * ENTRY_BYTES, 0);
+            self.file
+                .read_exact_at(&mut pages.bytes, (first * ENTRY_BYTES) as u64)
+                .with_context(|| format!("reading {}", self.path.display()))?;
+            pages.first = number;
         }
-        Ok(None)
-    }
-
-    fn turn_to(&self, number: usize, page: &mut Page) -> Result<()> {
-        if page.number == number {
-            return Ok(());
-        }
-        self.read_entries(number * STRIDE, STRIDE, &mut page.entries)?;
-        page.number = number;
-        Ok(())
+        let bytes = &pages.bytes[(number - pages.first) * PAGE_BYTES..];
+        Ok(Page { bytes: &bytes[..bytes.len().min(PAGE_BYTES)] })
     }
 
     /// Replaces `into` by up to `count` entries from `first` on.
@@ -184,8 +202,43 @@ impl KeyRun {
     }
 }
 
-/// The entries read last: neighbours in the sorted keys often fall on one page.
-struct Page {
-    number: usize,
-    entries: Vec<Entry>,
+/// Number of leading values below `bound`, found in doubling steps.
+fn gallop(values: &[u64], bound: u64) -> usize {
+    let mut reach = 1;
+    while reach < values.len() && values[reach] < bound {
+        reach *= 2;
+    }
+    let low = reach / 2;
+    let high = (reach + 1).min(values.len());
+    low + values[low..high].partition_point(|value| *value < bound)
+}
+
+/// Pages read last.
+#[derive(Default)]
+struct Pages {
+    first: usize,
+    bytes: Vec<u8>,
+}
+
+impl Pages {
+    fn range(&self) -> std::ops::Range<usize> {
+        self.first..self.first + self.bytes.len().div_ceil(PAGE_BYTES)
+    }
+}
+
+/// Entries as they lie on disk.
+struct Page<'p> {
+    bytes: &'p [u8],
+}
+
+impl Page<'_> {
+    fn content(&self, key: u128) -> Option<u64> {
+        let (entries, _) = self.bytes.as_chunks::<ENTRY_BYTES>();
+        let at = entries.binary_search_by_key(&key, |entry| key_of(entry)).ok()?;
+        entries[at].last_chunk().map(|content| u64::from_le_bytes(*content))
+    }
+}
+
+fn key_of(entry: &[u8; ENTRY_BYTES]) -> u128 {
+    entry.first_chunk().map_or(0, |key| u128::from_le_bytes(*key))
 }

@@ -101,9 +101,7 @@ impl Gathered {
     pub fn add(&mut self, found: Found) -> Result<()> {
         for (place, sums) in found.sums {
             match self.sums.get_mut(&place) {
-                Some(so_far) => {
-                    *so_far = so_far.merged(sums).context("a sum of quantities leaves 128 bits")?
-                }
+                Some(so_far) => *so_far = so_far.merged(sums)?,
                 None => {
                     self.sums.insert(place, sums);
                 }

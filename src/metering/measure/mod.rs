@@ -2,7 +2,7 @@
 //! event (rules Q2–Q5). [`domain::measure::fold`] is the definition; a property test keeps the two equal.
 //!
 //! A segment is read a row group at a time ([`scan`]). Its rows are sorted by (subscription, meter, time), so the rows
-//! of a window are found by binary search; polars sums them up per window and stretch ([`sums`]); partial results are
+//! of a window are found by binary search and summed up per window and stretch ([`sums`]); partial results are
 //! merged exactly ([`gathered`]). Memory is bounded by the row group, the windows, and, for windows that look at single
 //! events (weighted sum, percentile, prices per event), by their events.
 

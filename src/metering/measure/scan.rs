@@ -2,7 +2,7 @@
 
 use super::gathered::{Found, Gathered, Keepsake, Kept, Place};
 use super::plan::{Keeps, Plan, Planned, Wish};
-use super::sums::sums;
+use super::sums::Sums;
 use super::superseded::Superseded;
 use crate::segment::{Columns, Opener, SegmentRef, Wanted};
 use anyhow::{Result, anyhow};
@@ -106,13 +106,10 @@ struct Part<'a> {
     /// Per row the import that corrects it, or 0; empty if none is.
     corrected_by: Vec<i64>,
     found: Found,
-    /// Places of this row group, by number.
-    places: Vec<Place>,
+    /// Places of this row group, by number, and what their events add up to.
+    places: Vec<(Place, Sums)>,
     by_place: FxHashMap<Place, u32>,
     kept: FxHashMap<u32, Keepsake>,
-    /// Place of each emitted row, and its quantity.
-    emitted: Vec<u32>,
-    quantities: Vec<i128>,
     /// Properties read before: files repeat few combinations.
     properties: FxHashMap<&'a str, Properties>,
 }
@@ -136,8 +133,6 @@ impl<'a> Part<'a> {
             places: Vec::new(),
             by_place: FxHashMap::default(),
             kept: FxHashMap::default(),
-            emitted: Vec::with_capacity(rows.len()),
-            quantities: Vec::with_capacity(rows.len()),
             properties: FxHashMap::default(),
         }
     }
@@ -158,14 +153,19 @@ impl<'a> Part<'a> {
                         continue;
                     }
                     if is_plain && !planned.is_by_event() {
-                        self.take_all(number, stretch, hits);
+                        self.take_all(number, stretch, hits)?;
                     } else {
-                        self.take_each(number, planned, stretch, hits);
+                        self.take_each(number, planned, stretch, hits)?;
                     }
                 }
             }
         }
-        self.sum_up()
+        let places = &self.places;
+        let at = |number: u32| places.get(number as usize).map(|(place, _)| place.clone());
+        self.found.kept =
+            self.kept.into_iter().filter_map(|(number, kept)| Some((at(number)?, kept))).collect();
+        self.found.sums = self.places;
+        Ok(self.found)
     }
 
     /// Whether every row of the run counts for every window that holds its time.
@@ -197,15 +197,22 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn take_all(&mut self, window: u32, stretch: u32, hits: Range<usize>) {
+    fn take_all(&mut self, window: u32, stretch: u32, hits: Range<usize>) -> Result<()> {
         self.note_import(window, self.import);
         // A part of a window has one run per row group, so its place is new.
-        let place = self.new_place(Place { window, group: None, stretch });
-        self.emitted.resize(self.emitted.len() + hits.len(), place);
-        self.quantities.extend_from_slice(&self.rows.quantities[hits]);
+        let mut sums = Sums::NOTHING;
+        sums.add(&self.rows.quantities[hits])?;
+        self.places.push((Place { window, group: None, stretch }, sums));
+        Ok(())
     }
 
-    fn take_each(&mut self, number: u32, planned: &Planned<'_>, stretch: u32, hits: Range<usize>) {
+    fn take_each(
+        &mut self,
+        number: u32,
+        planned: &Planned<'_>,
+        stretch: u32,
+        hits: Range<usize>,
+    ) -> Result<()> {
         let (rows, window) = (self.rows, planned.window);
         let looks_at_properties =
             window.group_by.is_some() || !window.filter.is_empty() || window.unique_property.is_some();
@@ -229,12 +236,14 @@ impl<'a> Part<'a> {
             let place = *traits.place.get_or_insert_with(|| {
                 self.place_of(Place { window: number, group: group.clone(), stretch })
             });
-            self.emitted.push(place);
-            self.quantities.push(rows.quantities[row]);
+            if let Some((_, sums)) = self.places.get_mut(place as usize) {
+                sums.add(&rows.quantities[row..=row])?;
+            }
             if planned.keeps != Keeps::Nothing {
                 self.keep(row, place, planned.keeps, &traits.value);
             }
         }
+        Ok(())
     }
 
     /// What a window makes of properties.
@@ -278,30 +287,13 @@ impl<'a> Part<'a> {
         *newest = import.max(*newest);
     }
 
-    fn new_place(&mut self, place: Place) -> u32 {
-        let number = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
-        self.places.push(place);
-        number
-    }
-
     fn place_of(&mut self, place: Place) -> u32 {
         if let Some(&number) = self.by_place.get(&place) {
             return number;
         }
-        let number = self.new_place(place.clone());
+        let number = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+        self.places.push((place.clone(), Sums::NOTHING));
         self.by_place.insert(place, number);
         number
-    }
-
-    fn sum_up(mut self) -> Result<Found> {
-        let places = self.places;
-        let at = |number: u32| places.get(number as usize).cloned();
-        self.found.sums = sums(self.emitted, self.quantities)?
-            .into_iter()
-            .filter_map(|(number, sums)| Some((at(number)?, sums)))
-            .collect();
-        self.found.kept =
-            self.kept.into_iter().filter_map(|(number, kept)| Some((at(number)?, kept))).collect();
-        Ok(self.found)
     }
 }

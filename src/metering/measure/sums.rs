@@ -1,7 +1,6 @@
-//! Sum, count, lowest and highest per place: the part of measuring that polars does.
+//! Sum, count, lowest and highest of the events of one place.
 
-use anyhow::{Context, Result, ensure};
-use polars::prelude::{DataFrame, Int128Chunked, IntoColumn, IntoLazy, UInt32Chunked, col, len};
+use anyhow::{Context, Result};
 
 /// What the events of one place add up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +13,25 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// Both together. None if the sum leaves 128 bits.
-    pub fn merged(self, other: Self) -> Option<Self> {
-        Some(Self {
-            sum: self.sum.checked_add(other.sum)?,
+    /// Of no events.
+    pub const NOTHING: Self = Self { sum: 0, lowest: i128::MAX, highest: i128::MIN, events: 0 };
+
+    /// Adds the quantities of events. An error if the sum leaves 128 bits.
+    #[inline]
+    pub fn add(&mut self, quantities: &[i128]) -> Result<()> {
+        for quantity in quantities {
+            self.sum = self.sum.checked_add(*quantity).context(TOO_MUCH)?;
+            self.lowest = self.lowest.min(*quantity);
+            self.highest = self.highest.max(*quantity);
+        }
+        self.events += quantities.len() as u64;
+        Ok(())
+    }
+
+    /// Both together.
+    pub fn merged(self, other: Self) -> Result<Self> {
+        Ok(Self {
+            sum: self.sum.checked_add(other.sum).context(TOO_MUCH)?,
             lowest: self.lowest.min(other.lowest),
             highest: self.highest.max(other.highest),
             events: self.events + other.events,
@@ -25,81 +39,31 @@ impl Sums {
     }
 }
 
-/// Sums `quantities` (scale 9) per place; `places[i]` is the place of `quantities[i]`.
-pub(crate) fn sums(places: Vec<u32>, quantities: Vec<i128>) -> Result<Vec<(u32, Sums)>> {
-    let rows = places.len();
-    ensure!(rows == quantities.len(), "{rows} places, but {} quantities", quantities.len());
-    if rows == 0 {
-        return Ok(Vec::new());
-    }
-    ensure_bounded(&quantities)?;
-    let quantities = Int128Chunked::from_vec("quantity".into(), quantities).into_decimal_unchecked(38, 9);
-    let places = UInt32Chunked::from_vec("place".into(), places);
-    let frame = DataFrame::new(rows, vec![places.into_column(), quantities.into_column()])?;
-    let quantity = || col("quantity");
-    let grouped = frame
-        .lazy()
-        .group_by([col("place")])
-        .agg([
-            quantity().sum().alias("sum"),
-            quantity().min().alias("lowest"),
-            quantity().max().alias("highest"),
-            len().alias("events"),
-        ])
-        .collect()?;
-    read(&grouped)
-}
-
-fn read(grouped: &DataFrame) -> Result<Vec<(u32, Sums)>> {
-    let decimals = |name: &str| -> Result<Vec<i128>> {
-        let column = grouped.column(name)?.decimal()?;
-        ensure!(column.scale() == 9, "{name} has {} decimals", column.scale());
-        Ok(column.physical().iter().flatten().collect())
-    };
-    let (totals, lowest, highest) = (decimals("sum")?, decimals("lowest")?, decimals("highest")?);
-    let places: Vec<u32> = grouped.column("place")?.u32()?.iter().flatten().collect();
-    let events: Vec<u32> = grouped.column("events")?.u32()?.iter().flatten().collect();
-    ensure!(
-        [totals.len(), lowest.len(), highest.len(), events.len()] == [places.len(); 4],
-        "polars left out values of {} places",
-        places.len()
-    );
-    let mut list = Vec::with_capacity(places.len());
-    for (at, place) in places.into_iter().enumerate() {
-        let sums =
-            Sums { sum: totals[at], lowest: lowest[at], highest: highest[at], events: events[at].into() };
-        list.push((place, sums));
-    }
-    Ok(list)
-}
-
-/// polars adds 128-bit integers unchecked: the sums are right if even the largest quantity times all of them fits.
-fn ensure_bounded(quantities: &[i128]) -> Result<()> {
-    let largest = quantities.iter().map(|quantity| quantity.unsigned_abs()).max().unwrap_or_default();
-    let count = quantities.len();
-    largest
-        .checked_mul(count as u128)
-        .filter(|bound| *bound <= i128::MAX.unsigned_abs())
-        .with_context(|| format!("{count} quantities of up to {largest} leave 128 bits"))?;
-    Ok(())
-}
+const TOO_MUCH: &str = "a sum of quantities leaves 128 bits";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn sums_are_exact_beyond_what_a_float_holds() {
-        let large = 999_999_999_999_999_999_999_i128;
-        let mut list = sums(vec![7, 3, 7, 7], vec![large, -5, large, 1]).unwrap();
-        list.sort_unstable_by_key(|(place, _)| *place);
-        assert_eq!(list[0], (3, Sums { sum: -5, lowest: -5, highest: -5, events: 1 }));
-        assert_eq!(list[1], (7, Sums { sum: 2 * large + 1, lowest: 1, highest: large, events: 3 }));
-        assert!(sums(Vec::new(), Vec::new()).unwrap().is_empty());
+    fn sums(quantities: &[i128]) -> Result<Sums> {
+        let mut sums = Sums::NOTHING;
+        sums.add(quantities)?;
+        Ok(sums)
     }
 
     #[test]
-    fn a_sum_that_may_overflow_is_refused() {
-        assert!(sums(vec![1, 1], vec![i128::MAX / 2, i128::MAX / 2 + 2]).is_err());
+    fn sums_are_exact_beyond_what_a_float_holds() {
+        let large = 999_999_999_999_999_999_999_i128;
+        let whole = Sums { sum: 2 * large - 4, lowest: -5, highest: large, events: 4 };
+        assert_eq!(sums(&[large, -5, large, 1]).unwrap(), whole);
+        assert_eq!(sums(&[large, -5]).unwrap().merged(sums(&[large, 1]).unwrap()).unwrap(), whole);
+        assert_eq!(sums(&[1]).unwrap().merged(Sums::NOTHING).unwrap(), sums(&[1]).unwrap());
+    }
+
+    #[test]
+    fn a_sum_that_overflows_is_refused() {
+        let half = i128::MAX / 2 + 1;
+        assert!(sums(&[half, half]).is_err());
+        assert!(sums(&[half]).unwrap().merged(sums(&[half]).unwrap()).is_err());
     }
 }

@@ -69,7 +69,7 @@ fn segments(folder: &Path, events: &[StoredEvent]) -> Vec<SegmentRef> {
             })
             .collect();
         let name = format!("{import}.parquet");
-        list.push(write_segment(folder, folder, &name, &rows).unwrap().committed(import));
+        list.push(write_segment(folder, folder, &name, rows).unwrap().committed(import));
     }
     list
 }

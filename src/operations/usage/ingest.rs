@@ -122,13 +122,17 @@ pub async fn ingest(
 ) -> anyhow::Result<Result<Ingested, Refusal>> {
     let file = Arc::new(file);
     let hashed = Arc::clone(&file);
-    let sha256 = match tokio::task::spawn_blocking(move || hashed.sha256()).await? {
+    // What is known is read beside: of a large book that takes as long as the hash of a large file.
+    let (hashed, known) =
+        tokio::join!(tokio::task::spawn_blocking(move || hashed.sha256()), Known::read(ctx));
+    let sha256 = match hashed? {
         Ok(sha256) => sha256,
         Err(error) => return Ok(Err(error.into())),
     };
+    let known = known?;
     let id = Uuid::new_v4();
     if request.dry_run {
-        return write_and_commit(ctx, id, &file, &sha256, request, &report).await;
+        return write_and_commit(ctx, id, &file, &sha256, request, &report, known).await;
     }
     let lock = ImportLock::take(ctx, id).await?;
     match begin(ctx, id, &file, &sha256, request).await? {
@@ -143,7 +147,7 @@ pub async fn ingest(
             return Ok(Err(Refusal::Busy { file: file.name(), owner: import.owner }));
         }
     }
-    let outcome = write_and_commit(ctx, id, &file, &sha256, request, &report).await;
+    let outcome = write_and_commit(ctx, id, &file, &sha256, request, &report, known).await;
     if !matches!(outcome, Ok(Ok(_)))
         && let Err(error) = abandon(ctx, id).await
     {
@@ -238,10 +242,16 @@ async fn write_and_commit(
     sha256: &str,
     request: &Request,
     report: &Report,
+    known: Known,
 ) -> anyhow::Result<Result<Ingested, Refusal>> {
+    let mut first = Some(known);
     for _ in 0..TRIES_MAX {
-        let known = Known::read(ctx).await?;
+        let known = match first.take() {
+            Some(known) => known,
+            None => Known::read(ctx).await?,
+        };
         let seen = known.version;
+        known.insist_keys(ctx).await?;
         let staged = match take_in(ctx, id, file, request, report, known).await? {
             Ok(staged) if staged.sha256 == sha256 => staged,
             Ok(changed) => {
@@ -311,7 +321,7 @@ async fn discard(ctx: &Context, staged: metering::Staged, rows: &imports::Staged
 /// What the store knows that intake has to know.
 struct Known {
     version: i64,
-    history: Vec<PathBuf>,
+    key_runs: Vec<KeyRun>,
     subjects: Subjects,
     seed: u128,
     zone: chrono_tz::Tz,
@@ -325,18 +335,15 @@ impl Known {
         let mut tx = ctx.store.read().await?;
         let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
         let version = segment::version(&mut tx).await?;
-        let runs = segment::key_runs(&mut tx, 0, version).await?;
+        let key_runs = segment::key_runs(&mut tx, 0, version).await?;
         let subjects = subjects(&mut tx, &catalogue).await?;
-        drop(tx);
-        ctx.shelf.need(runs.iter().map(Named::from)).await?;
-        crate::usage::keys::insist_keys(ctx, &runs).await?;
-        Ok(Self {
-            version,
-            history: runs.iter().map(|r| ctx.folders.root.join(&r.path)).collect(),
-            subjects,
-            seed,
-            zone: catalogue.tenant.timezone,
-        })
+        Ok(Self { version, key_runs, subjects, seed, zone: catalogue.tenant.timezone })
+    }
+
+    /// Sees to it that the key runs are here, and as they were written.
+    async fn insist_keys(&self, ctx: &Context) -> anyhow::Result<()> {
+        ctx.shelf.need(self.key_runs.iter().map(Named::from)).await?;
+        crate::usage::keys::insist_keys(ctx, &self.key_runs).await
     }
 }
 
@@ -394,12 +401,13 @@ async fn take_in(
     };
     let (file, request, report) = (Arc::clone(file), request.clone(), Arc::clone(report));
     let threads = ctx.settings.threads;
+    let history: Vec<PathBuf> = known.key_runs.iter().map(|run| ctx.folders.root.join(&run.path)).collect();
     let taking_in = move || {
         let context = IntakeContext {
             zone: known.zone,
             source: request.source.as_deref(),
             subjects: &known.subjects,
-            history: &known.history,
+            history: &history,
             seed: known.seed,
             out: &out,
             import: id,

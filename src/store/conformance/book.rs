@@ -135,7 +135,7 @@ on_both!(subjects_have_dense_numbers_that_survive_a_change, store => {
     let numbers: BTreeSet<u32> = before.iter().flat_map(|s| &s.charges).map(|c| c.no).collect();
     assert_eq!(numbers, BTreeSet::from([1, 2, 3, 4]));
     assert_eq!(before[1].account_number, "CU-2");
-    assert_eq!(before[1].plans, BTreeSet::from([PlanId::of("PRO")]));
+    assert_eq!(*before[1].plans, BTreeSet::from([PlanId::of("PRO")]));
 
     let mut changed = book::subscription(&mut tx, "SUB-1").await.unwrap().unwrap();
     let reference = ChargeReference::for_charge(changed.id, "extra", 0);
