@@ -1,8 +1,8 @@
 -- A draft's content is packed, and dropped when the draft is booked: the invoice holds all of it.
 create table draft_content (
     draft blob not null primary key constraint draft_body_draft_fk references draft (id) on delete cascade,
-    packed blob,
     body text,
+    packed blob,
     constraint draft_body_one_ck check ((packed is null) <> (body is null))
 ) strict;
 insert into draft_content (draft, body)

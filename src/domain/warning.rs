@@ -244,13 +244,7 @@ mod tests {
             ("/customers/0/primaryemail", Value::Null, "C-1", "no_address", "C-1"),
             ("/customers/0/fullname", json!("株式会社"), "C-1", "unwritable", "株式会社"),
             ("/customers/0/companyvat", json!("DE136695977"), "C-1", "vat_check_digit", "DE136695977"),
-            (
-                "/subscriptions/0/status",
-                Value::Null,
-                "S-1",
-                "draft_subscription",
-                "subscriptions activate S-1",
-            ),
+            ("/subscriptions/0/status", Value::Null, "S-1", "draft_subscription", "or activate it"),
         ];
         for (place, value, key, code, part) in table {
             let mut changed = book();

@@ -77,7 +77,7 @@ fn who_pays_from_today_on_is_not_billed_again_and_gets_what_comes_of_the_past() 
         customer.extend([("parent".to_owned(), json!("CU-0002")), ("billtoparent".to_owned(), json!(true))]);
         load(&books, &moved).exits(0);
         let usage = "id,subject,meter,quantity,time\nlate-1,SUB-0001,api_calls,100000,2026-01-05T10:00:00Z\n";
-        let usage = books.file("usage.csv", usage.to_owned());
+        let usage = books.file("usage.csv", usage);
         books.run(&["--json", "ingest", &usage]).exits(0);
         let cancel = ["subscriptions", "cancel", "SUB-0001", "--option", "on_date", "--date", "2026-02-15"];
         books.json(&[&cancel[..], &["--refund", "prorated", "--on", "2026-01-20"]].concat());

@@ -234,7 +234,7 @@ with open(sys.argv[1], newline='') as file:
 
 fn ledger(books: &Books) -> Vec<String> {
     let csv = books.json(&["export", "ledger", "--format", "csv"]);
-    let path = books.file("ledger.csv", csv["content"].as_str().unwrap().to_owned());
+    let path = books.file("ledger.csv", csv["content"].as_str().unwrap());
     let rows: Value = serde_json::from_str(&counterpart("python3", &["-c", ROWS, &path])).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let rows = rows

@@ -88,7 +88,7 @@ fn placeholders(text: &str) -> usize {
 
 /// The text of `const NAME: PerDriver …;`, with the `$1` that `by_keys!` adds.
 fn constant<'a>(source: &'a str, before: usize, name: &str) -> Option<(&'a str, usize)> {
-    let start = source[..before].rfind(&format!("const {name}: PerDriver"))?;
+    let start = source[..before].rfind(&format!("const {name}: "))?;
     let text = &source[start..];
     let text = &text[..text.find(";\n").unwrap_or(text.len())];
     Some((text, placeholders(text).max(usize::from(text.contains("by_keys!")))))
@@ -112,8 +112,10 @@ fn every_statement_binds_all_its_placeholders() {
             let wanted = if statement.contains('"') {
                 Some(placeholders(statement))
             } else {
+                let named = statement.split_once('(').map(|(_, name)| name);
+                let named = named.filter(|name| name.starts_with(|c: char| c.is_ascii_uppercase()));
                 let picked = source[..at].rfind("tx.pick(&").map(|p| &source[p + "tx.pick(&".len()..]);
-                picked.and_then(|p| constant(&source, at, &p[..p.find(')')?])).map(|(_, n)| n)
+                named.or(picked).and_then(|p| constant(&source, at, &p[..p.find(')')?])).map(|(_, n)| n)
             };
             match wanted {
                 Some(wanted) => {
