@@ -234,7 +234,7 @@ struct Page<'p> {
 impl Page<'_> {
     fn content(&self, key: u128) -> Option<u64> {
         let (entries, _) = self.bytes.as_chunks::<ENTRY_BYTES>();
-        let at = entries.binary_search_by_key(&key, |entry| key_of(entry)).ok()?;
+        let at = entries.binary_search_by_key(&key, key_of).ok()?;
         entries[at].last_chunk().map(|content| u64::from_le_bytes(*content))
     }
 }
