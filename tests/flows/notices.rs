@@ -114,7 +114,9 @@ fn the_operator_and_the_monitor_are_told_of_each_run_once() {
     let mut book = addressed(&["gone@kunde.example", "b@kunde.example"]);
     book["customers"][1]["paymentmethods"][0]["token"] = "tok_declined".into();
     home.load(&book);
-    home.ingest("broken.csv", "what,is,this\n1,2,3\n").exits(1);
+    let good = home.file("good.csv", january(1));
+    let broken = home.file("broken.csv", "what,is,this\n1,2,3\n");
+    home.run(&["ingest", good.to_str().unwrap(), broken.to_str().unwrap()]).exits(3);
     night(&home, relay.port, &url, &["run", "--as-of", "2026-02-01"]).exits(3);
     let told = reports(&relay);
     assert_eq!(told.len(), 4);
@@ -185,13 +187,11 @@ fn a_run_that_stands_still_is_told_and_a_monitor_over_tls_is_called() {
         answer(command.output().unwrap())
     };
     // Documents cannot be written: the run stands still.
-    let documents = home.path().join("documents");
-    std::fs::remove_dir_all(&documents).unwrap();
+    let documents = home.path().join("documents/2026");
     std::fs::write(&documents, "in the way").unwrap();
     run(&at("ca.pem")).exits(2);
     assert!(monitor.calls()[0].starts_with("/hc/fail run 1 as of 2026-02-01: open"), "{:?}", monitor.calls());
     std::fs::remove_file(&documents).unwrap();
-    std::fs::create_dir(&documents).unwrap();
     run(&at("ca.pem")).exits(0);
     assert!(monitor.calls()[1].starts_with("/hc run 1 as of 2026-02-01: closed"), "{:?}", monitor.calls());
 

@@ -18,8 +18,9 @@ def verbs(scenario):
 
 
 KNOWN += [
-    ("open: a price set on a custom charge, 1 story in 2,000; which side is right is not looked into yet (R1, P9)",
-     lambda s: any(c["pricingmodel"] == "custom" for c in charges(s)) and "setprice" in verbs(s)),
+    ("open: a price was set, the plan was left and taken again: the program has the plan's price then, this side the one that "
+     "was set; the rules do not say (S2, P9)",
+     lambda s: "setprice" in verbs(s) and sum(t.get("do") == "switchplan" for t in s["timeline"]) > 1),
     ("open: a written-off invoice that is credited pays another one, whose credit is refunded: more goes back than came (Y5)",
      lambda s: {"writeoff", "credit", "refund"} <= verbs(s) or
      ("dunningpolicies" in s["book"] and {"credit", "refund"} <= verbs(s))),
