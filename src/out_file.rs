@@ -7,6 +7,7 @@ use crate::output::Output;
 use crate::stdout;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Links that are followed before a ring is suspected.
@@ -35,13 +36,31 @@ pub fn is_stdout(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
+/// Who may read a new file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    /// As the system does it.
+    Usual,
+    /// Its owner alone, also if a file was there that others could read.
+    Owner,
+}
+
 /// Writes all of it to the place that was named.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    write_for(path, bytes, Readers::Usual)
+}
+
+/// As [`write`], of what is its owner's business alone.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    write_for(path, bytes, Readers::Owner)
+}
+
+fn write_for(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Failure> {
     if is_stdout(path) {
         stdout::write(bytes);
         return Ok(());
     }
-    write_file(path, bytes).map_err(|e| {
+    write_file(path, bytes, readers).map_err(|e| {
         let message = format!("cannot write {}: {e}", path.display());
         // A full disk is nobody's input; a name that cannot be written is.
         let failure = match e.kind() {
@@ -52,7 +71,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+fn write_file(path: &Path, bytes: &[u8], readers: Readers) -> std::io::Result<()> {
     let target = followed(path)?;
     match std::fs::metadata(&target) {
         Ok(there) if !there.is_file() => {
@@ -60,8 +79,9 @@ fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
             through.write_all(bytes)?;
             through.flush()
         }
-        Ok(there) => replace(&target, bytes, Some(there.permissions())),
-        Err(e) if e.kind() == ErrorKind::NotFound => replace(&target, bytes, None),
+        Ok(there) if readers == Readers::Usual => replace(&target, bytes, readers, Some(there.permissions())),
+        Ok(_) => replace(&target, bytes, readers, None),
+        Err(e) if e.kind() == ErrorKind::NotFound => replace(&target, bytes, readers, None),
         Err(e) => Err(e),
     }
 }
@@ -78,8 +98,13 @@ fn followed(path: &Path) -> std::io::Result<PathBuf> {
     Err(std::io::Error::other("its links lead in a ring"))
 }
 
-fn replace(target: &Path, bytes: &[u8], permissions: Option<std::fs::Permissions>) -> std::io::Result<()> {
-    let (beside, mut file) = create_beside(target)?;
+fn replace(
+    target: &Path,
+    bytes: &[u8],
+    readers: Readers,
+    permissions: Option<std::fs::Permissions>,
+) -> std::io::Result<()> {
+    let (beside, mut file) = create_beside(target, readers)?;
     let written = (|| {
         file.write_all(bytes)?;
         if let Some(permissions) = permissions {
@@ -95,13 +120,14 @@ fn replace(target: &Path, bytes: &[u8], permissions: Option<std::fs::Permissions
 }
 
 /// A new file in the same folder; what is there already is never opened.
-fn create_beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
+fn create_beside(target: &Path, readers: Readers) -> std::io::Result<(PathBuf, File)> {
     let name = target.file_name().ok_or_else(|| std::io::Error::other("it is a folder"))?;
     // Names have a bound in bytes; the nonce must not be what is cut.
     let name: String = name.to_string_lossy().chars().take(40).collect();
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     let beside = target.with_file_name(format!(".{name}.{nonce}.part"));
-    let file = OpenOptions::new().write(true).create_new(true).open(&beside)?;
+    let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
     Ok((beside, file))
 }
 

@@ -1,13 +1,13 @@
 //! `load`: book files, all or nothing.
 
-use super::wording::way_out;
 use crate::app::App;
 use crate::config::Config;
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output};
 use domain::book_file::{self, Pointers};
 use domain::warning::Warning;
-use operations::book::load::{Files, Refusal};
+use operations::act::Actor;
+use operations::book::load::Files;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -86,36 +86,11 @@ fn warned(pointers: &Pointers, warning: Warning) -> Warned {
 
 /// Loads opened files into a home.
 pub async fn load(app: &App, files: Files) -> Result<Loaded, Failure> {
-    let loaded = operations::book::load::load(&app.ctx, files, &crate::cli::operator()).await?.map_err(|refusal| match refusal {
-        Refusal::Faults(faults) => refused(faults),
-        Refusal::RunStands(run) => Failure::input(
-            "run_stands",
-            format!("the files change prices, and run {run} has drafts that are not booked yet; nothing was changed"),
-        )
-        .hint(format!(
-            "`tallybook runs approve {run}` books them, `tallybook runs cancel {run}` drops them; then load again"
-        )),
-    })?;
+    let actor = Actor::Person(crate::cli::operator());
+    let loaded = operations::book::load::load(&app.ctx, &actor, files).await?;
     let operations::book::load::Loaded { report, warnings, pointers } = loaded;
     let warnings = warnings.into_iter().map(|warning| warned(&pointers, warning)).collect();
     Ok(Loaded { report, warnings })
-}
-
-fn refused(faults: Vec<book_file::Fault>) -> Failure {
-    let count = faults.len();
-    let several = faults.iter().any(|f| f.file != faults[0].file);
-    let faults = faults
-        .into_iter()
-        .map(|f| {
-            let pointer = if several { format!("{} {}", f.file, f.pointer) } else { f.pointer };
-            let message =
-                f.hint.map_or(f.message.clone(), |hint| format!("{} ({})", f.message, way_out(&hint)));
-            Fault::new(&pointer, message)
-        })
-        .collect();
-    Failure::input("book", format!("the book has {count} fault(s); nothing was changed"))
-        .hint("mend the file and run the same `tallybook load` again")
-        .with(faults)
 }
 
 fn rows(report: &book_file::LoadReport) -> Vec<Vec<String>> {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod book;
 mod completions;
 mod config;
 mod demo;
@@ -73,6 +74,8 @@ enum Command {
     Demo(demo::Args),
     /// Load or update the book: tenant, plans, customers, subscriptions
     Load(load::Args),
+    /// List, show, write and export the objects of the book
+    Book(book::Args),
     /// Bring in usage files
     Ingest(ingest::Args),
     /// Bill everything that is due
@@ -207,6 +210,7 @@ async fn dispatch(command: Command, config: Config, output: &Output) -> Result<E
         Command::Config(args) => self::config::run(args, &config, output),
         Command::Demo(args) => demo::run(args, config, output).await,
         Command::Load(args) => load::run(args, &config, output).await,
+        Command::Book(args) => book::run(args, &config, output).await,
         Command::Ingest(args) => ingest::run(args, &config, output).await,
         Command::Run(args) => self::run::run(args, &config, output).await,
         Command::Runs(args) => runs::run(args, &config, output).await,

@@ -67,6 +67,10 @@ fn option(name: &str, value: Option<&str>) -> String {
 fn verb(verb: Verb) -> String {
     let words = match verb {
         Verb::LoadBook => "load",
+        Verb::ListBook => "book list",
+        Verb::PatchObject => "book patch",
+        Verb::DeactivateObject => "book deactivate",
+        Verb::DeleteObject => "book delete",
         Verb::IngestUsage => "ingest",
         Verb::ListRefusedUsage => "ingest --refused",
         Verb::Run => "run",

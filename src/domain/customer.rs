@@ -79,6 +79,9 @@ pub struct Customer {
     pub former_discounts: Vec<AppliedDiscount>,
     pub contacts: Vec<Contact>,
     pub payment_methods: Vec<PaymentMethod>,
+    /// New subscriptions and customers below it are taken.
+    #[serde(default = "crate::catalogue::is_active_unless_said")]
+    pub active: bool,
 }
 
 /// A person or address at a customer.

@@ -147,6 +147,7 @@ mod tests {
             invoice_text: refkey.into(),
             expiry,
             codes: Vec::new(),
+            active: true,
         }
     }
 

@@ -24,6 +24,9 @@ pub struct DunningPolicy {
     pub is_for_manual: bool,
     /// By days, ascending: two steps are never due on one day.
     pub steps: Vec<DunningStep>,
+    /// Other plans and units may name it.
+    #[serde(default = "crate::catalogue::is_active_unless_said")]
+    pub active: bool,
 }
 
 /// One step.
@@ -112,6 +115,7 @@ impl Default for DunningPolicy {
             is_default: true,
             is_for_manual: false,
             steps: [0, 1, 3, 5, 8, 13].map(retry).to_vec(),
+            active: true,
         }
     }
 }

@@ -63,6 +63,18 @@ id_types! {
     RunId "run";
 }
 
+/// The id of an object of the book, made once from its natural key (rules S5).
+pub fn book_id(kind: crate::book_file::ObjectKind, key: &str) -> Uuid {
+    use crate::book_file::ObjectKind;
+    match kind {
+        ObjectKind::Customer => CustomerId::of(key).0,
+        ObjectKind::Subscription => SubscriptionId::of(key).0,
+        ObjectKind::ProductPlan => PlanId::of(key).0,
+        ObjectKind::Discount => DiscountId::of(key).0,
+        other => natural(other.singular(), key),
+    }
+}
+
 fn natural(kind: &str, key: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{kind}\u{1f}{key}").as_bytes())
 }

@@ -1,5 +1,6 @@
 //! What the journal can say: which act was done to which object. The words are a contract: `audit` filters by them.
 
+use crate::book_file::ObjectKind;
 use crate::ids::InvoiceId;
 use crate::subscription::VerbName;
 use std::fmt;
@@ -8,6 +9,11 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     LoadBook,
+    PutObject,
+    PatchObject,
+    DeactivateObject,
+    ActivateObject,
+    DeleteObject,
     IngestUsage,
     ForgetUsage,
     OpenRun,
@@ -39,6 +45,11 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::LoadBook => "book.load",
+            Self::PutObject => "book.put",
+            Self::PatchObject => "book.patch",
+            Self::DeactivateObject => "book.deactivate",
+            Self::ActivateObject => "book.activate",
+            Self::DeleteObject => "book.delete",
             Self::IngestUsage => "usage.ingest",
             Self::ForgetUsage => "usage.forget",
             Self::OpenRun => "run.open",
@@ -70,6 +81,8 @@ impl fmt::Display for Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Object<'a> {
     Book,
+    /// An object of the book, by its kind and key.
+    Part(ObjectKind, &'a str),
     Timetable,
     /// By the number of the import.
     Import(i64),
@@ -89,6 +102,7 @@ impl fmt::Display for Object<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Book => f.write_str("book"),
+            Self::Part(kind, key) => write!(f, "{} {key}", kind.singular()),
             Self::Usage => f.write_str("usage"),
             Self::Timetable => f.write_str("timetable"),
             Self::Import(number) => write!(f, "import {number}"),

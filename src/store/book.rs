@@ -3,8 +3,6 @@
 //! Any change to a customer or subscription raises the revision of the root payers concerned, so that what was
 //! rated or drafted from the old book is noticed (ARCHITECTURE.md).
 
-pub use crate::load::{locked_known, save_load};
-
 use crate::bulk::{Bulk, Cell};
 use crate::counter;
 use crate::tx::{PerDriver, Tx, by_keys, on};
@@ -38,21 +36,60 @@ pub async fn save_subscriptions(tx: &mut Tx, subscriptions: &[Subscription]) -> 
     raise(tx, touched).await
 }
 
-/// As [`save_customers`] and [`save_subscriptions`], and the revisions rise once. Those of customers that are new need
-/// not: nothing was drafted of them.
-pub(crate) async fn save_all(
-    tx: &mut Tx,
-    customers: &[Customer],
-    subscriptions: &[Subscription],
-) -> anyhow::Result<()> {
-    let ids: Vec<CustomerId> = customers.iter().map(|c| c.id).collect();
-    let stored = stored(tx, &ids).await?;
-    let mut touched = put_customers(tx, customers).await?;
-    touched.extend(put_subscriptions(tx, subscriptions).await?);
-    for new in ids.iter().filter(|id| !stored.contains(&id.0)) {
-        touched.remove(&new.0);
+/// Customers and subscriptions that are written one batch after the other, in one transaction.
+#[derive(Default)]
+pub(crate) struct BookWriter {
+    /// Customers that are new: nothing was drafted of them, and they have no root to lose.
+    new: BTreeSet<Uuid>,
+    /// Payers whose trees are touched.
+    touched: BTreeSet<Uuid>,
+    /// Those whose root may be another one now.
+    to_root: Vec<CustomerId>,
+}
+
+impl BookWriter {
+    /// Writes customers; their roots are settled by [`Self::finish`].
+    pub async fn customers(&mut self, tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<()> {
+        if customers.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<CustomerId> = customers.iter().map(|c| c.id).collect();
+        let stored = stored(tx, &ids).await?;
+        let (known, new): (Vec<CustomerId>, Vec<CustomerId>) =
+            ids.into_iter().partition(|id| stored.contains(&id.0));
+        self.touched.extend(roots_of(tx, &known).await?);
+        for batch in customers.chunks(BATCH) {
+            write_customers(tx, batch).await?;
+        }
+        self.new.extend(new.iter().map(|id| id.0));
+        let bills_above = |c: &&Customer| c.bill_to_parent && c.parent.is_some();
+        self.to_root.extend(known);
+        self.to_root
+            .extend(customers.iter().filter(bills_above).map(|c| c.id).filter(|id| self.new.contains(&id.0)));
+        save_redemptions(tx, customers.iter().flat_map(|c| c.discounts().map(|d| (c.id.0, c.id, d)))).await
     }
-    raise(tx, touched).await
+
+    /// Writes subscriptions. Customers must be there.
+    pub async fn subscriptions(&mut self, tx: &mut Tx, subscriptions: &[Subscription]) -> anyhow::Result<()> {
+        if subscriptions.is_empty() {
+            return Ok(());
+        }
+        write_numbered(tx, subscriptions).await?;
+        let owners: BTreeSet<CustomerId> = subscriptions.iter().map(|s| s.customer).collect();
+        let owners: Vec<CustomerId> = owners.into_iter().filter(|id| !self.new.contains(&id.0)).collect();
+        self.touched.extend(roots_of(tx, &owners).await?);
+        Ok(())
+    }
+
+    /// Re-roots the bill-to-parent trees, and raises the revisions of the payers whose trees are touched.
+    pub async fn finish(mut self, tx: &mut Tx) -> anyhow::Result<()> {
+        if !self.to_root.is_empty() {
+            re_root(tx, &self.to_root).await?;
+            self.touched.extend(roots_of(tx, &self.to_root).await?);
+        }
+        self.touched.retain(|payer| !self.new.contains(payer));
+        raise(tx, self.touched).await
+    }
 }
 
 /// Returns the payers whose trees are touched.
@@ -102,6 +139,14 @@ async fn put_subscriptions(tx: &mut Tx, subscriptions: &[Subscription]) -> anyho
     if subscriptions.is_empty() {
         return Ok(BTreeSet::new());
     }
+    write_numbered(tx, subscriptions).await?;
+    let owners: BTreeSet<CustomerId> = subscriptions.iter().map(|s| s.customer).collect();
+    let owners: Vec<CustomerId> = owners.into_iter().collect();
+    roots_of(tx, &owners).await
+}
+
+/// Writes subscriptions; what is new gets its numbers in the usage store.
+async fn write_numbered(tx: &mut Tx, subscriptions: &[Subscription]) -> anyhow::Result<()> {
     let ids: Vec<SubscriptionId> = subscriptions.iter().map(|s| s.id).collect();
     let known = numbers_of(tx, &ids).await?;
     let new = subscriptions.iter().filter(|s| !known.contains_key(&s.id.0)).count();
@@ -117,10 +162,7 @@ async fn put_subscriptions(tx: &mut Tx, subscriptions: &[Subscription]) -> anyho
         write_subscriptions(tx, batch, &numbers).await?;
         save_charges(tx, batch).await?;
     }
-    save_redemptions(tx, subscriptions.iter().flat_map(discounts_of)).await?;
-    let owners: BTreeSet<CustomerId> = subscriptions.iter().map(|s| s.customer).collect();
-    let owners: Vec<CustomerId> = owners.into_iter().collect();
-    roots_of(tx, &owners).await
+    save_redemptions(tx, subscriptions.iter().flat_map(discounts_of)).await
 }
 
 async fn write_subscriptions(
@@ -210,6 +252,11 @@ pub(crate) async fn roots_of(tx: &mut Tx, customers: &[CustomerId]) -> anyhow::R
     let sql = tx.pick(&SQL);
     let rows: Vec<Uuid> = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(customers)).fetch_all(c).await?);
     Ok(rows.into_iter().collect())
+}
+
+/// Root payers of these customers.
+pub async fn payers_of(tx: &mut Tx, customers: &[CustomerId]) -> anyhow::Result<Vec<CustomerId>> {
+    Ok(roots_of(tx, customers).await?.into_iter().map(CustomerId).collect())
 }
 
 /// Raises the revision of these payers.
@@ -348,6 +395,34 @@ pub async fn subscriptions(tx: &mut Tx, customer: Option<CustomerId>) -> anyhow:
         .fetch_all(c)
         .await?);
     Ok(rows.into_iter().map(|j| j.0).collect())
+}
+
+/// How many subscriptions verbs have changed.
+pub async fn changed_by_verbs(tx: &mut Tx) -> anyhow::Result<u64> {
+    const SQL: PerDriver = PerDriver {
+        sqlite: "select count(*) from subscription where json_array_length(body, '$.acts') > 0",
+        postgres: "select count(*) from subscription where jsonb_array_length(body -> 'acts') > 0",
+    };
+    let sql = tx.pick(&SQL);
+    let n: i64 = on!(tx, c => sqlx::query_scalar(sql).fetch_one(c).await?);
+    crate::words::count(n, "subscription")
+}
+
+/// Customers and subscriptions of these root payers.
+pub async fn trees(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<(Vec<Customer>, Vec<Subscription>)> {
+    const CUSTOMERS: PerDriver = by_keys!("select body from customer where payer", uuid, "");
+    const SUBSCRIPTIONS: PerDriver = by_keys!(
+        "select s.body from subscription s join customer c on c.id = s.customer where c.payer",
+        uuid,
+        ""
+    );
+    let sql = tx.pick(&CUSTOMERS);
+    let customers: Vec<Json<Customer>> =
+        on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(payers)).fetch_all(c).await?);
+    let sql = tx.pick(&SUBSCRIPTIONS);
+    let subscriptions: Vec<Json<Subscription>> =
+        on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(payers)).fetch_all(c).await?);
+    Ok((customers.into_iter().map(|j| j.0).collect(), subscriptions.into_iter().map(|j| j.0).collect()))
 }
 
 /// Root payer of a customer: whose book a verb on its subscription is checked against.

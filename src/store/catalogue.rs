@@ -1,13 +1,15 @@
-//! The catalogue: everything of the book that is not per payer, one row per object, read and written whole.
+//! The catalogue: everything of the book that is not per payer, one row per object, read whole.
 
 use crate::bulk::{Bulk, Cell};
 use crate::tx::{PerDriver, Tx, on};
 use anyhow::{Context, bail};
+use domain::book_file::{ObjectKind, rate_key, tax_rule_key};
 use domain::catalogue::Catalogue;
 use domain::ids::{DiscountId, PlanId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::types::Json;
+use std::collections::BTreeMap;
 
 /// Nobody can change the catalogue until the transaction ends; others may read and keep it too.
 pub(crate) async fn keep(tx: &mut Tx) -> anyhow::Result<()> {
@@ -75,53 +77,106 @@ pub(crate) async fn raise(tx: &mut Tx) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Replaces the catalogue. Whose bills that moves is for the caller to say.
-pub(crate) async fn save(tx: &mut Tx, catalogue: &Catalogue) -> anyhow::Result<()> {
-    on!(tx, c => sqlx::query("delete from catalogue_part").execute(c).await.map(drop))?;
-    let mut rows = Bulk::into("catalogue_part", &["kind", "key", "position", "body"]);
-    let mut add =
-        |kind: &'static str, key: String, position: usize, body: Cell<'static>| -> anyhow::Result<()> {
-            rows.row([kind.into(), key.into(), i64::try_from(position)?.into(), body]);
-            Ok(())
-        };
-    add("tenant", String::new(), 0, Cell::json(&catalogue.tenant)?)?;
-    for (n, (key, unit)) in catalogue.business_units.iter().enumerate() {
-        add("business_unit", key.clone(), n, Cell::json(unit)?)?;
-    }
-    for (n, rule) in catalogue.tax_rules.iter().enumerate() {
-        add("tax_rule", n.to_string(), n, Cell::json(rule)?)?;
-    }
-    for (n, rate) in catalogue.rates.iter().enumerate() {
-        add("rate", n.to_string(), n, Cell::json(rate)?)?;
-    }
-    for (n, (key, uom)) in catalogue.uoms.iter().enumerate() {
-        add("uom", key.clone(), n, Cell::json(uom)?)?;
-    }
-    for (n, (key, family)) in catalogue.families.iter().enumerate() {
-        add("product_family", key.clone(), n, Cell::json(family)?)?;
-    }
-    for (n, (id, plan)) in catalogue.plans.iter().enumerate() {
-        add("product_plan", id.to_string(), n, Cell::json(plan)?)?;
-    }
-    for (n, (id, discount)) in catalogue.discounts.iter().enumerate() {
-        add("discount", id.to_string(), n, Cell::json(discount)?)?;
-    }
-    for (n, (key, policy)) in catalogue.dunning_policies.iter().enumerate() {
-        add("dunning_policy", key.clone(), n, Cell::json(policy)?)?;
+/// Writes the parts that are new or changed, each as its own row. Whose bills that moves is for the caller to say.
+pub(crate) async fn save(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    changes: &[(ObjectKind, &str)],
+) -> anyhow::Result<()> {
+    let last: BTreeMap<String, i64> = positions(tx).await?;
+    let next = |kind: &'static str| last.get(kind).map_or(0, |last| last + 1);
+    let mut rows = Bulk::into("catalogue_part", &["kind", "key", "position", "body"])
+        .on_conflict("on conflict (kind, key) do update set body = excluded.body");
+    let mut added: BTreeMap<&str, i64> = BTreeMap::new();
+    for (kind, key) in changes {
+        let Some((kind, stored_key, body)) = part(catalogue, *kind, key)? else { continue };
+        let position = added.entry(kind).or_insert_with(|| next(kind));
+        rows.row([kind.into(), stored_key.into(), (*position).into(), body]);
+        *position += 1;
     }
     rows.insert(tx).await.map(drop)
 }
 
+/// Takes a part away.
+pub(crate) async fn remove(tx: &mut Tx, kind: ObjectKind, key: &str) -> anyhow::Result<()> {
+    let Some((kind, key)) = row_of(kind, key) else { return Ok(()) };
+    on!(tx, c => sqlx::query("delete from catalogue_part where kind = $1 and key = $2")
+        .bind(kind)
+        .bind(key)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// Rules and rates of earlier versions were named by their place in the list.
+pub(crate) async fn name_anew(tx: &mut Tx, catalogue: &Catalogue) -> anyhow::Result<()> {
+    on!(tx, c => sqlx::query("delete from catalogue_part where kind in ('tax_rule', 'rate')").execute(c).await.map(drop))?;
+    let rules: Vec<String> = catalogue.tax_rules.iter().map(tax_rule_key).collect();
+    let rates: Vec<String> = catalogue.rates.iter().map(rate_key).collect();
+    let rules = rules.iter().map(|key| (ObjectKind::TaxRule, key.as_str()));
+    let rates = rates.iter().map(|key| (ObjectKind::Rate, key.as_str()));
+    let all: Vec<(ObjectKind, &str)> = rules.chain(rates).collect();
+    save(tx, catalogue, &all).await
+}
+
+/// The last place of each kind.
+async fn positions(tx: &mut Tx) -> anyhow::Result<BTreeMap<String, i64>> {
+    let rows: Vec<(String, i64)> = on!(tx, c => sqlx::query_as(
+        "select kind, max(position) from catalogue_part group by kind").fetch_all(c).await?);
+    Ok(rows.into_iter().collect())
+}
+
+/// The name of a part's row.
+fn row_of(kind: ObjectKind, key: &str) -> Option<(&'static str, String)> {
+    Some(match kind {
+        ObjectKind::Tenant => ("tenant", String::new()),
+        ObjectKind::BusinessUnit => ("business_unit", key.to_owned()),
+        ObjectKind::TaxRule => ("tax_rule", key.to_owned()),
+        ObjectKind::Rate => ("rate", key.to_owned()),
+        ObjectKind::Uom => ("uom", key.to_owned()),
+        ObjectKind::ProductFamily => ("product_family", key.to_owned()),
+        ObjectKind::ProductPlan => ("product_plan", PlanId::of(key).to_string()),
+        ObjectKind::Discount => ("discount", DiscountId::of(key).to_string()),
+        ObjectKind::DunningPolicy => ("dunning_policy", key.to_owned()),
+        ObjectKind::Customer | ObjectKind::Subscription => return None,
+    })
+}
+
+/// A part as its row; none if the catalogue does not have it.
+fn part(
+    catalogue: &Catalogue,
+    kind: ObjectKind,
+    key: &str,
+) -> anyhow::Result<Option<(&'static str, String, Cell<'static>)>> {
+    fn cell<T: serde::Serialize>(value: Option<&T>) -> anyhow::Result<Option<Cell<'static>>> {
+        value.map(|value| Cell::json(value)).transpose()
+    }
+    let body = match kind {
+        ObjectKind::Tenant => cell(Some(&catalogue.tenant))?,
+        ObjectKind::BusinessUnit => cell(catalogue.business_units.get(key))?,
+        ObjectKind::TaxRule => cell(catalogue.tax_rules.iter().find(|rule| tax_rule_key(rule) == key))?,
+        ObjectKind::Rate => cell(catalogue.rates.iter().find(|rate| rate_key(rate) == key))?,
+        ObjectKind::Uom => cell(catalogue.uoms.get(key))?,
+        ObjectKind::ProductFamily => cell(catalogue.families.get(key))?,
+        ObjectKind::ProductPlan => cell(catalogue.plans.get(&PlanId::of(key)))?,
+        ObjectKind::Discount => cell(catalogue.discounts.get(&DiscountId::of(key)))?,
+        ObjectKind::DunningPolicy => cell(catalogue.dunning_policies.get(key))?,
+        ObjectKind::Customer | ObjectKind::Subscription => None,
+    };
+    Ok(row_of(kind, key).zip(body).map(|((kind, key), body)| (kind, key, body)))
+}
+
 #[derive(Default)]
 struct Parts {
-    business_units: std::collections::BTreeMap<String, domain::catalogue::BusinessUnit>,
+    business_units: BTreeMap<String, domain::catalogue::BusinessUnit>,
     tax_rules: Vec<domain::catalogue::TaxRule>,
     rates: Vec<domain::catalogue::Rate>,
-    uoms: std::collections::BTreeMap<String, domain::catalogue::Uom>,
-    families: std::collections::BTreeMap<String, domain::catalogue::ProductFamily>,
-    plans: std::collections::BTreeMap<PlanId, domain::catalogue::Plan>,
-    discounts: std::collections::BTreeMap<DiscountId, domain::catalogue::Discount>,
-    dunning_policies: std::collections::BTreeMap<String, domain::dunning::DunningPolicy>,
+    uoms: BTreeMap<String, domain::catalogue::Uom>,
+    families: BTreeMap<String, domain::catalogue::ProductFamily>,
+    plans: BTreeMap<PlanId, domain::catalogue::Plan>,
+    discounts: BTreeMap<DiscountId, domain::catalogue::Discount>,
+    dunning_policies: BTreeMap<String, domain::dunning::DunningPolicy>,
 }
 
 impl Parts {

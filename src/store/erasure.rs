@@ -88,8 +88,8 @@ pub async fn words(tx: &mut Tx, customer: &Customer) -> anyhow::Result<Words> {
     })
 }
 
-/// Empties them, and forgets what was loaded of the customer and these subscriptions.
-pub async fn empty(tx: &mut Tx, customer: &Customer, subscriptions: &[String]) -> anyhow::Result<()> {
+/// Empties them.
+pub async fn empty(tx: &mut Tx, customer: &Customer) -> anyhow::Result<()> {
     let (id, account) = (customer.id.0, &customer.account_number);
     // An address is part of the key of a delivery, and its Message-ID goes on telling them apart.
     for sql in [
@@ -114,15 +114,6 @@ pub async fn empty(tx: &mut Tx, customer: &Customer, subscriptions: &[String]) -
         .execute(c)
         .await
         .map(drop))?;
-    on!(tx, c => sqlx::query("delete from loaded_hash where kind = 'customer' and key = $1")
-        .bind(account)
-        .execute(c)
-        .await
-        .map(drop))?;
-    const HASHES: PerDriver =
-        by_keys!("delete from loaded_hash where kind = 'subscription' and key", text, "");
-    let sql = tx.pick(&HASHES);
-    on!(tx, c => sqlx::query(sql).bind(Texts(subscriptions.to_vec())).execute(c).await.map(drop))?;
     Ok(())
 }
 

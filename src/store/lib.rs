@@ -9,6 +9,8 @@
 
 pub mod balance;
 pub mod book;
+pub mod book_object;
+pub mod book_removal;
 mod bulk;
 pub mod catalogue;
 #[cfg(test)]
@@ -26,7 +28,7 @@ pub mod invoice;
 pub mod journal;
 pub mod ledger;
 pub mod line_credit;
-mod load;
+pub mod load;
 pub mod measured;
 pub mod meta;
 mod open;

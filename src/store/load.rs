@@ -1,11 +1,13 @@
-//! Loading book files: what is known already of what they name, and saving what a load changes (rules S6).
+//! Loading book files, and objects by hand: what is known already of what they name, and saving what they change (rules
+//! S6). All in one transaction, some customers and subscriptions at a time.
 
-use crate::bulk::Bulk;
+use crate::book_object::{self, Source, Writer};
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::{Ids, Texts};
-use crate::{book, catalogue, counter, payer};
-use anyhow::Context;
-use domain::book_file::{ContentHash, Known, LoadSet, Needs, ObjectKind, Parsed, Reach};
+use crate::{book, catalogue, counter, payer, run};
+use domain::book_file::{
+    Change, Fault, Known, Load, LoadReport, Needs, ObjectKind, Parsed, Part, Pointers, Reach,
+};
 use domain::catalogue::Catalogue;
 use domain::customer::Customer;
 use domain::ids::{CustomerId, PlanId};
@@ -15,63 +17,200 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Hashes turned into rows at once.
-const HASHES: usize = 10_000;
+/// Customers and subscriptions that are looked at together. A load of more keeps the whole book to itself.
+const BATCH: usize = 2_000;
+/// Pages that SQLite keeps in a large load, in KiB, below zero as it wants it: 64 MiB hold the indexes that are written.
+const LARGE_CACHE: &str = "-65536";
 /// Other account numbers that are read for hints.
 const NAMES_MAX: i64 = 2_000;
 
-/// All that these files are checked against. It stays as it is until the transaction ends: other loads, and acts on the
-/// payers that the files touch, wait.
-pub async fn locked_known(tx: &mut Tx, parsed: &Parsed) -> anyhow::Result<Known> {
+/// What a load has come to; only the last is to be committed.
+#[derive(Debug)]
+pub enum Outcome {
+    Faulty(Vec<Fault>),
+    /// Prices would move, and the drafts of this run are made and not all booked.
+    RunStands(u64),
+    Loaded(Loaded),
+}
+
+/// What a load changes.
+#[derive(Debug)]
+pub struct Loaded {
+    pub report: LoadReport,
+    pub pointers: Pointers,
+    /// Something of the catalogue is new or changed.
+    pub catalogue_changed: bool,
+    /// Customers that are new or changed, and owners of subscriptions that are.
+    pub touched: BTreeSet<CustomerId>,
+}
+
+impl Loaded {
+    /// Everything is in the store as it was written.
+    pub fn is_nothing(&self) -> bool {
+        !self.catalogue_changed && self.touched.is_empty()
+    }
+}
+
+/// Brings files in, all or nothing. It stays as it is until the transaction ends: other loads, and acts on the payers that
+/// the files touch, wait.
+pub async fn load(tx: &mut Tx, parsed: Parsed, writer: &Writer<'_>) -> anyhow::Result<Outcome> {
+    if parsed.owned() <= BATCH {
+        return load_in(tx, parsed, writer, false).await;
+    }
+    tx.keep_pages(LARGE_CACHE).await?;
+    let outcome = load_in(tx, parsed, writer, true).await?;
+    tx.keep_pages(crate::open::WRITER_CACHE).await?;
+    Ok(outcome)
+}
+
+async fn load_in(
+    tx: &mut Tx,
+    parsed: Parsed,
+    writer: &Writer<'_>,
+    is_large: bool,
+) -> anyhow::Result<Outcome> {
     counter::take(tx, counter::LOAD, 0).await?;
-    if tx.is_sqlite() {
-        return known(tx, parsed).await;
-    }
-    // Only loads change the catalogue and move customers: what is read here says rightly what is to be locked, and is
-    // read again under the lock.
-    let before = known(tx, parsed).await?;
-    if parsed.changes_catalogue(&before) {
+    let mut known = of_catalogue(tx, &parsed, writer).await?;
+    if is_large || parsed.changes_catalogue(&known) {
+        // Only loads change the catalogue: what was read says rightly what is to be locked.
         catalogue::lock(tx).await?;
+        known = of_catalogue(tx, &parsed, writer).await?;
     }
-    let touched: Vec<CustomerId> = parsed.touched(&before).into_iter().collect();
+    let mut load = parsed.begin(&known);
+    if !load.reach().is_nobody()
+        && !load.has_faults()
+        && let Some(run) = run::between_drafts_and_booking(tx).await?
+    {
+        return Ok(Outcome::RunStands(run.ordinal));
+    }
+    let catalogue_changed = match load.catalogue() {
+        Some((catalogue, changes)) => {
+            save_catalogue(tx, &catalogue, changes, load.reach(), writer).await?;
+            true
+        }
+        None => false,
+    };
+    known.subscriptions.clear();
+    let mut touched = BTreeSet::new();
+    let mut book = book::BookWriter::default();
+    while let Some(batch) = load.next(BATCH) {
+        known.objects = objects(tx, &batch.keys(), writer).await?;
+        let part = load.convert(batch, &known);
+        if part.is_empty() {
+            continue;
+        }
+        let known = of_part(tx, &load, &part, &known, is_large).await?;
+        let changes = load.merge(part, &known);
+        if load.has_faults() && !is_large {
+            continue;
+        }
+        // Of a large load what is faulty is written around, so that what comes later is judged too; nothing stays of it.
+        book.customers(tx, &changes.customers).await?;
+        book.subscriptions(tx, &changes.subscriptions).await?;
+        book_object::save(tx, &changes.objects, writer).await?;
+        touched.extend(changes.customers.iter().map(|customer| customer.id));
+        touched.extend(changes.subscriptions.iter().map(|subscription| subscription.customer));
+    }
+    let (report, pointers) = match load.finish() {
+        Ok(done) => done,
+        Err(faults) => return Ok(Outcome::Faulty(faults)),
+    };
+    book.finish(tx).await?;
+    Ok(Outcome::Loaded(Loaded { report, pointers, catalogue_changed, touched }))
+}
+
+/// Saves what is new or changed of what is sold and how; raises the revision of everybody whose bills that may move.
+async fn save_catalogue(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    changes: &[Change],
+    reach: &Reach,
+    writer: &Writer<'_>,
+) -> anyhow::Result<()> {
+    let names: Vec<(ObjectKind, &str)> =
+        changes.iter().map(|change| (change.kind, change.key.as_str())).collect();
+    catalogue::save(tx, catalogue, &names).await?;
+    book_object::save(tx, changes, writer).await?;
+    match reach {
+        Reach::Everybody => catalogue::raise(tx).await,
+        Reach::Plans(plans) => raise_with(tx, plans).await,
+    }
+}
+
+/// What is kept of these objects. By hand an object is as it stands, whatever was loaded last.
+async fn objects(
+    tx: &mut Tx,
+    keys: &BTreeMap<ObjectKind, Vec<&str>>,
+    writer: &Writer<'_>,
+) -> anyhow::Result<BTreeMap<ObjectKind, std::collections::HashMap<String, domain::book_file::Stored>>> {
+    let mut objects = book_object::stored(tx, keys).await?;
+    if writer.source == Source::ByHand {
+        objects.values_mut().flat_map(|of_kind| of_kind.values_mut()).for_each(|stored| stored.loaded = None);
+    }
+    Ok(objects)
+}
+
+/// What is sold and how, and what its change is checked against.
+async fn of_catalogue(tx: &mut Tx, parsed: &Parsed, writer: &Writer<'_>) -> anyhow::Result<Known> {
+    let keys = parsed.catalogue_keys();
+    let objects = objects(tx, &keys, writer).await?;
+    let catalogue = catalogue::load(tx).await?.map(Arc::new);
+    let anything_billed: i64 = on!(tx, c => sqlx::query_scalar("select count(*) from (select 1 from invoice limit 1) one").fetch_one(c).await?);
+    let mut known = Known { objects, anything_billed: anything_billed > 0, ..Known::default() };
+    if let Some(catalogue) = &catalogue {
+        if keys.contains_key(&ObjectKind::ProductPlan) {
+            known.billed_charges = billed_charges(tx, catalogue).await?;
+        }
+        let plans = parsed.narrowed_plans(catalogue);
+        let on_them = subscriptions_with(tx, &plans).await?;
+        known.subscriptions = on_them.into_iter().map(|s| (s.number.clone(), s)).collect();
+    }
+    known.catalogue = catalogue;
+    Ok(known)
+}
+
+/// What a part of the files is checked against, under the locks of the payers whom it touches; a large load has the book
+/// to itself.
+async fn of_part(
+    tx: &mut Tx,
+    load: &Load,
+    part: &Part,
+    known: &Known,
+    is_large: bool,
+) -> anyhow::Result<Known> {
+    let first = known_of(tx, load, part, known).await?;
+    if tx.is_sqlite() || is_large {
+        return Ok(first);
+    }
+    // Only loads move customers: what is read here says rightly what is to be locked, and is read again under the lock.
+    let touched: Vec<CustomerId> = load.touched(part, &first).into_iter().collect();
     let roots: Vec<CustomerId> = book::roots_of(tx, &touched).await?.into_iter().map(CustomerId).collect();
     payer::lock(tx, &roots).await?;
-    let limited = parsed.limited_codes(&before);
-    for (id, discount) in before.catalogue.iter().flat_map(|c| &c.discounts) {
+    let limited = load.limited_codes(part, &first);
+    for (id, discount) in first.catalogue.iter().flat_map(|c| &c.discounts) {
         if discount.codes.iter().any(|code| limited.contains(&code.complete())) {
             catalogue::lock_discount(tx, *id).await?;
         }
     }
-    known(tx, parsed).await
+    known_of(tx, load, part, known).await
 }
 
-async fn known(tx: &mut Tx, parsed: &Parsed) -> anyhow::Result<Known> {
-    let hashes = hashes(tx, parsed).await?;
-    let catalogue = catalogue::load(tx).await?.map(Arc::new);
-    let anything_billed: i64 = on!(tx, c => sqlx::query_scalar("select count(*) from (select 1 from invoice limit 1) one").fetch_one(c).await?);
+async fn known_of(tx: &mut Tx, load: &Load, part: &Part, of_catalogue: &Known) -> anyhow::Result<Known> {
     let mut known = Known {
-        billed_charges: match &catalogue {
-            Some(catalogue) if parsed.keys().contains_key(&ObjectKind::ProductPlan) => {
-                billed_charges(tx, catalogue).await?
-            }
-            _ => BTreeSet::new(),
-        },
-        hashes,
-        anything_billed: anything_billed > 0,
-        catalogue,
+        catalogue: of_catalogue.catalogue.clone(),
+        objects: of_catalogue.objects.clone(),
+        anything_billed: of_catalogue.anything_billed,
         ..Known::default()
     };
-    let needs = parsed.needs(&known.hashes);
-    add_named_customers(tx, parsed, &needs, &mut known).await?;
+    let needs = load.needs(part);
+    add_named_customers(tx, load, part, &needs, &mut known).await?;
     add_subscriptions(tx, &needs, &mut known).await?;
-    if let Some(catalogue) = &known.catalogue {
-        let plans = parsed.narrowed_plans(catalogue);
-        let on_them = subscriptions_with(tx, &plans).await?;
-        known.subscriptions.extend(on_them.into_iter().map(|s| (s.number.clone(), s)));
-    }
-    add_holders(tx, &parsed.limited_codes(&known), &mut known).await?;
+    add_holders(tx, &load.limited_codes(part, &known), &mut known).await?;
+    add_of_inactive(tx, &load.inactive(part), &mut known).await?;
     add_ancestors(tx, &mut known).await?;
-    if !parsed.unknown_customers(&known).is_empty() {
+    add_documents(tx, &mut known).await?;
+    add_deleted(tx, &needs, &mut known).await?;
+    if !load.unknown_customers(part, &known).is_empty() {
         known.other_customers = on!(tx, c => sqlx::query_scalar(
             "select account_number from customer order by account_number limit $1")
             .bind(NAMES_MAX)
@@ -79,21 +218,6 @@ async fn known(tx: &mut Tx, parsed: &Parsed) -> anyhow::Result<Known> {
             .await?);
     }
     Ok(known)
-}
-
-async fn hashes(tx: &mut Tx, parsed: &Parsed) -> anyhow::Result<BTreeMap<(ObjectKind, String), ContentHash>> {
-    const SQL: PerDriver = by_keys!("select key, hash from loaded_hash where kind = $2 and key", text, "");
-    let mut hashes = BTreeMap::new();
-    for (kind, keys) in parsed.keys() {
-        let sql = tx.pick(&SQL);
-        let rows: Vec<(String, String)> =
-            on!(tx, c => sqlx::query_as(sql).bind(texts(&keys)).bind(kind.name()).fetch_all(c).await?);
-        for (key, hash) in rows {
-            let hash = hash.parse().with_context(|| format!("loaded_hash of {} `{key}`", kind.name()))?;
-            hashes.insert((kind, key), hash);
-        }
-    }
-    Ok(hashes)
 }
 
 fn texts<'t>(names: impl IntoIterator<Item = &'t &'t str>) -> Texts {
@@ -114,7 +238,8 @@ async fn billed_charges(tx: &mut Tx, catalogue: &Catalogue) -> anyhow::Result<BT
 /// By account number; what is none, by id; what is neither, by refkey.
 async fn add_named_customers(
     tx: &mut Tx,
-    parsed: &Parsed,
+    load: &Load,
+    part: &Part,
     needs: &Needs<'_>,
     known: &mut Known,
 ) -> anyhow::Result<()> {
@@ -126,7 +251,7 @@ async fn add_named_customers(
     add(known, rows.into_iter().map(|j| j.0));
     let ids = needs.customers.iter().filter_map(|name| name.parse().ok().map(CustomerId)).collect();
     add_by_id(tx, known, ids).await?;
-    let refkeys = parsed.unknown_customers(known);
+    let refkeys = load.unknown_customers(part, known);
     if !refkeys.is_empty() {
         let sql = tx.pick(&BY_REFKEY);
         let rows: Vec<Json<Customer>> =
@@ -166,7 +291,10 @@ async fn add_by_id(tx: &mut Tx, known: &mut Known, mut ids: BTreeSet<CustomerId>
 }
 
 /// Subscriptions that have, or have had, one of these plans.
-async fn subscriptions_with(tx: &mut Tx, plans: &BTreeSet<PlanId>) -> anyhow::Result<Vec<Subscription>> {
+pub(crate) async fn subscriptions_with(
+    tx: &mut Tx,
+    plans: &BTreeSet<PlanId>,
+) -> anyhow::Result<Vec<Subscription>> {
     const SQL: PerDriver = PerDriver {
         sqlite: "select body from subscription where exists (
                      select 1 from json_each(plans) plan where plan.value in (select value from json_each($1)))",
@@ -211,25 +339,42 @@ async fn add_ancestors(tx: &mut Tx, known: &mut Known) -> anyhow::Result<()> {
     }
 }
 
-/// Saves what a load changes, all or nothing. Raises the revision of every payer that is touched, and of those whose
-/// bills the change of the catalogue may move. Objects whose content is the same are not in the set, so loading again
-/// writes nothing.
-pub async fn save_load(tx: &mut Tx, set: &LoadSet) -> anyhow::Result<()> {
-    if set.catalogue_changed {
-        catalogue::save(tx, &set.catalogue).await?;
-        match &set.reach {
-            Reach::Everybody => catalogue::raise(tx).await?,
-            Reach::Plans(plans) => raise_with(tx, plans).await?,
-        }
+/// Subscriptions of customers who are to be used by nothing new, and customers below them.
+async fn add_of_inactive(tx: &mut Tx, inactive: &[CustomerId], known: &mut Known) -> anyhow::Result<()> {
+    const SUBSCRIPTIONS: PerDriver = by_keys!("select body from subscription where customer", uuid, "");
+    const BELOW: PerDriver = by_keys!("select body from customer where bill_to_parent and parent", uuid, "");
+    if inactive.is_empty() {
+        return Ok(());
     }
-    book::save_all(tx, &set.customers, &set.subscriptions).await?;
-    for batch in set.hashes.chunks(HASHES) {
-        let mut rows = Bulk::into("loaded_hash", &["kind", "key", "hash"])
-            .on_conflict("on conflict (kind, key) do update set hash = excluded.hash");
-        for (kind, key, hash) in batch {
-            rows.row([kind.name().into(), key.into(), hash.to_string().into()]);
-        }
-        rows.insert(tx).await?;
+    let sql = tx.pick(&SUBSCRIPTIONS);
+    let rows: Vec<Json<Subscription>> =
+        on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(inactive)).fetch_all(c).await?);
+    known.subscriptions.extend(rows.into_iter().map(|j| (j.0.number.clone(), j.0)));
+    let sql = tx.pick(&BELOW);
+    let rows: Vec<Json<Customer>> =
+        on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(inactive)).fetch_all(c).await?);
+    add(known, rows.into_iter().map(|j| j.0));
+    Ok(())
+}
+
+/// What was written of the discounts that customers have.
+async fn add_documents(tx: &mut Tx, known: &mut Known) -> anyhow::Result<()> {
+    let with_discount = known.customers.values().filter(|customer| customer.discount.is_some());
+    let accounts = with_discount.map(|customer| customer.account_number.clone()).collect();
+    known.documents = book_object::documents(tx, ObjectKind::Customer, accounts).await?;
+    Ok(())
+}
+
+/// Customers that are named and were deleted.
+async fn add_deleted(tx: &mut Tx, needs: &Needs<'_>, known: &mut Known) -> anyhow::Result<()> {
+    let unknown: Vec<&str> =
+        needs.customers.iter().filter(|name| !known.customers.contains_key(**name)).copied().collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let kept = book_object::stored(tx, &BTreeMap::from([(ObjectKind::Customer, unknown)])).await?;
+    for (kind, objects) in kept {
+        known.objects.entry(kind).or_default().extend(objects.into_iter().filter(|(_, o)| o.is_deleted));
     }
     Ok(())
 }

@@ -25,6 +25,12 @@ pub async fn set(tx: &mut Tx, name: &str, value: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Forgets a fact.
+pub(crate) async fn remove(tx: &mut Tx, name: &str) -> anyhow::Result<()> {
+    on!(tx, c => sqlx::query("delete from meta where name = $1").bind(name).execute(c).await.map(drop))?;
+    Ok(())
+}
+
 /// The seed of this store's usage key hashes (ARCHITECTURE.md); made on the first call, then fixed for ever.
 /// Needs a transaction that writes on that first call.
 pub async fn key_seed(tx: &mut Tx) -> anyhow::Result<u128> {

@@ -24,7 +24,7 @@ const QUEUE_BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 const STATEMENTS_KEPT: usize = 400;
 const READERS: u32 = 4;
 /// Pages that the one writer keeps, in KiB, below zero as SQLite wants it: 256 MiB.
-const WRITER_CACHE: &str = "-262144";
+pub(crate) const WRITER_CACHE: &str = "-262144";
 /// Pages of 4 KiB in the write-ahead log before they are folded into the file: a page that a run writes many times is then
 /// written there once.
 const PAGES_IN_LOG: &str = "10000";
@@ -105,10 +105,24 @@ pub enum QueuePool {
 impl Store {
     /// Opens or creates the database and brings it to this program's version.
     pub async fn open(database: &Database) -> Result<Self, OpenError> {
-        match database {
-            Database::Sqlite { path } => Self::open_sqlite(path).await,
-            Database::Postgres { url } => Self::open_postgres(url).await,
+        let store = match database {
+            Database::Sqlite { path } => Self::open_sqlite(path).await?,
+            Database::Postgres { url } => Self::open_postgres(url).await?,
+        };
+        store.write_documents().await?;
+        Ok(store)
+    }
+
+    /// Books of a version that did not keep documents get them, once.
+    async fn write_documents(&self) -> anyhow::Result<()> {
+        let mut tx = self.read().await?;
+        if !crate::book_object::is_to_be_written(&mut tx).await? {
+            return Ok(());
         }
+        drop(tx);
+        let mut tx = self.begin().await?;
+        crate::book_object::write_missing(&mut tx).await.context("writing the documents of the book")?;
+        tx.commit().await
     }
 
     /// Begins a transaction that writes. On SQLite it holds the write lock from here on: keep it under a second.
@@ -232,7 +246,9 @@ impl Store {
     pub(crate) async fn open_schema(options: PgConnectOptions, schema: &str) -> Result<Self, OpenError> {
         let pool = postgres_pool(options.options([("search_path", schema)])).await?;
         POSTGRES_MIGRATIONS.run(&pool).await.map_err(|e| refused(e, &POSTGRES_MIGRATIONS))?;
-        Ok(Self { pools: Pools::Postgres(pool) })
+        let store = Self { pools: Pools::Postgres(pool) };
+        store.write_documents().await?;
+        Ok(store)
     }
 
     /// How the server is reached; none on SQLite.

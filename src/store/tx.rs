@@ -75,6 +75,15 @@ impl Tx {
         Ok(())
     }
 
+    /// Keeps fewer pages of a SQLite file in memory, or as many as usual: what is written once and in order needs few.
+    pub(crate) async fn keep_pages(&mut self, kibibytes: &'static str) -> anyhow::Result<()> {
+        if let Tx::Sqlite(t) = self {
+            let sql = format!("pragma cache_size = {kibibytes}");
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut **t).await?;
+        }
+        Ok(())
+    }
+
     /// Undoes everything now, instead of when the transaction is dropped.
     pub async fn rollback(self) -> anyhow::Result<()> {
         match self {

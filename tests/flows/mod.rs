@@ -2,6 +2,7 @@
 
 mod backups;
 mod book_changes;
+mod book_objects;
 mod buckets;
 mod crash;
 mod credits;

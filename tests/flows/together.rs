@@ -161,6 +161,52 @@ fn one_subscription_and_one_customer_keep_what_two_processes_do_to_them() {
 }
 
 #[test]
+fn one_object_keeps_what_two_processes_patch_of_it() {
+    for books in both() {
+        loaded(&books);
+        let patch = |field: &str, value: &str| -> Vec<String> {
+            let set = json!({field: value}).to_string();
+            ["book", "patch", "customer", "CU-0001", "--set", &set].map(str::to_owned).to_vec()
+        };
+        fn words(owned: &[String]) -> Vec<&str> {
+            owned.iter().map(String::as_str).collect()
+        }
+        let (city, street) = (patch("city", "Odense"), patch("addressline1", "Algade 7"));
+        both_stand(meet(&books, &words(&city), &words(&street)));
+        let postal = changed(&books, "postal.json", |b| b["customers"][1]["postalcode"] = json!("5000"));
+        let other = patch("companyname", "Kunde");
+        both_stand(meet(&books, &words(&other), &["load", &postal]));
+        let shown = books.json(&["book", "show", "customer", "CU-0001"])["document"].clone();
+        let kept =
+            ["city", "addressline1", "companyname"].map(|field| shown[field].as_str().unwrap().to_owned());
+        assert_eq!(kept, ["Odense", "Algade 7", "Kunde"]);
+        let reference =
+            ["book", "patch", "subscription", "SUB-0001", "--set", r#"{"subscriptionreference": "PO 1"}"#];
+        let amount = [
+            "subscriptions",
+            "setamount",
+            "SUB-0001",
+            "--charge",
+            "base",
+            "--amount",
+            "3",
+            "--on",
+            "2026-01-11",
+        ];
+        both_stand(meet(&books, &reference, &amount));
+        let shown = books.json(&["subscriptions", "show", "SUB-0001"]).to_string();
+        assert!(shown.contains("setamount") && shown.contains("PO 1"), "{shown}");
+        // A customer without a subscription gets one while it is set aside.
+        let lone = json!({"customers": [{"accountnumber": "CU-9", "fullname": "Nine", "country": "DK"}]});
+        let lone = books.file("lone.json", lone.to_string());
+        books.json(&["load", &lone]);
+        let first = json!({"subscriptions": [{"subscriptionnumber": "SUB-9", "customer": "CU-9", "productplan": "PRO", "startdate": "2026-01-01"}]});
+        let first = books.file("first.json", first.to_string());
+        only_the_first(meet(&books, &["book", "deactivate", "customer", "CU-9"], &["load", &first]));
+    }
+}
+
+#[test]
 fn one_plan_keeps_what_two_processes_do_to_it() {
     for books in both() {
         loaded(&books);

@@ -67,7 +67,7 @@ fn check_terms(
         ("enddate", stored.end == built.end, cancel()),
         ("trialend", stored.trial_end == built.trial_end, anew()),
         ("initialtermperiod", stored.initial_term == built.initial_term, cancel()),
-        ("status", !is_draft, cancel()),
+        ("status", !is_draft || stored.activated.is_none(), cancel()),
     ];
     for (name, is_kept, hint) in terms {
         if !is_kept {

@@ -2,14 +2,14 @@
 
 use super::activated;
 use super::charge_checks::takes_unit_price;
-use super::codes::{Codes, keep_until};
+use super::codes::{self, Codes, keep_until};
 use super::collect::Item;
 use super::content::ObjectKind;
 use super::fault::Place;
 use super::fields::Ref;
 use super::merge::{Desk, Merged, Shelf};
 use super::nearest::did_you_mean;
-use super::owners::check_zone;
+use super::owners::{check_zone, refuse_inactive_unit};
 use super::subscription::{WrittenCharge, WrittenSubscription};
 use crate::catalogue::{Charge, ChargeSetup, Plan, PricingModel};
 use crate::customer::Customer;
@@ -55,9 +55,9 @@ pub(super) fn merge(
         by_id: OnceCell::new(),
     };
     let mut subscriptions = Vec::with_capacity(items.len());
-    for Item { key, place, hash, value, .. } in items {
+    for Item { key, place, content, value, .. } in items {
         let merged = resolve(desk, shelf, codes, &people, &place, &value);
-        desk.remember(ObjectKind::Subscription, &key, hash);
+        desk.remember(ObjectKind::Subscription, &key, content);
         subscriptions.extend(merged.map(|value| Merged { place, value }));
     }
     subscriptions
@@ -72,19 +72,30 @@ fn resolve(
     place: &Place,
     written: &WrittenSubscription,
 ) -> Option<Subscription> {
-    let account = desk.directory.resolve(ObjectKind::Customer, &written.customer, &mut desk.faults);
-    let sku = desk.directory.resolve(ObjectKind::ProductPlan, &written.plan, &mut desk.faults);
+    let account = desk.directory.resolve(ObjectKind::Customer, &written.customer, desk.faults);
+    let sku = desk.directory.resolve(ObjectKind::ProductPlan, &written.plan, desk.faults);
     let unit = written.business_unit.as_ref();
-    let unit = unit.and_then(|unit| desk.directory.resolve(ObjectKind::BusinessUnit, unit, &mut desk.faults));
+    let unit = unit.and_then(|unit| desk.directory.resolve(ObjectKind::BusinessUnit, unit, desk.faults));
     let discount = written.discount.as_ref();
     let discount =
-        discount.and_then(|mark| codes.apply(mark, Some(written.start), sku.as_deref(), &mut desk.faults));
-    let owner = people.by_account(&account?)?;
+        discount.and_then(|mark| codes.apply(mark, Some(written.start), sku.as_deref(), desk.faults));
+    let account = account?;
+    let owner = people.by_account(&account)?;
+    let stored = desk.known.subscriptions.get(&written.number);
+    if !owner.active && stored.is_none_or(|stored| stored.customer != owner.id) {
+        codes::refuse(&written.customer.place, "customer", &account, desk.faults);
+    }
+    if let Some(reference) = &written.business_unit {
+        let was = stored.and_then(|stored| stored.business_unit.as_deref());
+        refuse_inactive_unit(desk, shelf, reference, unit.as_deref(), was);
+    }
+    if let Some(mark) = &written.discount {
+        codes.refuse_inactive(mark, discount.as_ref(), stored.and_then(|s| s.discount.as_ref()), desk.faults);
+    }
     let plan_id = PlanId::of(&sku?);
     let plan = shelf.plans.get(&plan_id).filter(|_| !shelf.faulty_plans.contains(&plan_id))?;
     let payment_method =
         written.payment_method.as_ref().and_then(|method| payment_method(desk, people, owner, method));
-    let stored = desk.known.subscriptions.get(&written.number);
     let owners_unit = owner.business_unit.as_deref();
     let stored_unit = stored.map(|s| s.business_unit.as_deref().or(owners_unit));
     check_zone(desk, shelf, place, stored_unit, unit.as_deref().or(owners_unit));
@@ -233,10 +244,21 @@ fn one_charge(
     let first_day = start.or(written.trial_end).unwrap_or(written.start);
     check_price(desk, deal, charge, own, first_day);
     let mark = own.and_then(|own| own.discount.as_ref());
-    let discount =
-        mark.and_then(|mark| codes.apply(mark, Some(first_day), Some(&plan.sku), &mut desk.faults));
+    let discount = mark.and_then(|mark| codes.apply(mark, Some(first_day), Some(&plan.sku), desk.faults));
+    let reference =
+        ChargeReference::for_charge(SubscriptionId::of(&written.number), charge.anchor(), ordinal);
+    if let Some(mark) = mark {
+        let stored = desk.known.subscriptions.get(&written.number);
+        let was = stored.and_then(|s| s.charges.iter().find(|charge| charge.reference == reference));
+        codes.refuse_inactive(
+            mark,
+            discount.as_ref(),
+            was.and_then(|was| was.discount.as_ref()),
+            desk.faults,
+        );
+    }
     SubscriptionCharge {
-        reference: ChargeReference::for_charge(SubscriptionId::of(&written.number), charge.anchor(), ordinal),
+        reference,
         charge: charge.sku.clone(),
         amount: own.and_then(|own| own.amount).unwrap_or(charge.default_amount),
         unit_price,

@@ -173,6 +173,19 @@ pub(super) fn payment_term(fields: &mut Fields<'_, '_>) -> Option<u32> {
     Some(term)
 }
 
+/// Whether something new may use the object.
+pub(super) fn is_active(fields: &mut Fields<'_, '_>) -> bool {
+    fields.choice("status", status, &["active", "inactive"]).unwrap_or(true)
+}
+
+fn status(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "active" | "1" => Some(true),
+        "inactive" | "7" => Some(false),
+        _ => None,
+    }
+}
+
 /// A language of documents.
 pub(super) fn language(fields: &mut Fields<'_, '_>) -> Option<String> {
     let language = fields.text("language")?.to_ascii_lowercase();

@@ -2,7 +2,7 @@
 
 use super::Known;
 use super::discount::WrittenMark;
-use super::fault::Faults;
+use super::fault::{Faults, Place};
 use super::nearest::did_you_mean;
 use crate::catalogue::{AppliedDiscount, Discount, DiscountCode};
 use crate::customer::Customer;
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Codes of all discounts by `PREFIX-CODE`.
 pub(super) struct Codes<'d> {
-    by_code: BTreeMap<String, (DiscountId, &'d DiscountCode)>,
+    by_code: BTreeMap<String, (DiscountId, &'d Discount, &'d DiscountCode)>,
 }
 
 impl<'d> Codes<'d> {
@@ -21,7 +21,7 @@ impl<'d> Codes<'d> {
         let mut by_code = BTreeMap::new();
         for (id, discount) in discounts {
             for code in &discount.codes {
-                by_code.insert(code.complete(), (*id, code));
+                by_code.insert(code.complete(), (*id, discount, code));
             }
         }
         Self { by_code }
@@ -37,7 +37,7 @@ impl<'d> Codes<'d> {
         faults: &mut Faults,
     ) -> Option<AppliedDiscount> {
         let name = &mark.code.name;
-        let Some((id, code)) = self.by_code.get(name) else {
+        let Some((id, _, code)) = self.by_code.get(name) else {
             let hint = did_you_mean(name, self.by_code.keys().map(String::as_str));
             let hint = hint.or_else(|| Some("a code is written PREFIX-CODE".to_owned()));
             faults.note(&mark.code.place, format!("there is no discount code `{name}`"), hint);
@@ -57,10 +57,32 @@ impl<'d> Codes<'d> {
         Some(AppliedDiscount { discount: *id, code: name.clone(), from, until: None })
     }
 
+    /// What is inactive is kept by who has it, and applied to nobody else.
+    pub fn refuse_inactive(
+        &self,
+        mark: &WrittenMark,
+        applied: Option<&AppliedDiscount>,
+        stored: Option<&AppliedDiscount>,
+        faults: &mut Faults,
+    ) {
+        let Some(applied) = applied else { return };
+        let is_kept = stored.is_some_and(|stored| stored.code == applied.code && stored.from == applied.from);
+        let inactive = self.by_code.get(&applied.code).filter(|(_, discount, _)| !discount.active);
+        if let Some((_, discount, _)) = inactive.filter(|_| !is_kept) {
+            refuse(&mark.code.place, "discount", &discount.refkey, faults);
+        }
+    }
+
     /// How often a code may be applied; none = without limit.
     pub fn limit(&self, code: &str) -> Option<u32> {
-        self.by_code.get(code).map(|(_, code)| code.redemption).filter(|limit| *limit > 0)
+        self.by_code.get(code).map(|(_, _, code)| code.redemption).filter(|limit| *limit > 0)
     }
+}
+
+/// Nothing new may use what is inactive.
+pub(super) fn refuse(place: &Place, kind: &str, key: &str, faults: &mut Faults) {
+    let message = format!("the {kind} `{key}` is inactive: nothing new may use it");
+    faults.hinted(place, message, "set its `status` to active, or name another one");
 }
 
 /// Keeps the end of a discount that was cleared by hand, when the same one is loaded again.

@@ -1,8 +1,9 @@
-//! Gathers the objects of all files, each converted on its own, without a look at the store; who refers to whom, and what
-//! is new, is settled afterwards.
+//! Gathers the objects of all files without a look at the store; who refers to whom, and what is new, is settled
+//! afterwards. What is sold and how is converted at once; customers and subscriptions, of which there are many, are kept as
+//! their text, and converted some at a time when it is known which of them are new or changed.
 
 use super::content::{ContentHash, ObjectKind, content_hash};
-use super::customer::{self, WrittenCustomer};
+use super::customer;
 use super::discount::{self, WrittenDiscount};
 use super::dunning::dunning_policy;
 use super::fault::{Faults, Place};
@@ -10,24 +11,59 @@ use super::fields::Fields;
 use super::json::Node;
 use super::nearest::did_you_mean;
 use super::plan::{self, WrittenPlan};
-use super::seller;
-use super::subscription::{self, WrittenSubscription};
-use super::{Known, LoadReport};
+use super::tables::{SET_BY_SERVERS, our_word};
+use super::{Known, LoadReport, json, seller, settle, subscription};
 use crate::catalogue::{BusinessUnit, ProductFamily, Rate, TaxRule, Tenant, Uom};
 use crate::dunning::DunningPolicy;
-use crate::ids::{DiscountId, PlanId};
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-/// One object of the files.
+/// One object of the files, converted.
 pub(super) struct Item<T> {
     pub key: String,
     pub place: Place,
-    pub hash: ContentHash,
+    pub content: Content,
     pub value: T,
     /// No fault was found in the object itself.
     pub is_sound: bool,
 }
+
+/// What was written of an object.
+#[derive(Debug, Clone)]
+pub(super) struct Content {
+    /// As it was written.
+    pub hash: ContentHash,
+    /// As it is kept.
+    pub document: String,
+    /// Of the document.
+    pub document_hash: ContentHash,
+    /// Something new may use the object.
+    pub is_active: bool,
+}
+
+impl Content {
+    fn of(node: &Node, kind: ObjectKind, hash: ContentHash) -> Self {
+        let (settled, is_renamed) = settle::document(node, kind);
+        let document_hash = if is_renamed { content_hash(&settled) } else { hash };
+        let is_active = kind == ObjectKind::Subscription || !says_inactive(&settled);
+        Self { hash, document: settle::text(&settled), document_hash, is_active }
+    }
+}
+
+fn says_inactive(document: &Node) -> bool {
+    let Some(Node::Text(status) | Node::Number(status)) = document.member("status") else { return false };
+    matches!(status.to_ascii_lowercase().as_str(), "inactive" | "7" | "draft" | "0")
+}
+
+/// A customer or subscription that is not converted yet.
+pub(super) struct Raw {
+    pub key: Box<str>,
+    pub hash: ContentHash,
+    text: Box<str>,
+}
+
+/// Reads one object; `None` if it could not be.
+type Reader<T> = fn(&mut Fields<'_, '_>) -> Option<T>;
 
 /// All that the files hold, by kind.
 #[derive(Default)]
@@ -41,8 +77,8 @@ pub(super) struct Written {
     pub families: Vec<Item<ProductFamily>>,
     pub plans: Vec<Item<WrittenPlan>>,
     pub discounts: Vec<Item<WrittenDiscount>>,
-    pub customers: Vec<Item<WrittenCustomer>>,
-    pub subscriptions: Vec<Item<WrittenSubscription>>,
+    pub customers: VecDeque<Raw>,
+    pub subscriptions: VecDeque<Raw>,
 }
 
 /// Gathers objects.
@@ -100,13 +136,17 @@ impl Collector {
                 }
                 (None, None, _) => {
                     let names = ObjectKind::ALL.iter().flat_map(|kind| [kind.name(), kind.singular()]);
-                    self.faults.note(&place, format!("unknown field `{key}`"), did_you_mean(key, names));
+                    let hint = match our_word(key, names.clone(), "book") {
+                        Some(ours) => Some(format!("it is called `{ours}` here")),
+                        None => did_you_mean(key, names),
+                    };
+                    self.faults.note(&place, format!("unknown field `{key}`"), hint);
                 }
             }
         }
     }
 
-    fn object(&mut self, kind: ObjectKind, node: &Node, place: Place) {
+    pub fn object(&mut self, kind: ObjectKind, node: &Node, place: Place) {
         match kind {
             ObjectKind::Tenant => {
                 self.convert(kind, node, place, seller::tenant, |_| "tenant".to_owned(), |w| &mut w.tenant)
@@ -156,13 +196,37 @@ impl Collector {
                 |w| &mut w.discounts,
             ),
             ObjectKind::Customer => {
-                let key = |v: &WrittenCustomer| v.customer.account_number.clone();
-                self.convert(kind, node, place, customer::customer, key, |w| &mut w.customers)
+                self.keep(kind, node, place, |p| drop(p.read(customer::customer)), |w| &mut w.customers)
             }
-            ObjectKind::Subscription => {
-                let key = |v: &WrittenSubscription| v.number.clone();
-                self.convert(kind, node, place, subscription::subscription, key, |w| &mut w.subscriptions)
-            }
+            ObjectKind::Subscription => self.keep(
+                kind,
+                node,
+                place,
+                |p| drop(p.read(subscription::subscription)),
+                |w| &mut w.subscriptions,
+            ),
+        }
+    }
+
+    /// Keeps the text of an object. One without a key, or that was seen before, is converted for its faults alone.
+    fn keep(
+        &mut self,
+        kind: ObjectKind,
+        node: &Node,
+        place: Place,
+        convert: impl FnOnce(&mut Reading<'_>),
+        list: impl FnOnce(&mut Written) -> &mut VecDeque<Raw>,
+    ) {
+        let key = key_in(kind, node);
+        if let Some(key) = key.clone().filter(|key| self.register(kind, key, node, &place)) {
+            let raw = Raw { key: key.into(), hash: content_hash(node), text: settle::text(node).into() };
+            list(&mut self.written).push_back(raw);
+            return;
+        }
+        let met = self.faults.met();
+        convert(&mut Reading { kind, node, place: &place, faults: &mut self.faults });
+        if self.faults.met() == met && key.is_none() {
+            self.faults.add(&place, "cannot be read");
         }
     }
 
@@ -172,7 +236,7 @@ impl Collector {
         kind: ObjectKind,
         node: &Node,
         place: Place,
-        reader: impl FnOnce(&mut Fields<'_, '_>) -> Option<T>,
+        reader: Reader<T>,
         key_of: impl FnOnce(&T) -> String,
         list: impl FnOnce(&mut Written) -> &mut Vec<Item<T>>,
     ) {
@@ -180,16 +244,7 @@ impl Collector {
         let faults_before = self.faults.met();
         self.objects += 1;
         self.faults.of_object(Some(self.objects));
-        let value = Fields::read(node, place.clone(), &mut self.faults, |fields| {
-            let value = reader(fields);
-            // Upodi's server-set fields, and names that are read below.
-            fields.ignore(&["id", "createdby", "createddate", "modifiedby", "modifieddate"]);
-            if kind == ObjectKind::ProductPlan {
-                fields.ignore(&["refkey"]);
-            }
-            value
-        })
-        .flatten();
+        let value = Reading { kind, node, place: &place, faults: &mut self.faults }.read(reader);
         if value.is_none() && self.faults.met() == faults_before {
             self.faults.add(&place, "cannot be read");
         }
@@ -204,7 +259,8 @@ impl Collector {
             return;
         }
         if let Some(value) = value {
-            list(&mut self.written).push(Item { key, place, hash, value, is_sound: met == 0 });
+            let content = Content::of(node, kind, hash);
+            list(&mut self.written).push(Item { key, place, content, value, is_sound: met == 0 });
         }
     }
 
@@ -237,19 +293,64 @@ impl Collector {
     }
 }
 
+/// One object being read.
+struct Reading<'r> {
+    kind: ObjectKind,
+    node: &'r Node,
+    place: &'r Place,
+    faults: &'r mut Faults,
+}
+
+impl Reading<'_> {
+    fn read<T>(&mut self, reader: Reader<T>) -> Option<T> {
+        let kind = self.kind;
+        let read = |fields: &mut Fields<'_, '_>| {
+            let value = reader(fields);
+            // Upodi's server-set fields, and names that are read otherwise.
+            fields.ignore(&SET_BY_SERVERS);
+            if kind == ObjectKind::ProductPlan {
+                fields.ignore(&["refkey"]);
+            }
+            value
+        };
+        Fields::of(Some(kind.table()), self.node, self.place.clone(), self.faults, read).flatten()
+    }
+}
+
+impl Raw {
+    /// Converts the object; `None` if it cannot be, which is a fault then.
+    pub fn convert<T>(
+        self,
+        kind: ObjectKind,
+        place: Place,
+        reader: Reader<T>,
+        faults: &mut Faults,
+    ) -> Option<Item<T>> {
+        let met = faults.met();
+        let node = json::parse(&self.text, 1, &place, faults)?;
+        let value = Reading { kind, node: &node, place: &place, faults }.read(reader);
+        if value.is_none() && faults.met() == met {
+            faults.add(&place, "cannot be read");
+        }
+        let is_sound = faults.met() == met;
+        let content = Content::of(&node, kind, self.hash);
+        Some(Item { key: self.key.into(), place, content, value: value?, is_sound })
+    }
+}
+
 /// The natural key of an object that could not be converted, so that references to it are no faults.
 fn key_in(kind: ObjectKind, node: &Node) -> Option<String> {
     if kind == ObjectKind::Tenant {
         return Some("tenant".to_owned());
     }
     match node.member(key_field(kind)?) {
-        Some(Node::Text(key)) => Some(key.clone()),
+        Some(Node::Text(key)) if !key.trim().is_empty() => Some(key.clone()),
         _ => None,
     }
 }
 
 /// The field that is the natural key; none if there is but one object or the key is made of several fields.
-fn key_field(kind: ObjectKind) -> Option<&'static str> {
+pub fn key_field(kind: ObjectKind) -> Option<&'static str> {
     match kind {
         ObjectKind::Tenant | ObjectKind::TaxRule | ObjectKind::Rate => None,
         ObjectKind::DunningPolicy
@@ -263,31 +364,39 @@ fn key_field(kind: ObjectKind) -> Option<&'static str> {
     }
 }
 
-/// What is new or changed of the objects of a kind, against what was loaded last (rules S6); the report counts all.
+/// What is new or changed of the objects of a kind, against what is stored (rules S6); the report counts all.
 pub(super) fn changed<T>(
     mut items: Vec<Item<T>>,
     kind: ObjectKind,
     known: &Known,
     report: &mut LoadReport,
 ) -> Vec<Item<T>> {
-    items.retain(|item| {
-        let is_stored = is_stored(known, kind, &item.key);
-        let is_kept = is_stored && is_same(known, kind, &item.key, item.hash);
-        match (is_kept, is_stored) {
-            (true, _) => report.unchanged(kind),
-            (false, true) => report.updated(kind),
-            (false, false) => report.created(kind),
-        }
-        !is_kept
-    });
+    items.retain(|item| is_changed(kind, &item.key, item.content.hash, known, report));
     items
+}
+
+/// Whether an object is new or changed; the report counts it.
+pub(super) fn is_changed(
+    kind: ObjectKind,
+    key: &str,
+    hash: ContentHash,
+    known: &Known,
+    report: &mut LoadReport,
+) -> bool {
+    let is_stored = is_stored(known, kind, key);
+    let is_kept = is_same(known, kind, key, hash);
+    match (is_kept, is_stored) {
+        (true, _) => report.unchanged(kind),
+        (false, true) => report.updated(kind),
+        (false, false) => report.created(kind),
+    }
+    !is_kept
 }
 
 /// An object that was loaded with the same content is not judged again: an earlier version may have taken what this one
 /// refuses.
 pub(super) fn forgive(faulty: &[Faulty], known: &Known, faults: &mut Faults, report: &mut LoadReport) {
-    let was_loaded = |f: &&Faulty| is_stored(known, f.kind, &f.key) && is_same(known, f.kind, &f.key, f.hash);
-    let forgiven: Vec<&Faulty> = faulty.iter().filter(was_loaded).collect();
+    let forgiven: Vec<&Faulty> = faulty.iter().filter(|f| is_same(known, f.kind, &f.key, f.hash)).collect();
     for lost in forgiven.iter().filter(|f| f.is_lost) {
         report.unchanged(lost.kind);
     }
@@ -295,24 +404,12 @@ pub(super) fn forgive(faulty: &[Faulty], known: &Known, faults: &mut Faults, rep
     faults.forgive(&objects, forgiven.iter().map(|f| f.met).sum());
 }
 
+/// Whether this is what was loaded last, or what is kept.
 pub(super) fn is_same(known: &Known, kind: ObjectKind, key: &str, hash: ContentHash) -> bool {
-    known.hashes.get(&(kind, key.to_owned())) == Some(&hash)
+    known.object(kind, key).is_some_and(|stored| stored.loaded == Some(hash) || stored.content == hash)
 }
 
-/// Whether the store has the object.
+/// Whether the store has the object, and it is not deleted.
 pub(super) fn is_stored(known: &Known, kind: ObjectKind, key: &str) -> bool {
-    let Some(catalogue) = &known.catalogue else { return false };
-    match kind {
-        ObjectKind::Tenant => true,
-        ObjectKind::DunningPolicy => catalogue.dunning_policies.contains_key(key),
-        ObjectKind::BusinessUnit => catalogue.business_units.contains_key(key),
-        // Lists without an index: what was loaded has a hash.
-        ObjectKind::TaxRule | ObjectKind::Rate => known.hashes.contains_key(&(kind, key.to_owned())),
-        ObjectKind::Uom => catalogue.uoms.contains_key(key),
-        ObjectKind::ProductFamily => catalogue.families.contains_key(key),
-        ObjectKind::ProductPlan => catalogue.plans.contains_key(&PlanId::of(key)),
-        ObjectKind::Discount => catalogue.discounts.contains_key(&DiscountId::of(key)),
-        // Those that did not change need not be known themselves.
-        ObjectKind::Customer | ObjectKind::Subscription => known.hashes.contains_key(&(kind, key.to_owned())),
-    }
+    known.object(kind, key).is_some_and(|stored| !stored.is_deleted)
 }

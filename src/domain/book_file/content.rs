@@ -27,6 +27,11 @@ macro_rules! object_kinds {
                 match self { $(Self::$variant => $plural,)* }
             }
 
+            /// Whether its objects belong to no payer.
+            pub fn is_of_catalogue(self) -> bool {
+                !matches!(self, Self::Customer | Self::Subscription)
+            }
+
             /// Reads [`ObjectKind::name`] back.
             pub fn parse(text: &str) -> Option<Self> {
                 match text { $($plural => Some(Self::$variant),)* _ => None }

@@ -65,6 +65,7 @@ pub(super) fn customer(fields: &mut Fields<'_, '_>) -> Option<WrittenCustomer> {
         former_discounts: Vec::new(),
         contacts: contacts.into_iter().flatten().collect(),
         payment_methods,
+        active: checks::is_active(fields),
     };
     let customer = Customer { account_number: account_number?, fullname: fullname?, ..rest };
     Some(WrittenCustomer { customer, currency, parent, business_unit, discount })

@@ -11,23 +11,26 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// Names of everything that is in the files or in the store.
-pub(super) struct Directory<'k> {
-    known: &'k Known,
-    seen: HashMap<(ObjectKind, String), Place>,
-    aliases: HashMap<(ObjectKind, String), String>,
-    /// Refkeys of what is stored; made when the first one is asked for, as is the next.
-    stored_refkeys: OnceCell<HashMap<(ObjectKind, &'k str), &'k str>>,
+/// Names of what the files hold.
+#[derive(Default)]
+pub(super) struct Names {
+    pub seen: HashMap<(ObjectKind, String), Place>,
+    pub aliases: HashMap<(ObjectKind, String), String>,
+    /// Made when the first reference by id is met.
     ids: OnceCell<HashMap<(ObjectKind, Uuid), String>>,
 }
 
-impl<'k> Directory<'k> {
+impl Names {
     pub fn new(
-        known: &'k Known,
         seen: HashMap<(ObjectKind, String), Place>,
         aliases: HashMap<(ObjectKind, String), String>,
     ) -> Self {
-        Self { known, seen, aliases, stored_refkeys: OnceCell::new(), ids: OnceCell::new() }
+        Self { seen, aliases, ids: OnceCell::new() }
+    }
+
+    /// Whether the files hold the object.
+    pub fn has(&self, kind: ObjectKind, key: &str) -> bool {
+        self.seen.contains_key(&(kind, key.to_owned()))
     }
 
     /// Where each object of the files stands.
@@ -35,14 +38,47 @@ impl<'k> Directory<'k> {
         self.seen.into_iter().map(|(object, place)| (object, faults.told(&place))).collect()
     }
 
+    pub fn by_id(&self, kind: ObjectKind, id: Uuid) -> Option<&String> {
+        let all = || {
+            let keys = self.seen.keys().filter(|(kind, _)| WITH_IDS.contains(kind));
+            keys.map(|(kind, key)| ((*kind, id_of(*kind, key)), key.clone())).collect()
+        };
+        self.ids.get_or_init(all).get(&(kind, id))
+    }
+}
+
+/// Kinds that are referred to by id.
+const WITH_IDS: [ObjectKind; 4] =
+    [ObjectKind::Customer, ObjectKind::Subscription, ObjectKind::ProductPlan, ObjectKind::Discount];
+
+/// Finds what is in the files or in the store by its names.
+pub(super) struct Directory<'k> {
+    known: &'k Known,
+    names: &'k Names,
+    /// Refkeys of what is stored; made when the first one is asked for, as is the next.
+    stored_refkeys: OnceCell<HashMap<(ObjectKind, &'k str), &'k str>>,
+    stored_ids: OnceCell<HashMap<(ObjectKind, Uuid), String>>,
+}
+
+impl<'k> Directory<'k> {
+    pub fn new(known: &'k Known, names: &'k Names) -> Self {
+        Self { known, names, stored_refkeys: OnceCell::new(), stored_ids: OnceCell::new() }
+    }
+
     /// Whether the files hold the object.
     pub fn is_in_files(&self, kind: ObjectKind, key: &str) -> bool {
-        self.seen.contains_key(&(kind, key.to_owned()))
+        self.names.has(kind, key)
     }
 
     /// The natural key of what the reference means; an unknown one is a fault.
     pub fn resolve(&self, kind: ObjectKind, reference: &Ref, faults: &mut Faults) -> Option<String> {
         let found = self.find(kind, &reference.name);
+        let deleted = |key: &str| self.known.object(kind, key).is_some_and(|stored| stored.is_deleted);
+        if deleted(found.as_deref().unwrap_or(&reference.name)) {
+            let message = format!("the {} {} was deleted", kind.singular(), shown(&reference.name));
+            faults.add(&reference.place, message);
+            return None;
+        }
         if found.is_none() {
             let message = format!("there is no {} {}", kind.singular(), shown(&reference.name));
             let names = self.names(kind);
@@ -56,14 +92,15 @@ impl<'k> Directory<'k> {
         if self.is_in_files(kind, name) || self.is_stored(kind, name) {
             return Some(name.to_owned());
         }
-        if let Some(key) = self.aliases.get(&(kind, name.to_owned())) {
+        if let Some(key) = self.names.aliases.get(&(kind, name.to_owned())) {
             return Some(key.clone());
         }
         if let Some(key) = self.stored_refkeys.get_or_init(|| refkeys(self.known)).get(&(kind, name)) {
             return Some((*key).to_owned());
         }
         let id = name.parse::<Uuid>().ok()?;
-        self.ids.get_or_init(|| self.all_ids()).get(&(kind, id)).cloned()
+        let in_files = self.names.by_id(kind, id);
+        in_files.or_else(|| self.stored_ids.get_or_init(|| self.all_ids()).get(&(kind, id))).cloned()
     }
 
     fn is_stored(&self, kind: ObjectKind, key: &str) -> bool {
@@ -85,7 +122,7 @@ impl<'k> Directory<'k> {
     /// Names of a kind, for hints; no more than a few thousand.
     fn names(&self, kind: ObjectKind) -> Vec<String> {
         const NAMES_MAX: usize = 2_000;
-        let in_files = self.seen.keys().filter(|(other, _)| *other == kind).map(|(_, key)| key.clone());
+        let in_files = self.names.seen.keys().filter(|(other, _)| *other == kind).map(|(_, key)| key.clone());
         let mut names: Vec<String> = in_files.take(NAMES_MAX).collect();
         names.extend(self.stored_names(kind).into_iter().take(NAMES_MAX - names.len()));
         names.sort_unstable();
@@ -112,10 +149,7 @@ impl<'k> Directory<'k> {
     }
 
     fn all_ids(&self) -> HashMap<(ObjectKind, Uuid), String> {
-        let kinds =
-            [ObjectKind::Customer, ObjectKind::Subscription, ObjectKind::ProductPlan, ObjectKind::Discount];
-        let in_files = self.seen.keys().cloned();
-        let mut keys: Vec<(ObjectKind, String)> = in_files.filter(|(kind, _)| kinds.contains(kind)).collect();
+        let mut keys: Vec<(ObjectKind, String)> = Vec::new();
         keys.extend(self.known.customers.keys().map(|key| (ObjectKind::Customer, key.clone())));
         keys.extend(self.known.subscriptions.keys().map(|key| (ObjectKind::Subscription, key.clone())));
         for kind in [ObjectKind::ProductPlan, ObjectKind::Discount] {

@@ -1,5 +1,6 @@
 //! Discounts, their codes, and the mark of a code on whoever enjoys it, as written.
 
+use super::checks;
 use super::fields::{Fields, Ref};
 use crate::catalogue::{Discount, DiscountCode, DiscountType, ExpiryPeriod};
 use crate::decimal::{PRICE, RATE};
@@ -36,6 +37,7 @@ pub(super) fn discount(fields: &mut Fields<'_, '_>) -> Option<WrittenDiscount> {
         plans.extend(restricted.into_iter().map(|plan| (index, plan)));
         Some(code)
     });
+    let active = checks::is_active(fields);
     let refkey = refkey?;
     let fullname = fullname.unwrap_or_else(|| refkey.clone());
     let discount = Discount {
@@ -47,6 +49,7 @@ pub(super) fn discount(fields: &mut Fields<'_, '_>) -> Option<WrittenDiscount> {
         currency,
         expiry,
         codes: codes.into_iter().flatten().collect(),
+        active,
     };
     Some(WrittenDiscount { discount, plans })
 }

@@ -5,6 +5,7 @@ use super::content::ObjectKind;
 use super::fault::Place;
 use super::fields::{Fields, Ref};
 use super::merge::Desk;
+use super::{checks, codes};
 use crate::dunning::{DAYS_MAX, DunningAction, DunningPolicy, DunningStep, STEPS_MAX};
 use std::collections::BTreeMap;
 
@@ -25,9 +26,17 @@ pub(super) fn dunning_policy(fields: &mut Fields<'_, '_>) -> Option<DunningPolic
         fields.fault("steps", format!("has more than {STEPS_MAX} steps"));
     }
     check_order(fields, &steps);
+    let active = checks::is_active(fields);
+    if is_default && !active {
+        fields.hinted(
+            "status",
+            "the default policy cannot be inactive",
+            "make another one the default first",
+        );
+    }
     let refkey = refkey?;
     let fullname = fullname.unwrap_or_else(|| refkey.clone());
-    Some(DunningPolicy { refkey, fullname, is_default, is_for_manual, steps })
+    Some(DunningPolicy { refkey, fullname, is_default, is_for_manual, steps, active })
 }
 
 fn read_step(fields: &mut Fields<'_, '_>) -> Option<DunningStep> {
@@ -62,7 +71,7 @@ pub(super) fn merge(
     let mut last = None;
     for item in items {
         last = item.value.is_default.then(|| item.place.member("default")).or(last);
-        desk.remember(ObjectKind::DunningPolicy, &item.key, item.hash);
+        desk.remember(ObjectKind::DunningPolicy, &item.key, item.content);
         stored.insert(item.key, item.value);
     }
     let defaults: Vec<&str> =
@@ -73,8 +82,17 @@ pub(super) fn merge(
 }
 
 /// The policy that a plan or a unit names must be there.
-pub(super) fn resolve(desk: &mut Desk<'_>, place: &Place, named: Option<&str>) {
+pub(super) fn resolve(
+    desk: &mut Desk<'_>,
+    policies: &BTreeMap<String, DunningPolicy>,
+    place: &Place,
+    named: Option<&str>,
+    was: Option<&str>,
+) {
     let Some(named) = named else { return };
     let reference = Ref { name: named.to_owned(), place: place.member("dunningpolicy") };
-    desk.directory.resolve(ObjectKind::DunningPolicy, &reference, &mut desk.faults);
+    desk.directory.resolve(ObjectKind::DunningPolicy, &reference, desk.faults);
+    if was != Some(named) && policies.get(named).is_some_and(|policy| !policy.active) {
+        codes::refuse(&reference.place, "dunningpolicy", named, desk.faults);
+    }
 }

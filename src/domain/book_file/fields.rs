@@ -3,6 +3,7 @@
 use super::fault::{Faults, Place};
 use super::json::Node;
 use super::nearest::did_you_mean;
+use super::tables::{Shape, Table, our_word};
 use crate::refusal::WayOut;
 
 /// Bytes of an ordinary text.
@@ -14,6 +15,8 @@ const NOTE_BYTES_MAX: usize = 4_000;
 pub(super) struct Fields<'n, 'f> {
     pub(super) members: &'n [(String, Node)],
     taken: Vec<&'static str>,
+    /// What the fields of such an object are; none where there is no table of them.
+    table: Option<&'static Table>,
     pub place: Place,
     pub faults: &'f mut Faults,
 }
@@ -33,22 +36,62 @@ impl<'n, 'f> Fields<'n, 'f> {
         faults: &'f mut Faults,
         reader: impl FnOnce(&mut Fields<'n, '_>) -> T,
     ) -> Option<T> {
+        Self::of(None, node, place, faults, reader)
+    }
+
+    /// As [`Self::read`], of an object whose fields are in a table.
+    pub fn of<T>(
+        table: Option<&'static Table>,
+        node: &'n Node,
+        place: Place,
+        faults: &'f mut Faults,
+        reader: impl FnOnce(&mut Fields<'n, '_>) -> T,
+    ) -> Option<T> {
         let Node::Object(members) = node else {
             faults.add(&place, format!("is {}, an object was expected", node.noun()));
             return None;
         };
-        let mut fields = Fields { members, taken: Vec::new(), place, faults };
+        let mut fields = Fields { members, taken: Vec::new(), table, place, faults };
         let value = reader(&mut fields);
         fields.refuse_unknown();
+        #[cfg(test)]
+        fields.compare_with_table();
         Some(value)
     }
 
     fn refuse_unknown(&mut self) {
         for (key, _) in self.members {
             if !self.taken.iter().any(|names| is_named(names, key)) {
-                let hint = did_you_mean(key, self.taken.iter().flat_map(|names| names.split('|')));
+                let names = self.taken.iter().flat_map(|names| names.split('|'));
+                let object = self.table.map_or("", |table| table.name);
+                let hint = match our_word(key, names.clone(), object) {
+                    Some(ours) => Some(format!("it is called `{ours}` here")),
+                    None => did_you_mean(key, names),
+                };
                 self.faults.note(&self.place.member(key), format!("unknown field `{key}`"), hint);
             }
+        }
+    }
+
+    /// The table holds what the reader asks for, no more and no less.
+    #[cfg(test)]
+    fn compare_with_table(&self) {
+        let Some(table) = self.table else { return };
+        for taken in &self.taken {
+            let is_there = super::tables::SET_BY_SERVERS.contains(taken)
+                || table.fields.iter().any(|field| field.names == *taken);
+            assert!(is_there, "the table of {} lacks `{taken}`", table.name);
+        }
+        for field in table.fields {
+            assert!(self.taken.contains(&field.names), "{} does not read `{}`", table.name, field.names);
+        }
+    }
+
+    /// The table of the objects within a field.
+    fn table_of(&self, names: &'static str) -> Option<&'static Table> {
+        match self.table?.fields.iter().find(|field| field.names == names)?.shape {
+            Shape::Object(table) | Shape::TextOr(table) | Shape::List(table) => Some(table),
+            _ => None,
         }
     }
 
@@ -268,7 +311,7 @@ impl<'n, 'f> Fields<'n, 'f> {
         reader: impl FnOnce(&mut Fields<'n, '_>) -> T,
     ) -> Option<T> {
         let (key, node) = self.take(names)?;
-        Fields::read(node, self.place.member(key), self.faults, reader)
+        Fields::of(self.table_of(names), node, self.place.member(key), self.faults, reader)
     }
 
     /// A list of objects; those that are not objects are left out with a fault.
@@ -283,9 +326,10 @@ impl<'n, 'f> Fields<'n, 'f> {
             self.wrong_type(key, node, "a list");
             return Vec::new();
         };
+        let table = self.table_of(names);
         let mut values = Vec::with_capacity(list.len());
         for (index, part) in list.iter().enumerate() {
-            values.extend(Fields::read(part, place.element(index), self.faults, |fields| {
+            values.extend(Fields::of(table, part, place.element(index), self.faults, |fields| {
                 reader(fields, index)
             }));
         }

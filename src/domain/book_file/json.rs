@@ -4,7 +4,7 @@
 //! cut into [`RawValue`]s level by level, and a number stays text until [`crate::decimal::parse`] has seen it.
 
 use super::fault::{Faults, Place};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
@@ -99,6 +99,9 @@ impl<'p> Path<'p> {
 
 /// Reads one JSON text. Syntax faults give line and column, counted from `first_line`; `None` if there was one.
 pub(super) fn parse(text: &str, first_line: usize, place: &Place, faults: &mut Faults) -> Option<Node> {
+    if let Some(node) = plain(text) {
+        return Some(node);
+    }
     let mut reader = Reader { text, first_line, faults };
     let raw: &RawValue = match serde_json::from_str(text) {
         Ok(raw) => raw,
@@ -108,6 +111,88 @@ pub(super) fn parse(text: &str, first_line: usize, place: &Place, faults: &mut F
         }
     };
     reader.node(raw.get(), &Path::new(place), 0)
+}
+
+/// The value in one pass, if nothing is wrong with it and no number has a fraction or an exponent; books write those as
+/// texts, mostly.
+fn plain(text: &str) -> Option<Node> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let node = Plain { depth: 0 }.deserialize(&mut reader).ok()?;
+    reader.end().ok().map(|()| node)
+}
+
+/// Reads a value at a depth; what it cannot read exactly is an error, and read again by the long way.
+#[derive(Clone, Copy)]
+struct Plain {
+    depth: usize,
+}
+
+impl Plain {
+    fn below<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth == DEPTH_MAX { Err(E::custom("too deep")) } else { Ok(Self { depth: self.depth + 1 }) }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Plain {
+    type Value = Node;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Plain {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value without fractions")
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Number(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Number(value.to_string()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
+        Ok(Node::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Node, E> {
+        Ok(Node::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Node, A::Error> {
+        let below = self.below()?;
+        let mut list = Vec::new();
+        while let Some(part) = parts.next_element_seed(below)? {
+            list.push(part);
+        }
+        Ok(Node::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut parts: A) -> Result<Node, A::Error> {
+        use serde::de::Error;
+        let below = self.below()?;
+        let mut members: Vec<(String, Node)> = Vec::new();
+        while let Some(key) = parts.next_key::<String>()? {
+            // The long way tells where.
+            if members.len() == MEMBERS_MAX || is_repeated(&members, &key) {
+                return Err(A::Error::custom("a fault"));
+            }
+            members.push((key, parts.next_value_seed(below)?));
+        }
+        Ok(Node::Object(members))
+    }
 }
 
 /// Whether the text is one complete JSON value.
@@ -309,6 +394,36 @@ mod tests {
             node.member("b"),
             Some(&Node::List(vec![Node::Number("1234567890123456789012345678901234567890.10".into())]))
         );
+    }
+
+    #[test]
+    fn the_short_way_reads_what_the_long_way_reads() {
+        let deep = |n: usize| format!("{}1{}", "[".repeat(n), "]".repeat(n));
+        let texts = [
+            r#"{"a": [1, -2, 18446744073709551615], "B": {"c": null, "d": true, "e": "\u00e6\n"}, "f": {}}"#,
+            r#" "text" "#,
+            "-9223372036854775808",
+            "[]",
+        ];
+        for text in texts.map(str::to_owned).into_iter().chain([deep(DEPTH_MAX)]) {
+            let mut faults = Faults::default();
+            let place = Place::new(0, "");
+            let mut reader = Reader { text: &text, first_line: 1, faults: &mut faults };
+            let long = reader.node(text.trim(), &Path::new(&place), 0);
+            assert!(long.is_some() && plain(&text) == long, "{text}");
+        }
+        for text in [
+            "1.0",
+            "1e2",
+            "-0",
+            "18446744073709551616",
+            r#"{"a": 1, "A": 2}"#,
+            "[1",
+            "1 2",
+            &deep(DEPTH_MAX + 1),
+        ] {
+            assert_eq!(plain(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -2,14 +2,14 @@
 
 use super::charge_checks::check_billed;
 use super::codes::{self, Codes};
-use super::collect::{Collector, Item, Written, changed, forgive, is_stored};
-use super::content::{ContentHash, ObjectKind};
+use super::collect::{Content, Item, Written, changed, is_stored};
+use super::content::ObjectKind;
 use super::directory::Directory;
 use super::discount::WrittenDiscount;
-use super::fault::{Fault, Faults, Place};
+use super::fault::{Faults, Place};
 use super::plan::WrittenPlan;
 use super::seller::{rate_key, tax_rule_key};
-use super::{Known, LoadReport, LoadSet, Reach, agreements, dunning, number_series, owners};
+use super::{Change, Known, LoadReport, Reach, dunning, number_series};
 use crate::catalogue::{BusinessUnit, Catalogue, Discount, Plan, ProductFamily, Rate, TaxRule, Tenant, Uom};
 use crate::dunning::DunningPolicy;
 use crate::ids::{DiscountId, PlanId};
@@ -17,7 +17,7 @@ use crate::subscription::{Subscription, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The catalogue while a tenant may still be missing.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Shelf {
     pub tenant: Option<Tenant>,
     pub business_units: BTreeMap<String, BusinessUnit>,
@@ -26,7 +26,7 @@ pub(super) struct Shelf {
     uoms: BTreeMap<String, Uom>,
     families: BTreeMap<String, ProductFamily>,
     pub plans: BTreeMap<PlanId, Plan>,
-    discounts: BTreeMap<DiscountId, Discount>,
+    pub discounts: BTreeMap<DiscountId, Discount>,
     pub dunning_policies: BTreeMap<String, DunningPolicy>,
     /// Plans that have a fault themselves: what refers to them is not judged.
     pub faulty_plans: BTreeSet<PlanId>,
@@ -36,66 +36,39 @@ pub(super) struct Shelf {
 pub(super) struct Desk<'k> {
     pub known: &'k Known,
     pub directory: Directory<'k>,
-    pub faults: Faults,
-    hashes: Vec<(ObjectKind, String, ContentHash)>,
+    pub faults: &'k mut Faults,
+    pub changes: Vec<Change>,
 }
 
-/// All or nothing.
-pub(super) fn merge(collector: Collector, known: &Known) -> Result<LoadSet, Vec<Fault>> {
-    let Collector { written, mut faults, faulty, seen, aliases, is_cut_off, .. } = collector;
-    let mut report = LoadReport::default();
-    forgive(&faulty, known, &mut faults, &mut report);
-    let mut written = new_or_changed(written, known, &mut report);
-    let mut desk =
-        Desk { known, directory: Directory::new(known, seen, aliases), faults, hashes: Vec::new() };
-    let mut shelf = known.catalogue.as_ref().map(|stored| Shelf::of((**stored).clone())).unwrap_or_default();
-    dunning::merge(&mut desk, &mut shelf.dunning_policies, std::mem::take(&mut written.dunning_policies));
-    shelf.seller(&mut desk, std::mem::take(&mut written.tenant), std::mem::take(&mut written.business_units));
+/// What is sold and how, in the order in which its parts refer to one another. Returns the plans that changed, with their
+/// places.
+pub(super) fn catalogue(
+    desk: &mut Desk<'_>,
+    shelf: &mut Shelf,
+    mut written: Written,
+    is_cut_off: bool,
+) -> BTreeMap<PlanId, Place> {
+    dunning::merge(desk, &mut shelf.dunning_policies, std::mem::take(&mut written.dunning_policies));
+    shelf.seller(desk, std::mem::take(&mut written.tenant), std::mem::take(&mut written.business_units));
     if !is_cut_off && shelf.tenant.is_none() && !desk.directory.is_in_files(ObjectKind::Tenant, "tenant") {
         desk.faults.add(&Place::new(0, "/tenant"), "is missing: the first book needs a tenant");
     }
-    shelf.rules(&mut desk, std::mem::take(&mut written.tax_rules), std::mem::take(&mut written.rates));
+    shelf.rules(desk, std::mem::take(&mut written.tax_rules), std::mem::take(&mut written.rates));
     for item in std::mem::take(&mut written.uoms) {
-        desk.hashes.push((ObjectKind::Uom, item.key.clone(), item.hash));
+        desk.remember(ObjectKind::Uom, &item.key, item.content);
         shelf.uoms.insert(item.key, item.value);
     }
     for item in std::mem::take(&mut written.families) {
-        desk.hashes.push((ObjectKind::ProductFamily, item.key.clone(), item.hash));
+        desk.remember(ObjectKind::ProductFamily, &item.key, item.content);
         shelf.families.insert(item.key, item.value);
     }
-    let changed_plans = shelf.plans(&mut desk, std::mem::take(&mut written.plans));
-    shelf.discounts(&mut desk, std::mem::take(&mut written.discounts));
-    let catalogue_changed = !desk.hashes.is_empty();
-    let reach = reach(&desk);
-
-    let codes = Codes::new(&shelf.discounts);
-    let customers = owners::merge(&mut desk, &shelf, &codes, written.customers);
-    let subscriptions = agreements::merge(&mut desk, &shelf, &codes, &customers, written.subscriptions);
-    check_plans_in_use(&mut desk, &shelf, &changed_plans, &subscriptions);
-    check_redemptions(&mut desk, &codes, &customers, &subscriptions);
-
-    if shelf.tenant.is_none() && desk.faults.met() == 0 {
-        desk.faults.add(&Place::new(0, "/tenant"), "is missing: the first book needs a tenant");
-    }
-    let pointers = desk.directory.into_pointers(&desk.faults);
-    let faults = desk.faults.into_list();
-    let Some(catalogue) = shelf.into_catalogue().filter(|_| faults.is_empty()) else { return Err(faults) };
-    let customers = customers.into_iter().map(|merged| merged.value).collect();
-    let subscriptions = subscriptions.into_iter().map(|merged| merged.value).collect();
-    Ok(LoadSet {
-        catalogue,
-        catalogue_changed,
-        reach,
-        customers,
-        subscriptions,
-        hashes: desk.hashes,
-        pointers,
-        report,
-    })
+    let changed = shelf.plans(desk, std::mem::take(&mut written.plans));
+    shelf.discounts(desk, std::mem::take(&mut written.discounts));
+    changed
 }
 
-/// Leaves out what is in the store as it is in the files.
-fn new_or_changed(written: Written, known: &Known, report: &mut LoadReport) -> Written {
+/// Leaves out what is in the store as it is in the files; customers and subscriptions are not looked at.
+pub(super) fn new_or_changed(written: Written, known: &Known, report: &mut LoadReport) -> Written {
     Written {
         tenant: changed(written.tenant, ObjectKind::Tenant, known, report),
         dunning_policies: changed(written.dunning_policies, ObjectKind::DunningPolicy, known, report),
@@ -106,21 +79,21 @@ fn new_or_changed(written: Written, known: &Known, report: &mut LoadReport) -> W
         families: changed(written.families, ObjectKind::ProductFamily, known, report),
         plans: changed(written.plans, ObjectKind::ProductPlan, known, report),
         discounts: changed(written.discounts, ObjectKind::Discount, known, report),
-        customers: changed(written.customers, ObjectKind::Customer, known, report),
-        subscriptions: changed(written.subscriptions, ObjectKind::Subscription, known, report),
+        customers: written.customers,
+        subscriptions: written.subscriptions,
     }
 }
 
 /// Called when what changed of the catalogue is known, and nothing else yet.
-fn reach(desk: &Desk<'_>) -> Reach {
+pub(super) fn reach(known: &Known, changes: &[Change]) -> Reach {
     let mut plans = BTreeSet::new();
-    for (kind, key, _) in &desk.hashes {
+    for Change { kind, key, .. } in changes {
         match kind {
             ObjectKind::Tenant | ObjectKind::BusinessUnit | ObjectKind::TaxRule | ObjectKind::Rate => {
                 return Reach::Everybody;
             }
-            ObjectKind::Discount if is_stored(desk.known, *kind, key) => return Reach::Everybody,
-            ObjectKind::ProductPlan if is_stored(desk.known, *kind, key) => {
+            ObjectKind::Discount if is_stored(known, *kind, key) => return Reach::Everybody,
+            ObjectKind::ProductPlan if is_stored(known, *kind, key) => {
                 plans.insert(PlanId::of(key));
             }
             _ => {}
@@ -137,13 +110,15 @@ pub(super) struct Merged<T> {
 
 impl Desk<'_> {
     /// Remembers the content of an object that will be stored.
-    pub fn remember(&mut self, kind: ObjectKind, key: &str, hash: ContentHash) {
-        self.hashes.push((kind, key.to_owned(), hash));
+    pub fn remember(&mut self, kind: ObjectKind, key: &str, content: Content) {
+        let Content { hash, document, document_hash, is_active } = content;
+        let key = key.to_owned();
+        self.changes.push(Change { kind, key, loaded: hash, document, content: document_hash, is_active });
     }
 }
 
 impl Shelf {
-    fn of(stored: Catalogue) -> Self {
+    pub fn of(stored: Catalogue) -> Self {
         Self {
             tenant: Some(stored.tenant),
             business_units: stored.business_units,
@@ -158,7 +133,7 @@ impl Shelf {
         }
     }
 
-    fn into_catalogue(self) -> Option<Catalogue> {
+    pub fn into_catalogue(self) -> Option<Catalogue> {
         Some(Catalogue {
             tenant: self.tenant?,
             business_units: self.business_units,
@@ -192,7 +167,7 @@ impl Shelf {
                     );
                 }
             }
-            desk.remember(ObjectKind::Tenant, &item.key, item.hash);
+            desk.remember(ObjectKind::Tenant, &item.key, item.content);
             self.tenant = Some(item.value);
         }
         for item in units {
@@ -200,13 +175,20 @@ impl Shelf {
             if stored.is_some_and(|stored| stored.timezone != item.value.timezone) {
                 desk.faults.add(&item.place.member("timezone"), "cannot change: something has been billed");
             }
-            dunning::resolve(desk, &item.place, item.value.dunning_policy.as_deref());
-            desk.remember(ObjectKind::BusinessUnit, &item.key, item.hash);
+            let was = self.business_units.get(&item.key).and_then(|unit| unit.dunning_policy.as_deref());
+            dunning::resolve(
+                desk,
+                &self.dunning_policies,
+                &item.place,
+                item.value.dunning_policy.as_deref(),
+                was,
+            );
+            desk.remember(ObjectKind::BusinessUnit, &item.key, item.content);
             self.business_units.insert(item.key, item.value);
         }
         if let Some(tenant) = &self.tenant {
             let units = &self.business_units;
-            number_series::check(tenant, units, tenant_place.as_ref(), &unit_places, &mut desk.faults);
+            number_series::check(tenant, units, tenant_place.as_ref(), &unit_places, desk.faults);
         }
     }
 
@@ -215,7 +197,7 @@ impl Shelf {
         let rule_at: BTreeMap<String, usize> =
             self.tax_rules.iter().enumerate().map(|(i, r)| (tax_rule_key(r), i)).collect();
         for item in tax_rules {
-            desk.remember(ObjectKind::TaxRule, &item.key, item.hash);
+            desk.remember(ObjectKind::TaxRule, &item.key, item.content);
             match rule_at.get(&item.key) {
                 Some(&index) => self.tax_rules[index] = item.value,
                 None => self.tax_rules.push(item.value),
@@ -228,7 +210,7 @@ impl Shelf {
                 let message = format!("{} is the tenant's own currency: its rate is 1", item.value.currency);
                 desk.faults.add(&item.place.member("rate"), message);
             }
-            desk.remember(ObjectKind::Rate, &item.key, item.hash);
+            desk.remember(ObjectKind::Rate, &item.key, item.content);
             match rate_at.get(&item.key) {
                 Some(&index) => self.rates[index] = item.value,
                 None => self.rates.push(item.value),
@@ -239,17 +221,28 @@ impl Shelf {
     /// Returns the plans that changed, with their places.
     fn plans(&mut self, desk: &mut Desk<'_>, items: Vec<Item<WrittenPlan>>) -> BTreeMap<PlanId, Place> {
         let mut changed = BTreeMap::new();
-        for Item { key, place, hash, value, is_sound } in items {
+        for Item { key, place, content, value, is_sound } in items {
             let WrittenPlan { mut plan, family, uoms } = value;
-            dunning::resolve(desk, &place, plan.dunning_policy.as_deref());
+            let was = self.plans.get(&PlanId::of(&key)).and_then(|plan| plan.dunning_policy.as_deref());
+            dunning::resolve(desk, &self.dunning_policies, &place, plan.dunning_policy.as_deref(), was);
+            let stored = self.plans.get(&PlanId::of(&key));
             if let Some(family) = family {
-                plan.family = desk.directory.resolve(ObjectKind::ProductFamily, &family, &mut desk.faults);
+                plan.family = desk.directory.resolve(ObjectKind::ProductFamily, &family, desk.faults);
+                let inactive =
+                    plan.family.as_ref().filter(|f| self.families.get(*f).is_some_and(|f| !f.active));
+                if let Some(name) = inactive.filter(|_| stored.is_none_or(|s| s.family != plan.family)) {
+                    codes::refuse(&family.place, "productfamily", name, desk.faults);
+                }
             }
             for (index, uom) in uoms {
-                let uom = desk.directory.resolve(ObjectKind::Uom, &uom, &mut desk.faults);
-                if let Some(charge) = plan.charges.get_mut(index) {
-                    charge.uom = uom;
+                let found = desk.directory.resolve(ObjectKind::Uom, &uom, desk.faults);
+                let Some(charge) = plan.charges.get_mut(index) else { continue };
+                let was = stored.and_then(|stored| stored.charge(&charge.sku)?.uom.as_ref());
+                let inactive = found.as_ref().filter(|u| self.uoms.get(*u).is_some_and(|uom| !uom.active));
+                if let Some(name) = inactive.filter(|name| was != Some(*name)) {
+                    codes::refuse(&uom.place, "uom", name, desk.faults);
                 }
+                charge.uom = found;
             }
             let id = PlanId::of(&key);
             if !is_sound {
@@ -258,17 +251,17 @@ impl Shelf {
                 check_billed_plan(desk, stored, &plan, &place);
                 changed.insert(id, place);
             }
-            desk.remember(ObjectKind::ProductPlan, &key, hash);
+            desk.remember(ObjectKind::ProductPlan, &key, content);
             self.plans.insert(id, plan);
         }
         changed
     }
 
     fn discounts(&mut self, desk: &mut Desk<'_>, items: Vec<Item<WrittenDiscount>>) {
-        for Item { key, place, hash, value, .. } in items {
+        for Item { key, place, content, value, .. } in items {
             let WrittenDiscount { mut discount, plans } = value;
             for (index, plan) in plans {
-                let plan = desk.directory.resolve(ObjectKind::ProductPlan, &plan, &mut desk.faults);
+                let plan = desk.directory.resolve(ObjectKind::ProductPlan, &plan, desk.faults);
                 if let (Some(code), Some(plan)) = (discount.codes.get_mut(index), plan) {
                     code.plans.push(plan);
                 }
@@ -283,7 +276,7 @@ impl Shelf {
                     desk.faults.add(&place.member("codes"), format!("the code `{code}` occurs twice"));
                 }
             }
-            desk.remember(ObjectKind::Discount, &key, hash);
+            desk.remember(ObjectKind::Discount, &key, content);
             self.discounts.insert(id, discount);
         }
     }
@@ -299,12 +292,7 @@ fn check_billed_plan(desk: &mut Desk<'_>, stored: &Plan, plan: &Plan, place: &Pl
     for was in billed {
         match plan.charges.iter().position(|charge| charge.sku == was.sku) {
             Some(index) => {
-                check_billed(
-                    was,
-                    &plan.charges[index],
-                    &place.member("charges").element(index),
-                    &mut desk.faults,
-                );
+                check_billed(was, &plan.charges[index], &place.member("charges").element(index), desk.faults);
             }
             None => {
                 let message = format!("the charge {} has been billed and cannot be left out", was.sku);
@@ -315,49 +303,26 @@ fn check_billed_plan(desk: &mut Desk<'_>, stored: &Plan, plan: &Plan, place: &Pl
     }
 }
 
-/// A changed plan still serves the subscriptions that are on it.
-fn check_plans_in_use(
-    desk: &mut Desk<'_>,
-    shelf: &Shelf,
-    changed: &BTreeMap<PlanId, Place>,
-    merged: &[Merged<Subscription>],
-) {
-    if changed.is_empty() {
-        return;
-    }
-    let merged: BTreeMap<&str, &Subscription> =
-        merged.iter().map(|m| (m.value.number.as_str(), &m.value)).collect();
-    let mut said: BTreeSet<(PlanId, String)> = BTreeSet::new();
-    for stored in desk.known.subscriptions.values() {
-        let subscription = merged.get(stored.number.as_str()).copied().unwrap_or(stored);
-        let Some((plan, place)) = shelf.plans.get(&subscription.plan).zip(changed.get(&subscription.plan))
-        else {
-            continue;
-        };
-        let added = subscription.acts.iter().filter_map(|act| match &act.verb {
-            Verb::AddOptionalCharge { charge, .. } => Some(charge),
-            _ => None,
-        });
-        let has_switched = subscription.acts.iter().any(|act| matches!(act.verb, Verb::SwitchPlan { .. }));
-        let of_base = subscription.charges.iter().map(|charge| &charge.charge);
-        for sku in of_base.chain(added.filter(|_| !has_switched)) {
-            let fault = match plan.charge(sku) {
-                None => format!("the charge {sku} is left out"),
-                Some(charge) if !charge.priced_in(subscription.currency) => {
-                    format!("the charge {sku} has no price in {}", subscription.currency)
-                }
-                Some(_) => continue,
-            };
-            if said.insert((subscription.plan, fault.clone())) {
-                let message = format!("{fault}, but the subscription {} has it", subscription.number);
-                desk.faults.add(&place.member("charges"), message);
-            }
+/// What a changed plan no longer has and a subscription needs.
+pub(super) fn missing_in_plan(plan: &Plan, subscription: &Subscription) -> Vec<String> {
+    let added = subscription.acts.iter().filter_map(|act| match &act.verb {
+        Verb::AddOptionalCharge { charge, .. } => Some(charge),
+        _ => None,
+    });
+    let has_switched = subscription.acts.iter().any(|act| matches!(act.verb, Verb::SwitchPlan { .. }));
+    let of_base = subscription.charges.iter().map(|charge| &charge.charge);
+    let missing = of_base.chain(added.filter(|_| !has_switched)).filter_map(|sku| match plan.charge(sku) {
+        None => Some(format!("the charge {sku} is left out")),
+        Some(charge) if !charge.priced_in(subscription.currency) => {
+            Some(format!("the charge {sku} has no price in {}", subscription.currency))
         }
-    }
+        Some(_) => None,
+    });
+    missing.collect()
 }
 
 /// No code is applied more often than it may be (rules D1).
-fn check_redemptions(
+pub(super) fn check_redemptions(
     desk: &mut Desk<'_>,
     codes: &Codes<'_>,
     customers: &[Merged<crate::customer::Customer>],

@@ -17,6 +17,7 @@
 
 mod activated;
 mod agreements;
+mod as_document;
 mod charge_checks;
 mod checks;
 mod codes;
@@ -31,6 +32,7 @@ mod dunning;
 mod fault;
 mod fields;
 mod json;
+mod load;
 mod merge;
 mod nearest;
 mod needs;
@@ -38,17 +40,26 @@ mod number_series;
 mod owners;
 mod plan;
 mod pricing;
+mod schema;
 mod seller;
+mod settle;
 mod source;
 mod subscription;
+mod tables;
 mod values;
 
+pub use as_document::{Document, catalogue_documents, customer_document, subscription_document};
+pub use collect::key_field;
 pub use content::{ContentHash, NotAContentHash, ObjectKind};
 pub use custom_invoice::read_custom_invoice;
 pub use draft_edit::read_draft_edit;
 pub use fault::Fault;
+pub use load::{Batch, Changes, Load, Part};
 pub use nearest::nearest;
 pub use needs::Needs;
+pub use schema::{json_schema, reference};
+pub use seller::{rate_key, tax_rule_key};
+pub use tables::{Field, FieldDefault, Shape, Table};
 
 use crate::catalogue::Catalogue;
 use crate::customer::Customer;
@@ -72,12 +83,47 @@ pub struct Known {
     pub subscriptions: BTreeMap<String, Subscription>,
     /// Account numbers of some others, for hints.
     pub other_customers: Vec<String>,
-    /// Content last loaded, by kind and natural key (rules S6).
-    pub hashes: BTreeMap<(ObjectKind, String), ContentHash>,
+    /// What is kept of the objects that the files name, by natural key (rules S6).
+    pub objects: BTreeMap<ObjectKind, HashMap<String, Stored>>,
+    /// Documents of customers who have a discount, by account number: whether a new one says something else of it.
+    pub documents: BTreeMap<String, String>,
     /// Plan SKU and charge SKU of every charge that a booked line has (rules P9).
     pub billed_charges: BTreeSet<(String, String)>,
     /// Whether any invoice was booked: currency and zones are fixed then (rules T1).
     pub anything_billed: bool,
+}
+
+/// What is kept of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// As it was loaded last; none if it never was by a file, or what is asked has nothing to do with that.
+    pub loaded: Option<ContentHash>,
+    /// Of its document.
+    pub content: ContentHash,
+    /// It is in no list any more, and its name stays taken.
+    pub is_deleted: bool,
+}
+
+impl Known {
+    /// What is kept of an object.
+    pub fn object(&self, kind: ObjectKind, key: &str) -> Option<&Stored> {
+        self.objects.get(&kind)?.get(key)
+    }
+}
+
+/// An object that is new or changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub kind: ObjectKind,
+    pub key: String,
+    /// Of what was written.
+    pub loaded: ContentHash,
+    /// What was written, with every field under its one name.
+    pub document: String,
+    /// Of the document.
+    pub content: ContentHash,
+    /// Something new may use it.
+    pub is_active: bool,
 }
 
 /// Where objects of the files stand, by kind and natural key.
@@ -96,8 +142,8 @@ pub struct LoadSet {
     pub customers: Vec<Customer>,
     /// Those created or updated, in the order of the files; an update keeps acts and state.
     pub subscriptions: Vec<Subscription>,
-    /// Content of every object that is new or changed.
-    pub hashes: Vec<(ObjectKind, String, ContentHash)>,
+    /// Every object that is new or changed, as it was written.
+    pub objects: Vec<Change>,
     /// Where each object of the files stands, changed or not; with the file's name if there are several.
     pub pointers: Pointers,
     pub report: LoadReport,
@@ -106,7 +152,7 @@ pub struct LoadSet {
 impl LoadSet {
     /// Everything is in the store as it is in the files.
     pub fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
+        self.objects.is_empty()
     }
 }
 
@@ -165,7 +211,7 @@ pub fn read<R: Read>(files: Vec<(String, R)>, known: &Known) -> Result<LoadSet, 
     Parsed::read(files).merge(known)
 }
 
-/// Book files that are read and converted, and not yet judged against the store: long work that needs no lock.
+/// Book files that are read, and not yet judged against the store: long work that needs no lock.
 pub struct Parsed(Collector);
 
 impl Parsed {
@@ -178,12 +224,39 @@ impl Parsed {
         Self(collector)
     }
 
+    /// One object on its own; pointers of its faults begin at the object.
+    pub fn object(kind: ObjectKind, name: &str, text: &str) -> Self {
+        let mut collector = Collector::default();
+        let place = Place::new(collector.faults.file(name), "");
+        match json::parse(text, 1, &place, &mut collector.faults) {
+            Some(node) => collector.object(kind, &node, place),
+            None => collector.is_cut_off = true,
+        }
+        Self(collector)
+    }
+
+    /// One object as a merge patch (RFC 7396) leaves its document.
+    pub fn patched(kind: ObjectKind, name: &str, document: &str, patch: &str) -> Self {
+        let mut collector = Collector::default();
+        let place = Place::new(collector.faults.file(name), "");
+        match settle::patched(kind, document, patch, &place, &mut collector.faults) {
+            Some(node) => collector.object(kind, &node, place),
+            None => collector.is_cut_off = true,
+        }
+        Self(collector)
+    }
+
+    /// The name of the object of this kind, if one was read.
+    pub fn only_key(&self, kind: ObjectKind) -> Option<&str> {
+        self.0.seen.keys().find(|(seen, _)| *seen == kind).map(|(_, key)| key.as_str())
+    }
+
     /// What the load changes of what is stored.
     ///
     /// # Errors
     /// As [`read`].
     pub fn merge(self, known: &Known) -> Result<LoadSet, Vec<Fault>> {
-        merge::merge(self.0, known)
+        load::whole(self, known)
     }
 }
 
@@ -205,7 +278,7 @@ pub fn read_value(value: &serde_json::Value, known: &Known) -> Result<LoadSet, V
     let place = Place::new(collector.faults.file("book"), "");
     let node = json::from_value(value, &place, &mut collector.faults);
     collector.document(&node, &place);
-    merge::merge(collector, known)
+    Parsed(collector).merge(known)
 }
 
 #[cfg(test)]

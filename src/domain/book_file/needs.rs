@@ -1,16 +1,14 @@
 //! What of the store a load is checked against: only what its files name, so that a small load of a large book is small.
 
-use super::collect::{Collector, Item, is_same, is_stored};
-use super::content::{ContentHash, ObjectKind};
+use super::collect::{Item, is_same, is_stored};
+use super::content::ObjectKind;
 use super::discount::WrittenMark;
 use super::fields::Ref;
+use super::load::{Load, Part};
 use super::{Known, Parsed, codes};
 use crate::catalogue::{Catalogue, Discount, Plan};
 use crate::ids::{CustomerId, PlanId};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-
-/// Content last loaded, by kind and natural key.
-type Hashes = BTreeMap<(ObjectKind, String), ContentHash>;
 
 /// What is looked up by name; what else is needed depends on what is found.
 #[derive(Debug, Default)]
@@ -23,59 +21,6 @@ pub struct Needs<'p> {
 }
 
 impl Parsed {
-    /// Natural keys of everything that the files hold.
-    pub fn keys(&self) -> BTreeMap<ObjectKind, Vec<&str>> {
-        let mut keys: BTreeMap<ObjectKind, Vec<&str>> = BTreeMap::new();
-        for (kind, key) in self.0.seen.keys() {
-            keys.entry(*kind).or_default().push(key);
-        }
-        keys
-    }
-
-    /// What is named by what is new or changed against the content last loaded.
-    pub fn needs(&self, last: &Hashes) -> Needs<'_> {
-        let Collector { written, aliases, .. } = &self.0;
-        let mut needs = Needs::default();
-        let mut named: Vec<&Ref> = Vec::new();
-        for item in &written.customers {
-            if is_new(item, ObjectKind::Customer, last) {
-                needs.customers.insert(&item.key);
-                named.extend(&item.value.parent);
-            }
-        }
-        for item in &written.subscriptions {
-            if is_new(item, ObjectKind::Subscription, last) {
-                needs.subscriptions.insert(&item.key);
-                named.push(&item.value.customer);
-            }
-        }
-        for reference in named {
-            let other_name = aliases.get(&(ObjectKind::Customer, reference.name.clone()));
-            needs.customers.insert(other_name.unwrap_or(&reference.name));
-        }
-        needs
-    }
-
-    /// Names of needed customers that mean nobody so far: neither in the files nor in what is known.
-    pub fn unknown_customers(&self, known: &Known) -> Vec<String> {
-        let seen = &self.0.seen;
-        let is_named = |name: &str| {
-            known.customers.contains_key(name) || seen.contains_key(&(ObjectKind::Customer, name.to_owned()))
-        };
-        let names = self.needs(&known.hashes).customers;
-        let mut unknown: Vec<&str> = names.into_iter().filter(|name| !is_named(name)).collect();
-        if unknown.is_empty() {
-            return Vec::new();
-        }
-        let in_files = seen.keys().filter(|(kind, _)| *kind == ObjectKind::Customer);
-        let in_files = in_files.map(|(_, key)| CustomerId::of(key));
-        let ids: HashSet<CustomerId> = known.customers.values().map(|c| c.id).chain(in_files).collect();
-        let refkeys: HashSet<&str> = known.customers.values().filter_map(|c| c.refkey.as_deref()).collect();
-        let by_id = |name: &str| name.parse().is_ok_and(|id| ids.contains(&CustomerId(id)));
-        unknown.retain(|name| !refkeys.contains(name) && !by_id(name));
-        unknown.into_iter().map(str::to_owned).collect()
-    }
-
     /// Whether an object of the catalogue is new or changed.
     pub fn changes_catalogue(&self, known: &Known) -> bool {
         let w = &self.0.written;
@@ -90,35 +35,6 @@ impl Parsed {
             || is_changed(&w.discounts, ObjectKind::Discount, known)
     }
 
-    /// Customers that are changed, or own, or will own, what is changed, with their parents: their payers' bills move.
-    pub fn touched(&self, known: &Known) -> BTreeSet<CustomerId> {
-        let Collector { written, aliases, .. } = &self.0;
-        let by_refkey: BTreeMap<&str, CustomerId> =
-            known.customers.values().filter_map(|c| Some((c.refkey.as_deref()?, c.id))).collect();
-        let means = |name: &str| {
-            let alias = aliases.get(&(ObjectKind::Customer, name.to_owned())).map(|key| CustomerId::of(key));
-            let stored = by_refkey.get(name).copied().filter(|_| !known.customers.contains_key(name));
-            let by_id = name.parse().ok().map(CustomerId);
-            alias.or(stored).or(by_id).unwrap_or_else(|| CustomerId::of(name))
-        };
-        let mut touched = BTreeSet::new();
-        let is_changed =
-            |kind, key: &str, hash| !(is_stored(known, kind, key) && is_same(known, kind, key, hash));
-        for item in &written.customers {
-            if is_changed(ObjectKind::Customer, &item.key, item.hash) {
-                touched.insert(CustomerId::of(&item.key));
-                touched.extend(item.value.parent.as_ref().map(|parent| means(&parent.name)));
-            }
-        }
-        for item in &written.subscriptions {
-            if is_changed(ObjectKind::Subscription, &item.key, item.hash) {
-                touched.insert(means(&item.value.customer.name));
-                touched.extend(known.subscriptions.get(&item.key).map(|stored| stored.customer));
-            }
-        }
-        touched
-    }
-
     /// Stored plans that lose a charge or a price: the subscriptions on them must be looked at.
     pub fn narrowed_plans(&self, stored: &Catalogue) -> BTreeSet<PlanId> {
         let written = &self.0.written.plans;
@@ -128,22 +44,87 @@ impl Parsed {
         });
         of_stored.filter(|(_, before, after)| is_narrowed(before, after)).map(|(id, ..)| id).collect()
     }
+}
+
+impl Load {
+    /// What is named by what is new or changed.
+    pub fn needs<'p>(&'p self, part: &'p Part) -> Needs<'p> {
+        let mut needs = Needs::default();
+        let mut named: Vec<&Ref> = Vec::new();
+        for item in &part.customers {
+            needs.customers.insert(&item.key);
+            named.extend(&item.value.parent);
+        }
+        for item in &part.subscriptions {
+            needs.subscriptions.insert(&item.key);
+            named.push(&item.value.customer);
+        }
+        for reference in named {
+            let other_name = self.names.aliases.get(&(ObjectKind::Customer, reference.name.clone()));
+            needs.customers.insert(other_name.unwrap_or(&reference.name));
+        }
+        needs
+    }
+
+    /// Names of needed customers that mean nobody so far: neither in the files nor in what is known.
+    pub fn unknown_customers(&self, part: &Part, known: &Known) -> Vec<String> {
+        let is_named =
+            |name: &str| known.customers.contains_key(name) || self.names.has(ObjectKind::Customer, name);
+        let names = self.needs(part).customers;
+        let mut unknown: Vec<&str> = names.into_iter().filter(|name| !is_named(name)).collect();
+        if unknown.is_empty() {
+            return Vec::new();
+        }
+        let ids: HashSet<CustomerId> = known.customers.values().map(|c| c.id).collect();
+        let refkeys: HashSet<&str> = known.customers.values().filter_map(|c| c.refkey.as_deref()).collect();
+        let by_id = |name: &str| {
+            let id = name.parse().ok();
+            id.is_some_and(|id| {
+                ids.contains(&CustomerId(id)) || self.names.by_id(ObjectKind::Customer, id).is_some()
+            })
+        };
+        unknown.retain(|name| !refkeys.contains(name) && !by_id(name));
+        unknown.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Customers that are changed, or own, or will own, what is changed, with their parents: their payers' bills move.
+    pub fn touched(&self, part: &Part, known: &Known) -> BTreeSet<CustomerId> {
+        let by_refkey: BTreeMap<&str, CustomerId> =
+            known.customers.values().filter_map(|c| Some((c.refkey.as_deref()?, c.id))).collect();
+        let means = |name: &str| {
+            let alias = self.names.aliases.get(&(ObjectKind::Customer, name.to_owned()));
+            let alias = alias.map(|key| CustomerId::of(key));
+            let stored = by_refkey.get(name).copied().filter(|_| !known.customers.contains_key(name));
+            let by_id = name.parse().ok().map(CustomerId);
+            alias.or(stored).or(by_id).unwrap_or_else(|| CustomerId::of(name))
+        };
+        let mut touched = BTreeSet::new();
+        for item in &part.customers {
+            touched.insert(CustomerId::of(&item.key));
+            touched.extend(item.value.parent.as_ref().map(|parent| means(&parent.name)));
+        }
+        for item in &part.subscriptions {
+            touched.insert(means(&item.value.customer.name));
+            touched.extend(known.subscriptions.get(&item.key).map(|stored| stored.customer));
+        }
+        touched
+    }
+
+    /// Customers that are to be used by nothing new from now on.
+    pub fn inactive(&self, part: &Part) -> Vec<CustomerId> {
+        let customers = part.customers.iter().map(|item| &item.value.customer);
+        customers.filter(|customer| !customer.active).map(|customer| customer.id).collect()
+    }
 
     /// Codes that may be applied so many times and no more, and that what is new or changed applies: whoever else applies
     /// them must be counted.
-    pub fn limited_codes(&self, known: &Known) -> BTreeSet<String> {
-        let stored = known.catalogue.iter().flat_map(|catalogue| catalogue.discounts.values());
-        let discounts = stored.chain(self.0.written.discounts.iter().map(|item| &item.value.discount));
-        let limited: BTreeSet<String> = discounts.flat_map(limited_of).collect();
+    pub fn limited_codes(&self, part: &Part, known: &Known) -> BTreeSet<String> {
+        let limited: BTreeSet<String> = self.shelf.discounts.values().flat_map(limited_of).collect();
         if limited.is_empty() {
             return limited;
         }
-        let (written, last) = (&self.0.written, &known.hashes);
-        let customers = written.customers.iter().filter(|item| is_new(item, ObjectKind::Customer, last));
-        let of_customers = customers.filter_map(|item| item.value.discount.as_ref());
-        let subscriptions = written.subscriptions.iter();
-        let subscriptions = subscriptions.filter(|item| is_new(item, ObjectKind::Subscription, last));
-        let of_subscriptions = subscriptions.flat_map(|item| {
+        let of_customers = part.customers.iter().filter_map(|item| item.value.discount.as_ref());
+        let of_subscriptions = part.subscriptions.iter().flat_map(|item| {
             let charges = item.value.charges.iter().filter_map(|charge| charge.discount.as_ref());
             item.value.discount.iter().chain(charges)
         });
@@ -154,12 +135,11 @@ impl Parsed {
     }
 }
 
-fn is_new<T>(item: &Item<T>, kind: ObjectKind, last: &Hashes) -> bool {
-    last.get(&(kind, item.key.clone())) != Some(&item.hash)
-}
-
 fn is_changed<T>(items: &[Item<T>], kind: ObjectKind, known: &Known) -> bool {
-    items.iter().any(|i| !(is_stored(known, kind, &i.key) && is_same(known, kind, &i.key, i.hash)))
+    let is_kept = |item: &Item<T>| {
+        is_stored(known, kind, &item.key) && is_same(known, kind, &item.key, item.content.hash)
+    };
+    !items.iter().all(is_kept)
 }
 
 fn limited_of(discount: &Discount) -> impl Iterator<Item = String> {

@@ -131,8 +131,10 @@ pub(super) fn business_unit(fields: &mut Fields<'_, '_>) -> Option<BusinessUnit>
     let invoice_number_pattern = checks::number_pattern(fields, "invoicenumberpattern");
     let credit_note_number_pattern = checks::number_pattern(fields, "creditnotenumberpattern");
     let dunning_policy = fields.text("dunningpolicy|dunningscheme");
+    let active = checks::is_active(fields);
     let refkey = refkey?;
     Some(BusinessUnit {
+        active,
         dunning_policy,
         fullname: fullname.unwrap_or_else(|| refkey.clone()),
         refkey,
@@ -210,7 +212,7 @@ fn any_or_country(fields: &mut Fields<'_, '_>) -> Option<String> {
 }
 
 /// The natural key of a tax rule.
-pub(super) fn tax_rule_key(rule: &TaxRule) -> String {
+pub fn tax_rule_key(rule: &TaxRule) -> String {
     let valid_from = rule.valid_from.map(|day| day.to_string()).unwrap_or_default();
     format!("{}|{}|{}|{}|{valid_from}", rule.fullname, rule.country, rule.state, rule.rule_type.name())
 }
@@ -227,27 +229,28 @@ pub(super) fn rate(fields: &mut Fields<'_, '_>) -> Option<Rate> {
 }
 
 /// The natural key of an exchange rate.
-pub(super) fn rate_key(rate: &Rate) -> String {
+pub fn rate_key(rate: &Rate) -> String {
     format!("{} {}", rate.currency, rate.date)
 }
 
 /// A unit of measure.
 pub(super) fn uom(fields: &mut Fields<'_, '_>) -> Option<Uom> {
-    let (refkey, fullname) = named(fields)?;
-    Some(Uom { refkey, fullname })
+    let (refkey, fullname, active) = named(fields)?;
+    Some(Uom { refkey, fullname, active })
 }
 
 /// A product family.
 pub(super) fn product_family(fields: &mut Fields<'_, '_>) -> Option<ProductFamily> {
     fields.ignore(&["description"]);
-    let (refkey, fullname) = named(fields)?;
-    Some(ProductFamily { refkey, fullname })
+    let (refkey, fullname, active) = named(fields)?;
+    Some(ProductFamily { refkey, fullname, active })
 }
 
-fn named(fields: &mut Fields<'_, '_>) -> Option<(String, String)> {
+fn named(fields: &mut Fields<'_, '_>) -> Option<(String, String, bool)> {
     let refkey = fields.key("refkey");
     let fullname = fields.text("fullname");
+    let active = checks::is_active(fields);
     let refkey = refkey?;
     let fullname = fullname.unwrap_or_else(|| refkey.clone());
-    Some((refkey, fullname))
+    Some((refkey, fullname, active))
 }

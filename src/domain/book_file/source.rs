@@ -11,6 +11,8 @@ use std::io::{BufRead, BufReader, Read};
 const DOCUMENT_BYTES_MAX: usize = 32 << 20;
 /// Bytes of an NDJSON line.
 const LINE_BYTES_MAX: usize = 16 << 20;
+/// A line that begins with it says nothing.
+const COMMENT: u8 = b'#';
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Reads one file into the collector.
@@ -116,7 +118,7 @@ struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    /// The next line that is not blank, without its end; `None` at the end, after a fault of reading, or after a
+    /// The next line that is neither blank nor a comment, without its end; `None` at the end, after a fault of reading, or after a
     /// line that is too long to go on behind it.
     fn next_filled(&mut self, bytes_max: usize, faults: &mut Faults) -> Option<Vec<u8>> {
         loop {
@@ -143,7 +145,8 @@ impl<R: Read> Lines<R> {
             while line.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
                 line.pop();
             }
-            if !line.trim_ascii().is_empty() {
+            let told = line.trim_ascii_start();
+            if !told.is_empty() && told[0] != COMMENT {
                 return Some(line);
             }
         }

@@ -56,6 +56,11 @@ impl Catalogue {
     }
 }
 
+/// Objects of earlier versions had no status.
+pub(crate) fn is_active_unless_said() -> bool {
+    true
+}
+
 /// A discount as defined in the book; who enjoys it is an [`AppliedDiscount`] (rules D1, D2).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Discount {
@@ -71,6 +76,9 @@ pub struct Discount {
     /// How long it runs from its application; none = for ever.
     pub expiry: Option<(ExpiryPeriod, u32)>,
     pub codes: Vec<DiscountCode>,
+    /// Its codes may be applied; who has one keeps it.
+    #[serde(default = "is_active_unless_said")]
+    pub active: bool,
 }
 
 /// A code that grants a discount.

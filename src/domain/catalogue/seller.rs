@@ -57,6 +57,9 @@ pub struct BusinessUnit {
     /// Refkey of the policy for its payers' invoices (rules Y3).
     #[serde(default)]
     pub dunning_policy: Option<String>,
+    /// New customers and subscriptions may name it.
+    #[serde(default = "super::is_active_unless_said")]
+    pub active: bool,
 }
 
 /// A dated tax rule (rules X1).
@@ -94,6 +97,9 @@ pub struct Rate {
 pub struct Uom {
     pub refkey: String,
     pub fullname: String,
+    /// New charges may name it.
+    #[serde(default = "super::is_active_unless_said")]
+    pub active: bool,
 }
 
 /// A group of plans.
@@ -101,4 +107,7 @@ pub struct Uom {
 pub struct ProductFamily {
     pub refkey: String,
     pub fullname: String,
+    /// New plans may name it.
+    #[serde(default = "super::is_active_unless_said")]
+    pub active: bool,
 }

@@ -44,6 +44,7 @@ pub fn catalogue(chart: Chart) -> Catalogue {
         credit_note_number_pattern: None,
         accounts: [("1100".to_owned(), "1101".to_owned()), ("4000".to_owned(), "4001".to_owned())].into(),
         dunning_policy: None,
+        active: true,
     };
     Catalogue {
         tenant,

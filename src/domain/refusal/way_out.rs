@@ -9,6 +9,10 @@ use std::borrow::Cow;
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
     LoadBook,
+    ListBook,
+    PatchObject,
+    DeactivateObject,
+    DeleteObject,
     IngestUsage,
     ListRefusedUsage,
     Run,

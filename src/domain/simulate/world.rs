@@ -1,7 +1,7 @@
 //! The book in memory, and what has happened to it.
 
 use crate::billing::{BilledLine, CarriedDraft, Credited, LateHint, PayerBook, ReopenedLine, credits_of};
-use crate::book_file::{Known, LoadSet};
+use crate::book_file::{Change, Known, LoadSet, ObjectKind, Stored};
 use crate::catalogue::Catalogue;
 use crate::customer::Customer;
 use crate::ids::{ChargeReference, CustomerId, DiscountId, InvoiceId, SubscriptionId};
@@ -119,8 +119,12 @@ impl World {
         for subscription in set.subscriptions {
             self.known.subscriptions.insert(subscription.number.clone(), subscription);
         }
-        for (kind, key, hash) in set.hashes {
-            self.known.hashes.insert((kind, key), hash);
+        for Change { kind, key, loaded, document, content, .. } in set.objects {
+            if kind == ObjectKind::Customer {
+                self.known.documents.insert(key.clone(), document);
+            }
+            let stored = Stored { loaded: Some(loaded), content, is_deleted: false };
+            self.known.objects.entry(kind).or_default().insert(key, stored);
         }
     }
 

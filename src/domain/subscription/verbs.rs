@@ -660,6 +660,13 @@ pub fn applicable(
         let message = format!("there is no discount code `{code}`");
         return Err(Refusal::new(Code::UnknownCode, message).hint("a code is written PREFIX-CODE"));
     };
+    let is_inactive = context.catalogue.discounts.get(&discount).is_some_and(|discount| !discount.active);
+    if is_inactive {
+        let message = format!("the discount of the code {code} is inactive: it is applied to nobody new");
+        return Err(
+            Refusal::new(Code::Conflict, message).hint("set the discount's `status` to active in the book")
+        );
+    }
     if let Some(expired) = found.expire_date.filter(|expired| *expired <= today) {
         return Err(Refusal::new(
             Code::ExpiredCode,

@@ -1,26 +1,23 @@
-//! Brings book files in, all or nothing. Reading and converting needs no lock; what the files are checked against is
-//! read in the transaction that writes, so that no act between the two is lost.
+//! Brings book files in, all or nothing. Reading needs no lock; what the files are checked against is read in the
+//! transaction that writes, so that no act between the two is lost.
 //!
 //! Key that makes a repeat quiet: the content that was loaded last, per object.
 
+use crate::act::Actor;
 use crate::context::Context;
-use domain::book_file::{Fault, LoadReport, ObjectKind, Parsed, Pointers};
+use crate::refusal::Stop;
+use domain::book_file::{self, LoadReport, ObjectKind, Parsed, Pointers};
+use domain::ids::CustomerId;
 use domain::journal::{Action, Object};
-use domain::refusal::WayOut;
+use domain::refusal::{Code, Fault, Refusal, Verb, WayOut};
 use domain::warning::Warning;
 use std::io::Read;
-use store::{Tx, erasure, run};
+use store::{Tx, erasure};
+use store::book_object::{Source, Writer};
+use store::load::{Loaded as Changed, Outcome};
 
 /// Files by name.
 pub type Files = Vec<(String, Box<dyn Read + Send>)>;
-
-/// Why nothing was loaded.
-#[derive(Debug)]
-pub enum Refusal {
-    Faults(Vec<Fault>),
-    /// The load would move prices, and the drafts of this run are made and not all booked.
-    RunStands(u64),
-}
 
 /// What a load did.
 #[derive(Debug)]
@@ -31,51 +28,90 @@ pub struct Loaded {
     pub pointers: Pointers,
 }
 
-/// Loads files; `Err` holds why not, and nothing is changed then.
-pub async fn load(ctx: &Context, files: Files, actor: &str) -> anyhow::Result<Result<Loaded, Refusal>> {
-    let parsed = tokio::task::spawn_blocking(|| Parsed::read(files)).await?;
+/// Loads files.
+pub async fn load(ctx: &Context, actor: &Actor, files: Files) -> Result<Loaded, Stop> {
+    let parsed = tokio::task::spawn_blocking(|| Parsed::read(files)).await.map_err(anyhow::Error::from)?;
     let mut tx = ctx.store.begin().await?;
-    let known = store::book::locked_known(&mut tx, &parsed).await?;
-    let set = match parsed.merge(&known) {
-        Ok(set) => set,
-        Err(faults) => return Ok(Err(Refusal::Faults(faults))),
-    };
-    drop(known);
-    let erased = erased(&mut tx, &set.pointers).await?;
-    if !erased.is_empty() {
-        return Ok(Err(Refusal::Faults(erased)));
+    let changed = write(ctx, &mut tx, parsed, actor, Source::File).await?;
+    if changed.is_nothing() {
+        return Ok(Loaded { report: changed.report, warnings: Vec::new(), pointers: changed.pointers });
     }
-    if set.is_empty() {
-        return Ok(Ok(Loaded { report: set.report, warnings: Vec::new(), pointers: set.pointers }));
-    }
-    if !set.reach.is_nobody()
-        && let Some(run) = run::between_drafts_and_booking(&mut tx).await?
-    {
-        return Ok(Err(Refusal::RunStands(run.ordinal)));
-    }
-    store::book::save_load(&mut tx, &set).await?;
-    let detail = serde_json::to_value(&set.report)?;
+    let detail = serde_json::to_value(&changed.report).map_err(anyhow::Error::from)?;
     ctx.note(&mut tx, actor, Action::LoadBook, Object::Book, detail).await?;
     tx.commit().await?;
-    let warnings = crate::book::warnings::of_load(ctx, &set).await?;
-    Ok(Ok(Loaded { report: set.report, warnings, pointers: set.pointers }))
+    let warnings = crate::book::warnings::of_load(ctx, &changed).await?;
+    Ok(Loaded { report: changed.report, warnings, pointers: changed.pointers })
+}
+
+/// Judges what was written and saves it; what is refused is rolled back by the caller, who drops the transaction.
+pub(crate) async fn write(
+    ctx: &Context,
+    tx: &mut Tx,
+    parsed: Parsed,
+    actor: &Actor,
+    source: Source,
+) -> Result<Changed, Stop> {
+    let by = actor.to_string();
+    let writer = Writer { at: (ctx.now)(), by: &by, source };
+    match store::load::load(tx, parsed, &writer).await? {
+        Outcome::Loaded(changed) => match erased(tx, &changed).await? {
+            faults if faults.is_empty() => Ok(changed),
+            faults => Err(faulty(faults, source).into()),
+        },
+        Outcome::RunStands(run) => Err(run_stands(run).into()),
+        Outcome::Faulty(faults) => Err(faulty(faults, source).into()),
+    }
+}
+
+/// What would move prices waits for a run whose drafts are made and not booked.
+pub(crate) fn run_stands(run: u64) -> Refusal {
+    let message =
+        format!("this changes prices, and run {run} has drafts that are not booked yet; nothing was changed");
+    Refusal::new(Code::RunStands, message)
+        .ask(Verb::ApproveRun.on(run))
+        .hint(" books them, ")
+        .ask(Verb::CancelRun.on(run))
+        .hint(" drops them; then do this again")
+}
+
+fn faulty(faults: Vec<book_file::Fault>, source: Source) -> Refusal {
+    let count = faults.len();
+    let several = faults.iter().any(|fault| fault.file != faults[0].file);
+    let told = faults.into_iter().map(|fault| Fault {
+        pointer: if several { format!("{} {}", fault.file, fault.pointer) } else { fault.pointer },
+        message: fault.message,
+        way_out: fault.hint,
+    });
+    let told = told.collect();
+    match source {
+        Source::File => {
+            Refusal::new(Code::FaultyBook, format!("the book has {count} fault(s); nothing was changed"))
+                .hint("mend the file and run the same ")
+                .ask(Verb::LoadBook.plain())
+                .hint(" again")
+        }
+        Source::ByHand => {
+            Refusal::new(Code::FaultyBook, format!("the object has {count} fault(s); nothing was changed"))
+                .hint("mend what each of them names, and ask again")
+        }
+    }
+    .with(told)
 }
 
 /// Who was erased does not come back by an old file.
-async fn erased(tx: &mut Tx, pointers: &Pointers) -> anyhow::Result<Vec<Fault>> {
-    let customers = pointers.keys().filter(|(kind, _)| *kind == ObjectKind::Customer);
-    let accounts: Vec<&str> = customers.map(|(_, account)| account.as_str()).collect();
+async fn erased(tx: &mut Tx, changed: &Changed) -> anyhow::Result<Vec<book_file::Fault>> {
+    let customers = changed.pointers.keys().filter(|(kind, _)| *kind == ObjectKind::Customer);
+    let accounts = customers.map(|(_, account)| account.as_str());
+    let accounts: Vec<&str> =
+        accounts.filter(|account| changed.touched.contains(&CustomerId::of(account))).collect();
     let erased = erasure::of_accounts(tx, &accounts).await?;
     let fault = |e: erasure::Erasure| {
         let key = (ObjectKind::Customer, e.account_number);
-        Fault {
+        book_file::Fault {
             file: String::new(),
-            pointer: pointers.get(&key).cloned().unwrap_or_default(),
+            pointer: changed.pointers.get(&key).cloned().unwrap_or_default(),
             message: format!("{} was erased on {}", key.1, e.erased_on),
-            hint: Some(
-                WayOut::default()
-                    .words("take it out of the file; who comes back gets another account number"),
-            ),
+            hint: Some(WayOut::from("take it out of the file; who comes back gets another account number")),
         }
     };
     Ok(erased.into_iter().map(fault).collect())

@@ -1,6 +1,8 @@
-//! The book: loading files, and discounts of customers.
+//! The book: files in and out, its objects one by one, and discounts of customers.
 
 pub mod discount;
+pub mod export;
 pub mod load;
+pub mod objects;
 pub mod personal;
 pub mod warnings;

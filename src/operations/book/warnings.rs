@@ -2,15 +2,17 @@
 
 use crate::context::Context;
 use documents::Renderer;
-use domain::book_file::LoadSet;
 use domain::catalogue::Catalogue;
 use domain::customer::Customer;
 use domain::ids::CustomerId;
+use domain::run::Scope;
 use domain::subscription::Subscription;
 use domain::warning::{Book, Warning};
 use domain::zone;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
+use store::Tx;
+use store::load::Loaded;
 
 /// Payers whose books are read together.
 const PAYERS: usize = 500;
@@ -19,43 +21,43 @@ const PAYERS: usize = 500;
 pub async fn of_book(ctx: &Context) -> anyhow::Result<Vec<Warning>> {
     let mut tx = ctx.store.read().await?;
     let Some(catalogue) = store::catalogue::load(&mut tx).await? else { return Ok(Vec::new()) };
-    let customers = store::book::all_customers(&mut tx).await?;
-    let subscriptions = store::book::subscriptions(&mut tx, None).await?;
-    drop(tx);
+    let payers = store::payer::payers(&mut tx, &Scope::default()).await?;
+    let payers: Vec<CustomerId> = payers.into_iter().map(|payer| payer.id).collect();
     let sight = Sight::of(ctx);
     let unwritable = |text: &str| sight.unwritable(text);
-    let customers = customers.iter().map(|c| (c.id, c)).collect();
-    let book = sight.book(ctx, &catalogue, customers, subscriptions.iter().collect(), &unwritable);
+    let book = sight.book(ctx, &catalogue, HashMap::new(), Vec::new(), &unwritable);
     let mut all = book.of_all();
-    all.extend(book.of_payers());
+    all.extend(of_payers(ctx, &mut tx, &sight, &catalogue, &payers).await?);
     Ok(all)
 }
 
 /// Of what a load has touched: its customers and those whose subscriptions it has brought; everybody, if it has changed
 /// what is sold or how it is taxed.
-pub async fn of_load(ctx: &Context, set: &LoadSet) -> anyhow::Result<Vec<Warning>> {
-    if set.catalogue_changed {
+pub async fn of_load(ctx: &Context, loaded: &Loaded) -> anyhow::Result<Vec<Warning>> {
+    if loaded.catalogue_changed {
         return of_book(ctx).await;
     }
-    let sight = Sight::of(ctx);
-    let unwritable = |text: &str| sight.unwritable(text);
-    let owners: BTreeSet<CustomerId> =
-        set.customers.iter().map(|c| c.id).chain(set.subscriptions.iter().map(|s| s.customer)).collect();
-    let catalogue = Arc::new(set.catalogue.clone());
     let mut tx = ctx.store.read().await?;
-    let mut payers = BTreeSet::new();
-    for owner in owners {
-        payers.insert(store::book::payer_of(&mut tx, owner).await?);
-    }
-    let payers: Vec<CustomerId> = payers.into_iter().collect();
+    let Some(catalogue) = store::catalogue::load(&mut tx).await? else { return Ok(Vec::new()) };
+    let touched: Vec<CustomerId> = loaded.touched.iter().copied().collect();
+    let payers = store::book::payers_of(&mut tx, &touched).await?;
+    of_payers(ctx, &mut tx, &Sight::of(ctx), &catalogue, &payers).await
+}
+
+async fn of_payers(
+    ctx: &Context,
+    tx: &mut Tx,
+    sight: &Sight,
+    catalogue: &Catalogue,
+    payers: &[CustomerId],
+) -> anyhow::Result<Vec<Warning>> {
+    let unwritable = |text: &str| sight.unwritable(text);
     let mut all = Vec::new();
     for some in payers.chunks(PAYERS) {
-        for tree in store::payer::books(&mut tx, some, &catalogue).await? {
-            let customers = tree.customers.values().map(|c| (c.id, c)).collect();
-            let book =
-                sight.book(ctx, &catalogue, customers, tree.subscriptions.values().collect(), &unwritable);
-            all.extend(book.of_payers());
-        }
+        let (customers, subscriptions) = store::book::trees(tx, some).await?;
+        let customers = customers.iter().map(|c| (c.id, c)).collect();
+        let book = sight.book(ctx, catalogue, customers, subscriptions.iter().collect(), &unwritable);
+        all.extend(book.of_payers());
     }
     all.sort();
     Ok(all)

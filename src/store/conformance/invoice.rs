@@ -1,7 +1,9 @@
 use super::on_both;
 use super::sample::{self, customer_id, date};
+use crate::book_object::{Source, Writer};
 use crate::draft_body::DraftBody;
 use crate::invoice::{self, InvoiceFilter, InvoiceState, Part};
+use crate::load::Outcome;
 use crate::tx::on;
 use crate::{Store, draft, load, payment, run, verify};
 use domain::ids::*;
@@ -24,9 +26,15 @@ on_both!(an_invoice_comes_back_to_the_last_field, store => {
     assert_eq!(failed.iter().map(|c| c.name).collect::<Vec<_>>(), ["lines_billed", "lines_in_ledger"]);
     drop(tx);
     let mut tx = store.begin().await.unwrap();
-    let known = load::locked_known(&mut tx, &sample::parsed(sample::BOOK)).await.unwrap();
-    assert!(known.anything_billed);
-    assert_eq!(known.billed_charges, [("PRO".to_owned(), "PRO-BASE".to_owned())].into());
+    let changed = sample::BOOK
+        .replace("Europe/Copenhagen", "Europe/Berlin")
+        .replace(r#""pricingmodel": "flat""#, r#""pricingmodel": "per_unit""#);
+    let writer = Writer { at: sample::now(), by: "ada", source: Source::File };
+    let Outcome::Faulty(faults) = load::load(&mut tx, sample::parsed(&changed), &writer).await.unwrap() else {
+        panic!("what is billed is fixed");
+    };
+    let places: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+    assert_eq!(places, ["/tenant/timezone", "/productplans/0/charges/0"]);
 });
 
 on_both!(an_invoice_is_booked_once_and_numbers_have_no_gap, store => {

@@ -13,8 +13,10 @@ use domain::period::Period;
 use domain::run::Scope;
 use rust_decimal::Decimal;
 
+use crate::book_object::{Source, Writer};
+use crate::load::{Loaded, Outcome};
 use crate::run::{Opened, Run, RunOptions};
-use crate::{Store, run};
+use crate::{Store, Tx, run};
 
 pub const BOOK: &str = r#"{
   "tenant": {"fullname": "Nordlys Cloud ApS", "companyvat": "DK12345678", "currencycode": "DKK",
@@ -68,15 +70,24 @@ pub fn parsed(text: &str) -> Parsed {
     Parsed::read(vec![("book.json".to_owned(), text.as_bytes())])
 }
 
-pub fn read_book(text: &str, known: &Known) -> LoadSet {
-    parsed(text).merge(known).unwrap_or_else(|faults| panic!("{faults:?}"))
+/// What a book makes where nothing is stored.
+pub fn read_book(text: &str) -> LoadSet {
+    parsed(text).merge(&Known::default()).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+/// Loads a book within a transaction.
+pub async fn load_in(tx: &mut Tx, text: &str) -> Loaded {
+    let writer = Writer { at: now(), by: "ada", source: Source::File };
+    match crate::load::load(tx, parsed(text), &writer).await.unwrap() {
+        Outcome::Loaded(loaded) => loaded,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Loads [`BOOK`].
 pub async fn load(store: &Store) {
     let mut tx = store.begin().await.unwrap();
-    let known = crate::load::locked_known(&mut tx, &parsed(BOOK)).await.unwrap();
-    crate::load::save_load(&mut tx, &read_book(BOOK, &known)).await.unwrap();
+    load_in(&mut tx, BOOK).await;
     tx.commit().await.unwrap();
 }
 

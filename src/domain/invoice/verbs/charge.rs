@@ -373,6 +373,7 @@ mod tests {
             former_discounts: Vec::new(),
             contacts: Vec::new(),
             payment_methods,
+            active: true,
         }
     }
 

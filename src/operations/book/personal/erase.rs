@@ -11,19 +11,21 @@ use crate::refusal::Stop;
 use crate::runs::open::{NewRun, Reach};
 use crate::runs::preview;
 use chrono::{Datelike, NaiveDate};
+use domain::book_file::{self, ObjectKind};
+use domain::customer::Customer;
 use domain::ids::{CustomerId, InvoiceId};
 use domain::journal::{Action, Object};
 use domain::payment::AttemptState;
 use domain::refusal::{Code, Command, Fault, Refusal, Verb, WayOut};
 use domain::run::Scope;
-use domain::subscription::State;
+use domain::subscription::{State, Subscription};
 use gateways::mail::MailFiles;
 use serde::Serialize;
 use store::delivery::{self, OpenFilter};
 use store::draft::{self, DraftFilter, DraftState};
 use store::erasure::{self, ERASED, Erasure, Words};
 use store::invoice::{self, InvoiceFilter, InvoiceState};
-use store::{Tx, book, document, payer, payment};
+use store::{Tx, book, book_object, document, payer, payment};
 
 /// What an erasure empties, and what it leaves and why.
 #[derive(Debug, Clone, Serialize)]
@@ -78,13 +80,15 @@ pub async fn erase(ctx: &Context, act: &Act, account: &str) -> Result<Plan, Stop
     )
     .await?;
     erase_invoices(ctx, &mut tx, &over).await?;
-    book::save_customers(&mut tx, &[person.customer.erased(ERASED)]).await?;
+    let emptied = person.customer.erased(ERASED);
+    book::save_customers(&mut tx, std::slice::from_ref(&emptied)).await?;
     let mut subscriptions = person.subscriptions.clone();
     for subscription in &mut subscriptions {
         (subscription.reference, subscription.refkey) = (None, None);
     }
     book::save_subscriptions(&mut tx, &subscriptions).await?;
-    erasure::empty(&mut tx, &person.customer, &person.numbers()).await?;
+    write_documents(&mut tx, &emptied, &subscriptions).await?;
+    erasure::empty(&mut tx, &person.customer).await?;
     rejects::replace(&mut tx, &rewritten).await?;
     let detail = serde_json::json!({"on": act.on, "kept_until": kept_until});
     ctx.note(&mut tx, &act.actor, Action::EraseCustomer, Object::Book, detail).await?;
@@ -97,6 +101,27 @@ pub async fn erase(ctx: &Context, act: &Act, account: &str) -> Result<Plan, Stop
         );
     }
     Ok(planned)
+}
+
+/// What was written in the book goes too: its documents say what is left.
+async fn write_documents(
+    tx: &mut Tx,
+    customer: &Customer,
+    subscriptions: &[Subscription],
+) -> anyhow::Result<()> {
+    let catalogue = store::catalogue::load(tx).await?;
+    let parents: Vec<CustomerId> = customer.parent.into_iter().collect();
+    let parent = book::customers(tx, &parents).await?.into_values().next();
+    let parent = parent.as_ref().map(|parent| parent.account_number.as_str());
+    let account = &customer.account_number;
+    let mut documents =
+        vec![(ObjectKind::Customer, account.clone(), book_file::customer_document(customer, parent))];
+    for subscription in subscriptions {
+        let plan = catalogue.as_ref().and_then(|catalogue| catalogue.plans.get(&subscription.plan));
+        let document = book_file::subscription_document(subscription, account, plan);
+        documents.push((ObjectKind::Subscription, subscription.number.clone(), document));
+    }
+    book_object::replace(tx, &documents).await
 }
 
 /// Words by which usage files may name the person.
