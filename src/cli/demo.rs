@@ -244,6 +244,7 @@ fn in_words(run: &RunView) -> String {
 fn look_at(app: &App, ingested: &Ingested, journal: &Path, output: &Output) {
     let home = app.home.root.display();
     output.line("look at:");
+    output.line(&format!("  less {home}/demo/book.ndjson {home}/demo/usage.csv"));
     output.line(&format!("  hledger -f {} balancesheet", journal.display()));
     output.line(&format!("  ls {home}/documents {home}/mail"));
     if let Some(rejects) = &ingested.rejectfile {

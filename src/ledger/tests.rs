@@ -136,6 +136,7 @@ impl World {
                 .map(|(from, to)| (from.into(), to.into()))
                 .into(),
             dunning_policy: None,
+            active: true,
         };
         let buyers = [
             (InvoiceId::of("INV-0000001"), "Kaffe & Co".to_owned()),

@@ -12,9 +12,9 @@ use domain::journal::{Action, Object};
 use domain::refusal::{Code, Fault, Refusal, Verb, WayOut};
 use domain::warning::Warning;
 use std::io::Read;
-use store::{Tx, erasure};
 use store::book_object::{Source, Writer};
 use store::load::{Loaded as Changed, Outcome};
+use store::{Tx, erasure};
 
 /// Files by name.
 pub type Files = Vec<(String, Box<dyn Read + Send>)>;
