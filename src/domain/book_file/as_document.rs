@@ -109,7 +109,7 @@ pub fn subscription_document(subscription: &Subscription, customer: &str, plan: 
     doc.some("paymentmethod", subscription.payment_method.as_deref());
     doc.mark(subscription.discount.as_ref());
     let listed = subscription.charges.iter().filter(|own| !is_as_the_plan_has_it(own, plan));
-    doc.list("charges", listed.map(|own| charge_of_subscription(own)));
+    doc.list("charges", listed.map(charge_of_subscription));
     doc.document()
 }
 
