@@ -269,7 +269,7 @@ def story(number):
     timeline = [(start, 0, {"ingest": events})] if events else []
     days = [start + timedelta(runs.randrange(0, 120)) for _ in range(runs.choice([0, 2, 6]))]
     days += [day for day, _ in acts if runs.random() < 0.5]
-    timeline += [(day, runs.choice([1, 3]), {"run": {}}) for day in set(days) if day < LAST]
+    timeline += [(day, runs.choice([1, 3]), {"run": {}}) for day in sorted(set(days)) if day < LAST]
     timeline += [(day, 2, act) for day, act in acts] + [(LAST, 4, {"run": {}})]
     timeline.sort(key=lambda step: step[:2])
     return {"name": f"story {number}", "book": made,

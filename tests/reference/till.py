@@ -32,7 +32,7 @@ class Till:
         """Sets off what payers have to their credit before anything is collected (I8, Y5); then the first attempts (Y3)."""
         for document in made:
             self.number(document)
-        for payer in {document.payer for document in made}:
+        for payer in sorted({document.payer for document in made}, key=str):
             self.set_off(payer)
         for document in made:
             if document.open > 0:
