@@ -2,11 +2,13 @@
 
 import importlib.machinery
 import importlib.util
+import os
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER))
@@ -68,6 +70,18 @@ class Deny(unittest.TestCase):
             known = [{"id": "RUSTSEC-2026-9999"}]
             self.assertEqual(told("1.1.0", known), [])
             self.assertIn("does not concern us any more", told("1.2.5", known)[0])
+
+    def test_a_fetch_that_failed_leaves_no_database(self):
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {"CARGO_TARGET_DIR": folder, "ADVISORY_DB": ""}
+            gone = mock.patch.object(deny, "DATABASE", str(Path(folder) / "gone"))
+            with gone, mock.patch.dict(os.environ, environment):
+                self.assertIsNone(deny.advisory_database())
+                self.assertTrue((Path(folder) / "advisory-db" / ".git" / "FETCH_HEAD").exists())
+                self.assertIsNone(deny.advisory_database(), "nor when it is asked again on that day")
+            with mock.patch.dict(os.environ, {"ADVISORY_DB": folder}), self.assertRaises(SystemExit) as refused:
+                deny.advisory_database()
+            self.assertIn("no checkout", str(refused.exception))
 
     def test_what_is_not_wanted_or_twice_is_named(self):
         built = {"a": crate("openssl-sys"), "b": crate("md-5", "0.10.6"), "c": crate("md-5", "0.11.0")}
