@@ -55,8 +55,6 @@ id_types! {
     LineId "line";
     /// A ledger entry.
     EntryId "entry";
-    /// A key of a program that asks over HTTP.
-    ApiKeyId "api_key";
     /// A payment attempt; also the provider's idempotency key (rules Y1).
     AttemptId "attempt";
     /// A billing run.
@@ -77,6 +75,11 @@ pub fn book_id(kind: crate::book_file::ObjectKind, key: &str) -> Uuid {
 
 fn natural(kind: &str, key: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{kind}\u{1f}{key}").as_bytes())
+}
+
+/// The id of a part of the book that has no type of its own: a unit of measure, a tax rule.
+pub fn book_part(kind: &str, natural_key: &str) -> Uuid {
+    natural(kind, natural_key)
 }
 
 impl ChargeReference {

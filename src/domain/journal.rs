@@ -37,6 +37,8 @@ pub enum Action {
     ClearCustomerDiscount,
     /// What the law does not ask for is gone.
     EraseCustomer,
+    CreateKey,
+    RevokeKey,
     /// The clock is right, says a person.
     GoOn,
 }
@@ -72,6 +74,8 @@ impl fmt::Display for Action {
             Self::ApplyCustomerDiscount => "customer.applydiscount",
             Self::ClearCustomerDiscount => "customer.cleardiscount",
             Self::EraseCustomer => "customer.erase",
+            Self::CreateKey => "key.create",
+            Self::RevokeKey => "key.revoke",
             Self::GoOn => "timetable.go_on",
         })
     }
@@ -96,6 +100,8 @@ pub enum Object<'a> {
     Subscription(&'a str),
     /// By its account number.
     Customer(&'a str),
+    /// A key of the HTTP API, by its name.
+    Key(&'a str),
 }
 
 impl fmt::Display for Object<'_> {
@@ -111,6 +117,7 @@ impl fmt::Display for Object<'_> {
             Self::Invoice(number) => write!(f, "invoice {number}"),
             Self::Subscription(number) => write!(f, "subscription {number}"),
             Self::Customer(account) => write!(f, "customer {account}"),
+            Self::Key(name) => write!(f, "key {name}"),
         }
     }
 }

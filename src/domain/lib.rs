@@ -13,6 +13,7 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod api_key;
 pub mod audit;
 pub mod billing;
 pub mod book_file;
@@ -33,6 +34,7 @@ pub mod payment;
 pub mod period;
 pub mod pricing;
 pub mod proration;
+pub mod query;
 pub mod refusal;
 pub mod run;
 pub mod simulate;

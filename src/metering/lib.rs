@@ -23,8 +23,9 @@ mod speed;
 
 pub use intake::rejects::blank_rejects;
 pub use intake::{
-    Billed, Compression, DEFAULT_SOURCE, InputFile, IntakeContext, IntakeError, OutDirs, Progress,
-    RejectFile, Staged, Subjects, intake, open, open_or_copy, open_waiting,
+    Billed, Compression, DEFAULT_SOURCE, InputFile, IntakeContext, IntakeError, LiveIntake, LiveUsage,
+    OutDirs, Progress, RejectFile, Staged, Subjects, Target, holds_any, intake, open, open_or_copy,
+    open_waiting,
 };
 pub use keys::{KeyRunFile, merge as merge_key_runs};
 pub use measure::{

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use chrono::NaiveDate;
-use domain::ids::{ApiKeyId, CustomerId};
+use domain::ids::CustomerId;
 use domain::journal::{Action, Object};
 use std::fmt;
 use store::Tx;
@@ -19,8 +19,8 @@ pub struct Act {
 pub enum Actor {
     /// By the name under which they are known here.
     Person(String),
-    /// A program, by its key.
-    Key(ApiKeyId),
+    /// A program, by the name of its key.
+    Key(String),
     Timetable,
     Dunning,
 }
@@ -29,7 +29,7 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Person(name) => f.write_str(name),
-            Self::Key(id) => write!(f, "key {id}"),
+            Self::Key(name) => write!(f, "key:{name}"),
             Self::Timetable => f.write_str("timetable"),
             Self::Dunning => f.write_str("dunning"),
         }

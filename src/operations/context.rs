@@ -22,6 +22,9 @@ use std::task::{self, Poll};
 use store::{Store, Tx};
 use tokio::sync::watch;
 
+/// Whether asking again later may help: the database was busy or restarting.
+pub use store::is_transient;
+
 /// From a ring of the bell to its echo.
 const ECHO: std::time::Duration = std::time::Duration::from_millis(20);
 

@@ -2,8 +2,8 @@
 //! operation, and shows what it gives.
 //!
 //! A folder imports only from folders that stand before it: `files`, `settings`, `aside`, `refusal` → `context` → `act` →
-//! `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `payers`, `runs` → `subscriptions` → `dunning`,
-//! `book` → `health`.
+//! `keys`, `idempotency` → `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `payers`, `runs` →
+//! `subscriptions` → `dunning`, `book` → `health`, `lists`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -16,8 +16,11 @@ pub mod dunning;
 pub mod files;
 pub mod health;
 pub mod home;
+pub mod idempotency;
 pub mod invoices;
+pub mod keys;
 pub mod ledger;
+pub mod lists;
 pub mod payers;
 pub mod payments;
 pub mod refusal;

@@ -374,6 +374,15 @@ pub async fn subscription(tx: &mut Tx, number: &str) -> anyhow::Result<Option<Su
     Ok(row.map(|j| j.0))
 }
 
+/// Subscriptions of these ids; unknown ids are left out.
+pub async fn subscriptions_by_ids(tx: &mut Tx, ids: &[Uuid]) -> anyhow::Result<Vec<Subscription>> {
+    const SQL: PerDriver = by_keys!("select body from subscription where id", uuid, "");
+    let sql = tx.pick(&SQL);
+    let rows: Vec<Json<Subscription>> =
+        on!(tx, c => sqlx::query_scalar(sql).bind(Ids(ids.to_vec())).fetch_all(c).await?);
+    Ok(rows.into_iter().map(|j| j.0).collect())
+}
+
 /// Number of the subscription that has, or had, the charge of this reference.
 pub async fn owner_of_charge(tx: &mut Tx, reference: ChargeReference) -> anyhow::Result<Option<String>> {
     let number: Option<String> = on!(tx, c => sqlx::query_scalar(

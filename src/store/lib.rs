@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod api_key;
 pub mod balance;
 pub mod book;
 pub mod book_object;
@@ -23,11 +24,13 @@ pub mod draft;
 pub mod draft_body;
 pub mod dump;
 pub mod erasure;
+pub mod idempotency;
 pub mod imports;
 pub mod invoice;
 pub mod journal;
 pub mod ledger;
 pub mod line_credit;
+pub mod listing;
 pub mod load;
 pub mod measured;
 pub mod meta;
@@ -49,6 +52,7 @@ mod tx;
 mod value;
 pub mod verify;
 pub mod verify_books;
+pub mod waiting;
 mod words;
 pub mod worker;
 

@@ -127,10 +127,12 @@ impl Store {
 
     /// Begins a transaction that writes. On SQLite it holds the write lock from here on: keep it under a second.
     pub async fn begin(&self) -> anyhow::Result<Tx> {
-        Ok(match &self.pools {
+        let mut tx = match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("begin immediate").await?),
             Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
-        })
+        };
+        Self::mark(&mut tx).await?;
+        Ok(tx)
     }
 
     /// Begins a read: one consistent snapshot that neither waits for writers nor holds them up. Writing in it fails.

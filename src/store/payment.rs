@@ -164,6 +164,14 @@ pub async fn by_id(tx: &mut Tx, id: AttemptId) -> anyhow::Result<Option<Attempt>
     row.map(Attempt::try_from).transpose()
 }
 
+/// Attempts of these ids.
+pub async fn by_ids(tx: &mut Tx, ids: &[Uuid]) -> anyhow::Result<Vec<Attempt>> {
+    const SQL: PerDriver = by_keys!(select_attempt!("where id"), uuid, "");
+    let sql = tx.pick(&SQL);
+    let rows: Vec<Row> = on!(tx, c => sqlx::query_as(sql).bind(Ids(ids.to_vec())).fetch_all(c).await?);
+    rows.into_iter().map(Attempt::try_from).collect()
+}
+
 /// Attempts without an answer, oldest invoice first: they are asked again with the same id.
 pub async fn pending(tx: &mut Tx, limit: u32) -> anyhow::Result<Vec<Attempt>> {
     let rows: Vec<Row> = on!(tx, c => sqlx::query_as(

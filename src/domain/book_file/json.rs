@@ -3,7 +3,7 @@
 //! `serde_json::Value` would read `0.05` as a binary float and round a number of 40 digits in silence. So a text is
 //! cut into [`RawValue`]s level by level, and a number stays text until [`crate::decimal::parse`] has seen it.
 
-use super::fault::{Faults, Place};
+use super::fault::{Fault, Faults, Place};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
@@ -15,9 +15,9 @@ const MEMBERS_MAX: usize = 10_000;
 /// Significant digits that a binary float surely carries.
 const FLOAT_DIGITS: usize = 15;
 
-/// A JSON value.
+/// A JSON value as it was written.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node {
+pub enum Node {
     Null,
     Bool(bool),
     /// The number's own text.
@@ -192,6 +192,17 @@ impl<'de> Visitor<'de> for Plain {
             members.push((key, parts.next_value_seed(below)?));
         }
         Ok(Node::Object(members))
+    }
+}
+
+/// Reads the body of a request: pointers are relative to it.
+pub fn read_body(text: &str) -> Result<Node, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let file = faults.file("");
+    let node = parse(text, 1, &Place::new(file, ""), &mut faults);
+    match node {
+        Some(node) if faults.met() == 0 => Ok(node),
+        _ => Err(faults.into_list()),
     }
 }
 

@@ -54,6 +54,7 @@ pub use content::{ContentHash, NotAContentHash, ObjectKind};
 pub use custom_invoice::read_custom_invoice;
 pub use draft_edit::read_draft_edit;
 pub use fault::Fault;
+pub use json::{Node, read_body};
 pub use load::{Batch, Changes, Load, Part};
 pub use nearest::nearest;
 pub use needs::Needs;

@@ -15,6 +15,7 @@ mod header;
 mod json;
 mod json_usage;
 mod judge;
+mod live;
 mod names;
 mod open;
 mod packing;
@@ -32,6 +33,7 @@ mod shapes;
 mod tests;
 
 pub use error::IntakeError;
+pub use live::{LiveIntake, LiveUsage, Target, holds_any};
 pub use open::{InputFile, open, open_or_copy};
 pub use packing::Compression;
 pub use spool::open_waiting;

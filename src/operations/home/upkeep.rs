@@ -7,6 +7,7 @@
 
 use crate::context::Context;
 use crate::files::shelf;
+use crate::idempotency;
 use crate::usage::{compact, ingest};
 use chrono::Duration;
 use std::collections::BTreeSet;
@@ -73,6 +74,7 @@ pub async fn run(ctx: &Context) -> anyhow::Result<Removed> {
         compacted: 0,
     };
     requests::prune(&mut tx, before).await?;
+    store::idempotency::prune(&mut tx, now - idempotency::KEPT).await?;
     let paths = segment::deletable(&mut tx, now).await?;
     tx.commit().await?;
     for path in &paths {

@@ -15,4 +15,5 @@ pub mod refund;
 pub mod send;
 pub mod show;
 pub mod view;
+pub mod void;
 pub mod write_off;

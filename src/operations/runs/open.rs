@@ -67,7 +67,10 @@ impl Opened {
 }
 
 /// Opens a run in one transaction: run, payer items, the slice that rates, its ticket.
+///
+/// What has come over HTTP by now is moved into the usage store first, so that this run bills it.
 pub async fn open(ctx: &Context, act: &Act, what: &NewRun) -> Result<Opened, Stop> {
+    crate::usage::waiting::move_all(ctx).await?;
     let mut tx = ctx.store.begin().await?;
     run::lock_opening(&mut tx).await?;
     if let Some(run) = run::unfinished(&mut tx, &what.scope).await? {

@@ -78,7 +78,10 @@ pub struct DifferenceView {
 }
 
 /// Bills in memory and sums up.
+///
+/// Usage that waits is moved into the usage store first, as the run itself does: both have the same hash.
 pub async fn preview(ctx: &Context, act: &Act, what: &NewRun) -> Result<RunPreview, Stop> {
+    crate::usage::waiting::move_all(ctx).await?;
     let mut tx = ctx.store.read().await?;
     open::refuse(ctx, &mut tx, act, what).await?;
     let catalogue = Arc::new(store::catalogue::load(&mut tx).await?.context("the book is empty")?);

@@ -113,18 +113,59 @@ impl Refusal {
 /// Called with the bytes read so far.
 pub type Report = Arc<dyn Fn(u64) + Send + Sync>;
 
-/// Brings in one file by the commit protocol: intent, files, one transaction.
+/// Where records come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    File,
+    /// The table of what waits, up to an ordinal: the rows go in the commit.
+    Waiting {
+        through: i64,
+    },
+}
+
+impl Origin {
+    fn lateness(self) -> Lateness {
+        match self {
+            Self::File => Lateness::Judged,
+            // It was accepted when it came.
+            Self::Waiting { .. } => Lateness::Taken,
+        }
+    }
+}
+
+/// What is done with usage of a billed period whose charge refuses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lateness {
+    Judged,
+    Taken,
+}
+
+/// Brings in one file by the commit protocol: intent, files, one transaction. What waits goes first.
 pub async fn ingest(
     ctx: &Context,
     file: InputFile,
     request: &Request,
     report: Report,
 ) -> anyhow::Result<Result<Ingested, Refusal>> {
+    if !request.dry_run {
+        super::waiting::move_all(ctx).await?;
+    }
+    bring_in(ctx, file, request, report, Origin::File).await
+}
+
+/// The same, wherever the records come from.
+pub(crate) async fn bring_in(
+    ctx: &Context,
+    file: InputFile,
+    request: &Request,
+    report: Report,
+    origin: Origin,
+) -> anyhow::Result<Result<Ingested, Refusal>> {
     let file = Arc::new(file);
     let hashed = Arc::clone(&file);
     // What is known is read beside: of a large book that takes as long as the hash of a large file.
     let (hashed, known) =
-        tokio::join!(tokio::task::spawn_blocking(move || hashed.sha256()), Known::read(ctx));
+        tokio::join!(tokio::task::spawn_blocking(move || hashed.sha256()), Known::read(ctx, origin.lateness()));
     let sha256 = match hashed? {
         Ok(sha256) => sha256,
         Err(error) => return Ok(Err(error.into())),
@@ -132,7 +173,7 @@ pub async fn ingest(
     let known = known?;
     let id = Uuid::new_v4();
     if request.dry_run {
-        return write_and_commit(ctx, id, &file, &sha256, request, &report, known).await;
+        return write_and_commit(ctx, id, &file, &sha256, request, &report, origin, known).await;
     }
     let lock = ImportLock::take(ctx, id).await?;
     match begin(ctx, id, &file, &sha256, request).await? {
@@ -147,7 +188,7 @@ pub async fn ingest(
             return Ok(Err(Refusal::Busy { file: file.name(), owner: import.owner }));
         }
     }
-    let outcome = write_and_commit(ctx, id, &file, &sha256, request, &report, known).await;
+    let outcome = write_and_commit(ctx, id, &file, &sha256, request, &report, origin, known).await;
     if !matches!(outcome, Ok(Ok(_)))
         && let Err(error) = abandon(ctx, id).await
     {
@@ -242,13 +283,14 @@ async fn write_and_commit(
     sha256: &str,
     request: &Request,
     report: &Report,
+    origin: Origin,
     known: Known,
 ) -> anyhow::Result<Result<Ingested, Refusal>> {
     let mut first = Some(known);
     for _ in 0..TRIES_MAX {
         let known = match first.take() {
             Some(known) => known,
-            None => Known::read(ctx).await?,
+            None => Known::read(ctx, origin.lateness()).await?,
         };
         let seen = known.version;
         known.insist_keys(ctx).await?;
@@ -269,8 +311,18 @@ async fn write_and_commit(
         ctx.shelf.publish(ctx.doors, paths(&rows)).await?;
         let mut tx = ctx.store.begin().await?;
         match imports::commit(&mut tx, id, seen, &rows, (ctx.now)()).await? {
+            Committed::Done { .. } if has_come_meanwhile(ctx, &mut tx, &rows, origin).await? => {
+                drop(tx);
+                discard(ctx, staged, &rows).await?;
+                if origin == Origin::File {
+                    super::waiting::move_all(ctx).await?;
+                }
+            }
             Committed::Done { number, .. } => {
                 answer.import = Some(number);
+                if let Origin::Waiting { through } = origin {
+                    store::waiting::moved(&mut tx, through).await?;
+                }
                 let detail = serde_json::json!({"file": answer.file, "read": answer.read, "accepted": answer.accepted});
                 let import = Object::Import(number);
                 ctx.note(&mut tx, &request.actor, Action::IngestUsage, import, detail).await?;
@@ -286,6 +338,27 @@ async fn write_and_commit(
         }
     }
     anyhow::bail!("{} could not be committed: other imports kept coming first", file.name())
+}
+
+/// Whether an event that this import accepts has come over HTTP since it was judged.
+async fn has_come_meanwhile(
+    ctx: &Context,
+    tx: &mut Tx,
+    rows: &imports::Staged,
+    origin: Origin,
+) -> anyhow::Result<bool> {
+    let after = match origin {
+        Origin::File => 0,
+        Origin::Waiting { through } => through,
+    };
+    let waiting = store::waiting::keys_after(tx, after).await?;
+    if waiting.is_empty() || rows.key_runs.is_empty() {
+        return Ok(false);
+    }
+    let runs: Vec<PathBuf> = rows.key_runs.iter().map(|run| ctx.folders.root.join(&run.path)).collect();
+    let mut keys: Vec<u128> = waiting.into_iter().map(|key| key.as_u128()).collect();
+    keys.sort_unstable();
+    tokio::task::spawn_blocking(move || metering::holds_any(&runs, &keys)).await?
 }
 
 /// A file that changes while it is read may look damaged; what counts is whether it is still the one that was hashed.
@@ -319,16 +392,16 @@ async fn discard(ctx: &Context, staged: metering::Staged, rows: &imports::Staged
 }
 
 /// What the store knows that intake has to know.
-struct Known {
-    version: i64,
-    key_runs: Vec<KeyRun>,
-    subjects: Subjects,
-    seed: u128,
-    zone: chrono_tz::Tz,
+pub(crate) struct Known {
+    pub version: i64,
+    pub key_runs: Vec<KeyRun>,
+    pub subjects: Subjects,
+    pub seed: u128,
+    pub zone: chrono_tz::Tz,
 }
 
 impl Known {
-    async fn read(ctx: &Context) -> anyhow::Result<Self> {
+    pub async fn read(ctx: &Context, lateness: Lateness) -> anyhow::Result<Self> {
         let mut tx = ctx.store.begin().await?;
         let seed = meta::key_seed(&mut tx).await?;
         tx.commit().await?;
@@ -336,19 +409,19 @@ impl Known {
         let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
         let version = segment::version(&mut tx).await?;
         let key_runs = segment::key_runs(&mut tx, 0, version).await?;
-        let subjects = subjects(&mut tx, &catalogue).await?;
+        let subjects = subjects(&mut tx, &catalogue, lateness).await?;
         Ok(Self { version, key_runs, subjects, seed, zone: catalogue.tenant.timezone })
     }
 
     /// Sees to it that the key runs are here, and as they were written.
-    async fn insist_keys(&self, ctx: &Context) -> anyhow::Result<()> {
+    pub async fn insist_keys(&self, ctx: &Context) -> anyhow::Result<()> {
         ctx.shelf.need(self.key_runs.iter().map(Named::from)).await?;
         crate::usage::keys::insist_keys(ctx, &self.key_runs).await
     }
 }
 
 /// The names that usage may be for, the meters that are counted, and how far they are billed (rules Q3, Q5).
-async fn subjects(tx: &mut Tx, catalogue: &Catalogue) -> anyhow::Result<Subjects> {
+async fn subjects(tx: &mut Tx, catalogue: &Catalogue, lateness: Lateness) -> anyhow::Result<Subjects> {
     let mut subjects = Subjects::new();
     let metered = |sku: &str, plans: &std::collections::BTreeSet<domain::ids::PlanId>| {
         plans
@@ -372,7 +445,7 @@ async fn subjects(tx: &mut Tx, catalogue: &Catalogue) -> anyhow::Result<Subjects
             subjects.add_charge(charge.reference, known.no, charge.no, &plan_charge.meter);
             if let Some(end) = billed.get(&(known.id, charge.reference)) {
                 let late_before_us = zone::start_of_day(*end, catalogue.tenant.timezone).timestamp_micros();
-                let refuses = plan_charge.late_usage == LateUsage::Reject;
+                let refuses = plan_charge.late_usage == LateUsage::Reject && lateness == Lateness::Judged;
                 let refused_before_us = if refuses { late_before_us } else { i64::MIN };
                 subjects.set_billed(
                     known.no,

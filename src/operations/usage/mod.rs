@@ -6,5 +6,7 @@ pub mod import_lock;
 pub mod inbox;
 pub mod ingest;
 pub mod keys;
+pub mod live;
 pub mod measure;
 pub mod refused;
+pub mod waiting;

@@ -1,0 +1,14 @@
+-- Keys of the HTTP API. A key itself is nowhere: only the SHA-256 of it, so that whoever reads the database cannot ask
+-- in its name. A revoked key stays, as the journal names it.
+--
+-- Keys that make a repeat quiet: the name; the hash.
+create table api_key (
+    id blob not null primary key,
+    name text not null constraint api_key_name_unique unique,
+    hash text not null constraint api_key_hash_unique unique,
+    scopes text not null,
+    numbers text not null,
+    created_at text not null,
+    expires_at text,
+    revoked_at text
+) strict;

@@ -1,0 +1,28 @@
+//! Keys of the HTTP API: 256 random bits that are shown once and kept as their SHA-256.
+
+mod check;
+mod create;
+mod list;
+mod revoke;
+
+pub use check::{Checked, check};
+pub use create::{Created, NewKey, create};
+pub use domain::api_key::{Numbers, Scope};
+pub use list::{KeyView, list};
+pub use revoke::{Revoked, revoke};
+pub use store::api_key::ApiKey;
+
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+/// What is kept of a key, and looked up.
+fn hash_of(key: &str) -> String {
+    hex(&Sha256::digest(key.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,336 @@
+//! Usage that comes over HTTP: what is answered is durable, held against all that was accepted before, and billed by the
+//! next run that opens. Requests that come while a commit is under way share the next one.
+//!
+//! Key that makes a repeat quiet: (source, id) per event, in the table of what waits and in the key index.
+
+use crate::context::Context;
+use crate::usage::ingest::{Known, Lateness};
+use domain::usage::{RawProperties, RawUsage, Reject, RejectCode, shown};
+use metering::LiveIntake;
+pub use metering::LiveUsage;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use store::waiting::{self, Standing, WaitingEvent};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+/// Requests that may stand in line; the next ones wait.
+const LINE_MAX: usize = 4_096;
+/// Events of one commit, about.
+const BATCH_MAX: usize = 10_000;
+/// How often a batch is judged anew because the book or the usage store moved on.
+const TRIES_MAX: u32 = 20;
+
+/// One record as it was sent, each field as text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewUsage {
+    pub id: Option<String>,
+    pub subject: Option<String>,
+    pub meter: Option<String>,
+    pub quantity: Option<String>,
+    pub time: Option<String>,
+    pub source: Option<String>,
+    pub corrects: Option<String>,
+    /// A flat JSON object.
+    pub properties: Option<String>,
+}
+
+/// What becomes of a list in which something is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Together {
+    /// Each record by itself.
+    Each,
+    /// All of them, or none.
+    All,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    Accepted {
+        usage: Arc<LiveUsage>,
+    },
+    /// It is there already, and says the same.
+    Duplicate {
+        usage: Arc<LiveUsage>,
+    },
+    Rejected(Reject),
+}
+
+/// Why nothing was taken.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotTaken {
+    /// The database is busy; asking again is safe.
+    #[error("the database is busy")]
+    Busy,
+    #[error("the book is empty")]
+    EmptyBook,
+    #[error("{0}")]
+    Broke(String),
+}
+
+struct Submission {
+    source: &'static str,
+    events: Vec<NewUsage>,
+    together: Together,
+    reply: oneshot::Sender<Result<Vec<Taken>, NotTaken>>,
+}
+
+/// Takes usage in for as long as it lives.
+#[derive(Clone)]
+pub struct Live(mpsc::Sender<Submission>);
+
+impl Live {
+    /// Starts taking in.
+    pub fn start(ctx: Context) -> Self {
+        let (line, queue) = mpsc::channel(LINE_MAX);
+        tokio::spawn(take_in(ctx, queue));
+        Self(line)
+    }
+
+    /// Takes records in; answers once what is accepted is durable, one answer per record. `source` is that of records
+    /// which name none.
+    pub async fn take(
+        &self,
+        source: &'static str,
+        events: Vec<NewUsage>,
+        together: Together,
+    ) -> Result<Vec<Taken>, NotTaken> {
+        let (reply, answer) = oneshot::channel();
+        let gone = |_| NotTaken::Broke("the intake has ended".to_owned());
+        self.0.send(Submission { source, events, together, reply }).await.map_err(|_| gone(()))?;
+        answer.await.map_err(|_| gone(()))?
+    }
+}
+
+async fn take_in(ctx: Context, mut queue: mpsc::Receiver<Submission>) {
+    let mut book = None;
+    while let Some(first) = queue.recv().await {
+        let mut events = first.events.len();
+        let mut batch = vec![first];
+        while events < BATCH_MAX
+            && let Ok(next) = queue.try_recv()
+        {
+            events += next.events.len();
+            batch.push(next);
+        }
+        let outcome = commit(&ctx, &mut book, &batch).await.map_err(|error| {
+            tracing::warn!(error = format!("{error:#}"), "usage could not be taken in");
+            book = None;
+            match crate::context::is_transient(&error) {
+                true => NotTaken::Busy,
+                false => NotTaken::Broke(format!("{error:#}")),
+            }
+        });
+        match outcome.and_then(|outcome| outcome) {
+            Ok(answers) => {
+                for (submission, answer) in batch.into_iter().zip(answers) {
+                    drop(submission.reply.send(Ok(answer)));
+                }
+            }
+            Err(error) => {
+                for submission in batch {
+                    drop(submission.reply.send(Err(error.clone())));
+                }
+            }
+        }
+    }
+}
+
+/// The book and one version of the usage store, as they are judged against.
+struct Book {
+    intake: LiveIntake,
+    standing: Standing,
+}
+
+impl Book {
+    async fn read(ctx: &Context) -> anyhow::Result<Option<Arc<Self>>> {
+        let mut tx = ctx.store.read().await?;
+        let standing = waiting::standing(&mut tx).await?;
+        let is_empty = store::catalogue::load(&mut tx).await?.is_none();
+        drop(tx);
+        if is_empty {
+            return Ok(None);
+        }
+        let known = Known::read(ctx, Lateness::Judged).await?;
+        known.insist_keys(ctx).await?;
+        let history: Vec<_> = known.key_runs.iter().map(|run| ctx.folders.root.join(&run.path)).collect();
+        let intake = LiveIntake::open(known.subjects, &history, known.seed, known.zone)?;
+        Ok(Some(Arc::new(Self { intake, standing })))
+    }
+}
+
+type Answers = Vec<Vec<Taken>>;
+
+async fn commit(
+    ctx: &Context,
+    book: &mut Option<Arc<Book>>,
+    batch: &[Submission],
+) -> anyhow::Result<Result<Answers, NotTaken>> {
+    for _ in 0..TRIES_MAX {
+        let current = match book.take() {
+            Some(book) => book,
+            None => match Book::read(ctx).await? {
+                Some(book) => book,
+                None => return Ok(Err(NotTaken::EmptyBook)),
+            },
+        };
+        let checked = checked(&current, batch);
+        let mut judged = Judged::against(&current, &checked).await?;
+        let mut tx = ctx.store.begin().await?;
+        if waiting::lock(&mut tx).await? != current.standing {
+            continue;
+        }
+        judged.know_what_waits(&mut tx, &checked).await?;
+        let answers =
+            checked.into_iter().zip(batch).map(|(list, s)| judged.judge(list, s.together)).collect();
+        let added = judged.added((ctx.now)());
+        if !added.is_empty() {
+            waiting::add(&mut tx, &added).await?;
+            tx.commit().await?;
+        }
+        *book = Some(current);
+        return Ok(Ok(answers));
+    }
+    anyhow::bail!("the book and the usage store kept moving on")
+}
+
+type Checked = Vec<Result<Arc<LiveUsage>, Reject>>;
+
+/// Each record by itself.
+fn checked(book: &Book, batch: &[Submission]) -> Vec<Checked> {
+    let one = |submission: &Submission, event: &NewUsage| {
+        let raw = RawUsage {
+            id: event.id.as_deref(),
+            subject: event.subject.as_deref(),
+            meter: event.meter.as_deref(),
+            quantity: event.quantity.as_deref(),
+            time: event.time.as_deref(),
+            source: event.source.as_deref(),
+            corrects: event.corrects.as_deref(),
+            properties: event.properties.as_deref().map_or(RawProperties::Absent, RawProperties::Json),
+        };
+        book.intake.check(&raw, Some(submission.source)).map(Arc::new)
+    };
+    batch
+        .iter()
+        .map(|submission| submission.events.iter().map(|event| one(submission, event)).collect())
+        .collect()
+}
+
+/// What stands under which key, and what this batch adds.
+struct Judged {
+    standing: HashMap<u128, u64>,
+    marks: HashSet<u128>,
+    accepted: Vec<Arc<LiveUsage>>,
+}
+
+impl Judged {
+    /// What the key index says of everything that the batch can ask for.
+    async fn against(book: &Arc<Book>, checked: &[Checked]) -> anyhow::Result<Self> {
+        let mut keys: Vec<u128> = of(checked).flat_map(keys_of).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let book = Arc::clone(book);
+        let (keys, found) = tokio::task::spawn_blocking(move || {
+            let found = book.intake.known(&keys);
+            (keys, found)
+        })
+        .await?;
+        let known = keys.into_iter().zip(found?).filter_map(|(key, content)| Some((key, content?)));
+        let standing: HashMap<u128, u64> = known.collect();
+        let marks = of(checked).filter_map(|usage| usage.target).map(|target| target.mark);
+        let marks = marks.filter(|mark| standing.contains_key(mark)).collect();
+        Ok(Self { standing, marks, accepted: Vec::new() })
+    }
+
+    /// What waits in the table, which may have changed until the lock was taken.
+    async fn know_what_waits(&mut self, tx: &mut store::Tx, checked: &[Checked]) -> anyhow::Result<()> {
+        let targets = || of(checked).filter_map(|usage| usage.target);
+        let keys = of(checked).map(|usage| usage.key).chain(targets().map(|target| target.key));
+        let keys: Vec<Uuid> = keys.map(Uuid::from_u128).collect();
+        let waiting = waiting::contents(tx, &keys).await?;
+        self.standing.extend(waiting.into_iter().map(|(key, content)| (key.as_u128(), content)));
+        let marks: Vec<Uuid> = targets().map(|target| Uuid::from_u128(target.mark)).collect();
+        if !marks.is_empty() {
+            self.marks.extend(waiting::marks(tx, &marks).await?.into_iter().map(|mark| mark.as_u128()));
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, list: Checked, together: Together) -> Vec<Taken> {
+        let before = self.accepted.len();
+        let answers: Vec<Taken> = list.into_iter().map(|one| self.judge_one(one)).collect();
+        let is_refused = answers.iter().any(|answer| matches!(answer, Taken::Rejected(_)));
+        if together == Together::All && is_refused {
+            for usage in self.accepted.drain(before..) {
+                self.standing.remove(&usage.key);
+                if let Some(target) = usage.target {
+                    self.marks.remove(&target.mark);
+                }
+            }
+        }
+        answers
+    }
+
+    fn judge_one(&mut self, one: Result<Arc<LiveUsage>, Reject>) -> Taken {
+        let usage = match one {
+            Ok(usage) => usage,
+            Err(reject) => return Taken::Rejected(reject),
+        };
+        match self.standing.get(&usage.key) {
+            Some(content) if *content == usage.content => return Taken::Duplicate { usage },
+            Some(_) => return Taken::Rejected(conflict(&usage.id)),
+            None => {}
+        }
+        if let Some(target) = usage.target {
+            if !self.standing.contains_key(&target.key) || self.marks.contains(&target.mark) {
+                return Taken::Rejected(stale(&usage.corrects));
+            }
+            self.marks.insert(target.mark);
+        }
+        self.standing.insert(usage.key, usage.content);
+        self.accepted.push(Arc::clone(&usage));
+        Taken::Accepted { usage }
+    }
+
+    fn added(&self, now: chrono::DateTime<chrono::Utc>) -> Vec<WaitingEvent> {
+        let row = |usage: &Arc<LiveUsage>| WaitingEvent {
+            key: Uuid::from_u128(usage.key),
+            content: usage.content,
+            mark: usage.target.map(|target| Uuid::from_u128(target.mark)),
+            source: usage.source.clone(),
+            id: usage.id.clone(),
+            subject: usage.subject.clone(),
+            meter: usage.meter.clone(),
+            quantity: domain::decimal::from_quantity9(usage.quantity),
+            time_us: usage.time_us,
+            properties: usage.properties.clone(),
+            corrects: usage.corrects.clone(),
+            received_at: now,
+        };
+        self.accepted.iter().map(row).collect()
+    }
+}
+
+fn of(checked: &[Checked]) -> impl Iterator<Item = &Arc<LiveUsage>> {
+    checked.iter().flatten().filter_map(|one| one.as_ref().ok())
+}
+
+/// Every key that judging this event can ask for.
+fn keys_of(usage: &Arc<LiveUsage>) -> impl Iterator<Item = u128> {
+    let target = usage.target.map(|target| [target.key, target.mark]);
+    std::iter::once(usage.key).chain(target.into_iter().flatten())
+}
+
+fn conflict(id: &str) -> Reject {
+    let text =
+        format!("id {} was accepted before with another content: correct it under a new id", shown(id));
+    Reject::new(RejectCode::Conflict, text)
+}
+
+fn stale(corrects: &str) -> Reject {
+    let text =
+        format!("corrects {} is not the latest accepted version of an event of this source", shown(corrects));
+    Reject::new(RejectCode::StaleCorrection, text)
+}
