@@ -151,6 +151,32 @@ const BEFORE_JOBS: &[Setting] = &[
         )
     },
     setting(
+        "api.listen",
+        "TALLYBOOK_API_LISTEN",
+        "127.0.0.1:8080",
+        "address of the HTTP API; port 0 = any that is free",
+    ),
+    setting(
+        "api.tls_cert",
+        "TALLYBOOK_API_TLS_CERT",
+        "",
+        "PEM file with the API's certificate chain; unset = plain HTTP",
+    ),
+    setting("api.tls_key", "TALLYBOOK_API_TLS_KEY", "", "PEM file with its key"),
+    setting(
+        "api.rate_per_second",
+        "TALLYBOOK_API_RATE_PER_SECOND",
+        "100",
+        "requests per second and key, usage not counted; 0 = no limit",
+    ),
+    setting("api.rate_burst", "TALLYBOOK_API_RATE_BURST", "200", "requests of a key that may come at once"),
+    setting(
+        "api.cors_origins",
+        "TALLYBOOK_API_CORS_ORIGINS",
+        "",
+        "origins of web pages that may ask, parted by commas: https://shop.example",
+    ),
+    setting(
         "log.level",
         "TALLYBOOK_LOG",
         "warn",
@@ -358,6 +384,8 @@ impl Config {
         number("bounds.amount_growth_pct", 0, 1_000_000);
         number("bounds.days_ahead", 0, 36_500);
         number("inbox.still_s", 0, 300);
+        number("api.rate_per_second", 0, 1_000_000);
+        number("api.rate_burst", 1, 1_000_000);
         number("mail.port", 1, 65535);
         number("backup.keep", 1, 1000);
         number("retention.years", 0, 100);

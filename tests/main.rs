@@ -6,5 +6,6 @@ mod support;
 
 mod cli;
 mod flows;
+mod http;
 mod tidy;
 mod timelines;

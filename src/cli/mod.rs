@@ -13,6 +13,7 @@ mod ingest;
 mod init;
 mod input;
 mod invoices;
+mod keys;
 mod load;
 mod mails;
 mod man;
@@ -23,6 +24,7 @@ mod run;
 mod run_preview;
 mod runs;
 mod schedule;
+mod serve;
 mod simulate;
 mod subscriptions;
 mod upkeep;
@@ -104,6 +106,10 @@ enum Command {
     Why(why::Args),
     /// Work the queues and the timetable until told to stop
     Worker(worker::Args),
+    /// Answer the HTTP API, and work the home while nobody else does
+    Serve(serve::Args),
+    /// Make, list and revoke keys of the HTTP API
+    Keys(keys::Args),
     /// Show the timetable
     Schedule(schedule::Args),
     /// Prune, delete what nobody needs, compact the usage store
@@ -224,6 +230,8 @@ async fn dispatch(command: Command, config: Config, output: &Output) -> Result<E
         Command::Verify(args) => verify::run(args, &config, output).await,
         Command::Why(args) => why::run(args, &config, output).await,
         Command::Worker(args) => worker::run(args, &config, output).await,
+        Command::Serve(args) => serve::run(args, &config, output).await,
+        Command::Keys(args) => keys::run(args, &config, output).await,
         Command::Schedule(args) => schedule::run(args, &config, output).await,
         Command::Upkeep(args) => upkeep::run(args, &config, output).await,
         Command::Doctor(args) => doctor::run(args, &config, output).await,

@@ -28,14 +28,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         }
         other => other,
     };
-    let taken = jobs::runtime::recover::take_over(&app.ctx).await?;
-    operations::home::upkeep::tidy_copies(&app.ctx).await?;
-    tracing::info!(worker = app.worker, taken_over = taken, "worker started");
     output.say("working; stop with Ctrl-C or SIGTERM");
-    let timetable = jobs::runtime::schedule::keep(&app.ctx);
-    let work = jobs::work_until(&app.ctx, interrupted());
-    let _unanswered = jobs::AbortOnDrop::spawn(operations::payments::unanswered::keep(app.ctx.clone()));
-    let _notices = jobs::AbortOnDrop::spawn(operations::runs::notices::keep(app.ctx.clone()));
     let monitors = async {
         match listener {
             Some(listener) => crate::metrics::serve(&app, listener).await,
@@ -44,12 +37,26 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     };
     tokio::select! {
         never = monitors => match never {},
-        never = jobs::runtime::recover::retry(&app.ctx) => match never {},
-        worked = work => worked?,
-        kept = timetable => kept?,
+        worked = work(&app, interrupted()) => worked?,
     }
     drop(lock);
     app.store.close().await;
     tracing::info!("worker stopped");
     Ok(Exit::Done)
+}
+
+/// Works the home until `stop` resolves: the queues, the timetable, what failed and what was not answered. Whoever calls
+/// holds the home's lock.
+pub async fn work(app: &App, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+    let taken = jobs::runtime::recover::take_over(&app.ctx).await?;
+    operations::home::upkeep::tidy_copies(&app.ctx).await?;
+    tracing::info!(worker = app.worker, taken_over = taken, "worker started");
+    let _unanswered = jobs::AbortOnDrop::spawn(operations::payments::unanswered::keep(app.ctx.clone()));
+    let _notices = jobs::AbortOnDrop::spawn(operations::runs::notices::keep(app.ctx.clone()));
+    let _waiting = jobs::AbortOnDrop::spawn(operations::usage::waiting::keep(app.ctx.clone()));
+    tokio::select! {
+        never = jobs::runtime::recover::retry(&app.ctx) => match never {},
+        worked = jobs::work_until(&app.ctx, stop) => worked,
+        kept = jobs::runtime::schedule::keep(&app.ctx) => kept,
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod books;
 pub mod bucket;
+pub mod http;
 pub mod postgres;
 pub mod tls;
 

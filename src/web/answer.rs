@@ -1,0 +1,73 @@
+//! What a handler gives back.
+
+use crate::json::Tree;
+use axum::body::Body;
+use axum::response::Response;
+use domain::api_key::Numbers;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+/// A status, headers and a body.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub content: Content,
+}
+
+/// A body.
+pub enum Content {
+    Empty,
+    Json(Tree),
+    /// Anything else, with its media type.
+    Bytes(&'static str, Vec<u8>),
+}
+
+impl Answer {
+    pub fn json(status: StatusCode, tree: Tree) -> Self {
+        Self { status, headers: HeaderMap::new(), content: Content::Json(tree) }
+    }
+
+    /// 200 with an object.
+    pub fn ok(tree: Tree) -> Self {
+        Self::json(StatusCode::OK, tree)
+    }
+
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), content: Content::Empty }
+    }
+
+    /// 200 with something that is no JSON.
+    pub fn bytes(media: &'static str, bytes: Vec<u8>) -> Self {
+        Self { status: StatusCode::OK, headers: HeaderMap::new(), content: Content::Bytes(media, bytes) }
+    }
+
+    /// As it goes out.
+    pub fn rendered(self, numbers: Numbers) -> Rendered {
+        let (media, body) = match self.content {
+            Content::Empty => (None, Vec::new()),
+            Content::Json(tree) => (Some("application/json; charset=utf-8"), tree.written(numbers)),
+            Content::Bytes(media, bytes) => (Some(media), bytes),
+        };
+        let mut headers = self.headers;
+        if let Some(media) = media {
+            headers.entry(header::CONTENT_TYPE).or_insert_with(|| HeaderValue::from_static(media));
+        }
+        Rendered { status: self.status.as_u16(), headers, body }
+    }
+}
+
+/// An answer as bytes.
+pub struct Rendered {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Rendered {
+    pub fn response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.headers_mut() = self.headers;
+        response
+    }
+}

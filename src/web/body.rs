@@ -1,0 +1,102 @@
+//! The members of an object that was sent: names in any case, numbers with their digits, every fault with its pointer.
+
+use crate::problem::{Fault, INVALID, MALFORMED, Problem, UNKNOWN_FIELD};
+use domain::book_file::{Node, nearest};
+
+/// One object of a body.
+pub struct Body<'n> {
+    members: &'n [(String, Node)],
+    pointer: String,
+}
+
+/// Gathers what is wrong, to tell all of it at once.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    pub fn add(&mut self, pointer: String, code: &'static str, message: impl Into<String>) {
+        self.0.push(Fault { pointer, code, message: message.into(), hint: None });
+    }
+
+    /// Everything, if there was anything.
+    pub fn check(self) -> Result<(), Problem> {
+        let Some(first) = self.0.first() else { return Ok(()) };
+        let only_unknown = self.0.iter().all(|fault| fault.code == UNKNOWN_FIELD.word);
+        let code = if only_unknown { UNKNOWN_FIELD } else { INVALID };
+        let message = match self.0.len() {
+            1 => format!("{}: {}", first.pointer, first.message),
+            n => format!("{n} fields cannot be taken; the first one: {}: {}", first.pointer, first.message),
+        };
+        Err(Problem::new(code, message).with(self.0))
+    }
+}
+
+impl<'n> Body<'n> {
+    /// An object; `pointer` is where it stands in the body.
+    pub fn of(node: &'n Node, pointer: &str) -> Result<Self, Problem> {
+        match node {
+            Node::Object(members) => Ok(Self { members, pointer: pointer.to_owned() }),
+            other => Err(Problem::new(MALFORMED, format!("an object is needed here, not {}", other.noun()))
+                .at(pointer, "is not an object")),
+        }
+    }
+
+    /// Tells every member that is none of these names.
+    pub fn only(&self, names: &[&'static str], faults: &mut Faults) {
+        for (name, _) in self.members {
+            if names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                continue;
+            }
+            let hint = nearest(name, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            faults.0.push(Fault {
+                pointer: self.at(name),
+                code: UNKNOWN_FIELD.word,
+                message: format!("nobody knows the field `{name}`"),
+                hint,
+            });
+        }
+    }
+
+    /// The first of these names that is there and not null.
+    pub fn get(&self, names: &[&str]) -> Option<&'n Node> {
+        let found =
+            names.iter().find_map(|name| self.members.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)));
+        found.map(|(_, node)| node).filter(|node| **node != Node::Null)
+    }
+
+    /// A text, or a number as its digits.
+    pub fn plain(&self, names: &[&str], faults: &mut Faults) -> Option<String> {
+        match self.get(names)? {
+            Node::Text(text) | Node::Number(text) => Some(text.clone()),
+            other => {
+                faults.add(
+                    self.at(names[0]),
+                    INVALID.word,
+                    format!("is {}, not a text or a number", other.noun()),
+                );
+                None
+            }
+        }
+    }
+
+    /// The pointer of a member, by the name under which it was sent.
+    pub fn at(&self, name: &str) -> String {
+        let sent = self.members.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map_or(name, |(n, _)| n);
+        format!("{}/{}", self.pointer, sent.replace('~', "~0").replace('/', "~1"))
+    }
+}
+
+/// A flat object of plain values as canonical JSON text; members named in `without` are left out.
+pub fn flat(node: &Node, without: &[&str]) -> Option<String> {
+    let Node::Object(members) = node else { return None };
+    let kept = members.iter().filter(|(name, _)| !without.contains(&name.as_str()));
+    let values = kept.filter_map(|(name, value)| {
+        let text = match value {
+            Node::Text(text) | Node::Number(text) => text.clone(),
+            Node::Bool(flag) => flag.to_string(),
+            Node::Null | Node::List(_) | Node::Object(_) => return None,
+        };
+        Some((name.clone(), serde_json::Value::String(text)))
+    });
+    Some(serde_json::Value::Object(values.collect()).to_string())
+}

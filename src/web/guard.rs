@@ -1,0 +1,109 @@
+//! What stands before every handler: key, scope, pace, size and time.
+
+use crate::answer::Rendered;
+use crate::app::App;
+use crate::call::{Call, query};
+use crate::caller::insist;
+use crate::once;
+use crate::problem::{DRAINING, MALFORMED, OVERLOADED, Problem, TIMEOUT, TOO_LARGE};
+use crate::respond::{Asked, told};
+use crate::route::{Access, Reads, Route};
+use axum::body::Body;
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use domain::api_key::{Numbers, Scope};
+use http::request::Parts;
+use http::{HeaderMap, Request, header};
+use http_body_util::BodyExt;
+use operations::keys::ApiKey;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+/// A body that says nothing for so long is given up.
+const BODY_IDLE: Duration = Duration::from_secs(30);
+/// A whole request, body included.
+const WHOLE: Duration = Duration::from_secs(30);
+
+/// Answers a request that a route was found for.
+pub async fn answer(app: Arc<App>, route: Arc<Route>, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(asked) = parts.extensions.get::<Asked>().cloned() else {
+        // Every request comes through `respond`.
+        return told(Problem::from(anyhow::anyhow!("a request without an id")), &Asked::nobody());
+    };
+    let key = match admitted(&app, &route, &parts.headers).await {
+        Ok(key) => key,
+        Err(problem) => return told(problem, &asked),
+    };
+    let numbers = key.as_ref().map_or(Numbers::Digits, |key| key.numbers);
+    let handled = timeout(WHOLE, handled(&app, &route, &asked, key, numbers, parts, body)).await;
+    let outcome = handled.unwrap_or_else(|_| {
+        let message = format!("the request took longer than {} seconds and was given up", WHOLE.as_secs());
+        Err(Problem::new(OVERLOADED, message).retry_after(5))
+    });
+    match outcome {
+        Ok(rendered) => rendered.response(),
+        Err(problem) => told(problem, &asked),
+    }
+}
+
+/// The key, if it may ask this now.
+async fn admitted(app: &App, route: &Route, headers: &HeaderMap) -> Result<Option<Arc<ApiKey>>, Problem> {
+    let Access::Key(scope) = route.access else { return Ok(None) };
+    let key = app.callers.find(&app.ctx, headers).await?;
+    insist(&key, scope)?;
+    // What was used must come in, however much it is.
+    if scope != Scope::Usage {
+        app.pace.take(key.id, Instant::now())?;
+    }
+    if app.is_draining() {
+        return Err(Problem::new(DRAINING, "this server is being stopped; ask another one").retry_after(1));
+    }
+    Ok(Some(key))
+}
+
+async fn handled(
+    app: &Arc<App>,
+    route: &Route,
+    asked: &Asked,
+    key: Option<Arc<ApiKey>>,
+    numbers: Numbers,
+    parts: Parts,
+    body: Body,
+) -> Result<Rendered, Problem> {
+    let Reads::Whole(most) = route.reads;
+    let body = whole(&parts.headers, body, most).await?;
+    let call = Call {
+        app: Arc::clone(app),
+        key,
+        headers: parts.headers,
+        query: query(parts.uri.query().unwrap_or_default()),
+        parts: route.parts(&asked.path),
+        body,
+    };
+    Ok(once::answer(route, call, asked, numbers).await)
+}
+
+/// The whole body, if it is not larger than `most` bytes.
+async fn whole(headers: &HeaderMap, mut body: Body, most: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(TOO_LARGE, format!("the body is larger than {most} bytes"));
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > u64::try_from(most).unwrap_or(u64::MAX)) {
+        return Err(too_large());
+    }
+    let mut bytes = BytesMut::new();
+    loop {
+        let frame = timeout(BODY_IDLE, body.frame()).await.map_err(|_| {
+            Problem::new(TIMEOUT, format!("nothing of the body came for {} seconds", BODY_IDLE.as_secs()))
+        })?;
+        let Some(frame) = frame else { return Ok(bytes.freeze()) };
+        let frame = frame.map_err(|e| Problem::new(MALFORMED, format!("the body was cut off: {e}")))?;
+        if let Ok(data) = frame.into_data() {
+            if bytes.len() + data.len() > most {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Refusals of operations in the numbers of the API (the table of docs/api.md).
+
+use crate::problem::{BUSY, Code, Fault, Problem};
+use domain::refusal::{Code as Word, Kind, Phrase, Refusal, WayOut};
+use operations::Stop;
+
+impl From<Stop> for Problem {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Refused(refusal) => refusal.into(),
+            Stop::Broke(error) => error.into(),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let word = refusal.code.word();
+        let (status, number) = numbers(refusal.code);
+        let mut problem = Problem::new(Code { status, number, word }, refusal.message);
+        problem.faults = refusal
+            .faults
+            .into_iter()
+            .map(|fault| Fault {
+                pointer: fault.pointer,
+                code: word,
+                message: fault.message,
+                hint: fault.way_out.as_ref().and_then(words),
+            })
+            .collect();
+        if problem.faults.is_empty()
+            && let Some(hint) = refusal.way_out.as_ref().and_then(words)
+        {
+            problem = problem.at("", problem_message(word));
+            problem.faults[0].hint = Some(hint);
+        }
+        if status == BUSY.status { problem.retry_after(5) } else { problem }
+    }
+}
+
+fn problem_message(word: &'static str) -> String {
+    word.replace('_', " ")
+}
+
+/// Status and ErrorCode.
+fn numbers(code: Word) -> (u16, u32) {
+    match code {
+        Word::UnknownCustomer => (404, 45301),
+        Word::UnknownPlan => (404, 45302),
+        Word::UnknownSubscription => (404, 45303),
+        Word::UnknownCharge => (404, 45304),
+        Word::UnknownInvoice | Word::NoDraft => (404, 45305),
+        Word::UnknownMethod => (404, 45307),
+        Word::UnknownCode => (404, 45309),
+        Word::UnknownBusinessUnit => (404, 45312),
+        Word::UnknownRun => (404, 45318),
+        Word::RefundRefused => (402, 40201),
+        Word::Exists => (422, 42200),
+        Word::ChangedSinceDraft | Word::RunInProgress => (409, 40906),
+        Word::Conflict | Word::WrongState | Word::Booked | Word::NotBooked | Word::NotOpen => (409, 40900),
+        Word::PaymentUnderWay | Word::EmptyBook => (409, 40908),
+        other => match other.kind() {
+            Kind::Malformed | Kind::Unknown => (400, 40001),
+            Kind::Conflict => (409, 40908),
+            Kind::Busy | Kind::Unavailable => (503, 50300),
+        },
+    }
+}
+
+/// The words of a way out; what a face has its own name for is left to the documentation of the routes.
+pub fn words(way_out: &WayOut) -> Option<String> {
+    let is_words = |phrase: &Phrase| matches!(phrase, Phrase::Words(_));
+    if !way_out.0.iter().all(is_words) {
+        return None;
+    }
+    let text = way_out.0.iter().filter_map(|phrase| match phrase {
+        Phrase::Words(words) => Some(words.as_str()),
+        _ => None,
+    });
+    Some(text.collect::<String>()).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,134 @@
+//! One route: what it answers to, who may ask, and the handler.
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::doc::Doc;
+use crate::problem::Problem;
+use domain::api_key::Scope;
+use http::Method;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// What a handler gives, later.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>;
+
+/// What a key must be allowed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// No key is asked for.
+    Open,
+    Key(Scope),
+}
+
+/// How much of a body is read, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// So many bytes at most, before the handler begins.
+    Whole(usize),
+}
+
+/// Most bodies.
+pub const BODY_MAX: usize = 1 << 20;
+
+/// One line of the table of routes.
+#[derive(Clone)]
+pub struct Route {
+    pub method: Method,
+    /// As documented: `/v3/customers/{customerId}`.
+    pub path: &'static str,
+    pub access: Access,
+    pub reads: Reads,
+    pub doc: Doc,
+    handler: Handler,
+    /// Shows what the handler has changed.
+    shows: Option<Handler>,
+}
+
+type Handler = Arc<dyn Fn(Call) -> Answering + Send + Sync>;
+
+impl Route {
+    /// A route that no key is needed for.
+    pub fn open<F, Fut>(method: Method, path: &'static str, doc: Doc, handler: F) -> Self
+    where
+        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
+    {
+        let handler = move |call| -> Answering { Box::pin(handler(call)) };
+        Self {
+            method,
+            path,
+            access: Access::Open,
+            reads: Reads::Whole(BODY_MAX),
+            doc,
+            handler: Arc::new(handler),
+            shows: None,
+        }
+    }
+
+    /// A route for keys of a scope.
+    pub fn new<F, Fut>(method: Method, path: &'static str, scope: Scope, doc: Doc, handler: F) -> Self
+    where
+        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
+    {
+        Self { access: Access::Key(scope), ..Self::open(method, path, doc, handler) }
+    }
+
+    pub fn reads(self, reads: Reads) -> Self {
+        Self { reads, ..self }
+    }
+
+    /// Names the handler that shows what this one has changed.
+    pub fn shown_by<F, Fut>(self, handler: F) -> Self
+    where
+        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
+    {
+        let handler = move |call| -> Answering { Box::pin(handler(call)) };
+        Self { shows: Some(Arc::new(handler)), ..self }
+    }
+
+    pub fn show(&self, call: Call) -> Option<Answering> {
+        self.shows.as_ref().map(|shows| shows(call))
+    }
+
+    pub fn call(&self, call: Call) -> Answering {
+        (self.handler)(call)
+    }
+
+    /// The same path as the router wants it: fixed parts in lower case, and one name per place, whatever the
+    /// documentation calls it.
+    pub fn pattern(&self) -> String {
+        let part = |(place, part): (usize, &str)| {
+            if part.starts_with('{') { format!("{{p{place}}}") } else { part.to_ascii_lowercase() }
+        };
+        self.path.trim_end_matches('/').split('/').enumerate().map(part).collect::<Vec<_>>().join("/")
+    }
+
+    /// The parts of an asked path by the names in [`Self::path`], as they were sent and then decoded.
+    pub fn parts(&self, asked: &str) -> Vec<(&'static str, String)> {
+        let named = self.path.split('/').zip(asked.split('/'));
+        named
+            .filter_map(|(name, sent)| {
+                let name = name.strip_prefix('{')?.strip_suffix('}')?;
+                Some((name, percent_encoding::percent_decode_str(sent).decode_utf8_lossy().into_owned()))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_parts_are_read_in_any_case_and_values_as_they_were_sent() {
+        const DOC: Doc = Doc::new("", crate::doc::Gives::Nothing);
+        let route = Route::open(Method::GET, "/v3/customers/byRefKey/{refKey}/", DOC, |call| async move {
+            Err(Problem::new(crate::problem::NO_ROUTE, call.part("refKey")))
+        });
+        assert_eq!(route.pattern(), "/v3/customers/byrefkey/{p4}");
+        let parts = route.parts("/V3/Customers/BYREFKEY/Ab%2Fc%20D");
+        assert_eq!(parts, [("refKey", "Ab/c D".to_owned())]);
+    }
+}

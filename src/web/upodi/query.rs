@@ -1,0 +1,170 @@
+//! Pages and the OData v3 of `/query`: what stands behind the `?`, read and checked.
+
+use crate::call::Call;
+use crate::problem::{BAD_QUERY, Problem};
+use domain::book_file::nearest;
+use domain::query::{self, Entity, Fault};
+use operations::lists::Query;
+
+/// Records of a page unless asked for.
+const PAGE: usize = 100;
+/// Records of a page at most.
+const PAGE_MAX: usize = 1_000;
+/// Paths of `$expand`, and how deep one goes.
+const EXPAND_MAX: usize = 5;
+
+/// Which page is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// From 1.
+    pub number: usize,
+    pub size: usize,
+}
+
+impl Page {
+    pub fn skip(self) -> usize {
+        (self.number - 1).saturating_mul(self.size)
+    }
+}
+
+/// What of each record is answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Places of properties; none: all of them.
+    pub properties: Option<Vec<usize>>,
+    /// Places of lists.
+    pub lists: Vec<usize>,
+}
+
+/// The page of a plain list; nothing but pages is asked there.
+pub fn page(call: &Call) -> Result<Page, Problem> {
+    for (name, _) in &call.query {
+        let plain = name.trim_start_matches('$');
+        if !["pagesize", "pagenumber"].iter().any(|known| known.eq_ignore_ascii_case(plain)) {
+            return Err(unknown(name, &["pagesize", "pagenumber"]));
+        }
+    }
+    paged(call)
+}
+
+fn paged(call: &Call) -> Result<Page, Problem> {
+    let number = |name: &str, default: usize| -> Result<usize, Problem> {
+        let Some(text) = call.asked(name).or_else(|| call.asked(&format!("${name}"))) else {
+            return Ok(default);
+        };
+        match text.parse::<usize>() {
+            Ok(number) if number > 0 => Ok(number),
+            _ => Err(bad(name, format!("`{text}` is not a whole number from 1"))),
+        }
+    };
+    Ok(Page { number: number("pagenumber", 1)?, size: number("pagesize", PAGE)?.min(PAGE_MAX) })
+}
+
+/// A query, which page of it, and what is shown.
+pub fn odata(call: &Call, entity: &'static Entity) -> Result<(Query, Page, Shown), Problem> {
+    const KNOWN: [&str; 10] = [
+        "$filter",
+        "$orderby",
+        "$top",
+        "$skip",
+        "$select",
+        "$expand",
+        "$inlinecount",
+        "$format",
+        "pagesize",
+        "pagenumber",
+    ];
+    for (name, _) in &call.query {
+        let is_page = ["$pagesize", "$pagenumber"].iter().any(|known| known.eq_ignore_ascii_case(name));
+        if !is_page && !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            return Err(unknown(name, &KNOWN));
+        }
+    }
+    let text = |name: &str| call.asked(name).unwrap_or_default();
+    if !matches!(text("$format").to_ascii_lowercase().as_str(), "" | "json") {
+        return Err(bad("$format", "only json is answered".to_owned()));
+    }
+    let count = match text("$inlinecount").to_ascii_lowercase().as_str() {
+        "" | "none" => false,
+        "allpages" => true,
+        other => return Err(bad("$inlinecount", format!("`{other}` is neither allpages nor none"))),
+    };
+    let page = window(call)?;
+    let query = Query {
+        filter: query::filter(text("$filter"), entity).map_err(|fault| told("$filter", fault))?,
+        order: query::order(text("$orderby"), entity).map_err(|fault| told("$orderby", fault))?,
+        skip: page.1,
+        top: page.0.size,
+        count,
+    };
+    Ok((query, page.0, shown(text("$select"), text("$expand"), entity)?))
+}
+
+/// By page, or by `$top` and `$skip`; with how many are passed over.
+fn window(call: &Call) -> Result<(Page, usize), Problem> {
+    let number = |name: &str| -> Result<Option<usize>, Problem> {
+        let Some(text) = call.asked(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| bad(name, format!("`{text}` is not a whole number")))
+    };
+    let (top, skip) = (number("$top")?, number("$skip")?);
+    if top.is_none() && skip.is_none() {
+        let page = paged(call)?;
+        return Ok((page, page.skip()));
+    }
+    let has_page =
+        ["pagesize", "pagenumber", "$pagesize", "$pagenumber"].iter().any(|name| call.asked(name).is_some());
+    if has_page {
+        return Err(bad("$top", "`$top` and `$skip` do not go with pagesize and pagenumber".to_owned()));
+    }
+    let top = top.unwrap_or(PAGE);
+    if top > PAGE_MAX {
+        return Err(bad("$top", format!("{top} is more than {PAGE_MAX}")));
+    }
+    let skip = skip.unwrap_or(0);
+    Ok((Page { number: skip / top.max(1) + 1, size: top }, skip))
+}
+
+fn shown(select: &str, expand: &str, entity: &'static Entity) -> Result<Shown, Problem> {
+    let mut shown = Shown::default();
+    let expanded = query::paths(expand);
+    if expanded.len() > EXPAND_MAX {
+        return Err(bad("$expand", format!("more than {EXPAND_MAX} paths")));
+    }
+    for path in &expanded {
+        match (entity.list(path[0]), path.len()) {
+            (Some(list), 1) => shown.lists.push(list),
+            _ => return Err(absent("$expand", &path.join("/"), entity.lists.iter().map(|(name, _)| *name))),
+        }
+    }
+    for path in query::paths(select) {
+        let Some(property) = entity.property(path[0]).filter(|_| path.len() == 1) else {
+            return Err(absent("$select", &path.join("/"), entity.properties.iter().map(|p| p.name)));
+        };
+        shown.properties.get_or_insert_default().push(property);
+    }
+    Ok(shown)
+}
+
+fn absent<'n>(option: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Problem {
+    let hint = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+    let mut problem = bad(option, format!("there is no `{name}`"));
+    problem.faults[0].hint = hint;
+    problem
+}
+
+fn told(option: &str, fault: Fault) -> Problem {
+    let mut problem = bad(option, format!("{} (at byte {})", fault.message, fault.at));
+    problem.faults[0].hint = fault.hint;
+    problem
+}
+
+fn bad(option: &str, message: String) -> Problem {
+    Problem::new(BAD_QUERY, format!("{option}: {message}")).at(option, message)
+}
+
+fn unknown(name: &str, known: &[&'static str]) -> Problem {
+    let mut problem = bad(name, format!("`{name}` cannot be asked here"));
+    problem.faults[0].hint =
+        nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+    problem
+}

@@ -1,0 +1,140 @@
+//! Subscriptions: read, and asked their verbs (routes 82 to 101, T7 to T9).
+
+use super::day::object;
+use super::listed;
+use crate::answer::Answer;
+use crate::body::Body;
+use crate::call::Call;
+use crate::doc::{Doc, Gives, QueryDoc, field};
+use crate::json::Tree;
+use crate::problem::{Problem, SUBSCRIPTION_NOT_FOUND};
+use crate::route::Route;
+use domain::api_key::Scope;
+use domain::book_file::Node;
+use domain::query::{Kind, Value};
+use http::Method;
+use operations::lists::{self, Narrow, Noun};
+use operations::subscriptions::change::{self, Change};
+use operations::subscriptions::preview;
+
+const NOUN: Noun = Noun::Subscription;
+
+/// Last part of the path, the verb, and what a text or number alone means.
+const VERBS: [(&str, &str, &str); 12] = [
+    ("/v3/subscriptions/{subscriptionId}/activate", "activate", "effective"),
+    ("/v3/subscriptions/{subscriptionId}/cancel", "cancel", "canceloption"),
+    ("/v3/subscriptions/{subscriptionId}/reactivate", "reactivate", "effective"),
+    ("/v3/subscriptions/{subscriptionId}/expire", "expire", "effective"),
+    ("/v3/subscriptions/{subscriptionId}/hold", "hold", "effective"),
+    ("/v3/subscriptions/{subscriptionId}/resume", "resume", "resumeoption"),
+    ("/v3/subscriptions/{subscriptionId}/renew", "renew", "effective"),
+    ("/v3/subscriptions/{subscriptionId}/setamount", "setamount", "quantity"),
+    ("/v3/subscriptions/{subscriptionId}/switchplan", "switchplan", "productplan"),
+    ("/v3/subscriptions/{subscriptionId}/setpaymentmethod", "setpaymentmethod", "paymentmethod"),
+    ("/v3/subscriptions/{subscriptionId}/removepaymentmethod", "setpaymentmethod", "paymentmethod"),
+    ("/v3/subscriptions/{subscriptionId}/addoptionalcharge", "addoptionalcharge", "charge"),
+];
+
+const PAGE: Doc = Doc::new("Subscriptions", Gives::Page(NOUN)).query(QueryDoc::Page);
+const QUERY: Doc = Doc::new("Subscriptions that pass a query", Gives::Page(NOUN)).query(QueryDoc::OData);
+const ONE: Doc = Doc::new("A subscription with its charges", Gives::Object(NOUN));
+const VERB: Doc =
+    Doc::new("Ask a verb of a subscription", Gives::Object(NOUN)).query(QueryDoc::Preview).takes(&[
+        field("EntryDate", Kind::Day, "day on which it takes effect; today unless given"),
+        field("ActivationDate", Kind::Day, "the same, for activate"),
+        field(
+            "CancelOption",
+            Kind::Int,
+            "0 at renewal, 1 immediately, 2 before the next billing, 3 on CancelDate",
+        ),
+        field("CancelDate", Kind::Day, ""),
+        field("Refund", Kind::Text, "none or prorated"),
+        field("ResumeOption", Kind::Int, "0 next period, 1 from the day of the hold, 2 today"),
+        field("Quantity", Kind::Exact, ""),
+        field("ProductPlanChargeID", Kind::Text, "the charge, by SKU or reference"),
+        field("All", Kind::Flag, "every recurring charge"),
+        field("Prorate", Kind::Flag, ""),
+        field("toPlan", Kind::Text, "the plan, by SKU"),
+        field("When", Kind::Text, "now, next_charge or at_renewal"),
+        field("PaymentMethodID", Kind::Text, "a method of the owner, by refkey"),
+        field("UnitPrice", Kind::Exact, "a price of its own"),
+    ]);
+
+pub fn routes() -> Vec<Route> {
+    let mut routes = vec![
+        Route::new(Method::GET, "/v3/subscriptions", Scope::Read, PAGE, page),
+        Route::new(Method::GET, "/v3/subscriptions/query", Scope::Read, QUERY, query),
+        Route::new(Method::GET, "/v3/subscriptions/{subscriptionId}", Scope::Read, ONE, one),
+    ];
+    routes.extend(VERBS.map(|(path, verb, bare)| {
+        Route::new(Method::PUT, path, Scope::Write, VERB, move |call| asked(call, verb, bare)).shown_by(one)
+    }));
+    routes
+}
+
+async fn page(call: Call) -> Result<Answer, Problem> {
+    listed::page(&call, NOUN, &Narrow::default()).await
+}
+
+async fn query(call: Call) -> Result<Answer, Problem> {
+    listed::query(&call, NOUN).await
+}
+
+async fn one(call: Call) -> Result<Answer, Problem> {
+    listed::one(&call, NOUN, call.id("subscriptionId")?, SUBSCRIPTION_NOT_FOUND).await
+}
+
+/// Does the verb, or shows with `?preview=true` what it would cost.
+async fn asked(call: Call, verb: &'static str, bare: &'static str) -> Result<Answer, Problem> {
+    let change = read(&call, verb, bare).await?;
+    let act = call.act().await?;
+    if call.asked("preview").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+        let preview = preview::preview(call.ctx(), &act, &change, None).await?;
+        let shown = serde_json::to_value(&preview).map_err(anyhow::Error::from)?;
+        return Ok(Answer::ok(Tree::object([
+            ("AsOf", Tree::Text(preview.as_of.to_string())),
+            ("Without", Tree::value(&shown["without"])),
+            ("With", Tree::value(&shown["with"])),
+        ])));
+    }
+    change::change(call.ctx(), &act, &change).await?;
+    one(call).await
+}
+
+async fn read(call: &Call, verb: &'static str, bare: &'static str) -> Result<Change, Problem> {
+    let id = call.id("subscriptionId")?;
+    let Some(record) = lists::by_id(call.ctx(), NOUN, id).await? else {
+        return Err(listed::absent(NOUN, SUBSCRIPTION_NOT_FOUND, &id.to_string()));
+    };
+    let node = object(call.json()?, bare);
+    let body = Body::of(&node, "")?;
+    let days = ["EntryDate", "ActivationDate", "Effective"];
+    let effective = match days.iter().find(|name| body.get(&[name]).is_some()) {
+        Some(name) => match body.get(&[name]) {
+            Some(day) => Some(call.day(day, &body.at(name)).await?),
+            None => None,
+        },
+        None => None,
+    };
+    let mut arguments = serde_json::Map::new();
+    if let Node::Object(members) = &node {
+        for (name, value) in
+            members.iter().filter(|(name, _)| !days.iter().any(|day| day.eq_ignore_ascii_case(name)))
+        {
+            arguments.insert(alias(name), value.to_value());
+        }
+    }
+    if let Some(Value::Text(number)) = record.values.get(1) {
+        arguments.insert("subscription".to_owned(), number.clone().into());
+    }
+    Ok(Change { verb: verb.to_owned(), arguments, effective })
+}
+
+/// Names that Upodi's clients use for what has another one here.
+fn alias(name: &str) -> String {
+    match name.to_ascii_lowercase().as_str() {
+        "toplan" => "productplan".to_owned(),
+        "canceldate" => "date".to_owned(),
+        other => other.to_owned(),
+    }
+}

@@ -1,0 +1,241 @@
+//! Usage, a record or a list (route T1).
+
+use crate::answer::Answer;
+use crate::body::{Body, Faults};
+use crate::call::Call;
+use crate::doc::{Doc, Gives, field, required};
+use crate::json::Tree;
+use crate::once;
+use crate::problem::{BUSY, EMPTY_BOOK, INTERNAL, INVALID, MALFORMED, Problem, TOO_LARGE, USAGE_CONFLICT};
+use crate::route::{Reads, Route};
+use domain::DateTime;
+use domain::api_key::Scope;
+use domain::book_file::Node;
+use domain::query::Kind;
+use domain::usage::{Reject, RejectCode};
+use http::{Method, StatusCode};
+use operations::usage::live::{LiveUsage, NewUsage, NotTaken, Taken, Together};
+use uuid::Uuid;
+
+/// Bytes of a list.
+pub const LIST_BYTES_MAX: usize = 4 << 20;
+/// Records of a list.
+pub const LIST_MAX: usize = 1_000;
+/// Source of what names none.
+const SOURCE: &str = "api";
+
+const FIELDS: &[&str] = &[
+    "Amount",
+    "EntryDate",
+    "ReferenceID",
+    "SubscriptionChargeID",
+    "Subject",
+    "Meter",
+    "RefKey",
+    "Source",
+    "Properties",
+    "Corrects",
+    // What a client has read and sends back.
+    "ID",
+    "Version",
+    "Late",
+    "Status",
+    "CreatedBy",
+    "CreatedDate",
+    "ModifiedBy",
+    "ModifiedDate",
+];
+
+const CREATE: Doc = Doc::new("Bring in usage: a record, or a list of them", Gives::Free)
+    .takes(&[
+        required("Amount", Kind::Exact, "how much"),
+        required("EntryDate", Kind::Instant, "when it was used"),
+        field("ReferenceID", Kind::Guid, "charge that it counts for, instead of Subject and Meter"),
+        field("SubscriptionChargeID", Kind::Guid, "the same"),
+        field("Subject", Kind::Text, "number of a subscription, or of an account"),
+        field("Meter", Kind::Text, "what is counted"),
+        field("RefKey", Kind::Text, "the event's own id: the same again adds nothing"),
+        field("Source", Kind::Text, "whose ids these are; api unless given"),
+        field("Corrects", Kind::Text, "id of the event that this one replaces"),
+    ])
+    .success(201);
+
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::new(Method::POST, "/v3/usagedata", Scope::Usage, CREATE, create)
+            .reads(Reads::Whole(LIST_BYTES_MAX)),
+    ]
+}
+
+async fn create(call: Call) -> Result<Answer, Problem> {
+    match call.json()? {
+        Some(Node::List(list)) => many(&call, &list).await,
+        Some(one) => single(&call, &one).await,
+        None => Err(Problem::new(INVALID, "a record is needed, or a list of records")),
+    }
+}
+
+async fn single(call: &Call, node: &Node) -> Result<Answer, Problem> {
+    let mut faults = Faults::default();
+    let mut record = read(node, "", &mut faults)?;
+    name(call, &mut record, 0)?;
+    faults.check()?;
+    let mut taken = call.app.usage.take(SOURCE, vec![record], Together::Each).await.map_err(not_taken)?;
+    match taken.pop() {
+        Some(Taken::Accepted { usage }) => Ok(Answer::json(StatusCode::CREATED, view(&usage))),
+        Some(Taken::Duplicate { usage }) => Ok(Answer::ok(view(&usage))),
+        Some(Taken::Rejected(reject)) => Err(refused(reject)),
+        None => Err(Problem::from(anyhow::anyhow!("one record was sent and none was answered"))),
+    }
+}
+
+async fn many(call: &Call, list: &[Node]) -> Result<Answer, Problem> {
+    if list.len() > LIST_MAX {
+        let message = format!("{} records in one list; {LIST_MAX} are taken at once", list.len());
+        return Err(Problem::new(TOO_LARGE, message));
+    }
+    let mut faults = Faults::default();
+    let records = list.iter().enumerate().map(|(at, node)| read(node, &format!("/{at}"), &mut faults));
+    let mut records = records.collect::<Result<Vec<_>, _>>()?;
+    faults.check()?;
+    for (at, record) in records.iter_mut().enumerate() {
+        name(call, record, at)?;
+    }
+    let names: Vec<Option<String>> = records.iter().map(|record| record.id.clone()).collect();
+    let taken = call.app.usage.take(SOURCE, records, Together::Each).await.map_err(not_taken)?;
+    let count = |is: fn(&Taken) -> bool| Tree::count(taken.iter().filter(|taken| is(taken)).count());
+    let rejected = taken.iter().filter(|taken| matches!(taken, Taken::Rejected(_))).count();
+    let all_rejected = !taken.is_empty() && rejected == taken.len();
+    let answer = Tree::object([
+        ("Import", Tree::Null),
+        ("Read", Tree::count(taken.len())),
+        ("Accepted", count(|t| matches!(t, Taken::Accepted { .. }))),
+        ("Duplicate", count(|t| matches!(t, Taken::Duplicate { .. }))),
+        ("Rejected", Tree::count(rejected)),
+        ("Late", count(|t| matches!(t, Taken::Accepted { usage } if usage.is_late))),
+        (
+            "Items",
+            Tree::List(taken.iter().zip(&names).map(|(taken, name)| item(taken, name.as_deref())).collect()),
+        ),
+    ]);
+    Ok(Answer::json(if all_rejected { StatusCode::BAD_REQUEST } else { StatusCode::CREATED }, answer))
+}
+
+/// One line of a list's answer.
+fn item(taken: &Taken, name: Option<&str>) -> Tree {
+    let (id, state, code, message) = match taken {
+        Taken::Accepted { usage } => (Some(id(usage)), "accepted", None, None),
+        Taken::Duplicate { usage } => (Some(id(usage)), "duplicate", None, None),
+        Taken::Rejected(reject) => (None, "rejected", Some(reject.code.code()), Some(reject.text.as_str())),
+    };
+    Tree::object([
+        ("ID", Tree::optional(id.as_deref())),
+        ("RefKey", Tree::optional(name)),
+        ("State", Tree::text(state)),
+        ("Code", Tree::optional(code)),
+        ("Message", Tree::optional(message)),
+    ])
+}
+
+fn id(usage: &LiveUsage) -> String {
+    Uuid::from_u128(usage.key).to_string()
+}
+
+/// A record as it stands.
+fn view(usage: &LiveUsage) -> Tree {
+    let charge = Some(usage.subject.as_str()).filter(|_| usage.charge_no != 0);
+    let at = DateTime::from_timestamp_micros(usage.time_us).unwrap_or_default();
+    Tree::object([
+        ("ID", Tree::Text(id(usage))),
+        ("Amount", Tree::Exact(domain::decimal::from_quantity9(usage.quantity).to_string())),
+        ("EntryDate", Tree::instant(at)),
+        ("ReferenceID", Tree::optional(charge)),
+        ("SubscriptionChargeID", Tree::Null),
+        ("Subject", Tree::text(&usage.subject)),
+        ("Meter", Tree::text(&usage.meter)),
+        ("RefKey", Tree::text(&usage.id)),
+        ("Source", Tree::text(&usage.source)),
+        ("Properties", Tree::written_json(&usage.properties)),
+        ("Corrects", Tree::optional(Some(usage.corrects.as_str()).filter(|id| !id.is_empty()))),
+        ("Late", Tree::Bool(usage.is_late)),
+    ])
+}
+
+fn read(node: &Node, pointer: &str, faults: &mut Faults) -> Result<NewUsage, Problem> {
+    let body = Body::of(node, pointer)?;
+    body.only(FIELDS, faults);
+    let properties = match body.get(&["Properties"]) {
+        None => None,
+        Some(node @ Node::Object(_)) => Some(node.to_value().to_string()),
+        Some(other) => {
+            faults.add(body.at("Properties"), MALFORMED.word, format!("is {}, not an object", other.noun()));
+            None
+        }
+    };
+    Ok(NewUsage {
+        id: body.plain(&["RefKey"], faults),
+        subject: body.plain(&["ReferenceID", "SubscriptionChargeID", "Subject"], faults),
+        meter: body.plain(&["Meter"], faults),
+        quantity: body.plain(&["Amount"], faults),
+        time: body.plain(&["EntryDate"], faults),
+        source: body.plain(&["Source"], faults),
+        corrects: body.plain(&["Corrects"], faults),
+        properties,
+    })
+}
+
+/// A record without a name of its own gets one; the same again if the request is repeated under its Idempotency-Key.
+fn name(call: &Call, record: &mut NewUsage, at: usize) -> Result<(), Problem> {
+    if record.id.is_some() {
+        return Ok(());
+    }
+    let id = match (once::key(&Method::POST, &call.headers)?, &call.key) {
+        (Some(key), Some(api_key)) => Uuid::new_v5(&key, format!("{} {at}", api_key.id).as_bytes()),
+        _ => Uuid::new_v4(),
+    };
+    record.id = Some(id.to_string());
+    Ok(())
+}
+
+/// Where in a record a reject points.
+fn pointer(code: RejectCode) -> &'static str {
+    match code {
+        RejectCode::MissingId => "/RefKey",
+        RejectCode::MissingSubject | RejectCode::UnknownSubject | RejectCode::AmbiguousSubject => "/Subject",
+        RejectCode::MissingMeter | RejectCode::UnknownMeter => "/Meter",
+        RejectCode::MissingQuantity | RejectCode::BadQuantity => "/Amount",
+        RejectCode::MissingTime
+        | RejectCode::BadTime
+        | RejectCode::NoSuchTime
+        | RejectCode::TimeOutOfBounds
+        | RejectCode::TooLate => "/EntryDate",
+        RejectCode::BadProperties => "/Properties",
+        RejectCode::StaleCorrection => "/Corrects",
+        RejectCode::Conflict => "/RefKey",
+        RejectCode::Malformed | RejectCode::NotUtf8 | RejectCode::TooLong => "",
+    }
+}
+
+fn refused(reject: Reject) -> Problem {
+    let code = match reject.code {
+        RejectCode::Conflict | RejectCode::StaleCorrection => USAGE_CONFLICT,
+        _ => INVALID,
+    };
+    let mut problem = Problem::new(code, reject.text.clone()).at(pointer(reject.code), reject.text);
+    problem.faults[0].code = reject.code.code();
+    problem
+}
+
+/// Nothing was taken: asking again is safe.
+pub fn not_taken(why: NotTaken) -> Problem {
+    match why {
+        NotTaken::Busy => Problem::new(BUSY, "the database is busy; ask again in a moment").retry_after(1),
+        NotTaken::EmptyBook => {
+            Problem::new(EMPTY_BOOK, "the book is empty: there is nobody whose usage this could be")
+        }
+        // The intake has told the log.
+        NotTaken::Broke(_) => {
+            Problem::new(INTERNAL, "the usage could not be taken in; the log has the cause")
+        }
+    }
+}
