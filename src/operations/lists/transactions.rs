@@ -1,7 +1,7 @@
 //! Movements of money as records: every attempt to collect, and every payment noted by hand.
 
-use crate::payments::settle::BY_HAND;
 use domain::money::Money;
+use domain::payment::BY_HAND;
 use domain::payment::{Attempt, AttemptState};
 use domain::query::{Entity, Kind, Property, Record, Value};
 use store::{Tx, payment};

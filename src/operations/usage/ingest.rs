@@ -164,8 +164,10 @@ pub(crate) async fn bring_in(
     let file = Arc::new(file);
     let hashed = Arc::clone(&file);
     // What is known is read beside: of a large book that takes as long as the hash of a large file.
-    let (hashed, known) =
-        tokio::join!(tokio::task::spawn_blocking(move || hashed.sha256()), Known::read(ctx, origin.lateness()));
+    let (hashed, known) = tokio::join!(
+        tokio::task::spawn_blocking(move || hashed.sha256()),
+        Known::read(ctx, origin.lateness())
+    );
     let sha256 = match hashed? {
         Ok(sha256) => sha256,
         Err(error) => return Ok(Err(error.into())),
