@@ -167,9 +167,13 @@ fn actor() -> Actor {
 
 fn read(path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
-    let source = super::input::open(path)?;
-    let mut limited = source.take(DOCUMENT_BYTES_MAX);
+    let mut limited = super::input::open(path)?.take(DOCUMENT_BYTES_MAX + 1);
     limited.read_to_string(&mut text).map_err(|error| super::input::unreadable(path, &error))?;
+    if text.len() as u64 > DOCUMENT_BYTES_MAX {
+        let message = format!("{} is longer than {} MiB", path.display(), DOCUMENT_BYTES_MAX >> 20);
+        return Err(Failure::input("too_large", message)
+            .hint("it is one object of the book: many are a book file, for `tallybook load`"));
+    }
     Ok(text)
 }
 

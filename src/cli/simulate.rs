@@ -15,7 +15,7 @@ pub struct Args {
 }
 
 /// Bytes of a scenario with its book. Reading one takes some twenty times as much memory.
-const SCENARIO_BYTES_MAX: u64 = 32 << 20;
+const SCENARIO_BYTES_MAX: u64 = 16 << 20;
 
 /// One answer per scenario, in order, as NDJSON.
 pub fn run(args: Args, _: &Output) -> Result<Exit, Failure> {
@@ -84,7 +84,7 @@ impl Scenarios {
 
     fn too_long(&self) -> Failure {
         let (path, line) = (self.path.display(), self.line);
-        Failure::input("too_long", format!("{path}: the scenario at line {line} is longer than 32 MiB"))
+        Failure::input("too_long", format!("{path}: the scenario at line {line} is longer than 16 MiB"))
             .hint("write one scenario per line, each with the part of the book that it needs")
     }
 

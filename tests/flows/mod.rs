@@ -3,6 +3,7 @@
 mod backups;
 mod book_changes;
 mod book_objects;
+mod bounds;
 mod buckets;
 mod crash;
 mod credits;

@@ -1,6 +1,6 @@
 //! A payer's own data: out as one document, and erased as far as bookkeeping law allows.
 
-use crate::support::books::{Books, both};
+use crate::support::books::{Books, all};
 use crate::support::{book, files_below, january};
 use serde_json::Value;
 
@@ -38,12 +38,11 @@ fn left(books: &Books) -> Vec<String> {
                 .map(|w| format!("{part}: {w}")),
         );
     }
-    let home = books.home().path();
     // The buyer of a booked invoice keeps its address for invoices as long as the law asks for it.
     for (ending, words) in
         [("eml", &["frida@holm.example"][..]), ("csv", &["frida@holm.example"]), ("db", &["55 55 12 34"])]
     {
-        for path in files_below(&home, ending) {
+        for path in books.folders().iter().flat_map(|folder| files_below(folder, ending)) {
             let bytes = std::fs::read(&path).unwrap();
             let holds = |word: &str| bytes.windows(word.len()).any(|found| found == word.as_bytes());
             left.extend(words.iter().filter(|w| holds(w)).map(|w| format!("{}: {w}", path.display())));
@@ -54,7 +53,7 @@ fn left(books: &Books) -> Vec<String> {
 
 #[test]
 fn a_payer_that_owes_nothing_is_erased_and_the_books_stay_whole() {
-    for books in both() {
+    for books in all("erased") {
         a_home(&books);
         let refused = on(&books, "2026-02-02", &["payers", "erase", "CU-0001", "--yes"]).exits(1).error();
         assert_eq!(refused["code"], "still_open", "{refused:#}");
@@ -81,9 +80,13 @@ fn a_payer_that_owes_nothing_is_erased_and_the_books_stay_whole() {
         let done = on(&books, "2026-06-01", &["payers", "erase", "CU-0001", "--yes"]).exits(0).json();
         assert_eq!(done["erased"], true);
         assert_eq!(left(&books), Vec::<String>::new());
-        let rejects = files_below(&books.home().path().join("rejects"), "csv");
-        let rejects: String = rejects.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
-        assert!(rejects.contains("SUB-0002") && !rejects.contains("SUB-0001"), "{rejects}");
+        for folder in books.folders() {
+            let mut rejects = files_below(&folder, "csv");
+            rejects.retain(|path| path.to_string_lossy().contains(".rejects."));
+            assert_eq!(rejects.len(), 1, "{rejects:?}");
+            let rejects = std::fs::read_to_string(&rejects[0]).unwrap();
+            assert!(rejects.contains("SUB-0002") && !rejects.contains("SUB-0001"), "{rejects}");
+        }
         assert_eq!(books.json(&["verify"])["ok"], true);
         let after: Value = books.json(&["invoices"]);
         let numbers = |list: &Value| -> Vec<Value> {
@@ -104,7 +107,7 @@ fn a_payer_that_owes_nothing_is_erased_and_the_books_stay_whole() {
 
 #[test]
 fn once_its_years_are_over_an_invoice_forgets_who_bought() {
-    for books in both() {
+    for books in all("forgotten") {
         a_home(&books);
         books.json(&["run", "--as-of", "2026-03-01"]);
         on(&books, "2026-06-01", &["payers", "erase", "CU-0001", "--yes"]).exits(0);

@@ -15,7 +15,7 @@ use crate::support::postgres::{self, Cluster, PgHome, fresh_database_in};
 use crate::support::{Answer, Home};
 use chrono::{NaiveDate, TimeDelta};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -58,6 +58,8 @@ pub struct World {
     pub away: Option<PathBuf>,
     /// Credit notes of reversals that nobody wanted mailed.
     pub unmailed: Vec<String>,
+    /// Accounts whose people were erased.
+    pub erased: BTreeSet<String>,
     /// `invoices --json` as of the last look.
     pub invoices: Vec<Value>,
     /// How long each verb took last and at how many places it could have died, by its first word.
@@ -110,6 +112,7 @@ impl World {
             inbox: BTreeMap::new(),
             away: None,
             unmailed: Vec::new(),
+            erased: BTreeSet::new(),
             invoices: Vec::new(),
             takes: BTreeMap::new(),
             worker: None,
@@ -124,10 +127,7 @@ impl World {
     }
 
     pub fn home(&self) -> PathBuf {
-        match &self.books {
-            Books::Sqlite(home) => home.path(),
-            Books::Postgres(home) => home.home.path(),
-        }
+        self.books.home().path()
     }
 
     /// The program at noon of the day, not yet started.
@@ -298,6 +298,13 @@ impl World {
         answer.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// The number of some customer who was not erased; of everybody if all were.
+    pub fn someone(&mut self) -> u64 {
+        let is_there = |number: &u64| !self.erased.contains(&account(*number));
+        let there: Vec<u64> = (1..=self.customers).filter(is_there).collect();
+        if there.is_empty() { self.dice.within(1, self.customers) } else { *self.dice.pick(&there) }
+    }
+
     /// Whether drafts of this payer are booked by runs.
     pub fn bills_itself(&self, draft: &Value) -> bool {
         let loads = self.steps.iter().filter_map(|step| step.value.get("load"));
@@ -343,6 +350,11 @@ impl World {
         }
         writeln!(self.diary, "{line}").unwrap();
     }
+}
+
+/// The account of the n-th customer.
+pub fn account(number: u64) -> String {
+    format!("CU-{number:04}")
 }
 
 /// Whether a line of the journal is of this act: `invoice.credit` of `invoices credit N`, `subscription.hold` of

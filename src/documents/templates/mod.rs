@@ -9,6 +9,8 @@ pub use theme::{Colour, Theme};
 use crate::error::TemplateError;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// One template file with its name, which every error repeats.
@@ -17,6 +19,9 @@ pub(crate) struct Source<T> {
     pub file: String,
     pub content: T,
 }
+
+/// Bytes of a font, a picture or a text.
+const BYTES_MAX: u64 = 32 << 20;
 
 /// The bytes of a font or picture.
 pub(crate) type Bytes = Cow<'static, [u8]>;
@@ -211,8 +216,13 @@ fn files_below(root: &Path, folder: &Path) -> Result<Vec<String>, TemplateError>
 fn byte_file(folder: &Path, path: &str) -> Result<Source<Bytes>, TemplateError> {
     let full = folder.join(path);
     let file = full.display().to_string();
-    match std::fs::read(&full) {
-        Ok(bytes) => Ok(Source { file, content: Cow::Owned(bytes) }),
+    let mut bytes = Vec::new();
+    let read = File::open(&full).and_then(|opened| opened.take(BYTES_MAX + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) if bytes.len() as u64 > BYTES_MAX => {
+            Err(TemplateError::broken(&file, "is longer than 32 MiB, which no font and no picture is"))
+        }
+        Ok(_) => Ok(Source { file, content: Cow::Owned(bytes) }),
         Err(e) => Err(TemplateError::Unreadable { file, why: e.to_string() }),
     }
 }

@@ -8,7 +8,7 @@ use super::json;
 use std::io::{BufRead, BufReader, Read};
 
 /// Bytes of a document, which takes some twenty times as much memory while it is read; a bigger book is NDJSON.
-const DOCUMENT_BYTES_MAX: usize = 32 << 20;
+const DOCUMENT_BYTES_MAX: usize = 16 << 20;
 /// Bytes of an NDJSON line.
 const LINE_BYTES_MAX: usize = 16 << 20;
 /// A line that begins with it says nothing.

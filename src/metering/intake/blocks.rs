@@ -10,7 +10,9 @@ use std::io::{self, Read};
 /// Bytes read at once.
 const BLOCK_BYTES: usize = 1 << 20;
 /// A record that does not end within this is not one.
-const BLOCK_BYTES_MAX: usize = 16 << 20;
+const BLOCK_BYTES_MAX: usize = 4 << 20;
+/// Lines of a block: each takes a hundred bytes while it is refused, however short it is.
+const BLOCK_LINES_MAX: usize = 1 << 16;
 
 /// Whole records.
 #[derive(Debug)]
@@ -39,15 +41,16 @@ pub(crate) fn cut(
         let is_last = fill(content, &mut bytes, wanted + skip)?;
         bytes.drain(..skip.min(bytes.len()));
         skip = 0;
-        let end = if is_last { bytes.len() } else { cutting.end_of_records(&bytes) };
+        let end = cutting.end_of_records(&bytes, is_last);
         if end == 0 && !is_last {
             wanted = bytes.len() + BLOCK_BYTES;
             if wanted > BLOCK_BYTES_MAX {
-                let reason = format!("has a record after line {first_line} that does not end within 16 MiB");
+                let reason = format!("has a record after line {first_line} that does not end within 4 MiB");
                 return Err(BoundMet { reason, hint: "are its line ends right?" }.into_io());
             }
             continue;
         }
+        let is_over = is_last && end == bytes.len();
         wanted = BLOCK_BYTES;
         let mut rest = spare.bytes();
         rest.extend_from_slice(&bytes[end..]);
@@ -56,7 +59,7 @@ pub(crate) fn cut(
         if !bytes.is_empty() && !give(Block { number, first_line, bytes }) {
             return Ok(());
         }
-        if is_last {
+        if is_over {
             return Ok(());
         }
         number += 1;
@@ -87,19 +90,25 @@ impl Cutting {
         }
     }
 
-    fn end_of_records(&self, bytes: &[u8]) -> usize {
+    /// Where the last whole record of a block ends; of so many lines at most.
+    fn end_of_records(&self, bytes: &[u8], is_last: bool) -> usize {
         match self.delimiter {
             Some(delimiter) if memchr(b'"', bytes).is_some() => {
-                let mut end = 0;
-                while end < bytes.len() {
-                    match next_record(bytes, end, delimiter, false) {
+                let (mut end, mut records) = (0, 0);
+                while end < bytes.len() && records < BLOCK_LINES_MAX {
+                    match next_record(bytes, end, delimiter, is_last) {
                         Record::Whole { next, .. } | Record::Broken { next, .. } => end = next,
                         Record::Partial => break,
                     }
+                    records += 1;
                 }
                 end
             }
-            _ => memrchr(b'\n', bytes).map_or(0, |at| at + 1),
+            _ => match memchr_iter(b'\n', bytes).nth(BLOCK_LINES_MAX - 1) {
+                Some(at) => at + 1,
+                None if is_last => bytes.len(),
+                None => memrchr(b'\n', bytes).map_or(0, |at| at + 1),
+            },
         }
     }
 }

@@ -19,6 +19,7 @@ mod live;
 mod names;
 mod open;
 mod packing;
+mod pages;
 mod parquet;
 mod parse;
 pub(crate) mod rejects;
@@ -86,7 +87,7 @@ const BOUNDS: Bounds = Bounds {
     chunk_bytes: 96 << 20,
     batch_bytes: 48 << 20,
     keys: 8 << 20,
-    unpacked_bytes: 1 << 30,
+    unpacked_bytes: 256 << 20,
 };
 
 /// All that taking in a file depends on.
@@ -335,7 +336,7 @@ fn read(
     let bytes_max = match records {
         Records::Text { bytes_max } => bytes_max,
         Records::Table { table, sha256 } => {
-            table.blocks(|block| work.send(block).is_ok())?;
+            table.blocks(spare, |block| work.send(block).is_ok())?;
             passed.store(input.bytes, Ordering::Relaxed);
             return Ok(sha256);
         }

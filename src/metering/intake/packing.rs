@@ -6,8 +6,9 @@ use std::io::{self, BufRead, BufReader, Read};
 /// Layers of compression that are read; more is refused.
 pub(super) const LAYERS_MAX: usize = 2;
 /// How many times its size a file may unpack to, beyond what is allowed to any. Usage has an id of its own in every
-/// record, and no packer makes a thousandth of that.
-const UNPACKED_TIMES: u64 = 1_000;
+/// record: packers make a tenth of it, and of numbered ids that are alike in all else a sixtieth. What is more than this is
+/// written to use up the machine of whoever reads it.
+const UNPACKED_TIMES: u64 = 200;
 
 /// How the bytes are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +112,7 @@ pub(super) struct BoundMet {
 
 impl BoundMet {
     pub fn unpacked() -> Self {
-        let reason = "unpacks to more than 1 GiB and a thousand times its size: that is no usage".to_owned();
+        let reason = "unpacks to more than 256 MiB and 200 times its size: that is no usage".to_owned();
         Self { reason, hint: "look at it before you hand it in again; a file that is right may be split" }
     }
 

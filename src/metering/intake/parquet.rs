@@ -3,9 +3,12 @@
 
 use super::blocks::Block;
 use super::error::IntakeError;
+use super::foreign::unsupported;
 use super::header::CsvLayout;
 use super::open::Format;
 use super::packing::BoundMet;
+use super::pages::{self, Pages};
+use super::rows::Spare;
 use super::split::push_field;
 use polars::prelude::*;
 use std::borrow::Cow;
@@ -22,7 +25,13 @@ const BLOCK_BYTES: usize = 1 << 20;
 const READ_ROWS: usize = 1 << 18;
 const READ_BYTES: u64 = 64 << 20;
 /// Bytes of a value; of usage they are a few hundred.
-const VALUE_BYTES_MAX: usize = 1 << 20;
+const VALUE_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a cell in memory, however few it takes on disk.
+const CELL_BYTES: u64 = 16;
+/// Bytes of a page, which is unpacked as a whole.
+const PAGE_BYTES_MAX: u64 = 128 << 20;
+/// Bytes of a column that is packed as differences from the value before: each of its values may be all of them.
+const PREFIXED_BYTES_MAX: u64 = 1 << 20;
 
 /// A Parquet file whose columns have been looked at.
 pub(crate) struct Table {
@@ -42,11 +51,31 @@ struct RowGroup {
     rows: usize,
     /// Of its pages, unpacked.
     bytes: u64,
+    /// Of a row in memory, at least.
+    row_bytes: u64,
 }
 
 impl RowGroup {
+    /// Errors: pages that are not unpacked safely.
+    fn of(path: &Path, rows: usize, columns: &[Pages]) -> Result<Self, IntakeError> {
+        let largest = columns.iter().map(|column| column.largest).max().unwrap_or_default();
+        if largest > PAGE_BYTES_MAX {
+            let reason = format!("has a page of {} MiB", largest >> 20);
+            return Err(unsupported(path, reason, "write it with pages of a megabyte, as is usual"));
+        }
+        let prefixed = columns.iter().map(|column| column.prefixed).max().unwrap_or_default();
+        if prefixed > PREFIXED_BYTES_MAX {
+            let reason = "has a large column in the encoding DELTA_BYTE_ARRAY, which may unpack to anything";
+            let hint = "write it with a dictionary or plain: PLAIN, RLE_DICTIONARY, DELTA_LENGTH_BYTE_ARRAY";
+            return Err(unsupported(path, reason.to_owned(), hint));
+        }
+        let bytes = columns.iter().map(|column| column.bytes).sum();
+        let row_bytes = (columns.len() as u64 * CELL_BYTES).max(prefixed).max(1);
+        Ok(Self { rows, bytes, row_bytes })
+    }
+
     fn rows_at_once(&self) -> usize {
-        let per_row = (self.bytes / (self.rows as u64).max(1)).max(1);
+        let per_row = (self.bytes / (self.rows as u64).max(1)).max(self.row_bytes);
         usize::try_from(READ_BYTES / per_row).unwrap_or(READ_ROWS).clamp(1, READ_ROWS)
     }
 }
@@ -56,19 +85,22 @@ impl Table {
     /// to more than `bytes_max`, which is also what the rows may make as text.
     pub fn open(path: PathBuf, shown: &Path, bytes_max: u64) -> Result<Self, IntakeError> {
         let file = File::open(&path).map_err(|e| IntakeError::reading(shown, &e, false))?;
-        let (schema, groups) = guarded(shown, || {
-            let mut reader = ParquetReader::new(file);
-            let groups = &reader.get_metadata()?.row_groups;
-            let groups: Vec<RowGroup> = groups
-                .iter()
-                .map(|group| RowGroup { rows: group.num_rows(), bytes: group.total_byte_size() as u64 })
-                .collect();
-            Ok((reader.schema()?, groups))
+        let (schema, looked_at) = guarded(shown, || {
+            let mut reader = ParquetReader::new(file.try_clone()?);
+            let mut looked_at: Vec<(usize, Vec<Pages>)> = Vec::new();
+            for group in &reader.get_metadata()?.row_groups {
+                let columns = group.parquet_columns().iter();
+                let columns = columns.map(|c| pages::look(&file, c.byte_range().start, c.num_values()));
+                looked_at.push((group.num_rows(), columns.collect::<io::Result<_>>()?));
+            }
+            Ok((reader.schema()?, looked_at))
         })?;
-        let unpacked = groups.iter().fold(0, |sum: u64, group| sum.saturating_add(group.bytes));
-        if unpacked > bytes_max {
+        let unpacked = looked_at.iter().flat_map(|(_, columns)| columns);
+        if unpacked.fold(0, |sum: u64, column| sum.saturating_add(column.bytes)) > bytes_max {
             return Err(too_much(shown));
         }
+        let groups = looked_at.iter().map(|(rows, columns)| RowGroup::of(shown, *rows, columns));
+        let groups = groups.collect::<Result<Vec<_>, _>>()?;
         let schema = Schema::from_arrow_schema(&schema);
         let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
         for (name, dtype) in schema.iter() {
@@ -89,7 +121,7 @@ impl Table {
     }
 
     /// Gives the rows as blocks, until `give` says false. Lines are rows, from 1.
-    pub fn blocks(self, mut give: impl FnMut(Block) -> bool) -> Result<(), IntakeError> {
+    pub fn blocks(self, spare: &Spare, mut give: impl FnMut(Block) -> bool) -> Result<(), IntakeError> {
         let (mut number, mut before, mut text_bytes) = (0, 0, 0);
         for group in &self.groups {
             for start in (0..group.rows).step_by(group.rows_at_once()) {
@@ -97,7 +129,8 @@ impl Table {
                 let frame = self.rows(before + start, length)?;
                 let mut at = 0;
                 while at < length {
-                    let (bytes, rows) = guarded(&self.shown, || records(&frame, at))?;
+                    let mut bytes = spare.bytes();
+                    let rows = guarded(&self.shown, || records(&frame, at, &mut bytes))?;
                     text_bytes += bytes.len() as u64;
                     if text_bytes > self.text_bytes_max {
                         return Err(too_much(&self.shown));
@@ -165,9 +198,8 @@ fn check_type(path: &Path, name: &str, dtype: &DataType) -> Result<(), IntakeErr
     })
 }
 
-/// The rows from `first` on as a block, and how many those are.
-fn records(frame: &DataFrame, first: usize) -> PolarsResult<(Vec<u8>, usize)> {
-    let mut bytes = Vec::with_capacity(BLOCK_ROWS.min(frame.height() - first) * 96);
+/// Appends the rows from `first` on, as many as a block has; gives how many those are.
+fn records(frame: &DataFrame, first: usize, bytes: &mut Vec<u8>) -> PolarsResult<usize> {
     let mut cell = Vec::new();
     let mut rows = 0;
     while rows < BLOCK_ROWS && first + rows < frame.height() && bytes.len() < BLOCK_BYTES {
@@ -177,12 +209,12 @@ fn records(frame: &DataFrame, first: usize) -> PolarsResult<(Vec<u8>, usize)> {
             }
             cell.clear();
             write_value(&mut cell, &column.get(first + rows)?)?;
-            push_field(&mut bytes, &cell, b',');
+            push_field(bytes, &cell, b',');
         }
         bytes.push(b'\n');
         rows += 1;
     }
-    Ok((bytes, rows))
+    Ok(rows)
 }
 
 fn write_value(cell: &mut Vec<u8>, value: &AnyValue<'_>) -> PolarsResult<()> {

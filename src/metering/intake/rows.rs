@@ -90,6 +90,9 @@ pub(crate) struct Refused {
     pub raw: Span,
 }
 
+/// Of a usual text that says why a record was refused.
+const REFUSED_TEXT_BYTES: usize = 64;
+
 /// One block, read.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
@@ -148,7 +151,10 @@ impl Parsed {
 
     /// Memory held, roughly.
     pub fn weight(&self) -> usize {
-        self.bytes.len() + self.arena.len() + self.rows.len() * (size_of::<Row>() + size_of::<Print>())
+        // A text of its own for each refused line, and what the allocator keeps beside it.
+        let refused = self.refused.len() * (size_of::<Refused>() + REFUSED_TEXT_BYTES);
+        let rows = self.rows.len() * (size_of::<Row>() + size_of::<Print>());
+        self.bytes.len() + self.arena.len() + rows + refused
     }
 
     /// Empties it; its memory is kept.

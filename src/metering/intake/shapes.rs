@@ -199,7 +199,7 @@ fn a_small_file_that_unpacks_without_end_is_refused() {
     let text = [zstd(HEADER.as_bytes()), endless].concat();
     home.bounds = BOUNDS;
     let error = home.ingest(&text).unwrap_err();
-    assert!(error.to_string().contains("does not end within 16 MiB"), "{error}");
+    assert!(error.to_string().contains("does not end within 4 MiB"), "{error}");
     for folder in [&home.out.segments, &home.out.rejects, &home.out.temp] {
         assert_eq!(std::fs::read_dir(folder).map_or(0, Iterator::count), 0, "{}", folder.display());
     }

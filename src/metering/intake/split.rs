@@ -10,6 +10,8 @@ use std::borrow::Cow;
 
 /// Longest record that may hold quoted line ends, in bytes.
 pub(crate) const RECORD_BYTES_MAX: usize = 64 << 10;
+/// Fields of a record; no sheet has more columns.
+const FIELDS_MAX: usize = 1 << 14;
 
 /// What stands at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +123,9 @@ pub(crate) fn fields_into<'a>(
     let bytes = record.as_bytes();
     let mut at = 0;
     loop {
+        if fields.len() == FIELDS_MAX {
+            return Err("it has more than 16384 fields");
+        }
         if bytes.get(at) == Some(&b'"') {
             let Closing::At(quote) = closing_quote(bytes, at + 1, usize::MAX, true) else {
                 return Err("a quote is left open");

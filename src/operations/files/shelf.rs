@@ -4,7 +4,7 @@
 //! change once they are named, so a copy never grows old.
 
 use crate::files::doors::Doors;
-use crate::files::hash::sha256_hex;
+use crate::files::hash::sha256_of_file;
 use anyhow::{Context as _, ensure};
 use domain::ids::InvoiceId;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -238,7 +238,7 @@ pub async fn all_named(tx: &mut Tx) -> anyhow::Result<Vec<(Named, u64)>> {
 /// Checks what was fetched, makes it durable and gives it its name.
 fn settle(from: &Path, to: &Path, sha256: Option<&str>) -> anyhow::Result<()> {
     if let Some(sha256) = sha256 {
-        let found = sha256_hex(&fs::read(from)?);
+        let (found, _) = sha256_of_file(from)?;
         ensure!(found == sha256, "its hash is {found}, not {sha256}: the object was changed or damaged");
     }
     File::open(from)?.sync_all()?;
@@ -263,6 +263,7 @@ pub(crate) fn relative(root: &Path, path: &Path) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::hash::sha256_hex;
 
     fn named(path: &str, sha256: Option<&str>) -> Named {
         Named { path: path.to_owned(), sha256: sha256.map(str::to_owned) }

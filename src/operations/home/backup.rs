@@ -6,7 +6,7 @@
 //! without one is not a backup.
 
 use crate::context::Context;
-use crate::files::hash::sha256_hex;
+use crate::files::hash::sha256_of_file;
 use crate::files::shelf::{self, Named};
 use crate::home::lock::{HomeLock, Taken};
 use anyhow::{Context as _, ensure};
@@ -343,12 +343,9 @@ fn sync(path: &Path) -> anyhow::Result<()> {
 }
 
 fn entry(root: &Path, path: &Path) -> anyhow::Result<Entry> {
-    let bytes = fs::read(root.join(path)).with_context(|| format!("reading {}", path.display()))?;
-    Ok(Entry {
-        path: path.to_string_lossy().into_owned(),
-        bytes: u64::try_from(bytes.len())?,
-        sha256: sha256_hex(&bytes),
-    })
+    let hashed = sha256_of_file(&root.join(path)).with_context(|| format!("reading {}", path.display()));
+    let (sha256, bytes) = hashed?;
+    Ok(Entry { path: path.to_string_lossy().into_owned(), bytes, sha256 })
 }
 
 /// Every file of a home below `part` that belongs into a backup, relative to the home.

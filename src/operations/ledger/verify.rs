@@ -267,11 +267,9 @@ async fn objects(ctx: &Context, tx: &mut store::Tx) -> anyhow::Result<Option<Che
 }
 
 fn differs(folder: &Path, path: &str, sha256: &str) -> Option<String> {
-    match std::fs::read(folder.join(path)) {
+    match crate::files::hash::sha256_of_file(&folder.join(path)) {
         Err(e) => Some(format!("{path}: {e}")),
-        Ok(bytes) if crate::files::hash::sha256_hex(&bytes) != sha256 => {
-            Some(format!("{path}: not the bytes that were written"))
-        }
+        Ok((found, _)) if found != sha256 => Some(format!("{path}: not the bytes that were written")),
         Ok(_) => None,
     }
 }

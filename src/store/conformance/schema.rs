@@ -6,7 +6,7 @@ use crate::Tx;
 type Columns = BTreeMap<String, Vec<(String, bool)>>;
 
 /// Table → (column, nullable), ours only.
-async fn columns(tx: &mut Tx) -> Columns {
+pub(super) async fn columns(tx: &mut Tx) -> Columns {
     let sqlite = "select m.name, p.name, p.\"notnull\" = 0
                   from sqlite_master m
                   join pragma_table_info(m.name) p

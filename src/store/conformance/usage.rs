@@ -3,6 +3,7 @@ use super::sample::{self, now};
 use crate::imports::{self, Begun, Committed, ImportState, ImportTotals, NewImport, Staged};
 use crate::run::{self, RunOptions};
 use crate::segment::{self, Bumped, Compaction, KeyRun, Segment};
+use crate::tx::on;
 use crate::{Store, verify};
 use chrono::Duration;
 use domain::run::{RunState, Scope};
@@ -91,6 +92,17 @@ on_both!(an_import_becomes_visible_with_the_next_number_and_version, store => {
     assert_eq!(imports::newest_number(&mut tx).await.unwrap(), 2);
     assert_eq!(imports::newest(&mut tx, 9).await.unwrap().len(), 2);
     assert!(verify::all(&mut tx).await.unwrap().iter().all(verify::Check::is_ok));
+});
+
+on_both!(an_import_that_is_done_refuses_update_of_every_column, store => {
+    bring_in(&store, 1, 10).await;
+    let columns = crate::conformance::schema::columns(&mut store.read().await.unwrap()).await;
+    for (column, _) in &columns["usage_import"] {
+        let mut tx = store.begin().await.unwrap();
+        let sql = sqlx::AssertSqlSafe(format!("update usage_import set {column} = {column}"));
+        let outcome = on!(&mut tx, c => sqlx::query(sql).execute(c).await.map(drop));
+        assert!(outcome.is_err(), "{column}");
+    }
 });
 
 on_both!(the_same_bytes_are_brought_in_once_and_an_abandoned_import_makes_room, store => {

@@ -2,7 +2,7 @@
 
 use super::{Act, act, number, some, today};
 use crate::timelines::oracle;
-use crate::timelines::world::World;
+use crate::timelines::world::{World, account};
 use serde_json::{Value, json};
 
 pub fn credit(world: &mut World) {
@@ -29,7 +29,7 @@ pub fn create(world: &mut World) {
     let day = world.today.to_string();
     let price = format!("{}.{:02}", world.dice.within(1, 900), world.dice.within(0, 99));
     let written = json!({
-        "customer": format!("CU-{:04}", world.dice.within(1, world.customers)), "date": day,
+        "customer": account(world.someone()), "date": day,
         "refkey": format!("by-hand-{}", world.dice.within(0, 1 << 40)),
         "lines": [{"title": "Workshop", "quantity": "1.5", "unitprice": price}],
     });

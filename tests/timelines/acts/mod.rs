@@ -2,6 +2,7 @@
 
 mod invoices;
 mod money;
+mod payers;
 mod runs;
 mod subscriptions;
 mod upkeep;
@@ -68,7 +69,7 @@ impl Act {
 type Task = (u64, fn(&mut World));
 
 /// What there is to do, and how often it is done.
-const TASKS: [Task; 22] = [
+const TASKS: [Task; 23] = [
     (16, usage::ingest),
     (18, runs::run),
     (4, runs::review),
@@ -85,6 +86,7 @@ const TASKS: [Task; 22] = [
     (10, subscriptions::change),
     (2, subscriptions::discount),
     (2, subscriptions::new_customer),
+    (3, payers::personal),
     (3, upkeep::upkeep),
     (2, upkeep::export),
     (2, upkeep::backup),

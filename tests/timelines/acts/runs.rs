@@ -3,7 +3,7 @@
 use super::{Act, Step, act, money, number, today};
 use crate::timelines::doors::Door;
 use crate::timelines::oracle;
-use crate::timelines::world::World;
+use crate::timelines::world::{World, account};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ pub fn run(world: &mut World) {
     let mut as_of = world.today;
     let mut args: Vec<String> = vec!["run".into()];
     if world.dice.chance(15) {
-        let account = format!("CU-{:04}", world.dice.within(1, world.customers));
+        let account = account(world.someone());
         args.extend(["--customer".into(), account.clone()]);
         options["customer"] = json!([account]);
     }

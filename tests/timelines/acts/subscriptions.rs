@@ -2,13 +2,13 @@
 
 use super::{Act, act, today};
 use crate::timelines::books;
-use crate::timelines::world::World;
+use crate::timelines::world::{World, account};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 /// Some verb with some arguments; it may well be refused, and then by both.
 pub fn change(world: &mut World) {
-    let subscription = format!("SUB-{:04}", world.dice.within(1, world.customers));
+    let subscription = format!("SUB-{:04}", world.someone());
     let amount = world.dice.within(0, 4).to_string();
     let ahead = i64::try_from(world.dice.within(0, 40)).unwrap();
     let later = (world.today + TimeDelta::days(ahead)).to_string();
@@ -45,7 +45,7 @@ pub fn change(world: &mut World) {
 
 /// A code on a customer, or its end.
 pub fn discount(world: &mut World) {
-    let account = format!("CU-{:04}", world.dice.within(1, world.customers));
+    let account = account(world.someone());
     let day = world.today.to_string();
     let applies = world.dice.chance(60);
     let (args, verb) = match applies {
