@@ -101,10 +101,7 @@ struct Scan<'a, R> {
 
 impl<R: Read> Scan<'_, R> {
     /// Calls `take` for every field of a struct with its number and kind; it reads the value.
-    fn fields(
-        &mut self,
-        mut take: impl FnMut(&mut Self, i64, u8) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn fields(&mut self, mut take: impl FnMut(&mut Self, i64, u8) -> io::Result<()>) -> io::Result<()> {
         let mut field = 0_i64;
         loop {
             let head = self.byte()?;

@@ -103,7 +103,13 @@ pub fn reverse(world: &mut World) {
         of_run.iter().map(|invoice| Step { value: today(world, step(invoice)), done: None }).collect();
     world.look_at_invoices();
     let before: Vec<String> = world.invoices.iter().map(number).collect();
-    act(world, &Act { steps, ..Act::quiet(&args) });
+    let answer = act(world, &Act { steps, ..Act::quiet(&args) });
+    if answer.code == 3
+        && let [.., step] = &mut world.steps[..]
+    {
+        // Some invoice was set aside, perhaps the only one: the notes that are there say which.
+        step.done = None;
+    }
     if !mail {
         world.look_at_invoices();
         let notes = world.invoices.iter().map(number).filter(|number| !before.contains(number));
