@@ -1,7 +1,7 @@
 //! `book_invoices`: a slice of ranked drafts becomes invoices with numbers and ledger entries. Slices are booked one
 //! after another: slice k enqueues k + 1 in its own transaction, so numbers have no gap at any moment (rules I5).
 //!
-//! Keys that make a repeat quiet: the invoice's id; (series, sequence); (document, kind, ordinal) of an entry.
+//! Idempotency keys: the invoice's id; (series, sequence); (document, kind, ordinal) of an entry.
 
 use crate::SLICES_AT_ONCE;
 use crate::runtime::slice_job::SliceJob;

@@ -1,7 +1,7 @@
 //! `close_run`: the run's last step. Everything it opened is done, so it is closed, or waits for review again
 //! (`operations::runs::flow`); payers that were set aside keep their reason.
 //!
-//! Key that makes a repeat quiet: the run's state.
+//! Idempotency key: the run's state.
 
 use crate::SLICES_AT_ONCE;
 use crate::runtime::slice;

@@ -1,6 +1,6 @@
 //! `collect_payments`: what a slice's invoices leave open is charged to the payers' online methods.
 //!
-//! Key that makes a repeat quiet: the attempt's id, a function of invoice and ordinal, and the provider's idempotency
+//! Idempotency key: the attempt's id, a function of invoice and ordinal, and the provider's idempotency
 //! key. The attempt is committed before the provider is called (rules Y1); an attempt without an answer is asked
 //! again under the same id, never a new one. Outcome, settlement and ledger entries are one transaction.
 

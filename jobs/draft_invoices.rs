@@ -1,7 +1,7 @@
 //! `draft_invoices`: a slice of payers is billed; drafts and the periods they take are saved. The slice that ends
 //! the step comes to the barrier (`operations::runs::flow`): run hash, `--expect`, review, ranking.
 //!
-//! Keys that make a repeat quiet: a draft's id follows from its natural key; a period is taken once per
+//! Idempotency keys: a draft's id follows from its natural key; a period is taken once per
 //! (charge reference, period start, revision, kind, ordinal).
 
 use crate::SLICES_AT_ONCE;

@@ -21,6 +21,7 @@ mod tick;
 use apalis::prelude::Monitor;
 use operations::context::Context;
 use operations::runs::requests;
+use runtime::process::Process;
 use runtime::queues::{Queues, Workers};
 use runtime::recover;
 use std::time::Duration;
@@ -70,11 +71,12 @@ impl<T> Drop for AbortOnDrop<T> {
 /// Works every queue, and what operators ask of runs, until `stop` resolves; then no more tasks are fetched, and running ones end within a bound.
 pub async fn work_until(
     ctx: &Context,
+    process: &Process,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let restarting = ctx.clone();
+    let (restarting, workers) = (ctx.clone(), process.clone());
     let monitor = Monitor::new().shutdown_timeout(STOP_WITHIN).should_restart(move |worker, error| {
-        restarting.note_cut_off();
+        workers.note_cut_off();
         // Its queue may be gone for good, and nobody waits for it any more.
         if restarting.is_stopping() {
             return false;
@@ -86,10 +88,10 @@ pub async fn work_until(
         );
         worker.restarts() < RESTARTS_MAX
     });
-    let round = ctx.next_round();
+    let round = process.next_round();
     let monitor = match ctx.store.queue_pool() {
-        QueuePool::Sqlite(pool) => all(Workers { monitor, ctx, pool, round }).monitor,
-        QueuePool::Postgres(pool) => all(Workers { monitor, ctx, pool, round }).monitor,
+        QueuePool::Sqlite(pool) => all(Workers { monitor, ctx, process, pool, round }).monitor,
+        QueuePool::Postgres(pool) => all(Workers { monitor, ctx, process, pool, round }).monitor,
     };
     let stopping = ctx.clone();
     let signal = async move {
@@ -101,7 +103,7 @@ pub async fn work_until(
     let _requests = AbortOnDrop::spawn(requests::keep(ctx.clone()));
     tokio::select! {
         worked = monitor.run_with_signal(signal) => worked.map_err(|e| anyhow::anyhow!("the workers ended: {e}")),
-        never = recover::tend(ctx, presence) => match never {},
+        never = recover::tend(ctx, process, presence) => match never {},
     }
 }
 

@@ -1,6 +1,6 @@
 //! `rate_usage`: one scan of the pinned usage answers every window that the run's payers need.
 //!
-//! Key that makes a repeat quiet: run, charge reference, period, revision of the payer.
+//! Idempotency key: run, charge reference, period, revision of the payer.
 
 use crate::SLICES_AT_ONCE;
 use crate::runtime::slice_job::SliceJob;

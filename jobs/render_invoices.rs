@@ -1,7 +1,7 @@
 //! `render_invoices`: every booked invoice of a slice becomes a PDF, on all threads; the files are made durable
 //! together, and then their hashes are recorded.
 //!
-//! Key that makes a repeat quiet: invoice and template. A document that is recorded is never written again; a file
+//! Idempotency key: invoice and template. A document that is recorded is never written again; a file
 //! that a crash left without its record is written again, byte for byte.
 
 use crate::SLICES_AT_ONCE;

@@ -1,7 +1,7 @@
 //! `seal_ledger`: gives unsealed entries their sequence and their place in the hash chain (rules L2). One sealer
 //! per tenant: at the end of a run, and before export, close and verify.
 //!
-//! Key that makes a repeat quiet: an entry is sealed once; the sequence is unique.
+//! Idempotency key: an entry is sealed once; the sequence is unique.
 
 use crate::SLICES_AT_ONCE;
 use crate::runtime::slice;

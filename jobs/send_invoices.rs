@@ -1,7 +1,7 @@
 //! `send_invoices`: booked invoices go by mail, one per address, with their PDF. The intent to deliver is committed
 //! first (`plan_mails`), then the mail is claimed and sent, then the answer is written (`deliver_mails`).
 //!
-//! Key that makes a repeat quiet: invoice, channel and address, from which the Message-ID follows. What was sent is
+//! Idempotency key: invoice, channel and address, from which the Message-ID follows. What was sent is
 //! not sent again; a mail that went out just before a crash goes out once more under the same Message-ID.
 
 use crate::CALLS_AT_ONCE;

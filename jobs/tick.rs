@@ -1,7 +1,8 @@
 //! `ticks`: what the timetable asks for. A tick runs the same code as the command of its name.
 //!
-//! Key that makes a repeat quiet: (job, nominal time), and below it the key of the job itself.
+//! Idempotency key: (job, nominal time), and below it the key of the job itself.
 
+use crate::runtime::process::Process;
 use crate::runtime::{outcome, recover};
 use apalis::prelude::Data;
 use apalis_core::error::BoxDynError;
@@ -20,13 +21,17 @@ use store::slice::TakeOver;
 pub const AT_ONCE: usize = 100;
 
 /// Works one tick.
-pub async fn handle(task: TickTask, ctx: Data<Context>) -> Result<(), BoxDynError> {
+pub(crate) async fn handle(
+    task: TickTask,
+    ctx: Data<Context>,
+    process: Data<Process>,
+) -> Result<(), BoxDynError> {
     let ctx = Context::clone(&ctx);
     let working = || -> outcome::Work {
         let (ctx, task) = (ctx.clone(), task.clone());
         Box::pin(async move { run(&ctx, &task).await })
     };
-    outcome::settle(&ctx, TickTask::QUEUE, working).await
+    outcome::settle(&ctx, &process, TickTask::QUEUE, working).await
 }
 
 async fn run(ctx: &Context, task: &TickTask) -> anyhow::Result<()> {

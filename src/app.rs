@@ -6,6 +6,7 @@ use crate::home::Home;
 use chrono::{DateTime, Utc};
 use domain::refusal::{Code, Refusal, Verb};
 use domain::task::TimedJob;
+use jobs::runtime::process::Process;
 use operations::context::Context;
 use operations::home::backup::BACKUPS;
 use operations::home::lock::{self, Taken};
@@ -18,6 +19,8 @@ use std::time::Duration;
 pub struct App {
     pub home: Home,
     pub ctx: Context,
+    /// The workers of this process.
+    pub process: Process,
 }
 
 impl std::ops::Deref for App {
@@ -33,7 +36,7 @@ impl App {
         let home = Home::at(&config.home);
         home.make()?;
         let ctx = open::open(&opening(config, &home)).await?;
-        Ok(Self { home, ctx })
+        Ok(Self { home, ctx, process: Process::default() })
     }
 
     /// Opens a home that must be there already, for commands that only look.
@@ -85,7 +88,7 @@ fn settings(config: &Config, home: &Home) -> Settings {
         .collect();
     Settings {
         threads: config.threads(),
-        slice_payers: usize::try_from(config.number("slice_payers")).unwrap_or(500),
+        slice_payers: usize::try_from(config.number("slice_payers")).unwrap_or(2_000),
         catch_up_max: config.number("catch_up_max"),
         bounds: domain::billing::bounds::Bounds {
             invoices_per_payer: config.number("bounds.invoices_per_payer"),

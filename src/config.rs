@@ -97,7 +97,12 @@ const BEFORE_JOBS: &[Setting] = &[
     ),
     setting("documents_url", "TALLYBOOK_DOCUMENTS_URL", "", "the same for documents and marked exports"),
     setting("threads", "TALLYBOOK_THREADS", "0", "threads for reading and rating usage; 0 = one per core"),
-    setting("slice_payers", "TALLYBOOK_SLICE_PAYERS", "500", "payers in one slice of a run, 1 to 5000"),
+    setting(
+        "slice_payers",
+        "TALLYBOOK_SLICE_PAYERS",
+        "2000",
+        "payers in one slice of a run at most, 1 to 5000",
+    ),
     setting(
         "catch_up_max",
         "TALLYBOOK_CATCH_UP_MAX",

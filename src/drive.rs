@@ -6,7 +6,6 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
 use domain::ids::RunId;
-use domain::refusal::{Code, Refusal, Verb};
 use domain::run::{RunState, Step};
 use operations::act::Act;
 use operations::home::lock::{HomeLock, Taken};
@@ -61,14 +60,7 @@ fn refuse_review(opened: &Opened) -> Result<(), Failure> {
     if opened.state != RunState::Review {
         return Ok(());
     }
-    let message = format!("run {} of the same scope waits for review", opened.run);
-    Err(Refusal::new(Code::InReview, message)
-        .hint("run ")
-        .ask(Verb::ApproveRun.on(opened.run))
-        .hint(" or ")
-        .ask(Verb::CancelRun.on(opened.run))
-        .hint(" first")
-        .into())
+    Err(domain::run::in_review(opened.run).into())
 }
 
 /// Works or watches an open run until it is closed, in review or stuck.
@@ -80,7 +72,7 @@ pub async fn finish(app: &App, run: RunId, working: bool, output: &Output) -> Re
         outcome
     };
     let outcome: Result<Watched, Failure> = if working {
-        let worked = jobs::work_until(&app.ctx, async move { drop(stopped.await) });
+        let worked = jobs::work_until(&app.ctx, &app.process, async move { drop(stopped.await) });
         let (mut watching, mut worked) = (std::pin::pin!(watching), std::pin::pin!(worked));
         let outcome = tokio::select! {
             outcome = &mut watching => {
@@ -122,7 +114,7 @@ async fn idle(app: &App) {
     let mut since = tokio::time::Instant::now();
     while since.elapsed() < LEAVE {
         tokio::time::sleep(LOOK).await;
-        if app.ctx.is_busy() {
+        if app.process.is_busy() {
             since = tokio::time::Instant::now();
         }
     }
@@ -145,7 +137,7 @@ async fn watch(app: &App, id: RunId, working: bool, output: &Output) -> Result<W
             progress.finish();
             return Ok(Watched::Ended);
         }
-        if let Some(error) = app.ctx.take_stuck() {
+        if let Some(error) = app.process.take_stuck() {
             progress.finish();
             return Err(stuck(seen.run, &error).hint("mend the cause (`tallybook doctor`, `df -h`) and run the same command again: it goes on where it stopped"));
         }

@@ -98,7 +98,7 @@ fn arrows_point_one_way() {
     assert_eq!(uses("web"), BTreeSet::from(["domain", "operations"]));
 }
 
-/// What something is stands in `operations`; a face parses, asks, and shows the view. So a second face has nothing to copy.
+/// What something is stands in `operations`; a front end parses, asks, and shows the view. So a second front end has nothing to copy.
 #[test]
 fn the_command_line_asks_operations_alone() {
     let uses = &dependencies()["tallybook"];
@@ -180,6 +180,7 @@ fn operations_stand_on_floors() {
         "settings",
         "aside",
         "refusal",
+        "actor",
         "context",
         "act",
         "keys",

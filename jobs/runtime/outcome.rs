@@ -4,6 +4,7 @@
 //! leaves a task locked for ever. So a job answers one of two things: done, or never; what may pass by itself is
 //! tried again here, with growing pauses, before the answer is given.
 
+use crate::runtime::process::Process;
 use apalis_core::backend::ext::poll_strategy::{PollSnapshot, PollStrategy};
 use apalis_core::error::{AbortError, BoxDynError};
 use operations::context::Context;
@@ -48,8 +49,13 @@ const PAUSES_MS: [u64; 5] = [50, 200, 800, 2_000, 5_000];
 pub type Work = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 /// Runs a job until it is done or its tries are used up; then the task ends as killed, with the error's text.
-pub async fn settle(ctx: &Context, job: &'static str, work: impl Fn() -> Work) -> Result<(), BoxDynError> {
-    let _at_work = ctx.work();
+pub async fn settle(
+    ctx: &Context,
+    process: &Process,
+    job: &'static str,
+    work: impl Fn() -> Work,
+) -> Result<(), BoxDynError> {
+    let _at_work = process.work();
     let mut tries = 0;
     loop {
         // On a task of its own: apalis calls handlers inside the worker's poll, which must not be kept waiting.

@@ -1,6 +1,7 @@
 //! A worker of apalis on each queue, whatever the database.
 
 use crate::runtime::outcome::Wakes;
+use crate::runtime::process::Process;
 use crate::runtime::slice_job::{self, SliceJob};
 use crate::tick;
 use apalis::prelude::{BackendExt, Monitor, Strategy, WorkerBuilder, WorkerBuilderExt};
@@ -25,6 +26,7 @@ pub(crate) trait Queues: Sized {
 pub(crate) struct Workers<'a, Pool> {
     pub monitor: Monitor,
     pub ctx: &'a Context,
+    pub process: &'a Process,
     pub pool: Pool,
     /// Distinguishes them from those that this process had before: apalis refuses a name that it has seen alive.
     pub round: u32,
@@ -33,7 +35,8 @@ pub(crate) struct Workers<'a, Pool> {
 /// Registers a worker: the storages of the two databases have no trait in common that says all this.
 macro_rules! worker {
     ($workers:ident, $storage:ty, $config:ty, $queue:expr, $at_once:expr, $handler:expr) => {{
-        let (ctx, pool, round) = ($workers.ctx.clone(), $workers.pool.clone(), $workers.round);
+        let (ctx, process) = ($workers.ctx.clone(), $workers.process.clone());
+        let (pool, round) = ($workers.pool.clone(), $workers.round);
         let monitor = $workers.monitor.register(move |restarts| {
             let config = <$config>::default().queue($queue).batch_size(1);
             let wakes = Wakes(Strategy::new().stream(ctx.bell()).interval(POLL));
@@ -43,6 +46,7 @@ macro_rules! worker {
                 .concurrency($at_once)
                 .catch_panic()
                 .data(ctx.clone())
+                .data(process.clone())
                 .build($handler)
         });
         Self { monitor, ..$workers }

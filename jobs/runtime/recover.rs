@@ -5,6 +5,7 @@
 //! machine is gone; the others look every second, and take over what it had. A worker that was frozen lets its claims
 //! run out. Whoever wakes up late finds its epoch gone and cannot write.
 
+use crate::runtime::process::Process;
 use crate::runtime::ticket;
 use domain::run::Step;
 use domain::task::SliceTask;
@@ -112,7 +113,11 @@ pub async fn present(ctx: &Context) -> anyhow::Result<WorkerLock> {
 }
 
 /// Keeps this process known as alive and takes over from others, until it is dropped. On SQLite there is nothing to do.
-pub async fn tend(ctx: &Context, mut presence: WorkerLock) -> std::convert::Infallible {
+pub(crate) async fn tend(
+    ctx: &Context,
+    process: &Process,
+    mut presence: WorkerLock,
+) -> std::convert::Infallible {
     if ctx.store.is_sqlite() {
         return std::future::pending().await;
     }
@@ -125,7 +130,7 @@ pub async fn tend(ctx: &Context, mut presence: WorkerLock) -> std::convert::Infa
                 worker = ctx.worker,
                 "the database was lost: others may have taken this worker's slices"
             );
-            ctx.note_cut_off();
+            process.note_cut_off();
             match present(ctx).await {
                 Ok(again) => presence = again,
                 Err(error) => {
@@ -134,11 +139,11 @@ pub async fn tend(ctx: &Context, mut presence: WorkerLock) -> std::convert::Infa
                 }
             }
         }
-        if ctx.take_cut_off()
+        if process.take_cut_off()
             && let Err(error) = begin_anew(ctx).await
         {
             tracing::warn!(error = format!("{error:#}"), "cannot take up again what was cut off");
-            ctx.note_cut_off();
+            process.note_cut_off();
         }
         if let Err(error) = look(ctx, looks.is_multiple_of(RENEW_EVERY)).await {
             tracing::warn!(error = format!("{error:#}"), "cannot look for workers that are gone");

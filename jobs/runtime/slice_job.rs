@@ -1,6 +1,7 @@
 //! What a job on the slices of a step says of itself, once, in its own file: the step, and with it the queue; how many
 //! slices a process works on at once; and the work.
 
+use crate::runtime::process::Process;
 use crate::runtime::ticket;
 use apalis::prelude::Data;
 use apalis_core::error::BoxDynError;
@@ -22,8 +23,12 @@ pub(crate) trait SliceJob: 'static {
 }
 
 /// What apalis calls for a ticket of the job.
-pub(crate) async fn handle<J: SliceJob>(task: SliceTask, ctx: Data<Context>) -> Result<(), BoxDynError> {
+pub(crate) async fn handle<J: SliceJob>(
+    task: SliceTask,
+    ctx: Data<Context>,
+    process: Data<Process>,
+) -> Result<(), BoxDynError> {
     debug_assert_eq!(task.step, J::STEP, "a ticket came by the wrong queue");
     let work = |ctx: Context, task| Handle::current().block_on(J::work(&ctx, task));
-    ticket::work(Context::clone(&ctx), task, work).await
+    ticket::work(Context::clone(&ctx), &process, task, work).await
 }

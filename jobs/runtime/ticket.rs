@@ -2,6 +2,7 @@
 //! is the truth, the ticket is a hint that carries the epoch.
 
 use crate::runtime::outcome::{self, Work};
+use crate::runtime::process::Process;
 use apalis_core::error::BoxDynError;
 use domain::task::SliceTask;
 use operations::context::Context;
@@ -28,16 +29,21 @@ pub type Handler = fn(Context, SliceTask) -> anyhow::Result<()>;
 
 /// Claims the slice, works it, and gives the claim back with its reason if the work failed. A slice that is done,
 /// or that another epoch has, is nobody's work any more.
-pub async fn work(ctx: Context, task: SliceTask, handler: Handler) -> Result<(), BoxDynError> {
+pub(crate) async fn work(
+    ctx: Context,
+    process: &Process,
+    task: SliceTask,
+    handler: Handler,
+) -> Result<(), BoxDynError> {
     let working = {
         let ctx = ctx.clone();
         move || claimed(ctx.clone(), task, handler)
     };
-    match outcome::settle(&ctx, task.step.queue(), working).await {
+    match outcome::settle(&ctx, process, task.step.queue(), working).await {
         Ok(()) => Ok(()),
         Err(error) => {
             let text = error.to_string();
-            give_back(&ctx, task, text.strip_prefix("AbortError: ").unwrap_or(&text)).await;
+            give_back(&ctx, process, task, text.strip_prefix("AbortError: ").unwrap_or(&text)).await;
             ctx.ring();
             Err(error)
         }
@@ -58,7 +64,7 @@ fn claimed(ctx: Context, task: SliceTask, handler: Handler) -> Work {
     })
 }
 
-async fn give_back(ctx: &Context, task: SliceTask, reason: &str) {
+async fn give_back(ctx: &Context, process: &Process, task: SliceTask, reason: &str) {
     let released: anyhow::Result<()> = async {
         let mut tx = ctx.store.begin().await?;
         let failed = slice::Failed { error: reason, at: (ctx.now)(), pause: pause_after };
@@ -69,8 +75,8 @@ async fn give_back(ctx: &Context, task: SliceTask, reason: &str) {
     .await;
     if let Err(error) = released {
         tracing::warn!(error = format!("{error:#}"), "claim could not be given back");
-        ctx.note_stuck(reason);
-        ctx.note_cut_off();
+        process.note_stuck(reason);
+        process.note_cut_off();
     }
 }
 

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output};
 use chrono::{DateTime, NaiveDate, Utc};
+use operations::act::Actor;
 use operations::keys::{self, Created, NewKey, Numbers, Revoked, Scope};
 
 #[derive(Debug, clap::Args)]
@@ -63,9 +64,13 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     }
 }
 
+fn operator() -> Actor {
+    Actor::Person(super::operator())
+}
+
 async fn create(app: &App, new: NewKey, output: &Output) -> Result<Exit, Failure> {
     let refused = |code, message: String, hint| Err(Failure::input(code, message).hint(hint));
-    match keys::create(&app.ctx, &super::operator(), &new).await? {
+    match keys::create(&app.ctx, &operator(), &new).await? {
         Created::Key { id, key } => {
             if output.is_json() {
                 let scopes: Vec<_> = new.scopes.iter().map(|scope| scope.name()).collect();
@@ -122,7 +127,7 @@ async fn list(app: &App, output: &Output) -> Result<Exit, Failure> {
 }
 
 async fn revoke(app: &App, named: &str, output: &Output) -> Result<Exit, Failure> {
-    match keys::revoke(&app.ctx, &super::operator(), named).await? {
+    match keys::revoke(&app.ctx, &operator(), named).await? {
         Revoked::Done { name, now } => {
             if output.is_json() {
                 output.document(&serde_json::json!({"name": name, "revoked": true, "now": now}));

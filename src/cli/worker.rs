@@ -56,7 +56,7 @@ pub async fn work(app: &App, stop: impl Future<Output = ()> + Send + 'static) ->
     let _waiting = jobs::AbortOnDrop::spawn(operations::usage::waiting::keep(app.ctx.clone()));
     tokio::select! {
         never = jobs::runtime::recover::retry(&app.ctx) => match never {},
-        worked = jobs::work_until(&app.ctx, stop) => worked,
+        worked = jobs::work_until(&app.ctx, &app.process, stop) => worked,
         kept = jobs::runtime::schedule::keep(&app.ctx) => kept,
     }
 }

@@ -104,6 +104,14 @@ pub enum Object<'a> {
     Key(&'a str),
 }
 
+impl Object<'_> {
+    /// The words with which the names of objects begin.
+    pub fn kinds() -> impl Iterator<Item = &'static str> {
+        let own = ["book", "draft", "import", "invoice", "run", "timetable", "usage"];
+        own.into_iter().chain(ObjectKind::ALL.iter().map(|kind| kind.singular()))
+    }
+}
+
 impl fmt::Display for Object<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -32,8 +32,14 @@ pub struct Attempt {
 impl Attempt {
     /// The n-th refund of a document, made outside; its id follows from the document.
     pub fn refund(draft: &Draft, ordinal: u32, amount_minor: i64, on: NaiveDate) -> Self {
+        let id = AttemptId::of(&format!("{}\u{1f}refund\u{1f}{ordinal}", draft.id));
+        Self::outside(draft, id, ordinal, amount_minor, on)
+    }
+
+    /// Money that moved elsewhere, by bank transfer or in cash, and is noted by a person.
+    pub fn outside(draft: &Draft, id: AttemptId, ordinal: u32, amount_minor: i64, on: NaiveDate) -> Self {
         Self {
-            id: AttemptId::of(&format!("{}\u{1f}refund\u{1f}{ordinal}", draft.id)),
+            id,
             invoice: draft.id,
             customer: draft.payer,
             ordinal,

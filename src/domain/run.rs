@@ -2,6 +2,7 @@
 
 use crate::ids::RunId;
 use crate::money::Currency;
+use crate::refusal::{Code, Refusal, Verb};
 use crate::words::words;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,52 @@ impl RunState {
     pub fn is_finished(self) -> bool {
         matches!(self, Self::Closed | Self::Reversed)
     }
+}
+
+/// The run is not in the state that the verb asks for.
+pub fn wrong_state(run: u64, state: RunState, verb: &str) -> Refusal {
+    let message = format!("run {run} is {} and cannot be {verb}", state.name());
+    let refusal = Refusal::new(Code::WrongState, message);
+    match state {
+        RunState::Open => {
+            refusal.hint("let it finish with ").ask(Verb::Run.plain()).hint(", then credit what is wrong")
+        }
+        RunState::Review => refusal
+            .hint("it waits for ")
+            .ask(Verb::ApproveRun.on(run))
+            .hint(" or ")
+            .ask(Verb::CancelRun.on(run)),
+        RunState::Closed => refusal
+            .hint("what it booked is answered by credit notes: ")
+            .ask(Verb::ReverseRun.on(run).switch("preview")),
+        RunState::Cancelled | RunState::Reversed => {
+            refusal.ask(Verb::ShowRun.on(run)).hint(" says how it stands")
+        }
+    }
+}
+
+/// A run of the same scope waits for review: a person's move.
+pub fn in_review(run: u64) -> Refusal {
+    Refusal::new(Code::InReview, format!("run {run} of the same scope waits for review"))
+        .hint("run ")
+        .ask(Verb::ApproveRun.on(run))
+        .hint(" or ")
+        .ask(Verb::CancelRun.on(run))
+        .hint(" first")
+}
+
+/// Nothing of this payer waits in the run.
+pub fn no_draft(run: u64, account: &str) -> Refusal {
+    Refusal::new(Code::NoDraft, format!("{account} has no draft in run {run}"))
+        .ask(Verb::ListDrafts.plain())
+        .hint(" lists them")
+}
+
+/// No bound has stopped this payer in the run.
+pub fn not_parked(run: u64, account: &str) -> Refusal {
+    Refusal::new(Code::NotParked, format!("{account} is not parked in run {run}"))
+        .ask(Verb::ShowRun.on(run))
+        .hint(" says how it stands")
 }
 
 /// The steps of a run, in order.

@@ -1,10 +1,10 @@
 //! Who asks, and on which day.
 
+pub use crate::actor::Actor;
 use crate::context::Context;
 use chrono::NaiveDate;
 use domain::ids::CustomerId;
 use domain::journal::{Action, Object};
-use std::fmt;
 use store::Tx;
 
 /// Who asks, and on which day it is done.
@@ -12,28 +12,6 @@ use store::Tx;
 pub struct Act {
     pub actor: Actor,
     pub on: NaiveDate,
-}
-
-/// Who asks. The words stand in the journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Actor {
-    /// By the name under which they are known here.
-    Person(String),
-    /// A program, by the name of its key.
-    Key(String),
-    Timetable,
-    Dunning,
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Person(name) => f.write_str(name),
-            Self::Key(name) => write!(f, "key:{name}"),
-            Self::Timetable => f.write_str("timetable"),
-            Self::Dunning => f.write_str("dunning"),
-        }
-    }
 }
 
 /// Whether it is done, or only shown.

@@ -1,6 +1,7 @@
 //! What a job receives: the store, the folders, the settings, the clock of the edge, and a bell that wakes the
 //! workers of this process as soon as a transaction has enqueued something.
 
+use crate::actor::Actor;
 use crate::files::doors::Doors;
 use crate::files::shelf::Shelf;
 use crate::refusal::Stop;
@@ -13,10 +14,9 @@ use domain::refusal::{Code, Refusal, Verb};
 use futures_util::Stream;
 use gateways::{Bucket, MailTransport, PaymentGateway, Ping};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{self, Poll};
 use store::{Store, Tx};
@@ -52,12 +52,8 @@ pub struct Parts {
     renderer: OnceLock<Arc<Renderer>>,
     bell: watch::Sender<u64>,
     stopping: AtomicBool,
-    cut_off: AtomicBool,
-    rounds: AtomicU32,
     /// Passes over the mails that are at work in this process, and how many there have been.
     passes: Mutex<(u64, BTreeSet<u64>)>,
-    stuck: Mutex<Option<String>>,
-    busy: AtomicU32,
 }
 
 /// Outside systems of a context.
@@ -117,11 +113,7 @@ impl Context {
             renderer: OnceLock::new(),
             bell: watch::channel(0).0,
             stopping: AtomicBool::new(false),
-            cut_off: AtomicBool::new(false),
-            rounds: AtomicU32::new(0),
             passes: Mutex::default(),
-            stuck: Mutex::new(None),
-            busy: AtomicU32::new(0),
         }))
     }
 
@@ -157,7 +149,7 @@ impl Context {
     pub async fn note(
         &self,
         tx: &mut Tx,
-        actor: &(impl fmt::Display + ?Sized),
+        actor: &Actor,
         action: Action,
         object: Object<'_>,
         detail: serde_json::Value,
@@ -185,11 +177,6 @@ impl Context {
         Bell(Box::pin(rings))
     }
 
-    /// A new name for workers each time they are started: apalis refuses one that it has seen alive.
-    pub fn next_round(&self) -> u32 {
-        self.rounds.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
     /// Begins a pass over the mails; its name within this process.
     pub fn next_pass(&self) -> u64 {
         let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -211,40 +198,6 @@ impl Context {
         if let Ok(pass) = pass.parse() {
             passes.1.remove(&pass);
         }
-    }
-
-    /// Notes an error that could not even be written down: a full disk, a database that is gone.
-    pub fn note_stuck(&self, error: &str) {
-        if let Ok(mut stuck) = self.stuck.lock() {
-            stuck.get_or_insert_with(|| error.to_owned());
-        }
-    }
-
-    /// Takes the error that [`Self::note_stuck`] kept.
-    pub fn take_stuck(&self) -> Option<String> {
-        self.stuck.lock().ok().and_then(|mut stuck| stuck.take())
-    }
-
-    /// Notes that a worker or a handler of this process met a database that was gone: it may have left work behind that
-    /// nobody is at, under the name of a process that lives.
-    pub fn note_cut_off(&self) {
-        self.cut_off.store(true, Ordering::SeqCst);
-    }
-
-    /// Takes what [`Self::note_cut_off`] noted.
-    pub fn take_cut_off(&self) -> bool {
-        self.cut_off.swap(false, Ordering::SeqCst)
-    }
-
-    /// Counts a job of this process as being worked, until the value is dropped.
-    pub fn work(&self) -> AtWork {
-        self.busy.fetch_add(1, Ordering::SeqCst);
-        AtWork(self.clone())
-    }
-
-    /// Whether a job of this process is being worked.
-    pub fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::SeqCst) > 0
     }
 
     /// Asks long jobs to stop between two payers; what they have not committed is rolled back.
@@ -274,15 +227,6 @@ pub fn empty_book() -> Refusal {
     Refusal::new(Code::EmptyBook, "the book is empty")
         .hint("load one first: ")
         .ask(Verb::LoadBook.on("book.json"))
-}
-
-/// See [`Context::work`].
-pub struct AtWork(Context);
-
-impl Drop for AtWork {
-    fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 /// See [`Context::bell`].

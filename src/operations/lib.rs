@@ -1,13 +1,14 @@
-//! All that can be asked of tallybook, one folder per noun. A face (the command line, a job, HTTP) parses, calls one
+//! All that can be asked of tallybook, one folder per noun. A front end (the command line, HTTP) or a job parses, calls one
 //! operation, and shows what it gives.
 //!
-//! A folder imports only from folders that stand before it: `files`, `settings`, `aside`, `refusal` → `context` → `act` →
-//! `keys`, `idempotency` → `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `payers`, `runs` →
+//! A folder imports only from folders that stand before it: `files`, `settings`, `aside`, `refusal`, `actor` → `context` →
+//! `act` → `keys`, `idempotency` → `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `payers`, `runs` →
 //! `subscriptions` → `dunning`, `book` → `health`, `lists`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod act;
+pub mod actor;
 pub mod aside;
 pub mod book;
 pub mod context;

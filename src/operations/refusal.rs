@@ -1,6 +1,6 @@
 //! How an operation ends that gives nothing: it was refused, or something broke that nobody expected.
 
-use domain::refusal::{Code, Refusal, WayOut};
+use domain::refusal::{Code, Refusal, Verb, WayOut};
 use std::fmt;
 
 /// Why an operation gives nothing. `?` works on both.
@@ -58,6 +58,37 @@ impl From<anyhow::Error> for Stop {
     fn from(error: anyhow::Error) -> Self {
         Self::Broke(error)
     }
+}
+
+impl From<metering::IntakeError> for Stop {
+    fn from(error: metering::IntakeError) -> Self {
+        match error {
+            metering::IntakeError::Internal(error) => Self::Broke(error),
+            of_the_file => Self::Refused(unread(&of_the_file)),
+        }
+    }
+}
+
+/// Nobody has this account number.
+pub(crate) fn unknown_customer(account: &str) -> Refusal {
+    Refusal::new(Code::UnknownCustomer, format!("there is no customer {account}"))
+        .ask(Verb::ListBook.on("customer"))
+        .hint(" lists account numbers")
+}
+
+/// A list that is empty because nobody has this account number would look like good news.
+pub(crate) async fn insist_on_customer(tx: &mut store::Tx, account: Option<&str>) -> Result<(), Stop> {
+    match account {
+        Some(account) if store::book::customer(tx, account).await?.is_none() => {
+            Err(unknown_customer(account).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A usage file that is not taken in.
+pub(crate) fn unread(error: &metering::IntakeError) -> Refusal {
+    Refusal::new(error.code(), error.to_string()).or(error.way_out())
 }
 
 /// Whether what broke is a bucket that does not answer.

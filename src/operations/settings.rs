@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub struct Settings {
     /// Threads for usage work, 1 or more.
     pub threads: usize,
-    /// Payers per slice, 1 to 5000.
+    /// Payers per slice at most, 1 to 5000; see [`Settings::slice_of`].
     pub slice_payers: usize,
     /// Periods per charge that one run may catch up.
     pub catch_up_max: u32,
@@ -28,6 +28,21 @@ pub struct Settings {
     /// A file of the inbox is taken once nobody has changed it for so long.
     pub inbox_still: std::time::Duration,
     pub backup: BackupPlan,
+}
+
+/// Slices of a step, so that one is read, one computed and one written at any moment.
+const SLICES_MIN: usize = 6;
+
+/// A slice smaller than this is not worth its transaction.
+const SLICE_MIN: usize = 500;
+
+impl Settings {
+    /// So many of `all` payers or drafts are in one slice: a large slice saves transactions, and a run has several of them, so
+    /// that they are worked side by side.
+    pub fn slice_of(&self, all: usize) -> u32 {
+        let several = all.div_ceil(SLICES_MIN).max(SLICE_MIN);
+        u32::try_from(several.min(self.slice_payers)).unwrap_or(u32::MAX)
+    }
 }
 
 /// Backups of the timetable.

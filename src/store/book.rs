@@ -184,20 +184,11 @@ async fn write_subscriptions(
             (&s.number).into(),
             (*no).into(),
             s.customer.0.into(),
-            Cell::json(&plans_of(s))?,
+            Cell::json(&s.plans())?,
             Cell::json(s)?,
         ]);
     }
     rows.insert(tx).await.map(drop)
-}
-
-/// Every plan that a subscription has or has had.
-fn plans_of(subscription: &Subscription) -> BTreeSet<PlanId> {
-    let switched = subscription.acts.iter().filter_map(|act| match &act.verb {
-        Verb::SwitchPlan { plan, .. } => Some(*plan),
-        _ => None,
-    });
-    switched.chain([subscription.plan]).collect()
 }
 
 /// (charge reference, SKU) of every charge that was agreed or added.
@@ -443,7 +434,7 @@ pub async fn payer_of(tx: &mut Tx, customer: CustomerId) -> anyhow::Result<Custo
     payer.map(CustomerId).with_context(|| format!("customer {customer} is not in the book"))
 }
 
-/// Notes who enjoys which discount code since when: (holder, owner, applied discount). A repeat is quiet.
+/// Notes who enjoys which discount code since when: (holder, owner, applied discount). It is idempotent.
 async fn save_redemptions<'a>(
     tx: &mut Tx,
     applied: impl Iterator<Item = (Uuid, CustomerId, &'a AppliedDiscount)>,

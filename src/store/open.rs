@@ -18,7 +18,7 @@ pub(crate) static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("../../migratio
 
 /// How long a statement waits for the writer before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long apalis waits: longer, because a worker that meets an error dies (ARCHITECTURE.md, fact 12).
+/// How long apalis waits: longer, because a worker that meets an error dies.
 const QUEUE_BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Prepared statements kept per SQLite connection: bulk inserts have four texts per table.
 const STATEMENTS_KEPT: usize = 400;
@@ -30,6 +30,11 @@ pub(crate) const WRITER_CACHE: &str = "-262144";
 const PAGES_IN_LOG: &str = "10000";
 /// Rows that SQLite's thread may read ahead of us: each row alone would wake two threads.
 const ROWS_AHEAD: usize = 1_000;
+/// Bytes of the write-ahead log that stay once its content is in the file.
+const LOG_BYTES_KEPT: &str = "67108864";
+/// How long a fold of the log waits for who reads.
+const FOLD_TIMEOUT: Duration = Duration::from_secs(1);
+const FOLD: &str = "pragma wal_checkpoint(truncate)";
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// A process that is frozen in the middle of a transaction, ours or one of apalis', would hold its locks for ever: the
 /// server ends a session that says nothing for so long.
@@ -96,7 +101,7 @@ pub struct Traffic {
 /// The pool on which apalis works.
 #[derive(Debug, Clone)]
 pub enum QueuePool {
-    /// Two connections of their own, durable, with a long busy timeout (ARCHITECTURE.md, fact 12).
+    /// Two connections of their own, durable, with a long busy timeout.
     Sqlite(SqlitePool),
     /// The store's pool.
     Postgres(PgPool),
@@ -151,14 +156,25 @@ impl Store {
         }
     }
 
+    /// Folds the write-ahead log into the file and empties it: after a transaction of hundreds of megabytes it would stay as
+    /// large as that. Who reads meanwhile is waited for a while, then left in peace. A server has no such file.
+    pub async fn fold_log(&self) -> anyhow::Result<()> {
+        let Pools::Sqlite { writer, .. } = &self.pools else { return Ok(()) };
+        let mut connection = writer.acquire().await?;
+        let waits = |time: Duration| format!("pragma busy_timeout = {}", time.as_millis());
+        for statement in [waits(FOLD_TIMEOUT), FOLD.to_owned(), waits(BUSY_TIMEOUT)] {
+            sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
     /// Writes the file anew, so that nothing of what was deleted is left in its free pages or in the log beside it. It
     /// fails while another process writes. A server does it by itself in time.
     pub async fn scrub(&self) -> anyhow::Result<()> {
         if let Pools::Sqlite { writer, .. } = &self.pools {
             sqlx::query("vacuum").execute(writer).await?;
-            sqlx::query("pragma wal_checkpoint(truncate)").execute(writer).await?;
         }
-        Ok(())
+        self.fold_log().await
     }
 
     /// Whether the books are a SQLite file.
@@ -228,6 +244,7 @@ impl Store {
             .row_buffer_size(ROWS_AHEAD)
             .pragma("temp_store", "memory")
             .pragma("wal_autocheckpoint", PAGES_IN_LOG)
+            .pragma("journal_size_limit", LOG_BYTES_KEPT)
             .pragma("cache_size", "-65536");
         // Ids are hashes: what a large run writes is spread over the whole of an index.
         let writer = sqlite_pool(options.clone().pragma("cache_size", WRITER_CACHE), 1, BUSY_TIMEOUT).await?;

@@ -1,5 +1,5 @@
 //! The only file that knows how apalis stores a task. A task is enqueued in the transaction that makes it
-//! necessary, under a key that makes a repeat quiet (ARCHITECTURE.md, fact 6).
+//! necessary, under an idempotency key.
 
 use crate::tx::{PerDriver, Tx, on};
 use apalis_core::task::builder::TaskBuilder;
@@ -85,7 +85,7 @@ pub async fn hand_out_again(tx: &mut Tx, worker: &str) -> anyhow::Result<u64> {
 }
 
 /// Deletes finished tasks that ended before `before` and the rows of workers not seen since; returns how many
-/// tasks went. apalis' own vacuum deletes every finished task, whatever its age (fact 8).
+/// tasks went. apalis' own vacuum deletes every finished task, whatever its age.
 pub async fn prune(tx: &mut Tx, before: DateTime<Utc>) -> anyhow::Result<u64> {
     const TASKS: PerDriver = PerDriver {
         sqlite: "delete from Jobs where status in ('Done', 'Killed') and done_at < $1",

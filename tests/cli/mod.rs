@@ -1,3 +1,4 @@
 //! The command line as a contract: exit codes, messages, hints, JSON.
 
+mod arguments;
 mod refusals;

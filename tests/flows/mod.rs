@@ -26,6 +26,7 @@ mod output;
 mod personal;
 mod postgres;
 mod private;
+mod races;
 mod reach;
 mod rebill;
 mod reference;

@@ -10,7 +10,7 @@ mod books;
 mod checks;
 mod damage;
 mod days;
-mod dice;
+pub mod dice;
 mod disk;
 mod doors;
 mod oracle;

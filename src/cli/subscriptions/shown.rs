@@ -3,11 +3,12 @@
 use crate::app::App;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use domain::NaiveDate;
-use domain::subscription::Act;
+use domain::subscription::{Act, State};
 use operations::subscriptions::list;
 use operations::subscriptions::show;
-use operations::subscriptions::view::{SubscriptionView, state_name};
+use operations::subscriptions::view::SubscriptionView;
 use serde_json::Value;
 
 /// Which subscriptions to list.
@@ -16,12 +17,18 @@ pub struct Filter {
     /// Only of this customer, by account number
     #[arg(long, value_name = "ACCOUNT")]
     customer: Option<String>,
-    /// Only in this state: draft, active, hold, pending_ending, ended, cancelled, expired
-    #[arg(long, value_name = "STATE")]
-    state: Option<String>,
+    /// Only in this state
+    #[arg(long, value_name = "STATE", ignore_case = true, value_parser = state_parser())]
+    state: Option<State>,
     /// The day that decides the state; today unless given
     #[arg(long, value_name = "DATE")]
     as_of: Option<NaiveDate>,
+}
+
+/// The states by their names.
+fn state_parser() -> impl TypedValueParser<Value = State> {
+    let named = |name: String| State::ALL.into_iter().find(|state| state.name().eq_ignore_ascii_case(&name));
+    PossibleValuesParser::new(State::ALL.map(State::name)).try_map(move |name| named(name).ok_or("no state"))
 }
 
 /// Lists by number.
@@ -30,7 +37,7 @@ pub async fn list(app: &App, filter: &Filter, output: &Output) -> Result<Exit, F
         Some(day) => day,
         None => app.today().await?,
     };
-    let wanted = list::Filter { customer: filter.customer.clone(), state: filter.state.clone() };
+    let wanted = list::Filter { customer: filter.customer.clone(), state: filter.state };
     let found = list::list(&app.ctx, &wanted, day).await?;
     if output.is_json() {
         output.document(&found);
@@ -44,7 +51,7 @@ pub async fn list(app: &App, filter: &Filter, output: &Output) -> Result<Exit, F
             head.number.clone(),
             head.customer.clone(),
             head.plan.clone(),
-            state_name(head.state),
+            head.state.name().to_owned(),
             head.start.to_string(),
             head.currency.to_string(),
             head.changes.to_string(),

@@ -179,6 +179,13 @@ codes! {
     }
 }
 
+impl Code {
+    /// Whether it is what a usage file holds: the same bytes are refused again, whoever reads them and wherever they lie.
+    pub fn is_of_the_file(self) -> bool {
+        self.kind() == Kind::Malformed && !matches!(self, Self::FileUnreadable | Self::FileChanged)
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())

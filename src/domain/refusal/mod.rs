@@ -1,5 +1,5 @@
 //! Why something asked for is not done: one shape for every noun. The code is for programs, the message for people, the
-//! way out is data. A face words it; nothing below knows what is typed there.
+//! way out is data. A front end words it; nothing below knows what is typed there.
 
 mod code;
 mod way_out;

@@ -1,4 +1,4 @@
-//! What to do about a refusal, as data: each face (the command line, HTTP) writes it in its own words.
+//! What to do about a refusal, as data: each front end (the command line, HTTP) writes it in its own words.
 
 use crate::subscription::VerbName;
 use serde::{Deserialize, Serialize};
@@ -101,7 +101,7 @@ pub enum Phrase {
     Setting(Cow<'static, str>),
 }
 
-/// What to do about a refusal: a sentence in which all that a face has its own word for is data.
+/// What to do about a refusal: a sentence in which all that a front end has its own word for is data.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WayOut(pub Vec<Phrase>);
 
@@ -154,5 +154,5 @@ impl From<Command> for WayOut {
     }
 }
 
-/// How a face writes a way out.
+/// How a front end writes a way out.
 pub type Wording = fn(&WayOut) -> String;

@@ -26,6 +26,7 @@ use crate::money::Currency;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A subscription as loaded, plus what has been done to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +59,17 @@ pub struct Subscription {
     pub charges: Vec<SubscriptionCharge>,
     /// In the order in which they take effect (rules T7).
     pub acts: Vec<Act>,
+}
+
+impl Subscription {
+    /// Every plan that it has or has had.
+    pub fn plans(&self) -> BTreeSet<PlanId> {
+        let switched = self.acts.iter().filter_map(|act| match &act.verb {
+            Verb::SwitchPlan { plan, .. } => Some(*plan),
+            _ => None,
+        });
+        switched.chain([self.plan]).collect()
+    }
 }
 
 /// A plan charge on a subscription.

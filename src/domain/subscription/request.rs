@@ -126,7 +126,7 @@ impl Request {
         let request = match name {
             VerbName::Activate => Self::Activate,
             VerbName::Cancel => Self::Cancel {
-                option: read.option(&["option", "canceloption", "when"], cancel_option)?,
+                option: read.option(&["option", "canceloption", "when"], CANCEL_OPTIONS)?,
                 date: read.date(&["date", "enddate", "at"])?,
                 refund_prorated: read.refund()?,
             },
@@ -134,13 +134,13 @@ impl Request {
             VerbName::Hold => Self::Hold { refund_prorated: read.refund()? },
             VerbName::Resume => Self::Resume {
                 option: read
-                    .option(&["option", "resumeoption", "from", "strategy"], resume_option)?
+                    .option(&["option", "resumeoption", "from", "strategy"], RESUME_OPTIONS)?
                     .unwrap_or(ResumeOption::NextPeriod),
             },
             VerbName::Expire => Self::Expire { refund_prorated: read.refund()? },
             VerbName::SwitchPlan => Self::SwitchPlan {
                 plan: read.required(&PLAN, read.text(&PLAN))?,
-                when: read.option(&["when", "option"], switch_when)?.unwrap_or(SwitchWhen::Now),
+                when: read.option(&["when", "option"], SWITCH_OPTIONS)?.unwrap_or(SwitchWhen::Now),
                 prorate: read.flag(&["prorate"])?,
             },
             VerbName::SetAmount => Self::SetAmount {
@@ -207,33 +207,23 @@ const NEXT_DATE: [&str; 2] = ["date", "nextchargedate"];
 const TRIAL_END: [&str; 2] = ["date", "trialend"];
 const CODE: [&str; 3] = ["code", "discountcode", "discount"];
 
-fn cancel_option(text: &str) -> Option<CancelOption> {
-    Some(match text {
-        "atrenewal" | "0" => CancelOption::AtRenewal,
-        "immediately" | "1" => CancelOption::Immediately,
-        "beforenextbilling" | "2" => CancelOption::BeforeNextBilling,
-        "ondate" | "3" => CancelOption::OnDate,
-        _ => return None,
-    })
-}
-
-fn resume_option(text: &str) -> Option<ResumeOption> {
-    Some(match text {
-        "nextperiod" | "0" => ResumeOption::NextPeriod,
-        "fromholddate" | "1" => ResumeOption::FromHoldDate,
-        "today" | "2" => ResumeOption::Today,
-        _ => return None,
-    })
-}
-
-fn switch_when(text: &str) -> Option<SwitchWhen> {
-    Some(match text {
-        "now" | "0" => SwitchWhen::Now,
-        "nextcharge" | "1" => SwitchWhen::NextCharge,
-        "atrenewal" | "2" => SwitchWhen::AtRenewal,
-        _ => return None,
-    })
-}
+/// Options by name; the place of each is Upodi's number.
+const CANCEL_OPTIONS: &[(&str, CancelOption)] = &[
+    ("at_renewal", CancelOption::AtRenewal),
+    ("immediately", CancelOption::Immediately),
+    ("before_next_billing", CancelOption::BeforeNextBilling),
+    ("on_date", CancelOption::OnDate),
+];
+const RESUME_OPTIONS: &[(&str, ResumeOption)] = &[
+    ("next_period", ResumeOption::NextPeriod),
+    ("from_hold_date", ResumeOption::FromHoldDate),
+    ("today", ResumeOption::Today),
+];
+const SWITCH_OPTIONS: &[(&str, SwitchWhen)] = &[
+    ("now", SwitchWhen::Now),
+    ("next_charge", SwitchWhen::NextCharge),
+    ("at_renewal", SwitchWhen::AtRenewal),
+];
 
 /// The arguments of a step, looked up by several names.
 pub struct Arguments<'a> {
@@ -333,11 +323,19 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    fn option<T>(&self, names: &[&'static str], read: fn(&str) -> Option<T>) -> Result<Option<T>, Refusal> {
+    /// One of the options, by its name in any spelling or by its number.
+    fn option<T: Copy>(&self, names: &[&'static str], options: &[(&str, T)]) -> Result<Option<T>, Refusal> {
         let Some(text) = self.text(names) else { return Ok(None) };
-        let plain: String =
-            text.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
-        read(&plain).map(Some).ok_or_else(|| bad(names[0], &text, "an option of this verb"))
+        let plain = |text: &str| -> String {
+            text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+        };
+        let wanted = plain(&text);
+        let by_number = wanted.parse::<usize>().ok().and_then(|number| options.get(number));
+        let found = options.iter().find(|(name, _)| plain(name) == wanted).or(by_number);
+        let named = || options.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        found
+            .map(|(_, option)| Some(*option))
+            .ok_or_else(|| bad(names[0], &text, &format!("one of {}", named())))
     }
 
     /// `refund: "prorated"` or true (rules R4).

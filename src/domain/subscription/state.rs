@@ -23,6 +23,32 @@ pub enum State {
     Hold = 8,
 }
 
+impl State {
+    /// Every state, in the order of Upodi's codes.
+    pub const ALL: [Self; 7] = [
+        Self::Active,
+        Self::Expired,
+        Self::Cancelled,
+        Self::Draft,
+        Self::PendingEnding,
+        Self::Ended,
+        Self::Hold,
+    ];
+
+    /// The word that people and programs use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Draft => "draft",
+            Self::PendingEnding => "pending_ending",
+            Self::Ended => "ended",
+            Self::Hold => "hold",
+        }
+    }
+}
+
 /// What can be done to a subscription; the names are those of the command line and of `simulate`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -110,7 +110,7 @@ impl IntakeError {
 
     /// Whether it is what the file holds: the same bytes are refused again, whoever reads them and wherever they lie.
     pub fn is_of_the_file(&self) -> bool {
-        !matches!(self, Self::Missing(_) | Self::Unreadable { .. } | Self::Changed(_) | Self::Internal(_))
+        self.code().is_of_the_file()
     }
 
     /// What reading `path` failed with; of compressed data an early end has its own name.

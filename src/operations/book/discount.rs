@@ -2,12 +2,12 @@
 
 use crate::act::Act;
 use crate::context::Context;
-use crate::refusal::Stop;
+use crate::refusal::{Stop, unknown_customer};
 use crate::subscriptions::change::lock_code;
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use domain::journal::{Action, Object};
-use domain::refusal::{Code, Refusal, Verb, WayOut};
+use domain::refusal::{Verb, WayOut};
 use domain::subscription::{ActContext, applicable};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -62,12 +62,7 @@ pub async fn set(
 
 async fn change(ctx: &Context, act: &Act, account: &str, code: Option<&str>) -> Result<(), Stop> {
     let mut tx = ctx.store.begin().await?;
-    let unknown = || {
-        Refusal::new(Code::UnknownCustomer, format!("there is no customer `{account}`"))
-            .ask(Verb::ListPayers.plain())
-            .hint(" lists account numbers")
-    };
-    let found = book::customer(&mut tx, account).await?.ok_or_else(unknown)?;
+    let found = book::customer(&mut tx, account).await?.ok_or_else(|| unknown_customer(account))?;
     payer::lock_of(&mut tx, found.id).await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     lock_code(&mut tx, &catalogue, code).await?;

@@ -1,7 +1,7 @@
 //! Brings book files in, all or nothing. Reading needs no lock; what the files are checked against is read in the
 //! transaction that writes, so that no act between the two is lost.
 //!
-//! Key that makes a repeat quiet: the content that was loaded last, per object.
+//! Idempotency key: the content that was loaded last, per object.
 
 use crate::act::Actor;
 use crate::context::Context;
@@ -15,6 +15,9 @@ use std::io::Read;
 use store::book_object::{Source, Writer};
 use store::load::{Loaded as Changed, Outcome};
 use store::{Tx, erasure};
+
+/// Customers and subscriptions from which a load leaves a log behind that is worth folding at once.
+const LARGE: usize = 2_000;
 
 /// Files by name.
 pub type Files = Vec<(String, Box<dyn Read + Send>)>;
@@ -39,6 +42,9 @@ pub async fn load(ctx: &Context, actor: &Actor, files: Files) -> Result<Loaded, 
     let detail = serde_json::to_value(&changed.report).map_err(anyhow::Error::from)?;
     ctx.note(&mut tx, actor, Action::LoadBook, Object::Book, detail).await?;
     tx.commit().await?;
+    if changed.touched.len() > LARGE {
+        ctx.store.fold_log().await?;
+    }
     let warnings = crate::book::warnings::of_load(ctx, &changed).await?;
     Ok(Loaded { report: changed.report, warnings, pointers: changed.pointers })
 }

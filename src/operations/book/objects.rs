@@ -1,7 +1,7 @@
 //! One object of the book: shown, put, patched, set aside, taken back, deleted. What is written goes through the same
 //! reader and the same checks as a file, in one transaction with the journal.
 //!
-//! Key that makes a repeat quiet: the content of the object's document.
+//! Idempotency key: the content of the object's document.
 
 use crate::act::Actor;
 use crate::book::load;

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::delivery::send::{self, Which};
-use crate::refusal::Stop;
+use crate::refusal::{Stop, insist_on_customer};
 use chrono::{DateTime, Utc};
 use domain::ids::RunId;
 use domain::run::MailCounts;
@@ -68,6 +68,9 @@ pub async fn list(ctx: &Context, filter: &Filter) -> Result<Vec<OpenMail>, Stop>
     let mut tx = ctx.store.read().await?;
     let mut open: Vec<OpenMail> =
         delivery::list_open(&mut tx, &wanted).await?.into_iter().map(OpenMail::from).collect();
+    if open.is_empty() {
+        insist_on_customer(&mut tx, filter.customer.as_deref()).await?;
+    }
     open.retain(|mail| filter.states.is_empty() || filter.states.contains(&mail.state));
     Ok(open)
 }

@@ -1,7 +1,7 @@
 //! Which mails are owed: the intent to deliver is written in the transaction that makes its cause (a booked document, a
 //! declined payment, a step of dunning), so that a crash cannot lose it. `deliver_mails` sends what stands here.
 //!
-//! Key that makes a repeat quiet: invoice, channel and address.
+//! Idempotency key: invoice, channel and address.
 
 use crate::context::Context;
 use chrono::NaiveDate;

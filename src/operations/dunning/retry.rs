@@ -1,7 +1,7 @@
 //! `retry_payments`: the dunning morning. Asks about attempts without an answer, then takes the step of the policy
 //! that is due on each open invoice, at most one per invoice and day (rules Y3, Y4).
 //!
-//! Key that makes a repeat quiet: the day of the next step moves on in the transaction that begins the attempt.
+//! Idempotency key: the day of the next step moves on in the transaction that begins the attempt.
 
 use crate::act::{Act, Actor};
 use crate::context::Context;

@@ -1,7 +1,7 @@
 //! `dun_payers`: the steps of a dunning policy that charge nobody: a reminder, a hold, the end of a subscription, a
 //! write-off (rules Y3). Steps that charge are `collect_payments`.
 //!
-//! Keys that make a repeat quiet: the step of the invoice, which moves on in the transaction that plans its mail; the
+//! Idempotency keys: the step of the invoice, which moves on in the transaction that plans its mail; the
 //! state that a verb leads to, which refuses it a second time; nothing is open after a write-off. Verbs and write-offs come
 //! before the mark: a crash between them repeats them.
 

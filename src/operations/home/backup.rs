@@ -2,7 +2,7 @@
 //! files that it names. Files are written before the commit that names them and never changed, so whatever the snapshot
 //! names is there when the copying begins; what came later is copied too and harms nothing.
 //!
-//! Key that makes a repeat quiet: none is wanted; a backup goes into a new folder. Its manifest is written last: a folder
+//! Idempotency key: none is wanted; a backup goes into a new folder. Its manifest is written last: a folder
 //! without one is not a backup.
 
 use crate::context::Context;

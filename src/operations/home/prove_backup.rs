@@ -1,6 +1,6 @@
 //! `backup`: a backup by the timetable, proved as `restore --check` proves one, and so many kept. Also the proof itself.
 //!
-//! Key that makes a repeat quiet: the folder's name is the instant of the tick; one that stands there already is done.
+//! Idempotency key: the folder's name is the instant of the tick; one that stands there already is done.
 
 use crate::context::Context;
 use crate::files::put;

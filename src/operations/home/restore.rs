@@ -1,6 +1,6 @@
 //! `restore`: a backup becomes a home again, or is proved to be one.
 //!
-//! Key that makes a repeat quiet: none is wanted; a home is made where there is none.
+//! Idempotency key: none is wanted; a home is made where there is none.
 
 use crate::context::Context;
 use crate::home::backup::{self, TABLES};

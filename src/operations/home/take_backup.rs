@@ -1,6 +1,6 @@
 //! `backup`: a copy of the home in a new folder, proved as `restore --check` proves one.
 //!
-//! Key that makes a repeat quiet: none is wanted; a backup goes into a new folder.
+//! Idempotency key: none is wanted; a backup goes into a new folder.
 
 use crate::context::Context;
 use crate::home::{backup, prove_backup};

@@ -3,7 +3,7 @@
 //! reads or copies it has a day to finish.
 //! Only paths that the catalogue names are deleted, never what a listing finds; what is booked is never touched.
 //!
-//! Key that makes a repeat quiet: it only removes what nobody needs.
+//! Idempotency key: it only removes what nobody needs.
 
 use crate::context::Context;
 use crate::files::shelf;

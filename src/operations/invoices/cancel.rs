@@ -1,6 +1,6 @@
 //! Drops a draft before it is booked. One transaction under the payer's lock.
 //!
-//! Key that makes a repeat quiet: none is needed; what is dropped is not open any more.
+//! Idempotency key: none is needed; what is dropped is not open any more.
 
 use crate::act::Act;
 use crate::context::Context;

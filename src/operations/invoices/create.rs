@@ -1,13 +1,13 @@
 //! Invoices that a person writes: a draft outside any run, taxed and numbered like the others. One transaction: the
 //! payer's book is read, the draft is made by the core, and the journal says who did it.
 //!
-//! Key that makes a repeat quiet: the draft's id, a function of customer and refkey, else of the content. What is a
+//! Idempotency key: the draft's id, a function of customer and refkey, else of the content. What is a
 //! draft or an invoice already is refused; a draft that was dropped may be made again.
 
 use crate::act::{Act, Mode};
 use crate::context::Context;
 use crate::invoices::view::DraftView;
-use crate::refusal::Stop;
+use crate::refusal::{Stop, unknown_customer};
 use anyhow::Context as _;
 use domain::billing::{CustomInvoice, custom_draft};
 use domain::invoice::Draft;
@@ -35,13 +35,8 @@ pub async fn create(ctx: &Context, act: &Act, custom: &CustomInvoice, mode: Mode
 }
 
 async fn drafted(tx: &mut Tx, custom: &CustomInvoice, mode: Mode) -> Result<Draft, Stop> {
-    let Some(owner) = book::customer(tx, &custom.account_number).await? else {
-        let message = format!("there is no customer `{}`", custom.account_number);
-        return Err(Refusal::new(Code::UnknownCustomer, message)
-            .ask(Verb::ListSubscriptions.plain())
-            .hint(" lists account numbers")
-            .into());
-    };
+    let account = &custom.account_number;
+    let owner = book::customer(tx, account).await?.ok_or_else(|| unknown_customer(account))?;
     let payer = mode.payer_of(tx, owner.id).await?;
     let catalogue = Arc::new(store::catalogue::load(tx).await?.context("the book is empty")?);
     let book = payer::books(tx, &[payer], &catalogue).await?.pop().context("the payer has a book")?;

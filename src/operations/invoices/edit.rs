@@ -1,7 +1,7 @@
 //! Drafts that a person changes before they are booked. One transaction under the payer's lock: a changed draft
 //! is made anew by the core, lines taken off are waived, and the journal says who did what.
 //!
-//! Key that makes a repeat quiet: none is needed; what is changed twice is changed to the same.
+//! Idempotency key: none is needed; what is changed twice is changed to the same.
 
 use crate::act::{Act, Mode};
 use crate::context::Context;

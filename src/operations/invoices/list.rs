@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::invoices::view::{DraftView, InvoiceView};
-use crate::refusal::Stop;
+use crate::refusal::{Stop, insist_on_customer};
 use chrono::NaiveDate;
 use domain::ids::{InvoiceId, RunId};
 use domain::invoice::{Draft, PaymentStatus};
@@ -55,6 +55,9 @@ pub async fn list(ctx: &Context, filter: &Filter) -> Result<Vec<InvoiceView>, St
     };
     let mut tx = ctx.store.read().await?;
     let ids = invoice::ids(&mut tx, &wanted).await?;
+    if ids.is_empty() {
+        insist_on_customer(&mut tx, filter.customer.as_deref()).await?;
+    }
     let mut found = Vec::with_capacity(ids.len());
     for page in ids.chunks(PAGE) {
         let booked = invoice::by_ids(&mut tx, page).await?;
@@ -85,6 +88,9 @@ pub async fn drafts(ctx: &Context, filter: &Filter) -> Result<Vec<DraftView>, St
     let mut tx = ctx.store.read().await?;
     let mut keys = draft::keys(&mut tx, &wanted).await?;
     keys.retain(|k| matches!(k.state, DraftState::Open | DraftState::SetAside));
+    if keys.is_empty() {
+        insist_on_customer(&mut tx, filter.customer.as_deref()).await?;
+    }
     let ids: Vec<InvoiceId> = keys.iter().map(|k| k.id).collect();
     let mut bodies: BTreeMap<InvoiceId, Draft> = BTreeMap::new();
     for page in ids.chunks(PAGE) {

@@ -1,7 +1,7 @@
 //! An invoice was handed over otherwise: by hand, by post, through a portal. What waits or was refused is closed (rules
 //! I10).
 //!
-//! Key that makes a repeat quiet: the delivery by hand, of which an invoice has one.
+//! Idempotency key: the delivery by hand, of which an invoice has one.
 
 use crate::act::{Act, note};
 use crate::context::Context;

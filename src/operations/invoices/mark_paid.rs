@@ -1,6 +1,6 @@
 //! The invoice was paid outside: a bank transfer, cash (rules Y5). Dunning ends when nothing is open.
 //!
-//! Key that makes a repeat quiet: none; money may come twice. What was noted before is refused where no amount says so.
+//! Idempotency key: none; money may come twice. What was noted before is refused where no amount says so.
 
 use crate::act::{Act, note_amount};
 use crate::context::Context;

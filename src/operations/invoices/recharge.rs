@@ -1,6 +1,6 @@
 //! Charges what is open of an invoice now, because somebody asks for it.
 //!
-//! Key that makes a repeat quiet: the attempt's id; while it has no answer, the same one is asked again.
+//! Idempotency key: the attempt's id; while it has no answer, the same one is asked again.
 
 use crate::act::Act;
 use crate::context::Context;

@@ -1,6 +1,6 @@
 //! Money back to the payer: the open balance of a credit note, or what was paid too much (rules I7).
 //!
-//! Key that makes a repeat quiet: the refund's, which follows from the document and what is settled so far, and is the
+//! Idempotency key: the refund's, which follows from the document and what is settled so far, and is the
 //! provider's idempotency key.
 
 use crate::act::{Act, note_amount};

@@ -1,6 +1,6 @@
 //! Gives up what is open, gross: bad debt.
 //!
-//! Key that makes a repeat quiet: none is needed; what is given up is not open any more.
+//! Idempotency key: none is needed; what is given up is not open any more.
 
 use crate::act::{Act, note_amount};
 use crate::context::Context;

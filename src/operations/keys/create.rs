@@ -1,6 +1,7 @@
 //! A new key. It is told here and never again.
 
 use super::{ApiKey, Numbers, Scope, hash_of};
+use crate::act::Actor;
 use crate::context::Context;
 use chrono::{DateTime, Utc};
 use domain::journal::{Action, Object};
@@ -33,7 +34,7 @@ pub enum Created {
 }
 
 /// Makes a key.
-pub async fn create(ctx: &Context, actor: &str, new: &NewKey) -> anyhow::Result<Created> {
+pub async fn create(ctx: &Context, actor: &Actor, new: &NewKey) -> anyhow::Result<Created> {
     let name = new.name.trim();
     if name.is_empty() || name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
         return Ok(Created::BadName);

@@ -1,5 +1,6 @@
 //! A key that opens nothing any more. Servers look a key up again after a second at the latest.
 
+use crate::act::Actor;
 use crate::context::Context;
 use domain::journal::{Action, Object};
 use uuid::Uuid;
@@ -15,8 +16,8 @@ pub enum Revoked {
     Unknown,
 }
 
-/// Revokes the key of this id or name; again is quiet.
-pub async fn revoke(ctx: &Context, actor: &str, named: &str) -> anyhow::Result<Revoked> {
+/// Revokes the key of this id or name; it is idempotent.
+pub async fn revoke(ctx: &Context, actor: &Actor, named: &str) -> anyhow::Result<Revoked> {
     let mut tx = ctx.store.begin().await?;
     let id: Option<Uuid> = named.parse().ok();
     let keys = store::api_key::all(&mut tx).await?;

@@ -3,6 +3,9 @@
 use crate::context::Context;
 use crate::refusal::Stop;
 use chrono::{DateTime, NaiveDate, Utc};
+use domain::book_file::nearest;
+use domain::journal::Object;
+use domain::refusal::{Code, Refusal};
 use domain::zone::start_of_day;
 use serde::Serialize;
 use serde_json::Value;
@@ -42,6 +45,7 @@ pub struct Link {
 
 /// The newest records first.
 pub async fn newest(ctx: &Context, filter: &Filter, limit: u32) -> Result<Vec<Record>, Stop> {
+    filter.object.as_deref().map_or(Ok(()), insist_on_kind)?;
     let zone = ctx.catalogue().await?.tenant.timezone;
     let wanted = journal::Filter {
         object: filter.object.clone(),
@@ -58,6 +62,19 @@ pub async fn newest(ctx: &Context, filter: &Filter, limit: u32) -> Result<Vec<Re
         detail: r.detail,
     });
     Ok(views.collect())
+}
+
+/// The journal names objects by their kind first: `run 18`.
+fn insist_on_kind(object: &str) -> Result<(), Refusal> {
+    let kind = object.split(' ').next().unwrap_or_default();
+    if Object::kinds().any(|known| known == kind) {
+        return Ok(());
+    }
+    let refusal = Refusal::new(Code::UnknownKind, format!("the journal names no object `{object}`"));
+    Err(match nearest(kind, Object::kinds()) {
+        Some(near) => refusal.hint(format!("did you mean `{}`?", object.replacen(kind, near, 1))),
+        None => refusal.hint("an object is named as the list names it: `run 18`, `invoice INV-0000007`"),
+    })
 }
 
 /// The next records after this one as they stand in the chain, oldest first; none = that was all.

@@ -1,7 +1,7 @@
 //! `export_ledger`: the ledger as a file for the accountant. A marked export (`--next`) takes a contiguous range of
 //! sealed entries, and the marks tile the ledger; a report by date marks nothing (rules L3).
 //!
-//! Key that makes a repeat quiet: the first sequence of a range; the file's name follows from it.
+//! Idempotency key: the first sequence of a range; the file's name follows from it.
 
 use crate::context::Context;
 use crate::files::put;

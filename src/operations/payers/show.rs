@@ -5,10 +5,9 @@ use crate::delivery::open::{self, OpenMail};
 use crate::invoices::view::State;
 use crate::payers::view::{PayerView, undelivered};
 use crate::payments::tried::decimal;
-use crate::refusal::Stop;
+use crate::refusal::{Stop, unknown_customer};
 use chrono::NaiveDate;
 use domain::money::{Currency, Money};
-use domain::refusal::{Code, Refusal, Verb};
 use serde::Serialize;
 use store::balance;
 use store::invoice::{self, Booked, InvoiceFilter, InvoiceState};
@@ -38,11 +37,7 @@ pub struct OpenInvoice {
 /// Who pays for the customer of this account number; the day decides what is overdue.
 pub async fn show(ctx: &Context, account: &str, as_of: NaiveDate) -> Result<Shown, Stop> {
     let mut tx = ctx.store.read().await?;
-    let unknown = || {
-        Refusal::new(Code::UnknownCustomer, format!("there is no customer {account}"))
-            .ask(Verb::ListPayers.plain())
-            .hint(" lists them by account number")
-    };
+    let unknown = || unknown_customer(account);
     let named = store::book::customer(&mut tx, account).await?.ok_or_else(unknown)?;
     let payer = store::book::payer_of(&mut tx, named.id).await?;
     let customer = store::book::customers(&mut tx, &[payer]).await?.remove(&payer).ok_or_else(unknown)?;

@@ -1,7 +1,7 @@
 //! What a provider's answers to charges do: outcome of the attempt, settlement, ledger entries and the next step of
 //! the ladder, in one transaction (rules Y1, Y2).
 //!
-//! Key that makes a repeat quiet: an attempt is answered once.
+//! Idempotency key: an attempt is answered once.
 
 use crate::context::Context;
 use crate::delivery::plan;

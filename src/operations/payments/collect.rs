@@ -15,7 +15,7 @@ use domain::payment::Attempt;
 use gateways::{ChargeAnswer, ChargeRequest, GatewayError};
 use std::collections::{BTreeMap, BTreeSet};
 use store::invoice::{self, Booked};
-use store::payment;
+use store::{Tx, payment};
 
 /// Charges handed to a provider together, and answered in one transaction.
 const BATCH: usize = 100;
@@ -99,14 +99,8 @@ async fn begin(
     let payers: BTreeMap<CustomerId, Customer> = store::book::customers(&mut tx, &ids).await?;
     let attempts = payment::of_invoices(&mut tx, invoices).await?;
     let asked_with = payment::tokens_asked(&mut tx, invoices).await?;
-    let since = on.checked_sub_days(Days::new(CAP_DAYS)).unwrap_or(on);
-    let mut known = Known {
-        unhealthy: payment::unhealthy(&mut tx, &ids).await?.into_iter().collect(),
-        recent: payment::recent(&mut tx, &ids, since).await?,
-        gateways: ctx.gateways.keys().cloned().collect(),
-    };
-    let mut begun = Vec::new();
-    let (mut new, mut marks) = (Vec::new(), Vec::new());
+    let mut known = known(ctx, &mut tx, &ids, on).await?;
+    let (mut begun, mut marks) = (Vec::new(), Vec::new());
     for booked in booked {
         let policy = policy_of(catalogue, &booked);
         let payer = payers.get(&booked.invoice.draft.payer);
@@ -125,17 +119,8 @@ async fn begin(
             }
             Charging::Begin(attempt, method) => {
                 known.recent.push((attempt.customer, attempt.method.clone(), on));
-                new.push(attempt.clone());
                 let booked = Booked { settlement: after, ..booked };
-                begun.push(Begun {
-                    booked,
-                    attempt,
-                    technical_in_a_row,
-                    method,
-                    has_method: true,
-                    asked_before: false,
-                    asked_with: None,
-                });
+                begun.push(asked_first(booked, attempt, technical_in_a_row, method));
             }
             Charging::NotCalled { method, reason } => {
                 collected.tried.push(not_called(Some(method), reason));
@@ -146,13 +131,36 @@ async fn begin(
             }
         }
     }
-    payment::begin(&mut tx, &new).await?;
-    let fresh = begun.iter().filter(|b| !b.asked_before);
-    let fresh: Vec<(AttemptId, String)> = fresh.map(|b| (b.attempt.id, b.token().to_owned())).collect();
-    payment::asked_with(&mut tx, &fresh).await?;
+    keep_new(&mut tx, &begun).await?;
     invoice::save_settlements(&mut tx, &marks).await?;
     tx.commit().await?;
     Ok(begun)
+}
+
+/// What is known of these payers beside their invoices.
+async fn known(ctx: &Context, tx: &mut Tx, payers: &[CustomerId], on: NaiveDate) -> anyhow::Result<Known> {
+    let since = on.checked_sub_days(Days::new(CAP_DAYS)).unwrap_or(on);
+    Ok(Known {
+        unhealthy: payment::unhealthy(tx, payers).await?.into_iter().collect(),
+        recent: payment::recent(tx, payers, since).await?,
+        gateways: ctx.gateways.keys().cloned().collect(),
+    })
+}
+
+/// Keeps the attempts that are new, and the tokens that they are asked with.
+async fn keep_new(tx: &mut Tx, begun: &[Begun]) -> anyhow::Result<()> {
+    let new = || begun.iter().filter(|begun| !begun.asked_before);
+    let attempts: Vec<Attempt> = new().map(|begun| begun.attempt.clone()).collect();
+    payment::begin(tx, &attempts).await?;
+    let tokens: Vec<(AttemptId, String)> =
+        new().map(|begun| (begun.attempt.id, begun.token().to_owned())).collect();
+    payment::asked_with(tx, &tokens).await
+}
+
+/// A new attempt.
+fn asked_first(booked: Booked, attempt: Attempt, technical_in_a_row: usize, method: PaymentMethod) -> Begun {
+    let (has_method, asked_before, asked_with) = (true, false, None);
+    Begun { booked, attempt, technical_in_a_row, method, has_method, asked_before, asked_with }
 }
 
 /// An attempt without an answer. A method that is gone from the book is as it was asked, or unknown.

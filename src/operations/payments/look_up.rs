@@ -1,7 +1,7 @@
 //! Charges whose answer was lost: the provider is asked what became of the key, before anything is charged under it
 //! again. So money that was taken is booked whatever card the payer has today (rules Y1).
 //!
-//! Key that makes a repeat quiet: the attempt's id, the provider's idempotency key; a look-up changes nothing.
+//! Idempotency key: the attempt's id, the provider's idempotency key; a look-up changes nothing.
 
 use crate::context::Context;
 use crate::payments::tried::Begun;

@@ -1,7 +1,7 @@
 //! What settles an invoice beside its own life in a run: payments, credits set off, payments by hand, refunds,
 //! write-offs. Each is a part of the settlement with its source as key, and its ledger entry in the same transaction.
 //!
-//! Keys that make a repeat quiet: (invoice, kind, source) of a part; (document, kind, ordinal) of an entry.
+//! Idempotency keys: (invoice, kind, source) of a part; (document, kind, ordinal) of an entry.
 
 use crate::payments::account::{account, policy_of};
 use anyhow::{Context as _, ensure};

@@ -1,7 +1,7 @@
 //! Charges whose answer was lost are asked about again by a worker, each with growing pauses, until the provider answers;
 //! the dunning morning and the next run ask too.
 //!
-//! Key that makes a repeat quiet: the attempt's id, which is the provider's idempotency key (rules Y1).
+//! Idempotency key: the attempt's id, which is the provider's idempotency key (rules Y1).
 
 use crate::context::Context;
 use crate::payments::collect;

@@ -130,8 +130,11 @@ pub async fn start_booking(
         Approved::All => key.autobill,
         Approved::Only(accounts) => accounts.contains(&key.account_number),
     };
-    let in_order: Vec<_> = keys.iter().filter(|k| books(k)).map(|k| k.id).collect();
-    let per_slice = u32::try_from(ctx.settings.slice_payers).unwrap_or(u32::MAX);
+    // Numbers are given per series, so notes may come last: then the invoices that they amend have theirs.
+    let (notes, invoices): (Vec<_>, Vec<_>) =
+        keys.iter().filter(|k| books(k)).partition(|key| key.net_minor + key.vat_minor < 0);
+    let in_order: Vec<_> = invoices.into_iter().chain(notes).map(|key| key.id).collect();
+    let per_slice = ctx.settings.slice_of(in_order.len());
     let slices = draft::rank(tx, run.id, &in_order, per_slice).await?;
     if slices == 0 && store::invoice::of_run(tx, run.id).await?.is_empty() {
         return start(tx, run.id, Step::Seal, 1).await;
@@ -144,7 +147,7 @@ pub async fn start_booking(
     enqueue(tx, &tasks[..1]).await
 }
 
-/// Enqueues tickets in the transaction that makes them necessary; a repeat is quiet (key: run/step/slice/epoch).
+/// Enqueues tickets in the transaction that makes them necessary, under an idempotency key: run/step/slice/epoch.
 pub async fn enqueue(tx: &mut Tx, tasks: &[SliceTask]) -> anyhow::Result<()> {
     for task in tasks {
         let key = format!("{}/{}/{}/{}", task.run, task.step.name(), task.slice, task.epoch);

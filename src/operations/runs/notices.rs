@@ -2,7 +2,7 @@
 //! notices a missing night. Neither changes what became of the run: the intent is written in the transaction of its cause,
 //! and a relay or monitor that is away delays it.
 //!
-//! Key that makes a repeat quiet: run, attempt, channel and address.
+//! Idempotency key: run, attempt, channel and address.
 
 use crate::context::Context;
 use crate::delivery::claims::Pass;

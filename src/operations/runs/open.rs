@@ -1,6 +1,6 @@
 //! `open_run`: fixes what a run bills and reads, and hands out its first slice.
 //!
-//! Key that makes a repeat quiet: one unfinished run per scope; asking again returns that run.
+//! Idempotency key: one unfinished run per scope; asking again returns that run.
 
 use crate::act::Act;
 use crate::context::Context;
@@ -84,7 +84,7 @@ pub async fn open(ctx: &Context, act: &Act, what: &NewRun) -> Result<Opened, Sto
         store::run::Opened::Unfinished(run) => return Ok(Opened::of(&run, true)),
         store::run::Opened::New(run) => run,
     };
-    let slice_payers = u32::try_from(ctx.settings.slice_payers).unwrap_or(u32::MAX);
+    let slice_payers = ctx.settings.slice_of(payers.len());
     let items: Vec<RunItem> = payers
         .into_iter()
         .zip(0u32..)

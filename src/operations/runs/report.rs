@@ -1,6 +1,6 @@
 //! The reconciliation of a run: what went in, what came out, and whether both ends agree.
 //!
-//! Key that makes a repeat quiet: it only reads.
+//! Idempotency key: it only reads.
 
 use crate::context::Context;
 use crate::refusal::Stop;

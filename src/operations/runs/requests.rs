@@ -2,8 +2,8 @@
 //! home does it, at once if that is the process that asks; and the answer is read back. So a verb needs no lock that a
 //! worker holds, and either side may be killed: what is open is done by whoever works the home next.
 //!
-//! Key that makes a repeat quiet: a request is answered once, in the transaction of what it does. A reversal takes
-//! several, each quiet by itself, and is answered in the last one.
+//! Idempotency key: a request is answered once, in the transaction of what it does. A reversal takes
+//! several, each idempotent, and is answered in the last one.
 
 use crate::act::{Act, Actor};
 use crate::context::Context;

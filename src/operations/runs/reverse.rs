@@ -2,7 +2,7 @@
 //! for a rebill, what it billed is due again.
 //! What is booked stays; the notes and their entries stand against it. Some invoices at a time share a transaction.
 //!
-//! Key that makes a repeat quiet: what is left to credit of an invoice, and the list of the run's notes. A reversal that
+//! Idempotency key: what is left to credit of an invoice, and the list of the run's notes. A reversal that
 //! was killed goes on where it stopped; the notes of all its parts are mailed, if that was asked for.
 
 use crate::act::Act;
@@ -12,7 +12,6 @@ use crate::invoices::credit;
 use crate::ledger::seal;
 use crate::refusal::Stop;
 use crate::runs::find::find;
-use crate::runs::review;
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use domain::billing::CreditScope;
@@ -21,6 +20,7 @@ use domain::invoice::Invoice;
 use domain::journal::{Action, Object};
 use domain::money::{Currency, Total};
 use domain::refusal::{Code, Refusal, Verb};
+use domain::run::wrong_state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use store::delivery::{self, DeliveryState};
@@ -196,7 +196,7 @@ fn refuse_unfinished(of: &Run) -> Result<(), Stop> {
     if of.state.is_finished() {
         return Ok(());
     }
-    let refusal = review::wrong_state(of.ordinal, of.state, "reversed");
+    let refusal = wrong_state(of.ordinal, of.state, "reversed");
     Err(Refusal { way_out: None, ..refusal }
         .hint("let it finish with ")
         .ask(Verb::Run.plain())

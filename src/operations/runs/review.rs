@@ -8,7 +8,7 @@ use crate::runs::bill::Approved;
 use crate::runs::flow;
 use domain::journal::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb};
-use domain::run::{ItemState, RunState};
+use domain::run::{ItemState, RunState, no_draft, not_parked, wrong_state};
 use store::draft::{self, DraftFilter, DraftState};
 use store::run::attempts::{self, AttemptKind};
 use store::run::{self, Run, RunItem};
@@ -27,7 +27,7 @@ pub async fn approve(
     let filter = DraftFilter { run: Some(run.id), state: Some(DraftState::Open), ..DraftFilter::default() };
     let open = draft::keys(tx, &filter).await?;
     if let Some(account) = accounts.iter().find(|a| !open.iter().any(|key| &key.account_number == *a)) {
-        return Err(no_draft(run, account).into());
+        return Err(no_draft(run.ordinal, account).into());
     }
     if !run::set_state(tx, run.id, RunState::Review, RunState::Open, (ctx.now)()).await? {
         return Err(wrong_state_now(tx, run, "approved").await?);
@@ -130,7 +130,7 @@ pub async fn release(
     for account in accounts {
         let item = items.iter().find(|i| &i.account_number == account && i.state == ItemState::Parked);
         let Some(item) = item else {
-            return Err(not_parked(run, account).into());
+            return Err(not_parked(run.ordinal, account).into());
         };
         let_through.push(RunItem { released: true, ..item.clone() });
     }
@@ -196,44 +196,10 @@ async fn wrong_state_now(tx: &mut Tx, run: &Run, verb: &str) -> anyhow::Result<S
     Ok(wrong_state(run.ordinal, state, verb).into())
 }
 
-/// The run is not in the state that the verb asks for.
-pub(crate) fn wrong_state(run: u64, state: RunState, verb: &str) -> Refusal {
-    let message = format!("run {run} is {} and cannot be {verb}", state.name());
-    let refusal = Refusal::new(Code::WrongState, message);
-    match state {
-        RunState::Open => {
-            refusal.hint("let it finish with ").ask(Verb::Run.plain()).hint(", then credit what is wrong")
-        }
-        RunState::Review => refusal
-            .hint("it waits for ")
-            .ask(Verb::ApproveRun.on(run))
-            .hint(" or ")
-            .ask(Verb::CancelRun.on(run)),
-        RunState::Closed => refusal
-            .hint("what it booked is answered by credit notes: ")
-            .ask(Verb::ReverseRun.on(run).switch("preview")),
-        RunState::Cancelled | RunState::Reversed => {
-            refusal.ask(Verb::ShowRun.on(run)).hint(" says how it stands")
-        }
-    }
-}
-
 /// Another run of the scope comes first.
 fn unfinished(other: &Run) -> Refusal {
     let other = other.ordinal;
     Refusal::new(Code::RunInProgress, format!("run {other} of the same scope is not finished"))
         .hint("finish or cancel it first: ")
         .ask(Verb::ShowRun.on(other))
-}
-
-fn no_draft(run: &Run, account: &str) -> Refusal {
-    Refusal::new(Code::NoDraft, format!("{account} has no draft in run {}", run.ordinal))
-        .ask(Verb::ListDrafts.plain())
-        .hint(" lists them")
-}
-
-fn not_parked(run: &Run, account: &str) -> Refusal {
-    Refusal::new(Code::NotParked, format!("{account} is not parked in run {}", run.ordinal))
-        .ask(Verb::ShowRun.on(run.ordinal))
-        .hint(" says how it stands")
 }

@@ -2,7 +2,7 @@
 //! function as `simulate`. One transaction: the payer's book is read, checked and changed, and the journal says who
 //! did it. `preview` bills the payer with and without the change and writes nothing.
 //!
-//! Key that makes a repeat quiet: none is needed, as a verb done twice is refused by the state that it led to, or
+//! Idempotency key: none is needed, as a verb done twice is refused by the state that it led to, or
 //! sets what is set already.
 
 use crate::act::{Act, Actor, Mode};

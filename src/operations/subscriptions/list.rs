@@ -1,12 +1,11 @@
 //! Subscriptions by number.
 
 use crate::context::{Context, catalogue};
-use crate::refusal::Stop;
-use crate::subscriptions::view::{Head, state_name};
+use crate::refusal::{Stop, unknown_customer};
+use crate::subscriptions::view::Head;
 use chrono::NaiveDate;
 use domain::customer::Customer;
 use domain::ids::CustomerId;
-use domain::refusal::{Code, Refusal, Verb};
 use domain::subscription::State;
 use std::collections::BTreeMap;
 use store::book;
@@ -16,8 +15,7 @@ use store::book;
 pub struct Filter {
     /// Account number of the owner.
     pub customer: Option<String>,
-    /// Name of the state.
-    pub state: Option<String>,
+    pub state: Option<State>,
 }
 
 /// Lists them as they stand on a day.
@@ -31,8 +29,7 @@ pub async fn list(ctx: &Context, filter: &Filter, day: NaiveDate) -> Result<Vec<
         }
     };
     let mut found = book::subscriptions(&mut tx, customer).await?;
-    let state = filter.state.as_ref().map(|state| state.to_ascii_lowercase());
-    found.retain(|s| state.as_ref().is_none_or(|state| *state == state_name(State::on(s, day))));
+    found.retain(|s| filter.state.is_none_or(|state| state == State::on(s, day)));
     let owners: Vec<CustomerId> = found.iter().map(|s| s.customer).collect();
     let owners: BTreeMap<CustomerId, Customer> = book::customers(&mut tx, &owners).await?;
     let heads = found.iter().map(|s| {
@@ -40,10 +37,4 @@ pub async fn list(ctx: &Context, filter: &Filter, day: NaiveDate) -> Result<Vec<
         Head::of(s, account, &catalogue, day)
     });
     Ok(heads.collect())
-}
-
-fn unknown_customer(account: &str) -> Refusal {
-    Refusal::new(Code::UnknownCustomer, format!("there is no customer {account}"))
-        .ask(Verb::ListSubscriptions.plain())
-        .hint(" lists account numbers")
 }

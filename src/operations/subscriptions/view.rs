@@ -72,11 +72,6 @@ pub struct ChargeView {
     pub removed: Option<NaiveDate>,
 }
 
-/// The state as it is written.
-pub fn state_name(state: State) -> String {
-    serde_json::to_value(state).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
 fn names<S: serde::Serializer>(verbs: &[VerbName], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(verbs.iter().map(|verb| verb.name()))
 }

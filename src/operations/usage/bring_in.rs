@@ -1,15 +1,14 @@
 //! Usage files that somebody hands in, each by itself: a file that cannot be read is named and set aside, and the others go
 //! in. A fault of ours ends it, as the next file would meet it too.
 //!
-//! Key that makes a repeat quiet: that of `ingest_usage`, the hash of the bytes.
+//! Idempotency key: that of `ingest_usage`, the hash of the bytes.
 
 use crate::act::Actor;
 use crate::context::Context;
-use crate::refusal::Stop;
+use crate::refusal::{Stop, unread};
 use crate::usage::ingest::{self, Ingested, Request};
 use crate::usage::refused;
-use domain::refusal::{Code, Fault, Refusal};
-use metering::IntakeError;
+use domain::refusal::{Code, Fault, Kind, Refusal};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +23,7 @@ pub struct Files {
     pub dry_run: bool,
 }
 
-/// What came of one file; each face words a refusal.
+/// What came of one file; each front end words a refusal.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum FileView<R = Refusal> {
@@ -56,7 +55,7 @@ impl<R> FileView<R> {
         }
     }
 
-    /// With the refusal in a face's words.
+    /// With the refusal in a front end's words.
     pub fn worded<S>(self, words: impl FnOnce(R) -> S) -> FileView<S> {
         match self {
             Self::In(file) => FileView::In(file),
@@ -73,7 +72,7 @@ pub fn refuse_if_none_opens(paths: &[PathBuf]) -> Result<(), Refusal> {
     let mut refused = Vec::with_capacity(paths.len());
     for path in paths {
         match metering::open(path) {
-            Err(error) if !is_pipe(path) => refused.push((path.clone(), refusal_of(path, &error.into()))),
+            Err(error) if !is_pipe(path) => refused.push((path.clone(), with_path(path, unread(&error)))),
             _ => return Ok(()),
         }
     }
@@ -93,30 +92,30 @@ pub async fn bring_in(ctx: &Context, actor: &Actor, what: &Files, report: &Repor
     let (mut files, mut refused, mut stopped) = (Vec::new(), Vec::new(), None);
     for path in &what.paths {
         match one(ctx, path, &request, report).await {
-            Ok(Ok(ingested)) => files.push(FileView::In(ingested)),
-            Ok(Err(why)) => {
-                let refusal = refusal_of(path, &why);
-                files.push(FileView::Refused { file: name_of(path), refused: refusal.clone() });
-                refused.push((path.clone(), why, refusal));
+            Ok(ingested) => files.push(FileView::In(ingested)),
+            Err(Stop::Refused(refusal)) => {
+                let told = with_path(path, refusal.clone());
+                files.push(FileView::Refused { file: name_of(path), refused: told });
+                refused.push((path.clone(), refusal));
             }
-            Err(error) => {
-                stopped = Some(Stop::Broke(error));
+            Err(broke) => {
+                stopped = Some(broke);
                 break;
             }
         }
     }
     let went_in = files.len() - refused.len();
     if went_in > 0 && !what.dry_run {
-        for (path, why, _) in refused.iter().filter(|(_, why, _)| why.is_input()) {
-            refused::note(ctx, path, None, why).await?;
+        for (path, refusal) in refused.iter().filter(|(_, refusal)| is_input(refusal)) {
+            refused::note(ctx, path, None, refusal).await?;
         }
     }
-    let busy = refused.iter().find(|(_, why, _)| !why.is_input()).map(|(.., refusal)| refusal.clone());
+    let told = refused.into_iter().map(|(path, refusal)| (path.clone(), with_path(&path, refusal)));
+    let refused: Vec<(PathBuf, Refusal)> = told.collect();
+    let busy = refused.iter().find(|(_, refusal)| !is_input(refusal)).map(|(_, refusal)| refusal.clone());
     let stopped = stopped.or_else(|| busy.map(Stop::Refused)).or_else(|| {
         let none = went_in == 0;
-        none.then(|| {
-            none_went_in(refused.into_iter().map(|(path, _, refusal)| (path, refusal)).collect()).into()
-        })
+        none.then(|| none_went_in(refused).into())
     });
     match stopped {
         Some(stop) if files.len() < 2 && what.paths.len() < 2 => Err(stop),
@@ -124,35 +123,26 @@ pub async fn bring_in(ctx: &Context, actor: &Actor, what: &Files, report: &Repor
     }
 }
 
-/// One file; the inner error is its own fault, or somebody else's who is at it.
-async fn one(
-    ctx: &Context,
-    path: &Path,
-    request: &Request,
-    report: &Report,
-) -> anyhow::Result<Result<Ingested, ingest::Refusal>> {
+/// Whether the file is at fault, and not somebody else who is at it.
+fn is_input(refusal: &Refusal) -> bool {
+    refusal.code.kind() != Kind::Unavailable
+}
+
+async fn one(ctx: &Context, path: &Path, request: &Request, report: &Report) -> Result<Ingested, Stop> {
     let (named, temp) = (path.to_owned(), ctx.folders.usage.join("temp"));
-    let opened = tokio::task::spawn_blocking(move || metering::open_or_copy(&named, &temp)).await?;
-    let file = match opened {
-        Ok(file) => file,
-        Err(error) => return Ok(Err(error.into())),
-    };
+    let opened = tokio::task::spawn_blocking(move || metering::open_or_copy(&named, &temp)).await;
+    let file = opened.map_err(anyhow::Error::from)??;
     let (name, bytes, report) = (file.name(), file.bytes(), Arc::clone(report));
     let moved = move |read: u64| report(&name, read.min(bytes), bytes);
-    match ingest::ingest(ctx, file, request, Arc::new(moved)).await? {
-        // A full disk or the like: what comes next would meet it too.
-        Err(ingest::Refusal::Intake(IntakeError::Internal(error))) => Err(error),
-        other => Ok(other),
-    }
+    ingest::ingest(ctx, file, request, Arc::new(moved)).await
 }
 
 fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
-/// Why a file is not brought in, with its path.
-fn refusal_of(path: &Path, why: &ingest::Refusal) -> Refusal {
-    let refusal = why.refusal();
+/// A refusal that names the path.
+fn with_path(path: &Path, refusal: Refusal) -> Refusal {
     let name = path.display().to_string();
     let message = match refusal.message.contains(&name) {
         true => refusal.message,

@@ -1,7 +1,7 @@
 //! Keeps the usage store in few files: small segments of a month are bundled, key runs are merged. Every event stays in
 //! its import, so nothing that is read or billed changes.
 //!
-//! Key that makes a repeat quiet: the store's version (somebody committed meanwhile: what was made is dropped, and the
+//! Idempotency key: the store's version (somebody committed meanwhile: what was made is dropped, and the
 //! next upkeep tries again); paths are claimed before they are written.
 
 use crate::context::Context;

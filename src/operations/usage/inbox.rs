@@ -2,11 +2,12 @@
 //! fault to `inbox/refused` and is told until it is mended (`refused_files`). Whatever else went wrong, a full disk, a
 //! database that is gone, leaves the file where it is, for the next tick.
 //!
-//! Key that makes a repeat quiet: that of `ingest_usage`, the hash of the bytes.
+//! Idempotency key: that of `ingest_usage`, the hash of the bytes.
 
 use crate::act::Actor;
 use crate::context::Context;
-use crate::usage::ingest::{self, Ingested, Refusal, Request};
+use crate::refusal::Stop;
+use crate::usage::ingest::{self, Request};
 use crate::usage::refused;
 use anyhow::Context as _;
 use std::ffi::OsStr;
@@ -48,8 +49,8 @@ pub async fn bring_in(ctx: &Context) -> anyhow::Result<usize> {
 async fn take(ctx: &Context, file: &Seen) -> anyhow::Result<bool> {
     let request = Request { source: None, dry_run: false, actor: Actor::Timetable };
     let path = &file.path;
-    let outcome: Result<Ingested, Refusal> = match metering::open(path) {
-        Ok(input) => ingest::ingest(ctx, input, &request, Arc::new(|_| {})).await?,
+    let outcome = match metering::open(path) {
+        Ok(input) => ingest::ingest(ctx, input, &request, Arc::new(|_| {})).await,
         Err(error) => Err(error.into()),
     };
     let refusal = match outcome {
@@ -57,11 +58,12 @@ async fn take(ctx: &Context, file: &Seen) -> anyhow::Result<bool> {
             shelve(path, &ctx.folders.inbox.join("done"))?;
             return Ok(true);
         }
-        Err(refusal) => refusal,
+        Err(Stop::Refused(refusal)) => refusal,
+        Err(Stop::Broke(error)) => return Err(error),
     };
     let is_same = Seen::at(path).is_some_and(|now| now == *file);
-    let reason = refusal.to_string();
-    if refusal.is_of_the_file() && is_same {
+    let reason = refusal.message.clone();
+    if refusal.code.is_of_the_file() && is_same {
         tracing::error!(file = path.display().to_string(), reason, "file of the inbox refused");
         // Noted before it is moved: a file that lies in `refused` without a word would be forgotten.
         refused::note(ctx, path, None, &refusal).await?;

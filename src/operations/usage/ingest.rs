@@ -1,25 +1,23 @@
 //! `ingest_usage`: one usage file becomes segments, keys and rejects; an event is accounted for once (rules Q3, Q4).
 //!
-//! Keys that make a repeat quiet: the hash of the file's bytes; (source, id) per event, in this file and in history.
+//! Idempotency keys: the hash of the file's bytes; (source, id) per event, in this file and in history.
 
 use crate::act::Actor;
 use crate::context::Context;
-use crate::files::shelf::{Named, relative};
+use crate::files::shelf::relative;
+use crate::refusal::Stop;
 use crate::usage::import_lock::{self, ImportLock};
-use crate::usage::refused;
-use anyhow::Context as _;
-use domain::catalogue::{Catalogue, LateUsage};
+use crate::usage::snapshot::Snapshot;
+use crate::usage::{import_rows, refused};
 use domain::journal::{Action, Object};
-use domain::refusal::{Code, WayOut};
-use domain::zone;
-use metering::{Billed, InputFile, IntakeContext, IntakeError, OutDirs, Subjects};
+use domain::refusal::{Code, Refusal};
+use metering::{InputFile, IntakeContext, IntakeError, OutDirs};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::imports::{self, Begun, Committed, Import, ImportTotals, NewImport};
-use store::segment::{self, KeyRun, Segment};
-use store::{Tx, meta, subject};
+use store::Tx;
+use store::imports::{self, Begun, Committed, Import, NewImport};
 use uuid::Uuid;
 
 /// An import whose writer has not committed by then may be given up by a program of an earlier version.
@@ -64,52 +62,6 @@ pub struct Ingested {
     pub again: bool,
 }
 
-/// Why a file was not brought in; nothing of it has been kept.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    #[error(transparent)]
-    Intake(#[from] IntakeError),
-    /// Another process is at the same bytes.
-    #[error("{file} is being brought in by {}", process(.owner))]
-    Busy { file: String, owner: String },
-}
-
-/// `host:pid:nonce` as people say it.
-fn process(owner: &str) -> String {
-    let mut parts = owner.rsplitn(3, ':').skip(1);
-    match (parts.next(), parts.next()) {
-        (Some(pid), Some(host)) => format!("process {pid} on {host}"),
-        _ => owner.to_owned(),
-    }
-}
-
-impl Refusal {
-    /// As whoever asked sees it.
-    pub fn refusal(&self) -> domain::refusal::Refusal {
-        let (code, way_out) = match self {
-            Self::Intake(error) => (error.code(), error.way_out()),
-            Self::Busy { .. } => {
-                let wait = "wait for it, or end it if it hangs, then run the same command again";
-                (Code::ImportInProgress, WayOut::from(wait))
-            }
-        };
-        domain::refusal::Refusal::new(code, self.to_string()).or(way_out)
-    }
-
-    /// Whether the caller's input is at fault.
-    pub fn is_input(&self) -> bool {
-        match self {
-            Self::Intake(error) => error.is_input(),
-            Self::Busy { .. } => false,
-        }
-    }
-
-    /// Whether it is what the file holds: the same bytes will be refused again.
-    pub fn is_of_the_file(&self) -> bool {
-        matches!(self, Self::Intake(error) if error.is_of_the_file())
-    }
-}
-
 /// Called with the bytes read so far.
 pub type Report = Arc<dyn Fn(u64) + Send + Sync>;
 
@@ -140,13 +92,29 @@ pub(crate) enum Lateness {
     Taken,
 }
 
+/// Another process is at the same bytes.
+fn in_progress(file: &str, owner: &str) -> Refusal {
+    let message = format!("{file} is being brought in by {}", process(owner));
+    Refusal::new(Code::ImportInProgress, message)
+        .hint("wait for it, or end it if it hangs, then run the same command again")
+}
+
+/// `host:pid:nonce` as people say it.
+fn process(owner: &str) -> String {
+    let mut parts = owner.rsplitn(3, ':').skip(1);
+    match (parts.next(), parts.next()) {
+        (Some(pid), Some(host)) => format!("process {pid} on {host}"),
+        _ => owner.to_owned(),
+    }
+}
+
 /// Brings in one file by the commit protocol: intent, files, one transaction. What waits goes first.
 pub async fn ingest(
     ctx: &Context,
     file: InputFile,
     request: &Request,
     report: Report,
-) -> anyhow::Result<Result<Ingested, Refusal>> {
+) -> Result<Ingested, Stop> {
     if !request.dry_run {
         super::waiting::move_all(ctx).await?;
     }
@@ -160,22 +128,18 @@ pub(crate) async fn bring_in(
     request: &Request,
     report: Report,
     origin: Origin,
-) -> anyhow::Result<Result<Ingested, Refusal>> {
+) -> Result<Ingested, Stop> {
     let file = Arc::new(file);
     let hashed = Arc::clone(&file);
     // What is known is read beside: of a large book that takes as long as the hash of a large file.
-    let (hashed, known) = tokio::join!(
+    let (hashed, snapshot) = tokio::join!(
         tokio::task::spawn_blocking(move || hashed.sha256()),
-        Known::read(ctx, origin.lateness())
+        Snapshot::read(ctx, origin.lateness())
     );
-    let sha256 = match hashed? {
-        Ok(sha256) => sha256,
-        Err(error) => return Ok(Err(error.into())),
-    };
-    let known = known?;
+    let (sha256, snapshot) = (hashed.map_err(anyhow::Error::from)??, snapshot?);
     let id = Uuid::new_v4();
     if request.dry_run {
-        return write_and_commit(ctx, id, &file, &sha256, request, &report, origin, known).await;
+        return write_and_commit(ctx, id, &file, &sha256, request, &report, origin, snapshot).await;
     }
     let lock = ImportLock::take(ctx, id).await?;
     match begin(ctx, id, &file, &sha256, request).await? {
@@ -184,14 +148,12 @@ pub(crate) async fn bring_in(
             let mut tx = ctx.store.begin().await?;
             refused::settle(&mut tx, file.handed_in_at()).await?;
             tx.commit().await?;
-            return Ok(Ok(again(&file, &import)));
+            return Ok(again(&file, &import));
         }
-        Begun::Writing(import) => {
-            return Ok(Err(Refusal::Busy { file: file.name(), owner: import.owner }));
-        }
+        Begun::Writing(import) => return Err(in_progress(&file.name(), &import.owner).into()),
     }
-    let outcome = write_and_commit(ctx, id, &file, &sha256, request, &report, origin, known).await;
-    if !matches!(outcome, Ok(Ok(_)))
+    let outcome = write_and_commit(ctx, id, &file, &sha256, request, &report, origin, snapshot).await;
+    if outcome.is_err()
         && let Err(error) = abandon(ctx, id).await
     {
         // The lock goes all the same, and with it the import: whoever comes next gives it up.
@@ -286,31 +248,31 @@ async fn write_and_commit(
     request: &Request,
     report: &Report,
     origin: Origin,
-    known: Known,
-) -> anyhow::Result<Result<Ingested, Refusal>> {
-    let mut first = Some(known);
+    snapshot: Snapshot,
+) -> Result<Ingested, Stop> {
+    let mut first = Some(snapshot);
     for _ in 0..TRIES_MAX {
-        let known = match first.take() {
-            Some(known) => known,
-            None => Known::read(ctx, origin.lateness()).await?,
+        let snapshot = match first.take() {
+            Some(snapshot) => snapshot,
+            None => Snapshot::read(ctx, origin.lateness()).await?,
         };
-        let seen = known.version;
-        known.insist_keys(ctx).await?;
-        let staged = match take_in(ctx, id, file, request, report, known).await? {
+        let seen = snapshot.version;
+        snapshot.insist_keys(ctx).await?;
+        let staged = match take_in(ctx, id, file, request, report, snapshot).await? {
             Ok(staged) if staged.sha256 == sha256 => staged,
             Ok(changed) => {
                 changed.discard();
-                return Ok(Err(IntakeError::Changed(file.handed_in_at().to_owned()).into()));
+                return Err(IntakeError::Changed(file.handed_in_at().to_owned()).into());
             }
-            Err(error) => return Ok(Err(told_from_change(file, sha256, error).await?.into())),
+            Err(error) => return Err(told_from_change(file, sha256, error).await?.into()),
         };
         let mut answer = answer(ctx, file, &staged)?;
         if request.dry_run {
             answer.rejectfile = None;
-            return Ok(Ok(answer));
+            return Ok(answer);
         }
-        let rows = rows(ctx, &staged, &answer)?;
-        ctx.shelf.publish(ctx.doors, paths(&rows)).await?;
+        let rows = import_rows::of(ctx, &staged, &answer)?;
+        ctx.shelf.publish(ctx.doors, import_rows::paths(&rows)).await?;
         let mut tx = ctx.store.begin().await?;
         match imports::commit(&mut tx, id, seen, &rows, (ctx.now)()).await? {
             Committed::Done { .. } if has_come_meanwhile(ctx, &mut tx, &rows, origin).await? => {
@@ -330,16 +292,17 @@ async fn write_and_commit(
                 ctx.note(&mut tx, &request.actor, Action::IngestUsage, import, detail).await?;
                 refused::settle(&mut tx, file.handed_in_at()).await?;
                 tx.commit().await?;
-                return Ok(Ok(answer));
+                return Ok(answer);
             }
             Committed::Moved { .. } => discard(ctx, staged, &rows).await?,
             Committed::NotWriting => {
                 discard(ctx, staged, &rows).await?;
-                anyhow::bail!("the import of {} was given up by somebody else", file.name());
+                let other = anyhow::anyhow!("the import of {} was given up by somebody else", file.name());
+                return Err(other.into());
             }
         }
     }
-    anyhow::bail!("{} could not be committed: other imports kept coming first", file.name())
+    Err(anyhow::anyhow!("{} could not be committed: other imports kept coming first", file.name()).into())
 }
 
 /// Whether an event that this import accepts has come over HTTP since it was judged.
@@ -363,6 +326,15 @@ async fn has_come_meanwhile(
     tokio::task::spawn_blocking(move || metering::holds_any(&runs, &keys)).await?
 }
 
+/// Removes what was written for a commit that did not come about.
+async fn discard(ctx: &Context, staged: metering::Staged, rows: &imports::Staged) -> anyhow::Result<()> {
+    staged.discard();
+    for path in import_rows::paths(rows) {
+        ctx.shelf.delete(&path).await?;
+    }
+    Ok(())
+}
+
 /// A file that changes while it is read may look damaged; what counts is whether it is still the one that was hashed.
 async fn told_from_change(
     file: &Arc<InputFile>,
@@ -378,95 +350,13 @@ async fn told_from_change(
     Ok(if is_same { error } else { IntakeError::Changed(file.handed_in_at().to_owned()) })
 }
 
-/// The files that a commit would name.
-fn paths(rows: &imports::Staged) -> Vec<String> {
-    let segments = rows.segments.iter().map(|s| &s.path);
-    segments.chain(rows.key_runs.iter().map(|k| &k.path)).chain(&rows.reject_path).cloned().collect()
-}
-
-/// Removes what was written for a commit that did not come about.
-async fn discard(ctx: &Context, staged: metering::Staged, rows: &imports::Staged) -> anyhow::Result<()> {
-    staged.discard();
-    for path in paths(rows) {
-        ctx.shelf.delete(&path).await?;
-    }
-    Ok(())
-}
-
-/// What the store knows that intake has to know.
-pub(crate) struct Known {
-    pub version: i64,
-    pub key_runs: Vec<KeyRun>,
-    pub subjects: Subjects,
-    pub seed: u128,
-    pub zone: chrono_tz::Tz,
-}
-
-impl Known {
-    pub async fn read(ctx: &Context, lateness: Lateness) -> anyhow::Result<Self> {
-        let mut tx = ctx.store.begin().await?;
-        let seed = meta::key_seed(&mut tx).await?;
-        tx.commit().await?;
-        let mut tx = ctx.store.read().await?;
-        let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
-        let version = segment::version(&mut tx).await?;
-        let key_runs = segment::key_runs(&mut tx, 0, version).await?;
-        let subjects = subjects(&mut tx, &catalogue, lateness).await?;
-        Ok(Self { version, key_runs, subjects, seed, zone: catalogue.tenant.timezone })
-    }
-
-    /// Sees to it that the key runs are here, and as they were written.
-    pub async fn insist_keys(&self, ctx: &Context) -> anyhow::Result<()> {
-        ctx.shelf.need(self.key_runs.iter().map(Named::from)).await?;
-        crate::usage::keys::insist_keys(ctx, &self.key_runs).await
-    }
-}
-
-/// The names that usage may be for, the meters that are counted, and how far they are billed (rules Q3, Q5).
-async fn subjects(tx: &mut Tx, catalogue: &Catalogue, lateness: Lateness) -> anyhow::Result<Subjects> {
-    let mut subjects = Subjects::new();
-    let metered = |sku: &str, plans: &std::collections::BTreeSet<domain::ids::PlanId>| {
-        plans
-            .iter()
-            .filter_map(|id| catalogue.plans.get(id))
-            .find_map(|plan| plan.charge(sku))
-            .filter(|charge| charge.is_metered())
-    };
-    for charge in catalogue.plans.values().flat_map(|p| &p.charges).filter(|c| c.is_metered()) {
-        subjects.add_meter(&charge.meter);
-        if catalogue.is_only_counted(&charge.meter) {
-            subjects.set_only_counted(&charge.meter);
-        }
-    }
-    let billed: BTreeMap<_, _> =
-        subject::billed_through(tx).await?.into_iter().map(|b| ((b.subscription, b.charge), b.end)).collect();
-    for known in subject::all(tx).await? {
-        subjects.add_subscription(known.no, &known.number, &known.account_number);
-        for charge in &known.charges {
-            let Some(plan_charge) = metered(&charge.sku, &known.plans) else { continue };
-            subjects.add_charge(charge.reference, known.no, charge.no, &plan_charge.meter);
-            if let Some(end) = billed.get(&(known.id, charge.reference)) {
-                let late_before_us = zone::start_of_day(*end, catalogue.tenant.timezone).timestamp_micros();
-                let refuses = plan_charge.late_usage == LateUsage::Reject && lateness == Lateness::Judged;
-                let refused_before_us = if refuses { late_before_us } else { i64::MIN };
-                subjects.set_billed(
-                    known.no,
-                    &plan_charge.meter,
-                    Billed { late_before_us, refused_before_us },
-                );
-            }
-        }
-    }
-    Ok(subjects)
-}
-
 async fn take_in(
     ctx: &Context,
     id: Uuid,
     file: &Arc<InputFile>,
     request: &Request,
     report: &Report,
-    known: Known,
+    snapshot: Snapshot,
 ) -> anyhow::Result<Result<metering::Staged, IntakeError>> {
     let out = OutDirs {
         segments: ctx.folders.usage.join("segments"),
@@ -476,14 +366,15 @@ async fn take_in(
     };
     let (file, request, report) = (Arc::clone(file), request.clone(), Arc::clone(report));
     let threads = ctx.settings.threads;
-    let history: Vec<PathBuf> = known.key_runs.iter().map(|run| ctx.folders.root.join(&run.path)).collect();
+    let history: Vec<PathBuf> =
+        snapshot.key_runs.iter().map(|run| ctx.folders.root.join(&run.path)).collect();
     let taking_in = move || {
         let context = IntakeContext {
-            zone: known.zone,
+            zone: snapshot.zone,
             source: request.source.as_deref(),
-            subjects: &known.subjects,
+            subjects: &snapshot.subjects,
             history: &history,
-            seed: known.seed,
+            seed: snapshot.seed,
             out: &out,
             import: id,
             dry_run: request.dry_run,
@@ -509,53 +400,4 @@ fn answer(ctx: &Context, file: &InputFile, staged: &metering::Staged) -> anyhow:
         rejects: staged.rejects.iter().map(|(code, n)| (code.code().to_owned(), *n)).collect(),
         again: false,
     })
-}
-
-/// What intake has written, as the catalogue names it: paths relative to the home folder.
-fn rows(ctx: &Context, staged: &metering::Staged, answer: &Ingested) -> anyhow::Result<imports::Staged> {
-    let segments = staged
-        .segments
-        .iter()
-        .map(|s| {
-            Ok(Segment {
-                path: relative(&ctx.folders.root, &s.path)?,
-                import: None,
-                import_number: None,
-                rows_in_file: s.bounds.rows,
-                first_row: 0,
-                month: s.month.clone(),
-                rows: s.bounds.rows,
-                bytes: s.bytes,
-                sha256: s.sha256.clone(),
-                min_time_us: s.bounds.min_time_us,
-                max_time_us: s.bounds.max_time_us,
-                min_subscription: i64::from(s.bounds.min_subscription_no),
-                max_subscription: i64::from(s.bounds.max_subscription_no),
-                corrections: s.bounds.corrections,
-            })
-        })
-        .collect::<anyhow::Result<_>>()?;
-    let key_runs = staged
-        .key_runs
-        .iter()
-        .map(|k| {
-            Ok(KeyRun {
-                path: relative(&ctx.folders.root, &k.path)?,
-                import_number: 0,
-                rows: k.rows,
-                bytes: k.bytes,
-                sha256: k.sha256.clone(),
-            })
-        })
-        .collect::<anyhow::Result<_>>()?;
-    let totals = ImportTotals {
-        read: answer.read,
-        accepted: answer.accepted,
-        duplicate: answer.duplicate,
-        rejected: answer.rejected,
-        late: answer.late,
-        rejects: answer.rejects.clone(),
-    };
-    let reject_sha256 = staged.reject_file.as_ref().map(|file| file.sha256.clone());
-    Ok(imports::Staged { totals, segments, key_runs, reject_path: answer.rejectfile.clone(), reject_sha256 })
 }

@@ -4,7 +4,8 @@
 //! Key that makes a repeat quiet: (source, id) per event, in the table of what waits and in the key index.
 
 use crate::context::Context;
-use crate::usage::ingest::{Known, Lateness};
+use crate::usage::ingest::Lateness;
+use crate::usage::snapshot::Snapshot;
 use domain::usage::{RawProperties, RawUsage, Reject, RejectCode, shown};
 use metering::LiveIntake;
 pub use metering::LiveUsage;
@@ -152,7 +153,7 @@ impl Book {
         if is_empty {
             return Ok(None);
         }
-        let known = Known::read(ctx, Lateness::Judged).await?;
+        let known = Snapshot::read(ctx, Lateness::Judged).await?;
         known.insist_keys(ctx).await?;
         let history: Vec<_> = known.key_runs.iter().map(|run| ctx.folders.root.join(&run.path)).collect();
         let intake = LiveIntake::open(known.subjects, &history, known.seed, known.zone)?;

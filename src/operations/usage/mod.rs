@@ -3,10 +3,12 @@
 pub mod bring_in;
 pub mod compact;
 pub mod import_lock;
+mod import_rows;
 pub mod inbox;
 pub mod ingest;
 pub mod keys;
 pub mod live;
 pub mod measure;
 pub mod refused;
+mod snapshot;
 pub mod waiting;

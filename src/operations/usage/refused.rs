@@ -1,12 +1,11 @@
 //! Usage files that were refused whole and are missing in what is billed. Each waits, and is told by `run`, `doctor` and
 //! `/metrics`, until a file is brought in from where it lay, or somebody says that it is not to be waited for.
 //!
-//! Key that makes a repeat quiet: the path.
+//! Idempotency key: the path.
 
 use crate::act::Actor;
 use crate::context::Context;
 use crate::refusal::Stop;
-use crate::usage::ingest;
 use chrono::{DateTime, Utc};
 use domain::journal::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb};
@@ -20,14 +19,14 @@ pub async fn note(
     ctx: &Context,
     path: &Path,
     kept_at: Option<&Path>,
-    refusal: &ingest::Refusal,
+    refusal: &Refusal,
 ) -> anyhow::Result<()> {
     let mut tx = ctx.store.begin().await?;
     let file = RefusedFile {
         path: absolute(path),
         kept_at: kept_at.map(absolute),
-        code: refusal.refusal().code.word().to_owned(),
-        message: refusal.to_string(),
+        code: refusal.code.word().to_owned(),
+        message: refusal.message.clone(),
         refused_at: (ctx.now)(),
     };
     refused_file::note(&mut tx, &file).await?;

@@ -5,9 +5,11 @@
 
 use crate::act::Actor;
 use crate::context::Context;
-use crate::usage::ingest::{self, Origin, Refusal, Request};
+use crate::refusal::Stop;
+use crate::usage::ingest::{self, Origin, Request};
 use anyhow::Context as _;
 use chrono::{DateTime, Duration, SecondsFormat};
+use domain::refusal::Code;
 use serde_json::json;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -43,7 +45,7 @@ pub async fn move_all(ctx: &Context) -> anyhow::Result<u64> {
         let input = metering::open(&copy.path)?;
         let request = Request { source: None, dry_run: false, actor: Actor::Timetable };
         let origin = Origin::Waiting { through: *last };
-        match Box::pin(ingest::bring_in(ctx, input, &request, Arc::new(|_| {}), origin)).await? {
+        match Box::pin(ingest::bring_in(ctx, input, &request, Arc::new(|_| {}), origin)).await {
             Ok(ingested) => {
                 if ingested.rejected > 0 {
                     tracing::error!(
@@ -55,11 +57,11 @@ pub async fn move_all(ctx: &Context) -> anyhow::Result<u64> {
                 moved += ingested.accepted;
                 tries = 0;
             }
-            Err(Refusal::Busy { .. }) if tries < TRIES_MAX => {
+            Err(stop) if stop.code() == Some(Code::ImportInProgress) && tries < TRIES_MAX => {
                 tries += 1;
                 tokio::time::sleep(OTHER).await;
             }
-            Err(refusal) => return Err(refusal.into()),
+            Err(stop) => return Err(Stop::broke(stop)),
         }
         if events.len() < usize::try_from(MOVE_MAX)? {
             return Ok(moved);

@@ -4,7 +4,7 @@ use super::{Account, Books, Effects, Part, PartKind};
 use crate::ids::{AttemptId, InvoiceId};
 use crate::invoice::{Invoice, Settlement};
 use crate::ledger::{self, Happening, PostingFault};
-use crate::payment::{Attempt, AttemptState, BY_HAND};
+use crate::payment::Attempt;
 use chrono::NaiveDate;
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -45,21 +45,7 @@ pub fn paid_by_hand(
     books: Books<'_>,
 ) -> Result<Effects, PostingFault> {
     let (draft, ordinal) = (&account.invoice.draft, account.next_ordinal());
-    let attempt = Attempt {
-        id: AttemptId::nth(draft.id, ordinal),
-        invoice: draft.id,
-        customer: draft.payer,
-        ordinal,
-        amount_minor,
-        currency: draft.currency,
-        method: BY_HAND.to_owned(),
-        gateway: BY_HAND.to_owned(),
-        on,
-        state: AttemptState::Paid,
-        provider_reference: None,
-        decline_code: None,
-        fee_minor: 0,
-    };
+    let attempt = Attempt::outside(draft, AttemptId::nth(draft.id, ordinal), ordinal, amount_minor, on);
     paid_online(account, attempt, books)
 }
 

@@ -1,7 +1,7 @@
 //! Erases a person: what bookkeeping law does not ask for goes, what it asks for stays until its years are over, and both
 //! are said before anything is done. Amounts, numbers and days stay, so that `verify` finds the books as they were.
 //!
-//! Key that makes a repeat quiet: what was emptied is not emptied again; a repeat after the years are over empties the rest.
+//! Idempotency key: what was emptied is not emptied again; a repeat after the years are over empties the rest.
 
 use super::{Person, rejects};
 use crate::act::Act;

@@ -1,6 +1,6 @@
 //! A payer's data as one document: what the books, the mails and the journal hold of them.
 //!
-//! Key that makes a repeat quiet: it only reads.
+//! Idempotency key: it only reads.
 
 use super::Person;
 use crate::context::Context;

@@ -4,9 +4,8 @@ pub mod erase;
 pub mod export;
 mod rejects;
 
-use crate::refusal::Stop;
+use crate::refusal::{Stop, unknown_customer};
 use domain::customer::Customer;
-use domain::refusal::{Code, Refusal, Verb};
 use domain::subscription::Subscription;
 use store::{Tx, book};
 
@@ -18,10 +17,7 @@ struct Person {
 
 impl Person {
     async fn find(tx: &mut Tx, account: &str) -> Result<Self, Stop> {
-        let Some(customer) = book::customer(tx, account).await? else {
-            let refusal = Refusal::new(Code::UnknownCustomer, format!("there is no customer `{account}`"));
-            return Err(refusal.ask(Verb::ListSubscriptions.plain()).hint(" lists account numbers").into());
-        };
+        let customer = book::customer(tx, account).await?.ok_or_else(|| unknown_customer(account))?;
         let subscriptions = book::subscriptions(tx, Some(customer.id)).await?;
         Ok(Self { customer, subscriptions })
     }
