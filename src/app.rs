@@ -10,8 +10,8 @@ use jobs::runtime::process::Process;
 use operations::context::Context;
 use operations::home::backup::BACKUPS;
 use operations::home::lock::{self, Taken};
-use operations::home::open::{self, BucketLogin, MailSettings, Opening, OutsideSettings, Relay};
-use operations::settings::{BackupPlan, Settings};
+use operations::home::open::{self, BucketLogin, MailSettings, Opening, OutsideSettings, Relay, StripeLogin};
+use operations::settings::{BackupPlan, CsvMapping, Settings};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -76,6 +76,11 @@ pub fn opening(config: &Config, home: &Home) -> Opening {
                 access_key_id: text("s3.access_key_id"),
                 secret_access_key: text("s3.secret_access_key"),
             },
+            stripe: StripeLogin {
+                secret_key: text("stripe.secret_key"),
+                webhook_secret: text("stripe.webhook_secret"),
+                url: text("stripe.url"),
+            },
         },
         now,
     }
@@ -104,6 +109,27 @@ fn settings(config: &Config, home: &Home) -> Settings {
             folder: config.optional("backup.folder").map_or_else(|| home.root.join(BACKUPS), PathBuf::from),
             keep: usize::try_from(config.number("backup.keep")).unwrap_or(7),
         },
+        bank: bank(config),
+    }
+}
+
+/// What the columns of the bank's CSV files are.
+fn bank(config: &Config) -> CsvMapping {
+    let text = |key: &str| config.text(key).to_owned();
+    CsvMapping {
+        date: text("bank.csv_date"),
+        amount: text("bank.csv_amount"),
+        currency: text("bank.csv_currency"),
+        name: text("bank.csv_name"),
+        from: text("bank.csv_from"),
+        reference: text("bank.csv_reference"),
+        text: text("bank.csv_text"),
+        id: text("bank.csv_id"),
+        date_format: text("bank.csv_date_format"),
+        decimal: text("bank.csv_decimal"),
+        delimiter: text("bank.csv_delimiter"),
+        default_currency: text("bank.csv_default_currency"),
+        account: text("bank.csv_account"),
     }
 }
 

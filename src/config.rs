@@ -5,6 +5,7 @@ use crate::failure::{Failure, Fault};
 use domain::task::TimedJob;
 use operations::home::open::{check_address, check_ping_url, is_bucket_url};
 use operations::home::timetable;
+use operations::settings::DATE_FORMATS;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -255,6 +256,98 @@ const AFTER_JOBS: &[Setting] = &[
         "where backups of the timetable go, best on another disk; unset = backups/ in the home folder",
     ),
     setting("backup.keep", "TALLYBOOK_BACKUP_KEEP", "7", "backups of the timetable that stay, 1 to 1000"),
+    Setting {
+        secret: true,
+        ..setting(
+            "stripe.secret_key",
+            "TALLYBOOK_STRIPE_SECRET_KEY",
+            "",
+            "secret key of Stripe, for methods with `\"gateway\": \"stripe\"`; better given by the environment or a file",
+        )
+    },
+    Setting {
+        secret: true,
+        ..setting(
+            "stripe.webhook_secret",
+            "TALLYBOOK_STRIPE_WEBHOOK_SECRET",
+            "",
+            "with what Stripe signs its events, `whsec_…`; unset = none is believed",
+        )
+    },
+    setting("stripe.url", "TALLYBOOK_STRIPE_URL", "", "where Stripe answers; unset = https://api.stripe.com"),
+    setting(
+        "bank.csv_date",
+        "TALLYBOOK_BANK_CSV_DATE",
+        "",
+        "heading of the booking date in the bank's CSV files",
+    ),
+    setting(
+        "bank.csv_amount",
+        "TALLYBOOK_BANK_CSV_AMOUNT",
+        "",
+        "heading of the amount, below 0 for what went out",
+    ),
+    setting(
+        "bank.csv_currency",
+        "TALLYBOOK_BANK_CSV_CURRENCY",
+        "",
+        "heading of the currency; unset = no column",
+    ),
+    setting(
+        "bank.csv_name",
+        "TALLYBOOK_BANK_CSV_NAME",
+        "",
+        "heading of the sender's name; unset = no column",
+    ),
+    setting(
+        "bank.csv_from",
+        "TALLYBOOK_BANK_CSV_FROM",
+        "",
+        "heading of the sender's account; unset = no column",
+    ),
+    setting(
+        "bank.csv_reference",
+        "TALLYBOOK_BANK_CSV_REFERENCE",
+        "",
+        "heading of the payment reference; unset = no column",
+    ),
+    setting(
+        "bank.csv_text",
+        "TALLYBOOK_BANK_CSV_TEXT",
+        "",
+        "heading of what the payer wrote; unset = no column",
+    ),
+    setting(
+        "bank.csv_id",
+        "TALLYBOOK_BANK_CSV_ID",
+        "",
+        "heading of the bank's own name for an entry; unset = no column",
+    ),
+    setting(
+        "bank.csv_date_format",
+        "TALLYBOOK_BANK_CSV_DATE_FORMAT",
+        "YYYY-MM-DD",
+        "YYYY-MM-DD, DD-MM-YYYY, DD.MM.YYYY, DD/MM/YYYY, MM/DD/YYYY or YYYYMMDD",
+    ),
+    setting("bank.csv_decimal", "TALLYBOOK_BANK_CSV_DECIMAL", ".", "`.` or `,` before cents"),
+    setting(
+        "bank.csv_delimiter",
+        "TALLYBOOK_BANK_CSV_DELIMITER",
+        "",
+        "`,`, `;` or tab; unset = the one that the head line has most of",
+    ),
+    setting(
+        "bank.csv_default_currency",
+        "TALLYBOOK_BANK_CSV_DEFAULT_CURRENCY",
+        "EUR",
+        "currency of files without such a column",
+    ),
+    setting(
+        "bank.csv_account",
+        "TALLYBOOK_BANK_CSV_ACCOUNT",
+        "",
+        "the account that CSV files are of, for example its IBAN",
+    ),
 ];
 
 /// Bytes read of a file with a secret.
@@ -405,8 +498,15 @@ impl Config {
             }
         };
         one_of("log.format", &["text", "json"]);
+        one_of("bank.csv_decimal", &[".", ","]);
+        one_of("bank.csv_delimiter", &["", ",", ";", "tab"]);
+        one_of("bank.csv_date_format", &DATE_FORMATS.map(|(name, _)| name));
         one_of("mail.transport", &["files", "smtp"]);
         one_of("mail.tls", &["", "none", "starttls", "tls"]);
+        let currency = self.text("bank.csv_default_currency");
+        if currency.parse::<domain::money::Currency>().is_err() {
+            faults.push(Fault::new("bank.csv_default_currency", format!("`{currency}` is no currency")));
+        }
         let url = self.text("database_url");
         if !url.is_empty() && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             faults.push(Fault::new(

@@ -14,6 +14,7 @@ mod mail;
 mod paper;
 mod report;
 mod templates;
+mod transfer_code;
 mod ubl;
 mod writable;
 

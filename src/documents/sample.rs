@@ -36,6 +36,7 @@ pub fn tenant() -> Tenant {
         credit_note_number_pattern: "CN-{seq:07}".to_owned(),
         language: "da".to_owned(),
         invoice_note: None,
+        payment_reference: None,
         accounts: Default::default(),
     }
 }
@@ -105,6 +106,7 @@ pub fn invoice(number: &str) -> Invoice {
         booked_on: day(2026, 1, 31),
         payable_by: day(2026, 2, 14),
         base: None,
+        payment_reference: None,
     }
 }
 

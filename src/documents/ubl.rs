@@ -118,7 +118,8 @@ fn payment(xml: &mut Xml, invoice: &Invoice, tenant: &Tenant) {
     let iban = tenant.iban.as_deref().map(plain);
     xml.within("PaymentMeans", |xml| {
         xml.leaf("PaymentMeansCode", if iban.is_some() { "30" } else { "1" }); // BT-81
-        xml.leaf("PaymentID", &invoice.number); // BT-83
+        let own = invoice.payment_reference.as_ref();
+        xml.leaf("PaymentID", own.map_or(&invoice.number, |own| &own.reference)); // BT-83
         if let Some(iban) = &iban {
             xml.within("PayeeFinancialAccount", |xml| {
                 xml.leaf("ID", iban); // BT-84

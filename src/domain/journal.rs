@@ -32,6 +32,9 @@ pub enum Action {
     MarkPaid,
     WriteOff,
     Refund,
+    ImportPayments,
+    AllocatePayment,
+    RefundPayment,
     ChangeSubscription(VerbName),
     ApplyCustomerDiscount,
     ClearCustomerDiscount,
@@ -70,6 +73,9 @@ impl fmt::Display for Action {
             Self::MarkPaid => "invoice.markpaid",
             Self::WriteOff => "invoice.writeoff",
             Self::Refund => "invoice.refund",
+            Self::ImportPayments => "payments.import",
+            Self::AllocatePayment => "payments.allocate",
+            Self::RefundPayment => "payments.refund",
             Self::ChangeSubscription(verb) => return write!(f, "subscription.{}", verb.name()),
             Self::ApplyCustomerDiscount => "customer.applydiscount",
             Self::ClearCustomerDiscount => "customer.cleardiscount",
@@ -97,6 +103,10 @@ pub enum Object<'a> {
     Draft(InvoiceId),
     /// By its number.
     Invoice(&'a str),
+    /// A bank file, by its number.
+    BankFile(i64),
+    /// Money that a bank tells of, by its number.
+    Received(i64),
     Subscription(&'a str),
     /// By its account number.
     Customer(&'a str),
@@ -123,6 +133,8 @@ impl fmt::Display for Object<'_> {
             Self::Run(ordinal) => write!(f, "run {ordinal}"),
             Self::Draft(id) => write!(f, "draft {id}"),
             Self::Invoice(number) => write!(f, "invoice {number}"),
+            Self::BankFile(number) => write!(f, "bank file {number}"),
+            Self::Received(number) => write!(f, "received {number}"),
             Self::Subscription(number) => write!(f, "subscription {number}"),
             Self::Customer(account) => write!(f, "customer {account}"),
             Self::Key(name) => write!(f, "key {name}"),

@@ -15,6 +15,7 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod bank;
 pub mod billing;
 pub mod book_file;
 pub mod catalogue;
@@ -31,6 +32,7 @@ pub mod mail;
 pub mod measure;
 pub mod money;
 pub mod payment;
+pub mod payment_reference;
 pub mod period;
 pub mod pricing;
 pub mod proration;

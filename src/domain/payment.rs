@@ -58,6 +58,8 @@ impl Attempt {
 
 /// Gateway of what was paid outside.
 pub const BY_HAND: &str = "manual";
+/// Method of what a bank statement tells of.
+pub const BY_BANK: &str = "bank";
 
 /// State of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -136,6 +136,7 @@ impl World {
                 .map(|(from, to)| (from.into(), to.into()))
                 .into(),
             dunning_policy: None,
+            payment_reference: None,
             active: true,
         };
         let buyers = [

@@ -1,5 +1,6 @@
 //! What a person has settled: folders of the home, sizes, bounds, the timetable.
 
+pub use banking::{CsvMapping, DATE_FORMATS};
 use domain::task::TimedJob;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ pub struct Settings {
     /// A file of the inbox is taken once nobody has changed it for so long.
     pub inbox_still: std::time::Duration,
     pub backup: BackupPlan,
+    /// What the columns of the bank's CSV files are.
+    pub bank: CsvMapping,
 }
 
 /// Slices of a step, so that one is read, one computed and one written at any moment.

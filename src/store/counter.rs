@@ -15,6 +15,12 @@ pub(crate) const CHARGE: &str = "charge";
 pub(crate) const METER: &str = "meter";
 /// Loads of book files: one waits for another.
 pub(crate) const LOAD: &str = "load";
+/// Numbers of which payment references are made.
+pub(crate) const REFERENCE: &str = "payment_reference";
+/// Bank files: one waits for another.
+pub(crate) const BANK_FILE: &str = "bank_file";
+/// What banks say came.
+pub(crate) const BANK_ENTRY: &str = "bank_entry";
 /// Rows of the journal.
 pub(crate) const JOURNAL: &str = "journal";
 

@@ -59,6 +59,8 @@ pub struct Words {
     pub drafts: u64,
     /// Reasons for which runs set the payer aside.
     pub reasons: u64,
+    /// Payments of bank statements with the name, account and words of who sent them.
+    pub received: u64,
     /// Records of the journal about the customer.
     pub journal: u64,
 }
@@ -78,12 +80,18 @@ pub async fn words(tx: &mut Tx, customer: &Customer) -> anyhow::Result<Words> {
         "select (select count(*) from run_item where payer = $1 and reason is not null and reason <> 'erased')
               + (select count(*) from run_attempt_item where payer = $1 and reason is not null and reason <> 'erased')")
         .bind(id).fetch_one(c).await?);
+    let received: i64 = on!(tx, c => sqlx::query_scalar(
+        "select count(*) from bank_entry
+         where (name is not null or sender is not null or words <> '')
+           and id in (select p.entry from bank_placing p join invoice i on i.id = p.invoice where i.payer = $1)")
+        .bind(id).fetch_one(c).await?);
     let journal: i64 = on!(tx, c => sqlx::query_scalar("select count(*) from journal where object = $1")
         .bind(object).fetch_one(c).await?);
     Ok(Words {
         mails: number(mails)?,
         drafts: number(drafts)?,
         reasons: number(reasons)?,
+        received: number(received)?,
         journal: number(journal)?,
     })
 }
@@ -104,6 +112,8 @@ pub async fn empty(tx: &mut Tx, customer: &Customer) -> anyhow::Result<()> {
         "update run_item set reason = 'erased' where payer = $1 and reason is not null",
         "update run_attempt_item set reason = 'erased' where payer = $1 and reason is not null",
         "update unhealthy_method set reason = 'erased' where customer = $1",
+        "update bank_entry set name = null, sender = null, words = ''
+         where id in (select p.entry from bank_placing p join invoice i on i.id = p.invoice where i.payer = $1)",
     ] {
         on!(tx, c => sqlx::query(sql).bind(id).execute(c).await.map(drop))?;
     }

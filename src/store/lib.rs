@@ -9,6 +9,7 @@
 
 pub mod api_key;
 pub mod balance;
+pub mod bank;
 pub mod book;
 pub mod book_object;
 pub mod book_removal;

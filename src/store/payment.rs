@@ -4,7 +4,7 @@ use crate::bulk::Bulk;
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::Ids;
 use crate::words::{read_word, small};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::{AttemptId, CustomerId, InvoiceId};
 use domain::payment::Attempt;
 use std::collections::BTreeMap;
@@ -47,6 +47,19 @@ pub async fn begin(tx: &mut Tx, attempts: &[Attempt]) -> anyhow::Result<u64> {
         ]);
     }
     rows.insert(tx).await
+}
+
+/// Notes an event of a provider; `false` if it has been told before.
+pub async fn note_event(
+    tx: &mut Tx,
+    gateway: &str,
+    (id, kind): (&str, &str),
+    at: DateTime<Utc>,
+) -> anyhow::Result<bool> {
+    let mut rows = Bulk::into("provider_event", &["gateway", "id", "kind", "received_at"])
+        .on_conflict("on conflict (gateway, id) do nothing");
+    rows.row([gateway.into(), id.into(), kind.into(), at.into()]);
+    Ok(rows.insert(tx).await? == 1)
 }
 
 /// Keeps what attempts are asked with until they are answered.

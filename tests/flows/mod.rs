@@ -1,6 +1,7 @@
 //! From files to ledger, as an operator would do it.
 
 mod backups;
+mod bank;
 mod book_changes;
 mod book_objects;
 mod bounds;
@@ -23,6 +24,7 @@ mod month;
 mod notices;
 mod operate;
 mod output;
+mod payment_references;
 mod personal;
 mod postgres;
 mod private;
@@ -34,6 +36,7 @@ mod review;
 mod runs;
 mod runs_asked;
 mod secrets;
+mod stripe;
 mod subscriptions;
 mod tamper;
 mod texts;

@@ -1,6 +1,7 @@
 //! `payers`: who owes what, and who gets mail.
 
 mod personal;
+mod statement;
 
 use crate::app::App;
 use crate::cli::mails;

@@ -1,10 +1,12 @@
-//! `payers export`, `payers erase`: a payer's own data, out as one document, and erased as far as the law allows.
+//! `payers export`, `payers erase`: a payer's own data, out as one document, and erased as far as the law allows; `payers
+//! statement`.
 
 use crate::app::App;
 use crate::cli::operator;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, grouped};
 use clap::Subcommand;
+use domain::NaiveDate;
 use operations::act::{Act, Actor};
 use operations::book::personal::erase::{self, Plan};
 use operations::book::personal::export;
@@ -12,6 +14,17 @@ use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// What a payer was billed and has paid, day by day, with the balance
+    Statement {
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        /// First day; from the beginning unless given
+        #[arg(long, value_name = "DATE")]
+        from: Option<NaiveDate>,
+        /// Last day; today unless given
+        #[arg(long, value_name = "DATE")]
+        to: Option<NaiveDate>,
+    },
     /// All that is held of one payer, as one JSON document
     Export {
         #[arg(value_name = "ACCOUNT")]
@@ -33,6 +46,9 @@ pub enum Verb {
 pub(super) async fn run(app: &App, verb: Verb, output: &Output) -> Result<Exit, Failure> {
     app.catalogue().await?;
     match verb {
+        Verb::Statement { account, from, to } => {
+            super::statement::run(app, &account, from, to, output).await?;
+        }
         Verb::Export { account, out } => {
             let document = export::export(&app.ctx, &account).await?;
             match out {
@@ -71,6 +87,7 @@ fn answer(plan: &Plan, done: bool, output: &Output) {
         ("mails".to_owned(), format!("{} address(es), {} file(s)", plan.words.mails, plan.mailfiles)),
         ("copies in drafts".to_owned(), grouped(plan.words.drafts)),
         ("reasons of runs".to_owned(), grouped(plan.words.reasons)),
+        ("transfers".to_owned(), grouped(plan.words.received)),
         ("words of the journal".to_owned(), grouped(plan.words.journal)),
         (
             "invoices whose years are over".to_owned(),

@@ -2,6 +2,8 @@
 
 use super::{Collection, Desk, LEFT, RIGHT};
 use crate::paper::{Align, Sheet};
+use crate::transfer_code;
+use domain::invoice::Invoice;
 
 /// Left edge of the totals.
 const TOTALS: f32 = 348.0;
@@ -11,6 +13,8 @@ const VAT_RIGHT: f32 = TOTALS - 30.0;
 const VAT_NET: f32 = VAT_RIGHT - 92.0;
 /// Width of an amount before it shrinks.
 const AMOUNT: f32 = 88.0;
+/// Side of the code for a transfer.
+const CODE: f32 = 84.0;
 /// Height of one line of a note.
 pub(super) const NOTE_STEP: f32 = 12.0;
 
@@ -103,15 +107,24 @@ fn vat(desk: &Desk, sheet: &mut Sheet, top: f32) -> f32 {
 fn payment(desk: &Desk, sheet: &mut Sheet, top: f32) -> f32 {
     let words = &desk.labels.words;
     let facts = if is_to_be_transferred(desk) { bank_facts(desk) } else { Vec::new() };
-    let text_width = if facts.is_empty() { RIGHT - LEFT - 24.0 } else { TOTALS - LEFT - 60.0 };
+    let code = desk.document.invoice.filter(|_| !facts.is_empty());
+    let code =
+        code.and_then(|invoice| transfer_code::modules(invoice, desk.document.tenant, open_minor(desk)));
+    let beside = code.as_ref().map_or(0.0, |_| CODE + 12.0);
+    let text_width = if facts.is_empty() { RIGHT - LEFT - 24.0 } else { TOTALS - LEFT - 60.0 - beside };
     let text = desk.wrap(desk.plain(9.0), &sentence(desk), text_width);
     let text_height = 31.0 + 13.0 * text.len() as f32;
     let facts_height = 15.0 + 14.0 * facts.len() as f32;
-    let height = text_height.max(facts_height);
+    let code_height = code.as_ref().map_or(0.0, |_| CODE + 20.0);
+    let height = text_height.max(facts_height).max(code_height);
     sheet.fill(desk.theme.band, (LEFT, top), (RIGHT - LEFT, height));
     sheet.fill(desk.theme.accent, (LEFT, top), (2.5, height));
-    sheet.text(desk.fonts, desk.accent(9.0), Align::Left, (LEFT + 12.0, top + 17.0), &words.payment);
-    desk.lines(sheet, desk.plain(9.0), Align::Left, (LEFT + 12.0, top + 32.0), &text, 13.0);
+    if let Some(rows) = &code {
+        draw_code(desk, sheet, (LEFT + 12.0, top + 10.0), rows);
+    }
+    let left = LEFT + 12.0 + beside;
+    sheet.text(desk.fonts, desk.accent(9.0), Align::Left, (left, top + 17.0), &words.payment);
+    desk.lines(sheet, desk.plain(9.0), Align::Left, (left, top + 32.0), &text, 13.0);
     let mut base = top + 17.0;
     for (label, value) in facts {
         sheet.text(desk.fonts, desk.muted(8.5), Align::Left, (TOTALS - 30.0, base), label);
@@ -120,6 +133,25 @@ fn payment(desk: &Desk, sheet: &mut Sheet, top: f32) -> f32 {
         base += 14.0;
     }
     top + height + 8.0
+}
+
+/// The dark modules of each row as boxes, on white with the quiet zone that readers need.
+fn draw_code(desk: &Desk, sheet: &mut Sheet, (x, y): (f32, f32), rows: &[Vec<bool>]) {
+    const QUIET: f32 = 4.0;
+    let module = CODE / (rows.len() as f32 + 2.0 * QUIET);
+    let white = crate::templates::Colour { red: 255, green: 255, blue: 255 };
+    sheet.fill(white, (x, y), (CODE, CODE));
+    for (line, row) in rows.iter().enumerate() {
+        let top = y + (line as f32 + QUIET) * module;
+        let mut from = 0;
+        for run in row.chunk_by(|a, b| a == b) {
+            if run.first() == Some(&true) {
+                let left = x + (from as f32 + QUIET) * module;
+                sheet.fill(desk.theme.ink, (left, top), (run.len() as f32 * module, module));
+            }
+            from += run.len();
+        }
+    }
 }
 
 fn open_minor(desk: &Desk) -> i64 {
@@ -156,7 +188,8 @@ fn bank_facts<'a>(desk: &'a Desk) -> Vec<(&'a str, String)> {
     let mut facts: Vec<(&str, String)> = Vec::new();
     facts.extend(tenant.iban.as_ref().map(|iban| (words.iban.as_str(), in_fours(iban))));
     facts.extend(tenant.bic.as_ref().map(|bic| (words.bic.as_str(), bic.clone())));
-    facts.push((&words.payment_reference, desk.number().to_owned()));
+    let stated = desk.document.invoice.map(Invoice::stated_reference);
+    facts.push((&words.payment_reference, stated.unwrap_or_else(|| desk.number().to_owned())));
     facts
 }
 

@@ -7,6 +7,7 @@ use crate::figures::Figures;
 use crate::invoice::{Collection, InvoiceDocument, in_fours};
 use crate::templates::Templates;
 use chrono::{DateTime, NaiveDate, Utc};
+use domain::invoice::Invoice;
 use domain::mail::{Attachment, Mail, Mailbox, message_id};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -177,6 +178,8 @@ struct InvoiceText {
 #[derive(Serialize)]
 struct PaymentText {
     automatic: bool,
+    /// What the payer states with a transfer.
+    reference: String,
     iban: Option<String>,
     bic: Option<String>,
 }
@@ -249,6 +252,7 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
         },
         payment: PaymentText {
             automatic: document.collection == Collection::Automatic,
+            reference: document.invoice.map_or_else(|| document.name(), Invoice::stated_reference),
             iban: document.tenant.iban.as_deref().map(in_fours),
             bic: document.tenant.bic.clone(),
         },

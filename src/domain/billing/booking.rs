@@ -98,7 +98,18 @@ pub fn book(
     let number = format_number(&draft.number_pattern, sequence, draft.invoice_date)?;
     let payable_by = draft.due_date;
     let base = base_amounts(&draft, booked_on, catalogue);
-    Ok(Invoice { draft, number, sequence, booked_on, payable_by, base })
+    Ok(Invoice { draft, number, sequence, booked_on, payable_by, base, payment_reference: None })
+}
+
+/// Whether a draft takes one of the numbers of which payment references are made.
+pub fn takes_reference(draft: &Draft, catalogue: &Catalogue) -> bool {
+    !draft.is_credit_note && catalogue.reference_rule(draft.business_unit.as_deref()).is_some()
+}
+
+/// Gives an invoice its payment reference, made of this number; once the reference's digits are used up, its own number is stated.
+pub fn refer(invoice: &mut Invoice, number: u64, catalogue: &Catalogue) {
+    let rule = catalogue.reference_rule(invoice.draft.business_unit.as_deref());
+    invoice.payment_reference = rule.and_then(|rule| rule.reference(number));
 }
 
 /// Amounts in the base currency by the latest rate on or before booking (rules I6); none without a rate.

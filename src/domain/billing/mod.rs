@@ -25,7 +25,7 @@ mod windows;
 
 pub use balance::{Credited, CreditedLine, credits_of, over_credited};
 pub use bill::bill;
-pub use booking::{BookError, book, check, format_number, name_amended, rank};
+pub use booking::{BookError, book, check, format_number, name_amended, rank, refer, takes_reference};
 pub use credit::{CreditLine, CreditScope, Standing, credit_note};
 pub use custom::{CUSTOM_SKU, CustomInvoice, CustomLine, custom_draft};
 pub use drafting::{buyer_tax, seller_tax};

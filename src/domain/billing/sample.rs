@@ -35,6 +35,7 @@ pub fn catalogue() -> Catalogue {
             credit_note_number_pattern: "CN-{seq:07}".into(),
             language: "en".into(),
             invoice_note: None,
+            payment_reference: None,
             accounts: crate::ledger::Chart::default(),
         },
         business_units: BTreeMap::new(),
@@ -155,5 +156,6 @@ pub fn invoice(number: &str, nets: &[(i64, &str)]) -> Invoice {
         booked_on: day("2026-01-01"),
         payable_by: day("2026-01-15"),
         base: None,
+        payment_reference: None,
     }
 }

@@ -10,6 +10,7 @@ use crate::catalogue::*;
 use crate::customer::{Address, Contact, Customer, Delivery, PaymentMethod};
 use crate::dunning::DunningPolicy;
 use crate::ledger::Chart;
+use crate::payment_reference::ReferenceRule;
 use crate::subscription::{Subscription, SubscriptionCharge};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -174,6 +175,7 @@ fn tenant(tenant: &Tenant) -> Members {
     doc.text("creditnotenumberpattern", &tenant.credit_note_number_pattern);
     doc.text("language", &tenant.language);
     doc.some("invoicenote", tenant.invoice_note.as_deref());
+    doc.reference_rule(tenant.payment_reference.as_ref());
     if tenant.accounts != Chart::default() {
         let value = serde_json::to_value(&tenant.accounts).unwrap_or_default();
         let node = json::from_value(&value, &Place::new(0, ""), &mut Faults::default());
@@ -190,6 +192,7 @@ fn business_unit(unit: &BusinessUnit) -> Members {
     doc.some("creditnotenumberpattern", unit.credit_note_number_pattern.as_deref());
     doc.object("accounts", unit.accounts.iter().map(|(from, to)| (from.clone(), Node::Text(to.clone()))));
     doc.some("dunningpolicy", unit.dunning_policy.as_deref());
+    doc.reference_rule(unit.payment_reference.as_ref());
     doc.inactive(unit.active);
     doc
 }
@@ -429,6 +432,13 @@ impl Members {
     fn term(&mut self, period: &str, interval: &str, term: Option<(TermPeriod, u32)>) {
         self.some(period, term.map(|(period, _)| period.name()));
         self.number(interval, term.map(|(_, interval)| interval));
+    }
+
+    fn reference_rule(&mut self, rule: Option<&ReferenceRule>) {
+        let Some(rule) = rule else { return };
+        self.text("paymentreference", rule.kind.name());
+        self.number("paymentreferencelength", rule.length);
+        self.some("paymentcreditor", rule.creditor.as_deref());
     }
 
     fn mark(&mut self, applied: Option<&AppliedDiscount>) {

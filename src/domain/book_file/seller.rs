@@ -8,6 +8,7 @@ use crate::catalogue::{
 };
 use crate::decimal::RATE;
 use crate::ledger::Chart;
+use crate::payment_reference::{ReferenceKind, ReferenceRule};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
@@ -42,6 +43,7 @@ pub(super) fn tenant(fields: &mut Fields<'_, '_>) -> Option<Tenant> {
         credit_note_number_pattern: tenant.credit_note_number_pattern,
         language: tenant.language,
         invoice_note: tenant.invoice_note,
+        payment_reference: tenant.payment_reference,
         accounts: tenant.accounts,
     })
 }
@@ -61,6 +63,7 @@ struct TenantRest {
     credit_note_number_pattern: String,
     language: String,
     invoice_note: Option<String>,
+    payment_reference: Option<ReferenceRule>,
     accounts: Chart,
 }
 
@@ -85,9 +88,43 @@ impl TenantRest {
                 .unwrap_or_else(|| DEFAULT_CREDIT_NOTE_PATTERN.to_owned()),
             language: checks::language(fields).unwrap_or_else(|| "en".to_owned()),
             invoice_note: fields.note("invoicenote"),
+            payment_reference: payment_reference(fields),
             accounts: chart(fields),
         }
     }
+}
+
+/// What payment references are made of, as agreed with the bank.
+fn payment_reference(fields: &mut Fields<'_, '_>) -> Option<ReferenceRule> {
+    const CREDITOR: &str = "paymentcreditor";
+    const LENGTH: &str = "paymentreferencelength";
+    let kind = fields.choice("paymentreference", ReferenceKind::parse, ReferenceKind::NAMES);
+    let creditor = fields.text(CREDITOR);
+    let length = fields.integer(LENGTH, 1..=99).and_then(|length| u32::try_from(length).ok());
+    let Some(kind) = kind else {
+        for name in [CREDITOR, LENGTH] {
+            if fields.has(name) {
+                let hint = "for example \"paymentreference\": \"kid\"";
+                fields.hinted(name, "says nothing without `paymentreference`", hint);
+            }
+        }
+        return None;
+    };
+    match (kind.lengths(), length) {
+        (None, Some(_)) => fields.fault(LENGTH, format!("a reference of {} has one length", kind.name())),
+        (Some((lengths, _)), Some(length)) if !lengths.contains(&length) => {
+            let (least, most) = (lengths.start(), lengths.end());
+            fields.fault(LENGTH, format!("a reference of {} has {least} to {most} characters", kind.name()));
+        }
+        _ => {}
+    }
+    let is_creditor = |text: &String| text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit());
+    if kind == ReferenceKind::Fi71 && !creditor.as_ref().is_some_and(is_creditor) {
+        let hint = "the FI creditor number of the agreement with the bank, for example \"12345678\"";
+        fields.hinted(CREDITOR, "a payment line of +71 needs eight digits here", hint);
+        return None;
+    }
+    Some(ReferenceRule { kind, length, creditor })
 }
 
 fn chart(fields: &mut Fields<'_, '_>) -> Chart {
@@ -131,11 +168,13 @@ pub(super) fn business_unit(fields: &mut Fields<'_, '_>) -> Option<BusinessUnit>
     let invoice_number_pattern = checks::number_pattern(fields, "invoicenumberpattern");
     let credit_note_number_pattern = checks::number_pattern(fields, "creditnotenumberpattern");
     let dunning_policy = fields.text("dunningpolicy|dunningscheme");
+    let payment_reference = payment_reference(fields);
     let active = checks::is_active(fields);
     let refkey = refkey?;
     Some(BusinessUnit {
         active,
         dunning_policy,
+        payment_reference,
         fullname: fullname.unwrap_or_else(|| refkey.clone()),
         refkey,
         accounting_code,

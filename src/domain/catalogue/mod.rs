@@ -12,6 +12,7 @@ pub use seller::{BusinessUnit, ProductFamily, Rate, TaxRule, Tenant, Uom};
 use crate::dunning::DunningPolicy;
 use crate::ids::{DiscountId, PlanId};
 use crate::money::Currency;
+use crate::payment_reference::ReferenceRule;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,12 @@ impl Catalogue {
         let named = refkey.and_then(|refkey| self.dunning_policies.get(refkey));
         let found = named.or_else(|| self.dunning_policies.values().find(|policy| policy.is_default));
         found.map_or_else(|| Cow::Owned(DunningPolicy::default()), Cow::Borrowed)
+    }
+
+    /// What the payment references of a business unit's invoices are made of; none = their numbers are stated.
+    pub fn reference_rule(&self, business_unit: Option<&str>) -> Option<&ReferenceRule> {
+        let unit = business_unit.and_then(|refkey| self.business_units.get(refkey));
+        unit.and_then(|unit| unit.payment_reference.as_ref()).or(self.tenant.payment_reference.as_ref())
     }
 
     /// Whether every charge of this meter counts events, so that an event without a quantity is one event (rules Q3).

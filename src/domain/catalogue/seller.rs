@@ -4,6 +4,7 @@ use super::{InvoiceDateRule, RuleType, TaxCategory};
 use crate::customer::Address;
 use crate::ledger::Chart;
 use crate::money::Currency;
+use crate::payment_reference::ReferenceRule;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
@@ -37,6 +38,9 @@ pub struct Tenant {
     pub language: String,
     /// Text under the totals.
     pub invoice_note: Option<String>,
+    /// What payers state with a transfer; none = the invoice's number.
+    #[serde(default)]
+    pub payment_reference: Option<ReferenceRule>,
     /// Overrides of the chart of accounts.
     pub accounts: Chart,
 }
@@ -57,6 +61,9 @@ pub struct BusinessUnit {
     /// Refkey of the policy for its payers' invoices (rules Y3).
     #[serde(default)]
     pub dunning_policy: Option<String>,
+    /// In place of the tenant's.
+    #[serde(default)]
+    pub payment_reference: Option<ReferenceRule>,
     /// New customers and subscriptions may name it.
     #[serde(default = "super::is_active_unless_said")]
     pub active: bool,

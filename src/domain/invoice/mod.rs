@@ -3,6 +3,7 @@
 pub mod account;
 mod printed;
 mod settlement;
+pub mod statement;
 pub mod verbs;
 mod wire;
 
@@ -15,6 +16,7 @@ use crate::customer::Address;
 use crate::exact::Exact;
 use crate::ids::*;
 use crate::money::Currency;
+use crate::payment_reference::PaymentReference;
 use crate::period::Period;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -294,6 +296,16 @@ pub struct Invoice {
     /// The due date (rules I3); the draft's own may be an earlier one on invoices of older versions.
     pub payable_by: NaiveDate,
     pub base: Option<BaseAmounts>,
+    /// What the payer states with a transfer; none = the number, as on credit notes and on invoices of older versions.
+    #[serde(default)]
+    pub payment_reference: Option<PaymentReference>,
+}
+
+impl Invoice {
+    /// What the payer states with a transfer, as it is printed.
+    pub fn stated_reference(&self) -> String {
+        self.payment_reference.as_ref().map_or_else(|| self.number.clone(), PaymentReference::printed)
+    }
 }
 
 /// The marks of an invoice that move after booking.

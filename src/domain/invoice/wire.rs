@@ -32,6 +32,9 @@ pub struct InvoiceWire {
     pub invoice_date: NaiveDate,
     pub due_date: NaiveDate,
     pub payment_date: Option<NaiveDate>,
+    /// What the payer states with a transfer, as banks transmit it; absent where it is the invoice's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment_reference: Option<String>,
     /// Net.
     pub total: String,
     pub total_vat: String,
@@ -106,7 +109,8 @@ impl InvoiceWire {
     /// A booked invoice as it stands.
     pub fn booked(invoice: &Invoice, settlement: &Settlement) -> Self {
         let wire = Self::of(&invoice.draft, Some(invoice.number.clone()), settlement);
-        Self { due_date: invoice.payable_by, ..wire }
+        let payment_reference = invoice.payment_reference.as_ref().map(|own| own.reference.clone());
+        Self { due_date: invoice.payable_by, payment_reference, ..wire }
     }
 
     fn of(draft: &Draft, number: Option<String>, settlement: &Settlement) -> Self {
@@ -127,6 +131,7 @@ impl InvoiceWire {
             invoice_date: draft.invoice_date,
             due_date: draft.due_date,
             payment_date: settlement.payment_date,
+            payment_reference: None,
             total: money(draft.net_minor),
             total_vat: money(draft.vat_minor),
             total_amount: money(draft.gross_minor()),

@@ -33,6 +33,7 @@ pub fn catalogue(chart: Chart) -> Catalogue {
         credit_note_number_pattern: "CN-{seq:07}".into(),
         language: "en".into(),
         invoice_note: None,
+        payment_reference: None,
         accounts: chart,
     };
     let unit = BusinessUnit {
@@ -44,6 +45,7 @@ pub fn catalogue(chart: Chart) -> Catalogue {
         credit_note_number_pattern: None,
         accounts: [("1100".to_owned(), "1101".to_owned()), ("4000".to_owned(), "4001".to_owned())].into(),
         dunning_policy: None,
+        payment_reference: None,
         active: true,
     };
     Catalogue {
@@ -148,5 +150,6 @@ pub fn invoice(number: &str, lines: Vec<Line>) -> Invoice {
         booked_on: day(2, 1),
         payable_by: day(2, 15),
         base: None,
+        payment_reference: None,
     }
 }

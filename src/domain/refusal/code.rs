@@ -92,6 +92,7 @@ codes! {
         FileTruncated "file_truncated"
         FileUnreadable "file_unreadable"
         FileUnsupported "file_unsupported"
+        Forged "forged"
     }
     Unknown {
         EmptyBook "empty_book"
@@ -110,6 +111,7 @@ codes! {
         UnknownMethod "unknown_method"
         UnknownObject "unknown_object"
         UnknownPlan "unknown_plan"
+        UnknownPayment "unknown_payment"
         UnknownRun "unknown_run"
         UnknownSubscription "unknown_subscription"
     }
@@ -162,6 +164,7 @@ codes! {
         StillOpen "still_open"
         TooMuch "too_much"
         UsedUp "used_up"
+        WrongCurrency "wrong_currency"
         WrongState "wrong_state"
     }
     Busy {

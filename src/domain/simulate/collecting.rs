@@ -11,7 +11,7 @@ use crate::invoice::verbs::{
 };
 use crate::invoice::{OpenDocument, account, set_off as parts_of};
 use crate::ledger::{EntryKind, PostingFault};
-use crate::money::Currency;
+use crate::money::{Currency, Money};
 use crate::payment::{Attempt, AttemptState, SandboxAnswer, sandbox_answer};
 use crate::refusal::{Code, Refusal};
 use crate::subscription::{CancelOption, Request};
@@ -30,7 +30,8 @@ const CAP_DAYS: u64 = 30;
 pub(super) fn asked(world: &mut World, what: &Value, on: NaiveDate) -> Result<(), Refusal> {
     if what.as_str().is_none_or(|what| !what.eq_ignore_ascii_case("retry")) {
         let message = format!("{what} cannot be done with payments");
-        return Err(Refusal::new(Code::UnknownVerb, message).hint("`{\"payments\": \"retry\"}`"));
+        let hint = "`{\"payments\": \"retry\"}`, `import`, `allocate` or `refund`";
+        return Err(Refusal::new(Code::UnknownVerb, message).hint(hint));
     }
     world.mornings.remove(&on); // who asks for it by name gets it, as often as they like
     morning(world, on);
@@ -256,6 +257,49 @@ pub(super) fn refund(
     Ok(())
 }
 
+/// So much of what a payer is owed goes back, or all that was paid of it, the oldest first (rules Y5).
+///
+/// # Errors
+/// `nothing_owed`, `amount`, `more_than_open`.
+pub(super) fn refund_credit(
+    world: &mut World,
+    payer: CustomerId,
+    amount: Option<rust_decimal::Decimal>,
+    on: NaiveDate,
+) -> Result<(), Refusal> {
+    let owed = credits_of(world, payer);
+    let standing: Vec<verbs::Owed> = owed.iter().map(|(_, owed)| *owed).collect();
+    for (place, amount_minor) in verbs::refund_of_credit(&standing, amount)? {
+        let (at, currency) = (owed[place].0, owed[place].1.currency);
+        refund(world, at, Some(Money::new(amount_minor, currency).decimal()), on)?;
+    }
+    Ok(())
+}
+
+/// Documents on which a payer is owed something, the oldest first, each with what may go back.
+fn credits_of(world: &World, payer: CustomerId) -> Vec<(usize, verbs::Owed)> {
+    let of_payer = world.documents.iter().filter(|document| document.draft.payer == payer);
+    let all: Vec<verbs::Concerned<'_>> = of_payer.filter_map(Document::concerned).collect();
+    let mut owed: Vec<(usize, verbs::Owed)> = Vec::new();
+    for (at, document) in world.documents.iter().enumerate() {
+        let Some(invoice) = document.booked.as_ref().filter(|_| document.draft.payer == payer) else {
+            continue;
+        };
+        let owed_minor = -document.settlement.open_minor(document.draft.gross_minor());
+        let received_minor = verbs::received_minor(invoice, all.iter().copied()).unwrap_or(owed_minor);
+        let amount_minor = owed_minor.min(received_minor);
+        if amount_minor > 0 {
+            owed.push((at, verbs::Owed { currency: document.draft.currency, amount_minor }));
+        }
+    }
+    owed.sort_by_key(|(at, _)| {
+        let document = &world.documents[*at];
+        let sequence = document.booked.as_ref().map(|invoice| invoice.sequence);
+        (document.draft.invoice_date, document.draft.series.clone(), sequence)
+    });
+    owed
+}
+
 fn next_entry(world: &World, at: usize, kind: EntryKind) -> u32 {
     let id = world.documents[at].id();
     let before = world.entries.iter().filter(|entry| entry.invoice == id && entry.kind == kind);
@@ -278,7 +322,7 @@ fn with_account<R>(world: &World, at: usize, look: impl FnOnce(&Account<'_>) -> 
 }
 
 /// Does what moves money, and sets off what the payer has to its credit after it.
-fn happen(
+pub(super) fn happen(
     world: &mut World,
     at: usize,
     verb: impl FnOnce(&Account<'_>, Books<'_>) -> Result<Effects, PostingFault>,

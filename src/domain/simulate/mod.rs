@@ -10,6 +10,7 @@ mod answer;
 mod collecting;
 mod documents;
 mod intake;
+mod received;
 mod running;
 mod steps;
 mod world;

@@ -289,7 +289,12 @@ pub(super) fn book_only(world: &mut World, places: &[usize], on: NaiveDate) -> R
         billing::name_amended(&mut draft, billed_of);
         let Some((sequence, _)) = numbers.get(&draft.id) else { continue };
         let catalogue = world.catalogue()?.clone();
-        let invoice = billing::book(draft, *sequence, on, &catalogue).map_err(cannot_book)?;
+        let refers = billing::takes_reference(&draft, &catalogue);
+        let mut invoice = billing::book(draft, *sequence, on, &catalogue).map_err(cannot_book)?;
+        if refers {
+            world.references += 1;
+            billing::refer(&mut invoice, world.references, &catalogue);
+        }
         let entry = ledger::book_entry(&invoice, &catalogue, None).map_err(cannot_post)?;
         if !entry.postings.is_empty() {
             world.entries.push(entry);

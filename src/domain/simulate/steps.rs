@@ -2,7 +2,7 @@
 
 use super::answer;
 use super::world::World;
-use super::{agreements, collecting, documents, intake, running};
+use super::{agreements, collecting, documents, intake, received, running};
 use crate::book_file::{self, Fault};
 use crate::refusal::{Code, Refusal, Wording};
 use crate::subscription::Arguments;
@@ -80,7 +80,12 @@ fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<Said, Refusa
     } else if let Some(options) = step.get("run") {
         running::run(world, options, on)
     } else if let Some(what) = step.get("payments") {
-        quiet(collecting::asked(world, what, on))
+        match what.as_str().map(str::to_ascii_lowercase).as_deref() {
+            Some("import") => received::import(world, step, on),
+            Some("allocate") => quiet(received::allocate(world, step, on)),
+            Some("refund") => quiet(received::refund(world, step, on)),
+            _ => quiet(collecting::asked(world, what, on)),
+        }
     } else if step.contains_key("discount") {
         quiet(agreements::discount(world, &verb()?, step, on))
     } else if step.contains_key("invoice") {

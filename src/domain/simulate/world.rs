@@ -1,5 +1,6 @@
 //! The book in memory, and what has happened to it.
 
+use super::received::Waiting;
 use crate::billing::{BilledLine, CarriedDraft, Credited, LateHint, PayerBook, ReopenedLine, credits_of};
 use crate::book_file::{Change, Known, LoadSet, ObjectKind, Stored};
 use crate::catalogue::Catalogue;
@@ -44,7 +45,11 @@ pub(super) struct World {
     pub carried: BTreeMap<CustomerId, Vec<CarriedDraft>>,
     pub documents: Vec<Document>,
     pub sequences: BTreeMap<String, u64>,
+    /// Numbers of which payment references were made.
+    pub references: u64,
     pub transactions: Vec<Transaction>,
+    /// Money that came to the bank, in order.
+    pub received: Vec<Waiting>,
     pub entries: Vec<Entry>,
     /// Days whose dunning morning has been.
     pub mornings: BTreeSet<NaiveDate>,

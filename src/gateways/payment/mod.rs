@@ -1,11 +1,28 @@
 //! Payment providers. The attempt's row is committed before a provider is called, and its id is the provider's
 //! idempotency key: after a lost answer the same id is asked again, never a new one (rules Y1).
+//!
+//! Another provider is one file (or folder) here that implements [`PaymentGateway`], an arm of [`open`] and its settings in
+//! [`Access`]. What it has to promise:
+//!
+//! - `charge` takes money at most once per attempt, whoever asks how often: it hands the attempt's id to the provider as idempotency key.
+//!   Where the provider keeps keys for a time only, `look_up` must know what happened before that.
+//! - What it answers is certain. [`ChargeAnswer::Paid`] and [`ChargeAnswer::Declined`] are the provider's own words; everything that leaves a doubt
+//!   (no answer, half an answer, a failure of theirs, a state it does not know) is [`GatewayError::Unknown`], and
+//!   only what surely did nothing is [`GatewayError::Refused`].
+//! - A decline has its class: hard if this method must not be asked again, technical if a bank or network was away, else soft.
+//! - Nothing that opens an account (keys, tokens) is in an error, a log or a `Debug`.
+//! - Each call passes the doors `gateway.call.before` and `gateway.call.after`, so that the tests of crashes reach it.
+//! - `tests` beside it plays a lost answer, no time, a failure and answers in another order; `payment/stripe/tests.rs` is one to copy.
 
 mod journal;
 mod sandbox;
+pub mod stripe;
+mod webhook;
 
 pub use journal::{Charge, JournalError, Outcome, Record, Refund};
 pub use sandbox::Sandbox;
+pub use stripe::Stripe;
+pub use webhook::{Event, EventFault};
 
 use crate::{Answer, Doors};
 use domain::Uuid;
@@ -148,13 +165,48 @@ pub trait PaymentGateway: Send + Sync {
 
     /// Gives money back, at most once per id.
     fn refund<'a>(&'a self, request: &'a RefundRequest) -> Answer<'a, Result<RefundAnswer, GatewayError>>;
+
+    /// What an event says that the provider sends of its own accord: the header with its signature, and the body as it came.
+    /// It is believed only if the signature is right and fresh, and then says which attempt to ask about. `now`: seconds since 1970.
+    fn event(&self, _header: &str, _payload: &[u8], _now: i64) -> Result<Event, EventFault> {
+        Err(EventFault::NotSetUp)
+    }
+
+    /// Whether it could be charged with now: as far as a login, and no money moves.
+    fn check(&self) -> Answer<'_, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
-/// A provider by its name in payment methods; `None` if there is no such provider. The sandbox keeps its state in
-/// `sandbox-payments.ndjson` in the home folder.
-pub fn open(name: &str, home: &Path, doors: Doors) -> Option<Arc<dyn PaymentGateway>> {
-    match name {
-        "sandbox" => Some(Arc::new(Sandbox::new(home.join("sandbox-payments.ndjson"), doors))),
+/// With what providers are reached; one without its key is not there.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// Secret key of Stripe.
+    pub stripe_key: Option<String>,
+    /// With what Stripe signs its events; none = they are not believed.
+    pub stripe_webhook_secret: Option<String>,
+    /// Where Stripe answers; none = [`stripe::URL`].
+    pub stripe_url: Option<String>,
+}
+
+/// Every provider that this program has.
+pub const PROVIDERS: [&str; 2] = ["sandbox", "stripe"];
+
+/// A provider by its name in payment methods; `None` if there is no such provider, or no key to it. The sandbox keeps its state in
+/// `sandbox-payments.ndjson` in the home folder. The error says what is wrong with a setting.
+pub fn open(
+    name: &str,
+    home: &Path,
+    access: &Access,
+    doors: Doors,
+) -> Result<Option<Arc<dyn PaymentGateway>>, String> {
+    Ok(match (name, &access.stripe_key) {
+        ("sandbox", _) => Some(Arc::new(Sandbox::new(home.join("sandbox-payments.ndjson"), doors))),
+        ("stripe", Some(key)) => {
+            let url = access.stripe_url.as_deref().unwrap_or(stripe::URL);
+            let opened = Stripe::new(url, key.clone(), doors).map_err(|why| format!("stripe.url {why}"))?;
+            Some(Arc::new(opened.believing(access.stripe_webhook_secret.clone())))
+        }
         _ => None,
-    }
+    })
 }

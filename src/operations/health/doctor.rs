@@ -94,6 +94,12 @@ pub async fn look(ctx: &Context, what: &Look) -> Result<Findings, Stop> {
         let found = tried.as_ref().map_or_else(ToString::to_string, |()| bucket.url().to_owned());
         findings.push(Finding::needed(tried.is_ok(), "bucket", found));
     }
+    for gateway in ctx.gateways.values() {
+        let tried = gateway.check().await;
+        let found = tried.as_ref().map_or_else(Clone::clone, |()| "answers".to_owned());
+        let found = format!("{}: {found}", gateway.name());
+        findings.push(Finding::needed(tried.is_ok(), "payment provider", found));
+    }
     findings.extend(work(ctx).await?);
     let relay = ctx.mail.check().await;
     let is_reached = relay.is_ok();

@@ -7,6 +7,7 @@ use crate::settings::{Folders, Settings};
 use chrono::{DateTime, Utc};
 use domain::refusal::{Code, Refusal, WayOut};
 use gateways::mail::{MailFiles, Smtp, SmtpSettings, Tls};
+use gateways::payment::{Access, PROVIDERS};
 use gateways::{Bucket, BucketSettings, Doors, MailTransport, PaymentGateway, Ping};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,9 +17,6 @@ use store::{Database, OpenError, Store};
 
 /// The SQLite file, in the home.
 const DATABASE: &str = "tallybook.db";
-
-/// Names of payment providers, as payment methods give them.
-const PROVIDERS: [&str; 1] = ["sandbox"];
 
 /// What a home is opened with.
 #[derive(Debug, Clone)]
@@ -44,6 +42,7 @@ pub struct OutsideSettings {
     pub usage_url: Option<String>,
     pub documents_url: Option<String>,
     pub buckets: BucketLogin,
+    pub stripe: StripeLogin,
 }
 
 /// How mail goes out.
@@ -66,6 +65,14 @@ pub struct Relay {
     pub timeout: Duration,
     /// Messages a second; 0 = no limit.
     pub per_second: u32,
+}
+
+/// How Stripe is reached; without a key it is no provider.
+#[derive(Debug, Clone, Default)]
+pub struct StripeLogin {
+    pub secret_key: Option<String>,
+    pub webhook_secret: Option<String>,
+    pub url: Option<String>,
 }
 
 /// Where buckets are and who asks.
@@ -92,7 +99,7 @@ pub fn context(opening: &Opening, store: Store) -> Result<Context, Refusal> {
     let (root, outside) = (&opening.root, &opening.outside);
     let outside = Outside {
         mail: mail(&outside.mail, root)?,
-        gateways: providers(root),
+        gateways: providers(root, &outside.stripe)?,
         ping: ping(outside)?,
         usage: bucket("usage_url", outside.usage_url.as_deref(), &outside.buckets)?,
         documents: bucket("documents_url", outside.documents_url.as_deref(), &outside.buckets)?,
@@ -166,9 +173,22 @@ fn mail(settings: &MailSettings, root: &Path) -> Result<Arc<dyn MailTransport>, 
 }
 
 /// Every payment provider that this program has, by its name in payment methods.
-fn providers(root: &Path) -> BTreeMap<String, Arc<dyn PaymentGateway>> {
-    let known = PROVIDERS.into_iter().filter_map(|name| gateways::payment::open(name, root, doors()));
-    known.map(|gateway| (gateway.name().to_owned(), gateway)).collect()
+fn providers(
+    root: &Path,
+    stripe: &StripeLogin,
+) -> Result<BTreeMap<String, Arc<dyn PaymentGateway>>, Refusal> {
+    let access = Access {
+        stripe_key: stripe.secret_key.clone(),
+        stripe_webhook_secret: stripe.webhook_secret.clone(),
+        stripe_url: stripe.url.clone(),
+    };
+    let mut known = BTreeMap::new();
+    for name in PROVIDERS {
+        let opened = gateways::payment::open(name, root, &access, doors());
+        let opened = opened.map_err(|why| Refusal::new(Code::Settings, why))?;
+        known.extend(opened.map(|gateway| (name.to_owned(), gateway)));
+    }
+    Ok(known)
 }
 
 fn refused(error: OpenError, root: &Path) -> Stop {

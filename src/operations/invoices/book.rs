@@ -58,11 +58,17 @@ pub async fn book_drafts(
         let first = store::invoice::take_numbers(tx, &series, count).await?;
         next.insert(series, first);
     }
+    let refers = ready.iter().filter(|draft| billing::takes_reference(draft, catalogue)).count();
+    let mut references = store::invoice::take_references(tx, refers).await?;
     let mut invoices = Vec::with_capacity(ready.len());
     for draft in ready {
         let sequence = next.get_mut(&draft.series).context("a series without numbers")?;
-        let invoice = billing::book(draft, *sequence, booked_on, catalogue)?;
+        let refers = billing::takes_reference(&draft, catalogue);
+        let mut invoice = billing::book(draft, *sequence, booked_on, catalogue)?;
         *sequence += 1;
+        if refers && let Some(number) = references.next() {
+            billing::refer(&mut invoice, number, catalogue);
+        }
         invoices.push(invoice);
     }
     let open_from = store::ledger::open_from(tx).await?;

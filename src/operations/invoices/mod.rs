@@ -12,6 +12,7 @@ pub mod mark_delivered;
 pub mod mark_paid;
 pub mod recharge;
 pub mod refund;
+pub mod refund_credit;
 pub mod send;
 pub mod show;
 pub mod view;

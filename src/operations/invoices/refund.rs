@@ -12,7 +12,7 @@ use crate::payments::settle::{keep, next_entry};
 use crate::refusal::Stop;
 use anyhow::Context as _;
 use domain::Decimal;
-use domain::ids::CustomerId;
+use domain::ids::{CustomerId, InvoiceId};
 use domain::invoice::account as amounts;
 use domain::invoice::verbs::{self, Books, Concerned, PartKind};
 use domain::journal::Action;
@@ -159,7 +159,7 @@ async fn keep_refund(
 
 /// The money that came for the invoices that a document concerns and has not gone back: payments, less refunds, and
 /// what was set off between them and others (rules Y5). A write-off is none. None if it concerns no invoice.
-async fn received_minor(tx: &mut Tx, booked: &Booked) -> anyhow::Result<Option<i64>> {
+pub(crate) async fn received_minor(tx: &mut Tx, booked: &Booked) -> anyhow::Result<Option<i64>> {
     let draft = &booked.invoice.draft;
     let mut documents = vec![(draft.id, booked.invoice.number.clone(), draft.credits.clone())];
     for number in &draft.credits {
@@ -180,6 +180,27 @@ async fn received_minor(tx: &mut Tx, booked: &Booked) -> anyhow::Result<Option<i
         }
     }
     Ok(verbs::received_minor(&booked.invoice, all.iter().copied()))
+}
+
+/// Writes a refund made by bank transfer, in the transaction of the caller, which holds the document; one that a provider has
+/// been asked for comes first.
+pub(crate) async fn keep_by_hand(
+    ctx: &Context,
+    tx: &mut Tx,
+    act: &Act,
+    id: InvoiceId,
+    amount_minor: i64,
+) -> Result<(), Stop> {
+    let booked = invoice::by_id(tx, id).await?.context("the invoice is gone")?;
+    if let Some(under_way) = store::refund::asked_of(tx, id).await? {
+        let asked = Refund { invoice: &booked.invoice.number, amount: None, by: RefundBy::Hand };
+        same_as(&under_way, &asked, &booked)?;
+    }
+    // What went back on one document is no longer there for another that shares it.
+    let received = received_minor(tx, &booked).await?;
+    let amount = Money::new(amount_minor, booked.invoice.draft.currency).decimal();
+    let amount_minor = amounts::refund(find::standing(&booked), received, Some(amount))?;
+    Ok(keep_refund(ctx, tx, act, &booked, (refund_key(&booked, amount_minor), amount_minor)).await?)
 }
 
 fn refund_key(booked: &Booked, amount_minor: i64) -> Uuid {

@@ -2,7 +2,9 @@
 
 pub mod account;
 pub mod answers;
+pub mod bank;
 pub mod collect;
+pub mod events;
 pub mod look_up;
 pub mod settle;
 pub mod tried;

@@ -9,6 +9,7 @@ use domain::exact::Exact;
 use domain::ids::*;
 use domain::invoice::*;
 use domain::ledger::{Entry, EntryKind, Posting};
+use domain::payment_reference::{PaymentReference, ReferenceKind, ReferenceRule};
 use domain::period::Period;
 use domain::run::Scope;
 use rust_decimal::Decimal;
@@ -259,7 +260,13 @@ pub fn invoice(n: u32) -> Invoice {
             net_minor: 2_673,
             vat_minor: 666,
         }),
+        payment_reference: payment_reference(n),
     }
+}
+
+fn payment_reference(n: u32) -> Option<PaymentReference> {
+    let rule = ReferenceRule { kind: ReferenceKind::Kid, length: None, creditor: Some("5555".to_owned()) };
+    rule.reference(u64::from(n)).filter(|_| n % 2 == 1)
 }
 
 /// The booking entry of invoice `n`.

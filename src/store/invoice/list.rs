@@ -11,6 +11,7 @@ use domain::catalogue::TaxCategory;
 use domain::exact::Exact;
 use domain::ids::*;
 use domain::invoice::{BaseAmounts, Draft, Invoice, Line, LineKey, Party, Settlement, VatGroup};
+use domain::payment_reference::PaymentReference;
 use domain::period::Period;
 use sqlx::types::Json;
 use std::collections::BTreeMap;
@@ -228,6 +229,9 @@ struct HeaderRow {
     payment_date: Option<NaiveDate>,
     dunning_step: i64,
     next_retry: Option<NaiveDate>,
+    reference_kind: Option<String>,
+    payment_reference: Option<String>,
+    creditor: Option<String>,
 }
 
 async fn headers(tx: &mut Tx, ids: &[InvoiceId]) -> anyhow::Result<Vec<HeaderRow>> {
@@ -238,9 +242,10 @@ async fn headers(tx: &mut Tx, ids: &[InvoiceId]) -> anyhow::Result<Vec<HeaderRow
                 i.buyer, i.payment_method, i.reference, i.language, i.business_unit, i.dunning_policy, i.revision, i.net_minor,
                 i.vat_minor, i.base_currency, i.base_rate, i.base_rate_date, i.base_rate_source, i.base_net_minor,
                 i.base_vat_minor, s.status, s.payment_status, s.settled_minor, s.payment_date, s.dunning_step,
-                s.next_retry
+                s.next_retry, p.kind as reference_kind, p.reference as payment_reference, p.creditor
          from invoice i
          join invoice_settlement s on s.invoice = i.id
+         left join payment_reference p on p.invoice = i.id
          where i.id",
         uuid,
         " order by i.series, i.sequence"
@@ -252,6 +257,14 @@ async fn headers(tx: &mut Tx, ids: &[InvoiceId]) -> anyhow::Result<Vec<HeaderRow
 impl HeaderRow {
     fn booked(self, lines: Vec<Line>, vat_groups: Vec<VatGroup>) -> anyhow::Result<Booked> {
         let base = self.base()?;
+        let payment_reference = match (&self.reference_kind, &self.payment_reference) {
+            (Some(kind), Some(reference)) => Some(PaymentReference {
+                kind: read_word(kind, "payment_reference.kind")?,
+                reference: reference.clone(),
+                creditor: self.creditor.clone(),
+            }),
+            _ => None,
+        };
         let settlement = Settlement {
             status: read_word(&self.status, "invoice_settlement.status")?,
             payment_status: read_word(&self.payment_status, "invoice_settlement.payment_status")?,
@@ -297,6 +310,7 @@ impl HeaderRow {
             booked_on: self.booked_on,
             payable_by: self.payable_by,
             base,
+            payment_reference,
         };
         Ok(Booked { invoice, settlement })
     }

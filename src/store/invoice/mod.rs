@@ -10,9 +10,9 @@ pub use list::{
     InvoiceFilter, InvoiceState, PayerTotal, buyers, by_id, by_ids, by_number, ids, of_line, of_run,
     totals_by_payer,
 };
-pub use save::{save_booked, take_numbers};
+pub use save::{save_booked, take_numbers, take_references};
 pub use settle::{
-    Part, SettledPart, credit_notes_of, lock_open, lock_settlements, open_with_credit, parts,
+    Part, SettledPart, credit_notes_of, lock_open, lock_settlements, moved_of_payer, open_with_credit, parts,
     save_settlements, settle,
 };
 

@@ -14,6 +14,7 @@ use domain::invoice::{Invoice, Line, at_booking};
 use domain::ledger::Entry;
 use sqlx::types::Json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use uuid::Uuid;
 
 /// Takes the next `n` numbers of a series and returns the first; a new series starts at 1. The series stays locked
@@ -31,6 +32,16 @@ pub async fn take_numbers(tx: &mut Tx, series: &str, n: u64) -> anyhow::Result<u
     crate::words::count(next - stored(n), "number_series.next")
 }
 
+/// Takes `n` of the numbers of which payment references are made, across all series: no two invoices have the same.
+pub async fn take_references(tx: &mut Tx, n: usize) -> anyhow::Result<Range<u64>> {
+    if n == 0 {
+        return Ok(0..0);
+    }
+    let first = crate::counter::take(tx, crate::counter::REFERENCE, i64::try_from(n)?).await?;
+    let first = crate::words::count(first, "counter.last")?;
+    Ok(first..first + u64::try_from(n)?)
+}
+
 /// Writes invoices with their lines, VAT groups and open settlements, their unsealed ledger entries, and marks the
 /// drafts they were made of, whose content goes. Key: the invoice's id; one that is there already is an error.
 pub async fn save_booked(
@@ -43,6 +54,7 @@ pub async fn save_booked(
         check(invoice)?;
     }
     save_headers(tx, run, invoices).await?;
+    save_references(tx, invoices).await?;
     save_lines(tx, invoices).await?;
     line_credit::save(tx, invoices).await?;
     save_vat(tx, invoices).await?;
@@ -153,6 +165,17 @@ async fn save_headers(tx: &mut Tx, run: Option<RunId>, invoices: &[Invoice]) -> 
             base.map(|b| b.net_minor).into(),
             base.map(|b| b.vat_minor).into(),
         ]);
+    }
+    rows.insert(tx).await.map(drop)
+}
+
+async fn save_references(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::Result<()> {
+    let mut rows = Bulk::into("payment_reference", &["invoice", "kind", "reference", "creditor"]);
+    for invoice in invoices {
+        if let Some(own) = &invoice.payment_reference {
+            let id = invoice.draft.id.0;
+            rows.row([id.into(), own.kind.name().into(), (&own.reference).into(), (&own.creditor).into()]);
+        }
     }
     rows.insert(tx).await.map(drop)
 }

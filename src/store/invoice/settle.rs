@@ -142,6 +142,23 @@ pub async fn parts(tx: &mut Tx, invoice: InvoiceId) -> anyhow::Result<Vec<Settle
     Ok(rows.into_iter().map(read).collect())
 }
 
+/// What moved the account of a payer beside documents: payments, refunds and write-offs, with minor units as they settle.
+pub async fn moved_of_payer(
+    tx: &mut Tx,
+    payer: CustomerId,
+) -> anyhow::Result<Vec<(InvoiceId, String, i64, NaiveDate)>> {
+    let rows: Vec<(Uuid, String, i64, NaiveDate)> = on!(tx, c => sqlx::query_as(
+        "select p.invoice, p.kind, p.amount_minor, p.settled_on
+         from settlement_part p
+         join invoice i on i.id = p.invoice
+         where i.payer = $1 and p.kind <> 'set_off'
+         order by p.settled_on, p.invoice, p.kind, p.source")
+        .bind(payer.0)
+        .fetch_all(c)
+        .await?);
+    Ok(rows.into_iter().map(|(id, kind, amount_minor, on)| (InvoiceId(id), kind, amount_minor, on)).collect())
+}
+
 /// The credit notes of a payer, each with the numbers of the invoices that it credits.
 pub async fn credit_notes_of(
     tx: &mut Tx,

@@ -5,6 +5,7 @@ use super::{Table, assumed, not_used, optional, required};
 use crate::book_file::content::ObjectKind;
 use crate::catalogue::InvoiceDateRule;
 use crate::dunning::DunningAction;
+use crate::payment_reference::ReferenceKind;
 
 const CATEGORIES: &[&str] = &["S", "Z", "E", "AE", "K", "G", "O"];
 const RULE_TYPES: &[&str] = &["*", "business", "consumer"];
@@ -58,6 +59,23 @@ pub(super) static TENANT: Table = Table {
         assumed("language", Choice(LANGUAGES), "en", "Language of documents."),
         optional("invoicenote", Note, "Text under the totals of every invoice."),
         assumed(
+            "paymentreference",
+            Choice(ReferenceKind::NAMES),
+            "the invoice's number",
+            "What payers state with a transfer: a creditor reference RF (ISO 11649), the Danish line +71, a Norwegian KID (modulus 10 or 11), a Swedish OCR or a Finnish reference.",
+        ),
+        assumed(
+            "paymentreferencelength",
+            Integer(1, 99),
+            "10, with RF 13",
+            "Length of the whole reference, as agreed with the bank.",
+        ),
+        optional(
+            "paymentcreditor",
+            Text,
+            "The seller's number at the payment system: the FI creditor number of +71, a bankgiro.",
+        ),
+        assumed(
             "accounts",
             Any,
             "the built-in chart",
@@ -95,6 +113,14 @@ pub(super) static BUSINESS_UNIT: Table = Table {
             Reference(ObjectKind::DunningPolicy),
             "Policy for its payers' invoices.",
         ),
+        assumed(
+            "paymentreference",
+            Choice(ReferenceKind::NAMES),
+            "the tenant's",
+            "As the tenant's, with the two fields below.",
+        ),
+        assumed("paymentreferencelength", Integer(1, 99), "10, with RF 13", "As the tenant's."),
+        optional("paymentcreditor", Text, "As the tenant's."),
         assumed("status", Choice(STATUS), "active", "`inactive`: what uses it goes on, and nothing new may."),
     ],
 };

@@ -2,10 +2,14 @@
 
 use super::{Account, Books, Effects, Part, PartKind};
 use crate::ids::{AttemptId, InvoiceId};
+use crate::invoice::account::minor;
 use crate::invoice::{Invoice, Settlement};
 use crate::ledger::{self, Happening, PostingFault};
-use crate::payment::Attempt;
+use crate::money::{Currency, Money};
+use crate::payment::{Attempt, BY_BANK, BY_HAND};
+use crate::refusal::{Code, Refusal};
 use chrono::NaiveDate;
+use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -44,8 +48,33 @@ pub fn paid_by_hand(
     on: NaiveDate,
     books: Books<'_>,
 ) -> Result<Effects, PostingFault> {
+    paid_outside(account, amount_minor, on, BY_HAND, books)
+}
+
+/// As [`paid_by_hand`], of money that a bank statement tells of.
+///
+/// # Errors
+/// If it cannot be posted.
+pub fn paid_by_bank(
+    account: &Account<'_>,
+    amount_minor: i64,
+    on: NaiveDate,
+    books: Books<'_>,
+) -> Result<Effects, PostingFault> {
+    paid_outside(account, amount_minor, on, BY_BANK, books)
+}
+
+fn paid_outside(
+    account: &Account<'_>,
+    amount_minor: i64,
+    on: NaiveDate,
+    method: &str,
+    books: Books<'_>,
+) -> Result<Effects, PostingFault> {
     let (draft, ordinal) = (&account.invoice.draft, account.next_ordinal());
-    let attempt = Attempt::outside(draft, AttemptId::nth(draft.id, ordinal), ordinal, amount_minor, on);
+    let id = AttemptId::nth(draft.id, ordinal);
+    let outside = Attempt::outside(draft, id, ordinal, amount_minor, on);
+    let attempt = Attempt { method: method.to_owned(), ..outside };
     paid_online(account, attempt, books)
 }
 
@@ -81,6 +110,49 @@ pub fn refund(
     let happening = Happening { ordinal, on, amount_minor };
     let entry = ledger::refund_entry(account.invoice, books.catalogue, books.open_from, happening)?;
     Ok(Effects { entries: vec![entry], ..moved(account, PartKind::Refund, source, -amount_minor, on) })
+}
+
+/// What may go back to a payer on one document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owed {
+    pub currency: Currency,
+    /// Above 0, and no more than what was paid of it.
+    pub amount_minor: i64,
+}
+
+/// Which documents a refund of a payer's credit is taken from, by their place, and how much of each; `owed` are the oldest
+/// first. Documents that share what was paid are asked again one by one as it goes back.
+///
+/// # Errors
+/// `nothing_owed`, `wrong_currency` where they are in several, `amount`, `more_than_open`.
+pub fn refund_of_credit(owed: &[Owed], amount: Option<Decimal>) -> Result<Vec<(usize, i64)>, Refusal> {
+    let Some(first) = owed.first() else {
+        return Err(Refusal::new(Code::NothingOwed, "nothing that was paid is owed to the payer"));
+    };
+    let currency = first.currency;
+    if owed.iter().any(|other| other.currency != currency) {
+        let message = "the payer is owed in several currencies";
+        return Err(Refusal::new(Code::WrongCurrency, message).hint("refund the documents one by one"));
+    }
+    let all_minor: i64 = owed.iter().map(|owed| owed.amount_minor).sum();
+    let mut left_minor = match amount {
+        Some(amount) => minor(amount, currency)?,
+        None => all_minor,
+    };
+    if left_minor > all_minor {
+        let most = Money::new(all_minor, currency);
+        let refusal = Refusal::new(Code::MoreThanOpen, format!("only {most} is owed to the payer"));
+        return Err(refusal.option("amount", most.decimal()).hint(" at most"));
+    }
+    let mut parts = Vec::new();
+    for (place, owed) in owed.iter().enumerate() {
+        let part_minor = left_minor.min(owed.amount_minor);
+        if part_minor > 0 {
+            parts.push((place, part_minor));
+            left_minor -= part_minor;
+        }
+    }
+    Ok(parts)
 }
 
 fn moved(account: &Account<'_>, kind: PartKind, source: Uuid, amount_minor: i64, on: NaiveDate) -> Effects {

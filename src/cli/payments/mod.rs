@@ -1,13 +1,18 @@
-//! `payments`: retries that are due.
+//! `payments`: retries that are due, and money that banks tell of.
+
+mod bank;
 
 use crate::app::App;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount};
 use clap::Subcommand;
-use domain::NaiveDate;
+use domain::{Decimal, NaiveDate};
 use operations::dunning::retry::{self, Retried};
+use operations::payments::bank::Which;
+use operations::payments::bank::allocate::Allocation;
 use operations::payments::tried::{Tried, TriedOutcome};
+use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -23,11 +28,62 @@ enum Verb {
         #[arg(long, value_name = "DATE")]
         as_of: Option<NaiveDate>,
     },
+    /// Read bank files (camt.053, camt.054, CSV) and put the money on the invoices that it is for
+    Import {
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// List money that banks have told of
+    Received {
+        /// Only this: placed, likely, open or refunded
+        #[arg(long)]
+        state: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 0, hide_default_value = true)]
+        limit: u32,
+    },
+    /// Put money on an invoice: the one that is proposed, or another
+    Allocate {
+        /// Number of the payment, as `payments received` shows it
+        payment: i64,
+        #[arg(long, value_name = "NUMBER")]
+        invoice: Option<String>,
+        /// Only so much of it
+        #[arg(long)]
+        amount: Option<Decimal>,
+    },
+    /// Note that money went back to who sent it: what is on no invoice, or a payer's credit
+    Refund {
+        /// Number of the payment, as `payments received` shows it
+        #[arg(required_unless_present = "customer", conflicts_with = "customer")]
+        payment: Option<i64>,
+        /// What this payer paid too much or was credited, by account number
+        #[arg(long, value_name = "ACCOUNT")]
+        customer: Option<String>,
+        /// Only so much of the credit
+        #[arg(long, requires = "customer")]
+        amount: Option<Decimal>,
+    },
 }
 
-/// Retries.
+/// Money that comes.
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
-    let Verb::Retry { as_of } = args.verb;
+    match args.verb {
+        Verb::Retry { as_of } => retry(as_of, config, output).await,
+        Verb::Import { files } => bank::import(&files, config, output).await,
+        Verb::Received { state, limit } => bank::list(Which { state, limit }, config, output).await,
+        Verb::Allocate { payment, invoice, amount } => {
+            let asked = Allocation { invoice: invoice.as_deref(), amount };
+            bank::allocate(payment, &asked, config, output).await
+        }
+        Verb::Refund { payment: Some(payment), .. } => bank::refund(payment, config, output).await,
+        Verb::Refund { customer, amount, .. } => {
+            bank::refund_credit(&customer.unwrap_or_default(), amount, config, output).await
+        }
+    }
+}
+
+async fn retry(as_of: Option<NaiveDate>, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
     app.catalogue().await?;
     let as_of = match as_of {

@@ -1,0 +1,92 @@
+//! What banks send: account statements and notifications of credits in ISO 20022 (camt.053, camt.054) and CSV. Bytes in,
+//! values out; a file is read whole or refused, and what is read is bounded.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod camt;
+mod csv_file;
+mod xml;
+
+pub use csv_file::{CsvMapping, DATE_FORMATS};
+
+use domain::bank::Received;
+
+/// Largest file.
+pub const BYTES_MAX: usize = 32 << 20;
+/// Most entries of one file.
+pub const ENTRIES_MAX: usize = 200_000;
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Camt053,
+    Camt054,
+    Csv,
+}
+
+impl Format {
+    /// The word in answers and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Camt053 => "camt.053",
+            Self::Camt054 => "camt.054",
+            Self::Csv => "csv",
+        }
+    }
+}
+
+/// A file as read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BankFile {
+    pub format: Format,
+    /// Money that came, in the order of the file.
+    pub received: Vec<Received>,
+    pub passed_by: PassedBy,
+}
+
+/// What the file holds beside money that came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PassedBy {
+    /// Money that went out.
+    pub outgoing: u32,
+    /// Not booked yet: a later file says it again.
+    pub pending: u32,
+    /// Booked as one sum, whose payments a notification (camt.054) names.
+    pub batches: u32,
+}
+
+/// Why a file is not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BankFileError {
+    #[error("the file has no entries")]
+    Empty,
+    #[error("the file is larger than {} MiB", BYTES_MAX >> 20)]
+    TooLarge,
+    #[error("the file has more than {ENTRIES_MAX} entries")]
+    TooMany,
+    /// It ends before it is complete.
+    #[error("the file is cut off: {0}")]
+    CutOff(String),
+    /// It is not what it says it is, or its sums do not agree.
+    #[error("{0}")]
+    Damaged(String),
+    /// Nothing that is read here.
+    #[error("{0}")]
+    Unsupported(String),
+    /// No mapping says what the columns mean.
+    #[error("{0}")]
+    Unmapped(String),
+}
+
+/// Reads a file; its content says what it is.
+pub fn read(bytes: &[u8], mapping: &CsvMapping) -> Result<BankFile, BankFileError> {
+    if bytes.len() > BYTES_MAX {
+        return Err(BankFileError::TooLarge);
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
+        None => Err(BankFileError::Empty),
+        Some(b'<') => camt::read(bytes),
+        Some(_) => csv_file::read(bytes, mapping),
+    }
+}

@@ -1,0 +1,108 @@
+//! A payer's statement of account, one per currency.
+
+use crate::context::Context;
+use crate::payments::tried::decimal;
+use crate::refusal::Stop;
+use chrono::NaiveDate;
+use domain::invoice::statement::{Moved, Movement, statement};
+use domain::money::{Currency, Money};
+use domain::refusal::{Code, Refusal, Verb};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use store::invoice::{self, InvoiceFilter};
+
+/// Which days; without a first one, from the beginning.
+#[derive(Debug, Clone, Copy)]
+pub struct Days {
+    pub from: Option<NaiveDate>,
+    pub to: NaiveDate,
+}
+
+/// An account in one currency. The fields are a contract.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatementView {
+    pub account: String,
+    pub name: String,
+    pub currency: Currency,
+    pub from: Option<NaiveDate>,
+    pub to: NaiveDate,
+    #[serde(serialize_with = "decimal")]
+    pub opening: Money,
+    pub lines: Vec<LineView>,
+    #[serde(serialize_with = "decimal")]
+    pub closing: Money,
+}
+
+/// A line of it; above 0 the payer owes more by it.
+#[derive(Debug, Clone, Serialize)]
+pub struct LineView {
+    pub date: NaiveDate,
+    pub what: Movement,
+    pub document: String,
+    #[serde(serialize_with = "decimal")]
+    pub amount: Money,
+    #[serde(serialize_with = "decimal")]
+    pub balance: Money,
+}
+
+/// What the payer of this account number was billed and has paid.
+pub async fn show(ctx: &Context, account: &str, days: Days) -> Result<Vec<StatementView>, Stop> {
+    if days.from.is_some_and(|from| from > days.to) {
+        let message = format!("the last day, {}, lies before the first", days.to);
+        return Err(Refusal::new(Code::Dates, message).option("to", "DATE").hint(" is the last day").into());
+    }
+    let mut tx = ctx.store.read().await?;
+    let unknown = || {
+        let refusal = Refusal::new(Code::UnknownCustomer, format!("there is no customer {account}"));
+        refusal.ask(Verb::ListPayers.plain()).hint(" lists them by account number")
+    };
+    let named = store::book::customer(&mut tx, account).await?.ok_or_else(unknown)?;
+    let payer = store::book::payer_of(&mut tx, named.id).await?;
+    let customer = store::book::customers(&mut tx, &[payer]).await?.remove(&payer).ok_or_else(unknown)?;
+    let filter = InvoiceFilter { payer: Some(payer), ..InvoiceFilter::default() };
+    let ids = invoice::ids(&mut tx, &filter).await?;
+    let mut accounts: BTreeMap<Currency, Vec<Moved>> = BTreeMap::new();
+    let mut documents = BTreeMap::new();
+    for booked in invoice::by_ids(&mut tx, &ids).await? {
+        let draft = &booked.invoice.draft;
+        let movement = if draft.is_credit_note { Movement::CreditNote } else { Movement::Invoice };
+        let (document, amount_minor) = (booked.invoice.number.clone(), draft.gross_minor());
+        documents.insert(draft.id, (draft.currency, document.clone()));
+        let moved = Moved { on: draft.invoice_date, movement, document, amount_minor };
+        accounts.entry(draft.currency).or_default().push(moved);
+    }
+    for (id, kind, amount_minor, on) in invoice::moved_of_payer(&mut tx, payer).await? {
+        let Some((currency, document)) = documents.get(&id) else { continue };
+        let movement = match kind.as_str() {
+            "refund" => Movement::Refund,
+            "write_off" => Movement::WriteOff,
+            _ => Movement::Payment,
+        };
+        let moved = Moved { on, movement, document: document.clone(), amount_minor: -amount_minor };
+        accounts.entry(*currency).or_default().push(moved);
+    }
+    let (account, name) = (customer.account_number, customer.fullname);
+    Ok(accounts.into_iter().map(|(currency, all)| view(&account, &name, currency, days, all)).collect())
+}
+
+fn view(account: &str, name: &str, currency: Currency, days: Days, all: Vec<Moved>) -> StatementView {
+    let of = statement(all, days.from, days.to);
+    let money = |minor| Money::new(minor, currency);
+    let line = |(moved, balance): (Moved, i64)| LineView {
+        date: moved.on,
+        what: moved.movement,
+        document: moved.document,
+        amount: money(moved.amount_minor),
+        balance: money(balance),
+    };
+    StatementView {
+        account: account.to_owned(),
+        name: name.to_owned(),
+        currency,
+        from: days.from,
+        to: days.to,
+        opening: money(of.opening_minor),
+        lines: of.lines.into_iter().map(line).collect(),
+        closing: money(of.closing_minor),
+    }
+}
