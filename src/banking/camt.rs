@@ -93,7 +93,7 @@ impl Reading {
             let own = detail.and_then(|d| d.text("Refs/AcctSvcrRef").or(d.text("Refs/TxId")));
             own.or_else(|| entry.text("AcctSvcrRef").filter(|_| details.len() < 2)).map(str::to_owned)
         };
-        let mut whole = 0;
+        let mut whole: i128 = 0;
         let each: Vec<Option<&Element>> =
             if details.is_empty() { vec![None] } else { details.iter().copied().map(Some).collect() };
         for detail in &each {
@@ -105,7 +105,7 @@ impl Reading {
             if own.currency != amount.currency {
                 return Err(place.damaged("its payments are in another currency than the entry"));
             }
-            whole += own.minor;
+            whole += i128::from(own.minor);
             let mut received = Received {
                 id: Uuid::nil(),
                 account: place.account.to_owned(),
@@ -121,7 +121,7 @@ impl Reading {
             self.ids.give(&mut received);
             self.received.push(received);
         }
-        if whole != amount.minor {
+        if whole != i128::from(amount.minor) {
             return Err(place
                 .damaged(&format!("its payments add up to {whole} minor units, it says {}", amount.minor)));
         }
@@ -208,10 +208,14 @@ impl Place<'_> {
     }
 }
 
+/// Most minor units of one entry: what no bank moves at once, and no sum of ours runs over by.
+const AMOUNT_MAX: i64 = 999_999_999_999_999;
+
 /// Minor units of an amount of 0 or more.
 pub(crate) fn amount_minor(text: &str, currency: Currency) -> Option<i64> {
     let amount: Decimal = text.parse().ok()?;
-    if amount.is_zero() { Some(0) } else { minor(amount, currency).ok() }
+    let minor = if amount.is_zero() { 0 } else { minor(amount, currency).ok()? };
+    (minor <= AMOUNT_MAX).then_some(minor)
 }
 
 /// The number and sums of entries that the bank gives agree with the entries.
@@ -235,9 +239,9 @@ fn check_totals(part: &Element, booked: &[(Signed, bool)]) -> Result<(), BankFil
         let currency = booked.first().map(|(amount, _)| amount.currency);
         let is_one_currency = meant.iter().all(|amount| Some(amount.currency) == currency);
         if let (Some(sum), Some(currency), true) = (total.text("Sum"), currency, is_one_currency) {
-            let own: i64 = meant.iter().map(|amount| amount.minor.abs()).sum();
+            let own: i128 = meant.iter().map(|amount| i128::from(amount.minor.abs())).sum();
             let said = amount_minor(sum, currency).ok_or_else(|| place.damaged("its sum is no amount"))?;
-            if said != own {
+            if i128::from(said) != own {
                 let why = format!("the bank adds up {sum} ({path}), the entries come to {own} minor units");
                 return Err(BankFileError::Damaged(why));
             }
@@ -259,8 +263,11 @@ fn check_balances(part: &Element, booked: &[(Signed, bool)]) -> Result<(), BankF
     let (opening, closing) = (place.signed(opening)?, place.signed(closing)?);
     let own = booked.iter().filter(|(_, is_booked)| *is_booked).map(|(amount, _)| *amount);
     let is_one_currency = own.clone().all(|amount| amount.currency == closing.currency);
-    let moved: i64 = own.map(|amount| amount.minor).sum();
-    if is_one_currency && opening.currency == closing.currency && opening.minor + moved != closing.minor {
+    let moved: i128 = own.map(|amount| i128::from(amount.minor)).sum();
+    if is_one_currency
+        && opening.currency == closing.currency
+        && i128::from(opening.minor) + moved != i128::from(closing.minor)
+    {
         let why = format!(
             "account {}: opening balance {} and entries {moved} are not the closing balance {} (minor units)",
             place.account, opening.minor, closing.minor

@@ -90,3 +90,45 @@ pub fn read(bytes: &[u8], mapping: &CsvMapping) -> Result<BankFile, BankFileErro
         Some(_) => csv_file::read(bytes, mapping),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const STATEMENT: &str = include_str!("samples/statement.xml");
+    const CSV: &str = "day;amount;text\n2026-02-03;1.248,75;INV-0000001\n2026-02-03;-40,00;rent\n";
+
+    fn mapping() -> CsvMapping {
+        let text = str::to_owned;
+        CsvMapping {
+            date: text("day"),
+            amount: text("amount"),
+            text: text("text"),
+            decimal: text(","),
+            default_currency: text("DKK"),
+            ..CsvMapping::default()
+        }
+    }
+
+    proptest! {
+        /// Whatever is cut out, put in or made large: it is read or refused, and what is read is above 0.
+        #[test]
+        fn a_damaged_file_is_read_or_refused(
+            which in any::<bool>(),
+            at in 0_usize..10_000,
+            gone in 0_usize..40,
+            comes in prop::sample::select(vec!["", "<", "&", "9999999999999999", "999999999999999.99", "-1", "NaN", "\"", ";", "\u{0}", "æ"]),
+        ) {
+            let whole = if which { STATEMENT } else { CSV };
+            let mut at = at * whole.len() / 10_000;
+            while !whole.is_char_boundary(at) { at -= 1; }
+            let mut end = (at + gone).min(whole.len());
+            while !whole.is_char_boundary(end) { end += 1; }
+            let text = format!("{}{comes}{}", &whole[..at], &whole[end..]);
+            if let Ok(file) = read(text.as_bytes(), &mapping()) {
+                prop_assert!(file.received.iter().all(|entry| entry.amount_minor > 0));
+            }
+        }
+    }
+}

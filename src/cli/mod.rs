@@ -90,7 +90,7 @@ enum Command {
     Subscriptions(Box<subscriptions::Args>),
     /// List discount codes; apply one to a customer
     Discounts(discounts::Args),
-    /// Retry payments that are due
+    /// Take the dunning steps that are due; read bank files and place what came
     Payments(payments::Args),
     /// List who owes what and who gets mail
     Payers(payers::Args),

@@ -277,6 +277,8 @@ pub struct EntryFilter {
     pub number: Option<i64>,
     /// By the number of the file.
     pub file: Option<i64>,
+    /// Of which something is on an invoice of this payer.
+    pub payer: Option<CustomerId>,
     pub state: Option<EntryState>,
     /// Only entries after this number.
     pub after: i64,
@@ -320,6 +322,7 @@ pub async fn entries(tx: &mut Tx, filter: EntryFilter) -> anyhow::Result<Vec<Ent
            and ($2 is null or e.number = $2)
            and ($3 is null or e.file = $3)
            and ($4 is null or l.state = $4)
+           and ($6 is null or e.id in (select g.entry from bank_placing g join invoice own on own.id = g.invoice where own.payer = $6))
          order by e.number
          limit $5")
         .bind(filter.after)
@@ -327,6 +330,7 @@ pub async fn entries(tx: &mut Tx, filter: EntryFilter) -> anyhow::Result<Vec<Ent
         .bind(filter.file)
         .bind(filter.state.map(EntryState::name))
         .bind(limit)
+        .bind(filter.payer.map(|payer| payer.0))
         .fetch_all(c)
         .await?);
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
@@ -382,6 +386,15 @@ async fn placings(tx: &mut Tx, entries: &[Uuid]) -> anyhow::Result<BTreeMap<Uuid
         placed.entry(entry).or_default().push((number, amount_minor));
     }
     Ok(placed)
+}
+
+/// How many wait for a person.
+pub async fn waiting(tx: &mut Tx) -> anyhow::Result<u64> {
+    let waiting: i64 = on!(tx, c => sqlx::query_scalar(
+        "select count(*) from bank_left where state in ('likely', 'open')")
+        .fetch_one(c)
+        .await?);
+    crate::words::count(waiting, "bank_left")
 }
 
 /// Nobody else can place these entries until the transaction ends (SQLite's writer is alone).

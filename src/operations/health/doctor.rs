@@ -13,7 +13,7 @@ use domain::run::MailCounts;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use store::run::notices::{self, Channel, Notice};
-use store::{Traffic, delivery, journal, run};
+use store::{Traffic, bank, delivery, journal, run};
 
 /// Runs looked at for the last one that was closed.
 const RUNS_LOOKED_AT: u32 = 100;
@@ -235,6 +235,14 @@ async fn payers(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
         .collect();
     let mut tx = ctx.store.read().await?;
     findings.extend(undelivered(delivery::open_counts(&mut tx).await?));
+    let waiting = bank::waiting(&mut tx).await?;
+    if waiting > 0 {
+        let found = format!("{waiting} payment(s) of bank files are on no invoice");
+        findings.push(
+            Finding::for_a_person(false, "money received", "payments_not_placed", found)
+                .way_out(Verb::ListReceived.plain().with("state", "open")),
+        );
+    }
     for notice in notices::open(&mut tx).await? {
         let run = run::by_id(&mut tx, notice.run).await?.map_or(0, |run| run.ordinal);
         findings.push(untold(run, notice));

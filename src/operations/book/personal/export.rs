@@ -9,6 +9,7 @@ use crate::refusal::Stop;
 use domain::customer::Customer;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use store::bank::{self, EntryFilter};
 use store::invoice::{self, Booked, InvoiceFilter};
 use store::journal;
 use store::{Tx, delivery, document, erasure, payment};
@@ -36,6 +37,16 @@ pub async fn export(ctx: &Context, account: &str) -> Result<Value, Stop> {
                    "method": a.method, "gateway": a.gateway, "state": a.state, "reference": a.provider_reference})
         })
         .collect();
+    let filter = EntryFilter { payer: Some(id), ..EntryFilter::default() };
+    let transfers: Vec<Value> = bank::entries(&mut tx, filter)
+        .await?
+        .into_iter()
+        .map(|row| {
+            let said = row.received;
+            json!({"on": said.booked_on, "amount_minor": said.amount_minor, "currency": said.currency, "name": said.name,
+                   "from": said.from, "reference": said.reference, "text": said.text, "placed": row.placed})
+        })
+        .collect();
     let mails: Vec<Value> = delivery::of_invoices(&mut tx, &ids)
         .await?
         .into_iter()
@@ -58,6 +69,7 @@ pub async fn export(ctx: &Context, account: &str) -> Result<Value, Stop> {
         "subscriptions": serde_json::to_value(&person.subscriptions).map_err(anyhow::Error::from)?,
         "invoices": booked.iter().map(of_invoice).collect::<Result<Vec<_>, _>>()?,
         "payments": payments,
+        "transfers": transfers,
         "mails": mails,
         "documents": documents,
         "usage": usage(ctx, &booked).await?,
