@@ -12,6 +12,7 @@ use domain::billing::{BilledLine, CarriedDraft};
 use domain::ids::*;
 use domain::invoice::{Draft, Line};
 use domain::money::Currency;
+use sqlx::types::Json;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -99,7 +100,37 @@ pub async fn save(
             sets.row([p.payer.0.into(), stored(run_ordinal).into(), run.0.into(), Cell::json(&carried)?]);
         }
     }
-    sets.insert(tx).await.map(drop)
+    sets.insert(tx).await?;
+    take_over_carried(tx, run, run_ordinal, payers).await
+}
+
+/// What waited for customers who are billed to these payers by now was taken over with the rest (rules I8).
+async fn take_over_carried(
+    tx: &mut Tx,
+    run: RunId,
+    run_ordinal: u64,
+    payers: &[PayerDrafts<'_>],
+) -> anyhow::Result<()> {
+    const SQL: PerDriver = by_keys!(
+        "insert into carried_set (payer, run_ordinal, run, drafts)
+         select distinct s.payer, $2, $3, $4
+         from carried_set s
+         join customer c on c.id = s.payer
+         where s.payer <> c.payer and s.run_ordinal < $2 and c.payer",
+        uuid,
+        " on conflict (payer, run_ordinal) do nothing"
+    );
+    let ids: Vec<CustomerId> = payers.iter().filter(|p| p.carried.is_some()).map(|p| p.payer).collect();
+    let sql = tx.pick(&SQL);
+    on!(tx, c => sqlx::query(sql)
+        .bind(Ids::of(&ids))
+        .bind(stored(run_ordinal))
+        .bind(run.0)
+        .bind(Json(Vec::<CarriedDraft>::new()))
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
 }
 
 /// Adds a draft that a person wrote. One that is open or booked already stays as it is and its state is returned; one
@@ -305,10 +336,11 @@ pub async fn drop_of_payers(tx: &mut Tx, run: RunId, payers: &[CustomerId]) -> a
         by_keys!(
             "delete from carried_set
              where run = $2
-               and not exists (select 1 from invoice i where (i.run = $2) is true and i.payer = carried_set.payer)
-               and payer",
+               and not exists (select 1 from invoice i join customer c on c.id = carried_set.payer
+                               where (i.run = $2) is true and i.payer in (carried_set.payer, c.payer))
+               and payer in (select c.id from customer c where c.payer",
             uuid,
-            ""
+            ")"
         ),
         by_keys!("delete from draft where (run = $2) is true and state = 'open' and payer", uuid, ""),
         by_keys!("delete from draft where (run = $2) is true and state = 'set_aside' and payer", uuid, ""),
@@ -580,7 +612,8 @@ pub async fn cancel_run(tx: &mut Tx, run: RunId, reason: &str) -> anyhow::Result
                            where d.id = billed_line.invoice and d.run = $1 and d.state in ('open', 'set_aside')))",
         "delete from carried_set
          where run = $1
-           and not exists (select 1 from invoice i where i.run = $1 and i.payer = carried_set.payer)",
+           and not exists (select 1 from invoice i join customer c on c.id = carried_set.payer
+                           where i.run = $1 and i.payer in (carried_set.payer, c.payer))",
     ] {
         on!(tx, c => sqlx::query(sql).bind(run.0).execute(c).await.map(drop))?;
     }

@@ -141,7 +141,8 @@ pub struct CreditedLine {
     pub priced_minor: i64,
     /// Category and percent.
     pub group: (TaxCategory, Decimal),
-    /// VAT of what the invoice charges in that group. None: the line gives something back itself.
+    /// VAT of what the invoice charges in that group. None: the line gives something back itself, or the same document gives
+    /// it back: how the VAT of a group is allotted to its lines is the document's own matter (rules M2).
     pub group_vat_minor: Option<i64>,
 }
 

@@ -265,12 +265,13 @@ impl<'a> Billing<'a> {
         on_draft.into_iter().all(|id| self.end_of(id).is_some_and(|end| end <= date))
     }
 
-    /// First day after a subscription's service, or the day on which that was known.
+    /// First day after a subscription's service for this payer, or the day on which that was known.
     fn end_of(&mut self, id: SubscriptionId) -> Option<NaiveDate> {
         if let Some(end) = self.ends.get(&id) {
             return Some(*end);
         }
-        let subscription = self.book.subscriptions.get(&id)?;
+        // One that another payer is billed for has ended for this one.
+        let Some(subscription) = self.book.subscriptions.get(&id) else { return Some(self.run.as_of) };
         let ending = Life::known(subscription, self.run.as_of, self.run.as_of).end?;
         let act = subscription.acts.iter().find(|act| Some(act.ordinal) == ending.act);
         let end = act.map_or(ending.on, |act| act.done.max(ending.on));

@@ -6,7 +6,7 @@
 //! at is kept throughout, so that nothing is given back that was not paid, and no day is paid twice.
 
 use super::items::{ChangeTiming, ItemKind, Taken};
-use super::paid::{Level, Paid};
+use super::paid::{Billed, Level, Paid};
 use super::steps::{Step, StepKind, Terms, is_cut_by_a_change, steps};
 use crate::catalogue::{Catalogue, Charge, ChargeType, PricingModel};
 use crate::exact::Exact;
@@ -123,6 +123,7 @@ impl<'a> Replay<'_, 'a> {
             amount: self.timeline.amount_in(self.charge, view),
             unit_price: self.charge.unit_price_in(View { day: priced_by, ..view }),
             off: self.charge.is_off_in(view),
+            billed: None,
         }
     }
 
@@ -196,12 +197,14 @@ impl<'a> Changes<'_, '_, 'a> {
             self.takes_another_rhythm(step, new, date);
             return;
         }
-        if !self.is_same_money(old, new) {
+        let is_same_money = self.is_same_money(old, new);
+        if !is_same_money {
             let days = self.paid.days_of(0);
             self.line(step, date, days, old, Sign::Credit, ChangeTiming::AtOnce);
             self.line(step, date, days, new, Sign::Charge, ChangeTiming::AtOnce);
         }
-        self.paid.levels[0].1 = Some(new);
+        let billed = is_same_money.then(|| old.billed());
+        self.paid.levels[0].1 = Some(Level { billed, ..new });
     }
 
     /// What the whole period is charged at with a step.
@@ -233,11 +236,12 @@ impl<'a> Changes<'_, '_, 'a> {
         let (acts, until) = (self.taken.seen, Some(step.moment()));
         let view = View { day: step.on, acts, until, last_of_day: None };
         let amount = self.replay.timeline.amount_in(self.replay.charge, view);
+        let old_rest = Level { billed: None, ..old };
         let new = match step.what {
             StepKind::Terms(Terms(terms)) => {
-                Level { terms, amount, unit_price: self.replay.charge.unit_price_in(view), ..old }
+                Level { terms, amount, unit_price: self.replay.charge.unit_price_in(view), ..old_rest }
             }
-            _ => Level { amount, ..old },
+            _ => Level { amount, ..old_rest },
         };
         let is_custom = |level: Level<'_>| level.terms.charge.pricing_model == PricingModel::Custom;
         if is_custom(old) || is_custom(new) {
@@ -281,11 +285,9 @@ impl<'a> Changes<'_, '_, 'a> {
         }
     }
 
-    /// rules S4: no day is paid twice. Days that another period charges are credited with it.
+    /// rules S4: no day is paid twice. Days that another period charges are credited with it, also at a price that is
+    /// never prorated.
     fn retaken(&mut self, step: &Step<'a>, days: Period) {
-        if self.taken.terms.charge.pricing_model == PricingModel::Custom {
-            return;
-        }
         for (days, level) in self.paid.give_back(days) {
             self.line(step, step.mark.done, days, level, Sign::Credit, ChangeTiming::AtOnce);
         }
@@ -349,7 +351,8 @@ impl<'a> Changes<'_, '_, 'a> {
             let Some(old) = self.paid.levels[self.paid.levels.len() - 1].1 else { return };
             let last_of_day = Some(step.mark.ordinal);
             let view = View { day: step.on, acts: self.taken.seen, until: None, last_of_day };
-            let new = Level { amount: self.replay.timeline.amount_in(self.replay.charge, view), ..old };
+            let amount = self.replay.timeline.amount_in(self.replay.charge, view);
+            let new = Level { amount, billed: None, ..old };
             if new.terms.charge.pricing_model == PricingModel::Custom {
                 return;
             }
@@ -403,6 +406,17 @@ impl<'a> Changes<'_, '_, 'a> {
             && minimum(old) == minimum(new)
     }
 
+    /// The period whose share a part is, and its first charged day (rules R2). A price that is never prorated is whole for
+    /// whatever it is for (rules R1); of days that another period charges it is the share of the days that it paid.
+    fn counted_in(&self, step: &Step<'a>, part: Period, level: Level<'a>) -> (Period, NaiveDate) {
+        let is_retaken = matches!(step.what, StepKind::Retaken(_));
+        match level.terms.charge.pricing_model {
+            PricingModel::Custom if is_retaken => (self.paid.piece, self.paid.piece.start),
+            PricingModel::Custom => (part, self.paid.charged_from),
+            _ => (self.paid.full, self.paid.charged_from),
+        }
+    }
+
     fn line(
         &mut self,
         step: &Step<'a>,
@@ -420,7 +434,11 @@ impl<'a> Changes<'_, '_, 'a> {
             Sign::Credit => ItemKind::ChangeCredit { ordinal, timing },
             Sign::Charge => ItemKind::ChangeCharge { ordinal, timing },
         };
-        let is_custom = level.terms.charge.pricing_model == PricingModel::Custom;
+        let charged = match sign {
+            Sign::Credit => level.billed(),
+            Sign::Charge => Billed { terms: level.terms, amount: level.amount, unit_price: level.unit_price },
+        };
+        let (full, charged_from) = self.counted_in(step, part, level);
         let changes_level = match step.what {
             StepKind::Amount => true,
             StepKind::Terms(Terms(terms)) => keeps_rhythm(level.terms, terms),
@@ -431,12 +449,12 @@ impl<'a> Changes<'_, '_, 'a> {
             date,
             part,
             of: self.paid.piece,
-            full: if is_custom { part } else { self.paid.full },
-            charged_from: self.paid.charged_from,
+            full,
+            charged_from,
             with_minimum: !changes_level || part == self.paid.piece,
-            terms: level.terms,
-            amount: level.amount,
-            unit_price: level.unit_price,
+            terms: charged.terms,
+            amount: charged.amount,
+            unit_price: charged.unit_price,
         });
     }
 }

@@ -87,7 +87,10 @@ pub(super) fn draft(
     // What was carried is older: it comes first.
     let mut lines: Vec<Line> = carried.iter().flat_map(|draft| &draft.lines).map(before_tax).collect();
     let carried_lines = lines.len();
-    let mut treatments = vec![Treatment::Kept; carried_lines];
+    let mut treatments: Vec<Treatment<'_>> = carried
+        .iter()
+        .flat_map(|draft| draft.lines.iter().map(|line| treatment_of_carried(book, draft, line)))
+        .collect();
     lines.extend(sheet.rated.iter().map(|rated| rated.line.clone()));
     treatments.extend(sheet.rated.iter().map(|rated| treatment(&rated.tax)));
     for (number, line) in (1..).zip(&mut lines) {
@@ -195,6 +198,18 @@ fn treatment(tax: &LineTax) -> Treatment<'_> {
         LineTax::ByRuleOf(day) => Treatment::ByRuleOf(*day),
         LineTax::Exempt(reason) => Treatment::Exempt(reason.as_deref()),
         LineTax::Kept => Treatment::Kept,
+    }
+}
+
+/// What waited keeps its tax, but that another payer takes over is taxed as that one's (rules X2).
+fn treatment_of_carried<'b>(book: &'b PayerBook, draft: &Draft, line: &Line) -> Treatment<'b> {
+    if draft.payer == book.payer || line.amends.is_some() {
+        return Treatment::Kept;
+    }
+    let charges = book.catalogue.plans.values().flat_map(|plan| &plan.charges);
+    match charges.filter(|charge| charge.sku == line.sku).find(|charge| !charge.taxable) {
+        Some(charge) => Treatment::Exempt(charge.exempt_reason.as_deref()),
+        None => Treatment::ByRule,
     }
 }
 

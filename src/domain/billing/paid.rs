@@ -15,6 +15,24 @@ pub(super) struct Level<'a> {
     pub unit_price: Option<Decimal>,
     /// Switched off: it goes on, but nothing is charged.
     pub off: bool,
+    /// What the line that pays it was charged at, if an act that comes to the same money changed the rest.
+    pub billed: Option<Billed<'a>>,
+}
+
+/// What a line was charged at: what gives it back names the same plan charge (rules M5).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Billed<'a> {
+    pub terms: ChargeTerms<'a>,
+    pub amount: Decimal,
+    pub unit_price: Option<Decimal>,
+}
+
+impl<'a> Level<'a> {
+    /// What the line that pays it was charged at.
+    pub fn billed(&self) -> Billed<'a> {
+        let Self { terms, amount, unit_price, .. } = *self;
+        self.billed.unwrap_or(Billed { terms, amount, unit_price })
+    }
 }
 
 /// What is paid for each day of a period.
@@ -34,6 +52,7 @@ impl<'a> Paid<'a> {
             amount: taken.amount,
             unit_price: taken.unit_price,
             off: taken.toggled_off,
+            billed: None,
         };
         Self {
             piece: taken.slot.piece,

@@ -144,6 +144,40 @@ fn small_invoices_wait_for_the_next_one_and_leave_with_the_subscription() {
     );
 }
 
+/// What waits stays with the payer for whom it was made, goes with that one to whoever is billed for it by then, and goes out
+/// whatever its size once none of its subscriptions is billed to it (rules I8).
+#[test]
+fn what_waits_goes_where_its_payer_is_billed() {
+    let small = || {
+        Scenario::new("2026-01-01", vec![base("30.00")])
+            .with("/tenant/minimuminvoice", json!("100"))
+            .with("/customers/-", json!({"accountnumber": "CU-0", "fullname": "Old", "currencycode": "DKK", "country": "DK"}))
+            .with("/customers/-", json!({"accountnumber": "CU-9", "fullname": "New", "currencycode": "DKK", "country": "DK"}))
+    };
+    let billed_to = |parent: &str| {
+        json!({"customers": [{"accountnumber": "CU-1", "fullname": "Kaffe", "currencycode": "DKK", "autobill": true,
+                              "country": "DK", "parent": parent, "billtoparent": true}]})
+    };
+    let load = |scenario: Scenario, on: &str, book: Value| scenario.step(json!({"on": on, "load": book}));
+    let told = |scenario: &Scenario| -> Vec<(String, String)> {
+        assert_eq!(scenario.refusals(), Vec::<String>::new());
+        let answer = scenario.answer();
+        let invoices = answer["invoices"].as_array().unwrap();
+        invoices.iter().map(|i| (i["AccountNumber"].to_string(), i["Total"].to_string())).collect()
+    };
+    let pair = |account: &str, total: &str| (format!("\"{account}\""), format!("\"{total}\""));
+    let joins = |scenario| load(scenario, "2026-02-10", billed_to("CU-9"));
+    let on_time = joins(small().run("2026-01-01").run("2026-02-01")).run("2026-03-01").run("2026-04-01");
+    let late = joins(small()).run("2026-03-01").run("2026-04-01");
+    assert_eq!(told(&on_time), [pair("CU-9", "90.00")], "in either order of run and change");
+    assert_eq!(told(&late), told(&on_time));
+    let again = on_time.run("2026-05-01").run("2026-06-01");
+    assert_eq!(told(&again), [pair("CU-9", "90.00"), pair("CU-9", "90.00")], "nothing is billed twice");
+    let moves = load(small(), "2026-01-01", billed_to("CU-0")).run("2026-01-01").run("2026-02-01");
+    let moved = load(moves, "2026-02-10", billed_to("CU-9")).run("2026-02-11").run("2026-04-01");
+    assert_eq!(told(&moved), [pair("CU-0", "60.00")], "the rest waits for CU-9");
+}
+
 #[test]
 fn an_amount_beyond_any_invoice_parks_the_payer_with_the_reason() {
     let dear = but(seats("999999999", "999999999999"), json!({}));
