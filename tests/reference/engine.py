@@ -254,12 +254,14 @@ class World:
             if line.amends:
                 line.amends.net_credited -= line.net
                 line.amends.vat_credited -= line.vat
+                line.given.append((line.amends, -line.net - line.vat))
             shares = [part for _, part in line.takes]
             shares.append(max(0, -line.own - sum(shares)))  # what is below zero by its own events keeps its VAT
             vats = allot(-line.vat, [F(-line.vat * part, sum(shares)) for part in shares]) if sum(shares) else []
             for (old, part), vat in zip(line.takes, vats):
                 old.net_credited += part - (vat if inclusive else 0)
                 old.vat_credited += vat
+                line.given.append((old, part + (0 if inclusive else vat)))
 
     # ------------------------------------------------------------ credit notes by hand
 
@@ -309,7 +311,7 @@ class World:
             line.net_credited += net
             line.vat_credited += vat
             copy = Line(line.served, line.spec, line.first, line.end, -own, CREDIT, line.taxdate, line)
-            copy.net, copy.vat = -net, -vat
+            copy.net, copy.vat, copy.given = -net, -vat, [(line, net + vat)]
             note += [copy] * (own != 0)
         return note
 

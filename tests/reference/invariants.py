@@ -86,8 +86,7 @@ def days_paid(plans, answer):
     if len({i["SubscriptionNumber"] for i in answer["invoices"]}) > 1 or not answer["invoices"]:
         return []
     ahead = {c["sku"] for p in plans for c in p["charges"]
-             if c["chargetype"] == "recurring" and c["billingperiodalignment"] != "period_end"
-             and c["pricingmodel"] != "custom"}  # a price that is never prorated is paid whole for its part of a period (R1)
+             if c["chargetype"] == "recurring" and c["billingperiodalignment"] != "period_end"}
     paid = {}
     for line in lines(answer):
         net = F(line["SubTotal"])

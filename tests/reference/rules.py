@@ -273,6 +273,7 @@ class Line:
         self.credited = self.net_credited = self.vat_credited = 0
         self.amount = None  # tells `own` once the day's discounts are granted
         self.takes, self.period, self.group, self.window, self.before = [], None, None, None, []
+        self.given = []  # (line, gross) of what it gives back
         self.document, self.plan = None, served.sub.plan["sku"]
 
     def original(self):

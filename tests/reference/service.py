@@ -41,6 +41,13 @@ class Period:
             net = max(F(0), net - self.granted / days)
         return part(net, currency, start, end, self.full, self.begins)
 
+    def share(self, start, end, currency):
+        """[start, end) of what was paid: of a price that is never prorated the share of the days that it paid (S4)."""
+        if not self.custom:
+            return self.cut(self.value, self.off, start, end, currency)
+        net = max(F(0), self.value * (1 - self.off) - self.granted)
+        return part(net, currency, start, end, (self.first, self.charged_to), self.first)
+
 
 class Window(Period):
     """A period of a usage charge: rated by what is stored when a run bills it, and again when usage comes late (Q5)."""
@@ -192,12 +199,14 @@ class Served:
 
     # ------------------------------------------------------------ acts
 
-    def give_back(self, day, due, until=NEVER):
-        """What is paid for the days from one on (R4)."""
+    def give_back(self, day, due, until=NEVER, retaken=False):
+        """What is paid for the days from one on (R4). Those that another period takes are given back of every price."""
         for period in self.paid:
             start, end = max(day, period.first), min(period.end, until)
-            if start < end and period.line and not (period.custom and start > period.first):
+            if start < end and period.line and (retaken or not (period.custom and start > period.first)):
                 wanted = period.cut(period.value, period.off, start, end, self.sub.currency)
+                if retaken:
+                    wanted = period.share(start, end, self.sub.currency)
                 line = Line(self, period.line.spec, start, end, -wanted, CREDIT, period.line.taxdate, period.line)
                 self.sub.owe(due, line)
                 if end == period.end:
@@ -292,7 +301,7 @@ class Served:
         paid = [p for p in self.paid if p.first == day < p.end and p.full == full]  # the new period is the one that is paid
         self.next = paid[-1].end if paid else day
         if not paid:
-            self.give_back(day, day, end)
+            self.give_back(day, day, end, retaken=True)
 
     def switch(self, day, spec, prorate):
         """The charge of the new plan that has the same anchor code. In arrears each plan bills the days that it served,

@@ -226,7 +226,7 @@ class Subscription:
             if code in specs:
                 paired.add(code)
                 charge.order = specs[code][0]
-                charge.switch(day, specs[code][1], step.get("prorate"))
+                charge.switch(day, dict(specs[code][1]), step.get("prorate"))  # a price that was set ends with its plan (P9)
             else:
                 self.keeps(day, [charge])
                 charge.finish(day, step.get("refund") == "prorated")

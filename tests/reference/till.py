@@ -11,6 +11,11 @@ PAYS = {"tok_ok": lambda soft: True, "tok_ok_fee": lambda soft: True, "tok_ok_af
 FOR_GOOD = ("tok_hard_decline", "tok_expired")
 
 
+def given_back(note, invoice):
+    """Gross that a note gives back of the lines of an invoice."""
+    return sum(gross for line in note.lines for old, gross in line.given if old.document is invoice)
+
+
 class Till:
     def __init__(self, world):
         self.world, self.moves = world, []
@@ -23,7 +28,8 @@ class Till:
         series = "CN" if document.gross < 0 else "INV"
         sequence = self.sequences[series] = self.sequences.get(series, 0) + 1
         document.age = (document.date, series, sequence)
-        document.open, document.received, document.over = document.gross, 0, False
+        document.open, document.received = document.gross, 0
+        document.kept = document.credited = document.given_up = 0
         document.dunned, document.steps, document.last, document.tried = False, 0, None, []
         methods = self.world.customers[document.payer].get("paymentmethods", [])
         document.method = next((m["refkey"] for m in methods if m.get("makedefault")), None)
@@ -32,6 +38,8 @@ class Till:
         """Sets off what payers have to their credit before anything is collected (I8, Y5); then the first attempts (Y3)."""
         for document in made:
             self.number(document)
+        for document in made:
+            self.meet_write_offs(document)
         for payer in sorted({document.payer for document in made}, key=str):
             self.set_off(payer)
         for document in made:
@@ -54,11 +62,28 @@ class Till:
                 document.steps += 1
             self.charge(document, method, day)
 
-    def settle(self, document, amount, money=True):
-        """So much settles a document; below zero it undoes."""
+    def settle(self, document, amount, by="set off"):
+        """So much settles a document; below zero it undoes. A payment or refund moves money; a credit note on the invoice
+        itself, and what is given up, bring none."""
         document.open -= amount
-        document.received += amount * money
-        document.over |= document.open == 0 or (document.open > 0) != (document.gross > 0)
+        document.received += amount * (by != "given up")
+        document.kept += amount * (by == "money")
+        document.credited += amount * (by == "credit")
+        document.given_up += amount * (by == "given up")
+
+    def take_back(self, invoice):
+        """What was given up and comes after all is no loss any more, and no credit of the payer (Y5)."""
+        amount = min(-invoice.open, invoice.given_up)
+        if amount > 0:
+            self.settle(invoice, -amount, "given up")
+
+    def meet_write_offs(self, note):
+        """A note meets what was given up of the invoices that it credits before it goes to others (Y5)."""
+        for invoice in sorted(set(note.credits), key=lambda d: d.age) if note.gross < 0 else []:
+            amount = min(given_back(note, invoice) - max(invoice.open, 0), invoice.given_up, -note.open)
+            if amount > 0:
+                self.pair(note, invoice, amount)
+                self.take_back(invoice)
 
     def set_off(self, payer):
         """Credit goes to the payer's oldest open invoices, the oldest first (I8)."""
@@ -69,16 +94,19 @@ class Till:
                 for invoice in owed:
                     self.pair(credit, invoice)
 
-    def pair(self, credit, invoice):
-        amount = min(-credit.open, invoice.open)
+    def pair(self, credit, invoice, amount=None):
+        amount = min(-credit.open, invoice.open) if amount is None else amount
         if amount > 0:
-            self.settle(invoice, amount)
+            own = max(0, min(amount, given_back(credit, invoice)))
+            self.settle(invoice, own, "credit")
+            self.settle(invoice, amount - own)
             self.settle(credit, -amount)
 
     def credit(self, note, invoice):
         """A note reduces its own invoice first (I7)."""
         self.number(note)
         self.pair(note, invoice)
+        self.meet_write_offs(note)
         self.set_off(note.payer)
 
     # ------------------------------------------------------------ money
@@ -89,7 +117,9 @@ class Till:
         if not concerned:
             return None
         named = [d for d in self.world.invoices if d is document or d in concerned or (d.gross < 0 and set(d.credits) & set(concerned))]
-        return sum(d.received for d in named)
+        own = [d for d in self.world.invoices if (d.payer, d.currency) == (document.payer, document.currency)]
+        kept = sum(d.kept - (min(d.gross, 0) if not d.credits else 0) for d in own)  # what nobody was charged for is the payer's
+        return min(sum(d.received for d in named), kept)
 
     def refund(self, document, day):
         """Pays back what is owed on a document, and never more than was paid (Y5)."""
@@ -97,7 +127,7 @@ class Till:
         amount = -document.open if paid is None else min(-document.open, paid)
         if amount <= 0:
             return False
-        self.settle(document, -amount)
+        self.settle(document, -amount, "money")
         self.moves.append((day, "refunded", amount))
         return True
 
@@ -107,14 +137,15 @@ class Till:
             return False
         amount = invoice.open if amount is None else amount
         self.moves.append((day, "marked", amount))
-        self.settle(invoice, amount)
+        self.settle(invoice, amount, "money")
+        self.take_back(invoice)
         self.set_off(invoice.payer)
         return True
 
     def write_off(self, invoice):
         if invoice.open <= 0:
             return False
-        self.settle(invoice, invoice.open, money=False)
+        self.settle(invoice, invoice.open, "given up")
         return True
 
     def recharge(self, invoice, day):
@@ -160,7 +191,7 @@ class Till:
         if PAYS.get(token, lambda soft: False)(soft):
             self.moves.append((day, "paid", invoice.open))
             invoice.tried.append((name, "paid"))
-            self.settle(invoice, invoice.open)
+            self.settle(invoice, invoice.open, "money")
             return
         self.moves.append((day, "declined", invoice.open))
         invoice.tried.append((name, "soft" if token not in FOR_GOOD else "hard"))
@@ -213,6 +244,16 @@ class Till:
     # ------------------------------------------------------------ what is compared
 
     def told(self):
-        """Every movement of money, and what is open of each document."""
+        """Every movement of money, and what is open of each document and the state that it reads (I4)."""
         moves = sorted([day.isoformat(), what, amount] for day, what, amount in self.moves)
-        return moves, sorted([d.gross, d.open] for d in self.world.invoices if d.gross or d.open)
+        return moves, sorted([d.gross, d.open, self.state(d)] for d in self.world.invoices if d.gross or d.open)
+
+    @staticmethod
+    def state(document):
+        if document.open and document.gross and (document.open > 0) == (document.gross > 0):
+            return "open"
+        if document.gross <= 0 or document.open:
+            return "paid"
+        if document.given_up:
+            return "written_off"
+        return "credited" if document.credited == document.gross else "paid"
