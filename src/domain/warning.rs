@@ -6,10 +6,14 @@ use crate::book_file::ObjectKind;
 use crate::catalogue::{Catalogue, Plan};
 use crate::customer::{Customer, Delivery};
 use crate::ids::CustomerId;
+use crate::period::plus_days;
 use crate::subscription::{State, Subscription};
 use crate::tax::{self, vat_number};
 use chrono::NaiveDate;
 use std::collections::{BTreeMap, HashMap};
+
+/// How far ahead the next invoices lie.
+const DAYS_AHEAD: i64 = 31;
 
 /// One thing to look at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,9 +150,10 @@ impl Found<'_> {
         self.vat_number(payer.company_vat.as_deref());
         let (seller, buyer) = (seller_tax(&book.catalogue.tenant), buyer_tax(payer));
         let taxable = served.iter().filter(|(_, plan, _)| plan.charges.iter().any(|c| c.taxable));
-        let gap = taxable
-            .filter_map(|(_, _, day)| tax::check(&book.catalogue.tax_rules, seller, buyer, *day).err())
-            .next();
+        // A rule that ends before the next invoice is a gap as well.
+        let days = taxable.flat_map(|(_, _, day)| [*day, plus_days(*day, DAYS_AHEAD)]);
+        let gap =
+            days.filter_map(|day| tax::check(&book.catalogue.tax_rules, seller, buyer, day).err()).next();
         if let Some(gap) = gap {
             self.add(Some("country"), "no_tax_rule", gap.to_string());
         }
@@ -240,6 +245,13 @@ mod tests {
                 "C-1",
                 "no_tax_rule",
                 "no tax rule matches DE, consumer, 2026-02-01",
+            ),
+            (
+                "/taxrules/0/validto",
+                json!("2026-03-01"),
+                "C-1",
+                "no_tax_rule",
+                "no tax rule matches DK, consumer, 2026-03-04",
             ),
             ("/customers/0/primaryemail", Value::Null, "C-1", "no_address", "C-1"),
             ("/customers/0/fullname", json!("株式会社"), "C-1", "unwritable", "株式会社"),

@@ -93,17 +93,27 @@ async fn add_taken_over(
     Ok(())
 }
 
-/// The drafts that wait for a larger invoice, as the newest run of each payer left them.
+/// The drafts that wait for a larger invoice, as the newest run of each payer left them. Those of a customer who is billed
+/// to another by now are that one's (rules I8).
 pub(crate) async fn carried_of(
     tx: &mut Tx,
     payers: &[CustomerId],
 ) -> anyhow::Result<BTreeMap<CustomerId, Vec<CarriedDraft>>> {
-    const SQL: PerDriver =
-        by_keys!("select payer, drafts from carried_set where payer", uuid, " order by payer, run_ordinal");
+    const SQL: PerDriver = by_keys!(
+        "select c.payer, s.payer, s.drafts from carried_set s join customer c on c.id = s.payer where c.payer",
+        uuid,
+        " order by s.payer, s.run_ordinal"
+    );
     let sql = tx.pick(&SQL);
-    let rows: Vec<(Uuid, Json<Vec<CarriedDraft>>)> =
+    let rows: Vec<(Uuid, Uuid, Json<Vec<CarriedDraft>>)> =
         on!(tx, c => sqlx::query_as(sql).bind(Ids::of(payers)).fetch_all(c).await?);
-    Ok(rows.into_iter().map(|(payer, Json(drafts))| (CustomerId(payer), drafts)).collect())
+    let newest: BTreeMap<(Uuid, Uuid), Vec<CarriedDraft>> =
+        rows.into_iter().map(|(payer, of, Json(drafts))| ((payer, of), drafts)).collect();
+    let mut carried: BTreeMap<CustomerId, Vec<CarriedDraft>> = BTreeMap::new();
+    for ((payer, _), drafts) in newest {
+        carried.entry(CustomerId(payer)).or_default().extend(drafts);
+    }
+    Ok(carried)
 }
 
 /// Credits of the lines of these invoices, by line.
@@ -159,7 +169,10 @@ pub async fn credited_page(
         "select c.payer, l.id as line, i.id as invoice, i.number as invoice_number, l.number,
                 l.subtotal_minor + case when l.tax_inclusive then l.vat_minor else 0 end as priced_minor,
                 l.tax_category, l.tax_pct,
-                case when exists (select 1 from line_credit own where own.credit_line = l.id) then null
+                case when exists (select 1 from line_credit own where own.credit_line = l.id)
+                       or exists (select 1 from line_credit own
+                                  join invoice_line b on b.id = own.credit_line
+                                  where own.credited_line = l.id and b.invoice = l.invoice) then null
                      else (select cast(sum(g.vat_minor) as bigint)
                            from invoice_line g
                            where g.invoice = l.invoice and g.tax_category = l.tax_category and g.tax_pct = l.tax_pct

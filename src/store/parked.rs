@@ -36,6 +36,23 @@ pub async fn of(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<BTreeMap<C
         .collect()
 }
 
+/// Everybody who is parked, by account number.
+pub async fn all(tx: &mut Tx) -> anyhow::Result<Vec<(String, Parking)>> {
+    let rows: Vec<(String, i64, String)> = on!(tx, c => sqlx::query_as(
+        "select c.account_number, r.ordinal, p.reason
+         from parked_payer p
+         join run r on r.id = p.run
+         join customer c on c.id = p.payer
+         order by c.account_number")
+        .fetch_all(c)
+        .await?);
+    rows.into_iter()
+        .map(|(account, ordinal, reason)| {
+            Ok((account, Parking { run_ordinal: count(ordinal, "run.ordinal")?, reason }))
+        })
+        .collect()
+}
+
 /// Parks payers with their reasons; one that is parked already keeps its first.
 pub async fn park(
     tx: &mut Tx,

@@ -125,10 +125,58 @@ const RULES: &[Rule] = &[
                         || ' is set off against a document that does not say so'
                  from settlement_part p
                  join invoice i on i.id = p.invoice
-                 left join settlement_part q on q.invoice = p.source and q.source = p.invoice and q.kind = 'set_off'
                  where p.kind = 'set_off'
-                   and (q.invoice is null or q.amount_minor <> -p.amount_minor)
+                   and (select coalesce(sum(o.amount_minor), 0)
+                        from settlement_part o
+                        where o.kind = 'set_off' and o.invoice = p.invoice
+                          and coalesce(o.document, o.source) = coalesce(p.document, p.source))
+                    <> -(select coalesce(sum(q.amount_minor), 0)
+                         from settlement_part q
+                         where q.kind = 'set_off' and q.invoice = coalesce(p.document, p.source)
+                           and coalesce(q.document, q.source) = p.invoice)
                  order by i.number
+                 limit $1",
+    },
+    Rule {
+        name: "states_settled",
+        total: "select count(*) from invoice_settlement",
+        broken: "select i.number || ': reads ' || s.payment_status || ', of ' || cast(s.settled_minor as text)
+                        || ' settled ' || cast(s.credited_minor as text) || ' is credited and '
+                        || cast(s.written_off_minor as text) || ' given up, in the parts '
+                        || cast(w.minor as text)
+                 from (select s.invoice, cast(coalesce(sum(p.amount_minor), 0) as bigint) as minor
+                       from invoice_settlement s
+                       left join settlement_part p on p.invoice = s.invoice and p.kind = 'write_off'
+                       group by s.invoice) w
+                 join invoice_settlement s on s.invoice = w.invoice
+                 join invoice i on i.id = s.invoice
+                 where s.written_off_minor <> w.minor
+                    or (s.open_minor = 0 and s.settled_minor > 0
+                        and s.payment_status <> case when s.written_off_minor <> 0 then 'failed'
+                                                     when s.credited_minor = s.settled_minor then 'cancelled'
+                                                     else 'paid' end)
+                 order by i.number
+                 limit $1",
+    },
+    Rule {
+        name: "refunds_paid",
+        total: "select count(*) from settlement_part where kind = 'refund'",
+        broken: "select k.account_number || ': ' || cast(k.back as text) || ' ' || k.currency || ' was paid back, and '
+                        || cast(k.came as text) || ' had come'
+                 from (select i.account_number, i.payer, i.currency,
+                              sum(case when m.kind = 'refund' then -m.minor else 0 end) as back,
+                              sum(case when m.kind = 'refund' then 0 else m.minor end) as came
+                       from (select p.invoice, p.kind, p.amount_minor as minor
+                             from settlement_part p
+                             where p.kind in ('payment', 'refund')
+                             union all
+                             select o.id, 'own' as kind, -(o.net_minor + o.vat_minor)
+                             from invoice o
+                             where o.net_minor + o.vat_minor < 0 and cast(o.credits as text) = '[]') m
+                       join invoice i on i.id = m.invoice
+                       group by i.account_number, i.payer, i.currency) k
+                 where k.back > k.came
+                 order by k.account_number, k.currency
                  limit $1",
     },
     Rule {

@@ -37,7 +37,7 @@ fn billed(invoices: &Value) -> Vec<Value> {
         .iter()
         .map(|invoice| {
             let mut kept = invoice.clone();
-            for moving in ["ID", "PaymentStatus", "SettlementStatus", "PaymentDate"] {
+            for moving in ["ID", "State", "PaymentStatus", "SettlementStatus", "PaymentDate"] {
                 kept.as_object_mut().unwrap().remove(moving);
             }
             kept

@@ -59,6 +59,9 @@ fn a_parked_payer_is_billed_by_no_run_until_a_person_lets_it_through_by_name() {
     let told = home.run(&["run", "--as-of", "2026-03-03", "--preview"]).exits(3).stderr;
     assert!(told.contains("`tallybook runs release 2 --customer CU-0002`"), "{told}");
 
+    let doctor = home.run(&["doctor"]).stdout;
+    assert!(doctor.contains("CU-0002 is parked since run 2"), "{doctor}");
+
     let nobody = bounded(&home, &["runs", "release", "2", "--customer", "CU-0001"]).exits(1);
     assert_eq!(nobody.error()["code"], "not_parked");
     let released = bounded(&home, &["runs", "release", "2", "--customer", "CU-0002"]).exits(0).json();

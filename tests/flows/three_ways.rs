@@ -91,6 +91,24 @@ fn scenarios() -> Vec<(String, Value)> {
             ],
         ),
         (
+            "given up, then paid, credited by hand and by a run",
+            book(8, &json!([]), &json!([])),
+            vec![
+                run("2026-01-01"),
+                invoice("2026-01-10", 1, "writeoff", json!({})),
+                invoice("2026-01-11", 1, "markpaid", json!({"amount": "25.00"})),
+                invoice("2026-01-12", 1, "credit", json!({"lines": [{"line": 1, "amount": "40.00"}]})),
+                invoice("2026-01-13", 2, "writeoff", json!({})),
+                invoice("2026-01-14", 2, "credit", json!({})),
+                run("2026-02-01"),
+                invoice("2026-02-02", 5, "writeoff", json!({})),
+                on("2026-02-10", json!({"subscription": "S-1", "do": "expire", "refund": "prorated"})),
+                on("2026-02-10", json!({"subscription": "S-2", "do": "expire", "refund": "prorated"})),
+                run("2026-02-11"),
+                invoice("2026-02-12", 1, "markpaid", json!({"amount": "80.00"})),
+            ],
+        ),
+        (
             "nobody to charge, dunned",
             book(0, &json!([]), &by_hand),
             vec![
@@ -138,11 +156,25 @@ fn memory_and_both_databases_collect_credit_refund_and_dun_alike() {
         assert!(answer["ledger"].as_array().unwrap().len() > 2, "{name}: {answer:#}");
         for books in both() {
             play(&books, scenario, answer);
-            assert_eq!(invoices(&books.json(&["invoices"])), invoices(&answer["invoices"]), "{name}");
+            let steps = scenario["timeline"].as_array().unwrap();
+            let last = steps[steps.len() - 1]["on"].as_str().unwrap();
+            let listed = books.json(&["invoices", "--as-of", last]);
+            assert_eq!(invoices(&listed), invoices(&answer["invoices"]), "{name}");
+            states_are_filters(&books, last, &listed);
             assert_eq!(transactions(&books, answer), told(&answer["transactions"]), "{name}");
             assert_eq!(ledger(&books), entries(&answer["ledger"]), "{name}");
             assert_eq!(books.json(&["verify"])["ok"], true, "{name}");
         }
+    }
+}
+
+/// Each state that an invoice reads is a filter of the list.
+fn states_are_filters(books: &Books, as_of: &str, all: &Value) {
+    for state in ["paid", "credited", "written_off"] {
+        let found = invoices(&books.json(&["invoices", "--as-of", as_of, "--state", state]));
+        let mut expected = invoices(all);
+        expected.retain(|invoice| invoice["State"] == state);
+        assert_eq!(found, expected, "{state}");
     }
 }
 
@@ -161,6 +193,9 @@ fn play(books: &Books, scenario: &Value, answer: &Value) {
         }
         if step["run"].is_object() {
             typed(&["run", "--as-of", day, "--skip", "render,send"]);
+        } else if let Some(subscription) = step["subscription"].as_str() {
+            let verb = step["do"].as_str().unwrap();
+            typed(&["subscriptions", verb, subscription, "--on", day, "--refund", "prorated"]);
         } else if step["invoice"].is_u64() {
             let place = usize::try_from(step["invoice"].as_u64().unwrap()).unwrap();
             let number = answer["invoices"][place - 1]["InvoiceNumber"].as_str().unwrap();

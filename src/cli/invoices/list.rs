@@ -34,8 +34,12 @@ enum State {
     Draft,
     /// Something is open
     Open,
-    /// Nothing is open
+    /// Nothing is open, and it was paid
     Paid,
+    /// Its credit notes took all of it back, and nobody paid
+    Credited,
+    /// Nothing is open, as some of it was given up
+    WrittenOff,
     /// Something is open and the last day to pay has passed
     Overdue,
     /// The last attempt to collect it failed
@@ -72,6 +76,8 @@ impl State {
             Self::Draft => None,
             Self::Open => Some(Wanted::Open),
             Self::Paid => Some(Wanted::Paid),
+            Self::Credited => Some(Wanted::Credited),
+            Self::WrittenOff => Some(Wanted::WrittenOff),
             Self::Overdue => Some(Wanted::Overdue),
             Self::Declined => Some(Wanted::Declined),
             Self::CreditNote => Some(Wanted::CreditNote),

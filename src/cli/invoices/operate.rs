@@ -73,7 +73,7 @@ pub async fn mark_paid(
 /// What is given up.
 pub async fn write_off(app: &App, invoice: &str, part: &Part, output: &Output) -> Result<Exit, Failure> {
     let act = act(app, part.on).await?;
-    told(&write_off::write_off(&app.ctx, &act, invoice, part.amount).await?, "is written off", output);
+    told(&write_off::write_off(&app.ctx, &act, invoice, part.amount).await?, "is given up", output);
     Ok(Exit::Done)
 }
 

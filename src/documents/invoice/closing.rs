@@ -3,7 +3,7 @@
 use super::{Collection, Desk, LEFT, RIGHT};
 use crate::paper::{Align, Sheet};
 use crate::transfer_code;
-use domain::invoice::Invoice;
+use domain::invoice::{Invoice, PaymentStatus, Settlement};
 
 /// Left edge of the totals.
 const TOTALS: f32 = 348.0;
@@ -170,7 +170,11 @@ fn sentence(desk: &Desk) -> String {
         let amount = figures.money(draft.gross_minor().saturating_abs(), draft.currency);
         return words.credited.replace("{amount}", &amount);
     }
-    if draft.gross_minor() == 0 {
+    // What was credited or given up was not paid: nobody is thanked for it.
+    let is_unpaid =
+        |s: &Settlement| matches!(s.payment_status, PaymentStatus::Cancelled | PaymentStatus::Failed);
+    let is_let_go = open <= 0 && desk.document.settlement.is_some_and(is_unpaid);
+    if draft.gross_minor() == 0 || is_let_go {
         return words.nothing_to_pay.clone();
     }
     if open <= 0 {

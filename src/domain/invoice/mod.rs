@@ -3,12 +3,14 @@
 pub mod account;
 mod printed;
 mod settlement;
+mod state;
 pub mod statement;
 pub mod verbs;
 mod wire;
 
 pub use printed::PrintedLine;
 pub use settlement::*;
+pub use state::State;
 pub use wire::*;
 
 use crate::catalogue::TaxCategory;
@@ -32,7 +34,8 @@ pub enum InvoiceStatus {
     Failed = 1024,
 }
 
-/// State of its payment (Upodi `paymentstatus`).
+/// State of its payment (Upodi `paymentstatus`). Of an invoice on which nothing is open, `Cancelled` says that it was credited
+/// and nobody paid, `Failed` that some of it was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentStatus {
@@ -313,8 +316,12 @@ impl Invoice {
 pub struct Settlement {
     pub status: InvoiceStatus,
     pub payment_status: PaymentStatus,
-    /// Paid, credited and set off so far, minor units.
+    /// Paid, credited, set off and given up so far, minor units.
     pub settled_minor: i64,
+    /// The part of it that the invoice's own credit notes took back.
+    pub credited_minor: i64,
+    /// The part of it that was given up.
+    pub written_off_minor: i64,
     pub payment_date: Option<NaiveDate>,
     /// Next dunning step and its day (rules Y3).
     pub dunning_step: u32,
@@ -328,10 +335,17 @@ impl Settlement {
             status,
             payment_status: PaymentStatus::NotPaid,
             settled_minor: 0,
+            credited_minor: 0,
+            written_off_minor: 0,
             payment_date: None,
             dunning_step: 0,
             next_retry: None,
         }
+    }
+
+    /// The part that the payer gave: payments less refunds, and credit of other documents.
+    pub fn paid_minor(&self) -> i64 {
+        self.settled_minor - self.credited_minor - self.written_off_minor
     }
 
     /// rules I7: settled when nothing of the gross is open.

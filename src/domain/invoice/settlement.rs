@@ -7,40 +7,69 @@ use crate::ids::InvoiceId;
 use crate::payment::{DeclineClass, TECHNICAL_LADDER_MINUTES};
 use chrono::NaiveDate;
 
+/// What settles a part of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettledBy {
+    /// What the payer gave: payments, less refunds, and credit of other documents.
+    Money,
+    /// A credit note on the invoice itself.
+    Credit,
+    /// Given up as bad debt.
+    WriteOff,
+}
+
 impl Settlement {
     /// What is still open of `gross_minor`: above 0 the payer owes it, below 0 the payer is owed.
     pub fn open_minor(&self, gross_minor: i64) -> i64 {
         gross_minor - self.settled_minor
     }
 
-    /// The marks after `amount_minor` more is settled on `on`: paid, credited, set off, refunded or written off. The
-    /// sign is the invoice's when it settles and the opposite when it undoes. Nothing open = paid, and dunning ends.
+    /// The marks after `amount_minor` more is settled on `on`. The sign is the invoice's when it settles and the opposite
+    /// when it undoes. Nothing open ends the dunning, and how it came to that decides the payment status: written off if
+    /// some of it was given up, credited if nobody paid, else paid.
     ///
     /// ```
-    /// # use domain::invoice::{InvoiceStatus, PaymentStatus, Settlement};
+    /// # use domain::invoice::{InvoiceStatus, PaymentStatus, SettledBy, Settlement};
     /// # let day = domain::NaiveDate::from_ymd_opt(2026, 2, 14).unwrap();
     /// let open = Settlement::open(InvoiceStatus::Booked);
-    /// let part = open.settled(24_875, 10_000, day);
+    /// let part = open.settled(24_875, 10_000, SettledBy::Money, day);
     /// assert_eq!((part.payment_status, part.open_minor(24_875)), (PaymentStatus::NotPaid, 14_875));
-    /// let paid = part.settled(24_875, 14_875, day);
+    /// let paid = part.settled(24_875, 14_875, SettledBy::Money, day);
     /// assert_eq!((paid.payment_status, paid.payment_date), (PaymentStatus::Paid, Some(day)));
     /// ```
-    pub fn settled(&self, gross_minor: i64, amount_minor: i64, on: NaiveDate) -> Self {
+    pub fn settled(&self, gross_minor: i64, amount_minor: i64, by: SettledBy, on: NaiveDate) -> Self {
         let mut after = Self { settled_minor: self.settled_minor + amount_minor, ..self.clone() };
-        let open = after.open_minor(gross_minor);
-        if open == 0 || gross_minor == 0 || (open > 0) != (gross_minor > 0) {
-            after.payment_status = PaymentStatus::Paid;
-            after.payment_date = self.payment_date.filter(|_| self.is_paid()).or(Some(on));
+        match by {
+            SettledBy::Money => {}
+            SettledBy::Credit => after.credited_minor += amount_minor,
+            SettledBy::WriteOff => after.written_off_minor += amount_minor,
+        }
+        if after.is_closed(gross_minor) {
+            after.payment_status = after.closed_status(gross_minor);
+            let paid_on = self.payment_date.filter(|_| self.is_closed(gross_minor)).or(Some(on));
+            after.payment_date = paid_on.filter(|_| after.payment_status == PaymentStatus::Paid);
             after.next_retry = None;
-        } else if self.is_paid() {
+        } else if self.is_closed(gross_minor) {
             (after.payment_status, after.payment_date) = (PaymentStatus::NotPaid, None);
         }
         after
     }
 
     /// Whether nothing more is expected from the payer.
-    pub fn is_paid(&self) -> bool {
-        self.payment_status == PaymentStatus::Paid
+    pub fn is_closed(&self, gross_minor: i64) -> bool {
+        let open = self.open_minor(gross_minor);
+        open == 0 || gross_minor == 0 || (open > 0) != (gross_minor > 0)
+    }
+
+    fn closed_status(&self, gross_minor: i64) -> PaymentStatus {
+        let is_exact = self.open_minor(gross_minor) == 0 && gross_minor > 0;
+        if is_exact && self.written_off_minor != 0 {
+            PaymentStatus::Failed
+        } else if is_exact && self.paid_minor() == 0 {
+            PaymentStatus::Cancelled
+        } else {
+            PaymentStatus::Paid
+        }
     }
 
     /// The marks while a provider has been asked and has not answered (rules Y1).
@@ -135,7 +164,7 @@ pub fn set_off(documents: &[OpenDocument]) -> Vec<SetOff> {
 /// The marks of an invoice at booking: what is zero is paid (rules I8).
 pub fn at_booking(gross_minor: i64, booked_on: NaiveDate) -> Settlement {
     let open = Settlement::open(InvoiceStatus::Booked);
-    if gross_minor == 0 { open.settled(0, 0, booked_on) } else { open }
+    if gross_minor == 0 { open.settled(0, 0, SettledBy::Money, booked_on) } else { open }
 }
 
 #[cfg(test)]
@@ -175,21 +204,23 @@ mod tests {
     #[test]
     fn a_credit_note_is_settled_with_its_own_sign_and_a_refund_of_too_much_undoes() {
         let open = Settlement::open(InvoiceStatus::Booked);
-        let credit = open.settled(-125, -100, day(2, 1));
-        assert!(!credit.is_paid());
-        assert!(credit.settled(-125, -25, day(2, 2)).is_paid());
-        let too_much = open.settled(100, 125, day(2, 1));
-        assert_eq!((too_much.is_paid(), too_much.open_minor(100)), (true, -25));
-        let back = too_much.settled(100, -25, day(2, 3));
-        assert_eq!((back.is_paid(), back.payment_date), (true, Some(day(2, 1))));
-        let chargeback = back.settled(100, -100, day(2, 4));
+        let by_money =
+            |marks: &Settlement, gross, amount, on| marks.settled(gross, amount, SettledBy::Money, on);
+        let credit = by_money(&open, -125, -100, day(2, 1));
+        assert!(!credit.is_closed(-125));
+        assert!(by_money(&credit, -125, -25, day(2, 2)).is_closed(-125));
+        let too_much = by_money(&open, 100, 125, day(2, 1));
+        assert_eq!((too_much.is_closed(100), too_much.open_minor(100)), (true, -25));
+        let back = by_money(&too_much, 100, -25, day(2, 3));
+        assert_eq!((back.is_closed(100), back.payment_date), (true, Some(day(2, 1))));
+        let chargeback = by_money(&back, 100, -100, day(2, 4));
         assert_eq!((chargeback.payment_status, chargeback.payment_date), (PaymentStatus::NotPaid, None));
     }
 
     #[test]
     fn what_is_zero_is_paid_at_booking() {
-        assert!(at_booking(0, day(2, 1)).is_paid());
-        assert!(!at_booking(1, day(2, 1)).is_paid());
+        assert_eq!(at_booking(0, day(2, 1)).payment_status, PaymentStatus::Paid);
+        assert_eq!(at_booking(1, day(2, 1)).payment_status, PaymentStatus::NotPaid);
     }
 
     #[test]

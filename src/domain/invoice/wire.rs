@@ -1,7 +1,7 @@
 //! The invoice on the wire: Upodi's fields in PascalCase, amounts as decimal strings, statuses as Upodi's numbers. The
 //! same in `simulate` and `invoices --json`.
 
-use super::{Draft, Invoice, InvoiceStatus, Line, Settlement};
+use super::{Draft, Invoice, InvoiceStatus, Line, Settlement, State};
 use crate::money::{Currency, Money};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -19,6 +19,8 @@ pub struct InvoiceWire {
     pub invoice_status: u32,
     pub payment_status: u32,
     pub settlement_status: u32,
+    /// The state in a word: see [`State::word`].
+    pub state: &'static str,
     pub is_credit_note: bool,
     #[serde(rename = "CustomerID")]
     pub customer_id: Uuid,
@@ -106,11 +108,12 @@ impl InvoiceWire {
         Self::of(draft, None, settlement)
     }
 
-    /// A booked invoice as it stands.
-    pub fn booked(invoice: &Invoice, settlement: &Settlement) -> Self {
+    /// A booked invoice as it stands on a day.
+    pub fn booked(invoice: &Invoice, settlement: &Settlement, as_of: NaiveDate) -> Self {
         let wire = Self::of(&invoice.draft, Some(invoice.number.clone()), settlement);
         let payment_reference = invoice.payment_reference.as_ref().map(|own| own.reference.clone());
-        Self { due_date: invoice.payable_by, payment_reference, ..wire }
+        let state = State::of(settlement, invoice.draft.gross_minor(), invoice.payable_by, as_of).word();
+        Self { due_date: invoice.payable_by, payment_reference, state, ..wire }
     }
 
     fn of(draft: &Draft, number: Option<String>, settlement: &Settlement) -> Self {
@@ -121,6 +124,7 @@ impl InvoiceWire {
             invoice_status: settlement.status as u32,
             payment_status: settlement.payment_status as u32,
             settlement_status: settlement.settlement_status(draft.gross_minor()) as u32,
+            state: State::of(settlement, draft.gross_minor(), draft.due_date, draft.due_date).word(),
             is_credit_note: draft.is_credit_note,
             customer_id: draft.payer.0,
             account_number: draft.account_number.clone(),

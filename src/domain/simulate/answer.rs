@@ -23,7 +23,8 @@ pub(super) fn refused(name: Value, error: Value) -> Value {
 
 /// All that came of a scenario.
 pub(super) fn answer(name: Value, steps: Vec<Value>, world: &mut World) -> Value {
-    let invoices: Vec<Value> = world.documents.iter().map(|document| value(&document.wire())).collect();
+    let as_of = world.today.unwrap_or_default();
+    let invoices: Vec<Value> = world.documents.iter().map(|document| value(&document.wire(as_of))).collect();
     let transactions: Vec<Value> = world.transactions.iter().map(|t| value(&transaction(world, t))).collect();
     let sealed = ledger::seal(&ChainState::default(), std::mem::take(&mut world.entries));
     let ledger: Vec<Value> = sealed.iter().map(entry).collect();

@@ -7,7 +7,7 @@ use crate::catalogue::Catalogue;
 use crate::dunning::DunningAction;
 use crate::ids::{CustomerId, InvoiceId};
 use crate::invoice::verbs::{
-    self, Account, Answer, Books, Charging, Coming, Effects, Known, Occasion, PartKind,
+    self, Account, Answer, Books, Charging, Coming, Effects, Known, Occasion, Part, PartKind,
 };
 use crate::invoice::{OpenDocument, account, set_off as parts_of};
 use crate::ledger::{EntryKind, PostingFault};
@@ -246,7 +246,8 @@ pub(super) fn refund(
     let payer = invoice.draft.payer;
     let of_payer = world.documents.iter().filter(|document| document.draft.payer == payer);
     let all: Vec<verbs::Concerned<'_>> = of_payer.filter_map(Document::concerned).collect();
-    let received = verbs::received_minor(&invoice, all.iter().copied());
+    let kept_minor = kept_minor(world, payer, invoice.draft.currency);
+    let received = verbs::received_minor(&invoice, all.iter().copied(), kept_minor);
     let asked = |account: &Account<'_>| account::refund(account.standing(), received, amount);
     let amount_minor = with_account(world, at, asked).ok_or_else(not_booked)??;
     let ordinal = next_entry(world, at, EntryKind::Refund);
@@ -286,18 +287,30 @@ fn credits_of(world: &World, payer: CustomerId) -> Vec<(usize, verbs::Owed)> {
             continue;
         };
         let owed_minor = -document.settlement.open_minor(document.draft.gross_minor());
-        let received_minor = verbs::received_minor(invoice, all.iter().copied()).unwrap_or(owed_minor);
+        let kept_minor = kept_minor(world, payer, document.draft.currency);
+        let received = verbs::received_minor(invoice, all.iter().copied(), kept_minor);
+        let received_minor = received.unwrap_or(owed_minor);
         let amount_minor = owed_minor.min(received_minor);
         if amount_minor > 0 {
             owed.push((at, verbs::Owed { currency: document.draft.currency, amount_minor }));
         }
     }
-    owed.sort_by_key(|(at, _)| {
-        let document = &world.documents[*at];
-        let sequence = document.booked.as_ref().map(|invoice| invoice.sequence);
-        (document.draft.invoice_date, document.draft.series.clone(), sequence)
-    });
+    owed.sort_by_key(|(at, _)| age(&world.documents[*at]));
     owed
+}
+
+/// What a payer has paid in a currency less what went back. What a document below zero gives that credits no invoice is the
+/// payer's own (rules Q2).
+fn kept_minor(world: &World, payer: CustomerId, currency: Currency) -> i64 {
+    let booked = world.documents.iter().filter(|document| document.booked.is_some());
+    let own = booked.filter(|document| (document.draft.payer, document.draft.currency) == (payer, currency));
+    let kept_of = |document: &Document| -> i64 {
+        let is_money = |part: &&Part| matches!(part.kind, PartKind::Payment | PartKind::Refund);
+        let given_minor =
+            if document.draft.credits.is_empty() { document.draft.gross_minor().min(0) } else { 0 };
+        document.parts.iter().filter(is_money).map(|part| part.amount_minor).sum::<i64>() - given_minor
+    };
+    own.map(kept_of).sum()
 }
 
 fn next_entry(world: &World, at: usize, kind: EntryKind) -> u32 {
@@ -333,10 +346,55 @@ pub(super) fn happen(
     let effects = effects.map_err(super::running::cannot_post)?;
     let on = effects.parts.first().map(|part| part.on);
     apply(world, at, effects);
+    let Some(on) = on else { return Ok(()) };
+    take_back(world, at, on)?;
     let document = &world.documents[at];
-    let is_owed = document.settlement.open_minor(document.draft.gross_minor()) < 0;
-    if let Some(on) = on.filter(|_| is_owed) {
+    if document.settlement.open_minor(document.draft.gross_minor()) < 0 {
         set_off(world, document.draft.payer, on);
+    }
+    Ok(())
+}
+
+/// What was given up and came after all is no bad debt any more (rules Y5).
+fn take_back(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
+    let catalogue: Arc<Catalogue> = Arc::clone(world.catalogue()?);
+    let books = Books { catalogue: &catalogue, open_from: None };
+    let ordinal = next_entry(world, at, EntryKind::WriteOff);
+    let effects = with_account(world, at, |account| verbs::taken_back(account, ordinal, on, books));
+    if let Some(effects) = effects.transpose().map_err(super::running::cannot_post)?.flatten() {
+        apply(world, at, effects);
+    }
+    Ok(())
+}
+
+/// A credit note meets what was given up of the invoices that it credits, before it goes to others (rules Y5).
+///
+/// # Errors
+/// If it cannot be posted.
+pub(super) fn meet_write_offs(world: &mut World, note: usize, on: NaiveDate) -> Result<(), Refusal> {
+    let draft = &world.documents[note].draft;
+    let is_credited = |document: &Document| {
+        let number = document.booked.as_ref().map(|invoice| &invoice.number);
+        document.settlement.written_off_minor > 0
+            && number.is_some_and(|number| draft.credits.contains(number))
+    };
+    if !draft.is_credit_note {
+        return Ok(());
+    }
+    let mut credited: Vec<usize> =
+        (0..world.documents.len()).filter(|at| is_credited(&world.documents[*at])).collect();
+    credited.sort_by_key(|at| age(&world.documents[*at]));
+    for at in credited {
+        let document = |at: usize| {
+            let document = &world.documents[at];
+            Some((document.booked.as_ref()?, &document.settlement))
+        };
+        let (Some(of_note), Some(of_invoice)) = (document(note), document(at)) else { continue };
+        let amount_minor = verbs::meets_write_off(of_note, of_invoice);
+        if amount_minor > 0 {
+            set_off_pair(world, note, at, amount_minor, on);
+            take_back(world, at, on)?;
+        }
     }
     Ok(())
 }
@@ -363,10 +421,11 @@ pub(super) fn set_off_pair(
     on: NaiveDate,
 ) {
     for (at, other, amount_minor) in [(invoice, credit, amount_minor), (credit, invoice, -amount_minor)] {
-        let other = world.documents[other].id();
         let document = &world.documents[at];
-        let Some(booked) = &document.booked else { continue };
-        let met = document.parts.iter().filter(|part| part.document == Some(other)).count();
+        let (Some(booked), Some(other)) = (&document.booked, &world.documents[other].booked) else {
+            continue;
+        };
+        let met = document.parts.iter().filter(|part| part.document == Some(other.draft.id)).count();
         let effects = verbs::set_off_pair((booked, &document.settlement), other, met, amount_minor, on);
         apply(world, at, effects);
     }
@@ -381,11 +440,7 @@ pub(super) fn set_off(world: &mut World, payer: CustomerId, on: NaiveDate) {
         }
     }
     for mut places in by_currency.into_values() {
-        places.sort_by_key(|at| {
-            let document = &world.documents[*at];
-            let sequence = document.booked.as_ref().map(|invoice| invoice.sequence);
-            (document.draft.invoice_date, document.draft.series.clone(), sequence)
-        });
+        places.sort_by_key(|at| age(&world.documents[*at]));
         let open: Vec<OpenDocument> = places
             .iter()
             .map(|at| &world.documents[*at])
@@ -398,6 +453,12 @@ pub(super) fn set_off(world: &mut World, payer: CustomerId, on: NaiveDate) {
             }
         }
     }
+}
+
+/// What decides which of two documents is older (rules I8).
+fn age(document: &Document) -> (NaiveDate, String, Option<u64>) {
+    let sequence = document.booked.as_ref().map(|invoice| invoice.sequence);
+    (document.draft.invoice_date, document.draft.series.clone(), sequence)
 }
 
 impl Document {

@@ -242,6 +242,7 @@ fn credit(
     if part > 0 {
         collecting::set_off_pair(world, note, at, part, on);
     }
+    collecting::meet_write_offs(world, note, on)?;
     collecting::set_off(world, invoice.draft.payer, on);
     reopen(world, &reopened, on);
     Ok(())

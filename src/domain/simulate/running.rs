@@ -67,6 +67,8 @@ pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<S
         }
         let payer = world.known.customers.get(&account).map(|payer| payer.id);
         if let Some(payer) = payer {
+            let roots = world.payers();
+            world.carried.retain(|of, _| roots.get(of) != Some(&payer)); // taken over with the rest (rules I8)
             world.carried.insert(payer, billed.carried);
         }
         for line in billed.lines {
@@ -260,6 +262,9 @@ fn told(billed: &[(String, Billed)], hash: &str, options: &Options) -> Said {
 /// If a draft's sums do not agree, or it cannot be posted.
 pub(super) fn book(world: &mut World, places: &[usize], on: NaiveDate) -> Result<(), Refusal> {
     book_only(world, places, on)?;
+    for at in places {
+        collecting::meet_write_offs(world, *at, on)?;
+    }
     let payers: BTreeSet<CustomerId> = places.iter().map(|at| world.documents[*at].draft.payer).collect();
     for payer in payers {
         collecting::set_off(world, payer, on);

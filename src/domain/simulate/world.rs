@@ -104,9 +104,10 @@ impl Document {
         self.booked.is_none() && self.settlement.status == InvoiceStatus::Draft
     }
 
-    pub fn wire(&self) -> InvoiceWire {
+    /// As it stands on a day.
+    pub fn wire(&self, as_of: NaiveDate) -> InvoiceWire {
         match &self.booked {
-            Some(invoice) => InvoiceWire::booked(invoice, &self.settlement),
+            Some(invoice) => InvoiceWire::booked(invoice, &self.settlement, as_of),
             None => InvoiceWire::unbooked(&self.draft, &self.settlement),
         }
     }
@@ -183,7 +184,12 @@ impl World {
             billed,
             reopened: self.reopened.clone(),
             credited: self.credited(),
-            carried: self.carried.get(&payer).cloned().unwrap_or_default(),
+            carried: members
+                .iter()
+                .filter_map(|member| self.carried.get(&member.id))
+                .flatten()
+                .cloned()
+                .collect(),
             codes_redeemed: self.redeemed_discounts(),
             late: Vec::new(),
         };

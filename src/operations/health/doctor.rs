@@ -12,6 +12,7 @@ use domain::refusal::{Verb, WayOut};
 use domain::run::MailCounts;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use store::parked::{self, Parking};
 use store::run::notices::{self, Channel, Notice};
 use store::{Traffic, bank, delivery, journal, run};
 
@@ -234,6 +235,8 @@ async fn payers(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
         })
         .collect();
     let mut tx = ctx.store.read().await?;
+    findings
+        .extend(parked::all(&mut tx).await?.into_iter().map(|(account, parking)| waits(&account, &parking)));
     findings.extend(undelivered(delivery::open_counts(&mut tx).await?));
     let waiting = bank::waiting(&mut tx).await?;
     if waiting > 0 {
@@ -248,6 +251,14 @@ async fn payers(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
         findings.push(untold(run, notice));
     }
     Ok(findings)
+}
+
+/// A payer whom no run bills until a person lets it through (rules I9).
+fn waits(account: &str, parking: &Parking) -> Finding {
+    let run = parking.run_ordinal;
+    let found = format!("{account} is parked since run {run}: {}", parking.reason);
+    let release = Verb::ReleaseRun.on(run.to_string()).with("customer", account);
+    Finding::for_a_person(false, "payer", "parked", found).way_out(release)
 }
 
 /// A report or a ping of a run that did not arrive.

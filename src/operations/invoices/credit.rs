@@ -8,7 +8,7 @@ use crate::delivery::deliver::Sent;
 use crate::delivery::{plan, send};
 use crate::invoices::find;
 use crate::invoices::view::InvoiceView;
-use crate::payments::settle::{set_off_of_payers, set_off_pair};
+use crate::payments::settle::{meet_write_offs, set_off_of_payers, set_off_pair};
 use crate::refusal::Stop;
 use anyhow::Context as _;
 use chrono::NaiveDate;
@@ -188,6 +188,7 @@ async fn note_in(
     if amount_minor > 0 && !pending {
         set_off_pair(tx, note_booked.draft.id, id, amount_minor, act.on).await?;
     }
+    meet_write_offs(tx, std::slice::from_ref(&note_booked), act.on).await?;
     // What it leaves is set against the payer's oldest open invoices (rules I8).
     set_off_of_payers(tx, &[booked.invoice.draft.payer], act.on).await?;
     note(ctx, tx, &note_booked.number, Action::CreditInvoice, act).await?;

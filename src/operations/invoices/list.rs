@@ -5,7 +5,7 @@ use crate::invoices::view::{DraftView, InvoiceView};
 use crate::refusal::{Stop, insist_on_customer};
 use chrono::NaiveDate;
 use domain::ids::{InvoiceId, RunId};
-use domain::invoice::{Draft, PaymentStatus};
+use domain::invoice::{Draft, State};
 use std::collections::BTreeMap;
 use store::draft::{self, DraftFilter, DraftState};
 use store::invoice::{self, InvoiceFilter, InvoiceState};
@@ -29,8 +29,12 @@ pub struct Filter {
 pub enum Wanted {
     /// Something is open.
     Open,
-    /// Nothing is open.
+    /// Nothing is open, and the payer gave at least a part of it.
     Paid,
+    /// Its own credit notes took all of it back, and nobody paid.
+    Credited,
+    /// Nothing is open, as some of it was given up.
+    WrittenOff,
     /// Something is open and the last day to pay has passed.
     Overdue,
     /// The last attempt to collect it failed.
@@ -64,10 +68,8 @@ pub async fn list(ctx: &Context, filter: &Filter) -> Result<Vec<InvoiceView>, St
         found.extend(booked.into_iter().map(|booked| InvoiceView::of(booked, as_of)));
     }
     if filter.state == Some(Wanted::Declined) {
-        use PaymentStatus::{Declined, Dunning, Failed, PendingRetry};
-        found.retain(|view: &InvoiceView| {
-            matches!(view.settlement.payment_status, Declined | Dunning | Failed | PendingRetry)
-        });
+        use State::{Declined, NotCollected, ToBeRetried};
+        found.retain(|view: &InvoiceView| matches!(view.state, Declined | NotCollected | ToBeRetried));
     }
     Ok(found)
 }
@@ -76,6 +78,8 @@ fn stored(wanted: Wanted) -> InvoiceState {
     match wanted {
         Wanted::Open | Wanted::Declined => InvoiceState::Open,
         Wanted::Paid => InvoiceState::Paid,
+        Wanted::Credited => InvoiceState::Credited,
+        Wanted::WrittenOff => InvoiceState::WrittenOff,
         Wanted::Overdue => InvoiceState::Overdue,
         Wanted::CreditNote => InvoiceState::CreditNote,
         Wanted::Undelivered => InvoiceState::Undelivered,

@@ -179,7 +179,8 @@ pub(crate) async fn received_minor(tx: &mut Tx, booked: &Booked) -> anyhow::Resu
             all.push(Concerned { id: *id, number, credits, received_minor });
         }
     }
-    Ok(verbs::received_minor(&booked.invoice, all.iter().copied()))
+    let kept_minor = invoice::kept_minor(tx, draft.payer, draft.currency).await?;
+    Ok(verbs::received_minor(&booked.invoice, all.iter().copied(), kept_minor))
 }
 
 /// Writes a refund made by bank transfer, in the transaction of the caller, which holds the document; one that a provider has

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::refusal::Stop;
 use chrono::NaiveDate;
 use domain::ids::InvoiceId;
-use domain::invoice::{Draft, Invoice, InvoiceWire, PaymentStatus, Settlement};
+use domain::invoice::{Draft, Invoice, InvoiceWire, Settlement, State};
 use serde::{Serialize, Serializer};
 use store::Tx;
 use store::invoice::{self, Booked};
@@ -15,6 +15,8 @@ pub struct InvoiceView {
     pub invoice: Invoice,
     pub settlement: Settlement,
     pub state: State,
+    /// The day that decides what is overdue.
+    pub as_of: NaiveDate,
 }
 
 /// An invoice that is not booked. Programs get it as [`InvoiceWire`].
@@ -31,30 +33,11 @@ impl Serialize for DraftView {
     }
 }
 
-/// The state as people ask for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    PaidTooMuch,
-    Paid,
-    /// Nothing of a credit note is owed any more.
-    Settled,
-    /// A credit note of which something is owed.
-    Credit,
-    PaymentUnderWay,
-    ToBeRetried,
-    InDunning,
-    Declined,
-    NotCollected,
-    Cancelled,
-    Overdue,
-    Open,
-}
-
 impl InvoiceView {
     /// As it stands on a day.
     pub fn of(booked: Booked, as_of: NaiveDate) -> Self {
-        let state = State::of(&booked, as_of);
-        Self { invoice: booked.invoice, settlement: booked.settlement, state }
+        let state = state(&booked, as_of);
+        Self { invoice: booked.invoice, settlement: booked.settlement, state, as_of }
     }
 
     /// As it stands once the transaction is committed.
@@ -78,46 +61,11 @@ impl InvoiceView {
 
 impl Serialize for InvoiceView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        InvoiceWire::booked(&self.invoice, &self.settlement).serialize(serializer)
+        InvoiceWire::booked(&self.invoice, &self.settlement, self.as_of).serialize(serializer)
     }
 }
 
-impl State {
-    /// As it stands on a day.
-    pub fn of(booked: &Booked, as_of: NaiveDate) -> Self {
-        let gross = booked.invoice.draft.gross_minor();
-        let open = booked.settlement.open_minor(gross);
-        match booked.settlement.payment_status {
-            PaymentStatus::Paid if open != 0 => Self::PaidTooMuch,
-            PaymentStatus::Paid if gross < 0 => Self::Settled,
-            PaymentStatus::Paid => Self::Paid,
-            _ if gross < 0 => Self::Credit,
-            PaymentStatus::PendingResponse | PaymentStatus::Pending => Self::PaymentUnderWay,
-            PaymentStatus::PendingRetry => Self::ToBeRetried,
-            PaymentStatus::Dunning => Self::InDunning,
-            PaymentStatus::Declined => Self::Declined,
-            PaymentStatus::Failed => Self::NotCollected,
-            PaymentStatus::Cancelled => Self::Cancelled,
-            PaymentStatus::NotPaid if booked.invoice.payable_by < as_of => Self::Overdue,
-            PaymentStatus::NotPaid => Self::Open,
-        }
-    }
-
-    /// The state in words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::PaidTooMuch => "paid too much",
-            Self::Paid => "paid",
-            Self::Settled => "settled",
-            Self::Credit => "credit",
-            Self::PaymentUnderWay => "payment under way",
-            Self::ToBeRetried => "to be retried",
-            Self::InDunning => "in dunning",
-            Self::Declined => "declined",
-            Self::NotCollected => "not collected",
-            Self::Cancelled => "cancelled",
-            Self::Overdue => "overdue",
-            Self::Open => "open",
-        }
-    }
+/// The state of a booked document on a day.
+pub(crate) fn state(booked: &Booked, as_of: NaiveDate) -> State {
+    State::of(&booked.settlement, booked.invoice.draft.gross_minor(), booked.invoice.payable_by, as_of)
 }

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::delivery::open::{self, OpenMail};
-use crate::invoices::view::State;
+use crate::invoices::view::state;
 use crate::payers::view::{PayerView, undelivered};
 use crate::payments::tried::decimal;
 use crate::refusal::{Stop, unknown_customer};
@@ -65,6 +65,6 @@ fn open_invoice(booked: &Booked, as_of: NaiveDate) -> OpenInvoice {
         due: booked.invoice.payable_by,
         open: Money::new(booked.settlement.open_minor(draft.gross_minor()), draft.currency),
         currency: draft.currency,
-        state: State::of(booked, as_of).words(),
+        state: state(booked, as_of).words(),
     }
 }

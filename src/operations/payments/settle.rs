@@ -42,6 +42,10 @@ pub(crate) async fn keep_money(
     let settlement = effects.settlement.clone();
     match (keep(tx, &effects, run).await?, settlement, on) {
         (true, Some(settlement), Some(on)) => {
+            let settlement = match settlement.written_off_minor {
+                0 => settlement,
+                _ => take_back(tx, draft.id, on).await?.unwrap_or(settlement),
+            };
             if settlement.open_minor(draft.gross_minor()) < 0 && draft.gross_minor() > 0 {
                 set_off_of_payers(tx, &[draft.payer], on).await?;
             }
@@ -63,6 +67,40 @@ pub(crate) async fn keep(tx: &mut Tx, effects: &Effects, run: Option<RunId>) -> 
     Ok(true)
 }
 
+/// What was given up and came after all is no bad debt any more (rules Y5): the marks, if there was such a part.
+async fn take_back(tx: &mut Tx, id: InvoiceId, on: NaiveDate) -> anyhow::Result<Option<Settlement>> {
+    let booked = invoice::by_id(tx, id).await?.context("a settled document is gone")?;
+    let catalogue = store::catalogue::load(tx).await?.context("the book is empty")?;
+    let books = Books { catalogue: &catalogue, open_from: store::ledger::open_from(tx).await? };
+    let ordinal = next_entry(tx, id, EntryKind::WriteOff).await?;
+    let policy = policy_of(&catalogue, &booked);
+    let Some(effects) = verbs::taken_back(&account(&booked, &[], None, &policy), ordinal, on, books)? else {
+        return Ok(None);
+    };
+    ensure!(keep(tx, &effects, None).await?, "write-off {ordinal} of {} is taken", booked.invoice.number);
+    Ok(effects.settlement)
+}
+
+/// Credit notes meet what was given up of the invoices that they credit, before they go to others (rules Y5).
+pub(crate) async fn meet_write_offs(tx: &mut Tx, notes: &[Invoice], on: NaiveDate) -> anyhow::Result<()> {
+    for note in notes.iter().filter(|note| note.draft.is_credit_note) {
+        for id in invoice::written_off(tx, &note.draft.credits).await? {
+            invoice::lock_settlements(tx, &[id, note.draft.id]).await?;
+            let of_invoice = invoice::by_id(tx, id).await?.context("a credited invoice is gone")?;
+            let of_note = invoice::by_id(tx, note.draft.id).await?.context("a credit note is gone")?;
+            let amount_minor = verbs::meets_write_off(
+                (&of_note.invoice, &of_note.settlement),
+                (&of_invoice.invoice, &of_invoice.settlement),
+            );
+            if amount_minor > 0 {
+                set_off_pair(tx, note.draft.id, id, amount_minor, on).await?;
+                take_back(tx, id, on).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The next ordinal of a document's entries of a kind.
 pub(crate) async fn next_entry(tx: &mut Tx, id: InvoiceId, kind: EntryKind) -> anyhow::Result<u32> {
     let before = store::ledger::of_document(tx, id).await?;
@@ -77,7 +115,10 @@ pub async fn set_off_credit_notes(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::
     let payers: Vec<CustomerId> = payers.into_iter().collect();
     let on = invoices.iter().map(|i| i.booked_on).max();
     match on {
-        Some(on) => set_off_of_payers(tx, &payers, on).await,
+        Some(on) => {
+            meet_write_offs(tx, invoices, on).await?;
+            set_off_of_payers(tx, &payers, on).await
+        }
         None => Ok(()),
     }
 }
@@ -110,12 +151,18 @@ pub(crate) async fn set_off_pair(
     amount_minor: i64,
     on: NaiveDate,
 ) -> anyhow::Result<()> {
-    for (id, other, amount_minor) in [(invoice, credit, amount_minor), (credit, invoice, -amount_minor)] {
-        let booked = invoice::by_id(tx, id).await?.context("an open document is gone")?;
-        let met = invoice::parts(tx, id).await?.iter().filter(|p| p.document == Some(other)).count();
-        let document = (&booked.invoice, &booked.settlement);
-        let effects = verbs::set_off_pair(document, other, met, amount_minor, on);
-        ensure!(keep(tx, &effects, None).await?, "{credit} and {invoice} met a moment ago");
+    let owing = invoice::by_id(tx, invoice).await?.context("an open document is gone")?;
+    let owed = invoice::by_id(tx, credit).await?.context("an open document is gone")?;
+    for (one, other, amount_minor) in [(&owing, &owed, amount_minor), (&owed, &owing, -amount_minor)] {
+        let (id, other) = (one.invoice.draft.id, &other.invoice);
+        let met = invoice::parts(tx, id).await?.iter().filter(|p| p.document == Some(other.draft.id)).count();
+        let effects = verbs::set_off_pair((&one.invoice, &one.settlement), other, met, amount_minor, on);
+        ensure!(
+            keep(tx, &effects, None).await?,
+            "{} and {} met a moment ago",
+            one.invoice.number,
+            other.number
+        );
     }
     Ok(())
 }

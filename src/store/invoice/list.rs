@@ -20,8 +20,12 @@ use uuid::Uuid;
 /// Which invoices, by their state on the filter's day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvoiceState {
-    /// Nothing is open.
+    /// Nothing is open, and what the payer gave is a part of it.
     Paid,
+    /// Nothing is open, as its own credit notes took all of it back.
+    Credited,
+    /// Nothing is open, as some of it was given up.
+    WrittenOff,
     /// Something is open.
     Open,
     /// Something is open and `payable_by` has passed (rules I3).
@@ -86,8 +90,11 @@ pub async fn totals_by_payer(tx: &mut Tx, run: RunId) -> anyhow::Result<Vec<Paye
 
 /// Ids by the filter, in (series, sequence) order.
 pub async fn ids(tx: &mut Tx, filter: &InvoiceFilter) -> anyhow::Result<Vec<InvoiceId>> {
+    // Of what is closed, the word is that of its payment status.
     let state = filter.state.map(|s| match s {
         InvoiceState::Paid => "paid",
+        InvoiceState::Credited => "cancelled",
+        InvoiceState::WrittenOff => "failed",
         InvoiceState::Open => "open",
         InvoiceState::Overdue => "overdue",
         InvoiceState::CreditNote => "credit_note",
@@ -102,7 +109,7 @@ pub async fn ids(tx: &mut Tx, filter: &InvoiceFilter) -> anyhow::Result<Vec<Invo
            and ($2 is null or i.payer = $2)
            and ($3 is null or i.account_number = $3)
            and ($4 is null
-                or ($4 = 'paid' and s.open_minor = 0)
+                or ($4 in ('paid', 'cancelled', 'failed') and s.open_minor = 0 and s.payment_status = $4)
                 or ($4 = 'open' and s.open_minor <> 0)
                 or ($4 = 'overdue' and s.open_minor > 0 and i.payable_by < $5)
                 or ($4 = 'credit_note' and i.is_credit_note)
@@ -226,6 +233,8 @@ struct HeaderRow {
     status: String,
     payment_status: String,
     settled_minor: i64,
+    credited_minor: i64,
+    written_off_minor: i64,
     payment_date: Option<NaiveDate>,
     dunning_step: i64,
     next_retry: Option<NaiveDate>,
@@ -241,8 +250,9 @@ async fn headers(tx: &mut Tx, ids: &[InvoiceId]) -> anyhow::Result<Vec<HeaderRow
                 i.booked_on, i.payment_term, i.is_credit_note, i.credits, i.number_pattern, i.autobill, i.seller,
                 i.buyer, i.payment_method, i.reference, i.language, i.business_unit, i.dunning_policy, i.revision, i.net_minor,
                 i.vat_minor, i.base_currency, i.base_rate, i.base_rate_date, i.base_rate_source, i.base_net_minor,
-                i.base_vat_minor, s.status, s.payment_status, s.settled_minor, s.payment_date, s.dunning_step,
-                s.next_retry, p.kind as reference_kind, p.reference as payment_reference, p.creditor
+                i.base_vat_minor, s.status, s.payment_status, s.settled_minor, s.credited_minor, s.written_off_minor,
+                s.payment_date, s.dunning_step, s.next_retry, p.kind as reference_kind,
+                p.reference as payment_reference, p.creditor
          from invoice i
          join invoice_settlement s on s.invoice = i.id
          left join payment_reference p on p.invoice = i.id
@@ -269,6 +279,8 @@ impl HeaderRow {
             status: read_word(&self.status, "invoice_settlement.status")?,
             payment_status: read_word(&self.payment_status, "invoice_settlement.payment_status")?,
             settled_minor: self.settled_minor,
+            credited_minor: self.credited_minor,
+            written_off_minor: self.written_off_minor,
             payment_date: self.payment_date,
             dunning_step: small(self.dunning_step, "invoice_settlement.dunning_step")?,
             next_retry: self.next_retry,

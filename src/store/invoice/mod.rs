@@ -12,8 +12,8 @@ pub use list::{
 };
 pub use save::{save_booked, take_numbers, take_references};
 pub use settle::{
-    Part, SettledPart, credit_notes_of, lock_open, lock_settlements, moved_of_payer, open_with_credit, parts,
-    save_settlements, settle,
+    Part, SettledPart, credit_notes_of, kept_minor, lock_open, lock_settlements, moved_of_payer,
+    open_with_credit, parts, save_settlements, settle, written_off,
 };
 
 use domain::invoice::{Invoice, Settlement};

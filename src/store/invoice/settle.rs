@@ -3,7 +3,7 @@
 
 use crate::bulk::Bulk;
 use crate::tx::{PerDriver, Tx, by_keys, on};
-use crate::value::Ids;
+use crate::value::{Ids, Texts};
 use crate::words::word;
 use anyhow::{Context, ensure};
 use chrono::NaiveDate;
@@ -112,6 +112,45 @@ pub async fn open_with_credit(
         .collect()
 }
 
+/// Those of the invoices of these numbers of which something was given up, oldest first.
+pub async fn written_off(tx: &mut Tx, numbers: &[String]) -> anyhow::Result<Vec<InvoiceId>> {
+    const SQL: PerDriver = by_keys!(
+        "select i.id from invoice i join invoice_settlement s on s.invoice = i.id
+         where s.written_off_minor <> 0 and i.number",
+        text,
+        " order by i.invoice_date, i.series, i.sequence"
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<Uuid> =
+        on!(tx, c => sqlx::query_scalar(sql).bind(Texts(numbers.to_vec())).fetch_all(c).await?);
+    Ok(rows.into_iter().map(InvoiceId).collect())
+}
+
+/// What a payer has paid in a currency less what went back, minor units. What a document below zero gives that credits no
+/// invoice is the payer's own (rules Q2), and refunds that have no answer yet count as gone.
+pub async fn kept_minor(tx: &mut Tx, payer: CustomerId, currency: Currency) -> anyhow::Result<i64> {
+    let kept: i64 = on!(tx, c => sqlx::query_scalar(
+        "select cast(coalesce(sum(m.minor), 0) as bigint)
+         from (select p.amount_minor as minor
+               from settlement_part p
+               join invoice i on i.id = p.invoice
+               where i.payer = $1 and i.currency = $2 and p.kind in ('payment', 'refund')
+               union all
+               select -r.amount_minor
+               from refund_asked r
+               join invoice i on i.id = r.invoice
+               where i.payer = $1 and i.currency = $2
+               union all
+               select -(i.net_minor + i.vat_minor)
+               from invoice i
+               where i.payer = $1 and i.currency = $2 and i.net_minor + i.vat_minor < 0 and cast(i.credits as text) = '[]') m")
+        .bind(payer.0)
+        .bind(currency.code())
+        .fetch_one(c)
+        .await?);
+    Ok(kept)
+}
+
 /// A part of a settlement, as it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledPart {
@@ -179,7 +218,7 @@ pub async fn save_settlements(tx: &mut Tx, settlements: &[(InvoiceId, Settlement
         let saved = on!(tx, c => sqlx::query(
             "update invoice_settlement
              set status = $2, payment_status = $3, settled_minor = $4, payment_date = $5, dunning_step = $6,
-                 next_retry = $7,
+                 next_retry = $7, credited_minor = $8, written_off_minor = $9,
                  open_minor = (select i.net_minor + i.vat_minor from invoice i where i.id = $1) - $4
              where invoice = $1")
             .bind(invoice.0)
@@ -189,6 +228,8 @@ pub async fn save_settlements(tx: &mut Tx, settlements: &[(InvoiceId, Settlement
             .bind(s.payment_date)
             .bind(i64::from(s.dunning_step))
             .bind(s.next_retry)
+            .bind(s.credited_minor)
+            .bind(s.written_off_minor)
             .execute(c)
             .await?
             .rows_affected());

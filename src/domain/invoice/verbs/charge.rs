@@ -303,7 +303,7 @@ mod tests {
     use crate::customer::Address;
     use crate::dunning::DunningPolicy;
     use crate::ids::InvoiceId;
-    use crate::invoice::InvoiceStatus;
+    use crate::invoice::{InvoiceStatus, SettledBy};
 
     fn day(month: u32, day: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, month, day).unwrap()
@@ -391,7 +391,7 @@ mod tests {
     #[test]
     fn the_first_attempt_is_for_all_that_is_open_and_made_once() {
         let (mut invoice, payer) = (booked(), payer(vec![method("card", "tok_ok")]));
-        invoice.settlement = invoice.settlement.settled(24_875, 4_875, day(2, 1));
+        invoice.settlement = invoice.settlement.settled(24_875, 4_875, SettledBy::Money, day(2, 1));
         let first = charged(decide(&invoice, Some(&payer), &[], &known(), Occasion::Booking, day(2, 1)));
         assert_eq!(
             (first.ordinal, first.amount_minor, first.id),
@@ -411,7 +411,7 @@ mod tests {
             decide(booked, Some(payer), &[], &known(), Occasion::Booking, day(2, 1))
         };
         let mut paid = booked();
-        paid.settlement = paid.settlement.settled(24_875, 24_875, day(2, 1));
+        paid.settlement = paid.settlement.settled(24_875, 24_875, SettledBy::Money, day(2, 1));
         let mut credit = booked();
         (credit.invoice.draft.net_minor, credit.invoice.draft.vat_minor) = (-100, -25);
         for leave in [&paid, &credit] {

@@ -9,8 +9,8 @@ mod money;
 pub use charge::{Answer, Charge, Charging, Known, Occasion, answered, charge, is_collected};
 pub use dun::{Coming, coming, stepped};
 pub use money::{
-    Concerned, Owed, paid_by_bank, paid_by_hand, paid_online, received_minor, refund, refund_of_credit,
-    set_off_pair, write_off,
+    Concerned, Owed, meets_write_off, paid_by_bank, paid_by_hand, paid_online, received_minor, refund,
+    refund_of_credit, set_off_pair, taken_back, write_off,
 };
 
 use super::{Invoice, Settlement};

@@ -1,16 +1,16 @@
 //! Money that comes, goes back or is given up, and credits that are set against invoices (rules I7, I8, Y5).
 
 use super::{Account, Books, Effects, Part, PartKind};
-use crate::ids::{AttemptId, InvoiceId};
+use crate::ids::{AttemptId, InvoiceId, LineId};
 use crate::invoice::account::minor;
-use crate::invoice::{Invoice, Settlement};
+use crate::invoice::{Credit, Invoice, Line, SettledBy, Settlement};
 use crate::ledger::{self, Happening, PostingFault};
 use crate::money::{Currency, Money};
 use crate::payment::{Attempt, BY_BANK, BY_HAND};
 use crate::refusal::{Code, Refusal};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// A payment that a provider has taken: the attempt's amount settles the invoice, what the provider keeps is an expense.
@@ -96,6 +96,25 @@ pub fn write_off(
     Ok(Effects { entries: vec![entry], ..moved(account, kind, source, amount_minor, on) })
 }
 
+/// What came after all for an invoice of which a part was given up, money or a credit note on it, takes the write-off back as
+/// far as it goes beyond what is open: it is neither the payer's credit nor bad debt any more (rules Y5). None: there is no
+/// such part. `ordinal` counts the write-offs of the invoice.
+///
+/// # Errors
+/// If it cannot be posted.
+pub fn taken_back(
+    account: &Account<'_>,
+    ordinal: u32,
+    on: NaiveDate,
+    books: Books<'_>,
+) -> Result<Option<Effects>, PostingFault> {
+    let beyond_minor = (-account.open_minor()).min(account.settlement.written_off_minor);
+    if account.invoice.draft.gross_minor() <= 0 || beyond_minor <= 0 {
+        return Ok(None);
+    }
+    write_off(account, -beyond_minor, ordinal, on, books).map(Some)
+}
+
 /// So many minor units that go back to the payer. `source` is the refund's own key: it is made once.
 ///
 /// # Errors
@@ -157,7 +176,8 @@ pub fn refund_of_credit(owed: &[Owed], amount: Option<Decimal>) -> Result<Vec<(u
 
 fn moved(account: &Account<'_>, kind: PartKind, source: Uuid, amount_minor: i64, on: NaiveDate) -> Effects {
     let draft = &account.invoice.draft;
-    let settlement = account.settlement.settled(draft.gross_minor(), amount_minor, on);
+    let by = if kind == PartKind::WriteOff { SettledBy::WriteOff } else { SettledBy::Money };
+    let settlement = account.settlement.settled(draft.gross_minor(), amount_minor, by, on);
     let part = Part { invoice: draft.id, kind, source, document: None, amount_minor, on };
     Effects { parts: vec![part], settlement: Some(settlement), ..Effects::default() }
 }
@@ -171,16 +191,47 @@ fn nth(invoice: InvoiceId, kind: PartKind, ordinal: u32) -> Uuid {
 /// needs no entry.
 pub fn set_off_pair(
     (invoice, settlement): (&Invoice, &Settlement),
-    other: InvoiceId,
+    other: &Invoice,
     met: usize,
     amount_minor: i64,
     on: NaiveDate,
 ) -> Effects {
-    let source = if met == 0 { other.0 } else { Uuid::new_v5(&other.0, format!("again {met}").as_bytes()) };
-    let after = settlement.settled(invoice.draft.gross_minor(), amount_minor, on);
-    let (kind, document) = (PartKind::SetOff, Some(other));
+    let id = other.draft.id;
+    let source = if met == 0 { id.0 } else { Uuid::new_v5(&id.0, format!("again {met}").as_bytes()) };
+    let gross_minor = invoice.draft.gross_minor();
+    let own_minor = gross_given_back(other, invoice).min(amount_minor).max(0);
+    let after = settlement.settled(gross_minor, own_minor, SettledBy::Credit, on).settled(
+        gross_minor,
+        amount_minor - own_minor,
+        SettledBy::Money,
+        on,
+    );
+    let (kind, document) = (PartKind::SetOff, Some(id));
     let part = Part { invoice: invoice.draft.id, kind, source, document, amount_minor, on };
     Effects { parts: vec![part], settlement: Some(after), ..Effects::default() }
+}
+
+/// Minor units of a credit note that meet what was given up of an invoice that it credits: what it gives back of that
+/// invoice beyond what is open there, and at most what it still owes (rules Y5).
+pub fn meets_write_off(
+    (note, owed): (&Invoice, &Settlement),
+    (invoice, settlement): (&Invoice, &Settlement),
+) -> i64 {
+    let owed_minor = -owed.open_minor(note.draft.gross_minor());
+    let open_minor = settlement.open_minor(invoice.draft.gross_minor()).max(0);
+    let given_minor = gross_given_back(note, invoice);
+    (given_minor - open_minor).min(settlement.written_off_minor).min(owed_minor).max(0)
+}
+
+/// Gross that the lines of a note give back of an invoice's lines.
+fn gross_given_back(note: &Invoice, invoice: &Invoice) -> i64 {
+    let lines: BTreeMap<LineId, &Line> = invoice.draft.lines.iter().map(|line| (line.id, line)).collect();
+    let credits = note.draft.lines.iter().flat_map(|line| &line.credits);
+    let gross = |credit: &Credit| {
+        let is_inclusive = lines.get(&credit.line)?.tax_inclusive;
+        Some(credit.amount_minor + if is_inclusive { 0 } else { credit.vat_minor })
+    };
+    credits.filter_map(gross).sum()
 }
 
 /// A document of a payer, as far as refunds must know it.
@@ -195,10 +246,12 @@ pub struct Concerned<'a> {
 }
 
 /// The money that came for the invoices that a document concerns and has not gone back (rules Y5), out of all documents of
-/// its payer; none if it concerns no invoice.
+/// its payer; none if it concerns no invoice. A set-off counts, so that what another document paid for goes back too; but
+/// never more than `kept_minor`, what the payer has paid in this currency in all, less what went back.
 pub fn received_minor<'a>(
     document: &Invoice,
     all: impl IntoIterator<Item = Concerned<'a>> + Clone,
+    kept_minor: i64,
 ) -> Option<i64> {
     let own = [document.number.clone()];
     let invoices: &[String] = if document.draft.is_credit_note { &document.draft.credits } else { &own };
@@ -212,5 +265,6 @@ pub fn received_minor<'a>(
             || invoices.contains(other.number)
             || other.credits.iter().any(|number| invoices.contains(number.as_str()))
     };
-    Some(all.into_iter().filter(is_of_it).map(|other| other.received_minor).sum())
+    let received_minor: i64 = all.into_iter().filter(is_of_it).map(|other| other.received_minor).sum();
+    Some(received_minor.min(kept_minor))
 }

@@ -2,6 +2,7 @@
 
 use super::{Scenario, World, calls, seats};
 use crate::billing::{CreditedLine, over_credited};
+use crate::ids::LineId;
 use crate::invoice::{Invoice, Line};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -154,12 +155,19 @@ fn lines_of(invoices: &[&Invoice]) -> Vec<CreditedLine> {
         let (id, number) = (invoice.draft.id, invoice.number.clone());
         let charges: Vec<Line> =
             invoice.draft.lines.iter().filter(|line| line.credits.is_empty()).cloned().collect();
+        let given_back: Vec<LineId> = invoice
+            .draft
+            .lines
+            .iter()
+            .flat_map(|line| line.credits.iter().map(|credit| credit.line))
+            .collect();
         let lines = invoice.draft.lines.clone().into_iter();
         lines
             .map(move |line| {
                 let group = (line.tax_category, line.tax_pct.normalize());
                 let own = charges.iter().filter(|l| (l.tax_category, l.tax_pct.normalize()) == group);
                 let group_vat_minor = own.map(|line| line.vat_minor).sum();
+                let is_charge = line.credits.is_empty() && !given_back.contains(&line.id);
                 CreditedLine {
                     line: line.id,
                     invoice: id,
@@ -167,7 +175,7 @@ fn lines_of(invoices: &[&Invoice]) -> Vec<CreditedLine> {
                     number: line.number,
                     priced_minor: line.priced_minor(),
                     group,
-                    group_vat_minor: line.credits.is_empty().then_some(group_vat_minor),
+                    group_vat_minor: is_charge.then_some(group_vat_minor),
                 }
             })
             .collect::<Vec<_>>()

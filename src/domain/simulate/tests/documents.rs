@@ -76,7 +76,7 @@ fn a_credit_note_closes_its_invoice_and_a_paid_one_can_be_refunded() {
         .run("2026-01-01")
         .step(json!({"on": "2026-01-05", "invoice": "INV-0000001", "do": "credit"}));
     assert_eq!(whole.invoices()[1], "CN-0000001 2026-01-05 -125.00: BASE -100.00 [2026-01-01 2026-01-31]");
-    assert_eq!(statuses(&whole.answer()), [[10, 20, 4], [10, 20, 4]]);
+    assert_eq!(statuses(&whole.answer()), [[10, 50, 4], [10, 20, 4]]);
 
     let refunded = paying("tok_ok")
         .run("2026-01-01")
@@ -96,6 +96,78 @@ fn a_credit_note_closes_its_invoice_and_a_paid_one_can_be_refunded() {
     assert_balanced(&answer);
 }
 
+/// Payment status, settlement status and state of each document.
+fn read(scenario: &Scenario) -> Vec<(u64, u64, String)> {
+    let answer = scenario.answer();
+    assert_balanced(&answer);
+    let status = |i: &Value, name: &str| i[name].as_u64().unwrap();
+    let told = |i: &Value| {
+        let word = i["State"].as_str().unwrap().to_owned();
+        (status(i, "PaymentStatus"), status(i, "SettlementStatus"), word)
+    };
+    answer["invoices"].as_array().unwrap().iter().map(told).collect()
+}
+
+#[test]
+fn what_nobody_paid_does_not_read_paid() {
+    let verb = |on: &str, invoice: Value, verb: &str| json!({"on": on, "invoice": invoice, "do": verb});
+    let some =
+        |on: &str, verb: &str, amount: &str| json!({"on": on, "invoice": 1, "do": verb, "amount": amount});
+    let part =
+        json!({"on": "2026-01-05", "invoice": 1, "do": "credit", "lines": [{"line": 1, "amount": "40.00"}]});
+    let credited = (50, 4, "credited");
+    let written_off = (1024, 4, "written_off");
+    let paid = (20, 4, "paid");
+    let table = [
+        (vec![verb("2026-01-05", json!(1), "credit")], vec![credited, paid]),
+        (vec![verb("2026-01-05", json!(1), "writeoff")], vec![written_off]),
+        (vec![part.clone()], vec![(0, 2, "open"), paid]),
+        (vec![part.clone(), verb("2026-01-06", json!(1), "markpaid")], vec![paid, paid]),
+        (vec![part.clone(), verb("2026-01-06", json!(1), "writeoff")], vec![written_off, paid]),
+        (vec![part, verb("2026-01-06", json!(1), "credit")], vec![credited, paid, paid]),
+        (vec![some("2026-01-05", "writeoff", "5.00")], vec![(0, 2, "open")]),
+        (
+            vec![some("2026-01-05", "markpaid", "25.00"), verb("2026-01-06", json!(1), "writeoff")],
+            vec![written_off],
+        ),
+        (vec![some("2026-01-05", "markpaid", "200.00")], vec![(20, 8, "paid")]),
+        (
+            vec![
+                verb("2026-01-05", json!(1), "markpaid"),
+                verb("2026-01-06", json!(1), "credit"),
+                verb("2026-01-07", json!("CN-0000001"), "refund"),
+            ],
+            vec![paid, paid],
+        ),
+        // What was given up and comes after all is no loss any more, and no credit of the payer.
+        (
+            vec![verb("2026-01-05", json!(1), "writeoff"), some("2026-01-06", "markpaid", "125.00")],
+            vec![paid],
+        ),
+        (
+            vec![verb("2026-01-05", json!(1), "writeoff"), some("2026-01-06", "markpaid", "25.00")],
+            vec![written_off],
+        ),
+        (
+            vec![verb("2026-01-05", json!(1), "writeoff"), some("2026-01-06", "markpaid", "150.00")],
+            vec![(20, 8, "paid")],
+        ),
+    ];
+    for (steps, expected) in table {
+        let scenario = Scenario::new("2026-01-01", vec![base("100.00")]).run("2026-01-01");
+        let scenario = steps.iter().cloned().fold(scenario, Scenario::step);
+        assert_eq!(scenario.refusals(), Vec::<String>::new(), "{steps:?}");
+        let expected: Vec<(u64, u64, String)> = expected
+            .into_iter()
+            .map(|(payment, settled, word)| (payment, settled, word.to_owned()))
+            .collect();
+        assert_eq!(read(&scenario), expected, "{steps:?}");
+    }
+    let late = Scenario::new("2026-01-01", vec![base("100.00")]).run("2026-01-01").run("2026-01-20");
+    assert_eq!(read(&late)[0].2, "overdue");
+    assert_eq!(read(&paying("tok_hard_decline").run("2026-01-01"))[0].2, "declined");
+}
+
 #[test]
 fn what_was_written_off_is_credited_and_never_paid_out() {
     let scenario = Scenario::new("2026-01-01", vec![base("100.00")])
@@ -104,8 +176,27 @@ fn what_was_written_off_is_credited_and_never_paid_out() {
         .step(json!({"on": "2026-01-06", "invoice": 1, "do": "credit"}))
         .step(json!({"on": "2026-01-07", "invoice": "CN-0000001", "do": "refund"}))
         .step(json!({"on": "2026-01-07", "invoice": 1, "do": "writeoff"}));
-    assert_eq!(scenario.refusals(), ["nothing_paid", "nothing_open"]);
-    assert_balanced(&scenario.answer());
+    assert_eq!(scenario.refusals(), ["nothing_owed", "nothing_open"]);
+    let bad_debt = |entry: &Value| entry["kind"] == "write_off";
+    let answer = scenario.answer();
+    let entries = answer["ledger"].as_array().unwrap().iter().filter(|entry| bad_debt(entry)).count();
+    assert_eq!(entries, 2, "given up, and taken back");
+    assert_eq!(read(&scenario), [(50, 4, "credited".to_owned()), (20, 4, "paid".to_owned())]);
+    let next = scenario.run("2026-02-01");
+    assert_eq!(read(&next)[2], (0, 0, "open".to_owned()), "it pays no other invoice");
+}
+
+#[test]
+fn a_credit_of_a_run_meets_what_was_given_up_first() {
+    let scenario = Scenario::new("2026-01-01", vec![base("31.00")])
+        .run("2026-01-01")
+        .step(json!({"on": "2026-01-05", "invoice": 1, "do": "writeoff"}))
+        .act("2026-01-22", "cancel", json!({"option": "immediately", "refund": "prorated"}))
+        .run("2026-01-22")
+        .step(json!({"on": "2026-01-23", "invoice": "CN-0000001", "do": "refund"}));
+    assert_eq!(scenario.refusals(), ["nothing_owed"]);
+    let states = [(1024, 4, "written_off".to_owned()), (20, 4, "paid".to_owned())];
+    assert_eq!(read(&scenario), states, "26.25 of 38.75 stays a loss");
 }
 
 #[test]

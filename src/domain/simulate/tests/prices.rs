@@ -151,8 +151,14 @@ fn what_waits_goes_where_its_payer_is_billed() {
     let small = || {
         Scenario::new("2026-01-01", vec![base("30.00")])
             .with("/tenant/minimuminvoice", json!("100"))
-            .with("/customers/-", json!({"accountnumber": "CU-0", "fullname": "Old", "currencycode": "DKK", "country": "DK"}))
-            .with("/customers/-", json!({"accountnumber": "CU-9", "fullname": "New", "currencycode": "DKK", "country": "DK"}))
+            .with(
+                "/customers/-",
+                json!({"accountnumber": "CU-0", "fullname": "Old", "currencycode": "DKK", "country": "DK"}),
+            )
+            .with(
+                "/customers/-",
+                json!({"accountnumber": "CU-9", "fullname": "New", "currencycode": "DKK", "country": "DK"}),
+            )
     };
     let billed_to = |parent: &str| {
         json!({"customers": [{"accountnumber": "CU-1", "fullname": "Kaffe", "currencycode": "DKK", "autobill": true,
