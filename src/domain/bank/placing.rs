@@ -24,6 +24,15 @@ pub struct Candidate {
     pub is_under_way: bool,
 }
 
+impl Candidate {
+    /// Whether its number in the payer's words means it: a short one stands there by chance, unless the amount is its own too.
+    pub fn is_meant_by(&self, received: &Received) -> bool {
+        const TELLING: usize = 5;
+        letters_and_digits(&self.number).chars().count() >= TELLING
+            || self.open_minor == received.amount_minor && self.currency == received.currency
+    }
+}
+
 /// What is found under what an entry says.
 #[derive(Debug, Clone, Default)]
 pub struct Found<'a> {
@@ -335,6 +344,14 @@ mod tests {
         );
         let numbers = possible_numbers(&received(1, "Faktura: inv-0000007."));
         assert!(numbers.contains(&"INV-0000007".to_owned()), "{numbers:?}");
+    }
+
+    #[test]
+    fn a_short_number_says_nothing_without_its_amount() {
+        let short = candidate("17", "A", 100);
+        assert!(!short.is_meant_by(&received(99, "17 litres")));
+        assert!(short.is_meant_by(&received(100, "invoice 17")));
+        assert!(candidate("2026-17", "A", 100).is_meant_by(&received(1, "2026-17")));
     }
 
     proptest! {

@@ -134,7 +134,9 @@ fn named(world: &World, at: usize) -> Option<Placing> {
     for number in possible_numbers(entry) {
         let found =
             all.iter().map(|(_, _, candidate)| candidate).find(|candidate| candidate.number == number);
-        named.extend(found.filter(|found| !named.iter().any(|other| other.id == found.id)));
+        let is_new = |found: &&Candidate| !named.iter().any(|other| other.id == found.id);
+        let found = found.filter(|found| found.is_meant_by(entry) && is_new(found));
+        named.extend(found);
     }
     let found = Found { referred, named, same_amount: Vec::new() };
     (!found.referred.is_empty() || !found.named.is_empty()).then(|| place(entry, &found))

@@ -46,6 +46,7 @@ pub static INVOICE: Entity = Entity {
         property("DunningStep", Kind::Int),
         property("NextRetry", Kind::Day),
         property("BusinessUnit", Kind::Text),
+        property("PaymentReference", Kind::Text),
     ],
     objects: &[],
     lists: &[("InvoiceLines", &LINE)],
@@ -133,6 +134,7 @@ fn record(draft: &Draft, booked: Option<&Invoice>, settlement: &Settlement) -> R
         Value::Int(settlement.dunning_step.into()),
         day(settlement.next_retry),
         draft.business_unit.as_deref().into(),
+        booked.and_then(|i| i.payment_reference.as_ref()).map(|own| own.reference.as_str()).into(),
     ];
     let lines = draft.lines.iter().map(|line| line_record(line, draft.id, draft.currency)).collect();
     Record { values, objects: Vec::new(), lists: vec![lines] }

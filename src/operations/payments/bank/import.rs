@@ -293,6 +293,7 @@ impl Placed {
         let mut named: Vec<&Candidate> = Vec::new();
         for number in possible_numbers(entry) {
             if let Some(candidate) = self.by_number.get(&number).and_then(at)
+                && candidate.is_meant_by(entry)
                 && !named.iter().any(|other| other.id == candidate.id)
             {
                 named.push(candidate);
