@@ -6,12 +6,14 @@ use crate::runtime::process::Process;
 use crate::runtime::{outcome, recover};
 use apalis::prelude::Data;
 use apalis_core::error::BoxDynError;
+use domain::report::Span;
 use domain::task::{TickTask, TimedJob};
 use operations::context::Context;
 use operations::delivery::send;
 use operations::dunning::retry;
 use operations::home::{prove_backup, upkeep};
 use operations::ledger::export;
+use operations::ledger::recognize::recognize;
 use operations::runs::open::{self, NewRun, Reach};
 use operations::usage::inbox;
 use operations::{Act, Actor, Stop};
@@ -70,5 +72,7 @@ async fn nightly_run(ctx: &Context, task: &TickTask) -> anyhow::Result<()> {
         }
         Err(Stop::Broke(error)) => return Err(error),
     }
+    // A night on which nothing is due earns too.
+    recognize(ctx, Span::month_of(task.as_of).start).await?;
     Ok(())
 }

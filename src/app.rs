@@ -102,6 +102,7 @@ fn settings(config: &Config, home: &Home) -> Settings {
         days_ahead: config.number("bounds.days_ahead"),
         timetable,
         retention_years: config.number("retention.years"),
+        datev: (config.number("datev.consultant"), config.number("datev.client")),
         report_to: config.report_to(),
         mail_from: config.optional("mail.from").map(str::to_owned),
         inbox_still: Duration::from_secs(u64::from(config.number("inbox.still_s"))),

@@ -223,6 +223,18 @@ const BEFORE_JOBS: &[Setting] = &[
         "years for which booked invoices keep who bought, after the year of their date, 0 to 100",
     ),
     setting(
+        "datev.consultant",
+        "TALLYBOOK_DATEV_CONSULTANT",
+        "1001",
+        "number of the tax adviser (Beraternummer) in files for DATEV, 1001 to 9999999",
+    ),
+    setting(
+        "datev.client",
+        "TALLYBOOK_DATEV_CLIENT",
+        "1",
+        "number of the client (Mandantennummer) in files for DATEV, 1 to 99999",
+    ),
+    setting(
         "report.mail_to",
         "TALLYBOOK_REPORT_MAIL_TO",
         "",
@@ -487,6 +499,8 @@ impl Config {
         number("mail.port", 1, 65535);
         number("backup.keep", 1, 1000);
         number("retention.years", 0, 100);
+        number("datev.consultant", 1_001, 9_999_999);
+        number("datev.client", 1, 99_999);
         number("mail.timeout_s", 1, 600);
         number("mail.per_second", 0, 100_000);
         let mut one_of = |key: &str, words: &[&str]| {

@@ -60,15 +60,17 @@ fn write_for(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Failure>
         stdout::write(bytes);
         return Ok(());
     }
-    write_file(path, bytes, readers).map_err(|e| {
-        let message = format!("cannot write {}: {e}", path.display());
-        // A full disk is nobody's input; a name that cannot be written is.
-        let failure = match e.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Failure::fault("unwritable", message),
-            _ => Failure::input("unwritable", message),
-        };
-        failure.hint("choose another file with --out FILE; `-` is standard output")
-    })
+    write_file(path, bytes, readers).map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    let message = format!("cannot write {}: {error}", path.display());
+    // A full disk is nobody's input; a name that cannot be written is.
+    let failure = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Failure::fault("unwritable", message),
+        _ => Failure::input("unwritable", message),
+    };
+    failure.hint("choose another file with --out FILE; `-` is standard output")
 }
 
 fn write_file(path: &Path, bytes: &[u8], readers: Readers) -> std::io::Result<()> {
@@ -129,6 +131,65 @@ fn create_beside(target: &Path, readers: Readers) -> std::io::Result<(PathBuf, F
     let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
     Ok((beside, file))
+}
+
+/// A file that is written piece by piece, or standard output: whole at its place once it is [`Pieces::finish`]ed, and never
+/// there in part.
+pub enum Pieces {
+    Stdout,
+    Beside { target: PathBuf, beside: PathBuf, file: Option<std::io::BufWriter<File>> },
+}
+
+impl Pieces {
+    /// Where it will be written.
+    pub fn begin(path: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = path.filter(|path| !is_stdout(path)) else { return Ok(Self::Stdout) };
+        let begun = followed(path).and_then(|target| Ok((create_beside(&target, Readers::Usual)?, target)));
+        match begun {
+            Ok(((beside, file), target)) => {
+                Ok(Self::Beside { target, beside, file: Some(std::io::BufWriter::new(file)) })
+            }
+            Err(error) => Err(unwritable(path, &error)),
+        }
+    }
+
+    /// All of it is there.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        let Self::Beside { target, beside, file } = &mut self else { return Ok(()) };
+        let done = (|| {
+            if let Some(file) = file.take() {
+                file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+            }
+            std::fs::rename(&beside, &target)
+        })();
+        done.map_err(|error| unwritable(target, &error))
+    }
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        if let Self::Beside { beside, .. } = self {
+            drop(std::fs::remove_file(beside));
+        }
+    }
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Beside { file: Some(file), .. } => file.write(bytes),
+            Self::Beside { .. } => Err(std::io::Error::other("the file is closed")),
+            Self::Stdout => stdout::Stdout.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Beside { file: Some(file), .. } => file.flush(),
+            Self::Beside { .. } => Ok(()),
+            Self::Stdout => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
     let journal = app.home.folder("exports").join("ledger.journal");
     let made = export::export(&app.ctx, ledger::Format::Hledger, Range::All).await?;
     if let Some(made) = &made {
-        std::fs::write(&journal, &made.bytes)
+        std::fs::write(&journal, made.bytes())
             .map_err(|e| Failure::fault("export", format!("cannot write {}: {e}", journal.display())))?;
         steps.push((
             "export".to_owned(),

@@ -8,8 +8,8 @@ use crate::output::{Output, grouped};
 use clap::Subcommand;
 use domain::NaiveDate;
 use domain::refusal::{Code, Refusal, Verb};
-use operations::ledger::export::{self, NothingNew, Range};
-use std::path::PathBuf;
+use operations::ledger::export::{self, Made, NothingNew, Range};
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -21,7 +21,7 @@ pub struct Args {
 enum What {
     /// Sealed ledger entries
     Ledger {
-        /// csv, hledger, ledger or beancount
+        /// csv, hledger, ledger, beancount, datev, saft, sie, economic, xero or quickbooks
         #[arg(long, default_value = "csv")]
         format: String,
         /// Posting dates from this day
@@ -61,8 +61,20 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         }
         return Ok(Exit::Done);
     };
+    let is_told = out.as_deref().is_none_or(out_file::is_stdout) && made.path.is_none();
+    if made.files.len() > 1 && is_told {
+        let message =
+            format!("it is {} files: {} takes only so much in one", made.files.len(), made.manifest.format);
+        return Err(Refusal::new(Code::SeveralFiles, message)
+            .option("out", "FILE")
+            .hint(" names them FILE-01, FILE-02 and so on")
+            .into());
+    }
+    let out = match &out {
+        Some(path) => Some(write(path, &made)?),
+        None => None,
+    };
     if let Some(path) = &out {
-        out_file::write(path, &made.bytes)?;
         // What went to standard output is the answer.
         if out_file::is_stdout(path) {
             return Ok(Exit::Done);
@@ -77,7 +89,24 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         Some(path) => {
             output.say(&format!("{} entries in {}", grouped(made.manifest.entries), path.display()))
         }
-        None => output.bytes(&made.bytes),
+        None => output.bytes(&made.bytes()),
     }
     Ok(Exit::Done)
+}
+
+/// Writes it to the place that was named, or beside it under names with numbers; the first name.
+fn write(path: &Path, made: &Made) -> Result<PathBuf, Failure> {
+    if let [one] = made.files.as_slice() {
+        out_file::write(path, one)?;
+        return Ok(path.to_owned());
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (stem, extension) = name.split_once('.').unwrap_or((&name, "csv"));
+    let mut first = None;
+    for (name, bytes) in made.named(stem, extension) {
+        let part = path.with_file_name(name);
+        out_file::write(&part, bytes)?;
+        first.get_or_insert(part);
+    }
+    Ok(first.unwrap_or_else(|| path.to_owned()))
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod book;
+mod books;
 mod completions;
 mod config;
 mod demo;
@@ -19,6 +20,7 @@ mod mails;
 mod man;
 mod payers;
 mod payments;
+mod report;
 mod restore;
 mod run;
 mod run_preview;
@@ -98,6 +100,10 @@ enum Command {
     Mails(mails::Args),
     /// Export the ledger
     Export(export::Args),
+    /// VAT return, aged receivables, trial balance and other reports of the books
+    Report(report::Args),
+    /// Accounting periods: list, close, recognise deferred revenue
+    Books(books::Args),
     /// Run scenarios in memory; nothing is stored
     Simulate(simulate::Args),
     /// Check every equality again, from files to ledger
@@ -227,6 +233,8 @@ async fn dispatch(command: Command, config: Config, output: &Output) -> Result<E
         Command::Payers(args) => payers::run(args, &config, output).await,
         Command::Mails(args) => mails::run(args, &config, output).await,
         Command::Export(args) => export::run(args, &config, output).await,
+        Command::Report(args) => report::run(args, &config, output).await,
+        Command::Books(args) => books::run(args, &config, output).await,
         Command::Verify(args) => verify::run(args, &config, output).await,
         Command::Why(args) => why::run(args, &config, output).await,
         Command::Worker(args) => worker::run(args, &config, output).await,

@@ -42,6 +42,8 @@ pub enum Action {
     EraseCustomer,
     CreateKey,
     RevokeKey,
+    /// A month of the books.
+    ClosePeriod,
     /// The clock is right, says a person.
     GoOn,
 }
@@ -82,6 +84,7 @@ impl fmt::Display for Action {
             Self::EraseCustomer => "customer.erase",
             Self::CreateKey => "key.create",
             Self::RevokeKey => "key.revoke",
+            Self::ClosePeriod => "books.close",
             Self::GoOn => "timetable.go_on",
         })
     }
@@ -112,6 +115,8 @@ pub enum Object<'a> {
     Customer(&'a str),
     /// A key of the HTTP API, by its name.
     Key(&'a str),
+    /// A month of the books: `2026-01`.
+    Period(&'a str),
 }
 
 impl Object<'_> {
@@ -138,6 +143,7 @@ impl fmt::Display for Object<'_> {
             Self::Subscription(number) => write!(f, "subscription {number}"),
             Self::Customer(account) => write!(f, "customer {account}"),
             Self::Key(name) => write!(f, "key {name}"),
+            Self::Period(month) => write!(f, "period {month}"),
         }
     }
 }

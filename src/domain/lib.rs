@@ -38,6 +38,7 @@ pub mod pricing;
 pub mod proration;
 pub mod query;
 pub mod refusal;
+pub mod report;
 pub mod run;
 pub mod simulate;
 pub mod subscription;

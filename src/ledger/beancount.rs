@@ -4,7 +4,7 @@ use crate::amount::decimal_text;
 use crate::exporter::{Accounts, Balance, Header};
 use crate::plain::beancount_string;
 use domain::NaiveDate;
-use domain::ledger::{Account, AccountType, Sealed};
+use domain::ledger::{Account, AccountType, Entry, Sealed};
 use domain::money::Currency;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -52,17 +52,23 @@ pub fn opening(
 pub fn entry(out: &mut dyn Write, accounts: &Accounts, sealed: &Sealed, buyer: &str) -> io::Result<()> {
     let entry = &sealed.entry;
     let payee = if buyer.trim().is_empty() { &entry.account_number } else { buyer };
-    let note = format!("{} {}", entry.kind.name().replace('_', " "), entry.document_number);
+    let note = format!("{} {}", entry.kind.word(), entry.document_number);
     writeln!(out, "\n{} * {} {}", entry.posting_date, beancount_string(payee), beancount_string(&note))?;
     writeln!(out, "  voucher: {}", beancount_string(&entry.document_number))?;
     writeln!(out, "  voucher-date: {}", entry.document_date)?;
     writeln!(out, "  customer: {}", beancount_string(&entry.account_number))?;
     writeln!(out, "  sequence: {}\n  entry: \"{}\"", sealed.sequence, entry.id)?;
+    facts(out, entry)?;
     for line in &entry.postings {
         let minor = i128::from(line.debit_minor) - i128::from(line.credit_minor);
         posting(out, accounts, &line.account, minor, entry.currency)?;
-        if let Some((category, rate)) = line.tax {
-            writeln!(out, "    vat: \"{} {}\"", category.code(), rate.normalize())?;
+        if let Some(tax) = line.tax {
+            writeln!(out, "    vat: \"{} {}\"", tax.category.code(), tax.rate_pct.normalize())?;
+            let of = decimal_text(i128::from(tax.base_minor), entry.currency);
+            writeln!(out, "    vat-base: {of} {}", entry.currency)?;
+        }
+        if let Some((minor, base)) = line.base_minor.zip(entry.base) {
+            writeln!(out, "    base: {} {}", decimal_text(i128::from(minor), base.currency), base.currency)?;
         }
         if let Some(sku) = &line.sku {
             writeln!(out, "    sku: {}", beancount_string(sku))?;
@@ -73,6 +79,23 @@ pub fn entry(out: &mut dyn Write, accounts: &Accounts, sealed: &Sealed, buyer: &
         if let Some(period) = line.period {
             writeln!(out, "    period-start: {}\n    period-end: {}", period.start, period.last_day())?;
         }
+    }
+    Ok(())
+}
+
+/// What holds for the whole document.
+fn facts(out: &mut dyn Write, entry: &Entry) -> io::Result<()> {
+    if let Some(due) = entry.due_date {
+        writeln!(out, "  due: {due}")?;
+    }
+    if let Some(country) = &entry.country {
+        writeln!(out, "  country: {}", beancount_string(country))?;
+    }
+    if let Some(number) = &entry.buyer_vat {
+        writeln!(out, "  vat-number: {}", beancount_string(number))?;
+    }
+    if let Some(base) = &entry.base {
+        writeln!(out, "  rate: {}\n  rate-date: {}", base.rate, base.rate_date)?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What all formats share: entries come in one by one, are checked and counted, and the receivables are asserted at
 //! the end.
 
+use crate::books::Company;
 use crate::manifest::{Manifest, Tally};
 use crate::{Format, beancount, journal, table};
 use domain::NaiveDate;
@@ -22,11 +23,15 @@ pub struct Header<'a> {
     pub chart: &'a Chart,
     /// They may map account codes (rules B1).
     pub units: &'a BTreeMap<String, BusinessUnit>,
+    /// The seller.
+    pub company: Company<'a>,
     /// Buyer's name as it stands on the booked document (rules I6), so that an export can be made again byte for
     /// byte after a customer has changed its name.
     pub buyers: &'a BTreeMap<InvoiceId, String>,
     /// Balances before the first entry; `None` = the ledger begins here.
     pub opening: Option<Opening<'a>>,
+    /// Balances of all accounts in the base currency before the first entry; formats with balances name them.
+    pub balances: &'a [Balance],
     /// Receivables after the last entry as the books have them, by account code; journals assert them, which finds a
     /// lost batch. `None` = assert what the entries add up to.
     pub receivables: Option<&'a [Balance]>,
@@ -64,6 +69,18 @@ pub enum ExportError {
         "receivables on account {account} are {found} {currency} in the export and {expected} {currency} in the books (minor units)"
     )]
     Receivables { account: String, currency: Currency, found: i128, expected: i128 },
+    /// Formats in the base currency need a rate.
+    #[error("{document} is in {currency} and was booked without a rate to {base}: this format is in {base}")]
+    NoRate { document: String, currency: Currency, base: Currency },
+    /// A target that does not take every account number.
+    #[error("account `{account}` is not {wanted}, as this format wants it")]
+    Account { account: String, wanted: &'static str },
+    /// A target that does not count so far.
+    #[error("sequence {sequence} is more than this format counts: {max}")]
+    TooMany { sequence: u64, max: u64 },
+    /// What the format must name is not in the book.
+    #[error("this format names {what} of the tenant, and the book has none")]
+    Missing { what: &'static str },
     #[error("writing the export: {0}")]
     Write(#[from] io::Error),
 }
@@ -114,6 +131,7 @@ impl<'a, W: Write> Exporter<'a, W> {
             Format::Csv => table::entry(&mut self.out, &self.accounts, sealed, buyer)?,
             Format::Hledger | Format::Ledger => journal::entry(&mut self.out, &self.accounts, sealed, buyer)?,
             Format::Beancount => beancount::entry(&mut self.out, &self.accounts, sealed, buyer)?,
+            _ => {}
         }
         self.last = Some(sealed.entry.posting_date);
         self.tally.add(sealed);
@@ -126,11 +144,11 @@ impl<'a, W: Write> Exporter<'a, W> {
         if let Some(last) = self.last {
             let closing = self.closing();
             match self.format {
-                Format::Csv => {}
                 Format::Hledger | Format::Ledger => {
                     journal::closing(&mut self.out, &self.accounts, last, &closing)?
                 }
                 Format::Beancount => beancount::closing(&mut self.out, &self.accounts, last, &closing)?,
+                _ => {}
             }
         }
         self.out.flush()?;
@@ -145,6 +163,7 @@ impl<'a, W: Write> Exporter<'a, W> {
             Format::Csv => table::begin(&mut self.out)?,
             Format::Hledger | Format::Ledger => journal::begin(&mut self.out, &self.header, &self.accounts)?,
             Format::Beancount => beancount::begin(&mut self.out, &self.header, &self.accounts)?,
+            _ => {}
         }
         match self.header.opening {
             Some(opening) => self.open(opening),
@@ -192,9 +211,9 @@ impl<'a, W: Write> Exporter<'a, W> {
     fn declare_account(&mut self, code: &str) -> io::Result<()> {
         let Some(account) = self.accounts.declare(code) else { return Ok(()) };
         match self.format {
-            Format::Csv => Ok(()),
             Format::Hledger | Format::Ledger => journal::late_account(&mut self.out, &account),
             Format::Beancount => beancount::late_account(&mut self.out, &account),
+            _ => Ok(()),
         }
     }
 
@@ -203,9 +222,9 @@ impl<'a, W: Write> Exporter<'a, W> {
             return Ok(());
         }
         match self.format {
-            Format::Csv => Ok(()),
             Format::Hledger | Format::Ledger => journal::commodity(&mut self.out, currency),
             Format::Beancount => beancount::commodity(&mut self.out, currency),
+            _ => Ok(()),
         }
     }
 
@@ -250,7 +269,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    fn new(chart: &Chart, units: &BTreeMap<String, BusinessUnit>) -> Self {
+    pub fn new(chart: &Chart, units: &BTreeMap<String, BusinessUnit>) -> Self {
         Self { by_code: chart.accounts(units.values()), receivable: BTreeSet::new() }
     }
 

@@ -11,7 +11,20 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// Every tag in a comment; ledger wants them declared.
-const TAGS: [&str; 7] = ["sequence", "entry", "customer", "vat", "sku", "unit", "period"];
+const TAGS: [&str; 12] = [
+    "sequence",
+    "entry",
+    "customer",
+    "due",
+    "country",
+    "vatnumber",
+    "rate",
+    "vat",
+    "base",
+    "sku",
+    "unit",
+    "period",
+];
 
 pub fn begin(out: &mut dyn Write, header: &Header<'_>, accounts: &Accounts) -> io::Result<()> {
     writeln!(out, "; {}", journal_text(header.tenant))?;
@@ -64,9 +77,13 @@ pub fn entry(out: &mut dyn Write, accounts: &Accounts, sealed: &Sealed, buyer: &
     writeln!(out, "\n{} ({code}) {description}", dates(entry))?;
     let customer = journal_tag(&entry.account_number);
     writeln!(out, "    ; sequence: {}, entry: {}, customer: {customer}", sealed.sequence, entry.id)?;
+    let facts = facts(entry);
+    if !facts.is_empty() {
+        writeln!(out, "    ; {facts}")?;
+    }
     for posting in &entry.postings {
         let minor = i128::from(posting.debit_minor) - i128::from(posting.credit_minor);
-        let tags = tags(posting);
+        let tags = tags(posting, entry);
         let comment = if tags.is_empty() { String::new() } else { format!("  ; {tags}") };
         writeln!(out, "    {}{comment}", amount(accounts, &posting.account, minor, entry.currency))?;
     }
@@ -104,7 +121,7 @@ fn dates(entry: &Entry) -> String {
 /// `Kaffe & Co | credit note`
 fn description(entry: &Entry, buyer: &str) -> String {
     let payee = journal_text(if buyer.trim().is_empty() { &entry.account_number } else { buyer });
-    format!("{payee} | {}", entry.kind.name().replace('_', " "))
+    format!("{payee} | {}", entry.kind.word())
 }
 
 fn amount(accounts: &Accounts, code: &str, minor: i128, currency: Currency) -> String {
@@ -112,14 +129,38 @@ fn amount(accounts: &Accounts, code: &str, minor: i128, currency: Currency) -> S
     format!("{path:<32}  {:>14} {currency}", decimal_text(minor, currency))
 }
 
-fn tags(posting: &Posting) -> String {
+/// What holds for the whole document.
+fn facts(entry: &Entry) -> String {
+    let mut facts = String::new();
+    if let Some(due) = entry.due_date {
+        tag(&mut facts, "due", &due.to_string());
+    }
+    if let Some(country) = &entry.country {
+        tag(&mut facts, "country", &journal_tag(country));
+    }
+    if let Some(number) = &entry.buyer_vat {
+        tag(&mut facts, "vatnumber", &journal_tag(number));
+    }
+    if let Some(base) = &entry.base {
+        tag(&mut facts, "rate", &format!("{} {} of {}", base.rate, base.currency, base.rate_date));
+    }
+    facts
+}
+
+fn tag(tags: &mut String, name: &str, value: &str) {
+    let comma = if tags.is_empty() { "" } else { ", " };
+    let _ = write!(tags, "{comma}{name}: {value}");
+}
+
+fn tags(posting: &Posting, entry: &Entry) -> String {
     let mut tags = String::new();
-    let mut tag = |name: &str, value: &str| {
-        let comma = if tags.is_empty() { "" } else { ", " };
-        let _ = write!(tags, "{comma}{name}: {value}");
-    };
-    if let Some((category, rate)) = posting.tax {
-        tag("vat", &format!("{} {}", category.code(), rate.normalize()));
+    let mut tag = |name: &str, value: &str| tag(&mut tags, name, value);
+    if let Some(tax) = posting.tax {
+        let of = decimal_text(i128::from(tax.base_minor), entry.currency);
+        tag("vat", &format!("{} {} of {of}", tax.category.code(), tax.rate_pct.normalize()));
+    }
+    if let Some((minor, base)) = posting.base_minor.zip(entry.base) {
+        tag("base", &format!("{} {}", decimal_text(i128::from(minor), base.currency), base.currency));
     }
     if let Some(sku) = &posting.sku {
         tag("sku", &journal_tag(sku));

@@ -19,9 +19,27 @@ pub struct Manifest {
     pub last_hash: ChainHash,
     /// Ascending by currency.
     pub totals: Vec<CurrencyTotal>,
-    /// Size and SHA-256 of the file.
+    /// Size and SHA-256 of the file; of several, of all of them one after the other.
     pub bytes: u64,
     pub sha256: ChainHash,
+    /// Entries that the format has no place for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_out: u64,
+    /// Each file, where the target takes only so much in one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileMark>,
+}
+
+/// One of several files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileMark {
+    pub name: String,
+    pub bytes: u64,
+    pub sha256: ChainHash,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Σ debit = Σ credit of one currency, minor units.

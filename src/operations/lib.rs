@@ -2,7 +2,7 @@
 //! operation, and shows what it gives.
 //!
 //! A folder imports only from folders that stand before it: `files`, `settings`, `aside`, `refusal`, `actor` → `context` →
-//! `act` → `keys`, `idempotency` → `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `payers`, `runs` →
+//! `act` → `keys`, `idempotency` → `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `payers`, `runs`, `reports`, `periods` →
 //! `subscriptions` → `dunning`, `book` → `health`, `lists`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -24,7 +24,9 @@ pub mod ledger;
 pub mod lists;
 pub mod payers;
 pub mod payments;
+pub mod periods;
 pub mod refusal;
+pub mod reports;
 pub mod runs;
 pub mod settings;
 pub mod subscriptions;

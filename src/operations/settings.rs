@@ -22,6 +22,8 @@ pub struct Settings {
     pub timetable: BTreeMap<TimedJob, String>,
     /// Years, after the one of its date, for which bookkeeping law asks for an invoice with its buyer.
     pub retention_years: u32,
+    /// Numbers of the tax adviser and of the client there, in files for DATEV.
+    pub datev: (u32, u32),
     /// Sender of mails; none = the tenant's address.
     pub mail_from: Option<String>,
     /// Who gets the report of each run by mail.

@@ -61,11 +61,7 @@ impl Output {
         if rows.is_empty() {
             return;
         }
-        let width = terminal_width();
-        match width.is_none_or(|width| table::fits(columns, &rows, width)) {
-            true => self.line(&table::table(columns, rows, width)),
-            false => self.line(&table::records(columns, &rows)),
-        }
+        self.line(&tabled(columns, rows, true));
     }
 
     /// A refusal or failure on stderr: JSON for scripts, words for people.
@@ -88,6 +84,15 @@ impl Output {
         if let Some(hint) = &failure.hint {
             drop(writeln!(err, "hint: {hint}"));
         }
+    }
+}
+
+/// The text of a table; `here` is where the terminal's width counts.
+pub fn tabled(columns: &[Column], rows: Vec<Vec<String>>, here: bool) -> String {
+    let width = terminal_width().filter(|_| here);
+    match width.is_none_or(|width| table::fits(columns, &rows, width)) {
+        true => table::table(columns, rows, width),
+        false => table::records(columns, &rows),
     }
 }
 

@@ -1,5 +1,6 @@
 //! From files to ledger, as an operator would do it.
 
+mod accounting;
 mod backups;
 mod bank;
 mod book_changes;

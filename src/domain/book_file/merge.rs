@@ -9,7 +9,7 @@ use super::discount::WrittenDiscount;
 use super::fault::{Faults, Place};
 use super::plan::WrittenPlan;
 use super::seller::{rate_key, tax_rule_key};
-use super::{Change, Known, LoadReport, Reach, dunning, number_series};
+use super::{Change, Known, LoadReport, Reach, dunning, number_series, unit_accounts};
 use crate::catalogue::{BusinessUnit, Catalogue, Discount, Plan, ProductFamily, Rate, TaxRule, Tenant, Uom};
 use crate::dunning::DunningPolicy;
 use crate::ids::{DiscountId, PlanId};
@@ -189,6 +189,7 @@ impl Shelf {
         if let Some(tenant) = &self.tenant {
             let units = &self.business_units;
             number_series::check(tenant, units, tenant_place.as_ref(), &unit_places, desk.faults);
+            unit_accounts::check(tenant, units, &unit_places, desk.faults);
         }
     }
 

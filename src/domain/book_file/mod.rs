@@ -46,6 +46,7 @@ mod settle;
 mod source;
 mod subscription;
 mod tables;
+mod unit_accounts;
 mod values;
 
 pub use as_document::{Document, catalogue_documents, customer_document, subscription_document};

@@ -311,6 +311,13 @@ impl Invoice {
     }
 }
 
+impl Invoice {
+    /// The buyer's country.
+    pub fn country(&self) -> Option<&str> {
+        self.draft.buyer.address.country.as_deref()
+    }
+}
+
 /// The marks of an invoice that move after booking.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settlement {

@@ -1,6 +1,6 @@
 //! The hash chain over the ledger (rules L2): sequence numbers without a gap, each entry bound to the one before.
 
-use super::{Entry, Posting};
+use super::{Entry, Form, Posting};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::cmp::Ordering;
@@ -8,8 +8,9 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
-/// First line of every canonical form; a change of the form changes it.
-const CANONICAL_VERSION: &str = "tallybook entry 1";
+/// First lines of the canonical forms; a change of the form changes it.
+const FIRST_FORM: &str = "tallybook entry 1";
+const SECOND_FORM: &str = "tallybook entry 2";
 
 /// A SHA-256 hash, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -118,27 +119,56 @@ pub fn sealing_order(a: &Entry, b: &Entry) -> Ordering {
 /// post   number  account  debit minor  credit minor  line id  sku  unit code  period start  period end  vat category  vat percent
 /// ```
 ///
+/// The first form names VAT on VAT rows alone. The second begins with `tallybook entry 2`, names it on revenue rows too, and
+/// its lines go on:
+///
+/// ```text
+/// entry  …  due date  country  base currency  base rate  rate date
+/// post   …  vat base minor  base minor
+/// ```
+///
 /// One `post` line per posting, by number. Absent fields are empty; dates are `YYYY-MM-DD`, periods half-open; ids are
 /// hyphenated lower-case UUIDs; percents have no trailing zeros. A backslash, tab, newline or other control character
 /// in a number or code is written `\x` and two hexadecimal digits. No names and no free text, so that a person can be
 /// made anonymous without breaking the chain.
 pub fn canonical_form(entry: &Entry) -> String {
     let mut text = String::with_capacity(256 + 160 * entry.postings.len());
-    text.push_str(CANONICAL_VERSION);
+    text.push_str(match entry.form {
+        Form::First => FIRST_FORM,
+        Form::Second => SECOND_FORM,
+    });
     let _ =
         write!(text, "\nentry\t{}\t{}\t{}\t{}", entry.id, entry.kind.name(), entry.ordinal, entry.invoice);
     push_code(&mut text, &entry.document_number);
     push_code(&mut text, &entry.account_number);
-    let _ = writeln!(text, "\t{}\t{}\t{}", entry.document_date, entry.posting_date, entry.currency);
+    let _ = write!(text, "\t{}\t{}\t{}", entry.document_date, entry.posting_date, entry.currency);
+    if entry.form == Form::Second {
+        push_facts(&mut text, entry);
+    }
+    text.push('\n');
     let mut postings: Vec<&Posting> = entry.postings.iter().collect();
     postings.sort_by_key(|posting| posting.number);
     for posting in postings {
-        push_posting(&mut text, posting);
+        push_posting(&mut text, posting, entry.form);
     }
     text
 }
 
-fn push_posting(text: &mut String, posting: &Posting) {
+fn push_facts(text: &mut String, entry: &Entry) {
+    text.push('\t');
+    if let Some(due) = entry.due_date {
+        let _ = write!(text, "{due}");
+    }
+    push_code(text, entry.country.as_deref().unwrap_or_default());
+    match &entry.base {
+        Some(base) => {
+            _ = write!(text, "\t{}\t{}\t{}", base.currency, base.rate.normalize(), base.rate_date);
+        }
+        None => text.push_str("\t\t\t"),
+    }
+}
+
+fn push_posting(text: &mut String, posting: &Posting, form: Form) {
     let _ = write!(text, "post\t{}", posting.number);
     push_code(text, &posting.account);
     let _ = write!(text, "\t{}\t{}\t", posting.debit_minor, posting.credit_minor);
@@ -151,9 +181,20 @@ fn push_posting(text: &mut String, posting: &Posting) {
         Some(period) => _ = write!(text, "\t{}\t{}", period.start, period.end),
         None => text.push_str("\t\t"),
     }
-    match posting.tax {
-        Some((category, rate)) => _ = write!(text, "\t{}\t{}", category.code(), rate.normalize()),
+    let tax = posting.tax.filter(|_| form == Form::Second || posting.line.is_none());
+    match tax {
+        Some(tax) => _ = write!(text, "\t{}\t{}", tax.category.code(), tax.rate_pct.normalize()),
         None => text.push_str("\t\t"),
+    }
+    if form == Form::Second {
+        text.push('\t');
+        if let Some(tax) = tax {
+            let _ = write!(text, "{}", tax.base_minor);
+        }
+        text.push('\t');
+        if let Some(base_minor) = posting.base_minor {
+            let _ = write!(text, "{base_minor}");
+        }
     }
     text.push('\n');
 }
@@ -221,19 +262,28 @@ impl<'de> Deserialize<'de> for ChainHash {
 #[cfg(test)]
 mod tests {
     use super::super::sample::{catalogue, day, invoice, line};
-    use super::super::{Chart, Happening, book_entry, payment_entry};
+    use super::super::{Calendar, Chart, Happening, PostingTax, book_entry, payment_entry};
     use super::*;
+    use crate::catalogue::TaxCategory;
     use crate::ids::EntryId;
+    use rust_decimal::Decimal;
+
+    /// As version 0.1 made them.
+    fn first_form() -> Vec<Entry> {
+        let mut entries = entries();
+        entries.iter_mut().for_each(|entry| entry.form = Form::First);
+        entries
+    }
 
     fn entries() -> Vec<Entry> {
         let book = catalogue(Chart::default());
         let first = invoice("INV-0000001", vec![line(1, "PRO", 19_900, None)]);
         let second = invoice("INV-0000002", vec![line(1, "PRO", 100, Some("dk"))]);
-        let paid = Happening { ordinal: 1, on: day(1, 31), amount_minor: 24_875 };
+        let paid = Happening { ordinal: 1, on: day(1, 31), amount_minor: 24_875, settled_minor: 0 };
         vec![
-            payment_entry(&first, &book, None, paid).unwrap(),
-            book_entry(&second, &book, None).unwrap(),
-            book_entry(&first, &book, None).unwrap(),
+            payment_entry(&first, &book, None, ("sandbox", paid)).unwrap(),
+            book_entry(&second, &book, Calendar::default()).unwrap(),
+            book_entry(&first, &book, Calendar::default()).unwrap(),
         ]
     }
 
@@ -264,8 +314,8 @@ mod tests {
     }
 
     #[test]
-    fn the_canonical_form_stays_what_it_is() {
-        let mut entry = entries().swap_remove(1);
+    fn the_first_canonical_form_stays_what_it_is() {
+        let mut entry = first_form().swap_remove(1);
         entry.document_number = "INV\t2\\".into();
         let id = entry.id;
         let invoice = entry.invoice;
@@ -281,8 +331,55 @@ mod tests {
     }
 
     #[test]
+    fn the_second_canonical_form_stays_what_it_is() {
+        let mut entry = entries().swap_remove(1);
+        entry.country = Some("DK".into());
+        entry.due_date = Some(day(2, 15));
+        entry.base = Some(super::super::EntryBase {
+            currency: "EUR".parse().unwrap(),
+            rate: Decimal::new(1_340, 4),
+            rate_date: day(1, 30),
+        });
+        entry.postings[0].base_minor = Some(17);
+        let (id, invoice, line) = (entry.id, entry.invoice, entry.postings[2].line.unwrap());
+        let expected = format!(
+            "tallybook entry 2\n\
+             entry\t{id}\tbooking\t0\t{invoice}\tINV-0000002\tCU-0001\t2026-01-31\t2026-01-31\tDKK\t2026-02-15\tDK\tEUR\t0.134\t2026-01-30\n\
+             post\t1\t1100\t125\t0\t\t\t\t\t\t\t\t\t17\n\
+             post\t2\t2610\t0\t25\t\t\t\t\t\tS\t25\t100\t\n\
+             post\t3\t4001\t0\t100\t{line}\tPRO\t100\t2026-01-01\t2026-02-01\tS\t25\t100\t\n"
+        );
+        assert_eq!(canonical_form(&entry), expected);
+    }
+
+    /// What was looked up for an entry of the first form is not part of its hash; of the second form every fact is.
+    #[test]
+    fn a_fact_that_was_looked_up_changes_no_hash_of_the_first_form() {
+        let hash = |entry: &Entry| seal(&ChainState::default(), vec![entry.clone()])[0].hash;
+        let learn: [fn(&mut Entry); 4] = [
+            |entry| entry.country = Some("SE".into()),
+            |entry| entry.due_date = Some(day(3, 1)),
+            |entry| entry.postings[0].base_minor = Some(1),
+            |entry| {
+                let tax = PostingTax { category: TaxCategory::AE, rate_pct: Decimal::ZERO, base_minor: 7 };
+                entry.postings[2].tax = Some(tax);
+            },
+        ];
+        for learn in learn {
+            for (entries, is_sealed) in [(first_form(), false), (entries(), true)] {
+                let mut entry = entries[1].clone();
+                learn(&mut entry);
+                assert_eq!(hash(&entry) != hash(&entries[1]), is_sealed);
+            }
+        }
+        let mut named = entries().swap_remove(1);
+        named.buyer_vat = Some("DK12345678".into());
+        assert_eq!(hash(&named), hash(&entries()[1]), "a person's number is in no hash");
+    }
+
+    #[test]
     fn the_hash_of_a_known_entry_never_changes() {
-        let mut entries = entries();
+        let mut entries = first_form();
         for entry in &mut entries {
             let natural = format!("{}\u{1f}{}\u{1f}{}", entry.invoice, entry.kind.name(), entry.ordinal);
             entry.id = EntryId::of(&natural);

@@ -1,6 +1,7 @@
 //! The chart of accounts: which account a role has, and what the account is called (rules L1, B1).
 
 use crate::catalogue::{BusinessUnit, TaxCategory};
+use crate::tax;
 use rust_decimal::Decimal;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -78,14 +79,37 @@ pub struct Chart {
     /// Lines that are spread over their period go to deferred revenue first; `false` = revenue at once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub defer: bool,
-    /// VAT accounts by category and rate, for example `S25` or `S12.5`; all others share the role's account.
+    /// VAT accounts by category and rate, for example `S25` or `S12.5`, and of one country's buyers `S19@DE`; all others
+    /// share the role's account.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vat: BTreeMap<String, AccountChange>,
     /// Revenue accounts by SKU of the charge; all others share the role's account.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub revenue_by_sku: BTreeMap<String, AccountChange>,
+    /// Revenue accounts by SKU of the plan, where no charge has its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revenue_by_plan: BTreeMap<String, AccountChange>,
+    /// Revenue accounts by the buyer's country, where neither charge nor plan has its own: `SE`, or `EU` and `world` for
+    /// all others in and outside the Union but the seller's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revenue_by_country: BTreeMap<String, AccountChange>,
+    /// Accounts by the way in which money comes: the name of a gateway (`sandbox`, `stripe`), of a bank, or `manual`; all
+    /// others share the role's account.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clearing_by_gateway: BTreeMap<String, AccountChange>,
     #[serde(flatten)]
     pub roles: BTreeMap<Role, AccountChange>,
+}
+
+/// What decides a revenue account.
+#[derive(Debug, Clone, Copy)]
+pub struct Sold<'a> {
+    pub sku: &'a str,
+    /// SKU of the plan, if one alone has the charge.
+    pub plan: Option<&'a str>,
+    /// The buyer's and the seller's country.
+    pub country: Option<&'a str>,
+    pub home: Option<&'a str>,
 }
 
 impl Role {
@@ -137,17 +161,51 @@ impl Chart {
         self.roles.get(&role).map_or_else(|| role.default_account().code, |change| change.code.clone())
     }
 
-    /// The VAT account of a (category, rate) group; `rate_pct` in percent.
-    pub fn vat_account(&self, category: TaxCategory, rate_pct: Decimal) -> Account {
+    /// The VAT account of a (category, rate) group of a buyer in this country; `rate_pct` in percent.
+    pub fn vat_account(&self, category: TaxCategory, rate_pct: Decimal, country: Option<&str>) -> Account {
         let key = vat_key(category, rate_pct);
+        let of_country = country.map(|country| format!("{key}@{country}"));
+        let keys = of_country.into_iter().chain([key]);
         let account = self.account(Role::VatPayable);
-        self.vat.get(&key).map_or(account.clone(), |change| sub_account(&account, change, &key))
+        let mut changed = keys.filter_map(|key| Some((self.vat.get(&key)?, key)));
+        changed.next().map_or(account.clone(), |(change, key)| sub_account(&account, change, &key))
     }
 
-    /// The revenue account of a charge.
-    pub fn revenue_account(&self, sku: &str) -> Account {
+    /// The revenue account of what is sold: by its charge, else its plan, else the buyer's country.
+    pub fn revenue_account(&self, sold: &Sold<'_>) -> Account {
         let account = self.account(Role::Revenue);
-        self.revenue_by_sku.get(sku).map_or(account.clone(), |change| sub_account(&account, change, sku))
+        let by_sku = self.revenue_by_sku.get(sold.sku).map(|change| (change, sold.sku));
+        let by_plan = || sold.plan.and_then(|plan| Some((self.revenue_by_plan.get(plan)?, plan)));
+        let found = by_sku.or_else(by_plan).or_else(|| self.by_country(sold));
+        found.map_or(account.clone(), |(change, qualifier)| sub_account(&account, change, qualifier))
+    }
+
+    fn by_country<'a>(&'a self, sold: &Sold<'a>) -> Option<(&'a AccountChange, &'a str)> {
+        let country = sold.country?;
+        if let Some(change) = self.revenue_by_country.get(country) {
+            return Some((change, country));
+        }
+        let part = if tax::is_in_union(country) { "EU" } else { "world" };
+        let change = self.revenue_by_country.get(part).filter(|_| sold.home != Some(country))?;
+        Some((change, part))
+    }
+
+    /// Where money is that came this way and has not been paid out.
+    pub fn clearing_account(&self, through: &str) -> Account {
+        let account = self.account(Role::Clearing);
+        let change = self.clearing_by_gateway.get(through);
+        change.map_or(account.clone(), |change| sub_account(&account, change, through))
+    }
+
+    /// What is changed beside the roles: the name of the list, the role that it refines, and its accounts.
+    fn lists(&self) -> [(&'static str, Role, &BTreeMap<String, AccountChange>); 5] {
+        [
+            ("vat", Role::VatPayable, &self.vat),
+            ("revenue_by_sku", Role::Revenue, &self.revenue_by_sku),
+            ("revenue_by_plan", Role::Revenue, &self.revenue_by_plan),
+            ("revenue_by_country", Role::Revenue, &self.revenue_by_country),
+            ("clearing_by_gateway", Role::Clearing, &self.clearing_by_gateway),
+        ]
     }
 
     /// Every account that postings of this chart may carry, also those that business units map to, by code.
@@ -161,10 +219,10 @@ impl Chart {
             accounts.entry(account.code.clone()).or_insert(account);
         };
         Role::ALL.into_iter().for_each(|role| add(self.account(role)));
-        let vat = self.account(Role::VatPayable);
-        self.vat.iter().for_each(|(key, change)| add(sub_account(&vat, change, key)));
-        let revenue = self.account(Role::Revenue);
-        self.revenue_by_sku.iter().for_each(|(sku, change)| add(sub_account(&revenue, change, sku)));
+        for (_, role, changes) in self.lists() {
+            let base = self.account(role);
+            changes.iter().for_each(|(key, change)| add(sub_account(&base, change, key)));
+        }
         for unit in units {
             for (from, to) in &unit.accounts {
                 let Some(base) = accounts.get(from).cloned() else { continue };
@@ -192,9 +250,7 @@ impl Chart {
                 faults.push((pointer(), text));
             }
         }
-        for (list, changes, role) in
-            [("vat", &self.vat, Role::VatPayable), ("revenue_by_sku", &self.revenue_by_sku, Role::Revenue)]
-        {
+        for (list, role, changes) in self.lists() {
             for (key, change) in changes {
                 let pointer = || format!("/{list}/{}", key.replace('~', "~0").replace('/', "~1"));
                 faults.extend(code_fault(&change.code).map(|text| (pointer(), text)));
@@ -208,8 +264,13 @@ impl Chart {
                     faults.push((pointer(), text));
                 }
                 if list == "vat" && !is_vat_key(key) {
-                    faults
-                        .push((pointer(), format!("`{key}` is not a category and rate such as S25 or AE0")));
+                    let text = format!("`{key}` is not a category and rate such as S25, AE0 or S19@DE");
+                    faults.push((pointer(), text));
+                }
+                if list == "revenue_by_country"
+                    && !(["EU", "world"].contains(&key.as_str()) || is_country(key))
+                {
+                    faults.push((pointer(), format!("`{key}` is not a country code, EU or world")));
                 }
             }
         }
@@ -222,7 +283,15 @@ pub fn vat_key(category: TaxCategory, rate_pct: Decimal) -> String {
     format!("{}{}", category.code(), rate_pct.normalize())
 }
 
+fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|letter| letter.is_ascii_uppercase())
+}
+
 fn is_vat_key(key: &str) -> bool {
+    let (key, country) = key.split_once('@').map_or((key, None), |(key, country)| (key, Some(country)));
+    if country.is_some_and(|country| !is_country(country)) {
+        return false;
+    }
     let digits = key.find(|c: char| c.is_ascii_digit()).unwrap_or(key.len());
     let (category, rate) = key.split_at(digits);
     let category = TaxCategory::parse(category).filter(|c| c.code() == category);
@@ -291,12 +360,44 @@ mod tests {
         serde_json::from_str(json).unwrap()
     }
 
+    fn sold<'a>(sku: &'a str, plan: Option<&'a str>, country: Option<&'a str>) -> Sold<'a> {
+        Sold { sku, plan, country, home: Some("DK") }
+    }
+
+    #[test]
+    fn revenue_goes_by_charge_then_plan_then_country_and_money_by_its_way() {
+        let chart = chart(
+            r#"{"revenue_by_sku": {"API": "4010"}, "revenue_by_plan": {"PRO": "4020"},
+                "revenue_by_country": {"SE": "4030", "EU": "4040", "world": "4050"},
+                "clearing_by_gateway": {"stripe": {"code": "1901", "name": "Stripe"}, "manual": "1950"},
+                "vat": {"S19@DE": "2619"}}"#,
+        );
+        assert_eq!(chart.faults(), []);
+        let table = [
+            ("API", Some("PRO"), Some("SE"), "4010"),
+            ("BASE", Some("PRO"), Some("SE"), "4020"),
+            ("BASE", Some("LITE"), Some("SE"), "4030"),
+            ("BASE", None, Some("DE"), "4040"),
+            ("BASE", None, Some("US"), "4050"),
+            ("BASE", None, Some("DK"), "4000"),
+            ("BASE", None, None, "4000"),
+        ];
+        for (sku, plan, country, code) in table {
+            assert_eq!(chart.revenue_account(&sold(sku, plan, country)).code, code, "{plan:?} {country:?}");
+        }
+        assert_eq!(chart.clearing_account("stripe").name, "Stripe");
+        assert_eq!(chart.clearing_account("sandbox").code, "1900");
+        let vat = |country| chart.vat_account(TaxCategory::S, Decimal::from(19), country).code;
+        assert_eq!((vat(Some("DE")).as_str(), vat(Some("AT")).as_str()), ("2619", "2610"));
+        assert_eq!(chart.accounts([]).len(), Role::ALL.len() + 8);
+    }
+
     #[test]
     fn the_default_chart_is_sound_and_every_code_is_its_own() {
         let chart = Chart::default();
         assert_eq!(chart.faults(), []);
         assert_eq!(chart.accounts([]).len(), Role::ALL.len());
-        assert_eq!(chart.vat_account(TaxCategory::S, Decimal::from(25)).code, "2610");
+        assert_eq!(chart.vat_account(TaxCategory::S, Decimal::from(25), None).code, "2610");
     }
 
     #[test]
@@ -307,9 +408,12 @@ mod tests {
         );
         assert!(chart.defer);
         assert_eq!(chart.account(Role::Receivable).name, "Debitorer");
-        assert_eq!(chart.vat_account(TaxCategory::S, Decimal::new(1250, 2)).path, "liabilities:vat:2612");
-        assert_eq!(chart.vat_account(TaxCategory::S, Decimal::from(25)).code, "2610");
-        assert_eq!(chart.revenue_account("PRO-API").name, "API");
+        assert_eq!(
+            chart.vat_account(TaxCategory::S, Decimal::new(1250, 2), None).path,
+            "liabilities:vat:2612"
+        );
+        assert_eq!(chart.vat_account(TaxCategory::S, Decimal::from(25), None).code, "2610");
+        assert_eq!(chart.revenue_account(&sold("PRO-API", None, None)).name, "API");
         let again: Chart = serde_json::from_str(&serde_json::to_string(&chart).unwrap()).unwrap();
         assert_eq!(again, chart);
     }
@@ -324,6 +428,9 @@ mod tests {
             (r#"{"revenue": "1100"}"#, "/revenue"),
             (r#"{"vat": {"25": "2611"}}"#, "/vat/25"),
             (r#"{"vat": {"S25.0": "2611"}}"#, "/vat/S25.0"),
+            (r#"{"vat": {"S25@dk": "2611"}}"#, "/vat/S25@dk"),
+            (r#"{"revenue_by_country": {"Sweden": "4030"}}"#, "/revenue_by_country/Sweden"),
+            (r#"{"clearing_by_gateway": {"stripe": "2610"}}"#, "/clearing_by_gateway/stripe"),
             (r#"{"revenue_by_sku": {"A/B": "1100"}}"#, "/revenue_by_sku/A~1B"),
         ];
         for (json, pointer) in table {

@@ -1,14 +1,18 @@
 //! The ledger: double entry, append-only, sealed into a hash chain (rules L1, L2).
 
+mod base;
 mod chain;
 mod chart;
 mod posting;
+mod recognition;
 #[cfg(test)]
 mod sample;
 
+pub use base::*;
 pub use chain::*;
 pub use chart::*;
 pub use posting::*;
+pub use recognition::{deferred_codes, earned_minor, recognition_entry};
 
 use crate::catalogue::TaxCategory;
 use crate::ids::{EntryId, InvoiceId, LineId};
@@ -46,6 +50,43 @@ impl EntryKind {
             Self::Recognition => "recognition",
         }
     }
+
+    /// The word that programs read: the booking of an invoice is an invoice.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Booking => "invoice",
+            other => other.name(),
+        }
+    }
+
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Booking => "invoice",
+            Self::CreditNote => "credit note",
+            Self::WriteOff => "write-off",
+            other => other.name(),
+        }
+    }
+}
+
+/// Which facts of an entry are bound by the chain. What is sealed keeps its form: a later one never changes a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Form {
+    /// Up to version 0.1: VAT is told of VAT rows alone. What else is known of it was looked up in the booked document.
+    First,
+    /// VAT on revenue rows too, its base, the buyer's country, due date, and amounts in the base currency.
+    Second,
+}
+
+/// The VAT of a posting (rules L5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostingTax {
+    pub category: TaxCategory,
+    /// Percent, without trailing zeros.
+    pub rate_pct: Decimal,
+    /// What it is reckoned of: the line's net, or on a VAT row the group's; below 0 on what is credited. Minor units.
+    pub base_minor: i64,
 }
 
 /// One posting: exactly one of debit and credit is non-zero, both are ≥ 0.
@@ -63,8 +104,19 @@ pub struct Posting {
     /// Business-unit accounting code.
     pub unit_code: Option<String>,
     pub period: Option<Period>,
-    /// VAT lines.
-    pub tax: Option<(TaxCategory, Decimal)>,
+    /// Revenue and VAT rows of an invoice or credit note, in every category; none where no VAT falls due.
+    pub tax: Option<PostingTax>,
+    /// Debit less credit in the base currency; none without a rate, and where the entry is in the base currency.
+    pub base_minor: Option<i64>,
+}
+
+/// The base currency beside a foreign entry, and how it came about (rules I6, L5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryBase {
+    pub currency: Currency,
+    /// Units of it for one unit of the entry's currency.
+    pub rate: Decimal,
+    pub rate_date: NaiveDate,
 }
 
 /// One entry per document or event, keyed (document, kind, ordinal); balanced in its currency.
@@ -82,6 +134,15 @@ pub struct Entry {
     pub document_date: NaiveDate,
     pub posting_date: NaiveDate,
     pub currency: Currency,
+    pub form: Form,
+    /// Day by which the document is to be paid; invoices alone.
+    pub due_date: Option<NaiveDate>,
+    /// The buyer's, ISO 3166.
+    pub country: Option<String>,
+    /// The buyer's VAT number as it stands on the booked document. It may be a person's: the chain does not hold it, and it
+    /// goes when the buyer is erased.
+    pub buyer_vat: Option<String>,
+    pub base: Option<EntryBase>,
     pub postings: Vec<Posting>,
 }
 

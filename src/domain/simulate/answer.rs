@@ -85,28 +85,35 @@ fn transaction(world: &World, transaction: &Transaction) -> TransactionWire {
 
 fn entry(sealed: &Sealed) -> Value {
     let entry = &sealed.entry;
-    let postings: Vec<Value> = entry.postings.iter().map(|p| posting(p, entry.currency)).collect();
+    let base = entry.base.map(|base| base.currency);
+    let postings: Vec<Value> = entry.postings.iter().map(|p| posting(p, entry.currency, base)).collect();
     json!({
         "sequence": sealed.sequence,
-        "kind": entry.kind.name(),
+        "kind": entry.kind.label(),
         "document": entry.document_number,
         "account": entry.account_number,
         "documentdate": entry.document_date,
         "postingdate": entry.posting_date,
         "currency": entry.currency.code(),
+        "duedate": entry.due_date,
+        "country": entry.country,
+        "basecurrency": entry.base.as_ref().map(|base| base.currency.code()),
+        "rate": entry.base.as_ref().map(|base| base.rate.to_string()),
         "postings": postings,
         "hash": sealed.hash.to_string(),
     })
 }
 
-fn posting(posting: &Posting, currency: Currency) -> Value {
+fn posting(posting: &Posting, currency: Currency, base: Option<Currency>) -> Value {
     json!({
         "account": posting.account,
         "debit": amount(posting.debit_minor, currency),
         "credit": amount(posting.credit_minor, currency),
         "sku": posting.sku,
         "unit": posting.unit_code,
-        "tax": posting.tax.as_ref().map(|(category, pct)| format!("{} {}", category.code(), pct.normalize())),
+        "tax": posting.tax.map(|tax| format!("{} {}", tax.category.code(), tax.rate_pct.normalize())),
+        "taxbase": posting.tax.map(|tax| amount(tax.base_minor, currency)),
+        "base": posting.base_minor.zip(base).map(|(minor, base)| amount(minor, base)),
         "periodstart": posting.period.map(|period| period.start),
         "periodend": posting.period.map(|period| period.last_day()),
     })

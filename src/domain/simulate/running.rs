@@ -7,10 +7,11 @@ use crate::billing::{self, Billed, PayerBook, RunContext};
 use crate::customer::Customer;
 use crate::ids::{CustomerId, InvoiceId, Place, SubscriptionId};
 use crate::invoice::at_booking;
-use crate::ledger;
+use crate::ledger::{self, Entry, deferred_codes};
 use crate::measure::{self, Measured, StoredEvent, Window};
 use crate::money::Money;
 use crate::refusal::{Code, Refusal};
+use crate::report::Span;
 use crate::subscription::Arguments;
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
@@ -95,7 +96,33 @@ pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<S
     if options.collect {
         collecting::at_booking(world, &ready, options.as_of);
     }
+    recognize(world, Span::month_of(options.as_of).start)?;
     Ok(said)
+}
+
+/// Recognises what is earned before this day, the first of a month, month after month (rules L1).
+fn recognize(world: &mut World, until: NaiveDate) -> Result<(), Refusal> {
+    let catalogue = world.catalogue()?.clone();
+    let codes = deferred_codes(&catalogue.tenant.accounts, catalogue.business_units.values());
+    loop {
+        let rows = world.entries.iter().flat_map(|entry| &entry.postings);
+        let deferred = rows.filter(|row| row.line.is_some() && codes.contains(&row.account));
+        let Some(first) = deferred.filter_map(|row| Some(row.period?.start)).min() else { return Ok(()) };
+        let known = world.calendar.recognized_until;
+        let month = Span::month_of(known.unwrap_or(first).max(first));
+        if month.end > until {
+            return Ok(());
+        }
+        let mut earned = Vec::new();
+        for invoice in world.documents.iter().filter_map(|document| document.booked.as_ref()) {
+            let own: Vec<Entry> =
+                world.entries.iter().filter(|entry| entry.invoice == invoice.draft.id).cloned().collect();
+            let entry = ledger::recognition_entry(invoice, &catalogue, None, month.end, &own);
+            earned.extend(entry.map_err(cannot_post)?);
+        }
+        world.entries.extend(earned);
+        world.calendar.recognized_until = Some(month.end);
+    }
 }
 
 /// Options by their plain names; those of the command line that change nothing in memory are let be.
@@ -300,7 +327,7 @@ pub(super) fn book_only(world: &mut World, places: &[usize], on: NaiveDate) -> R
             world.references += 1;
             billing::refer(&mut invoice, world.references, &catalogue);
         }
-        let entry = ledger::book_entry(&invoice, &catalogue, None).map_err(cannot_post)?;
+        let entry = ledger::book_entry(&invoice, &catalogue, world.calendar).map_err(cannot_post)?;
         if !entry.postings.is_empty() {
             world.entries.push(entry);
         }

@@ -8,7 +8,7 @@ use crate::customer::Customer;
 use crate::ids::{ChargeReference, CustomerId, DiscountId, InvoiceId, SubscriptionId};
 use crate::invoice::verbs::Part;
 use crate::invoice::{Draft, Invoice, InvoiceStatus, InvoiceWire, Settlement};
-use crate::ledger::Entry;
+use crate::ledger::{Calendar, Entry};
 use crate::measure::{Instants, StoredEvent};
 use crate::payment::Attempt;
 use crate::refusal::{Code, Refusal};
@@ -51,6 +51,8 @@ pub(super) struct World {
     /// Money that came to the bank, in order.
     pub received: Vec<Waiting>,
     pub entries: Vec<Entry>,
+    /// Nothing is ever closed here; revenue is recognised by runs.
+    pub calendar: Calendar,
     /// Days whose dunning morning has been.
     pub mornings: BTreeSet<NaiveDate>,
     /// (customer, health key) of methods that were declined for good.

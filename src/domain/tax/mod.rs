@@ -26,6 +26,11 @@ const OUT_OF_SCOPE: &str = "Outside the scope of VAT";
 /// Printed where no rule matches, the seller has no VAT number, and other lines are taxed.
 const NO_RULE: &str = "Not subject to VAT";
 
+/// Whether a country, by its ISO 3166 code, is a member of the Union.
+pub fn is_in_union(country: &str) -> bool {
+    country == "GR" || country != "EL" && EU_VAT_PREFIXES.contains(&country)
+}
+
 /// What tax looks at of the seller or the payer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TaxParty<'a> {

@@ -71,10 +71,10 @@ pub async fn book_drafts(
         }
         invoices.push(invoice);
     }
-    let open_from = store::ledger::open_from(tx).await?;
+    let calendar = store::ledger::calendar(tx).await?;
     let entries: Vec<Entry> = invoices
         .iter()
-        .map(|i| domain::ledger::book_entry(i, catalogue, open_from))
+        .map(|i| domain::ledger::book_entry(i, catalogue, calendar))
         .collect::<Result<_, _>>()?;
     store::invoice::save_booked(tx, run, &invoices, &entries).await?;
     let booked: Vec<InvoiceId> = invoices.iter().map(|i| i.draft.id).collect();

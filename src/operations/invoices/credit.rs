@@ -199,8 +199,8 @@ async fn note_in(
 async fn post(tx: &mut Tx, draft: Draft, on: NaiveDate, catalogue: &Catalogue) -> anyhow::Result<Invoice> {
     let sequence = invoice::take_numbers(tx, &draft.series, 1).await?;
     let booked = billing::book(draft, sequence, on, catalogue)?;
-    let open_from = store::ledger::open_from(tx).await?;
-    let entry = domain::ledger::book_entry(&booked, catalogue, open_from)?;
+    let calendar = store::ledger::calendar(tx).await?;
+    let entry = domain::ledger::book_entry(&booked, catalogue, calendar)?;
     invoice::save_booked(tx, None, std::slice::from_ref(&booked), &[entry]).await?;
     Ok(booked)
 }

@@ -9,11 +9,14 @@ use crate::ledger::seal;
 use crate::refusal::Stop;
 use anyhow::Context as _;
 use chrono::NaiveDate;
+use domain::catalogue::{Catalogue, Tenant};
 use domain::ids::InvoiceId;
-use domain::ledger::Sealed;
+use domain::ledger::{ChainHash, Sealed};
 use domain::refusal::{Code, Refusal};
-use ledger::{Balance, Exporter, Format, Header, Manifest, Opening};
+use domain::report::Span;
+use ledger::{Balance, Company, ExportError, ExportInput, FileMark, Format, Header, Manifest, Opening};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,8 +41,9 @@ pub enum Range {
 #[derive(Debug, Clone)]
 pub struct Made {
     pub manifest: Manifest,
-    pub bytes: Vec<u8>,
-    /// Set once the file lies in the exports folder.
+    /// One, or as many as the target's limits ask for.
+    pub files: Vec<Vec<u8>>,
+    /// Set once it lies in the exports folder: the file, or the manifest of several.
     pub path: Option<PathBuf>,
 }
 
@@ -64,9 +68,27 @@ pub struct NothingNew {
 }
 
 impl Made {
+    /// The one file, or all of them one after the other.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        match self.files.as_slice() {
+            [one] => Cow::Borrowed(one),
+            several => Cow::Owned(several.concat()),
+        }
+    }
+
+    /// The files under the name of the export: `ledger.csv`, or `ledger-01.csv`, `ledger-02.csv`.
+    pub fn named(&self, stem: &str, extension: &str) -> Vec<(String, &[u8])> {
+        let is_one = self.files.len() == 1;
+        let name = |place: usize| match is_one {
+            true => format!("{stem}.{extension}"),
+            false => format!("{stem}-{place:02}.{extension}"),
+        };
+        (1..).zip(&self.files).map(|(place, file)| (name(place), file.as_slice())).collect()
+    }
+
     /// As it lies there, or in the answer itself.
     pub fn view<'a>(&'a self, path: Option<&'a Path>) -> ExportView<'a> {
-        let content = path.is_none().then(|| String::from_utf8_lossy(&self.bytes));
+        let content = path.is_none().then(|| Cow::Owned(String::from_utf8_lossy(&self.bytes()).into_owned()));
         ExportView { manifest: &self.manifest, path, content }
     }
 }
@@ -95,7 +117,7 @@ pub async fn export(ctx: &Context, format: Format, range: Range) -> Result<Optio
             None => return Ok(None),
         },
     };
-    let made = build(&mut tx, format, &filter).await?;
+    let made = build(ctx, &mut tx, format, &filter).await?;
     drop(tx);
     if range != Range::Next {
         return Ok(Some(made));
@@ -103,7 +125,7 @@ pub async fn export(ctx: &Context, format: Format, range: Range) -> Result<Optio
     Ok(Some(mark(ctx, format, made).await?))
 }
 
-async fn build(tx: &mut Tx, format: Format, filter: &SealedFilter) -> anyhow::Result<Made> {
+async fn build(ctx: &Context, tx: &mut Tx, format: Format, filter: &SealedFilter) -> Result<Made, Stop> {
     let catalogue = store::catalogue::load(tx).await?.context("the book is empty")?;
     let mut entries: Vec<Sealed> = Vec::new();
     loop {
@@ -129,22 +151,121 @@ async fn build(tx: &mut Tx, format: Format, filter: &SealedFilter) -> anyhow::Re
     let receivable = domain::ledger::receivable_codes(chart, units.values());
     let opening = opening(tx, &receivable, filter, &entries).await?;
     let closing = balances(tx, &receivable, filter.last, filter.before).await?;
+    let before =
+        if format == Format::Saft { base_balances(tx, &catalogue, filter).await? } else { Vec::new() };
     let header = Header {
         tenant: &catalogue.tenant.fullname,
         title: "ledger",
         chart,
         units,
+        company: company(ctx, &catalogue.tenant),
         buyers: &buyers,
+        balances: &before,
         opening: opening.as_ref().map(|(on, balances)| Opening { on: *on, balances }),
         receivables: Some(&closing),
     };
-    let mut bytes = Vec::new();
-    let mut exporter = Exporter::begin(format, header, &mut bytes)?;
-    for sealed in &entries {
-        exporter.entry(sealed)?;
+    let input = ExportInput { header, entries: &entries };
+    let (manifest, files) = ledger::files(format, &input).map_err(refused)?;
+    Ok(Made { manifest, files, path: None })
+}
+
+fn company<'a>(ctx: &Context, tenant: &'a Tenant) -> Company<'a> {
+    Company {
+        vat_number: tenant.company_vat.as_deref(),
+        currency: tenant.currency,
+        country: tenant.address.country.as_deref(),
+        street: tenant.address.line1.as_deref(),
+        postal_code: tenant.address.postal_code.as_deref(),
+        city: tenant.address.city.as_deref(),
+        email: tenant.email.as_deref(),
+        iban: tenant.iban.as_deref(),
+        consultant: ctx.settings.datev.0,
+        client: ctx.settings.datev.1,
     }
-    let manifest = exporter.finish()?;
-    Ok(Made { manifest, bytes, path: None })
+}
+
+/// What a format cannot say is the asker's to change; all else is a fault of ours.
+fn refused(error: ExportError) -> Stop {
+    let (code, way_out) = match &error {
+        ExportError::NoRate { .. } => (
+            Code::NoRate,
+            "csv, hledger, ledger, beancount, xero and quickbooks keep the documents' currencies",
+        ),
+        ExportError::Account { .. } => {
+            (Code::WrongAccount, "give it such a code in `accounts` of the tenant")
+        }
+        ExportError::TooMany { .. } => (Code::TooLarge, "choose another format"),
+        ExportError::Missing { .. } => (Code::MissingArgument, "add it to the tenant of the book"),
+        _ => return Stop::Broke(error.into()),
+    };
+    Refusal::new(code, error.to_string()).hint(way_out).into()
+}
+
+/// The entries of a month as a file that is made the same each time, in the exports folder; nothing is marked. All of the month
+/// must be sealed.
+pub async fn month(ctx: &Context, format: Format, span: Span) -> Result<(String, Made), Stop> {
+    let mut tx = ctx.store.read().await?;
+    let (from, before) = (Some(span.start), Some(span.end));
+    let mut made =
+        build(ctx, &mut tx, format, &SealedFilter { from, before, ..SealedFilter::default() }).await?;
+    drop(tx);
+    let name = put(ctx, &format!("books-{span}"), format, &mut made).await?;
+    Ok((name, made))
+}
+
+/// Writes an export and its manifest into the exports folder, and to the bucket behind it. The name by which it is known: the
+/// file's, or of several the manifest's, which holds the hash of each.
+async fn put(ctx: &Context, stem: &str, format: Format, made: &mut Made) -> anyhow::Result<String> {
+    let files: Vec<(String, Vec<u8>)> = made
+        .named(stem, format.extension())
+        .into_iter()
+        .map(|(name, bytes)| (name, bytes.to_vec()))
+        .collect();
+    if let [_, _, ..] = files.as_slice() {
+        let mark = |(name, bytes): &(String, Vec<u8>)| FileMark {
+            name: name.clone(),
+            bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            sha256: sha256(bytes),
+        };
+        made.manifest.files = files.iter().map(mark).collect();
+    }
+    let beside = format!("{stem}.{}.manifest.json", format.extension());
+    let known = files.first().filter(|_| files.len() == 1).map_or(&beside, |(name, _)| name).clone();
+    let manifest = serde_json::to_vec_pretty(&made.manifest)?;
+    let files: Vec<(String, Vec<u8>)> = files.into_iter().chain([(beside, manifest)]).collect();
+    let paths: Vec<String> = files.iter().map(|(name, _)| format!("exports/{name}")).collect();
+    put::put_all(&ctx.doors, &ctx.folders.exports, files).await?;
+    ctx.shelf.publish(ctx.doors, paths).await?;
+    Ok(known)
+}
+
+fn sha256(bytes: &[u8]) -> ChainHash {
+    ChainHash(Sha256::digest(bytes).into())
+}
+
+/// SHA-256 of the file by which an export is known.
+pub(crate) fn known_hash(made: &Made) -> anyhow::Result<String> {
+    Ok(match made.manifest.files.is_empty() {
+        true => made.manifest.sha256.to_string(),
+        false => sha256(&serde_json::to_vec_pretty(&made.manifest)?).to_string(),
+    })
+}
+
+/// What stood on every account before the range, in the base currency.
+async fn base_balances(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    filter: &SealedFilter,
+) -> anyhow::Result<Vec<Balance>> {
+    let base = catalogue.tenant.currency;
+    let (last, before) = match (filter.first, filter.from) {
+        (Some(first), _) if first > 1 => (Some(first - 1), None),
+        (None, Some(from)) => (None, Some(from)),
+        _ => return Ok(Vec::new()),
+    };
+    let balances = store::ledger::base_balances(tx, base, last, before).await?;
+    let of = |(account, minor)| Balance { account, currency: base, minor: i128::from(minor) };
+    Ok(balances.into_iter().map(of).collect())
 }
 
 /// Receivables before the range, so that its last assertion is the database's.
@@ -179,26 +300,20 @@ async fn balances(
 
 /// File first, mark after: a crash between the two leaves a file that the next try writes again, byte for byte.
 async fn mark(ctx: &Context, format: Format, mut made: Made) -> anyhow::Result<Made> {
-    let manifest = &made.manifest;
-    anyhow::ensure!(manifest.is_contiguous(), "a marked export has a gap in its sequence numbers");
-    let name =
-        format!("ledger-{:08}-{:08}.{}", manifest.first_sequence, manifest.last_sequence, format.extension());
-    let beside = serde_json::to_vec_pretty(manifest)?;
-    let files = vec![(name.clone(), made.bytes.clone()), (format!("{name}.manifest.json"), beside)];
-    let paths: Vec<String> = files.iter().map(|(name, _)| format!("exports/{name}")).collect();
-    put::put_all(&ctx.doors, &ctx.folders.exports, files).await?;
-    ctx.shelf.publish(ctx.doors, paths).await?;
+    anyhow::ensure!(made.manifest.is_contiguous(), "a marked export has a gap in its sequence numbers");
+    let (first, last) = (made.manifest.first_sequence, made.manifest.last_sequence);
+    let name = put(ctx, &format!("ledger-{first:08}-{last:08}"), format, &mut made).await?;
     let mut tx = ctx.store.begin().await?;
     let ordinal = store::ledger::exports(&mut tx).await?.last().map_or(1, |e| e.ordinal + 1);
     let export = LedgerExport {
         ordinal,
-        format: manifest.format.clone(),
-        first: manifest.first_sequence,
-        last: manifest.last_sequence,
-        last_hash: manifest.last_hash.to_string(),
+        format: made.manifest.format.clone(),
+        first,
+        last,
+        last_hash: made.manifest.last_hash.to_string(),
         path: name.clone(),
-        sha256: manifest.sha256.to_string(),
-        manifest: serde_json::to_value(manifest)?,
+        sha256: known_hash(&made)?,
+        manifest: serde_json::to_value(&made.manifest)?,
         exported_at: (ctx.now)(),
     };
     store::ledger::mark_export(&mut tx, &export).await?;

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod export;
+pub mod recognize;
 pub mod seal;
 pub mod verify;
 pub mod why;

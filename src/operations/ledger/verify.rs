@@ -69,6 +69,7 @@ pub async fn checks(ctx: &Context) -> anyhow::Result<Vec<Check>> {
     checks.push(journal(&mut tx).await?);
     checks.push(documents(ctx, &mut tx).await?);
     checks.push(exports(ctx, &mut tx).await?);
+    checks.push(closed_months(ctx, &mut tx).await?);
     checks.extend(objects(ctx, &mut tx).await?);
     Ok(checks)
 }
@@ -230,15 +231,51 @@ async fn documents(ctx: &Context, tx: &mut store::Tx) -> anyhow::Result<Check> {
     Ok(check("document hashes", count, None))
 }
 
-/// Every marked export on disk has the hash that was recorded.
+/// Every marked export on disk has the hash that was recorded; where it is several files, each has its own.
 async fn exports(ctx: &Context, tx: &mut store::Tx) -> anyhow::Result<Check> {
     let marks = store::ledger::exports(tx).await?;
-    let lost = ctx.shelf.need_or_tell(marks.iter().map(Named::from)).await?;
-    let difference = marks.iter().find_map(|mark| {
-        let differs = || differs(&ctx.folders.exports, &mark.path, &mark.sha256);
-        lost.get(&Named::from(mark).path).cloned().or_else(differs)
-    });
+    let mut named: Vec<Named> = marks.iter().map(Named::from).collect();
+    named.extend(marks.iter().flat_map(|mark| parts(&mark.manifest)));
+    let difference = exports_differ(ctx, &named).await?;
     Ok(check("export files", u64::try_from(marks.len())?, difference))
+}
+
+/// The file of every closed month on disk has the hash that was recorded.
+async fn closed_months(ctx: &Context, tx: &mut store::Tx) -> anyhow::Result<Check> {
+    let closed = store::ledger::closed_periods(tx).await?;
+    let named: Vec<Named> = closed
+        .iter()
+        .map(|period| Named { path: format!("exports/{}", period.path), sha256: Some(period.sha256.clone()) })
+        .collect();
+    let difference = exports_differ(ctx, &named).await?;
+    Ok(check("closed months", u64::try_from(closed.len())?, difference))
+}
+
+/// The files that a manifest of several names.
+fn parts(manifest: &serde_json::Value) -> Vec<Named> {
+    let files = manifest.get("files").and_then(serde_json::Value::as_array);
+    let part = |file: &serde_json::Value| {
+        let text = |key: &str| file.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
+        Some(Named { path: format!("exports/{}", text("name")?), sha256: text("sha256") })
+    };
+    files.into_iter().flatten().filter_map(part).collect()
+}
+
+async fn exports_differ(ctx: &Context, named: &[Named]) -> anyhow::Result<Option<String>> {
+    let lost = ctx.shelf.need_or_tell(named.iter().cloned()).await?;
+    Ok(named.iter().find_map(|file| {
+        let path = file.path.strip_prefix("exports/").unwrap_or(&file.path);
+        let differs = || differs(&ctx.folders.exports, path, file.sha256.as_deref()?);
+        lost.get(&file.path).cloned().or_else(differs)
+    }))
+}
+
+/// What a month must agree with before it is closed: the books in the database, and the chain.
+pub async fn books(ctx: &Context) -> anyhow::Result<Vec<Check>> {
+    let mut tx = ctx.store.read().await?;
+    let mut checks: Vec<Check> = sql::all(&mut tx).await?.into_iter().map(named).collect();
+    checks.push(chain(&mut tx).await?);
+    Ok(checks)
 }
 
 /// The buckets hold every file that the database names, with the bytes that were recorded. No check without a bucket.

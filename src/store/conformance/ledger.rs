@@ -1,9 +1,24 @@
 use super::on_both;
 use super::sample::{self, date, now};
-use crate::ledger::{self, Balance, LedgerExport, SealedFilter};
+use crate::ledger::{self, Balance, ClosedPeriod, LedgerExport, SealedFilter};
 use crate::tx::on;
 use crate::{Store, verify};
 use domain::ledger::{ChainState, Entry, EntryKind, Sealed, seal, verify_link};
+
+fn closed(period: &str, open_from: &str) -> ClosedPeriod {
+    ClosedPeriod {
+        period: period.to_owned(),
+        open_from: date(open_from),
+        entries: 1,
+        last_sequence: 1,
+        last_hash: "0".repeat(64),
+        path: format!("books-{period}.csv"),
+        sha256: "0".repeat(64),
+        totals: serde_json::json!([]),
+        closed_by: "operator".to_owned(),
+        closed_at: now(),
+    }
+}
 
 async fn seal_all(store: &Store) -> Vec<Sealed> {
     let mut tx = store.begin().await.unwrap();
@@ -126,9 +141,9 @@ on_both!(exports_tile_the_ledger, store => {
 on_both!(nothing_posts_into_a_closed_period, store => {
     let mut tx = store.begin().await.unwrap();
     assert_eq!(ledger::open_from(&mut tx).await.unwrap(), None);
-    ledger::close_before(&mut tx, date("2026-02-01"), now()).await.unwrap();
+    ledger::close(&mut tx, &closed("2026-01", "2026-02-01")).await.unwrap();
     assert_eq!(ledger::open_from(&mut tx).await.unwrap(), Some(date("2026-02-01")));
-    assert!(ledger::close_before(&mut tx, date("2026-01-01"), now()).await.is_err());
+    assert!(ledger::close(&mut tx, &closed("2025-12", "2026-01-01")).await.is_err());
     tx.commit().await.unwrap();
     let mut tx = store.begin().await.unwrap();
     assert!(ledger::save_entries(&mut tx, None, &[sample::entry(1)]).await.is_err());

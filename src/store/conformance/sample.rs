@@ -8,7 +8,7 @@ use domain::customer::Address;
 use domain::exact::Exact;
 use domain::ids::*;
 use domain::invoice::*;
-use domain::ledger::{Entry, EntryKind, Posting};
+use domain::ledger::{Entry, EntryKind, Form, Posting, PostingTax};
 use domain::payment_reference::{PaymentReference, ReferenceKind, ReferenceRule};
 use domain::period::Period;
 use domain::run::Scope;
@@ -281,13 +281,16 @@ pub fn entry(n: u32) -> Entry {
         unit_code: None,
         period: None,
         tax: None,
+        base_minor: None,
     };
+    let s25 = |base_minor| Some(PostingTax { category: TaxCategory::S, rate_pct: dec("25"), base_minor });
     let mut vat = posting(3, "2610", 0, 4_975);
-    vat.tax = Some((TaxCategory::S, dec("25")));
+    vat.tax = s25(19_965);
     let mut revenue = posting(2, "4000", 0, 19_965);
     revenue.line = Some(LineId::of(&format!("line {n} 1")));
     revenue.sku = Some("PRO-BASE".to_owned());
     revenue.unit_code = Some("100".to_owned());
+    revenue.tax = s25(19_965);
     revenue.period = Some(Period::new(date("2026-01-31"), date("2026-02-28")));
     Entry {
         id: EntryId::of(&format!("entry {n}")),
@@ -299,6 +302,11 @@ pub fn entry(n: u32) -> Entry {
         document_date: date("2026-01-31"),
         posting_date: date("2026-01-31"),
         currency: "DKK".parse().unwrap(),
+        form: Form::Second,
+        due_date: Some(date("2026-02-14")),
+        country: Some("DK".to_owned()),
+        buyer_vat: None,
+        base: None,
         postings: vec![posting(1, "1100", 24_940, 0), revenue, vat],
     }
 }

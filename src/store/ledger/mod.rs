@@ -2,22 +2,28 @@
 //! sealed entries only (rules L1, L2).
 
 mod export;
+mod periods;
+mod read;
+pub mod report;
 mod seal;
 
 pub use export::{LedgerExport, exported_of_run, exports, mark_export, next_range};
+pub use periods::{
+    ClosedPeriod, calendar, close, closed_periods, first_posting, lock_periods, mark_recognized,
+    open_deferred, open_from, posted_before, recognized_until,
+};
 pub use seal::{ChainEnd, chain_end, lock_chain, save_sealed, unsealed, unsealed_count, waiting};
 
 use crate::bulk::Bulk;
-use crate::invoice::tax_category;
 use crate::tx::{PerDriver, Tx, by_keys, on};
-use crate::value::{Dec, Ids, Texts};
-use crate::words::{read_word, small, stored};
+use crate::value::{Ids, Texts};
+use crate::words::stored;
 use anyhow::ensure;
-use chrono::{DateTime, NaiveDate, Utc};
-use domain::ids::{EntryId, InvoiceId, LineId, RunId};
-use domain::ledger::{Entry, Posting, Sealed};
+use chrono::NaiveDate;
+use domain::ids::{EntryId, InvoiceId, RunId};
+use domain::ledger::{Entry, Form, Sealed};
 use domain::money::Currency;
-use domain::period::Period;
+use read::{EntryRow, entry_columns, with_postings};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -35,6 +41,12 @@ pub async fn save_entries(tx: &mut Tx, run: Option<RunId>, entries: &[Entry]) ->
         "document_date",
         "posting_date",
         "currency",
+        "form",
+        "due_date",
+        "country",
+        "base_currency",
+        "base_rate",
+        "base_rate_date",
     ];
     let mut rows =
         Bulk::into("ledger_entry", columns).on_conflict("on conflict (invoice, kind, ordinal) do nothing");
@@ -57,6 +69,12 @@ pub async fn save_entries(tx: &mut Tx, run: Option<RunId>, entries: &[Entry]) ->
             e.document_date.into(),
             e.posting_date.into(),
             e.currency.code().to_owned().into(),
+            (if e.form == Form::First { 1_i64 } else { 2 }).into(),
+            e.due_date.into(),
+            (&e.country).into(),
+            e.base.map(|base| base.currency.code().to_owned()).into(),
+            e.base.map(|base| base.rate).into(),
+            e.base.map(|base| base.rate_date).into(),
         ]);
     }
     let new = rows.insert(tx).await?;
@@ -78,6 +96,8 @@ async fn save_postings(tx: &mut Tx, entries: &[Entry]) -> anyhow::Result<()> {
         "period_end",
         "tax_category",
         "tax_pct",
+        "tax_base_minor",
+        "base_minor",
     ];
     let mut rows =
         Bulk::into("ledger_posting", columns).on_conflict("on conflict (entry, number) do nothing");
@@ -94,110 +114,53 @@ async fn save_postings(tx: &mut Tx, entries: &[Entry]) -> anyhow::Result<()> {
                 (&p.unit_code).into(),
                 p.period.map(|p| p.start).into(),
                 p.period.map(|p| p.end).into(),
-                p.tax.map(|(category, _)| category.name()).into(),
-                p.tax.map(|(_, pct)| pct).into(),
+                p.tax.map(|tax| tax.category.name()).into(),
+                p.tax.map(|tax| tax.rate_pct).into(),
+                p.tax.map(|tax| tax.base_minor).into(),
+                p.base_minor.into(),
             ]);
         }
     }
     rows.insert(tx).await.map(drop)
 }
 
-#[derive(sqlx::FromRow)]
-struct EntryRow {
-    id: Uuid,
-    invoice: Uuid,
-    kind: String,
-    ordinal: i64,
-    document_number: String,
-    account_number: String,
-    document_date: NaiveDate,
-    posting_date: NaiveDate,
-    currency: String,
-}
-
-impl EntryRow {
-    fn entry(self, postings: Vec<Posting>) -> anyhow::Result<Entry> {
-        Ok(Entry {
-            id: EntryId(self.id),
-            kind: read_word(&self.kind, "ledger_entry.kind")?,
-            ordinal: small(self.ordinal, "ledger_entry.ordinal")?,
-            invoice: InvoiceId(self.invoice),
-            document_number: self.document_number,
-            account_number: self.account_number,
-            document_date: self.document_date,
-            posting_date: self.posting_date,
-            currency: self.currency.parse()?,
-            postings,
-        })
-    }
-}
-
-async fn with_postings(tx: &mut Tx, rows: Vec<EntryRow>) -> anyhow::Result<Vec<Entry>> {
-    let ids: Vec<Uuid> = rows.iter().map(|r| r.id).collect();
-    let mut postings = postings(tx, ids).await?;
-    rows.into_iter()
-        .map(|row| {
-            let own = postings.remove(&row.id).unwrap_or_default();
-            row.entry(own)
-        })
-        .collect()
-}
-
-async fn postings(tx: &mut Tx, entries: Vec<Uuid>) -> anyhow::Result<BTreeMap<Uuid, Vec<Posting>>> {
-    const SQL: PerDriver = by_keys!(
-        "select entry, number, account, debit_minor, credit_minor, line, sku, unit_code, period_start, period_end,
-                tax_category, tax_pct
-         from ledger_posting
-         where entry",
-        uuid,
-        " order by entry, number"
-    );
-    #[derive(sqlx::FromRow)]
-    struct Row {
-        entry: Uuid,
-        number: i64,
-        account: String,
-        debit_minor: i64,
-        credit_minor: i64,
-        line: Option<Uuid>,
-        sku: Option<String>,
-        unit_code: Option<String>,
-        period_start: Option<NaiveDate>,
-        period_end: Option<NaiveDate>,
-        tax_category: Option<String>,
-        tax_pct: Option<Dec>,
-    }
-    let sql = tx.pick(&SQL);
-    let rows: Vec<Row> = on!(tx, c => sqlx::query_as(sql).bind(Ids(entries)).fetch_all(c).await?);
-    let mut postings: BTreeMap<Uuid, Vec<Posting>> = BTreeMap::new();
-    for r in rows {
-        let category = r.tax_category.as_deref().map(tax_category).transpose()?;
-        postings.entry(r.entry).or_default().push(Posting {
-            number: small(r.number, "ledger_posting.number")?,
-            account: r.account,
-            debit_minor: r.debit_minor,
-            credit_minor: r.credit_minor,
-            line: r.line.map(LineId),
-            sku: r.sku,
-            unit_code: r.unit_code,
-            period: r.period_start.zip(r.period_end).map(|(start, end)| Period::new(start, end)),
-            tax: category.zip(r.tax_pct.map(|pct| pct.0)),
-        });
-    }
-    Ok(postings)
-}
-
 /// Every entry of a document, sealed or not, by kind and ordinal.
 pub async fn of_document(tx: &mut Tx, invoice: InvoiceId) -> anyhow::Result<Vec<Entry>> {
     let rows: Vec<EntryRow> = on!(tx, c => sqlx::query_as(
-        "select id, invoice, kind, ordinal, document_number, account_number, document_date, posting_date, currency
-         from ledger_entry
-         where invoice = $1
-         order by kind, ordinal")
+        concat!("select ", entry_columns!(), "
+         from ledger_entry e
+         left join invoice i on i.id = e.invoice
+         where e.invoice = $1
+         order by e.kind, e.ordinal"))
         .bind(invoice.0)
         .fetch_all(c)
         .await?);
     with_postings(tx, rows).await
+}
+
+/// Every entry of these documents, sealed or not, by document.
+pub async fn of_documents(
+    tx: &mut Tx,
+    invoices: &[InvoiceId],
+) -> anyhow::Result<BTreeMap<InvoiceId, Vec<Entry>>> {
+    const SQL: PerDriver = by_keys!(
+        concat!(
+            "select ",
+            entry_columns!(),
+            " from ledger_entry e
+             left join invoice i on i.id = e.invoice
+             where e.invoice"
+        ),
+        uuid,
+        " order by e.invoice, e.kind, e.ordinal"
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<EntryRow> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(invoices)).fetch_all(c).await?);
+    let mut entries: BTreeMap<InvoiceId, Vec<Entry>> = BTreeMap::new();
+    for entry in with_postings(tx, rows).await? {
+        entries.entry(entry.invoice).or_default().push(entry);
+    }
+    Ok(entries)
 }
 
 /// The entry of this id, sealed or not.
@@ -221,6 +184,8 @@ pub struct SealedFilter {
     pub from: Option<NaiveDate>,
     /// Posting dates before this day.
     pub before: Option<NaiveDate>,
+    /// Entries of the first form alone.
+    pub first_form: bool,
 }
 
 /// A page of sealed entries in sequence order: those after sequence `after` (0 = from the start), at most `limit`.
@@ -239,23 +204,25 @@ pub async fn sealed_page(
         entry: EntryRow,
     }
     let rows: Vec<Row> = on!(tx, c => sqlx::query_as(
-        "select s.sequence, s.previous_hash, s.hash, e.id, e.invoice, e.kind, e.ordinal, e.document_number,
-                e.account_number, e.document_date, e.posting_date, e.currency
+        concat!("select s.sequence, s.previous_hash, s.hash, ", entry_columns!(), "
          from ledger_seal s
          join ledger_entry e on e.id = s.entry
+         left join invoice i on i.id = e.invoice
          where s.sequence > $1
            and ($2 is null or s.sequence >= $2)
            and ($3 is null or s.sequence <= $3)
            and ($4 is null or e.posting_date >= $4)
            and ($5 is null or e.posting_date < $5)
+           and (not $7 or e.form = 1)
          order by s.sequence
-         limit $6")
+         limit $6"))
         .bind(stored(after))
         .bind(filter.first.map(stored))
         .bind(filter.last.map(stored))
         .bind(filter.from)
         .bind(filter.before)
         .bind(i64::from(limit))
+        .bind(filter.first_form)
         .fetch_all(c)
         .await?);
     let mut seals = Vec::with_capacity(rows.len());
@@ -319,21 +286,26 @@ pub async fn balances(
         .collect()
 }
 
-/// First day of the earliest open accounting period; none if nothing is closed (rules I2, L2).
-pub async fn open_from(tx: &mut Tx) -> anyhow::Result<Option<NaiveDate>> {
-    Ok(on!(tx, c => sqlx::query_scalar("select max(open_from) from accounting_close").fetch_one(c).await?))
-}
-
-/// Closes every day before `open_from` for good. Seal first: unsealed entries stay where they are dated.
-pub async fn close_before(tx: &mut Tx, open_from: NaiveDate, now: DateTime<Utc>) -> anyhow::Result<()> {
-    let closed = self::open_from(tx).await?;
-    ensure!(closed.is_none_or(|c| c <= open_from), "accounting is closed up to {closed:?} already");
-    on!(tx, c => sqlx::query(
-        "insert into accounting_close (open_from, closed_at) values ($1, $2) on conflict (open_from) do nothing")
-        .bind(open_from)
-        .bind(now)
-        .execute(c)
-        .await
-        .map(drop))?;
-    Ok(())
+/// Balances of every account over sealed entries in the base currency: up to a sequence (included), and posted before a day.
+pub async fn base_balances(
+    tx: &mut Tx,
+    base: Currency,
+    last: Option<u64>,
+    before: Option<NaiveDate>,
+) -> anyhow::Result<Vec<(String, i64)>> {
+    Ok(on!(tx, c => sqlx::query_as(
+        "select p.account,
+                cast(sum(case when e.currency = $1 then p.debit_minor - p.credit_minor else coalesce(p.base_minor, 0) end) as bigint)
+         from ledger_posting p
+         join ledger_entry e on e.id = p.entry
+         join ledger_seal s on s.entry = e.id
+         where ($2 is null or s.sequence <= $2)
+           and ($3 is null or e.posting_date < $3)
+         group by p.account
+         order by p.account")
+        .bind(base.code().to_owned())
+        .bind(last.map(stored))
+        .bind(before)
+        .fetch_all(c)
+        .await?))
 }

@@ -1,6 +1,6 @@
 //! What the sealer reads and writes (rules L2): entries that wait, in sealing order, and the end of the chain.
 
-use super::{EntryRow, with_postings};
+use super::read::{EntryRow, entry_columns, with_postings};
 use crate::bulk::Bulk;
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::Ids;
@@ -56,11 +56,14 @@ pub async fn unsealed(tx: &mut Tx) -> anyhow::Result<Vec<EntryId>> {
 /// Those of these entries that still wait, in the order given.
 pub async fn waiting(tx: &mut Tx, ids: &[EntryId]) -> anyhow::Result<Vec<Entry>> {
     const SQL: PerDriver = by_keys!(
-        "select e.id, e.invoice, e.kind, e.ordinal, e.document_number, e.account_number, e.document_date,
-                e.posting_date, e.currency
-         from ledger_unsealed u
+        concat!(
+            "select ",
+            entry_columns!(),
+            " from ledger_unsealed u
          join ledger_entry e on e.id = u.entry
-         where u.entry",
+         left join invoice i on i.id = e.invoice
+         where u.entry"
+        ),
         uuid,
         ""
     );

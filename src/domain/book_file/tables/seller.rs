@@ -79,7 +79,7 @@ pub(super) static TENANT: Table = Table {
             "accounts",
             Any,
             "the built-in chart",
-            "What is changed of the chart of accounts: an account code by role (`receivable`, `revenue`, …), `vat` by category and rate (`S25`), `revenue_by_sku`, and `defer` (true spreads revenue over its period).",
+            "What is changed of the chart of accounts: an account code by role (`receivable`, `revenue`, …), `vat` by category and rate (`S25`, `S19@DE`), `revenue_by_sku`, `revenue_by_plan`, `revenue_by_country` (`SE`, `EU`, `world`), `clearing_by_gateway`, and `defer` (true spreads revenue over its period).",
         ),
         not_used("id"),
         not_used("note"),

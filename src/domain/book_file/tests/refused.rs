@@ -104,6 +104,12 @@ fn what_could_only_fail_at_a_run_is_refused_at_load() {
         ),
         (
             "/businessunits/0/accounts".into(),
+            json!({"9999": "1101"}),
+            "/businessunits/0/accounts/9999".into(),
+            "the tenant's chart has no account `9999`",
+        ),
+        (
+            "/businessunits/0/accounts".into(),
             json!({"1100": ["1".repeat(5_000)]}),
             "/businessunits/0/accounts/1100/0".into(),
             "is longer than 255 bytes",

@@ -23,12 +23,16 @@ pub fn paid_online(
     books: Books<'_>,
 ) -> Result<Effects, PostingFault> {
     let invoice = account.invoice;
-    let happening = |amount_minor| Happening { ordinal: attempt.ordinal, on: attempt.on, amount_minor };
+    let settled_minor = account.settlement.settled_minor;
+    let through = |amount_minor| {
+        let happening = Happening { ordinal: attempt.ordinal, on: attempt.on, amount_minor, settled_minor };
+        (attempt.gateway.as_str(), happening)
+    };
     let (catalogue, open_from) = (books.catalogue, books.open_from);
     let mut entries =
-        vec![ledger::payment_entry(invoice, catalogue, open_from, happening(attempt.amount_minor))?];
+        vec![ledger::payment_entry(invoice, catalogue, open_from, through(attempt.amount_minor))?];
     if attempt.fee_minor != 0 {
-        entries.push(ledger::fee_entry(invoice, catalogue, open_from, happening(attempt.fee_minor))?);
+        entries.push(ledger::fee_entry(invoice, catalogue, open_from, through(attempt.fee_minor))?);
     }
     let (kind, source) = (PartKind::Payment, attempt.id.0);
     let mut effects = moved(account, kind, source, attempt.amount_minor, attempt.on);
@@ -90,7 +94,8 @@ pub fn write_off(
     books: Books<'_>,
 ) -> Result<Effects, PostingFault> {
     let kind = PartKind::WriteOff;
-    let happening = Happening { ordinal, on, amount_minor };
+    let settled_minor = account.settlement.settled_minor;
+    let happening = Happening { ordinal, on, amount_minor, settled_minor };
     let entry = ledger::write_off_entry(account.invoice, books.catalogue, books.open_from, happening)?;
     let source = nth(account.invoice.draft.id, kind, ordinal);
     Ok(Effects { entries: vec![entry], ..moved(account, kind, source, amount_minor, on) })
@@ -126,7 +131,8 @@ pub fn refund(
     on: NaiveDate,
     books: Books<'_>,
 ) -> Result<Effects, PostingFault> {
-    let happening = Happening { ordinal, on, amount_minor };
+    let settled_minor = account.settlement.settled_minor;
+    let happening = Happening { ordinal, on, amount_minor, settled_minor };
     let entry = ledger::refund_entry(account.invoice, books.catalogue, books.open_from, happening)?;
     Ok(Effects { entries: vec![entry], ..moved(account, PartKind::Refund, source, -amount_minor, on) })
 }
