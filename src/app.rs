@@ -68,6 +68,7 @@ pub fn opening(config: &Config, home: &Home) -> Opening {
             mail: mail(config),
             ping_url: text("ping.url"),
             ping_fail_url: text("ping.fail_url"),
+            webhooks_private: config.text("webhooks.allow_private") == "true",
             usage_url: text("usage_url"),
             documents_url: text("documents_url"),
             buckets: BucketLogin {

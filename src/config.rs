@@ -258,6 +258,12 @@ const BEFORE_JOBS: &[Setting] = &[
             "called when a run stands still or leaves something to a person; unset = ping.url with /fail",
         )
     },
+    setting(
+        "webhooks.allow_private",
+        "TALLYBOOK_WEBHOOKS_ALLOW_PRIVATE",
+        "false",
+        "true also tells endpoints in the house's own network",
+    ),
 ];
 
 const AFTER_JOBS: &[Setting] = &[
@@ -545,6 +551,9 @@ impl Config {
             if let Err(why) = check_address(&address) {
                 faults.push(Fault::new("report.mail_to", why));
             }
+        }
+        if !["true", "false"].contains(&self.text("webhooks.allow_private")) {
+            faults.push(Fault::new("webhooks.allow_private", "is neither true nor false".to_owned()));
         }
         for key in ["ping.url", "ping.fail_url"] {
             if let Some(Err(why)) = self.optional(key).map(check_ping_url) {

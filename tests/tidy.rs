@@ -187,6 +187,7 @@ fn operations_stand_on_floors() {
         "act",
         "keys",
         "idempotency",
+        "webhooks",
         "delivery",
         "usage",
         "payments",

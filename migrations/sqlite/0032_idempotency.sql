@@ -1,5 +1,5 @@
 -- What was asked under an Idempotency-Key, and what was answered. The row is claimed before the request is worked on, marked
--- in the transaction of its effect, and holds the answer afterwards: whoever repeats the request gets it again, and a
+-- in the transaction of its effect, with the id of what it makes, and holds the answer afterwards: whoever repeats the request gets it again, and a
 -- process that died between the two leaves behind whether the effect is there.
 --
 -- Key that makes a repeat quiet: the API key and the Idempotency-Key.
@@ -10,6 +10,7 @@ create table idempotency (
     claim blob not null,
     state text not null constraint idempotency_state check (state in ('running', 'effected', 'answered')),
     claimed_at text not null,
+    made blob,
     status integer,
     headers text,
     body text,

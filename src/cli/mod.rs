@@ -31,6 +31,7 @@ mod simulate;
 mod subscriptions;
 mod upkeep;
 mod verify;
+mod webhooks;
 mod why;
 mod wording;
 mod worker;
@@ -116,6 +117,8 @@ enum Command {
     Serve(serve::Args),
     /// Make, list and revoke keys of the HTTP API
     Keys(keys::Args),
+    /// Endpoints of others that are told what has changed
+    Webhooks(webhooks::Args),
     /// Show the timetable
     Schedule(schedule::Args),
     /// Prune, delete what nobody needs, compact the usage store
@@ -240,6 +243,7 @@ async fn dispatch(command: Command, config: Config, output: &Output) -> Result<E
         Command::Worker(args) => worker::run(args, &config, output).await,
         Command::Serve(args) => serve::run(args, &config, output).await,
         Command::Keys(args) => keys::run(args, &config, output).await,
+        Command::Webhooks(args) => webhooks::run(args, &config, output).await,
         Command::Schedule(args) => schedule::run(args, &config, output).await,
         Command::Upkeep(args) => upkeep::run(args, &config, output).await,
         Command::Doctor(args) => doctor::run(args, &config, output).await,

@@ -51,6 +51,8 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     })?;
     // Whoever started the server waits for this line, also with --json.
     drop(writeln!(std::io::stderr().lock(), "listening on {}", listening.url()));
+    // Also a server that does no other work tells what has changed: several may, each event is told by one of them.
+    let _told = jobs::AbortOnDrop::spawn(operations::webhooks::keep(app.ctx.clone()));
     let (stopping, stopped) = watch::channel(false);
     let served = async {
         listening.serve(interrupted(), hangups()).await;

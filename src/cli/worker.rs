@@ -53,6 +53,7 @@ pub async fn work(app: &App, stop: impl Future<Output = ()> + Send + 'static) ->
     tracing::info!(worker = app.worker, taken_over = taken, "worker started");
     let _unanswered = jobs::AbortOnDrop::spawn(operations::payments::unanswered::keep(app.ctx.clone()));
     let _notices = jobs::AbortOnDrop::spawn(operations::runs::notices::keep(app.ctx.clone()));
+    let _told = jobs::AbortOnDrop::spawn(operations::webhooks::keep(app.ctx.clone()));
     let _waiting = jobs::AbortOnDrop::spawn(operations::usage::waiting::keep(app.ctx.clone()));
     tokio::select! {
         never = jobs::runtime::recover::retry(&app.ctx) => match never {},

@@ -135,6 +135,20 @@ pub fn made_beside(owner: Uuid, kind: &str, natural_key: &str) -> Uuid {
     Uuid::new_v8(bytes)
 }
 
+/// The ids that may stand beside this one: the first and the last of them.
+pub fn owners_beside(id: Uuid) -> (Uuid, Uuid) {
+    // The version stands behind the sixth byte.
+    let (mut first, mut last) = (*id.as_bytes(), *id.as_bytes());
+    first[6..].fill(0);
+    last[6..].fill(0xff);
+    (Uuid::from_bytes(first), Uuid::from_bytes(last))
+}
+
+/// Whether an id can have been made beside its owner's.
+pub fn is_beside(owner: Uuid, id: Uuid) -> bool {
+    owner.as_bytes()[..6] == id.as_bytes()[..6]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,5 +170,7 @@ mod tests {
         let entry = made_beside(before, "entry", "booking");
         assert_eq!(entry.as_bytes()[..8], before.as_bytes()[..8]);
         assert_ne!(entry, before);
+        let (first, last) = owners_beside(entry);
+        assert!(is_beside(before, entry) && first <= before && before <= last);
     }
 }

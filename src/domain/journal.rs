@@ -4,6 +4,7 @@ use crate::book_file::ObjectKind;
 use crate::ids::InvoiceId;
 use crate::subscription::VerbName;
 use std::fmt;
+use uuid::Uuid;
 
 /// Something that was done. What was asked for and refused is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,9 @@ pub enum Action {
     DeactivateObject,
     ActivateObject,
     DeleteObject,
+    /// A text that a program keeps with an object.
+    SetMetadata,
+    DeleteMetadata,
     IngestUsage,
     ForgetUsage,
     OpenRun,
@@ -40,6 +44,9 @@ pub enum Action {
     ClearCustomerDiscount,
     /// What the law does not ask for is gone.
     EraseCustomer,
+    AddWebhook,
+    ChangeWebhook,
+    RemoveWebhook,
     CreateKey,
     RevokeKey,
     /// A month of the books.
@@ -57,6 +64,8 @@ impl fmt::Display for Action {
             Self::DeactivateObject => "book.deactivate",
             Self::ActivateObject => "book.activate",
             Self::DeleteObject => "book.delete",
+            Self::SetMetadata => "metadata.set",
+            Self::DeleteMetadata => "metadata.delete",
             Self::IngestUsage => "usage.ingest",
             Self::ForgetUsage => "usage.forget",
             Self::OpenRun => "run.open",
@@ -82,6 +91,9 @@ impl fmt::Display for Action {
             Self::ApplyCustomerDiscount => "customer.applydiscount",
             Self::ClearCustomerDiscount => "customer.cleardiscount",
             Self::EraseCustomer => "customer.erase",
+            Self::AddWebhook => "webhook.add",
+            Self::ChangeWebhook => "webhook.change",
+            Self::RemoveWebhook => "webhook.remove",
             Self::CreateKey => "key.create",
             Self::RevokeKey => "key.revoke",
             Self::ClosePeriod => "books.close",
@@ -117,6 +129,8 @@ pub enum Object<'a> {
     Key(&'a str),
     /// A month of the books: `2026-01`.
     Period(&'a str),
+    /// An endpoint that is told what has changed.
+    Webhook(Uuid),
 }
 
 impl Object<'_> {
@@ -144,6 +158,7 @@ impl fmt::Display for Object<'_> {
             Self::Customer(account) => write!(f, "customer {account}"),
             Self::Key(name) => write!(f, "key {name}"),
             Self::Period(month) => write!(f, "period {month}"),
+            Self::Webhook(id) => write!(f, "webhook {id}"),
         }
     }
 }

@@ -46,6 +46,7 @@ pub mod task;
 pub mod tax;
 pub mod usage;
 pub mod warning;
+pub mod webhook;
 mod words;
 pub mod zone;
 

@@ -12,6 +12,7 @@ pub mod files;
 pub mod mail;
 pub mod payment;
 pub mod ping;
+pub mod webhook;
 
 pub use bucket::{Bucket, BucketError, BucketSettings};
 pub use doors::Doors;

@@ -29,7 +29,8 @@ pub use intake::{
 };
 pub use keys::{KeyRunFile, merge as merge_key_runs};
 pub use measure::{
-    FoundEvent, LateHint, MeasureRequest, Numbers, Standing, UsageMeasured, find_events, late_hints, measure,
+    Chains, EventFilter, FoundEvent, LateHint, ListedEvent, MeasureRequest, Newer, Numbers, Standing,
+    UsageMeasured, find_events, late_hints, measure, visit_events,
 };
 pub use segment::{BundleFile, SegmentBounds, SegmentFile, SegmentRef, bundle};
 pub use sound::{file_hash, insist, look_anew};

@@ -11,7 +11,9 @@ use documents::{Renderer, TemplateError, Templates};
 use domain::catalogue::Catalogue;
 use domain::journal::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb};
+use domain::webhook::Event;
 use futures_util::Stream;
+use gateways::webhook::Teller;
 use gateways::{Bucket, MailTransport, PaymentGateway, Ping};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -46,6 +48,8 @@ pub struct Parts {
     pub gateways: BTreeMap<String, Arc<dyn PaymentGateway>>,
     /// The monitor that notices a missing night, if there is one.
     pub ping: Option<Ping>,
+    /// Tells endpoints of others what has changed.
+    pub teller: Teller,
     pub doors: Doors,
     /// The home's files and the buckets behind them.
     pub shelf: Shelf,
@@ -62,6 +66,7 @@ pub struct Outside {
     pub gateways: BTreeMap<String, Arc<dyn PaymentGateway>>,
     /// Who is told of runs that have ended, if anybody is.
     pub ping: Option<Ping>,
+    pub teller: Teller,
     /// Where usage files are shared, if they are.
     pub usage: Option<Bucket>,
     /// Where documents are shared, if they are.
@@ -82,6 +87,7 @@ impl Context {
             mail: Arc::clone(&self.mail),
             gateways: self.gateways.clone(),
             ping: None,
+            teller: self.teller.clone(),
             usage: None,
             documents: None,
         };
@@ -109,6 +115,7 @@ impl Context {
             mail: outside.mail,
             gateways: outside.gateways,
             ping: outside.ping,
+            teller: outside.teller,
             doors: Doors::default(),
             renderer: OnceLock::new(),
             bell: watch::channel(0).0,
@@ -154,7 +161,14 @@ impl Context {
         object: Object<'_>,
         detail: serde_json::Value,
     ) -> anyhow::Result<()> {
-        store::journal::record(tx, (self.now)(), &actor.to_string(), action, &object, &detail).await
+        store::journal::record(tx, (self.now)(), &actor.to_string(), action, &object, &detail).await?;
+        // Whatever else is told is told where it is written.
+        if let (Action::ChangeSubscription(verb), Object::Subscription(number)) = (action, object) {
+            let id = domain::ids::SubscriptionId::of(number).0;
+            store::outbox::tell(tx, &[Event { kind: "Subscription", action: verb.name(), object: id }])
+                .await?;
+        }
+        Ok(())
     }
 
     /// Wakes this process's workers: call it after a commit that enqueued something.

@@ -25,7 +25,7 @@ pub enum Begun {
     /// It is ours: work on it under this claim.
     Ours(Uuid),
     /// What it does was done by a process that died before it answered. Under this claim the answer is made good.
-    Effected(Uuid),
+    Effected { claim: Uuid, made: Option<Uuid> },
     /// It was answered before.
     Answered(Answered),
     /// The first one is still at it.
@@ -65,7 +65,7 @@ pub async fn begin(ctx: &Context, named: Named, fingerprint: &str) -> anyhow::Re
         if idempotency::take_over(&mut tx, named, claim, now - LEASE, now).await? {
             tx.commit().await?;
             return Ok(if known.state == State::Effected {
-                Begun::Effected(claim)
+                Begun::Effected { claim, made: known.made }
             } else {
                 Begun::Ours(claim)
             });

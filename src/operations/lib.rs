@@ -2,7 +2,8 @@
 //! operation, and shows what it gives.
 //!
 //! A folder imports only from folders that stand before it: `files`, `settings`, `aside`, `refusal`, `actor` → `context` →
-//! `act` → `keys`, `idempotency` → `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `payers`, `runs`, `reports`, `periods` →
+//! `act` → `keys`, `idempotency`, `webhooks` → `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `payers`, `runs`, `reports`,
+//! `periods` →
 //! `subscriptions` → `dunning`, `book` → `health`, `lists`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -31,6 +32,7 @@ pub mod runs;
 pub mod settings;
 pub mod subscriptions;
 pub mod usage;
+pub mod webhooks;
 
 pub use act::{Act, Actor};
 pub use context::Context;

@@ -66,7 +66,10 @@ impl BookWriter {
         self.to_root.extend(known);
         self.to_root
             .extend(customers.iter().filter(bills_above).map(|c| c.id).filter(|id| self.new.contains(&id.0)));
-        save_redemptions(tx, customers.iter().flat_map(|c| c.discounts().map(|d| (c.id.0, c.id, d)))).await
+        redemptions(customers.iter().flat_map(|c| c.discounts().map(|d| (c.id.0, c.id, d))))
+            .insert(tx)
+            .await?;
+        Ok(())
     }
 
     /// Writes subscriptions. Customers must be there.
@@ -102,7 +105,7 @@ async fn put_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<BT
     for batch in customers.chunks(BATCH) {
         write_customers(tx, batch).await?;
     }
-    save_redemptions(tx, customers.iter().flat_map(|c| c.discounts().map(|d| (c.id.0, c.id, d)))).await?;
+    redemptions(customers.iter().flat_map(|c| c.discounts().map(|d| (c.id.0, c.id, d)))).insert(tx).await?;
     re_root(tx, &ids).await?;
     touched.extend(roots_of(tx, &ids).await?);
     Ok(touched)
@@ -162,7 +165,8 @@ async fn write_numbered(tx: &mut Tx, subscriptions: &[Subscription]) -> anyhow::
         write_subscriptions(tx, batch, &numbers).await?;
         save_charges(tx, batch).await?;
     }
-    save_redemptions(tx, subscriptions.iter().flat_map(discounts_of)).await
+    redemptions(subscriptions.iter().flat_map(discounts_of)).insert(tx).await?;
+    Ok(())
 }
 
 async fn write_subscriptions(
@@ -434,11 +438,9 @@ pub async fn payer_of(tx: &mut Tx, customer: CustomerId) -> anyhow::Result<Custo
     payer.map(CustomerId).with_context(|| format!("customer {customer} is not in the book"))
 }
 
-/// Notes who enjoys which discount code since when: (holder, owner, applied discount). It is idempotent.
-async fn save_redemptions<'a>(
-    tx: &mut Tx,
-    applied: impl Iterator<Item = (Uuid, CustomerId, &'a AppliedDiscount)>,
-) -> anyhow::Result<()> {
+/// Notes who enjoys which discount code since when: (holder, owner, applied discount). A repeat is quiet.
+/// Rows of the codes that are applied. Not async: an iterator of closures would not be sent between threads.
+fn redemptions<'a>(applied: impl Iterator<Item = (Uuid, CustomerId, &'a AppliedDiscount)>) -> Bulk<'a> {
     let mut rows =
         Bulk::into("discount_redemption", &["discount", "code", "holder", "customer", "applied_on"])
             .on_conflict("on conflict (discount, code, holder, applied_on) do nothing");
@@ -451,7 +453,7 @@ async fn save_redemptions<'a>(
             discount.from.into(),
         ]);
     }
-    rows.insert(tx).await.map(drop)
+    rows
 }
 
 /// Every discount applied to a subscription or its charges, with its holder.

@@ -3,11 +3,12 @@
 use crate::bulk::{Bulk, Cell};
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::Texts;
-use crate::{book, catalogue, meta};
+use crate::{book, catalogue, meta, outbox};
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use domain::book_file::{self, Change, Document, ObjectKind, Stored};
 use domain::ids::book_id;
+use domain::webhook::Event;
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
@@ -287,6 +288,7 @@ pub(crate) async fn save(tx: &mut Tx, changes: &[Change], writer: &Writer<'_>) -
         status = excluded.status,
         modified_at = excluded.created_at,
         modified_by = excluded.created_by";
+    tell(tx, changes).await?;
     for batch in changes.chunks(BATCH) {
         let on_conflict = if writer.source == Source::File { FILE } else { BY_HAND };
         let mut rows = Bulk::into("book_object", COLUMNS).on_conflict(on_conflict);
@@ -310,6 +312,41 @@ pub(crate) async fn save(tx: &mut Tx, changes: &[Change], writer: &Writer<'_>) -
     Ok(())
 }
 
+/// Says what is new and what is changed.
+async fn tell(tx: &mut Tx, changes: &[Change]) -> anyhow::Result<()> {
+    if !outbox::is_heard(tx).await? {
+        return Ok(());
+    }
+    let mut keys: BTreeMap<ObjectKind, Vec<&str>> = BTreeMap::new();
+    for change in changes {
+        keys.entry(change.kind).or_default().push(&change.key);
+    }
+    let known = stored(tx, &keys).await?;
+    let is_known = |change: &Change| known.get(&change.kind).is_some_and(|all| all.contains_key(&change.key));
+    let events: Vec<Event> = changes
+        .iter()
+        .filter_map(|change| {
+            let action = if is_known(change) { "update" } else { "create" };
+            event(change.kind, &change.key, action)
+        })
+        .collect();
+    outbox::tell(tx, &events).await
+}
+
+/// What endpoints are told of an object; none of kinds that they do not know.
+fn event(kind: ObjectKind, key: &str, action: &'static str) -> Option<Event> {
+    let name = match kind {
+        ObjectKind::Customer => "Customer",
+        ObjectKind::ProductPlan => "ProductPlan",
+        ObjectKind::Subscription => "Subscription",
+        ObjectKind::Discount => "Discount",
+        ObjectKind::Uom => "UoM",
+        ObjectKind::BusinessUnit => "BusinessUnit",
+        _ => return None,
+    };
+    Some(Event { kind: name, action, object: book_id(kind, key) })
+}
+
 /// Takes an object out of every list; its name stays taken.
 pub(crate) async fn mark_deleted(
     tx: &mut Tx,
@@ -317,6 +354,7 @@ pub(crate) async fn mark_deleted(
     key: &str,
     writer: &Writer<'_>,
 ) -> anyhow::Result<()> {
+    outbox::tell(tx, event(kind, key, "delete").as_slice()).await?;
     on!(tx, c => sqlx::query(
         "update book_object
          set status = 1024, modified_at = $3, modified_by = $4
@@ -403,4 +441,39 @@ async fn write(tx: &mut Tx, kind: ObjectKind, documents: Vec<(String, Document)>
         ]);
     }
     rows.insert(tx).await.map(drop)
+}
+
+/// Objects of these keys, deleted or not.
+pub async fn of_keys(
+    tx: &mut Tx,
+    kind: ObjectKind,
+    keys: Vec<String>,
+) -> anyhow::Result<BTreeMap<String, BookObject>> {
+    const SQL: PerDriver = by_keys!(
+        "select kind, key, id, document, status, created_at, created_by, modified_at, modified_by
+         from book_object
+         where kind = $2 and key",
+        text,
+        ""
+    );
+    if keys.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let sql = tx.pick(&SQL);
+    let rows: Vec<Row> =
+        on!(tx, c => sqlx::query_as(sql).bind(Texts(keys)).bind(kind.name()).fetch_all(c).await?);
+    rows.into_iter().map(|row| object(row).map(|object| (object.key.clone(), object))).collect()
+}
+
+/// Everything of a kind, deleted or not, by key: for kinds of which there are few.
+pub async fn all(tx: &mut Tx, kind: ObjectKind) -> anyhow::Result<Vec<BookObject>> {
+    let rows: Vec<Row> = on!(tx, c => sqlx::query_as(
+        "select kind, key, id, document, status, created_at, created_by, modified_at, modified_by
+         from book_object
+         where kind = $1
+         order by key")
+        .bind(kind.name())
+        .fetch_all(c)
+        .await?);
+    rows.into_iter().map(object).collect()
 }

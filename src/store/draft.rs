@@ -3,6 +3,7 @@
 
 use crate::bulk::{Bulk, Cell};
 use crate::draft_body::{self, BodyRow, DraftBody};
+use crate::outbox;
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::Ids;
 use crate::words::stored;
@@ -12,6 +13,7 @@ use domain::billing::{BilledLine, CarriedDraft};
 use domain::ids::*;
 use domain::invoice::{Draft, Line};
 use domain::money::Currency;
+use domain::webhook::Event;
 use sqlx::types::Json;
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -154,6 +156,7 @@ pub async fn add_by_hand(tx: &mut Tx, draft: &Draft) -> anyhow::Result<Option<Dr
     let (drafts, bodies) = (std::slice::from_ref(draft), [DraftBody::of(draft)?]);
     let payer = PayerDrafts { payer: draft.payer, drafts, bodies: &bodies, lines: &[], carried: None };
     save_drafts(tx, BY_HAND, &[payer]).await?;
+    outbox::tell(tx, &[Event { kind: "Invoice", action: "create", object: draft.id.0 }]).await?;
     Ok(None)
 }
 
@@ -210,7 +213,9 @@ async fn save_drafts(tx: &mut Tx, run: RunId, payers: &[PayerDrafts<'_>]) -> any
     for p in payers {
         ensure!(p.drafts.len() == p.bodies.len(), "payer {}: a draft comes without its content", p.payer);
     }
-    draft_body::save(tx, payers.iter().flat_map(|p| p.drafts.iter().map(|d| d.id).zip(p.bodies))).await
+    // Collected first: an iterator of closures would not be sent between threads.
+    let bodies: Vec<_> = payers.iter().flat_map(|p| p.drafts.iter().map(|d| d.id).zip(p.bodies)).collect();
+    draft_body::save(tx, bodies.into_iter()).await
 }
 
 async fn save_lines(tx: &mut Tx, run: RunId, payers: &[PayerDrafts<'_>]) -> anyhow::Result<()> {
@@ -595,6 +600,9 @@ pub async fn cancel(tx: &mut Tx, ids: &[InvoiceId], periods: Periods, reason: &s
     let open: Vec<Uuid> = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(ids)).fetch_all(c).await?);
     let sql = tx.pick(if periods == Periods::Released { &RELEASE } else { &WAIVE });
     on!(tx, c => sqlx::query(sql).bind(Ids(open.clone())).execute(c).await.map(drop))?;
+    let events: Vec<Event> =
+        open.iter().map(|id| Event { kind: "Invoice", action: "cancel", object: *id }).collect();
+    outbox::tell(tx, &events).await?;
     let open: Vec<InvoiceId> = open.into_iter().map(InvoiceId).collect();
     mark(tx, &open, DraftState::Cancelled, Some(reason)).await
 }

@@ -42,6 +42,8 @@ pub struct Request {
     pub fingerprint: String,
     pub state: State,
     pub claimed_at: DateTime<Utc>,
+    /// Id of what it has made.
+    pub made: Option<Uuid>,
     pub answered: Option<Answered>,
 }
 
@@ -71,6 +73,21 @@ impl Store {
         ensure!(marked == 1, "the request {} was taken over by somebody else", named.key);
         Ok(())
     }
+}
+
+/// Says what the request that this task works on has made, in the transaction that makes it.
+pub async fn made(tx: &mut Tx, id: Uuid) -> anyhow::Result<()> {
+    let Ok((named, claim)) = WORKED_ON.try_with(|request| *request) else { return Ok(()) };
+    on!(tx, c => sqlx::query(
+        "update idempotency set made = $4 where api_key = $1 and key = $2 and claim = $3")
+        .bind(named.api_key)
+        .bind(named.key)
+        .bind(claim)
+        .bind(id)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
 }
 
 /// Claims a request; `false` if there is one under this key already.
@@ -120,17 +137,17 @@ pub async fn take_over(
 
 /// What is known under a key.
 pub async fn find(tx: &mut Tx, named: Named) -> anyhow::Result<Option<Request>> {
-    type Row =
-        (String, String, DateTime<Utc>, Option<i64>, Option<Json<Vec<(String, String)>>>, Option<String>);
+    type Headers = Option<Json<Vec<(String, String)>>>;
+    type Row = (String, String, DateTime<Utc>, Option<Uuid>, Option<i64>, Headers, Option<String>);
     let row: Option<Row> = on!(tx, c => sqlx::query_as(
-        "select fingerprint, state, claimed_at, status, headers, body
+        "select fingerprint, state, claimed_at, made, status, headers, body
          from idempotency
          where api_key = $1 and key = $2")
         .bind(named.api_key)
         .bind(named.key)
         .fetch_optional(c)
         .await?);
-    let Some((fingerprint, state, claimed_at, status, headers, body)) = row else { return Ok(None) };
+    let Some((fingerprint, state, claimed_at, made, status, headers, body)) = row else { return Ok(None) };
     let answered = match status {
         None => None,
         Some(status) => Some(Answered {
@@ -139,7 +156,8 @@ pub async fn find(tx: &mut Tx, named: Named) -> anyhow::Result<Option<Request>> 
             body: body.unwrap_or_default(),
         }),
     };
-    Ok(Some(Request { fingerprint, state: read_word(&state, "idempotency.state")?, claimed_at, answered }))
+    let state = read_word(&state, "idempotency.state")?;
+    Ok(Some(Request { fingerprint, state, claimed_at, made, answered }))
 }
 
 /// Keeps the answer.

@@ -13,7 +13,7 @@ pub enum Listing {
     Transactions,
     /// In the order in which they came.
     Subscriptions,
-    /// By account number.
+    /// In the order in which they came.
     Customers,
 }
 
@@ -84,16 +84,18 @@ macro_rules! subscriptions {
     };
 }
 
+/// By the objects of the book, which know when they came; what a column narrows is looked up in the table.
 macro_rules! customers {
     ($what:literal, $rest:literal) => {
         concat!(
             "select ",
             $what,
-            " from customer
-             where ($1 is null or id = $1)
-               and ($2 is null or parent = $2)
-               and ($3 is null or id = $3)
-               and ($4 is null or account_number = $4) ",
+            " from book_object o
+             where o.kind = 'customers' and o.status < 1024
+               and ($1 is null or o.id = $1)
+               and ($2 is null or o.id in (select c.id from customer c where c.parent = $2))
+               and ($3 is null or o.id = $3)
+               and ($4 is null or o.key = $4) ",
             $rest
         )
     };
@@ -110,7 +112,9 @@ pub async fn ids(
         Listing::Invoices => invoices!("id", "order by part, day, series, sequence, id limit $5 offset $6"),
         Listing::Transactions => transactions!("id", "order by attempted_on, id limit $5 offset $6"),
         Listing::Subscriptions => subscriptions!("id", "order by no limit $5 offset $6"),
-        Listing::Customers => customers!("id", "order by account_number limit $5 offset $6"),
+        Listing::Customers => {
+            customers!("o.id", "order by o.created_at nulls first, o.id limit $5 offset $6")
+        }
     };
     Ok(on!(tx, c => sqlx::query_scalar(sql)
         .bind(narrow.id)
@@ -138,4 +142,16 @@ pub async fn count(tx: &mut Tx, listing: Listing, narrow: &Narrow) -> anyhow::Re
         .bind(&narrow.number)
         .fetch_one(c)
         .await?))
+}
+
+/// Those whose id stands before one that was made beside it.
+pub async fn owners_beside(tx: &mut Tx, listing: Listing, id: Uuid) -> anyhow::Result<Vec<Uuid>> {
+    let sql = match listing {
+        Listing::Customers => "select id from customer where id >= $1 and id <= $2",
+        Listing::Subscriptions => "select id from subscription where id >= $1 and id <= $2",
+        Listing::Invoices => "select id from invoice where id >= $1 and id <= $2",
+        Listing::Transactions => "select id from payment_attempt where id >= $1 and id <= $2",
+    };
+    let (first, last) = domain::ids::owners_beside(id);
+    Ok(on!(tx, c => sqlx::query_scalar(sql).bind(first).bind(last).fetch_all(c).await?))
 }

@@ -187,10 +187,13 @@ async fn of_part(
     let roots: Vec<CustomerId> = book::roots_of(tx, &touched).await?.into_iter().map(CustomerId).collect();
     payer::lock(tx, &roots).await?;
     let limited = load.limited_codes(part, &first);
-    for (id, discount) in first.catalogue.iter().flat_map(|c| &c.discounts) {
-        if discount.codes.iter().any(|code| limited.contains(&code.complete())) {
-            catalogue::lock_discount(tx, *id).await?;
-        }
+    let is_limited = |discount: &domain::catalogue::Discount| {
+        discount.codes.iter().any(|code| limited.contains(&code.complete()))
+    };
+    let discounts = first.catalogue.iter().flat_map(|catalogue| &catalogue.discounts);
+    let locked: Vec<_> = discounts.filter(|(_, discount)| is_limited(discount)).map(|(id, _)| *id).collect();
+    for id in locked {
+        catalogue::lock_discount(tx, id).await?;
     }
     known_of(tx, load, part, known).await
 }

@@ -31,6 +31,14 @@ pub(crate) async fn remove(tx: &mut Tx, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The seed of [`key_seed`], if it was made already.
+pub async fn known_key_seed(tx: &mut Tx) -> anyhow::Result<Option<u128>> {
+    if get(tx, "usage_key_seed").await?.is_none() {
+        return Ok(None);
+    }
+    key_seed(tx).await.map(Some)
+}
+
 /// The seed of this store's usage key hashes (ARCHITECTURE.md); made on the first call, then fixed for ever.
 /// Needs a transaction that writes on that first call.
 pub async fn key_seed(tx: &mut Tx) -> anyhow::Result<u128> {

@@ -282,6 +282,29 @@ pub async fn billed_lines(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<
     rows.into_iter().map(read).collect()
 }
 
+/// Every period that is taken of these subscriptions, oldest first.
+pub async fn billed_of_subscriptions(
+    tx: &mut Tx,
+    subscriptions: &[SubscriptionId],
+) -> anyhow::Result<Vec<BilledLine>> {
+    const SQL: PerDriver = by_keys!(
+        "select s.customer as payer, b.charge, b.key_start, b.revision, b.kind, b.ordinal, b.subscription,
+                b.period_start, b.period_end, b.charge_date, b.line, b.invoice, i.number as invoice_number,
+                b.currency, b.group_value, b.quantity, b.net_minor, b.discount, b.granted_minor, b.priced_minor,
+                b.vat_minor, b.tax_category, b.tax_pct, b.usage_mark, b.acts_seen, cast(null as date) as reopened_on
+         from subscription s
+         join billed_line b on b.subscription = s.id
+         left join invoice i on i.id = b.invoice
+         where s.id",
+        uuid,
+        " order by b.charge, b.key_start, b.revision, b.charge_date, b.kind, b.ordinal"
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<BilledRow> =
+        on!(tx, c => sqlx::query_as(sql).bind(Ids::of(subscriptions)).fetch_all(c).await?);
+    rows.into_iter().map(BilledLine::try_from).collect()
+}
+
 impl TryFrom<BilledRow> for BilledLine {
     type Error = anyhow::Error;
 

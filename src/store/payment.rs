@@ -1,12 +1,14 @@
 //! Payment attempts: the row is committed before the provider is called, the outcome after (rules Y1, Y2).
 
 use crate::bulk::Bulk;
+use crate::outbox;
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::Ids;
 use crate::words::{read_word, small};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::{AttemptId, CustomerId, InvoiceId};
 use domain::payment::Attempt;
+use domain::webhook::Event;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -46,7 +48,11 @@ pub async fn begin(tx: &mut Tx, attempts: &[Attempt]) -> anyhow::Result<u64> {
             a.fee_minor.into(),
         ]);
     }
-    rows.insert(tx).await
+    let begun = rows.insert(tx).await?;
+    let made = |attempt: &Attempt| Event { kind: "Transaction", action: "create", object: attempt.id.0 };
+    let events: Vec<Event> = attempts.iter().map(made).collect();
+    outbox::tell(tx, &events).await?;
+    Ok(begun)
 }
 
 /// Notes an event of a provider; `false` if it has been told before.

@@ -63,6 +63,23 @@ pub struct Rendered {
 }
 
 impl Rendered {
+    /// What tells this state of an object from another.
+    pub fn tag(&self) -> String {
+        let hash = operations::idempotency::fingerprint("", "", &self.body);
+        format!("\"{}\"", &hash[..32])
+    }
+
+    /// With its tag, if it is one object.
+    pub fn tagged(mut self, is_one: bool) -> Self {
+        if is_one
+            && matches!(self.status, 200 | 201)
+            && let Ok(tag) = HeaderValue::from_str(&self.tag())
+        {
+            self.headers.insert(header::ETAG, tag);
+        }
+        self
+    }
+
     pub fn response(self) -> Response {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() =

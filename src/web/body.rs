@@ -18,6 +18,16 @@ impl Faults {
         self.0.push(Fault { pointer, code, message: message.into(), hint: None });
     }
 
+    pub fn hinted(
+        &mut self,
+        pointer: String,
+        code: &'static str,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        self.0.push(Fault { pointer, code, message: message.into(), hint });
+    }
+
     /// Everything, if there was anything.
     pub fn check(self) -> Result<(), Problem> {
         let Some(first) = self.0.first() else { return Ok(()) };

@@ -7,10 +7,12 @@ use domain::book_file::Node;
 use http::{HeaderMap, header};
 use operations::Context;
 use operations::keys::ApiKey;
+use operations::usage::stream::Received;
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// A request whose key, pace and size are in order.
+#[derive(Clone)]
 pub struct Call {
     pub app: Arc<App>,
     /// None on routes that need no key.
@@ -20,6 +22,10 @@ pub struct Call {
     pub query: Vec<(String, String)>,
     pub parts: Vec<(&'static str, String)>,
     pub body: Bytes,
+    /// The body, where a route wants it in a file.
+    pub received: Option<Arc<Received>>,
+    /// What this very request has made, before its answer was lost.
+    pub made: Option<Uuid>,
 }
 
 impl Call {

@@ -33,6 +33,8 @@ pub enum QueryDoc {
     OData,
     /// `?preview=true`.
     Preview,
+    /// A page of what has a text under a key.
+    Metadata,
 }
 
 /// What is answered.

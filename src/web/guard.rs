@@ -16,8 +16,10 @@ use http::request::Parts;
 use http::{HeaderMap, Request, header};
 use http_body_util::BodyExt;
 use operations::keys::ApiKey;
+use operations::usage::stream::Received;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 /// A body that says nothing for so long is given up.
@@ -37,7 +39,11 @@ pub async fn answer(app: Arc<App>, route: Arc<Route>, request: Request<Body>) ->
         Err(problem) => return told(problem, &asked),
     };
     let numbers = key.as_ref().map_or(Numbers::Digits, |key| key.numbers);
-    let handled = timeout(WHOLE, handled(&app, &route, &asked, key, numbers, parts, body)).await;
+    let handled = handled(&app, &route, &asked, key, numbers, parts, body);
+    let handled = match route.reads {
+        Reads::Whole(_) => timeout(WHOLE, handled).await,
+        Reads::Received(_) => Ok(handled.await),
+    };
     let outcome = handled.unwrap_or_else(|_| {
         let message = format!("the request took longer than {} seconds and was given up", WHOLE.as_secs());
         Err(Problem::new(OVERLOADED, message).retry_after(5))
@@ -72,8 +78,12 @@ async fn handled(
     parts: Parts,
     body: Body,
 ) -> Result<Rendered, Problem> {
-    let Reads::Whole(most) = route.reads;
-    let body = whole(&parts.headers, body, most).await?;
+    let (body, received) = match route.reads {
+        Reads::Whole(most) => (whole(&parts.headers, body, most).await?, None),
+        Reads::Received(most) => {
+            (Bytes::new(), Some(Arc::new(receive(app, &parts.headers, body, most).await?)))
+        }
+    };
     let call = Call {
         app: Arc::clone(app),
         key,
@@ -81,8 +91,38 @@ async fn handled(
         query: query(parts.uri.query().unwrap_or_default()),
         parts: route.parts(&asked.path),
         body,
+        received,
+        made: None,
     };
     Ok(once::answer(route, call, asked, numbers).await)
+}
+
+/// The body in a file, piece by piece: memory does not grow with it.
+async fn receive(app: &App, headers: &HeaderMap, mut body: Body, most: u64) -> Result<Received, Problem> {
+    let too_large = || Problem::new(TOO_LARGE, format!("the body is larger than {most} bytes"));
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > most) {
+        return Err(too_large());
+    }
+    let received = Received::new(&app.ctx).map_err(anyhow::Error::from)?;
+    let mut file = tokio::fs::File::create_new(&received.path).await.map_err(anyhow::Error::from)?;
+    let mut bytes = 0_u64;
+    loop {
+        let frame = timeout(BODY_IDLE, body.frame()).await.map_err(|_| {
+            Problem::new(TIMEOUT, format!("nothing of the body came for {} seconds", BODY_IDLE.as_secs()))
+        })?;
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|e| Problem::new(MALFORMED, format!("the body was cut off: {e}")))?;
+        if let Ok(data) = frame.into_data() {
+            bytes += data.len() as u64;
+            if bytes > most {
+                return Err(too_large());
+            }
+            file.write_all(&data).await.map_err(anyhow::Error::from)?;
+        }
+    }
+    file.flush().await.map_err(anyhow::Error::from)?;
+    Ok(received)
 }
 
 /// The whole body, if it is not larger than `most` bytes.

@@ -19,6 +19,7 @@ mod lago;
 mod once;
 mod openapi;
 mod openmeter;
+mod openmeter_reads;
 mod pace;
 mod problem;
 mod refused;

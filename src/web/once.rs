@@ -2,7 +2,9 @@
 
 use crate::answer::Rendered;
 use crate::call::Call;
-use crate::problem::{BAD_IDEMPOTENCY_KEY, IDEMPOTENCY_MISMATCH, IDEMPOTENCY_RUNNING, INTERNAL, Problem};
+use crate::problem::{
+    BAD_IDEMPOTENCY_KEY, CHANGED, IDEMPOTENCY_MISMATCH, IDEMPOTENCY_RUNNING, INTERNAL, Problem,
+};
 use crate::respond::Asked;
 use crate::route::Route;
 use domain::api_key::Numbers;
@@ -27,7 +29,10 @@ pub fn key(method: &Method, headers: &HeaderMap) -> Result<Option<Uuid>, Problem
 
 /// Answers a request, once if it has an Idempotency-Key.
 pub async fn answer(route: &Route, call: Call, asked: &Asked, numbers: Numbers) -> Rendered {
+    // A file is known by its bytes.
+    let is_known_otherwise = call.received.is_some();
     let (key, api_key) = match (key(&asked.method, &call.headers), &call.key) {
+        (Ok(_), _) if is_known_otherwise => return plain(route, call, asked, numbers).await,
         (Ok(Some(key)), Some(api_key)) => (key, api_key.id),
         (Ok(_), _) => return plain(route, call, asked, numbers).await,
         (Err(problem), _) => return problem.rendered(asked),
@@ -39,10 +44,27 @@ pub async fn answer(route: &Route, call: Call, asked: &Asked, numbers: Numbers) 
 }
 
 async fn plain(route: &Route, call: Call, asked: &Asked, numbers: Numbers) -> Rendered {
+    if let Some(changed) = changed(route, &call, numbers).await {
+        return changed.rendered(asked);
+    }
     match route.call(call).await {
-        Ok(answer) => answer.rendered(numbers),
+        Ok(answer) => answer.rendered(numbers).tagged(route.answers_one()),
         Err(problem) => problem.rendered(asked),
     }
+}
+
+/// Why a request that holds to a state of its object is not done, if that is another one by now.
+async fn changed(route: &Route, call: &Call, numbers: Numbers) -> Option<Problem> {
+    let wanted = call.headers.get(header::IF_MATCH)?.to_str().ok()?.trim().to_owned();
+    if wanted == "*" || call.made.is_some() {
+        return None;
+    }
+    let now = match route.show(call.clone())?.await {
+        Ok(answer) => answer.rendered(numbers).tag(),
+        Err(problem) => return Some(problem),
+    };
+    let is_meant = wanted.split(',').any(|tag| tag.trim().trim_start_matches("W/") == now);
+    (!is_meant).then(|| Problem::new(CHANGED, format!("the object is not as it was read: it is {now} now")))
 }
 
 async fn once(
@@ -58,7 +80,7 @@ async fn once(
         Begun::Ours(claim) => {
             (claim, idempotency::marking(named, claim, plain(route, call, asked, numbers)).await)
         }
-        Begun::Effected(claim) => (claim, shown(route, call, asked, numbers).await),
+        Begun::Effected { claim, made } => (claim, shown(route, Call { made, ..call }, asked, numbers).await),
         Begun::Answered(answered) => return Ok(replayed(answered)),
         Begun::Running => {
             let problem =

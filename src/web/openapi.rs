@@ -123,6 +123,10 @@ fn parameters(route: &Route) -> Vec<Tree> {
         QueryDoc::Page => pages.to_vec(),
         QueryDoc::OData => pages.into_iter().chain(odata).collect(),
         QueryDoc::Preview => preview.to_vec(),
+        QueryDoc::Metadata => {
+            let texts = [("key", "string", "needed"), ("value", "string", "any unless given")];
+            pages.into_iter().chain(texts).collect()
+        }
     };
     all.extend(query.into_iter().map(|(name, kind, about)| parameter(name, "query", false, kind, about)));
     all

@@ -15,7 +15,13 @@ impl From<Stop> for Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let word = refusal.code.word();
+        let word = match refusal.code {
+            Word::FaultyBook | Word::FaultyInvoice => crate::problem::INVALID.word,
+            Word::Exists => crate::problem::DUPLICATE.word,
+            Word::NameChanges => crate::problem::IMMUTABLE.word,
+            Word::RunStands => "run_under_way",
+            code => code.word(),
+        };
         let (status, number) = numbers(refusal.code);
         let mut problem = Problem::new(Code { status, number, word }, refusal.message);
         problem.faults = refusal
@@ -54,9 +60,14 @@ fn numbers(code: Word) -> (u16, u32) {
         Word::UnknownCode => (404, 45309),
         Word::UnknownBusinessUnit => (404, 45312),
         Word::UnknownRun => (404, 45318),
+        Word::UnknownWebhook => (404, 45317),
+        Word::BadUrl => (400, 40007),
         Word::RefundRefused => (402, 40201),
         Word::Exists => (422, 42200),
-        Word::ChangedSinceDraft | Word::RunInProgress => (409, 40906),
+        Word::ChangedSinceDraft | Word::RunInProgress | Word::RunStands => (409, 40906),
+        Word::InUse => (409, 40903),
+        Word::NameChanges => (409, 40904),
+        Word::UnknownObject => (404, 40400),
         Word::Conflict | Word::WrongState | Word::Booked | Word::NotBooked | Word::NotOpen => (409, 40900),
         Word::PaymentUnderWay | Word::EmptyBook => (409, 40908),
         other => match other.kind() {

@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::doc::Doc;
+use crate::doc::{Doc, Gives};
 use crate::problem::Problem;
 use domain::api_key::Scope;
 use http::Method;
@@ -25,6 +25,8 @@ pub enum Access {
 pub enum Reads {
     /// So many bytes at most, before the handler begins.
     Whole(usize),
+    /// So many bytes at most, into a file of ours; however long it takes.
+    Received(u64),
 }
 
 /// Most bodies.
@@ -90,6 +92,11 @@ impl Route {
 
     pub fn show(&self, call: Call) -> Option<Answering> {
         self.shows.as_ref().map(|shows| shows(call))
+    }
+
+    /// Whether the answer is one object, in the state that `If-Match` holds to.
+    pub fn answers_one(&self) -> bool {
+        matches!(self.doc.gives, Gives::Object(_))
     }
 
     pub fn call(&self, call: Call) -> Answering {

@@ -5,6 +5,7 @@ use crate::guard;
 use crate::lago;
 use crate::openapi;
 use crate::openmeter;
+use crate::openmeter_reads;
 use crate::respond::{no_route, other_method};
 use crate::route::Route;
 use crate::system;
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Route> {
     routes.extend(openapi::routes());
     routes.extend(upodi::routes());
     routes.extend(openmeter::routes());
+    routes.extend(openmeter_reads::routes());
     routes.extend(lago::routes());
     routes
 }

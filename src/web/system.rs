@@ -17,8 +17,19 @@ pub fn routes() -> Vec<Route> {
             Doc::new("Whether process and database answer", Gives::Free),
             health,
         ),
+        Route::open(
+            Method::GET,
+            "/docs",
+            Doc::new("This document, to be read and tried", Gives::Media("text/html")),
+            docs,
+        ),
         Route::open(Method::GET, "/ready", Doc::new("Whether requests are wanted", Gives::Free), ready),
     ]
+}
+
+/// S4: the page is in the program, and loads nothing from elsewhere.
+async fn docs(_: Call) -> Result<Answer, Problem> {
+    Ok(Answer::bytes("text/html; charset=utf-8", include_bytes!("docs.html").to_vec()))
 }
 
 /// S1: the process answers, and so does the database.

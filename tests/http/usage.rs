@@ -228,3 +228,66 @@ fn published_clients_bring_usage_in() {
     // Three times 5, twice 2, twice 3.
     assert_eq!(rated(&books), "25");
 }
+
+#[test]
+fn usage_is_read_as_it_stands_corrected_and_counted_by_window() {
+    for books in both().map(loaded) {
+        let all = key(&books, "meter", &["usage", "read", "write"]);
+        let server = Server::start(&books, &["--no-work"]);
+        let client = server.with(&all);
+        let rows: String = (0..30)
+            .map(|n| format!("f-{n},SUB-0001,api_calls,2,2026-01-{:02}T10:00:00Z\n", n % 28 + 1))
+            .collect();
+        let file =
+            format!("id,subject,meter,quantity,time\n{rows}x,nobody,api_calls,1,2026-01-01T10:00:00Z\n");
+        let import = |client: &Client<'_>| {
+            client.send("POST", "/v3/usagedata/import?source=crm", Some(file.as_bytes()))
+        };
+        let first = import(&client).is(201).json();
+        let counts = ["Read", "Accepted", "Rejected"].map(|name| first[name].as_u64().unwrap());
+        assert_eq!(counts, [31, 30, 1], "{first}");
+        assert_eq!(import(&client).is(200).json()["Duplicate"], 30);
+        let unreadable = client.send("POST", "/v3/usagedata/import", Some(b"\x00\x01\x02"));
+        unreadable.refused(400, "file_unsupported");
+
+        // What waits is read like what is in segments.
+        let made = client.post("/v3/usagedata", &record("e-1", json!(7))).is(201).json();
+        let id = made["ID"].as_str().unwrap();
+        assert_eq!(client.get(&format!("/v3/usagedata/{id}")).is(200).json()["Amount"], 7);
+        assert_eq!(client.get("/v3/usagedata/byrefkey/f-3").is(200).json()["Source"], "crm");
+        let listed =
+            client.get("/v3/usagedata?pagesize=10&pagenumber=4&$inlinecount=allpages").is(200).json();
+        assert_eq!((&listed["TotalItems"], &listed["Items"][0]["ID"]), (&json!(31), &json!(id)), "{listed}");
+        let filter = "/v3/usagedata/query?$filter=Subject%20eq%20'SUB-0001'%20and%20Amount%20gt%202";
+        assert_eq!(client.get(filter).is(200).json()["Items"].as_array().unwrap().len(), 1);
+        client.get("/v3/usagedata/query?$filter=Amount%20gt%202").refused(400, "bad_query");
+
+        // A correction is one version more of the same record.
+        let corrected = client.patch(&format!("/v3/usagedata/{id}"), &json!({"Amount": 9})).is(200).json();
+        assert_eq!(
+            (&corrected["ID"], &corrected["Amount"], &corrected["Version"]),
+            (&json!(id), &json!(9), &json!(2))
+        );
+        client.patch(&format!("/v3/usagedata/{id}"), &json!({"Amount": 9})).is(200);
+        let twice = client.patch(&format!("/v3/usagedata/{id}"), &json!({"Amount": "10.5"})).is(200).json();
+        assert_eq!((&twice["Version"], &twice["RefKey"] != "e-1"), (&json!(3), true));
+
+        let asked = client.get("/api/v1/meters/api_calls/query").is(200);
+        assert!(asked.text().contains("\"value\":70.5,"), "{}", asked.text());
+        let days =
+            client.get("/api/v1/meters/api_calls/query?windowSize=DAY&subject=SUB-0001").is(200).json();
+        assert_eq!(days["data"].as_array().unwrap().len(), 28, "{days}");
+        assert_eq!(client.get("/api/v1/events?limit=2").is(200).json().as_array().unwrap().len(), 2);
+        assert!(
+            client
+                .get("/api/v1/meters")
+                .json()
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|meter| meter["slug"] == "api_calls")
+        );
+        client.get("/api/v1/meters/nothing/query").is(404);
+        assert_eq!(rated(&books), "70.5");
+    }
+}

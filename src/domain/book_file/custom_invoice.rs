@@ -25,18 +25,39 @@ const LINES_MAX: usize = 1_000;
 /// # Errors
 /// Every fault, each with its JSON pointer.
 pub fn read_custom_invoice(name: &str, text: &str) -> Result<CustomInvoice, Vec<Fault>> {
+    read(name, text, Lines::Some)
+}
+
+/// As [`read_custom_invoice`], of a draft whose lines may still be to come.
+///
+/// # Errors
+/// Every fault, each with its JSON pointer.
+pub fn read_draft_invoice(name: &str, text: &str) -> Result<CustomInvoice, Vec<Fault>> {
+    read(name, text, Lines::Any)
+}
+
+/// How many lines there are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    Some,
+    Any,
+}
+
+fn read(name: &str, text: &str, how_many: Lines) -> Result<CustomInvoice, Vec<Fault>> {
     let mut faults = Faults::default();
     let place = Place::new(faults.file(name), "");
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let node = json::parse(text, 1, &place, &mut faults);
-    let invoice = node.and_then(|node| Fields::read(&node, place, &mut faults, invoice)).flatten();
+    let invoice = node
+        .and_then(|node| Fields::read(&node, place, &mut faults, |fields| invoice(fields, how_many)))
+        .flatten();
     match invoice {
         Some(invoice) if faults.met() == 0 => Ok(invoice),
         _ => Err(faults.into_list()),
     }
 }
 
-fn invoice(fields: &mut Fields<'_, '_>) -> Option<CustomInvoice> {
+fn invoice(fields: &mut Fields<'_, '_>, how_many: Lines) -> Option<CustomInvoice> {
     let account_number = fields.required_text("customer|accountnumber");
     let date = fields.date("date|invoicedate");
     let date = fields.require("date|invoicedate", date);
@@ -45,7 +66,7 @@ fn invoice(fields: &mut Fields<'_, '_>) -> Option<CustomInvoice> {
     let payment_term = payment_term(fields);
     let reference = fields.text("reference");
     let lines = fields.each("lines|invoicelines", |fields, _| line(fields));
-    if lines.is_empty() {
+    if lines.is_empty() && how_many == Lines::Some {
         fields.fault("lines|invoicelines", "an invoice has at least one line");
     }
     if lines.len() > LINES_MAX {

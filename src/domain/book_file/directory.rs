@@ -9,6 +9,7 @@ use crate::ids::{CustomerId, DiscountId, PlanId, SubscriptionId};
 use crate::usage::shown;
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use uuid::Uuid;
 
 /// Names of what the files hold.
@@ -17,7 +18,7 @@ pub(super) struct Names {
     pub seen: HashMap<(ObjectKind, String), Place>,
     pub aliases: HashMap<(ObjectKind, String), String>,
     /// Made when the first reference by id is met.
-    ids: OnceCell<HashMap<(ObjectKind, Uuid), String>>,
+    ids: OnceLock<HashMap<(ObjectKind, Uuid), String>>,
 }
 
 impl Names {
@@ -25,7 +26,7 @@ impl Names {
         seen: HashMap<(ObjectKind, String), Place>,
         aliases: HashMap<(ObjectKind, String), String>,
     ) -> Self {
-        Self { seen, aliases, ids: OnceCell::new() }
+        Self { seen, aliases, ids: OnceLock::new() }
     }
 
     /// Whether the files hold the object.

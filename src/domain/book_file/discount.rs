@@ -65,7 +65,7 @@ fn amount(
             if currency.is_some() {
                 fields.fault("currencycode", "is only for the type fixed");
             }
-            let amount = fields.positive("amount", RATE);
+            let amount = fields.non_negative("amount", RATE);
             let amount = fields.require("amount", amount)?;
             if amount > Decimal::ONE {
                 let hint = "a percentage is a fraction: 0.10 is 10 %";

@@ -47,6 +47,39 @@ impl Node {
         members.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, node)| node)
     }
 
+    /// Gives a member this value, under the name that it has or gets.
+    pub fn set(&mut self, name: &str, value: Node) {
+        let Node::Object(members) = self else { return };
+        match members.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case(name)) {
+            Some((_, old)) => *old = value,
+            None => members.push((name.to_owned(), value)),
+        }
+    }
+
+    /// Takes the member of this name out.
+    pub fn take(&mut self, name: &str) -> Option<Node> {
+        let Node::Object(members) = self else { return None };
+        let at = members.iter().position(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        Some(members.remove(at).1)
+    }
+
+    /// The list under this name, made if there is none.
+    pub fn list_mut(&mut self, name: &str) -> Option<&mut Vec<Node>> {
+        if !matches!(self.member(name), Some(Node::List(_))) {
+            self.set(name, Node::List(Vec::new()));
+        }
+        let Node::Object(members) = self else { return None };
+        match members.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case(name)) {
+            Some((_, Node::List(list))) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// As JSON text, numbers as they were written.
+    pub fn written(&self) -> String {
+        super::settle::text(self)
+    }
+
     /// The same for types that read `serde_json`, keys as written; numbers become strings.
     pub fn to_value(&self) -> serde_json::Value {
         use serde_json::Value;

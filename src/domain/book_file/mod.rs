@@ -52,7 +52,7 @@ mod values;
 pub use as_document::{Document, catalogue_documents, customer_document, subscription_document};
 pub use collect::key_field;
 pub use content::{ContentHash, NotAContentHash, ObjectKind};
-pub use custom_invoice::read_custom_invoice;
+pub use custom_invoice::{read_custom_invoice, read_draft_invoice};
 pub use draft_edit::read_draft_edit;
 pub use fault::Fault;
 pub use json::{Node, read_body};
@@ -260,6 +260,11 @@ impl Parsed {
     pub fn merge(self, known: &Known) -> Result<LoadSet, Vec<Fault>> {
         load::whole(self, known)
     }
+}
+
+/// What a document becomes by a merge patch (RFC 7396), which may use any name of a field.
+pub fn merged(kind: ObjectKind, stored: Node, patch: &Node) -> Node {
+    settle::merged(kind, stored, patch)
 }
 
 /// Reads a book from its text; `name` stands in faults.

@@ -274,6 +274,7 @@ pub fn rate_key(rate: &Rate) -> String {
 
 /// A unit of measure.
 pub(super) fn uom(fields: &mut Fields<'_, '_>) -> Option<Uom> {
+    fields.ignore(&["pluralname"]);
     let (refkey, fullname, active) = named(fields)?;
     Some(Uom { refkey, fullname, active })
 }

@@ -51,6 +51,11 @@ pub(super) fn patched(
     Some(merge(stored, patch))
 }
 
+/// What a document becomes by a merge patch that is a tree already.
+pub(super) fn merged(kind: ObjectKind, stored: Node, patch: &Node) -> Node {
+    merge(stored, settle(patch, Some(kind.table()), Nulls::Kept, &mut false))
+}
+
 fn settle(node: &Node, table: Option<&'static Table>, nulls: Nulls, is_renamed: &mut bool) -> Node {
     let Node::Object(members) = node else { return node.clone() };
     let mut settled: Vec<(String, Node)> = Vec::with_capacity(members.len());

@@ -55,6 +55,7 @@ codes! {
         Amount "amount"
         BadAmount "bad_amount"
         BadArgument "bad_argument"
+        BadUrl "bad_url"
         BackupFolder "backup_folder"
         BelowZero "below_zero"
         BookRefused "book_refused"
@@ -117,6 +118,7 @@ codes! {
         NoVatTable "no_vat_table"
         UnknownRun "unknown_run"
         UnknownSubscription "unknown_subscription"
+        UnknownWebhook "unknown_webhook"
     }
     Conflict {
         BeforeBooked "before_booked"

@@ -9,6 +9,7 @@
 mod events;
 mod gathered;
 mod late;
+mod listing;
 mod plan;
 mod scan;
 mod sums;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use events::{FoundEvent, Standing, find_events};
 pub use late::{LateHint, late_hints};
+pub use listing::{Chains, EventFilter, ListedEvent, Newer, visit_events};
 
 use crate::segment::SegmentRef;
 use anyhow::Result;

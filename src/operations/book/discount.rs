@@ -6,12 +6,14 @@ use crate::refusal::{Stop, unknown_customer};
 use crate::subscriptions::change::lock_code;
 use anyhow::Context as _;
 use chrono::NaiveDate;
+use domain::ids::{DiscountId, PlanId};
 use domain::journal::{Action, Object};
-use domain::refusal::{Verb, WayOut};
+use domain::refusal::{Code, Refusal, Verb, WayOut};
 use domain::subscription::{ActContext, applicable};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use store::{book, payer};
+use uuid::Uuid;
 
 /// A discount code and how often it has been applied.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -85,4 +87,41 @@ async fn change(ctx: &Context, act: &Act, account: &str, code: Option<&str>) -> 
     let detail = serde_json::json!({"on": act.on, "code": code});
     ctx.note(&mut tx, &act.actor, action, Object::Customer(account), detail).await?;
     Ok(tx.commit().await?)
+}
+
+/// Whom or what a code is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    Anybody,
+    /// A subscription that has this plan.
+    Plan(Uuid),
+}
+
+/// Whether a code could be applied.
+#[derive(Debug, Clone)]
+pub struct Eligible {
+    pub discount: Option<DiscountId>,
+    /// None: it could be.
+    pub why_not: Option<String>,
+}
+
+/// Says whether a code could be applied on the day of the act; an unknown one is refused.
+pub async fn eligible(ctx: &Context, act: &Act, code: &str, holder: Holder) -> Result<Eligible, Stop> {
+    let catalogue = ctx.catalogue().await?;
+    let redeemed = book::all_redeemed(&mut ctx.store.read().await?).await?;
+    let context =
+        ActContext { catalogue: &catalogue, billed: &BTreeMap::new(), methods: &[], redeemed: &redeemed };
+    let plan = match holder {
+        Holder::Anybody => None,
+        Holder::Plan(id) => {
+            let unknown = || Refusal::new(Code::UnknownPlan, format!("there is no plan {id}"));
+            Some(catalogue.plans.get(&PlanId(id)).ok_or_else(unknown)?.sku.as_str())
+        }
+    };
+    let of_code = catalogue.discounts.iter().find(|(_, d)| d.codes.iter().any(|own| own.complete() == code));
+    match applicable(&context, code, act.on, plan) {
+        Ok(applied) => Ok(Eligible { discount: Some(applied.discount), why_not: None }),
+        Err(refusal) if refusal.code == Code::UnknownCode => Err(refusal.into()),
+        Err(refusal) => Ok(Eligible { discount: of_code.map(|(id, _)| *id), why_not: Some(refusal.message) }),
+    }
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use domain::refusal::{Code, Refusal, WayOut};
 use gateways::mail::{MailFiles, Smtp, SmtpSettings, Tls};
 use gateways::payment::{Access, PROVIDERS};
+use gateways::webhook::Teller;
 use gateways::{Bucket, BucketSettings, Doors, MailTransport, PaymentGateway, Ping};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,8 @@ pub struct OutsideSettings {
     /// What is called when a run has ended well, and when it has not; none = the first with `/fail`.
     pub ping_url: Option<String>,
     pub ping_fail_url: Option<String>,
+    /// Whether endpoints in the house's own network are told.
+    pub webhooks_private: bool,
     /// `s3://bucket/prefix` of usage files and of documents.
     pub usage_url: Option<String>,
     pub documents_url: Option<String>,
@@ -101,6 +104,8 @@ pub fn context(opening: &Opening, store: Store) -> Result<Context, Refusal> {
         mail: mail(&outside.mail, root)?,
         gateways: providers(root, &outside.stripe)?,
         ping: ping(outside)?,
+        teller: Teller::new(outside.webhooks_private, doors())
+            .map_err(|why| Refusal::new(Code::Settings, format!("webhooks cannot be told: {why}")))?,
         usage: bucket("usage_url", outside.usage_url.as_deref(), &outside.buckets)?,
         documents: bucket("documents_url", outside.documents_url.as_deref(), &outside.buckets)?,
     };

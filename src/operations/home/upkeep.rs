@@ -75,6 +75,7 @@ pub async fn run(ctx: &Context) -> anyhow::Result<Removed> {
     };
     requests::prune(&mut tx, before).await?;
     store::idempotency::prune(&mut tx, now - idempotency::KEPT).await?;
+    store::outbox::prune(&mut tx, now - crate::webhooks::KEPT).await?;
     let paths = segment::deletable(&mut tx, now).await?;
     tx.commit().await?;
     for path in &paths {

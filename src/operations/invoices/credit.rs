@@ -17,7 +17,7 @@ use domain::billing::{self, BilledLine, CreditLine, CreditScope, Standing};
 use domain::catalogue::Catalogue;
 use domain::ids::{ChargeReference, CustomerId, InvoiceId};
 use domain::invoice::{Draft, Invoice, LineKey, account};
-use domain::journal::Action;
+use domain::journal::{Action, Object};
 use domain::money::Currency;
 use domain::payment::AttemptState;
 use domain::refusal::{Code, Refusal, Verb, WayOut};
@@ -160,14 +160,37 @@ async fn reopens(tx: &mut Tx, invoice: &Invoice, scope: &CreditScope) -> Result<
     Ok(billing::reopens(invoice, &billed)?)
 }
 
-async fn note_in(
+/// Makes a draft of a credit note, which can be looked at and changed; booking it numbers it and sets it off.
+///
+/// Key that makes a repeat quiet: the note's id, a function of the invoice and of how many notes it has.
+pub async fn draft_note(ctx: &Context, act: &Act, asked: &Credit<'_>) -> Result<InvoiceId, Stop> {
+    let mut tx = ctx.store.begin().await?;
+    let invoice = find::booked(&mut tx, asked.invoice, "credited").await?.invoice;
+    let scope = scope(asked.lines, invoice.draft.currency)?;
+    lock(&mut tx, std::slice::from_ref(&invoice)).await?;
+    let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
+    let (_, mut draft) = drafted(&mut tx, act, invoice.draft.id, &scope, &catalogue).await?;
+    let payer = payer::locked_refs(&mut tx, &[draft.payer]).await?.pop().context("the payer is gone")?;
+    draft.revision = payer.revision;
+    if store::draft::add_by_hand(&mut tx, &draft).await?.is_some() {
+        let message = format!("there is a draft of a credit note on {} already", invoice.number);
+        return Err(Refusal::new(Code::Exists, message).hint("book it, or drop it first").into());
+    }
+    store::idempotency::made(&mut tx, draft.id.0).await?;
+    let detail = serde_json::json!({"account": draft.account_number, "credits": invoice.number});
+    ctx.note(&mut tx, &act.actor, Action::CreateDraft, Object::Draft(draft.id), detail).await?;
+    tx.commit().await?;
+    Ok(draft.id)
+}
+
+/// The note as it would be, and the invoice that it is on.
+async fn drafted(
     tx: &mut Tx,
-    ctx: &Context,
     act: &Act,
     id: InvoiceId,
     scope: &CreditScope,
     catalogue: &Catalogue,
-) -> Result<Booked, Stop> {
+) -> Result<(Booked, Draft), Stop> {
     let booked = invoice::by_id(tx, id).await?.context("the invoice is gone")?;
     let notes = notes_on(tx, &booked.invoice).await?;
     let payers = payers_of(tx, std::slice::from_ref(&booked.invoice)).await?;
@@ -181,6 +204,18 @@ async fn note_in(
         let message = format!("crediting this of {} would raise what is owed", booked.invoice.number);
         return Err(Refusal::new(Code::Raises, message).into());
     }
+    Ok((booked, draft))
+}
+
+async fn note_in(
+    tx: &mut Tx,
+    ctx: &Context,
+    act: &Act,
+    id: InvoiceId,
+    scope: &CreditScope,
+    catalogue: &Catalogue,
+) -> Result<Booked, Stop> {
+    let (booked, draft) = drafted(tx, act, id, scope, catalogue).await?;
     let note_booked = post(tx, draft, act.on, catalogue).await?;
     let pending = payment::of_invoices(tx, &[id]).await?.iter().any(|a| a.state == AttemptState::Pending);
     let open = booked.settlement.open_minor(booked.invoice.draft.gross_minor());

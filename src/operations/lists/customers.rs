@@ -1,8 +1,11 @@
 //! Customers as records, with their contacts and payment methods. Tokens are never shown.
 
+use super::documented::{document_of, unit_id, with_document, with_object};
+use domain::book_file::{Node, ObjectKind};
 use domain::customer::{Address, Contact, Customer, PaymentMethod};
-use domain::ids::{CustomerId, PaymentMethodId};
+use domain::ids::{CustomerId, is_beside, made_beside};
 use domain::query::{Entity, Kind, Property, Record, Value};
+use store::book_object::{self, BookObject};
 use store::{Tx, book};
 use uuid::Uuid;
 
@@ -34,10 +37,22 @@ pub static CUSTOMER: Entity = Entity {
         property("CollectiveBilling", Kind::Flag),
         property("PaymentTerm", Kind::Int),
         property("OurReference", Kind::Text),
-        property("BusinessUnit", Kind::Text),
+        property("BusinessUnitID", Kind::Guid),
         property("Language", Kind::Text),
         property("PaymentMethod", Kind::Guid),
-        property("Discount", Kind::Text),
+        property("DiscountCode", Kind::Text),
+        // Kept as they were written, and of no use to billing.
+        property("Delivery", Kind::Text),
+        property("County", Kind::Text),
+        property("Note", Kind::Text),
+        property("HomePhone", Kind::Text),
+        property("MobilePhone", Kind::Text),
+        property("Fax", Kind::Text),
+        property("Status", Kind::Int),
+        property("CreatedDate", Kind::Instant),
+        property("CreatedBy", Kind::Text),
+        property("ModifiedDate", Kind::Instant),
+        property("ModifiedBy", Kind::Text),
     ],
     objects: &[],
     lists: &[("Contacts", &CONTACT), ("PaymentMethods", &PAYMENT_METHOD)],
@@ -46,6 +61,7 @@ pub static CUSTOMER: Entity = Entity {
 pub static CONTACT: Entity = Entity {
     name: "Contact",
     properties: &[
+        property("ID", Kind::Guid),
         property("CustomerID", Kind::Guid),
         property("FullName", Kind::Text),
         property("ContactType", Kind::Int),
@@ -58,6 +74,12 @@ pub static CONTACT: Entity = Entity {
         property("City", Kind::Text),
         property("State", Kind::Text),
         property("Country", Kind::Text),
+        property("County", Kind::Text),
+        property("BusinessPhone", Kind::Text),
+        property("HomePhone", Kind::Text),
+        property("MobilePhone", Kind::Text),
+        property("Fax", Kind::Text),
+        property("Note", Kind::Text),
     ],
     objects: &[],
     lists: &[],
@@ -73,6 +95,9 @@ pub static PAYMENT_METHOD: Entity = Entity {
         property("PaymentProvider", Kind::Text),
         property("IsDefault", Kind::Flag),
         property("ExpiryDate", Kind::Day),
+        property("FullName", Kind::Text),
+        property("Issuer", Kind::Text),
+        property("IsOnline", Kind::Flag),
     ],
     objects: &[],
     lists: &[],
@@ -81,10 +106,69 @@ pub static PAYMENT_METHOD: Entity = Entity {
 /// The customers of these ids.
 pub async fn load(tx: &mut Tx, ids: &[Uuid]) -> anyhow::Result<Vec<Record>> {
     let ids: Vec<CustomerId> = ids.iter().copied().map(CustomerId).collect();
-    Ok(book::customers(tx, &ids).await?.values().map(record).collect())
+    let customers = book::customers(tx, &ids).await?;
+    let keys = customers.values().map(|customer| customer.account_number.clone()).collect();
+    let objects = book_object::of_keys(tx, ObjectKind::Customer, keys).await?;
+    Ok(customers.values().map(|customer| record(customer, objects.get(&customer.account_number))).collect())
 }
 
-fn record(c: &Customer) -> Record {
+fn record(c: &Customer, object: Option<&BookObject>) -> Record {
+    let document = object.and_then(document_of).unwrap_or(Node::Null);
+    let parts = |name: &str| match document.member(name) {
+        Some(Node::List(list)) => list.clone(),
+        _ => Vec::new(),
+    };
+    let contacts = parts("contacts");
+    let ids = contact_ids(c.id.0, &contacts);
+    let contacts = c.contacts.iter().enumerate().map(|(at, contact)| {
+        let own = contacts.get(at).unwrap_or(&Node::Null);
+        // Without a document its place is all that names it.
+        let id = ids.get(at).copied().unwrap_or_else(|| made_beside(c.id.0, CONTACT_ID, &at.to_string()));
+        with_document(&CONTACT, contact_record(c, contact, id), own)
+    });
+    let methods = parts("paymentmethods");
+    let methods = c.payment_methods.iter().enumerate().map(|(at, method)| {
+        with_document(&PAYMENT_METHOD, method_record(c, method), methods.get(at).unwrap_or(&Node::Null))
+    });
+    let lists = vec![contacts.collect(), methods.collect()];
+    let record = Record { values: values(c), objects: Vec::new(), lists };
+    with_object(&CUSTOMER, with_document(&CUSTOMER, record, &document), object)
+}
+
+/// What the id of a contact is made of, beside that of its customer.
+pub const CONTACT_ID: &str = "contact";
+
+/// The ids of contacts as they stand in their customer's document: that which is kept with one, else one that follows from
+/// its refkey or name.
+pub fn contact_ids(customer: Uuid, contacts: &[Node]) -> Vec<Uuid> {
+    let mut seen: Vec<String> = Vec::new();
+    contacts
+        .iter()
+        .map(|contact| {
+            let text = |name: &str| match contact.member(name) {
+                Some(Node::Text(text)) => Some(text.clone()),
+                _ => None,
+            };
+            if let Some(id) =
+                text("id").and_then(|id| id.parse::<Uuid>().ok()).filter(|id| is_beside(customer, *id))
+            {
+                return id;
+            }
+            let name = text("id").or_else(|| text("refkey")).or_else(|| text("fullname")).unwrap_or_default();
+            let nth = seen.iter().filter(|other| **other == name).count();
+            let id = made_beside(customer, CONTACT_ID, &format!("{name}\u{1f}{nth}"));
+            seen.push(name);
+            id
+        })
+        .collect()
+}
+
+/// The id of a payment method, beside that of its customer.
+pub fn payment_method_id(customer: CustomerId, refkey: &str) -> Uuid {
+    made_beside(customer.0, "paymentmethod", refkey)
+}
+
+fn values(c: &Customer) -> Vec<Value> {
     let default = c.payment_methods.iter().find(|method| method.is_default);
     let mut values = vec![
         Value::Guid(c.id.0),
@@ -106,14 +190,12 @@ fn record(c: &Customer) -> Record {
         // -1: the tenant's.
         Value::Int(c.payment_term.map_or(-1, i64::from)),
         c.our_reference.as_deref().into(),
-        c.business_unit.as_deref().into(),
+        unit_id(c.business_unit.as_deref()),
         c.language.as_deref().into(),
-        default.map_or(Value::Null, |method| Value::Guid(method_id(c, method))),
-        c.discount.as_ref().map(|discount| discount.code.as_str()).into(),
+        default.map_or(Value::Null, |method| Value::Guid(payment_method_id(c.id, &method.refkey))),
+        c.discount.as_ref().filter(|d| d.until.is_none()).map(|discount| discount.code.as_str()).into(),
     ]);
-    let contacts = c.contacts.iter().map(|contact| contact_record(c, contact)).collect();
-    let methods = c.payment_methods.iter().map(|method| method_record(c, method)).collect();
-    Record { values, objects: Vec::new(), lists: vec![contacts, methods] }
+    values
 }
 
 fn address(address: &Address) -> [Value; 6] {
@@ -121,10 +203,11 @@ fn address(address: &Address) -> [Value; 6] {
     [line1, line2, postal_code, city, state, country].map(|part| part.as_deref().into())
 }
 
-fn contact_record(c: &Customer, contact: &Contact) -> Record {
+fn contact_record(c: &Customer, contact: &Contact, id: Uuid) -> Record {
     let kinds = [(contact.receives_invoice, 8), (contact.is_delivery, 16), (contact.is_einvoice, 32)];
     let kind: i64 = kinds.iter().filter(|(is_one, _)| *is_one).map(|(_, number)| number).sum();
     let mut values = vec![
+        Value::Guid(id),
         Value::Guid(c.id.0),
         contact.fullname.as_str().into(),
         Value::Int(kind),
@@ -136,10 +219,6 @@ fn contact_record(c: &Customer, contact: &Contact) -> Record {
     Record { values, ..Record::default() }
 }
 
-fn method_id(c: &Customer, method: &PaymentMethod) -> Uuid {
-    PaymentMethodId::of(&format!("{}\u{1f}{}", c.account_number, method.refkey)).0
-}
-
 fn method_record(c: &Customer, method: &PaymentMethod) -> Record {
     let number = match method.kind.as_str() {
         "card" => 8,
@@ -149,7 +228,7 @@ fn method_record(c: &Customer, method: &PaymentMethod) -> Record {
         _ => 0,
     };
     let values = vec![
-        Value::Guid(method_id(c, method)),
+        Value::Guid(payment_method_id(c.id, &method.refkey)),
         Value::Guid(c.id.0),
         method.refkey.as_str().into(),
         Value::Int(number),

@@ -1,8 +1,10 @@
 //! Lists of objects, asked page by page or with a query. The database gives the ids of candidates; whole records decide
 //! (`domain::query`).
 
-mod catalogue;
-mod customers;
+pub(crate) mod catalogue;
+pub(crate) mod customers;
+pub(crate) mod cycles;
+mod documented;
 mod invoices;
 mod subscriptions;
 mod transactions;
@@ -10,12 +12,18 @@ mod transactions;
 pub use store::listing::Narrow;
 
 use crate::context::Context;
+use catalogue::Beside;
+use cycles::Which;
+use domain::book_file::ObjectKind;
 use domain::catalogue::Catalogue;
 use domain::query::{Entity, Filter, OrderKey, Record, Value, compare};
 use std::collections::HashMap;
-use store::Tx;
 use store::listing::{self, Listing, Window};
+use store::{Tx, book, book_object};
 use uuid::Uuid;
+
+pub use catalogue::plan_charge_id;
+pub use customers::{CONTACT_ID, contact_ids, payment_method_id};
 
 /// Records looked at together.
 const CHUNK: usize = 500;
@@ -24,8 +32,11 @@ const CHUNK: usize = 500;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noun {
     Customer,
+    Contact,
+    PaymentMethod,
     ProductPlan,
     Subscription,
+    SubscriptionCharge,
     Invoice,
     Transaction,
     Discount,
@@ -35,19 +46,25 @@ pub enum Noun {
 }
 
 /// Where its records are.
+#[derive(Clone, Copy)]
 enum Source {
     /// In rows of their own, page by page.
     Rows(Listing),
+    /// With what they belong to: the list of this place in each record.
+    Parts(Listing, usize),
     /// In the catalogue: few, read together.
-    Catalogue(fn(&Catalogue) -> Vec<Record>),
+    Catalogue(fn(&Catalogue, &Beside) -> Vec<Record>),
 }
 
 impl Noun {
     /// Every noun.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Customer,
+        Self::Contact,
+        Self::PaymentMethod,
         Self::ProductPlan,
         Self::Subscription,
+        Self::SubscriptionCharge,
         Self::Invoice,
         Self::Transaction,
         Self::Discount,
@@ -60,8 +77,11 @@ impl Noun {
     pub fn entity(self) -> &'static Entity {
         match self {
             Self::Customer => &customers::CUSTOMER,
+            Self::Contact => &customers::CONTACT,
+            Self::PaymentMethod => &customers::PAYMENT_METHOD,
             Self::ProductPlan => &catalogue::PLAN,
             Self::Subscription => &subscriptions::SUBSCRIPTION,
+            Self::SubscriptionCharge => &cycles::CHARGE,
             Self::Invoice => &invoices::INVOICE,
             Self::Transaction => &transactions::TRANSACTION,
             Self::Discount => &catalogue::DISCOUNT,
@@ -71,10 +91,31 @@ impl Noun {
         }
     }
 
+    /// The kind of object of the book that it is.
+    pub fn kind(self) -> Option<ObjectKind> {
+        Some(match self {
+            Self::Customer => ObjectKind::Customer,
+            Self::ProductPlan => ObjectKind::ProductPlan,
+            Self::Subscription => ObjectKind::Subscription,
+            Self::Discount => ObjectKind::Discount,
+            Self::UoM => ObjectKind::Uom,
+            Self::BusinessUnit => ObjectKind::BusinessUnit,
+            Self::TaxRule => ObjectKind::TaxRule,
+            Self::Contact
+            | Self::PaymentMethod
+            | Self::SubscriptionCharge
+            | Self::Invoice
+            | Self::Transaction => return None,
+        })
+    }
+
     fn source(self) -> Source {
         match self {
             Self::Customer => Source::Rows(Listing::Customers),
+            Self::Contact => Source::Parts(Listing::Customers, 0),
+            Self::PaymentMethod => Source::Parts(Listing::Customers, 1),
             Self::Subscription => Source::Rows(Listing::Subscriptions),
+            Self::SubscriptionCharge => Source::Parts(Listing::Subscriptions, 0),
             Self::Invoice => Source::Rows(Listing::Invoices),
             Self::Transaction => Source::Rows(Listing::Transactions),
             Self::ProductPlan => Source::Catalogue(catalogue::plans),
@@ -82,6 +123,16 @@ impl Noun {
             Self::UoM => Source::Catalogue(catalogue::uoms),
             Self::BusinessUnit => Source::Catalogue(catalogue::business_units),
             Self::TaxRule => Source::Catalogue(catalogue::tax_rules),
+        }
+    }
+
+    /// The list of an owner, narrowed to the owner whom a filter names.
+    fn owner_narrowed(self, filter: &Filter) -> Narrow {
+        let name = if self == Self::SubscriptionCharge { "SubscriptionID" } else { "CustomerID" };
+        let property = self.entity().property(name);
+        match property.and_then(|property| filter.narrowed(property)) {
+            Some(Value::Guid(id)) => Narrow { id: Some(*id), ..Narrow::default() },
+            _ => Narrow::default(),
         }
     }
 
@@ -110,9 +161,19 @@ impl Noun {
 
 /// The records of these ids, in their order; those that are gone are left out.
 async fn load(ctx: &Context, tx: &mut Tx, listing: Listing, ids: &[Uuid]) -> anyhow::Result<Vec<Record>> {
+    load_with(ctx, tx, listing, ids, Which::Pending).await
+}
+
+async fn load_with(
+    ctx: &Context,
+    tx: &mut Tx,
+    listing: Listing,
+    ids: &[Uuid],
+    which: Which,
+) -> anyhow::Result<Vec<Record>> {
     let mut records = match listing {
         Listing::Customers => customers::load(tx, ids).await?,
-        Listing::Subscriptions => subscriptions::load(ctx, tx, ids).await?,
+        Listing::Subscriptions => subscriptions::load(ctx, tx, ids, which).await?,
         Listing::Invoices => invoices::load(tx, ids).await?,
         Listing::Transactions => transactions::load(tx, ids).await?,
     };
@@ -142,16 +203,50 @@ pub struct Query {
     pub count: bool,
 }
 
-/// The record of this id.
+/// The record of this id; of what was deleted, what was written of it.
 pub async fn by_id(ctx: &Context, noun: Noun, id: Uuid) -> anyhow::Result<Option<Record>> {
     let mut tx = ctx.store.read().await?;
-    match noun.source() {
-        Source::Rows(listing) => Ok(load(ctx, &mut tx, listing, &[id]).await?.pop()),
-        Source::Catalogue(records) => {
-            let all = of_catalogue(&mut tx, records).await?;
-            Ok(all.into_iter().find(|record| *record.id() == Value::Guid(id)))
+    let found = match noun.source() {
+        Source::Rows(listing) => load(ctx, &mut tx, listing, &[id]).await?.pop(),
+        Source::Parts(listing, list) => part(ctx, &mut tx, noun, listing, list, id).await?,
+        Source::Catalogue(_) => {
+            let all = of_catalogue(ctx, &mut tx, noun).await?;
+            all.into_iter().find(|record| *record.id() == Value::Guid(id))
         }
+    };
+    if found.is_some() {
+        return Ok(found);
     }
+    let Some(kind) = noun.kind() else { return Ok(None) };
+    let object = book_object::by_id(&mut tx, id).await?.filter(|object| object.kind == kind);
+    Ok(object.map(|object| documented::deleted(noun.entity(), &object)))
+}
+
+/// What belongs to something whose id stands beside its own; a charge is also found by its reference.
+async fn part(
+    ctx: &Context,
+    tx: &mut Tx,
+    noun: Noun,
+    listing: Listing,
+    list: usize,
+    id: Uuid,
+) -> anyhow::Result<Option<Record>> {
+    let mut owners = listing::owners_beside(tx, listing, id).await?;
+    let mut is_reference = false;
+    if noun == Noun::SubscriptionCharge
+        && let Some(number) = book::owner_of_charge(tx, domain::ids::ChargeReference(id)).await?
+        && let Some(owner) = book::subscription(tx, &number).await?
+    {
+        owners = vec![owner.id.0];
+        is_reference = true;
+    }
+    let place = if is_reference { 1 } else { 0 };
+    let records = load_with(ctx, tx, listing, &owners, Which::All).await?;
+    // The pending row of a charge is its last one.
+    Ok(records
+        .into_iter()
+        .flat_map(|mut record| record.lists.get_mut(list).map(std::mem::take).unwrap_or_default())
+        .rfind(|record| record.values.get(place) == Some(&Value::Guid(id))))
 }
 
 /// One page of what a column narrows, in the order of the list.
@@ -170,8 +265,14 @@ pub async fn page(
             let total = u64::try_from(listing::count(&mut tx, listing, narrow).await?)?;
             Ok(Found { records: load(ctx, &mut tx, listing, &ids).await?, total: Some(total) })
         }
-        Source::Catalogue(records) => {
-            let all = of_catalogue(&mut tx, records).await?;
+        Source::Parts(listing, list) => {
+            let query = Query { skip, top, count: true, ..Query::default() };
+            let mut sieve = Sieve::new(&query);
+            sieve.parts(ctx, &mut tx, listing, list, narrow).await?;
+            Ok(sieve.found())
+        }
+        Source::Catalogue(_) => {
+            let all = of_catalogue(ctx, &mut tx, noun).await?;
             let total = Some(u64::try_from(all.len())?);
             Ok(Found { records: all.into_iter().skip(skip).take(top).collect(), total })
         }
@@ -186,8 +287,12 @@ pub async fn query(ctx: &Context, noun: Noun, query: &Query) -> anyhow::Result<F
     let mut sieve = Sieve::new(query);
     let mut tx = ctx.store.read().await?;
     match noun.source() {
-        Source::Catalogue(records) => {
-            of_catalogue(&mut tx, records).await?.into_iter().for_each(|record| sieve.take(record));
+        Source::Catalogue(_) => {
+            of_catalogue(ctx, &mut tx, noun).await?.into_iter().for_each(|record| sieve.take(record));
+        }
+        Source::Parts(listing, list) => {
+            let narrow = query.filter.as_ref().map(|filter| noun.owner_narrowed(filter)).unwrap_or_default();
+            sieve.parts(ctx, &mut tx, listing, list, &narrow).await?;
         }
         Source::Rows(listing) => {
             let narrow = query.filter.as_ref().map(|filter| noun.narrowed(filter)).unwrap_or_default();
@@ -204,9 +309,39 @@ pub async fn query(ctx: &Context, noun: Noun, query: &Query) -> anyhow::Result<F
     Ok(sieve.found())
 }
 
-/// The records of the catalogue; none as long as there is none.
-async fn of_catalogue(tx: &mut Tx, records: fn(&Catalogue) -> Vec<Record>) -> anyhow::Result<Vec<Record>> {
-    Ok(store::catalogue::load(tx).await?.map(|catalogue| records(&catalogue)).unwrap_or_default())
+/// What passes a query of records that are all there.
+pub fn sifted(records: Vec<Record>, query: &Query) -> Found {
+    let mut sieve = Sieve::new(query);
+    records.into_iter().for_each(|record| sieve.take(record));
+    sieve.found()
+}
+
+/// The records of the catalogue in the order in which they came; none as long as there is none.
+async fn of_catalogue(ctx: &Context, tx: &mut Tx, noun: Noun) -> anyhow::Result<Vec<Record>> {
+    let (Source::Catalogue(records), Some(kind)) = (noun.source(), noun.kind()) else {
+        return Ok(Vec::new());
+    };
+    let Some(catalogue) = store::catalogue::load(tx).await? else { return Ok(Vec::new()) };
+    let objects = book_object::all(tx, kind).await?;
+    let beside = Beside {
+        objects: objects.into_iter().map(|object| (object.key.clone(), object)).collect(),
+        redeemed: if noun == Noun::Discount { book::all_redeemed(tx).await? } else { Default::default() },
+        today: ctx.today_of(&catalogue),
+    };
+    let mut records = records(&catalogue, &beside);
+    let created = noun.entity().property("CreatedDate");
+    records.sort_by_cached_key(|record| {
+        let at = match created.and_then(|place| record.values.get(place)) {
+            Some(Value::Instant(at)) => Some(*at),
+            _ => None,
+        };
+        let id = match record.id() {
+            Value::Guid(id) => Some(*id),
+            _ => None,
+        };
+        (at, id)
+    });
+    Ok(records)
 }
 
 /// Keeps what passes a query, and no more of it than is needed.
@@ -221,6 +356,28 @@ struct Sieve<'q> {
 impl<'q> Sieve<'q> {
     fn new(query: &'q Query) -> Self {
         Self { query, wanted: query.skip.saturating_add(query.top), passed: 0, kept: Vec::new() }
+    }
+
+    /// Takes what belongs to each owner.
+    async fn parts(
+        &mut self,
+        ctx: &Context,
+        tx: &mut Tx,
+        listing: Listing,
+        list: usize,
+        narrow: &Narrow,
+    ) -> anyhow::Result<()> {
+        let all = Window { limit: i64::MAX, offset: 0 };
+        for chunk in listing::ids(tx, listing, narrow, all).await?.chunks(CHUNK) {
+            for mut owner in load_with(ctx, tx, listing, chunk, Which::All).await? {
+                let parts = owner.lists.get_mut(list).map(std::mem::take).unwrap_or_default();
+                parts.into_iter().for_each(|record| self.take(record));
+            }
+            if self.has_enough() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn take(&mut self, record: Record) {

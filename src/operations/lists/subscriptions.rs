@@ -1,11 +1,16 @@
 //! Subscriptions as records, as they stand today, with the charges that they have then.
 
+use super::customers::payment_method_id;
+use super::cycles::{CHARGE, Cycles, Which};
+use super::documented::{document_of, unit_id, with_document, with_object};
 use crate::context::{Context, catalogue};
 use domain::NaiveDate;
+use domain::book_file::{Node, ObjectKind};
 use domain::catalogue::Catalogue;
 use domain::catalogue::TermPeriod;
 use domain::query::{Entity, Kind, Property, Record, Value};
-use domain::subscription::{ChargeLife, Life, State, Subscription, Timeline};
+use domain::subscription::{Life, State, Subscription, Timeline};
+use store::book_object;
 use store::{Tx, book};
 use uuid::Uuid;
 
@@ -35,39 +40,38 @@ pub static SUBSCRIPTION: Entity = Entity {
         property("CurrencyCode", Kind::Text),
         property("ActivationDate", Kind::Day),
         property("TrialEnd", Kind::Day),
-        property("BusinessUnit", Kind::Text),
-        property("PaymentMethod", Kind::Text),
+        property("BusinessUnitID", Kind::Guid),
+        property("PaymentMethodID", Kind::Guid),
+        property("DiscountCode", Kind::Text),
+        property("Note", Kind::Text),
+        property("CreatedDate", Kind::Instant),
+        property("CreatedBy", Kind::Text),
+        property("ModifiedDate", Kind::Instant),
+        property("ModifiedBy", Kind::Text),
     ],
     objects: &[],
     lists: &[("SubscriptionCharges", &CHARGE)],
 };
 
-pub static CHARGE: Entity = Entity {
-    name: "SubscriptionCharge",
-    properties: &[
-        property("ReferenceID", Kind::Guid),
-        property("SubscriptionID", Kind::Guid),
-        property("SKU", Kind::Text),
-        property("FullName", Kind::Text),
-        property("Amount", Kind::Exact),
-        property("UnitPrice", Kind::Exact),
-        property("CurrencyCode", Kind::Text),
-        property("Toggled", Kind::Flag),
-        property("Removed", Kind::Day),
-    ],
-    objects: &[],
-    lists: &[],
-};
-
 /// The subscriptions of these ids.
-pub async fn load(ctx: &Context, tx: &mut Tx, ids: &[Uuid]) -> anyhow::Result<Vec<Record>> {
+pub async fn load(ctx: &Context, tx: &mut Tx, ids: &[Uuid], which: Which) -> anyhow::Result<Vec<Record>> {
     let subscriptions = book::subscriptions_by_ids(tx, ids).await?;
     if subscriptions.is_empty() {
         return Ok(Vec::new());
     }
     let catalogue = catalogue(tx).await.map_err(crate::Stop::broke)?;
     let today = ctx.today_of(&catalogue);
-    Ok(subscriptions.iter().map(|subscription| record(subscription, &catalogue, today)).collect())
+    let cycles = Cycles::read(tx, &subscriptions, today).await?;
+    let keys = subscriptions.iter().map(|subscription| subscription.number.clone()).collect();
+    let objects = book_object::of_keys(tx, ObjectKind::Subscription, keys).await?;
+    let one = |s: &Subscription| {
+        let object = objects.get(&s.number);
+        let document = object.and_then(document_of).unwrap_or(Node::Null);
+        let mut record = with_document(&SUBSCRIPTION, record(s, &catalogue, today), &document);
+        record.lists = vec![cycles.of(s, &catalogue, which)];
+        with_object(&SUBSCRIPTION, record, object)
+    };
+    Ok(subscriptions.iter().map(one).collect())
 }
 
 fn record(s: &Subscription, catalogue: &Catalogue, today: NaiveDate) -> Record {
@@ -97,13 +101,18 @@ fn record(s: &Subscription, catalogue: &Catalogue, today: NaiveDate) -> Record {
         s.currency.code().into(),
         day(s.activated),
         day(Life::known(s, today, today).trial.map(|trial| trial.end)),
-        s.business_unit.as_deref().into(),
-        s.payment_method.as_deref().into(),
+        unit_id(s.business_unit.as_deref()),
+        s.payment_method
+            .as_deref()
+            .map_or(Value::Null, |refkey| Value::Guid(payment_method_id(s.customer, refkey))),
+        timeline
+            .as_ref()
+            .and_then(|timeline| timeline.discounts.last())
+            .filter(|discount| discount.until.is_none_or(|until| today < until))
+            .map(|discount| discount.code.as_str())
+            .into(),
     ];
-    let charges = timeline.iter().flat_map(|timeline| {
-        timeline.charges.iter().map(|life| charge(s, timeline, life, today)).collect::<Vec<_>>()
-    });
-    Record { values, objects: Vec::new(), lists: vec![charges.collect()] }
+    Record { values, ..Record::default() }
 }
 
 /// Upodi's number of the unit, and how many of them; nothing for none.
@@ -112,20 +121,4 @@ fn term(term: Option<(TermPeriod, u32)>) -> [Value; 2] {
         Some((period, interval)) => [Value::Int(i64::from(period as u32)), Value::Int(interval.into())],
         None => [Value::Int(0), Value::Null],
     }
-}
-
-fn charge(s: &Subscription, timeline: &Timeline<'_>, life: &ChargeLife<'_>, today: NaiveDate) -> Record {
-    let terms = life.terms_on(today);
-    let values = vec![
-        Value::Guid(life.reference.0),
-        Value::Guid(s.id.0),
-        terms.charge.sku.as_str().into(),
-        terms.charge.fullname.as_str().into(),
-        Value::Exact(timeline.amount_on(life, today).normalize()),
-        life.unit_price_on(today).map_or(Value::Null, |price| Value::Exact(price.normalize())),
-        s.currency.code().into(),
-        Value::Flag(life.is_toggled_off(today)),
-        life.removed.map_or(Value::Null, |removal| Value::Day(removal.on)),
-    ];
-    Record { values, ..Record::default() }
 }

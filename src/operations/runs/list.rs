@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::refusal::Stop;
+use crate::runs::find::find;
 use crate::runs::view::RunView;
 use store::run;
 
@@ -18,9 +19,25 @@ pub enum Detail {
 
 /// The newest runs.
 pub async fn list(ctx: &Context, detail: Detail) -> Result<Vec<RunView>, Stop> {
+    newest(ctx, detail, LISTED).await
+}
+
+/// Every run.
+pub async fn all(ctx: &Context, detail: Detail) -> Result<Vec<RunView>, Stop> {
+    newest(ctx, detail, u32::MAX).await
+}
+
+/// The run of this number.
+pub async fn one(ctx: &Context, name: &str) -> Result<RunView, Stop> {
+    let mut tx = ctx.store.read().await?;
+    let run = find(&mut tx, name).await?;
+    Ok(run::summary(&mut tx, &run).await?.into())
+}
+
+async fn newest(ctx: &Context, detail: Detail, limit: u32) -> Result<Vec<RunView>, Stop> {
     let mut tx = ctx.store.read().await?;
     let mut views = Vec::new();
-    for run in run::newest(&mut tx, LISTED).await? {
+    for run in run::newest(&mut tx, limit).await? {
         let summary = match detail {
             Detail::Heads => run::head(&mut tx, &run).await?,
             Detail::Whole => run::summary(&mut tx, &run).await?,

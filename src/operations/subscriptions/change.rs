@@ -61,6 +61,16 @@ pub async fn change(ctx: &Context, act: &Act, change: &Change) -> Result<Subscri
     Ok(view)
 }
 
+/// Does several verbs, all or none.
+pub async fn change_all(ctx: &Context, act: &Act, changes: &[Change]) -> Result<(), Stop> {
+    let mut tx = ctx.store.begin().await?;
+    for change in changes {
+        let asked = read(&mut tx, act, change).await?;
+        change_in(&mut tx, ctx, &act.actor, &asked).await.map_err(|stop| look_at(stop, &asked.number))?;
+    }
+    Ok(tx.commit().await?)
+}
+
 /// Reads what is asked. A charge's reference says whose it is.
 pub(super) async fn read(tx: &mut Tx, act: &Act, change: &Change) -> Result<Asked, Stop> {
     let text = |name: &str| change.arguments.get(name).and_then(Value::as_str);

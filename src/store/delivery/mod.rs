@@ -9,11 +9,13 @@ pub use claims::{Claim, claim, claimants, release};
 pub use open::{OpenDelivery, OpenFilter, OpenState, counts_of_run, list_open, open_counts, open_of_others};
 
 use crate::bulk::Bulk;
+use crate::outbox;
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::Ids;
 use crate::words::{read_word, small, word};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::InvoiceId;
+use domain::webhook::Event;
 use uuid::Uuid;
 
 /// State of a delivery.
@@ -98,6 +100,10 @@ pub async fn plan(tx: &mut Tx, deliveries: &[Delivery]) -> anyhow::Result<u64> {
 /// was sent is noted whoever holds it by now.
 pub async fn answer(tx: &mut Tx, deliveries: &[Delivery], claimant: &str) -> anyhow::Result<u64> {
     let mut answered = 0;
+    let sent = deliveries.iter().filter(|d| d.state == DeliveryState::Sent);
+    let events: Vec<Event> =
+        sent.map(|d| Event { kind: "Invoice", action: "email", object: d.invoice.0 }).collect();
+    outbox::tell(tx, &events).await?;
     for d in deliveries {
         let state = word(&d.state)?;
         answered += on!(tx, c => sqlx::query(

@@ -5,6 +5,7 @@ use crate::draft::{self, DraftState};
 use crate::draft_body;
 use crate::ledger;
 use crate::line_credit;
+use crate::outbox;
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::Ids;
 use crate::words::{stored, word};
@@ -12,6 +13,7 @@ use anyhow::ensure;
 use domain::ids::{InvoiceId, PlanId, RunId};
 use domain::invoice::{Invoice, Line, at_booking};
 use domain::ledger::Entry;
+use domain::webhook::Event;
 use sqlx::types::Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -63,7 +65,10 @@ pub async fn save_booked(
     ledger::save_entries(tx, run, entries).await?;
     let ids: Vec<InvoiceId> = invoices.iter().map(|i| i.draft.id).collect();
     draft::mark(tx, &ids, DraftState::Booked, None).await?;
-    draft_body::drop_booked(tx, &ids).await
+    draft_body::drop_booked(tx, &ids).await?;
+    let booked = |id: &InvoiceId| Event { kind: "Invoice", action: "book", object: id.0 };
+    let events: Vec<Event> = ids.iter().map(booked).collect();
+    outbox::tell(tx, &events).await
 }
 
 /// Lines, VAT groups and totals agree to the last unit (rules M2), checked before writing.

@@ -2,15 +2,19 @@
 //! its source as key, so that a repeat settles nothing twice.
 
 use crate::bulk::Bulk;
+use crate::outbox;
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::{Ids, Texts};
 use crate::words::word;
 use anyhow::{Context, ensure};
 use chrono::NaiveDate;
 use domain::ids::{CustomerId, InvoiceId};
+use domain::invoice::PaymentStatus;
 pub use domain::invoice::verbs::Part;
+use domain::invoice::verbs::PartKind;
 use domain::invoice::{OpenDocument, Settlement};
 use domain::money::Currency;
+use domain::webhook::Event;
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -48,7 +52,14 @@ pub async fn settle(tx: &mut Tx, part: &Part, settlement: &Settlement) -> anyhow
         part.amount_minor,
         settlement.settled_minor
     );
-    save_settlements(tx, &[(part.invoice, settlement.clone())]).await?;
+    write_settlements(tx, &[(part.invoice, settlement.clone())]).await?;
+    let action = match (part.kind, settlement.payment_status) {
+        (PartKind::Refund, _) => "refund",
+        (PartKind::SetOff | PartKind::WriteOff, _) => "credit",
+        (PartKind::Payment, PaymentStatus::Paid) => "paid",
+        (PartKind::Payment, _) => "partlypaid",
+    };
+    outbox::tell(tx, &[Event { kind: "Invoice", action, object: part.invoice.0 }]).await?;
     Ok(true)
 }
 
@@ -213,6 +224,20 @@ pub async fn credit_notes_of(
 
 /// Replaces settlements: payment status, dunning step, next retry. Amounts move only through [`settle`].
 pub async fn save_settlements(tx: &mut Tx, settlements: &[(InvoiceId, Settlement)]) -> anyhow::Result<()> {
+    write_settlements(tx, settlements).await?;
+    let action = |settlement: &Settlement| match settlement.payment_status {
+        PaymentStatus::Declined | PaymentStatus::PendingRetry => Some("declined"),
+        PaymentStatus::Dunning => Some("dunning"),
+        _ => None,
+    };
+    let events: Vec<Event> = settlements
+        .iter()
+        .filter_map(|(id, s)| Some(Event { kind: "Invoice", action: action(s)?, object: id.0 }))
+        .collect();
+    outbox::tell(tx, &events).await
+}
+
+async fn write_settlements(tx: &mut Tx, settlements: &[(InvoiceId, Settlement)]) -> anyhow::Result<()> {
     for (invoice, s) in settlements {
         let (status, payment_status) = (word(&s.status)?, word(&s.payment_status)?);
         let saved = on!(tx, c => sqlx::query(

@@ -12,6 +12,7 @@ pub use items::{RunItem, item_hashes, items, items_of, left_out, save_items};
 pub use summary::{head, summary};
 
 use crate::bulk::{Bulk, Cell};
+use crate::outbox;
 use crate::tx::{PerDriver, Tx, on};
 use crate::words::{count, stored};
 use crate::{counter, imports, segment};
@@ -19,6 +20,7 @@ use anyhow::{Context, anyhow};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::{CustomerId, Place, RunId, run_made};
 use domain::run::{RunState, Scope, Step, UsageCounts};
+use domain::webhook::Event;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use std::collections::BTreeMap;
@@ -260,6 +262,9 @@ pub async fn set_state(
         .execute(c)
         .await?
         .rows_affected());
+    if moved == 1 && to == RunState::Closed {
+        outbox::tell(tx, &[Event { kind: "Run", action: "close", object: run.0 }]).await?;
+    }
     Ok(moved == 1)
 }
 

@@ -2,6 +2,7 @@
 //! they only look).
 
 use super::listed::{self, Listed};
+use super::objects;
 use super::query::{self, Shown};
 use super::view;
 use crate::answer::Answer;
@@ -90,6 +91,20 @@ pub fn routes() -> Vec<Route> {
         // Upodi's navigation has the page in the singular.
         get("/v3/uom", UOM, uom),
     ]);
+    let all = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let no_patch = [Method::POST, Method::PUT, Method::DELETE];
+    routes.extend(objects::CUSTOMER.routes("/v3/customers", "/v3/customers/{customerId}", &all));
+    routes.extend(objects::PLAN.routes("/v3/productplans", "/v3/productplans/{productPlanId}", &all));
+    routes.extend(objects::DISCOUNT.routes("/v3/discounts", "/v3/discounts/{discountId}", &all));
+    let units = "/v3/businessunits/{businessUnitId}";
+    routes.extend(objects::BUSINESS_UNIT.routes("/v3/businessunits", units, &no_patch));
+    routes.extend(objects::UOM.routes("/v3/uoms", "/v3/uoms/{uomId}", &no_patch));
+    routes.extend(objects::UOM.routes("/v3/uom", "", &no_patch[..2]));
+    routes.extend(objects::SUBSCRIPTION.routes(
+        "/v3/subscriptions",
+        "/v3/subscriptions/{subscriptionId}",
+        &all,
+    ));
     routes
 }
 

@@ -32,23 +32,31 @@ impl Call {
             Node::Text(text) => text.trim(),
             other => return Err(wrong(pointer, &format!("is {}, not a day", other.noun()))),
         };
-        if let Ok(day) = text.parse() {
-            return Ok(day);
-        }
-        let Ok(at) = DateTime::parse_from_rfc3339(&text.replacen(' ', "T", 1)) else {
-            // Without an offset the day counts.
-            let day = text.get(..10).filter(|_| matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')));
-            return day
-                .and_then(|day| day.parse().ok())
-                .ok_or_else(|| wrong(pointer, &format!("`{text}` is not a day: write 2026-01-31")));
-        };
-        if at.offset().local_minus_utc() == 0 && at.time() == chrono::NaiveTime::MIN {
-            return Ok(at.date_naive());
-        }
         let zone = operations::home::tenant::tenant(self.ctx()).await?.map(|tenant| tenant.timezone);
-        let at = at.with_timezone(&domain::Utc);
-        Ok(zone.map_or_else(|| at.date_naive(), |zone| domain::zone::local_date(at, zone)))
+        read(text, zone).map_err(|message| wrong(pointer, &message))
     }
+}
+
+/// A day as clients write it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read(text: &str, zone: Option<chrono_tz::Tz>) -> Result<NaiveDate, String> {
+    let text = text.trim();
+    if let Ok(day) = text.parse() {
+        return Ok(day);
+    }
+    let Ok(at) = DateTime::parse_from_rfc3339(&text.replacen(' ', "T", 1)) else {
+        // Without an offset the day counts.
+        let day = text.get(..10).filter(|_| matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')));
+        let told = || format!("`{text}` is not a day: write 2026-01-31");
+        return day.and_then(|day| day.parse().ok()).ok_or_else(told);
+    };
+    if at.offset().local_minus_utc() == 0 && at.time() == chrono::NaiveTime::MIN {
+        return Ok(at.date_naive());
+    }
+    let at = at.with_timezone(&domain::Utc);
+    Ok(zone.map_or_else(|| at.date_naive(), |zone| domain::zone::local_date(at, zone)))
 }
 
 fn wrong(pointer: &str, message: &str) -> Problem {

@@ -47,7 +47,8 @@ pub fn page(call: &Call) -> Result<Page, Problem> {
     paged(call)
 }
 
-fn paged(call: &Call) -> Result<Page, Problem> {
+/// Which page is asked for, whatever else is asked.
+pub fn paged(call: &Call) -> Result<Page, Problem> {
     let number = |name: &str, default: usize| -> Result<usize, Problem> {
         let Some(text) = call.asked(name).or_else(|| call.asked(&format!("${name}"))) else {
             return Ok(default);

@@ -6,7 +6,9 @@ use crate::call::Call;
 use crate::doc::{Doc, Gives, field, required};
 use crate::json::Tree;
 use crate::once;
-use crate::problem::{BUSY, EMPTY_BOOK, INTERNAL, INVALID, MALFORMED, Problem, TOO_LARGE, USAGE_CONFLICT};
+use crate::problem::{
+    BAD_QUERY, BUSY, EMPTY_BOOK, INTERNAL, INVALID, MALFORMED, Problem, TOO_LARGE, UNREADABLE, USAGE_CONFLICT,
+};
 use crate::route::{Reads, Route};
 use domain::DateTime;
 use domain::api_key::Scope;
@@ -15,6 +17,7 @@ use domain::query::Kind;
 use domain::usage::{Reject, RejectCode};
 use http::{Method, StatusCode};
 use operations::usage::live::{LiveUsage, NewUsage, NotTaken, Taken, Together};
+use operations::usage::stream;
 use uuid::Uuid;
 
 /// Bytes of a list.
@@ -60,11 +63,60 @@ const CREATE: Doc = Doc::new("Bring in usage: a record, or a list of them", Give
     ])
     .success(201);
 
+/// Bytes of a file.
+const FILE_BYTES_MAX: u64 = 4 << 30;
+
+const IMPORT: Doc = Doc::new(
+    "Bring in a usage file as the body: NDJSON, CSV or Parquet, plain, gzip or zstd; ?source= and ?dryrun=true",
+    Gives::Free,
+)
+.success(201);
+
 pub fn routes() -> Vec<Route> {
     vec![
         Route::new(Method::POST, "/v3/usagedata", Scope::Usage, CREATE, create)
             .reads(Reads::Whole(LIST_BYTES_MAX)),
+        Route::new(Method::POST, "/v3/usagedata/import", Scope::Usage, IMPORT, import)
+            .reads(Reads::Received(FILE_BYTES_MAX)),
     ]
+}
+
+/// Route T2: the same intake as a file's, whose bytes are its name.
+async fn import(call: Call) -> Result<Answer, Problem> {
+    for (name, _) in &call.query {
+        if !["source", "dryrun"].iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            return Err(Problem::new(BAD_QUERY, format!("`{name}` cannot be asked here"))
+                .at(name.clone(), "is unknown"));
+        }
+    }
+    let Some(received) = &call.received else {
+        return Err(anyhow::anyhow!("the body is not in a file").into());
+    };
+    let is_dry = call.asked("dryrun").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let source = call.asked("source").map(str::to_owned).filter(|source| !source.is_empty());
+    let brought = stream::bring_in(call.ctx(), &call.actor(), &received.path, source, is_dry).await;
+    let file = brought.map_err(|stop| {
+        let is_of_the_file = stop.code().is_some_and(|code| code.kind() == domain::refusal::Kind::Malformed);
+        let mut problem = Problem::from(stop);
+        if is_of_the_file {
+            problem.code = UNREADABLE;
+        }
+        problem
+    })?;
+    let count = |n: u64| Tree::Int(i64::try_from(n).unwrap_or(i64::MAX));
+    let rejects = file.rejects.iter().map(|(code, n)| (code.clone().into(), count(*n))).collect();
+    let answer = Tree::object([
+        ("Import", file.import.map_or(Tree::Null, Tree::Int)),
+        ("Read", count(file.read)),
+        ("Accepted", count(file.accepted)),
+        ("Duplicate", count(file.duplicate)),
+        ("Rejected", count(file.rejected)),
+        ("Late", count(file.late)),
+        ("RejectFile", Tree::optional(file.rejectfile.as_deref())),
+        ("Rejects", Tree::Object(rejects)),
+    ]);
+    let status = if file.again || is_dry { StatusCode::OK } else { StatusCode::CREATED };
+    Ok(Answer::json(status, answer))
 }
 
 async fn create(call: Call) -> Result<Answer, Problem> {
@@ -216,7 +268,7 @@ fn pointer(code: RejectCode) -> &'static str {
     }
 }
 
-fn refused(reject: Reject) -> Problem {
+pub fn refused(reject: Reject) -> Problem {
     let code = match reject.code {
         RejectCode::Conflict | RejectCode::StaleCorrection => USAGE_CONFLICT,
         _ => INVALID,

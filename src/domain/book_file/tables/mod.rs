@@ -132,7 +132,7 @@ impl ObjectKind {
 
 impl Table {
     /// The field of this name, in any case.
-    pub(super) fn field(&self, key: &str) -> Option<&'static Field> {
+    pub fn field(&self, key: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.names.split('|').any(|name| name.eq_ignore_ascii_case(key)))
     }
 }

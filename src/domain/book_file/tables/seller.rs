@@ -160,6 +160,7 @@ pub(super) static UOM: Table = Table {
     fields: &[
         required("refkey", Text, "Name by which charges refer to it."),
         assumed("fullname", Text, "refkey", "What is printed."),
+        not_used("pluralname"),
         assumed("status", Choice(STATUS), "active", "`inactive`: what uses it goes on, and nothing new may."),
     ],
 };

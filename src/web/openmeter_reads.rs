@@ -1,0 +1,319 @@
+//! Usage as OpenMeter's clients read it (routes C2 to C4): events, meters, and what a meter has counted by window.
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::doc::{Doc, Gives};
+use crate::json::Tree;
+use crate::problem::{BAD_QUERY, METER_NOT_FOUND, Problem};
+use crate::route::Route;
+use chrono::{Datelike, TimeZone, Timelike};
+use domain::api_key::Scope;
+use domain::catalogue::{Aggregation, Catalogue};
+use domain::{DateTime, Decimal, Utc};
+use http::Method;
+use operations::usage::list::{self, Asked, UsageRecord};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+const EVENTS: Doc = Doc::new("Events as they stand", Gives::Free);
+const METERS: Doc = Doc::new("Meters of the plans", Gives::Free);
+const QUERY: Doc = Doc::new("What a meter has counted, by window", Gives::Free);
+
+/// Events of one answer.
+const EVENTS_MAX: usize = 100;
+/// Windows of one answer.
+const ROWS_MAX: usize = 100_000;
+
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::new(Method::GET, "/api/v1/events", Scope::Read, EVENTS, events),
+        Route::new(Method::GET, "/api/v1/meters", Scope::Read, METERS, meters),
+        Route::new(Method::GET, "/api/v1/meters/{meterIdOrSlug}/query", Scope::Read, QUERY, query),
+    ]
+}
+
+fn instant(call: &Call, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
+    let Some(text) = call.asked(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let read = DateTime::parse_from_rfc3339(text).map(|at| at.with_timezone(&Utc));
+    read.map(Some).map_err(|_| bad(name, format!("`{text}` is not an instant (2026-01-31T00:00:00Z)")))
+}
+
+fn bad(name: &str, message: String) -> Problem {
+    Problem::new(BAD_QUERY, format!("{name}: {message}")).at(name, message)
+}
+
+fn only(call: &Call, known: &[&str]) -> Result<(), Problem> {
+    for (name, _) in &call.query {
+        let plain = name.trim_end_matches("[]");
+        if !known.iter().any(|known| known.eq_ignore_ascii_case(plain)) && !plain.starts_with("filterGroupBy")
+        {
+            return Err(bad(name, "cannot be asked here".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+async fn events(call: Call) -> Result<Answer, Problem> {
+    only(
+        &call,
+        &["from", "to", "subject", "id", "limit", "ingestedAtFrom", "ingestedAtTo", "hasError", "customerId"],
+    )?;
+    let limit = match call.asked("limit") {
+        None => EVENTS_MAX,
+        Some(text) => match text.parse::<usize>() {
+            Ok(limit) if (1..=EVENTS_MAX).contains(&limit) => limit,
+            _ => return Err(bad("limit", format!("`{text}` is not within 1 and {EVENTS_MAX}"))),
+        },
+    };
+    let asked = Asked {
+        subject: call.asked("subject").map(str::to_owned),
+        event: call.asked("id").map(str::to_owned),
+        from_us: instant(&call, "from")?.map(|at| at.timestamp_micros()),
+        to_us: instant(&call, "to")?.map(|at| at.timestamp_micros()),
+        ..Asked::default()
+    };
+    let found = list::list(call.ctx(), &asked, 0, limit).await?;
+    let one = |usage: &UsageRecord| {
+        let at = Tree::instant(DateTime::from_timestamp_micros(usage.time_us).unwrap_or_default());
+        let mut data = match Tree::written_json(&usage.properties) {
+            Tree::Object(members) => members,
+            _ => Vec::new(),
+        };
+        data.push(("value".into(), Tree::Exact(usage.amount.to_string())));
+        let event = Tree::object([
+            ("id", Tree::text(&usage.event)),
+            ("source", Tree::text(&usage.source)),
+            ("specversion", Tree::text("1.0")),
+            ("type", Tree::text(&usage.meter)),
+            ("subject", Tree::text(&usage.subject)),
+            ("time", at.clone()),
+            ("data", Tree::Object(data)),
+        ]);
+        Tree::object([("event", event), ("ingestedAt", at.clone()), ("storedAt", at)])
+    };
+    Ok(Answer::ok(Tree::List(found.iter().map(one).collect())))
+}
+
+/// Meters of the plans, each with how its events become one quantity.
+fn all(catalogue: &Catalogue) -> BTreeMap<&str, Aggregation> {
+    let charges =
+        catalogue.plans.values().flat_map(|plan| &plan.charges).filter(|charge| charge.is_metered());
+    charges.map(|charge| (charge.meter.as_str(), charge.aggregation)).collect()
+}
+
+fn aggregation_name(aggregation: Aggregation) -> &'static str {
+    match aggregation {
+        Aggregation::Average => "AVG",
+        Aggregation::Lowest => "MIN",
+        Aggregation::Highest => "MAX",
+        Aggregation::Last => "LATEST",
+        Aggregation::UniqueCount => "UNIQUE_COUNT",
+        Aggregation::Count => "COUNT",
+        _ => "SUM",
+    }
+}
+
+async fn meters(call: Call) -> Result<Answer, Problem> {
+    let catalogue = call.ctx().catalogue().await?;
+    let meter = |(slug, aggregation): (&str, Aggregation)| {
+        Tree::object([
+            ("id", Tree::text(slug)),
+            ("slug", Tree::text(slug)),
+            ("name", Tree::text(slug)),
+            ("description", Tree::Null),
+            ("aggregation", Tree::text(aggregation_name(aggregation))),
+            ("eventType", Tree::text(slug)),
+            ("valueProperty", Tree::text("$.value")),
+            ("groupBy", Tree::Object(Vec::new())),
+        ])
+    };
+    Ok(Answer::ok(Tree::List(all(&catalogue).into_iter().map(meter).collect())))
+}
+
+/// A window in a zone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    Minute,
+    Hour,
+    Day,
+    Month,
+}
+
+impl Size {
+    fn read(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_uppercase().as_str() {
+            "MINUTE" => Self::Minute,
+            "HOUR" => Self::Hour,
+            "DAY" => Self::Day,
+            "MONTH" => Self::Month,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Minute => "MINUTE",
+            Self::Hour => "HOUR",
+            Self::Day => "DAY",
+            Self::Month => "MONTH",
+        }
+    }
+
+    /// First and last instant of the window that an instant lies in.
+    fn around(self, at: DateTime<Utc>, zone: chrono_tz::Tz) -> (DateTime<Utc>, DateTime<Utc>) {
+        let local = at.with_timezone(&zone);
+        let date = local.date_naive();
+        let midnight = |date: domain::NaiveDate| domain::zone::start_of_day(date, zone);
+        match self {
+            Self::Minute | Self::Hour => {
+                let seconds = if self == Self::Minute { 60 } else { 3_600 };
+                // Offsets that are no whole hours: windows follow the clock on the wall.
+                let into =
+                    if self == Self::Minute { local.second() } else { local.minute() * 60 + local.second() };
+                let start = at.timestamp() - i64::from(into);
+                let instant = |seconds| Utc.timestamp_opt(seconds, 0).single().unwrap_or(at);
+                (instant(start), instant(start + seconds))
+            }
+            Self::Day => (midnight(date), midnight(domain::period::plus_days(date, 1))),
+            Self::Month => {
+                let first = date.with_day(1).unwrap_or(date);
+                (midnight(first), midnight(domain::period::plus_months(first, 1, 1)))
+            }
+        }
+    }
+}
+
+/// What is folded of a window.
+#[derive(Default, Clone)]
+struct Sum {
+    count: u64,
+    total: Decimal,
+    least: Option<Decimal>,
+    most: Option<Decimal>,
+    last: Option<(i64, Decimal)>,
+    values: BTreeSet<Decimal>,
+}
+
+impl Sum {
+    fn add(&mut self, usage: &UsageRecord) {
+        let amount = usage.amount;
+        self.count += 1;
+        self.total = self.total.checked_add(amount).unwrap_or(self.total);
+        self.least = Some(self.least.map_or(amount, |known| known.min(amount)));
+        self.most = Some(self.most.map_or(amount, |known| known.max(amount)));
+        if self.last.is_none_or(|(at, _)| at <= usage.time_us) {
+            self.last = Some((usage.time_us, amount));
+        }
+        self.values.insert(amount);
+    }
+
+    fn value(&self, aggregation: Aggregation) -> Decimal {
+        match aggregation {
+            Aggregation::Average if self.count > 0 => {
+                self.total.checked_div(Decimal::from(self.count)).unwrap_or_default()
+            }
+            Aggregation::Lowest => self.least.unwrap_or_default(),
+            Aggregation::Highest => self.most.unwrap_or_default(),
+            Aggregation::Last => self.last.map(|(_, amount)| amount).unwrap_or_default(),
+            Aggregation::Count => Decimal::from(self.count),
+            Aggregation::UniqueCount => Decimal::from(self.values.len()),
+            _ => self.total,
+        }
+    }
+}
+
+type Key = (Option<DateTime<Utc>>, Option<String>, Vec<(String, Option<String>)>);
+
+/// Route C4. Without parameters: everything there is, in one row.
+async fn query(call: Call) -> Result<Answer, Problem> {
+    only(
+        &call,
+        &["from", "to", "windowSize", "windowTimeZone", "subject", "groupBy", "clientId", "filterCustomerId"],
+    )?;
+    let name = call.part("meterIdOrSlug").to_owned();
+    let catalogue = call.ctx().catalogue().await?;
+    let Some(aggregation) = all(&catalogue).get(name.as_str()).copied() else {
+        return Err(Problem::new(METER_NOT_FOUND, format!("no plan counts a meter `{name}`")));
+    };
+    let (from, to) = (instant(&call, "from")?, instant(&call, "to")?);
+    let size =
+        match call.asked("windowSize") {
+            None => None,
+            Some(text) => Some(Size::read(text).ok_or_else(|| {
+                bad("windowSize", format!("`{text}` is none of MINUTE, HOUR, DAY and MONTH"))
+            })?),
+        };
+    let zone = call.asked("windowTimeZone").unwrap_or("UTC");
+    let zone: chrono_tz::Tz = zone
+        .parse()
+        .map_err(|_| bad("windowTimeZone", format!("`{zone}` is no zone of the IANA database")))?;
+    let many = |name: &str| -> Vec<String> {
+        let sent =
+            call.query.iter().filter(|(known, _)| known.trim_end_matches("[]").eq_ignore_ascii_case(name));
+        sent.flat_map(|(_, value)| value.split(','))
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let (subjects, groups) = (many("subject"), many("groupBy"));
+    let asked = Asked {
+        meter: Some(name),
+        subject: Some(subjects.clone()).filter(|all| all.len() == 1).map(|mut all| all.remove(0)),
+        from_us: from.map(|at| at.timestamp_micros()),
+        to_us: to.map(|at| at.timestamp_micros()),
+        ..Asked::default()
+    };
+    let by_subject = !subjects.is_empty() || groups.iter().any(|group| group == "subject");
+    let begin: (BTreeMap<Key, Sum>, Option<i64>) = (BTreeMap::new(), None);
+    let gather = move |gathered: &mut (BTreeMap<Key, Sum>, Option<i64>), usage: UsageRecord| {
+        if !subjects.is_empty() && !subjects.contains(&usage.subject) {
+            return ControlFlow::Continue(());
+        }
+        gathered.1 = Some(gathered.1.map_or(usage.time_us, |first| first.min(usage.time_us)));
+        let at = DateTime::from_timestamp_micros(usage.time_us).unwrap_or_default();
+        let window = size.map(|size| size.around(at, zone).0);
+        let properties = domain::book_file::read_body(&usage.properties).ok();
+        let grouped = groups.iter().filter(|group| *group != "subject").map(|group| {
+            let value = properties.as_ref().and_then(|all| all.member(group));
+            let text = match value {
+                Some(domain::book_file::Node::Text(text)) => Some(text.clone()),
+                _ => None,
+            };
+            (group.clone(), text)
+        });
+        let key = (window, by_subject.then(|| usage.subject.clone()), grouped.collect());
+        gathered.0.entry(key).or_default().add(&usage);
+        if gathered.0.len() < ROWS_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let (mut rows, first) = list::fold(call.ctx(), &asked, begin, gather).await?;
+    let now = (call.ctx().now)();
+    let start = from.or_else(|| first.and_then(DateTime::from_timestamp_micros)).unwrap_or(now);
+    let end = to.unwrap_or(now);
+    if rows.is_empty() && size.is_none() {
+        rows.insert((None, None, Vec::new()), Sum::default());
+    }
+    let row = |(key, sum): (&Key, &Sum)| {
+        let (window, subject, groups) = key;
+        let (from, to) = match (window, size) {
+            (Some(window), Some(size)) => size.around(*window, zone),
+            _ => (start, end),
+        };
+        let value = |text: &Option<String>| Tree::optional(text.as_deref());
+        Tree::object([
+            ("value", Tree::Exact(sum.value(aggregation).normalize().to_string())),
+            ("windowStart", Tree::instant(from)),
+            ("windowEnd", Tree::instant(to)),
+            ("subject", value(subject)),
+            (
+                "groupBy",
+                Tree::Object(groups.iter().map(|(name, text)| (name.clone().into(), value(text))).collect()),
+            ),
+        ])
+    };
+    Ok(Answer::ok(Tree::object([
+        ("from", Tree::instant(start)),
+        ("to", Tree::instant(end)),
+        ("windowSize", size.map_or(Tree::Null, |size| Tree::text(size.name()))),
+        ("data", Tree::List(rows.iter().map(row).collect())),
+    ])))
+}

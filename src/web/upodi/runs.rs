@@ -1,0 +1,204 @@
+//! Runs (routes T20 to T25). A run is opened here and worked by whoever works the home; what is asked of one is written down
+//! and answered when that is done, or later.
+
+use super::objects::body;
+use super::query;
+use crate::answer::Answer;
+use crate::body::{Body, Faults};
+use crate::call::Call;
+use crate::doc::{Doc, Gives, QueryDoc, field};
+use crate::json::Tree;
+use crate::problem::{INVALID, Problem};
+use crate::route::Route;
+use domain::api_key::Scope as May;
+use domain::book_file::Node;
+use domain::query::Kind;
+use domain::run::{Scope, Step};
+use http::{Method, StatusCode};
+use operations::Act;
+use operations::runs::list::{self, Detail};
+use operations::runs::open::{self, NewRun, Reach};
+use operations::runs::preview;
+use operations::runs::requests::{self, Verb};
+use operations::runs::view::RunView;
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+const PAGE: Doc = Doc::new("Runs, newest last", Gives::Free).query(QueryDoc::Page);
+const ONE: Doc = Doc::new("A run with its figures", Gives::Free);
+const OPEN: Doc =
+    Doc::new("Bill everything that is due; poll, or wait for the webhook Run close", Gives::Free)
+        .takes(&[
+            field("AsOf", Kind::Day, "bill what is due on or before this day; today unless given"),
+            field("Ahead", Kind::Flag, "the day is meant, however far ahead it is"),
+            field("Preview", Kind::Flag, "write nothing, and answer what would be billed"),
+            field("Review", Kind::Flag, "stop at drafts until they are approved"),
+            field("Customers", Kind::Text, "a list of account numbers"),
+            field("BusinessUnit", Kind::Text, "a key"),
+            field("Skip", Kind::Text, "a list of render, send, collect"),
+            field("Expect", Kind::Text, "the hash that a preview gave"),
+        ])
+        .success(202);
+const APPROVE: Doc = Doc::new("Book the drafts of a run", Gives::Free)
+    .takes(&[field("Customers", Kind::Text, "a list of account numbers; all unless given")])
+    .success(202);
+const CANCEL: Doc = Doc::new("Drop the drafts of a run", Gives::Free).success(202);
+const RERUN: Doc = Doc::new("Try again what failed in a run", Gives::Free).success(202);
+
+/// How long a verb is waited for before it is left to whoever works the home.
+const WAIT: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(40);
+
+pub fn routes() -> Vec<Route> {
+    let verb = |path, doc, verb: &'static str| {
+        Route::new(Method::PUT, path, May::Operate, doc, move |call| asked(call, verb))
+            .shown_by(|call| async move { shown(&call, StatusCode::ACCEPTED).await })
+    };
+    vec![
+        Route::new(Method::GET, "/v3/runs", May::Read, PAGE, page),
+        Route::new(Method::GET, "/v3/runs/{ordinal}", May::Read, ONE, |call| async move {
+            shown(&call, StatusCode::OK).await
+        }),
+        Route::new(Method::POST, "/v3/runs", May::Operate, OPEN, begin),
+        verb("/v3/runs/{ordinal}/approve", APPROVE, "approve"),
+        verb("/v3/runs/{ordinal}/cancel", CANCEL, "cancel"),
+        verb("/v3/runs/{ordinal}/rerun", RERUN, "rerun"),
+    ]
+}
+
+async fn page(call: Call) -> Result<Answer, Problem> {
+    let page = query::page(&call)?;
+    let mut all = list::all(call.ctx(), Detail::Heads).await?;
+    all.sort_by_key(|run| run.run);
+    let total = all.len();
+    let items: Result<Vec<Tree>, Problem> = all.iter().skip(page.skip()).take(page.size).map(tree).collect();
+    Ok(Answer::ok(Tree::object([
+        ("Items", Tree::List(items?)),
+        ("PageNumber", Tree::count(page.number)),
+        ("PageSize", Tree::count(page.size)),
+        ("TotalItems", Tree::count(total)),
+        ("TotalPages", Tree::count(total.div_ceil(page.size))),
+    ])))
+}
+
+fn tree(run: &RunView) -> Result<Tree, Problem> {
+    let value = serde_json::to_value(run).map_err(anyhow::Error::from)?;
+    Ok(named(Tree::value(&value)))
+}
+
+/// Members in the spelling of this part of the API.
+pub fn named(tree: Tree) -> Tree {
+    match tree {
+        Tree::Object(members) => {
+            let spelt = |name: Cow<'static, str>| match name.as_ref() {
+                "asof" => Cow::Borrowed("AsOf"),
+                "leftout" => Cow::Borrowed("LeftOut"),
+                "id" => Cow::Borrowed("ID"),
+                other => {
+                    let mut letters = other.chars();
+                    let first = letters.next().map(|c| c.to_ascii_uppercase());
+                    Cow::Owned(first.into_iter().chain(letters).collect())
+                }
+            };
+            Tree::Object(members.into_iter().map(|(name, value)| (spelt(name), named(value))).collect())
+        }
+        Tree::List(list) => Tree::List(list.into_iter().map(named).collect()),
+        other => other,
+    }
+}
+
+async fn shown(call: &Call, status: StatusCode) -> Result<Answer, Problem> {
+    let run = list::one(call.ctx(), call.part("ordinal")).await?;
+    Ok(Answer::json(status, tree(&run)?))
+}
+
+async fn begin(call: Call) -> Result<Answer, Problem> {
+    const NAMES: [&str; 8] =
+        ["AsOf", "Ahead", "Preview", "Review", "Customers", "BusinessUnit", "Skip", "Expect"];
+    let node = call.json()?.unwrap_or(Node::Object(Vec::new()));
+    let sent = Body::of(&node, "")?;
+    let mut faults = Faults::default();
+    sent.only(&NAMES, &mut faults);
+    let skip = texts(&sent, "Skip", &mut faults);
+    let steps: Vec<Step> = skip.iter().filter_map(|name| Step::parse(&name.to_ascii_lowercase())).collect();
+    if steps.len() != skip.len() {
+        faults.add(sent.at("Skip"), INVALID.word, "has something else than render, send, collect");
+    }
+    let what = NewRun {
+        scope: Scope {
+            customers: texts(&sent, "Customers", &mut faults),
+            business_unit: sent.plain(&["BusinessUnit"], &mut faults),
+        },
+        skip: steps,
+        review: is_true(&sent, "Review"),
+        expect: sent.plain(&["Expect"], &mut faults),
+        reach: if is_true(&sent, "Ahead") { Reach::Ahead } else { Reach::Bounded },
+    };
+    faults.check()?;
+    let act: Act = call.act_on(Some(&sent), &["AsOf"]).await?;
+    if is_true(&sent, "Preview") {
+        let preview = preview::preview(call.ctx(), &act, &what).await?;
+        let value = serde_json::to_value(&preview).map_err(anyhow::Error::from)?;
+        return Ok(Answer::ok(named(Tree::value(&value))));
+    }
+    let opened = open::open(call.ctx(), &act, &what).await?;
+    let run = Tree::Int(i64::try_from(opened.run).unwrap_or(i64::MAX));
+    Ok(Answer::json(
+        StatusCode::ACCEPTED,
+        Tree::object([
+            ("Run", run),
+            ("AsOf", Tree::Text(opened.as_of.to_string())),
+            ("State", Tree::text(opened.state.name())),
+            ("GoesOn", Tree::Bool(opened.goes_on)),
+        ]),
+    ))
+}
+
+fn is_true(body: &Body<'_>, name: &str) -> bool {
+    match body.get(&[name]) {
+        Some(Node::Bool(flag)) => *flag,
+        Some(Node::Text(text)) => text.eq_ignore_ascii_case("true"),
+        _ => false,
+    }
+}
+
+fn texts(body: &Body<'_>, name: &str, faults: &mut Faults) -> Vec<String> {
+    match body.get(&[name]) {
+        None => Vec::new(),
+        Some(Node::List(list)) => list
+            .iter()
+            .filter_map(|part| match part {
+                Node::Text(text) => Some(text.clone()),
+                _ => None,
+            })
+            .collect(),
+        Some(Node::Text(text)) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+        Some(other) => {
+            faults.add(body.at(name), INVALID.word, format!("is {}, not a list", other.noun()));
+            Vec::new()
+        }
+    }
+}
+
+async fn asked(call: Call, name: &'static str) -> Result<Answer, Problem> {
+    let verb = match name {
+        "approve" => {
+            let node = if call.body.is_empty() { Node::Object(Vec::new()) } else { body(&call)? };
+            let sent = Body::of(&node, "")?;
+            let mut faults = Faults::default();
+            sent.only(&["Customers"], &mut faults);
+            let accounts = texts(&sent, "Customers", &mut faults);
+            faults.check()?;
+            Verb::Approve { accounts }
+        }
+        "cancel" => Verb::Cancel,
+        _ => Verb::Rerun,
+    };
+    let asked = requests::ask(call.ctx(), &call.actor(), call.part("ordinal"), &verb).await?;
+    call.ctx().ring();
+    let since = Instant::now();
+    while since.elapsed() < WAIT && requests::answer(call.ctx(), asked).await?.is_none() {
+        tokio::time::sleep(LOOK).await;
+    }
+    shown(&call, StatusCode::ACCEPTED).await
+}

@@ -1,0 +1,276 @@
+//! Objects of the book over HTTP: made, read, changed and deleted, as Upodi's clients do it, and kept as a load keeps them.
+
+use crate::support::books::{Books, both};
+use crate::support::http::{Client, Server, key};
+use serde_json::{Value, json};
+
+fn tenant(books: Books) -> Books {
+    let book = json!({
+        "tenant": {"fullname": "Seller ApS", "currencycode": "DKK", "timezone": "Europe/Copenhagen", "companyvat": "DK12345678",
+                   "country": "DK"},
+        "taxrules": [{"fullname": "DK", "country": "DK", "taxpct": "25"}],
+    });
+    let file = books.file("book.json", book.to_string());
+    books.run(&["load", &file]).exits(0);
+    books
+}
+
+fn id(value: &Value) -> String {
+    value["ID"].as_str().unwrap_or_else(|| panic!("no ID in {value}")).to_owned()
+}
+
+fn monthly(client: &Client<'_>) -> (String, String) {
+    let plan =
+        client.post("/v3/productplans", &json!({"fullname": "Basic", "currencycode": "DKK"})).is(201).json();
+    assert_eq!((&plan["SKU"], &plan["Status"]), (&json!("PLAN-0000001"), &json!(0)), "{plan}");
+    let plan = id(&plan);
+    let charge = json!([{
+        "FullName": "Seat", "ChargeType": 16, "PricingModel": 16, "BillingPeriod": 300, "Taxable": true,
+        "ProductPlanChargePricings": [{"CurrencyCode": "DKK", "Price": 100}],
+    }]);
+    let added = client.post(&format!("/v3/productplans/{plan}/charges"), &charge).is(201).json();
+    assert_eq!(added["Items"][0]["SKU"], "Seat", "{added}");
+    client.put(&format!("/v3/productplans/{plan}/activate"), &Value::Null).is(200);
+    (plan, id(&added))
+}
+
+#[test]
+fn a_customer_is_made_changed_and_deleted_with_all_that_belongs_to_it() {
+    for books in both().map(tenant) {
+        let keys = key(&books, "shop", &["read", "write"]);
+        let server = Server::start(&books, &["--no-work"]);
+        let client = server.with(&keys);
+        let made = client
+            .post("/v3/customers", &json!({"FullName": "Ada", "Note": "likes tea", "AutoBill": "false"}));
+        assert!(made.header("location").is_some_and(|place| place.starts_with("/v3/customers/")));
+        let made = made.is(201).json();
+        assert_eq!((&made["AccountNumber"], &made["CurrencyCode"]), (&json!("CU-0000001"), &json!("DKK")));
+        assert_eq!(
+            (&made["Note"], &made["AutoBill"], &made["Status"]),
+            (&json!("likes tea"), &json!(false), &json!(1))
+        );
+        assert_eq!(made["CreatedBy"], "key:shop");
+        let ada = id(&made);
+        let at = format!("/v3/customers/{ada}");
+
+        // What was read can be sent back; what is not sent falls back, and what belongs to it stays.
+        let contact = client
+            .post("/v3/contacts", &json!({"CustomerID": ada, "FullName": "Bob", "ContactType": 8}))
+            .is(201);
+        let contact = contact.json();
+        client.put("/v3/customers", &made).is(200);
+        let put = client.put("/v3/customers", &json!({"ID": ada, "FullName": "Ada L."})).is(200).json();
+        assert_eq!(
+            (&put["FullName"], &put["AutoBill"], &put["Note"]),
+            (&json!("Ada L."), &json!(true), &Value::Null)
+        );
+        assert_eq!(put["Contacts"][0]["ID"], contact["ID"]);
+        let patched = client.patch(&at, &json!({"city": "Odense", "Country": "DK"})).is(200).json();
+        assert_eq!((&patched["City"], &patched["FullName"]), (&json!("Odense"), &json!("Ada L.")));
+        let told = client.patch(&at, &json!({"Fulname": "x"})).refused(400, "unknown_field");
+        assert_eq!(told["Errors"][0]["Hint"], "did you mean `FullName`?", "{told}");
+        let told = client.patch(&at, &json!({"Country": "Denmark"})).refused(400, "invalid");
+        assert_eq!(told["Errors"][0]["Pointer"], "/Country", "{told}");
+        client.patch(&at, &json!({"AccountNumber": "X"})).refused(409, "immutable");
+        client
+            .post("/v3/customers", &json!({"FullName": "B", "AccountNumber": "CU-0000001"}))
+            .refused(422, "duplicate");
+
+        // A contact keeps its id whatever it is called.
+        let contact = id(&contact);
+        let renamed = client
+            .patch(&format!("/v3/contacts/{contact}"), &json!({"FullName": "Rob", "Note": "x"}))
+            .is(200);
+        assert_eq!((&renamed.json()["FullName"], id(&renamed.json())), (&json!("Rob"), contact.clone()));
+        let found =
+            client.get(&format!("/v3/contacts/query?$filter=CustomerID%20eq%20guid'{ada}'")).is(200).json();
+        assert_eq!(found["Items"][0]["ID"], contact.as_str(), "{found}");
+        let told =
+            client.patch(&format!("/v3/contacts/{contact}"), &json!({"PrimaryEmail": "no"})).is(400).json();
+        assert_eq!(told["Errors"][0]["Pointer"], "/PrimaryEmail", "{told}");
+
+        // Ways to pay: the first is the default until another one is, and tokens are never told.
+        let body = json!({"Type": 64, "MakeDefault": true, "PureToken": {"Token": "tok_ok", "PaymentGateway": "sandbox"}});
+        let method = client.post(&format!("/v3/paymentmethods/{ada}"), &body).is(201);
+        assert!(!method.text().contains("tok_ok"));
+        let method = id(&method.json());
+        assert_eq!(client.get(&at).json()["PaymentMethod"], method.as_str());
+        let choose = format!("{at}/setdefaultpaymentmethod");
+        assert_eq!(client.put(&choose, &Value::Null).is(200).json()["PaymentMethod"], Value::Null);
+        client.put(&choose, &json!(method)).is(200);
+        assert_eq!(client.get(&at).json()["PaymentMethod"], method.as_str());
+        let wrong = json!({"Type": 64, "PureToken": {"Token": "t", "PaymentGateway": "nowhere"}});
+        client.post(&format!("/v3/paymentmethods/{ada}"), &wrong).refused(400, "unknown_gateway");
+        client
+            .put(&format!("{at}/assigncardtoken"), &json!({"Token": "tok_2", "MakeDefault": "true"}))
+            .is(200);
+        assert_eq!(client.get("/v3/paymentmethods").json()["TotalItems"], 2);
+        client.delete(&format!("/v3/paymentmethods/{method}")).is(204);
+        client.get(&format!("/v3/paymentmethods/{method}")).refused(404, "not_found");
+
+        // Texts of programs.
+        let text = json!({"CustomerID": ada, "Key": "crm", "Value": "4711"});
+        let first = client.post("/v3/customers/metadata", &text).is(201).json();
+        client.post("/v3/customers/metadata", &text).is(200);
+        assert_eq!(client.get("/v3/customers/bymetadata/?key=crm").json()["Items"][0]["ID"], ada.as_str());
+        assert_eq!(client.get(&format!("{at}/metadata")).json()["Items"][0]["Value"], "4711");
+        client.delete(&format!("/v3/customers/metadata/{}", id(&first))).is(204);
+        assert_eq!(client.get("/v3/customers/bymetadata?key=crm").json()["TotalItems"], 0);
+
+        client.delete(&format!("/v3/contacts/{contact}")).is(204);
+        client.delete(&at).is(204);
+        assert_eq!(client.get("/v3/customers").json()["TotalItems"], 0);
+        assert_eq!(client.get(&at).is(200).json()["Status"], 1024);
+        client.delete(&at).is(409);
+        client.patch(&at, &json!({"City": "x"})).is(409);
+        books.run(&["verify"]).exits(0);
+    }
+}
+
+#[test]
+fn what_is_sold_is_set_up_and_billed_over_http_as_by_a_book() {
+    for books in both().map(tenant) {
+        let keys = key(&books, "shop", &["read", "write"]);
+        let server = Server::start(&books, &["--no-work"]);
+        let client = server.with(&keys);
+        let unit = client.post("/v3/uom", &json!({"FullName": "stk.", "PluralName": "stk."})).is(201).json();
+        let (plan, charge) = monthly(&client);
+        let put = json!({"ID": charge, "SKU": "Seat", "FullName": "Seat", "ChargeType": 16, "PricingModel": 16,
+                         "BillingPeriod": 300, "UoMID": unit["ID"]});
+        let charged = client.put("/v3/productplans/charge", &put).is(200).json();
+        assert_eq!(
+            (&charged["UoMID"], &charged["ProductPlanChargePricings"][0]["Price"]),
+            (&unit["ID"], &json!(100))
+        );
+        let rows = json!([{"CurrencyCode": "DKK", "Price": "120.5", "Segment": 1, "TierPriceFormat": 1}]);
+        let priced = client.put(&format!("/v3/productplans/charge/{charge}/pricings"), &rows).is(200);
+        assert!(priced.text().contains("\"Price\":120.5"), "{}", priced.text());
+        client.delete(&format!("/v3/uoms/{}", id(&unit))).refused(409, "in_use");
+        let copy = client.post(&format!("/v3/productplans/{plan}/duplicate"), &Value::Null).is(201).json();
+        assert_eq!((&copy["SKU"], &copy["Status"]), (&json!("PLAN-0000001-2"), &json!(0)));
+        client.delete(&format!("/v3/productplans/{}", id(&copy))).is(204);
+
+        let ada =
+            id(&client.post("/v3/customers", &json!({"FullName": "Ada", "Country": "DK"})).is(201).json());
+        let sent = json!({"CustomerID": ada, "ProductPlanID": plan, "StartDate": "2026-01-01",
+                          "SubscriptionCharges": [{"ProductPlanChargeID": charge, "Amount": 3}]});
+        let made = client.post("/v3/subscriptions", &sent).is(201).json();
+        assert_eq!((&made["SubscriptionNumber"], &made["StateCode"]), (&json!("SUB-0000001"), &json!(5)));
+        let sub = id(&made);
+        let at = format!("/v3/subscriptions/{sub}");
+        client.patch(&at, &json!({"SubscriptionReference": "PO 7"})).is(200);
+        client.put(&format!("{at}/activate"), &json!({"ActivationDate": "2026-01-01"})).is(200);
+        client.delete(&at).is(409);
+
+        let code = json!({"FullName": "Launch", "Amount": 0.1, "InvoiceText": "launch"});
+        let discount = id(&client.post("/v3/discounts", &code).is(201).json());
+        let codes = client
+            .put(
+                &format!("/v3/discounts/{discount}/generatediscountcodes"),
+                &json!({"Prefix": "L", "Amount": 3}),
+            )
+            .is(200)
+            .json();
+        assert_eq!(codes["TotalItems"], 3, "{codes}");
+        let code = codes["Items"][0]["CompleteCode"].as_str().unwrap().to_owned();
+        let asked = json!({"DiscountCode": code, "CustomerID": ada});
+        assert_eq!(client.post("/v3/discounts/checkeligibility", &asked).is(200).json()["Eligible"], true);
+        let apply = format!("/v3/discounts/applydiscountcodecustomer/{ada}");
+        assert_eq!(
+            client.put(&apply, &json!({"DiscountCode": code})).is(200).json()["DiscountCode"],
+            code.as_str()
+        );
+        client.delete(&format!("/v3/discounts/{ada}/cleardiscountcodecustomer")).is(204);
+        client
+            .delete(&format!("/v3/discounts/{ada}/cleardiscountcodecustomer"))
+            .refused(409, "nothing_applied");
+        let gone = json!({"DiscountCode": codes["Items"][1]["CompleteCode"]}).to_string();
+        let json_client = client.clone().header("Content-Type", "application/json");
+        json_client
+            .send("DELETE", &format!("/v3/discounts/{discount}/discountcode"), Some(gone.as_bytes()))
+            .is(204);
+        let listed = client.get(&format!("/v3/discounts/{discount}/discountcodes")).json();
+        assert_eq!(
+            listed["Items"].as_array().unwrap().iter().filter(|c| c["State"] == 1).count(),
+            1,
+            "{listed}"
+        );
+
+        books.run(&["run", "--as-of", "2026-01-01", "--skip", "render,send,collect"]).exits(0);
+        let invoices = client.get(&format!("/v3/customers/{ada}/invoices")).is(200);
+        assert!(invoices.text().contains("\"Total\":361.50,"), "{}", invoices.text());
+        let rows = client
+            .get(&format!("/v3/subscriptioncharges/query?$filter=SubscriptionID%20eq%20guid'{sub}'"))
+            .json();
+        let rows = rows["Items"].as_array().unwrap().clone();
+        let billed: Vec<&Value> = rows.iter().filter(|row| !row["PreviousChargeDate"].is_null()).collect();
+        let pending: Vec<&Value> = rows.iter().filter(|row| !row["NextChargeDate"].is_null()).collect();
+        assert_eq!((billed.len(), pending.len()), (1, 1), "{rows:?}");
+        assert_eq!(pending[0]["NextChargeDate"], "2026-02-01");
+        let (old, now) = (id(billed[0]), id(pending[0]));
+        let told =
+            client.put(&format!("/v3/subscriptioncharges/{old}/setamount"), &json!(5)).refused(409, "billed");
+        assert!(told["Message"].as_str().unwrap().contains(&now), "{told}");
+        let put = json!({"Quantity": 5, "EntryDate": "2026-02-01"});
+        client.put(&format!("/v3/subscriptioncharges/{now}/setamount"), &put).is(200);
+        books.run(&["verify"]).exits(0);
+    }
+}
+
+#[test]
+fn invoices_are_drafted_changed_booked_and_credited_over_http() {
+    for books in both().map(tenant) {
+        let keys = key(&books, "shop", &["read", "write"]);
+        let server = Server::start(&books, &["--no-work"]);
+        let client = server.with(&keys);
+        let ada =
+            id(&client.post("/v3/customers", &json!({"FullName": "Ada", "Country": "DK"})).is(201).json());
+        let empty =
+            client.post("/v3/invoices", &json!({"CustomerID": ada, "CurrencyCode": "DKK"})).is(201).json();
+        assert_eq!(client.put(&format!("/v3/invoices/{}/book", id(&empty)), &Value::Null).status, 409);
+        client.delete(&format!("/v3/invoices/{}", id(&empty))).is(204);
+        let lines = json!([{"Title": "Day", "Quantity": 2, "UnitPrice": "100.00", "Discount": 0.2},
+                           {"Title": "Travel", "Quantity": 1, "UnitPrice": 99.95}]);
+        let draft = client.post("/v3/invoices", &json!({"CustomerID": ada, "InvoiceLines": lines})).is(201);
+        assert!(draft.text().contains("\"Total\":259.95,"), "{}", draft.text());
+        let draft = draft.json();
+        let at = format!("/v3/invoices/{}", id(&draft));
+        let mut kept = draft["InvoiceLines"].as_array().unwrap().clone();
+        kept.pop();
+        kept.push(json!({"Title": "More", "Quantity": 1, "UnitPrice": 40}));
+        let changed = client.patch(&at, &json!({"InvoiceLines": kept, "InvoiceReference": "PO 1"})).is(200);
+        assert!(changed.text().contains("\"Total\":200.00,"), "{}", changed.text());
+        let booked = client.put(&format!("{at}/book"), &Value::Null).is(200).json();
+        assert_eq!(booked["InvoiceNumber"], "INV-0000001", "{booked}");
+        client.patch(&at, &json!({"InvoiceReference": "x"})).refused(409, "booked");
+        let note = client.post(&format!("{at}/duplicate"), &json!({"Reverse": true})).is(201).json();
+        assert_eq!((&note["IsCreditNote"], &note["InvoiceStatus"]), (&json!(true), &json!(0)), "{note}");
+        let noted = client.put(&format!("/v3/invoices/{}/book", id(&note)), &Value::Null).is(200).json();
+        assert!(noted["InvoiceNumber"].as_str().is_some_and(|n| n.starts_with("CN-")), "{noted}");
+        assert_eq!(client.get(&at).json()["SettlementStatus"], 4);
+        books.run(&["verify"]).exits(0);
+    }
+}
+
+#[test]
+fn a_write_can_hold_to_what_was_read_and_a_repeat_is_answered_as_before() {
+    for books in both().map(tenant) {
+        let keys = key(&books, "shop", &["read", "write"]);
+        let server = Server::start(&books, &["--no-work"]);
+        let client = server.with(&keys);
+        let once = client.clone().header("Idempotency-Key", "0d9f4e6a-5a0e-4d0e-9f5b-0a8d3a1c7e11");
+        let made = once.post("/v3/customers", &json!({"FullName": "Ada"})).is(201);
+        let again = once.post("/v3/customers", &json!({"FullName": "Ada"})).is(201);
+        assert_eq!((again.header("idempotency-replayed"), &again.body), (Some("true"), &made.body));
+        assert_eq!(client.get("/v3/customers").json()["TotalItems"], 1);
+        let at = format!("/v3/customers/{}", id(&made.json()));
+        let read = client.get(&at).is(200);
+        let tag = read.header("etag").unwrap().to_owned();
+        let holding = client.clone().header("If-Match", &tag);
+        holding.patch(&at, &json!({"City": "Odense"})).is(200);
+        holding.patch(&at, &json!({"City": "Aarhus"})).refused(412, "changed");
+        assert_eq!(client.get(&at).json()["City"], "Odense");
+        let page = server.anybody().get("/docs").is(200);
+        assert!(page.text().contains("/openapi.json") && !page.text().contains("https://"));
+    }
+}

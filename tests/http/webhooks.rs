@@ -1,0 +1,166 @@
+//! Endpoints are told what has changed, whoever changed it: signed, in order, again until they answer.
+
+use crate::support::book;
+use crate::support::books::both;
+use crate::support::http::{Server, key};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// What a receiver was sent: headers and body.
+type Sent = Arc<Mutex<Vec<(Vec<(String, String)>, Value)>>>;
+
+/// A receiver that answers the first requests with these statuses, and 204 afterwards.
+fn receiver(first: &'static [u16]) -> (String, Sent) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let sent = Sent::default();
+    let kept = Arc::clone(&sent);
+    std::thread::spawn(move || {
+        for (at, stream) in listener.incoming().enumerate() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let mut headers = Vec::new();
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if line.trim().is_empty() {
+                    break;
+                }
+                if let Some((name, value)) = line.trim().split_once(": ") {
+                    headers.push((name.to_ascii_lowercase(), value.to_owned()));
+                }
+            }
+            let length =
+                headers.iter().find(|(n, _)| n == "content-length").map_or(0, |(_, v)| v.parse().unwrap());
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            kept.lock().unwrap().push((headers, serde_json::from_slice(&body).unwrap()));
+            let status = first.get(at).copied().unwrap_or(204);
+            let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            drop(reader.get_mut().write_all(answer.as_bytes()));
+        }
+    });
+    (url, sent)
+}
+
+fn until(
+    sent: &Sent,
+    is_enough: impl Fn(&[(Vec<(String, String)>, Value)]) -> bool,
+) -> Vec<(Vec<(String, String)>, Value)> {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let now = sent.lock().unwrap().clone();
+        if is_enough(&now) {
+            return now;
+        }
+        assert!(Instant::now() < until, "{now:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_changes_anywhere_is_told_signed_and_again_until_it_is_taken() {
+    for books in both() {
+        let file = books.file("book.json", book(1).to_string());
+        books.run(&["load", &file]).exits(0);
+        let keys = key(&books, "shop", &["read", "write"]);
+        let mut command = books.command(&["serve", "--listen", "127.0.0.1:0", "--no-work"]);
+        command.env("TALLYBOOK_WEBHOOKS_ALLOW_PRIVATE", "true");
+        let server = Server::started(command);
+        let client = server.with(&keys);
+        let (url, sent) = receiver(&[503]);
+        let made = client
+            .post("/v3/webhooks", &json!({"Url": url, "Events": ["Customer.*", "Invoice.book"]}))
+            .is(201)
+            .json();
+        let secret = made["Secret"].as_str().unwrap().to_owned();
+        let id = made["ID"].as_str().unwrap();
+        assert!(client.get(&format!("/v3/webhooks/{id}")).is(200).json()["Secret"].is_null());
+        client.post("/v3/webhooks", &json!({"Url": url, "Events": ["Invoice.boked"]})).is(400);
+
+        let ada = client.post("/v3/customers", &json!({"FullName": "Ada"})).is(201).json();
+        let ada = ada["ID"].as_str().unwrap().to_owned();
+        client.patch(&format!("/v3/customers/{ada}"), &json!({"City": "Odense"})).is(200);
+        // By the command line too, and by runs.
+        books.run(&["run", "--as-of", "2026-02-01", "--skip", "render,send,collect"]).exits(0);
+        let told = until(&sent, |all| all.len() >= 4);
+        let event = |told: &(Vec<(String, String)>, Value)| {
+            format!("{}.{}", told.1["Type"], told.1["Action"]).replace('"', "")
+        };
+        // The first try was answered 503: it came again with the same id, before what followed of the same customer.
+        let of_ada: Vec<_> =
+            told.iter().filter(|told| told.1["Issuer"]["Identifier"] == ada.as_str()).collect();
+        let names: Vec<String> = of_ada.iter().map(|told| event(told)).collect();
+        assert_eq!(names, ["Customer.create", "Customer.create", "Customer.update"]);
+        assert_eq!(of_ada[0].1["ID"], of_ada[1].1["ID"]);
+        assert!(told.iter().any(|told| event(told) == "Invoice.book"), "{told:?}");
+        assert!(told.iter().all(|told| {
+            ["Customer.create", "Customer.update", "Invoice.book"].contains(&event(told).as_str())
+        }));
+
+        // Verified by a library of the receivers', as published.
+        for (headers, body) in &told {
+            let of = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()).unwrap();
+            let text = serde_json::to_string(body).unwrap();
+            let checked = Command::new("python3")
+                .args([
+                    "-c",
+                    VERIFY,
+                    &secret,
+                    &of("webhook-id"),
+                    &of("webhook-timestamp"),
+                    &of("webhook-signature"),
+                    &text,
+                ])
+                .output()
+                .unwrap();
+            assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+            assert_eq!(of("webhook-id"), body["ID"].as_str().unwrap());
+        }
+
+        let deliveries = client.get(&format!("/v3/webhooks/{id}/deliveries")).is(200).json();
+        assert_eq!(deliveries["Items"][0]["Attempts"], 2, "{deliveries}");
+        let before = sent.lock().unwrap().len();
+        let replayed = client.post(&format!("/v3/webhooks/{id}/replay"), &json!({"From": 1})).is(202).json();
+        let count = usize::try_from(replayed["Count"].as_u64().unwrap()).unwrap();
+        until(&sent, |all| all.len() >= before + count);
+        client.patch(&format!("/v3/webhooks/{id}"), &json!({"Active": false})).is(200);
+        client.delete(&format!("/v3/webhooks/{id}")).is(204);
+        client.get(&format!("/v3/webhooks/{id}")).refused(404, "unknown_webhook");
+    }
+}
+
+/// Bodies are compact JSON in the order in which they were sent.
+const VERIFY: &str = "
+import sys
+from standardwebhooks import Webhook
+from datetime import datetime
+import standardwebhooks.webhooks as w
+secret, id, at, signature, text = sys.argv[1:6]
+class Now(datetime):
+    @classmethod
+    def now(cls, tz=None): return datetime.fromtimestamp(int(at), tz)
+w.datetime = Now
+Webhook(secret).verify(text, {'webhook-id': id, 'webhook-timestamp': at, 'webhook-signature': signature})
+";
+
+#[test]
+fn endpoints_in_the_house_are_refused_unless_they_are_allowed() {
+    let books = crate::support::books::Books::Sqlite(crate::support::Home::new());
+    let file = books.file("book.json", book(1).to_string());
+    books.run(&["load", &file]).exits(0);
+    let keys = key(&books, "shop", &["read", "write"]);
+    let server = Server::start(&books, &["--no-work"]);
+    for url in
+        ["http://127.0.0.1:9/x", "http://169.254.169.254/latest", "http://[::1]/", "ftp://example.com/", "x"]
+    {
+        server.with(&keys).post("/v3/webhooks", &json!({"Url": url})).refused(400, "bad_url");
+    }
+    books.run(&["webhooks", "add", "http://10.0.0.1/"]).exits(1);
+    let added = books.json(&["webhooks", "add", "https://hooks.example/x", "--event", "Invoice.*"]);
+    assert!(added["secret"].as_str().unwrap().starts_with("whsec_"));
+    assert_eq!(books.json(&["webhooks", "list"]).as_array().unwrap().len(), 1);
+}
