@@ -86,6 +86,9 @@ def recurring_charge(rng, n, currency):
               "defaultamount": rng.choice(["1", "2", "3", "2.5", "0.125"])}
     if unit == "day_of_month":
         charge["billingday"] = rng.randrange(1, 29)
+    if unit in ("quarterly", "annually") and rng.random() < 0.5:
+        said = rng.choice([("billingday",), ("billingmonth",), ("billingday", "billingmonth")])
+        charge |= {name: rng.randrange(1, 32 if name == "billingday" else 13) for name in said}
     if charge["pricingmodel"] == "flat":
         charge["defaultamount"] = "1"
     rows = [{"currencycode": currency, "price": decimal(rng, rng.randrange(2, 7), rng.choice([0, 2, 3]))}]

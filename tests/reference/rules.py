@@ -4,6 +4,7 @@ The letters and numbers in brackets are those of docs/billing-rules.md."""
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from fractions import Fraction as F
+from math import gcd
 
 DECIMALS = {"DKK": 2, "EUR": 2, "USD": 2, "JPY": 0, "KWD": 3}
 
@@ -51,6 +52,11 @@ def plus_months(day, count):
     return date(year, month + 1, min(day.day, (following - timedelta(1)).day))
 
 
+def on_day(first, day):
+    """A day of the month that begins on `first`, or its last one (T2)."""
+    return date(first.year, first.month, min(day, month_end(first).day))
+
+
 def month_end(day):
     return plus_months(date(day.year, day.month, 1), 1) - timedelta(1)
 
@@ -89,6 +95,16 @@ class Rhythm:
             self.anchor = start + timedelta((charge["billingday"] - start.isoweekday()) % 7)
         if self.unit == "last_day_of_month":
             self.anchor = month_end(start)
+        self.day = charge.get("billingday") if self.unit in self.MONTHS else None
+        if self.unit in self.MONTHS and ("billingday" in charge or "billingmonth" in charge):
+            self.anchor = self.day_of_the_year(start, charge.get("billingmonth"))
+
+    def day_of_the_year(self, start, month):
+        """The first day on or after the start that quarters or years are counted from (T3)."""
+        step = gcd(self.MONTHS[self.unit] * self.count, 12)
+        first = date(start.year, start.month, 1)
+        days = [on_day(plus_months(first, n), self.day or start.day) for n in range(13)]
+        return next(d for d in days if d >= start and (month is None or (d.month - month) % step == 0))
 
     def bound(self, n):
         n *= self.count
@@ -96,7 +112,8 @@ class Rhythm:
             return self.anchor + timedelta(n * self.DAYS[self.unit])
         if self.unit == "last_day_of_month":
             return month_end(plus_months(date(self.anchor.year, self.anchor.month, 1), n))
-        return plus_months(self.anchor, n * self.MONTHS.get(self.unit, 1))
+        bound = plus_months(date(self.anchor.year, self.anchor.month, 1), n * self.MONTHS.get(self.unit, 1))
+        return on_day(bound, self.day or self.anchor.day)
 
     def holding(self, day):
         """(first day, end, (first day and end of the full period)) of the period that holds a day."""
