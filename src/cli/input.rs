@@ -2,6 +2,7 @@
 //! read without an end.
 
 use crate::failure::Failure;
+use operations::files::sheet::{BYTES_MAX, Sheet};
 use std::io::{BufRead, Read};
 use std::path::Path;
 
@@ -16,6 +17,21 @@ pub fn open(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
             .hint("name the files in it"));
     }
     Ok(Box::new(operations::files::open_waiting(path).map_err(unreadable)?))
+}
+
+/// Reads a CSV of a person's.
+pub fn sheet(path: &Path) -> Result<Sheet, Failure> {
+    let mut bytes = Vec::new();
+    let read = open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(path, &error))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > BYTES_MAX {
+        return Err(Failure::input("too_large", format!("{} is longer than 64 MiB", path.display()))
+            .hint("make several files of it"));
+    }
+    let name = path
+        .file_name()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    Ok(Sheet::read(&name, &bytes)?)
 }
 
 /// What reading a file failed with.

@@ -34,6 +34,8 @@ pub fn tenant() -> Tenant {
         minimum_invoice: None,
         invoice_number_pattern: "INV-{seq:07}".to_owned(),
         credit_note_number_pattern: "CN-{seq:07}".to_owned(),
+        first_invoice_number: None,
+        first_credit_note_number: None,
         language: "da".to_owned(),
         invoice_note: None,
         payment_reference: None,

@@ -39,7 +39,11 @@ pub enum Action {
     ImportPayments,
     AllocatePayment,
     RefundPayment,
+    /// Open items of another system.
+    TakeOver,
     ChangeSubscription(VerbName),
+    /// Many at once, by one table.
+    ChangeSubscriptions(VerbName),
     ApplyCustomerDiscount,
     ClearCustomerDiscount,
     /// What the law does not ask for is gone.
@@ -87,7 +91,9 @@ impl fmt::Display for Action {
             Self::ImportPayments => "payments.import",
             Self::AllocatePayment => "payments.allocate",
             Self::RefundPayment => "payments.refund",
+            Self::TakeOver => "invoices.takeover",
             Self::ChangeSubscription(verb) => return write!(f, "subscription.{}", verb.name()),
+            Self::ChangeSubscriptions(verb) => return write!(f, "subscriptions.{}", verb.name()),
             Self::ApplyCustomerDiscount => "customer.applydiscount",
             Self::ClearCustomerDiscount => "customer.cleardiscount",
             Self::EraseCustomer => "customer.erase",
@@ -123,6 +129,8 @@ pub enum Object<'a> {
     /// Money that a bank tells of, by its number.
     Received(i64),
     Subscription(&'a str),
+    /// Those of a table that was handed in.
+    Subscriptions,
     /// By its account number.
     Customer(&'a str),
     /// A key of the HTTP API, by its name.
@@ -136,7 +144,7 @@ pub enum Object<'a> {
 impl Object<'_> {
     /// The words with which the names of objects begin.
     pub fn kinds() -> impl Iterator<Item = &'static str> {
-        let own = ["book", "draft", "import", "invoice", "run", "timetable", "usage"];
+        let own = ["book", "draft", "import", "invoice", "run", "subscriptions", "timetable", "usage"];
         own.into_iter().chain(ObjectKind::ALL.iter().map(|kind| kind.singular()))
     }
 }
@@ -154,6 +162,7 @@ impl fmt::Display for Object<'_> {
             Self::Invoice(number) => write!(f, "invoice {number}"),
             Self::BankFile(number) => write!(f, "bank file {number}"),
             Self::Received(number) => write!(f, "received {number}"),
+            Self::Subscriptions => f.write_str("subscriptions"),
             Self::Subscription(number) => write!(f, "subscription {number}"),
             Self::Customer(account) => write!(f, "customer {account}"),
             Self::Key(name) => write!(f, "key {name}"),

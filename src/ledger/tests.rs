@@ -165,6 +165,8 @@ impl World {
             timezone: None,
             invoice_number_pattern: None,
             credit_note_number_pattern: None,
+            first_invoice_number: None,
+            first_credit_note_number: None,
             accounts: [("1100", "1101"), ("4000", "x4.0_-1")]
                 .map(|(from, to)| (from.into(), to.into()))
                 .into(),

@@ -6,7 +6,7 @@
 use crate::bulk::{Bulk, Cell};
 use crate::counter;
 use crate::tx::{PerDriver, Tx, by_keys, on};
-use crate::value::Ids;
+use crate::value::{Ids, Texts};
 use anyhow::{Context, ensure};
 use domain::catalogue::AppliedDiscount;
 use domain::customer::Customer;
@@ -344,6 +344,44 @@ pub async fn customer(tx: &mut Tx, account_number: &str) -> anyhow::Result<Optio
     let row: Option<Json<Customer>> = on!(tx, c => sqlx::query_scalar(
         "select body from customer where account_number = $1").bind(account_number).fetch_optional(c).await?);
     Ok(row.map(|j| j.0))
+}
+
+/// The customers of these account numbers; unknown ones are left out.
+pub async fn customers_called(tx: &mut Tx, account_numbers: &[String]) -> anyhow::Result<Vec<Customer>> {
+    const SQL: PerDriver = by_keys!("select body from customer where account_number", text, "");
+    let sql = tx.pick(&SQL);
+    let rows: Vec<Json<Customer>> = on!(tx, c => sqlx::query_scalar(sql)
+        .bind(Texts(account_numbers.to_vec()))
+        .fetch_all(c)
+        .await?);
+    Ok(rows.into_iter().map(|j| j.0).collect())
+}
+
+/// The root payer of each of these customers.
+pub async fn payers_by_owner(
+    tx: &mut Tx,
+    owners: &[CustomerId],
+) -> anyhow::Result<BTreeMap<CustomerId, CustomerId>> {
+    const SQL: PerDriver = by_keys!("select id, payer from customer where id", uuid, "");
+    let sql = tx.pick(&SQL);
+    let rows: Vec<(Uuid, Uuid)> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(owners)).fetch_all(c).await?);
+    Ok(rows.into_iter().map(|(id, payer)| (CustomerId(id), CustomerId(payer))).collect())
+}
+
+/// Number, owner and root payer of each of these subscriptions; unknown ones are left out.
+pub async fn owners_called(
+    tx: &mut Tx,
+    numbers: &[String],
+) -> anyhow::Result<Vec<(String, SubscriptionId, CustomerId)>> {
+    const SQL: PerDriver = by_keys!(
+        "select s.number, s.id, c.payer from subscription s join customer c on c.id = s.customer where s.number",
+        text,
+        ""
+    );
+    let sql = tx.pick(&SQL);
+    let rows: Vec<(String, Uuid, Uuid)> =
+        on!(tx, c => sqlx::query_as(sql).bind(Texts(numbers.to_vec())).fetch_all(c).await?);
+    Ok(rows.into_iter().map(|(number, id, payer)| (number, SubscriptionId(id), CustomerId(payer))).collect())
 }
 
 /// The customers of these ids.

@@ -414,6 +414,25 @@ pub async fn keys_between(tx: &mut Tx, first: InvoiceId, last: InvoiceId) -> any
     rows.into_iter().map(KeyRow::key).collect()
 }
 
+/// Ids of drafts that are open or set aside and end in these eight digits.
+pub async fn ids_ending(tx: &mut Tx, digits: &str) -> anyhow::Result<Vec<InvoiceId>> {
+    const SQL: PerDriver = PerDriver {
+        sqlite: "select id from draft
+                 where state in ('open', 'set_aside') and lower(substr(hex(id), -8)) = $1",
+        postgres: "select id from draft where state in ('open', 'set_aside') and right(id::text, 8) = $1",
+    };
+    let sql = tx.pick(&SQL);
+    let rows: Vec<Uuid> = on!(tx, c => sqlx::query_scalar(sql).bind(digits).fetch_all(c).await?);
+    Ok(rows.into_iter().map(InvoiceId).collect())
+}
+
+/// Ids of all drafts that are open or set aside.
+pub async fn open_ids(tx: &mut Tx) -> anyhow::Result<Vec<InvoiceId>> {
+    let rows: Vec<Uuid> = on!(tx, c => sqlx::query_scalar(
+        "select id from draft where state in ('open', 'set_aside')").fetch_all(c).await?);
+    Ok(rows.into_iter().map(InvoiceId).collect())
+}
+
 impl KeyRow {
     fn key(self) -> anyhow::Result<DraftKey> {
         Ok(DraftKey {

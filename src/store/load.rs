@@ -10,7 +10,7 @@ use domain::book_file::{
 };
 use domain::catalogue::Catalogue;
 use domain::customer::Customer;
-use domain::ids::{CustomerId, PlanId};
+use domain::ids::{CustomerId, PlanId, SubscriptionId};
 use domain::subscription::Subscription;
 use sqlx::types::Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -156,7 +156,14 @@ async fn of_catalogue(tx: &mut Tx, parsed: &Parsed, writer: &Writer<'_>) -> anyh
     let objects = objects(tx, &keys, writer).await?;
     let catalogue = catalogue::load(tx).await?.map(Arc::new);
     let anything_billed: i64 = on!(tx, c => sqlx::query_scalar("select count(*) from (select 1 from invoice limit 1) one").fetch_one(c).await?);
-    let mut known = Known { objects, anything_billed: anything_billed > 0, ..Known::default() };
+    let series: Vec<String> =
+        on!(tx, c => sqlx::query_scalar("select name from number_series").fetch_all(c).await?);
+    let mut known = Known {
+        objects,
+        anything_billed: anything_billed > 0,
+        series: series.into_iter().collect(),
+        ..Known::default()
+    };
     if let Some(catalogue) = &catalogue {
         if keys.contains_key(&ObjectKind::ProductPlan) {
             known.billed_charges = billed_charges(tx, catalogue).await?;
@@ -208,6 +215,7 @@ async fn known_of(tx: &mut Tx, load: &Load, part: &Part, of_catalogue: &Known) -
     let needs = load.needs(part);
     add_named_customers(tx, load, part, &needs, &mut known).await?;
     add_subscriptions(tx, &needs, &mut known).await?;
+    known.begun = begun(tx, &load.moved_takeovers(part, &known)).await?;
     add_holders(tx, &load.limited_codes(part, &known), &mut known).await?;
     add_of_inactive(tx, &load.inactive(part), &mut known).await?;
     add_ancestors(tx, &mut known).await?;
@@ -280,6 +288,18 @@ async fn add_subscriptions(tx: &mut Tx, needs: &Needs<'_>, known: &mut Known) ->
     // A draft may be given to another customer: its owner of now is touched too.
     let ids: BTreeSet<CustomerId> = known.subscriptions.values().map(|s| s.customer).collect();
     add_by_id(tx, known, ids).await
+}
+
+/// Those of these subscriptions of which something was drafted or billed.
+async fn begun(tx: &mut Tx, ids: &[SubscriptionId]) -> anyhow::Result<BTreeSet<SubscriptionId>> {
+    const SQL: PerDriver =
+        by_keys!("select distinct subscription from billed_line where subscription", uuid, "");
+    if ids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let sql = tx.pick(&SQL);
+    let rows: Vec<Uuid> = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(ids)).fetch_all(c).await?);
+    Ok(rows.into_iter().map(SubscriptionId).collect())
 }
 
 async fn add_by_id(tx: &mut Tx, known: &mut Known, mut ids: BTreeSet<CustomerId>) -> anyhow::Result<()> {

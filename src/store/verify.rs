@@ -160,13 +160,13 @@ const EQUALITIES: &[Equality] = &[
     Equality {
         name: "number_series",
         total: "select count(*) from number_series",
-        differing: "select s.name, s.next - 1, count(i.id)
+        differing: "select s.name, s.next - s.first, count(i.id)
                     from number_series s
                     left join invoice i on i.series = s.name
-                    group by s.name, s.next
-                    having s.next - 1 <> count(i.id)
-                        or coalesce(min(i.sequence), 1) <> 1
-                        or coalesce(max(i.sequence), 0) <> count(i.id)
+                    group by s.name, s.first, s.next
+                    having s.next - s.first <> count(i.id)
+                        or coalesce(min(i.sequence), s.first) <> s.first
+                        or coalesce(max(i.sequence), s.first - 1) <> s.next - 1
                     order by s.name
                     limit $1",
         left: "numbers given",
@@ -223,7 +223,7 @@ const EQUALITIES: &[Equality] = &[
                     from invoice i
                     where i.net_minor + i.vat_minor <> 0
                       and not exists (select 1 from ledger_entry e
-                                      where e.invoice = i.id and e.kind in ('booking', 'credit_note'))
+                                      where e.invoice = i.id and e.kind in ('booking', 'credit_note', 'opening'))
                     order by i.number
                     limit $1",
         left: "gross",

@@ -70,13 +70,13 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "invoice_receivable",
-        total: "select count(*) from ledger_entry where kind in ('booking', 'credit_note')",
+        total: "select count(*) from ledger_entry where kind in ('booking', 'credit_note', 'opening')",
         broken: "select i.number || ': gross ' || cast(i.net_minor + i.vat_minor as text) || ', in the ledger '
                         || cast(coalesce(sum(p.debit_minor - p.credit_minor), 0) as text)
                  from ledger_entry e
                  join invoice i on i.id = e.invoice
                  left join ledger_posting p on p.entry = e.id and p.line is null and p.tax_category is null
-                 where e.kind in ('booking', 'credit_note')
+                 where e.kind in ('booking', 'credit_note', 'opening')
                  group by i.id, i.number, i.net_minor, i.vat_minor
                  having coalesce(sum(p.debit_minor - p.credit_minor), 0) <> i.net_minor + i.vat_minor
                  order by i.number
@@ -85,15 +85,20 @@ const RULES: &[Rule] = &[
     Rule {
         name: "lines_in_ledger",
         total: "select count(*) from invoice_line",
-        broken: "select i.number || ': line ' || cast(l.number as text) || ' is ' || cast(l.subtotal_minor as text)
-                        || ', in the ledger ' || cast(coalesce(sum(p.credit_minor - p.debit_minor), 0) as text)
-                 from invoice_line l
-                 join invoice i on i.id = l.invoice
-                 left join ledger_entry e on e.invoice = l.invoice and e.kind in ('booking', 'credit_note')
-                 left join ledger_posting p on p.entry = e.id and p.line = l.id
-                 group by l.id, i.number, l.number, l.subtotal_minor
-                 having coalesce(sum(p.credit_minor - p.debit_minor), 0) <> l.subtotal_minor
-                 order by i.number, l.number
+        // What was taken over stands on opening balances with its VAT.
+        broken: "select s.invoice || ': line ' || cast(s.number as text) || ' is ' || cast(s.minor as text)
+                        || ', in the ledger ' || cast(s.posted as text)
+                 from (select i.number as invoice, l.number,
+                              l.subtotal_minor + case when i.series = 'taken_over' then l.vat_minor else 0 end as minor,
+                              cast(coalesce(sum(p.credit_minor - p.debit_minor), 0) as bigint) as posted
+                       from invoice_line l
+                       join invoice i on i.id = l.invoice
+                       left join ledger_entry e on e.invoice = l.invoice
+                                               and e.kind in ('booking', 'credit_note', 'opening')
+                       left join ledger_posting p on p.entry = e.id and p.line = l.id
+                       group by l.id, i.number, i.series, l.number, l.subtotal_minor, l.vat_minor) s
+                 where s.posted <> s.minor
+                 order by s.invoice, s.number
                  limit $1",
     },
     Rule {

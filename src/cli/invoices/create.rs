@@ -37,7 +37,7 @@ pub async fn run(app: &App, args: &Args, output: &Output) -> Result<Exit, Failur
     let custom = read(&args.file, "create", read_custom_invoice)?;
     let mode = if args.dry_run { Mode::Show } else { Mode::Change };
     let made = create::create(&app.ctx, &act(app, None).await?, &custom, mode).await?;
-    let name = made.draft.id.to_string();
+    let name = made.name.clone();
     if args.book {
         return operate::book(app, &name, args.as_of, output).await;
     }

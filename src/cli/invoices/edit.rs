@@ -33,7 +33,7 @@ pub async fn run(app: &App, args: &Args, output: &Output) -> Result<Exit, Failur
         return Ok(Exit::Done);
     }
     let done = if args.dry_run { "would be; nothing is written" } else { "is now" };
-    output.line(&format!("draft {} for {} {done}", edited.draft.id, edited.draft.account_number));
+    output.line(&format!("draft {} for {} {done}", edited.name, edited.draft.account_number));
     show::body(&edited.draft, output);
     Ok(Exit::Done)
 }

@@ -137,10 +137,10 @@ fn drafts(found: &[DraftView], output: &Output) {
         Column::Left(""),
         Column::Left("reason"),
     ];
-    let rows = found.iter().map(|DraftView { draft, set_aside }| {
+    let rows = found.iter().map(|DraftView { draft, name, set_aside }| {
         let waits = if draft.autobill { "" } else { "waits for review" };
         vec![
-            draft.id.to_string(),
+            name.clone(),
             draft.account_number.clone(),
             draft.subscription_number.clone().unwrap_or_default(),
             draft.invoice_date.to_string(),

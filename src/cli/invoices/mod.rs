@@ -6,6 +6,7 @@ mod edit;
 mod list;
 mod operate;
 mod show;
+mod take_over;
 
 use crate::app::App;
 use crate::config::Config;
@@ -114,6 +115,9 @@ enum Verb {
         #[command(flatten)]
         part: Part,
     },
+    /// Take over what is still open in another system: its invoices, and what payers have to their credit
+    #[command(name = "takeover")]
+    TakeOver(take_over::Args),
     /// Pay back what is owed to the payer: on a credit note, or paid too much
     Refund {
         number: String,
@@ -169,6 +173,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         Verb::Credit { number, lines, rebill, as_of } => {
             operate::credit(&app, &number, &lines, rebill, as_of, output).await
         }
+        Verb::TakeOver(args) => take_over::run(&app, &args, output).await,
         Verb::Writeoff { number, part } => operate::write_off(&app, &number, &part, output).await,
         Verb::Refund { number, part, by_hand } => {
             operate::refund(&app, &number, &part, by_hand, output).await

@@ -51,7 +51,7 @@ pub async fn cancel(app: &App, name: &str, release: bool, output: &Output) -> Re
         (false, true) => "its periods are due again",
         (false, false) => "its periods are never billed",
     };
-    output.line(&format!("draft {} of {} is dropped; {periods}", cancelled.draft, cancelled.account_number));
+    output.line(&format!("draft {} of {} is dropped; {periods}", cancelled.name, cancelled.account_number));
     Ok(Exit::Done)
 }
 

@@ -25,7 +25,7 @@ pub fn draft(view: &DraftView, output: &Output) {
         output.document(view);
         return;
     }
-    output.line(&format!("draft {} for {}", view.draft.id, view.draft.account_number));
+    output.line(&format!("draft {} for {}", view.name, view.draft.account_number));
     if let Some(reason) = &view.set_aside {
         output.line(&format!("set aside: {reason}"));
     }

@@ -1,6 +1,7 @@
 //! `subscriptions`: list them, look at one, and change it. Every verb is read and done by the same functions as in
 //! `simulate`; with `--preview` it says what it would cost and changes nothing.
 
+mod bulk;
 mod shown;
 mod verb;
 
@@ -27,6 +28,8 @@ pub struct Args {
 enum Verb {
     /// One subscription: state, charges, and what was done to it
     Show { number: String },
+    /// One verb on every subscription of a CSV: a price rise, another plan, an end; all of them or none
+    Bulk(bulk::Args),
     #[command(flatten)]
     Change(verb::Change),
 }
@@ -37,6 +40,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     match args.verb {
         None => shown::list(&app, &args.filter, output).await,
         Some(Verb::Show { number }) => shown::show(&app, &number, output).await,
+        Some(Verb::Bulk(args)) => bulk::run(&app, args, output).await,
         Some(Verb::Change(verb)) => change(&app, verb, output).await,
     }
 }

@@ -83,7 +83,7 @@ pub fn told(view: &SubscriptionView, output: &Output) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let head = serde_json::to_value(&view.head).map_err(anyhow::Error::from)?;
-    for (name, value) in head.as_object().into_iter().flatten() {
+    for (name, value) in head.as_object().into_iter().flatten().filter(|(name, _)| *name != "id") {
         if let Some(text) = value.as_str() {
             output.line(&format!("{name:20} {text}"));
         }

@@ -57,6 +57,47 @@ pub fn format_number(pattern: &str, sequence: u64, date: NaiveDate) -> Result<St
     Ok(format!("{}{sequence:0width$}{}", &with_year[..start], &with_year[end + 1..]))
 }
 
+/// The sequence that a number of a pattern has, and its year if the pattern has one; none if the pattern does not make it.
+///
+/// ```
+/// # use domain::billing::numbered;
+/// assert_eq!(numbered("INV-{seq:07}", "INV-0004712"), Some((4712, None)));
+/// assert_eq!(numbered("{year}-{seq:04}", "2026-0451"), Some((451, Some(2026))));
+/// assert_eq!(numbered("INV-{seq:07}", "INV-4712"), None);
+/// ```
+pub fn numbered(pattern: &str, number: &str) -> Option<(u64, Option<i32>)> {
+    let at = pattern.find("{seq")?;
+    let (before, after) = (&pattern[..at], &pattern[at..]);
+    let after = &after[after.find('}')? + 1..];
+    let years = if pattern.contains("{year}") { 1_000..=9_999 } else { 0..=0 };
+    // Where the digits of year and sequence touch, the year says where one ends.
+    let found = years.filter_map(|year| {
+        let in_year = |part: &str| part.replace("{year}", &year.to_string());
+        let digits = number.strip_prefix(&in_year(before))?.strip_suffix(&in_year(after))?;
+        let sequence = digits.parse().ok().filter(|sequence| *sequence > 0)?;
+        let made = format_number(pattern, sequence, NaiveDate::from_ymd_opt(year.max(1), 1, 1)?).ok()?;
+        (made == number).then_some((sequence, (year > 0).then_some(year)))
+    });
+    found.into_iter().next()
+}
+
+/// The first number of the series that a document is of: 1 unless the book says where it goes on (rules S7). With a year
+/// in the pattern that is said of one year; every other begins at 1.
+pub fn first_sequence(catalogue: &Catalogue, draft: &Draft) -> u64 {
+    let (tenant, notes) = (&catalogue.tenant, draft.is_credit_note);
+    let unit = draft.business_unit.as_ref().and_then(|refkey| catalogue.business_units.get(refkey));
+    let own = unit.filter(|unit| draft.series.starts_with(&format!("{}/", unit.refkey)));
+    let first = match (own, notes) {
+        (Some(unit), false) => &unit.first_invoice_number,
+        (Some(unit), true) => &unit.first_credit_note_number,
+        (None, false) => &tenant.first_invoice_number,
+        (None, true) => &tenant.first_credit_note_number,
+    };
+    let known = first.as_ref().and_then(|first| numbered(&draft.number_pattern, first));
+    let of_its_year = known.filter(|(_, year)| year.is_none_or(|year| year == draft.invoice_date.year()));
+    of_its_year.map_or(1, |(sequence, _)| sequence)
+}
+
 /// Names the invoices that a draft's lines amend where they had no number yet when it was drafted, because both came of
 /// one run (rules M5, I8). `billed_of` gives what is billed of a charge, numbers filled in; call it once all drafts
 /// of the run have their numbers, before [`book`].

@@ -141,7 +141,7 @@ pub(super) struct Taken<'a> {
     pub toggled_off: bool,
     /// Skipped or waived by hand: nothing is paid for it.
     pub as_nothing: bool,
-    /// What an earlier run billed; none if this run takes it.
+    /// What an earlier run billed; none if this run takes it, or another system has billed it (rules S7).
     pub billed: Option<&'a BilledLine>,
 }
 
@@ -341,7 +341,9 @@ impl<'a> Walk<'a> {
                 let item = self.period(timeline, charge, ItemKind::OneTime, &taken);
                 self.keys.insert(item.key());
                 self.taken.insert((charge.reference, day), taken);
-                items.push(item);
+                if !charge.is_taken_over(date) {
+                    items.push(item);
+                }
             }
         }
     }
@@ -367,6 +369,10 @@ impl<'a> Walk<'a> {
             let known = reopened.due(own_date);
             let mut taken = taken_at(timeline, charge, slot, reopened.first_date.unwrap_or(own_date), known);
             (taken.seen, taken.reopened) = (epoch.acts, reopened.on);
+            if charge.is_taken_over(slot.nominal.max(epoch.from)) {
+                self.taken.insert(at, taken); // acts may still change it
+                continue;
+            }
             let mut item = self.period(timeline, charge, ItemKind::Period, &taken);
             if item.terms.charge.usage_period.is_some() {
                 item.served = charge.served_within(&timeline.life, usage_window(&item));
@@ -406,7 +412,7 @@ impl<'a> Walk<'a> {
             for mut item in self.changes_of(timeline, at, charge) {
                 let key = item.key();
                 item.date = self.reopened(key.charge, key.period_start, key.kind, key.ordinal).due(item.date);
-                if item.date > epoch.until {
+                if item.date > epoch.until || charge.is_taken_over(item.date) {
                     continue;
                 }
                 let is_taken = self.keys.contains(&key)

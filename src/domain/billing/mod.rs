@@ -21,17 +21,22 @@ mod rebill;
 #[cfg(test)]
 pub(crate) mod sample;
 mod steps;
+mod taken_over;
 mod windows;
 
 pub use balance::{Credited, CreditedLine, credits_of, over_credited};
 pub use bill::bill;
-pub use booking::{BookError, book, check, format_number, name_amended, rank, refer, takes_reference};
+pub use booking::{
+    BookError, book, check, first_sequence, format_number, name_amended, numbered, rank, refer,
+    takes_reference,
+};
 pub use credit::{CreditLine, CreditScope, Standing, credit_note};
 pub use custom::{CUSTOM_SKU, CustomInvoice, CustomLine, custom_draft};
 pub use drafting::{buyer_tax, seller_tax};
 pub use edit::{DraftEdit, Edited, LineEdit, edited};
 pub use hash::run_hash;
 pub use rebill::reopens;
+pub use taken_over::{OpenItem, TAKEN_OVER_SKU, series_that_makes, taken_over, taken_over_marks};
 pub use windows::{due, instants, zone};
 
 use crate::catalogue::{Catalogue, TaxCategory};

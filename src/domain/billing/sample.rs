@@ -33,6 +33,8 @@ pub fn catalogue() -> Catalogue {
             minimum_invoice: None,
             invoice_number_pattern: "INV-{seq:07}".into(),
             credit_note_number_pattern: "CN-{seq:07}".into(),
+            first_invoice_number: None,
+            first_credit_note_number: None,
             language: "en".into(),
             invoice_note: None,
             payment_reference: None,

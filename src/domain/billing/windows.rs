@@ -144,7 +144,12 @@ fn classify(
                 });
             }
         };
-        let accounted = accounted_until(book, charge);
+        let billed = accounted_until(book, charge);
+        let taken_over = charge.taken_over(&timeline.life).iter().map(|slot| slot.piece.end).max();
+        if let (None, Some(until)) = (billed, taken_over) {
+            push(Period::new(NaiveDate::MIN, until), UsageClass::BeforeStart); // another system's (rules S7)
+        }
+        let accounted = billed.max(taken_over);
         let mut open_from = accounted.unwrap_or(NaiveDate::MIN);
         let own =
             items.iter().filter(|item| item.reference == charge.reference && item.kind == ItemKind::Period);

@@ -26,6 +26,7 @@ pub(super) fn update(
     written: &WrittenSubscription,
 ) -> Subscription {
     check_terms(desk, place, stored, &built, written);
+    check_takeover(desk, place, stored, &built);
     let mut charges = stored.charges.clone();
     if stored.plan == built.plan {
         check_charges(desk, plan, place, stored, &built, written);
@@ -33,9 +34,11 @@ pub(super) fn update(
             let loaded = built.charges.iter().find(|other| other.reference == charge.reference);
             let discount = loaded.and_then(|other| other.discount.clone());
             charge.discount = keep_until(discount, charge.discount.as_ref());
+            charge.billed_through = loaded.and_then(|other| other.billed_through);
         }
     }
     Subscription {
+        billed_through: built.billed_through,
         auto_renew: built.auto_renew,
         renewal_term: built.renewal_term,
         reference: built.reference,
@@ -75,6 +78,22 @@ fn check_terms(
             desk.faults.hinted(&place.member(name), message, hint);
         }
     }
+}
+
+/// What another system has billed may be corrected until the first period is drafted here (rules S7).
+fn check_takeover(desk: &mut Desk<'_>, place: &Place, stored: &Subscription, built: &Subscription) {
+    let is_kept = built.charges.iter().all(|new| {
+        let old = stored.charges.iter().find(|old| old.reference == new.reference);
+        old.is_none_or(|old| old.billed_through == new.billed_through)
+    });
+    let is_kept = is_kept && stored.billed_through == built.billed_through;
+    if is_kept || !desk.known.begun.contains(&stored.id) {
+        return;
+    }
+    let message = "cannot change: something has been billed here";
+    let hint = WayOut::from("give the day that was loaded; what was billed twice is credited, ")
+        .ask(refusal::Verb::CreditInvoice.on("NUMBER"));
+    desk.faults.hinted(&place.member("billedthrough"), message, hint);
 }
 
 /// Charges, quantities and prices stay as they were loaded, or say what the verbs have made of them.

@@ -116,6 +116,7 @@ fn resolve(
         initial_term: written.initial_term,
         renewal_term: written.renewal_term,
         trial_end: written.trial_end,
+        billed_through: written.billed_through,
         reference: written.reference.clone(),
         refkey: written.refkey.clone(),
         business_unit: unit,
@@ -242,7 +243,9 @@ fn one_charge(
     let unit_price = own.and_then(|own| own.unit_price);
     let start = own.and_then(|own| own.start).filter(|start| *start != written.start);
     let first_day = start.or(written.trial_end).unwrap_or(written.start);
-    check_price(desk, deal, charge, own, first_day);
+    let billed_through = own.and_then(|own| own.billed_through);
+    let first_charged = billed_through.or(written.billed_through).map_or(first_day, |day| day.max(first_day));
+    check_price(desk, deal, charge, own, first_charged);
     let mark = own.and_then(|own| own.discount.as_ref());
     let discount = mark.and_then(|mark| codes.apply(mark, Some(first_day), Some(&plan.sku), desk.faults));
     let reference =
@@ -263,6 +266,7 @@ fn one_charge(
         amount: own.and_then(|own| own.amount).unwrap_or(charge.default_amount),
         unit_price,
         start,
+        billed_through: billed_through.filter(|day| Some(*day) != written.billed_through),
         discount,
     }
 }

@@ -104,6 +104,7 @@ pub fn subscription_document(subscription: &Subscription, customer: &str, plan: 
     doc.term("initialtermperiod", "initialterminterval", subscription.initial_term);
     doc.term("renewaltermperiod", "renewalterminterval", subscription.renewal_term);
     doc.some("trialend", subscription.trial_end.map(|day| day.to_string()).as_deref());
+    doc.some("billedthrough", subscription.billed_through.map(|day| day.to_string()).as_deref());
     doc.some("subscriptionreference", subscription.reference.as_deref());
     doc.some("refkey", subscription.refkey.as_deref());
     doc.some("businessunit", subscription.business_unit.as_deref());
@@ -116,7 +117,10 @@ pub fn subscription_document(subscription: &Subscription, customer: &str, plan: 
 
 fn is_as_the_plan_has_it(own: &SubscriptionCharge, plan: Option<&Plan>) -> bool {
     let charge = plan.and_then(|plan| plan.charge(&own.charge));
-    let is_plain = own.unit_price.is_none() && own.start.is_none() && own.discount.is_none();
+    let is_plain = own.unit_price.is_none()
+        && own.start.is_none()
+        && own.billed_through.is_none()
+        && own.discount.is_none();
     is_plain && charge.is_some_and(|c| c.setup == ChargeSetup::Standard && c.default_amount == own.amount)
 }
 
@@ -126,6 +130,7 @@ fn charge_of_subscription(own: &SubscriptionCharge) -> Members {
     doc.decimal("amount", Some(own.amount));
     doc.decimal("unitprice", own.unit_price);
     doc.some("startdate", own.start.map(|day| day.to_string()).as_deref());
+    doc.some("billedthrough", own.billed_through.map(|day| day.to_string()).as_deref());
     doc.mark(own.discount.as_ref());
     doc
 }
@@ -173,6 +178,8 @@ fn tenant(tenant: &Tenant) -> Members {
     doc.decimal("minimuminvoice", tenant.minimum_invoice);
     doc.text("invoicenumberpattern", &tenant.invoice_number_pattern);
     doc.text("creditnotenumberpattern", &tenant.credit_note_number_pattern);
+    doc.some("firstinvoicenumber", tenant.first_invoice_number.as_deref());
+    doc.some("firstcreditnotenumber", tenant.first_credit_note_number.as_deref());
     doc.text("language", &tenant.language);
     doc.some("invoicenote", tenant.invoice_note.as_deref());
     doc.reference_rule(tenant.payment_reference.as_ref());
@@ -190,6 +197,8 @@ fn business_unit(unit: &BusinessUnit) -> Members {
     doc.some("timezone", unit.timezone.map(|zone| zone.name()));
     doc.some("invoicenumberpattern", unit.invoice_number_pattern.as_deref());
     doc.some("creditnotenumberpattern", unit.credit_note_number_pattern.as_deref());
+    doc.some("firstinvoicenumber", unit.first_invoice_number.as_deref());
+    doc.some("firstcreditnotenumber", unit.first_credit_note_number.as_deref());
     doc.object("accounts", unit.accounts.iter().map(|(from, to)| (from.clone(), Node::Text(to.clone()))));
     doc.some("dunningpolicy", unit.dunning_policy.as_deref());
     doc.reference_rule(unit.payment_reference.as_ref());

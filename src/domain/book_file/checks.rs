@@ -2,8 +2,10 @@
 
 use super::fields::Fields;
 use super::nearest::did_you_mean;
+use crate::billing::{format_number, numbered};
 use crate::customer::Address;
 use crate::tax::vat_number::{self, VatNumberFault};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 /// Net days that a payment term may have (rules I3).
@@ -204,6 +206,32 @@ pub(super) fn number_pattern(fields: &mut Fields<'_, '_>, name: &'static str) ->
         return None;
     }
     Some(pattern)
+}
+
+/// The first number of a series, as it will read. A bare number is enough where the pattern has no year.
+pub(super) fn first_number(
+    fields: &mut Fields<'_, '_>,
+    name: &'static str,
+    pattern: Option<&str>,
+) -> Option<String> {
+    let text = fields.text(name)?;
+    let Some(pattern) = pattern else {
+        let hint = "a unit without a pattern uses the tenant's series: say there where that begins";
+        fields.hinted(name, "is of a series that the unit does not have", hint);
+        return None;
+    };
+    if pattern_fault(pattern).is_some() {
+        return None; // told already
+    }
+    let bare = text.parse().ok().filter(|sequence| *sequence > 0 && !pattern.contains("{year}"));
+    let bare = bare.and_then(|sequence: u64| format_number(pattern, sequence, NaiveDate::MIN).ok());
+    let written = bare.or_else(|| numbered(pattern, &text).map(|_| text.clone()));
+    if written.is_none() {
+        let example = format_number(pattern, 4712, NaiveDate::from_ymd_opt(2026, 1, 1).unwrap_or_default());
+        let hint = format!("as it will read, for example {}", example.unwrap_or_default());
+        fields.hinted(name, format!("`{text}` is no number that `{pattern}` makes"), hint);
+    }
+    written
 }
 
 fn pattern_fault(pattern: &str) -> Option<&'static str> {

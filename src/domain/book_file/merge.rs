@@ -167,6 +167,18 @@ impl Shelf {
                     );
                 }
             }
+            if let Some(stored) = &self.tenant {
+                let new = &item.value;
+                let first = [
+                    ("firstinvoicenumber", &stored.first_invoice_number, &new.first_invoice_number),
+                    (
+                        "firstcreditnotenumber",
+                        &stored.first_credit_note_number,
+                        &new.first_credit_note_number,
+                    ),
+                ];
+                number_series::check_first("", first, &desk.known.series, &item.place, desk.faults);
+            }
             desk.remember(ObjectKind::Tenant, &item.key, item.content);
             self.tenant = Some(item.value);
         }
@@ -174,6 +186,19 @@ impl Shelf {
             let stored = self.business_units.get(&item.key).filter(|_| billed);
             if stored.is_some_and(|stored| stored.timezone != item.value.timezone) {
                 desk.faults.add(&item.place.member("timezone"), "cannot change: something has been billed");
+            }
+            if let Some(stored) = self.business_units.get(&item.key) {
+                let new = &item.value;
+                let first = [
+                    ("firstinvoicenumber", &stored.first_invoice_number, &new.first_invoice_number),
+                    (
+                        "firstcreditnotenumber",
+                        &stored.first_credit_note_number,
+                        &new.first_credit_note_number,
+                    ),
+                ];
+                let name = format!("{}/", item.key);
+                number_series::check_first(&name, first, &desk.known.series, &item.place, desk.faults);
             }
             let was = self.business_units.get(&item.key).and_then(|unit| unit.dunning_policy.as_deref());
             dunning::resolve(

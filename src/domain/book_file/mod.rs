@@ -65,7 +65,7 @@ pub use tables::{Field, FieldDefault, Shape, Table};
 
 use crate::catalogue::Catalogue;
 use crate::customer::Customer;
-use crate::ids::PlanId;
+use crate::ids::{PlanId, SubscriptionId};
 use crate::subscription::Subscription;
 use collect::Collector;
 use fault::Place;
@@ -91,6 +91,10 @@ pub struct Known {
     pub documents: BTreeMap<String, String>,
     /// Plan SKU and charge SKU of every charge that a booked line has (rules P9).
     pub billed_charges: BTreeSet<(String, String)>,
+    /// Those of the subscriptions whose takeover the files change that were drafted or billed (rules S7).
+    pub begun: BTreeSet<SubscriptionId>,
+    /// Names of the series that have given numbers.
+    pub series: BTreeSet<String>,
     /// Whether any invoice was booked: currency and zones are fixed then (rules T1).
     pub anything_billed: bool,
 }

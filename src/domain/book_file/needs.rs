@@ -7,7 +7,7 @@ use super::fields::Ref;
 use super::load::{Load, Part};
 use super::{Known, Parsed, codes};
 use crate::catalogue::{Catalogue, Discount, Plan};
-use crate::ids::{CustomerId, PlanId};
+use crate::ids::{CustomerId, PlanId, SubscriptionId};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What is looked up by name; what else is needed depends on what is found.
@@ -108,6 +108,16 @@ impl Load {
             touched.extend(known.subscriptions.get(&item.key).map(|stored| stored.customer));
         }
         touched
+    }
+
+    /// Subscriptions of which the files say something else about what another system has billed: that is open until
+    /// the first period is drafted here (rules S7).
+    pub fn moved_takeovers(&self, part: &Part, known: &Known) -> Vec<SubscriptionId> {
+        let moved = part.subscriptions.iter().filter_map(|item| {
+            let stored = known.subscriptions.get(&item.key)?;
+            item.value.moves_takeover(stored).then_some(stored.id)
+        });
+        moved.collect()
     }
 
     /// Customers that are to be used by nothing new from now on.

@@ -3,7 +3,7 @@
 
 use super::fault::{Faults, Place};
 use crate::catalogue::{BusinessUnit, Tenant};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One character of what a pattern makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,26 @@ struct Series<'a> {
     /// Where it was written, if it is in these files.
     place: Option<&'a Place>,
     pattern: &'a str,
+}
+
+/// The first number of a series that has begun stays what it was.
+pub(super) fn check_first(
+    name: &str,
+    first: [(&'static str, &Option<String>, &Option<String>); 2],
+    begun: &BTreeSet<String>,
+    place: &Place,
+    faults: &mut Faults,
+) {
+    for ((field, was, is), kind) in first.into_iter().zip(["invoice", "credit_note"]) {
+        let series = format!("{name}{kind}");
+        let is_of_it = |given: &String| {
+            given.strip_prefix(&series).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if was != is && begun.iter().any(is_of_it) {
+            let kept = was.as_ref().map_or("leave it out".to_owned(), |was| format!("leave it at {was}"));
+            faults.hinted(&place.member(field), "cannot change: the series has given numbers", kept);
+        }
+    }
 }
 
 /// Refuses patterns in these files that can make a number of another series. `places` are those of the business units

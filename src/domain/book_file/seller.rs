@@ -41,6 +41,8 @@ pub(super) fn tenant(fields: &mut Fields<'_, '_>) -> Option<Tenant> {
         minimum_invoice: tenant.minimum_invoice,
         invoice_number_pattern: tenant.invoice_number_pattern,
         credit_note_number_pattern: tenant.credit_note_number_pattern,
+        first_invoice_number: tenant.first_invoice_number,
+        first_credit_note_number: tenant.first_credit_note_number,
         language: tenant.language,
         invoice_note: tenant.invoice_note,
         payment_reference: tenant.payment_reference,
@@ -61,6 +63,8 @@ struct TenantRest {
     minimum_invoice: Option<Decimal>,
     invoice_number_pattern: String,
     credit_note_number_pattern: String,
+    first_invoice_number: Option<String>,
+    first_credit_note_number: Option<String>,
     language: String,
     invoice_note: Option<String>,
     payment_reference: Option<ReferenceRule>,
@@ -72,8 +76,12 @@ impl TenantRest {
         let invoice_date_rule =
             fields.choice("invoicedaterule|invoicedate", InvoiceDateRule::parse, InvoiceDateRule::NAMES);
         let pattern = checks::number_pattern(fields, "invoicenumberpattern");
-        let credit_note_pattern = checks::number_pattern(fields, "creditnotenumberpattern");
+        let pattern = pattern.unwrap_or_else(|| DEFAULT_INVOICE_PATTERN.to_owned());
+        let notes = checks::number_pattern(fields, "creditnotenumberpattern");
+        let notes = notes.unwrap_or_else(|| DEFAULT_CREDIT_NOTE_PATTERN.to_owned());
         Self {
+            first_invoice_number: checks::first_number(fields, "firstinvoicenumber", Some(&pattern)),
+            first_credit_note_number: checks::first_number(fields, "firstcreditnotenumber", Some(&notes)),
             company_vat: checks::vat_number(fields, "companyvat"),
             payment_term: checks::payment_term(fields).unwrap_or(DEFAULT_PAYMENT_TERM),
             address: checks::address(fields),
@@ -83,9 +91,8 @@ impl TenantRest {
             phone: fields.text("phone|businessphone"),
             invoice_date_rule: invoice_date_rule.unwrap_or(InvoiceDateRule::ChargeDate),
             minimum_invoice: fields.positive("minimuminvoice", crate::decimal::PRICE),
-            invoice_number_pattern: pattern.unwrap_or_else(|| DEFAULT_INVOICE_PATTERN.to_owned()),
-            credit_note_number_pattern: credit_note_pattern
-                .unwrap_or_else(|| DEFAULT_CREDIT_NOTE_PATTERN.to_owned()),
+            invoice_number_pattern: pattern,
+            credit_note_number_pattern: notes,
             language: checks::language(fields).unwrap_or_else(|| "en".to_owned()),
             invoice_note: fields.note("invoicenote"),
             payment_reference: payment_reference(fields),
@@ -167,6 +174,10 @@ pub(super) fn business_unit(fields: &mut Fields<'_, '_>) -> Option<BusinessUnit>
     let timezone = checks::timezone(fields);
     let invoice_number_pattern = checks::number_pattern(fields, "invoicenumberpattern");
     let credit_note_number_pattern = checks::number_pattern(fields, "creditnotenumberpattern");
+    let first_invoice_number =
+        checks::first_number(fields, "firstinvoicenumber", invoice_number_pattern.as_deref());
+    let first_credit_note_number =
+        checks::first_number(fields, "firstcreditnotenumber", credit_note_number_pattern.as_deref());
     let dunning_policy = fields.text("dunningpolicy|dunningscheme");
     let payment_reference = payment_reference(fields);
     let active = checks::is_active(fields);
@@ -181,6 +192,8 @@ pub(super) fn business_unit(fields: &mut Fields<'_, '_>) -> Option<BusinessUnit>
         timezone,
         invoice_number_pattern,
         credit_note_number_pattern,
+        first_invoice_number,
+        first_credit_note_number,
         accounts: mapped,
     })
 }
@@ -194,8 +207,10 @@ pub(super) fn tax_rule(fields: &mut Fields<'_, '_>) -> Option<TaxRule> {
     let rule_type = fields.choice("ruletype", RuleType::parse, RULE_TYPES).unwrap_or(RuleType::Any);
     let priority = fields.integer("priority", 0..=1_000_000).unwrap_or(0);
     let tax_pct = fields.non_negative("taxpct", RATE);
-    let tax_pct = fields.require("taxpct", tax_pct);
     let category = fields.choice("category", TaxCategory::parse, &["S", "Z", "E", "AE", "K", "G", "O"]);
+    // Every other category says that there is none.
+    let untaxed = category.filter(|category| *category != TaxCategory::S && !fields.has("taxpct"));
+    let tax_pct = untaxed.map(|_| Decimal::ZERO).or_else(|| fields.require("taxpct", tax_pct));
     let valid_from = fields.date("validfrom");
     let valid_to = fields.date("validto");
     let reason = fields.text("reason");

@@ -5,6 +5,7 @@ use super::fields::{Fields, Ref};
 use crate::catalogue::TermPeriod;
 use crate::decimal::{PRICE, QUANTITY};
 use crate::money::Currency;
+use crate::subscription::Subscription;
 use crate::zone::previous_day;
 use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
@@ -26,6 +27,7 @@ pub(super) struct WrittenSubscription {
     pub renewal_term: Option<(TermPeriod, u32)>,
     /// First day after the trial.
     pub trial_end: Option<NaiveDate>,
+    pub billed_through: Option<NaiveDate>,
     pub reference: Option<String>,
     pub refkey: Option<String>,
     pub business_unit: Option<Ref>,
@@ -41,7 +43,20 @@ pub(super) struct WrittenCharge {
     pub amount: Option<Decimal>,
     pub unit_price: Option<Decimal>,
     pub start: Option<NaiveDate>,
+    pub billed_through: Option<NaiveDate>,
     pub discount: Option<WrittenMark>,
+}
+
+impl WrittenSubscription {
+    /// Whether it may say something else of what another system has billed than the stored one.
+    pub(super) fn moves_takeover(&self, stored: &Subscription) -> bool {
+        let of_charge = |own: &WrittenCharge| {
+            let was = stored.charges.iter().find(|charge| charge.charge == own.charge.name);
+            let was = was.and_then(|charge| charge.billed_through).or(stored.billed_through);
+            own.billed_through.or(self.billed_through) != was
+        };
+        self.billed_through != stored.billed_through || self.charges.iter().any(of_charge)
+    }
 }
 
 /// Reads a subscription.
@@ -67,12 +82,14 @@ pub(super) fn subscription(fields: &mut Fields<'_, '_>) -> Option<WrittenSubscri
     let initial_term = term(fields, "initialtermperiod", "initialterminterval");
     let renewal_term = term(fields, "renewaltermperiod", "renewalterminterval");
     let trial_end = trial_end(fields, start, end);
+    let billed_through = billed_through(fields, start, is_active);
     let reference = fields.text("subscriptionreference");
     let refkey = fields.text("refkey");
     let business_unit = fields.reference("businessunit|businessunitid");
     let payment_method = fields.reference("paymentmethod|paymentmethodid");
     let discount = discount::mark(fields);
-    let charges = fields.each("charges|subscriptioncharges", |charge, _| read_charge(charge, start, end));
+    let charges =
+        fields.each("charges|subscriptioncharges", |charge, _| read_charge(charge, start, end, is_active));
     Some(WrittenSubscription {
         number: number?,
         customer: customer?,
@@ -85,6 +102,7 @@ pub(super) fn subscription(fields: &mut Fields<'_, '_>) -> Option<WrittenSubscri
         initial_term,
         renewal_term,
         trial_end,
+        billed_through,
         reference,
         refkey,
         business_unit,
@@ -149,10 +167,32 @@ fn trial_end(
     Some(trial_end)
 }
 
+/// The first day whose charges are ours, of what another system has billed so far (rules S7).
+fn billed_through(
+    fields: &mut Fields<'_, '_>,
+    start: Option<NaiveDate>,
+    is_active: bool,
+) -> Option<NaiveDate> {
+    let through = fields.date("billedthrough")?;
+    if start.is_some_and(|start| through < start) {
+        let hint =
+            "it is the first day whose charges are billed here; leave it out where nothing was billed before";
+        fields.hinted("billedthrough", "is before the subscription starts", hint);
+        return None;
+    }
+    if !is_active {
+        let hint = "say `\"status\": \"active\"`, or leave it out";
+        fields.hinted("billedthrough", "is on a draft, of which nothing has been billed", hint);
+        return None;
+    }
+    Some(through)
+}
+
 fn read_charge(
     fields: &mut Fields<'_, '_>,
     subscription_start: Option<NaiveDate>,
     subscription_end: Option<NaiveDate>,
+    is_active: bool,
 ) -> Option<WrittenCharge> {
     fields.ignore(&["id", "description"]);
     let charge = fields.required_reference("charge|sku|productplancharge|productplanchargeid");
@@ -165,6 +205,7 @@ fn read_charge(
     if start.zip(subscription_end).is_some_and(|(own, end)| own >= end) {
         fields.fault("startdate", "is not before the subscription ends");
     }
+    let billed_through = billed_through(fields, subscription_start, is_active);
     let discount = discount::mark(fields);
-    Some(WrittenCharge { charge: charge?, amount, unit_price, start, discount })
+    Some(WrittenCharge { charge: charge?, amount, unit_price, start, billed_through, discount })
 }

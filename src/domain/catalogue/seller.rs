@@ -34,6 +34,11 @@ pub struct Tenant {
     pub invoice_number_pattern: String,
     /// `CN-{seq:07}` unless set.
     pub credit_note_number_pattern: String,
+    /// The first number of each series, written as it will read; 1 unless set (rules S7).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_invoice_number: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_credit_note_number: Option<String>,
     /// Language of documents, `en` or `da`.
     pub language: String,
     /// Text under the totals.
@@ -56,6 +61,11 @@ pub struct BusinessUnit {
     /// A unit with a pattern has its own invoice series.
     pub invoice_number_pattern: Option<String>,
     pub credit_note_number_pattern: Option<String>,
+    /// As [`Tenant::first_invoice_number`], of its own series.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_invoice_number: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_credit_note_number: Option<String>,
     /// Account numbers of the tenant's chart that this unit replaces: from → to.
     pub accounts: BTreeMap<String, String>,
     /// Refkey of the policy for its payers' invoices (rules Y3).

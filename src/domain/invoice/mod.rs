@@ -286,6 +286,16 @@ pub struct BaseAmounts {
     pub vat_minor: i64,
 }
 
+/// Series of what was taken over from another system: its numbers are not ours.
+pub const TAKEN_OVER: &str = "taken_over";
+
+impl Invoice {
+    /// Whether it is an open item of another system (rules S7): that one has made its paper and sent it.
+    pub fn is_taken_over(&self) -> bool {
+        self.draft.series == TAKEN_OVER
+    }
+}
+
 /// A booked invoice: immutable but for [`Settlement`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Invoice {

@@ -30,7 +30,7 @@ pub enum Role {
     BadDebt,
     /// Differences too small to collect.
     Rounding,
-    /// Other side of opening balances in exports; nothing is ever booked on it.
+    /// Other side of opening balances: of open items that were taken over, and in exports that begin in the midst.
     Opening,
 }
 

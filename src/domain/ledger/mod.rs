@@ -34,6 +34,8 @@ pub enum EntryKind {
     WriteOff,
     Rounding,
     Recognition,
+    /// What was open in another system when it was taken over (rules S7).
+    Opening,
 }
 
 impl EntryKind {
@@ -48,6 +50,7 @@ impl EntryKind {
             Self::WriteOff => "write_off",
             Self::Rounding => "rounding",
             Self::Recognition => "recognition",
+            Self::Opening => "opening",
         }
     }
 

@@ -139,6 +139,31 @@ fn plan_of<'a>(catalogue: &'a Catalogue, sku: &str) -> Option<&'a str> {
     plans.next().is_none().then_some(only.sku.as_str())
 }
 
+/// The entry of an open item of another system, dated the day on which it was taken over: the receivable against opening
+/// balances, whole, as revenue and VAT are in the other system's books (rules S7).
+///
+/// # Errors
+/// [`PostingFault::Nothing`] of an item of 0.
+pub fn opening_entry(
+    invoice: &Invoice,
+    catalogue: &Catalogue,
+    open_from: Option<NaiveDate>,
+) -> Result<Entry, PostingFault> {
+    let draft = &invoice.draft;
+    let kind = EntryKind::Opening;
+    let gross = i128::from(draft.gross_minor());
+    let (Some(line), true) = (draft.lines.first(), gross != 0) else {
+        return Err(PostingFault::Nothing { document: invoice.number.clone(), kind: kind.name() });
+    };
+    let chart = &catalogue.tenant.accounts;
+    let payer = Unit::of(catalogue, draft.business_unit.as_deref());
+    let mut entry = Builder::new(invoice, kind, 0, invoice.booked_on, open_from);
+    entry.entry.due_date = (gross > 0).then_some(invoice.payable_by);
+    entry.debit(payer.posting(chart.account(Role::Receivable)), gross);
+    entry.credit(Posting { line: Some(line.id), ..payer.posting(chart.account(Role::Opening)) }, gross);
+    entry.finish()
+}
+
 /// A payment: the bank, card or clearing account through which it came against the receivable.
 pub fn payment_entry(
     invoice: &Invoice,

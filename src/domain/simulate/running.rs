@@ -301,11 +301,13 @@ pub(super) fn book(world: &mut World, places: &[usize], on: NaiveDate) -> Result
 
 /// As [`book`], and sets nothing off.
 pub(super) fn book_only(world: &mut World, places: &[usize], on: NaiveDate) -> Result<(), Refusal> {
+    let catalogue = world.catalogue()?.clone();
     let mut sequences = world.sequences.clone();
     let mut numbers: BTreeMap<InvoiceId, (u64, String)> = BTreeMap::new();
     for at in places {
         let draft = &world.documents[*at].draft;
-        let next = sequences.entry(draft.series.clone()).or_insert(0);
+        let begins = || billing::first_sequence(&catalogue, draft) - 1;
+        let next = sequences.entry(draft.series.clone()).or_insert_with(begins);
         *next += 1;
         let number =
             billing::format_number(&draft.number_pattern, *next, draft.invoice_date).map_err(cannot_book)?;
@@ -320,7 +322,6 @@ pub(super) fn book_only(world: &mut World, places: &[usize], on: NaiveDate) -> R
         let billed_of = |charge| world.billed.get(&charge).map_or(&[][..], Vec::as_slice);
         billing::name_amended(&mut draft, billed_of);
         let Some((sequence, _)) = numbers.get(&draft.id) else { continue };
-        let catalogue = world.catalogue()?.clone();
         let refers = billing::takes_reference(&draft, &catalogue);
         let mut invoice = billing::book(draft, *sequence, on, &catalogue).map_err(cannot_book)?;
         if refers {

@@ -1,6 +1,7 @@
 //! Subscriptions: what was agreed at the start, and the ordered timeline of dated acts since (rules S4).
 
 mod life;
+mod monthly;
 mod open;
 mod request;
 #[cfg(test)]
@@ -49,6 +50,9 @@ pub struct Subscription {
     pub renewal_term: Option<(TermPeriod, u32)>,
     /// First day after the trial (rules S3).
     pub trial_end: Option<NaiveDate>,
+    /// Taken over from another system, which billed whatever has a charge date before this day (rules S7).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed_through: Option<NaiveDate>,
     /// Copied to invoices (PO number).
     pub reference: Option<String>,
     pub refkey: Option<String>,
@@ -84,6 +88,9 @@ pub struct SubscriptionCharge {
     pub unit_price: Option<Decimal>,
     /// First day of service if it is not the subscription's: optional charges, `customer_date` alignment.
     pub start: Option<NaiveDate>,
+    /// As [`Subscription::billed_through`], where the other system billed this charge differently.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed_through: Option<NaiveDate>,
     pub discount: Option<AppliedDiscount>,
 }
 

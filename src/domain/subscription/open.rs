@@ -49,18 +49,25 @@ impl<'a> Desk<'a> {
         if charge.charge_type == ChargeType::OneTime {
             let far = plus_days(self.today, 36_600);
             let mut days = life.triggers(&self.timeline.life, far).into_iter();
-            let day = days.find(|day| *day >= earliest).filter(|_| billed.is_empty())?;
+            let is_ours = |day: &NaiveDate| *day >= earliest && !life.is_taken_over(*day);
+            let day = days.find(is_ours).filter(|_| billed.is_empty())?;
             return Some(Slot { is_first: true, ..Slot::of_days(Period::single(day), day) });
         }
-        let starts =
-            [Some(self.today), self.timeline.life.activated, Some(self.subscription.start), life.own_start];
+        let starts = [
+            Some(self.today),
+            self.timeline.life.activated,
+            life.billed_through,
+            Some(self.subscription.start),
+            life.own_start,
+        ];
         // What was billed early lies behind the next one, however far ahead.
         let billed_ahead = billed.iter().map(|l| l.key.period_start);
         let from = starts.into_iter().flatten().chain(billed_ahead).max().unwrap_or(self.today);
         let is_billed = |slot: &Slot| {
             billed.iter().any(|l| l.key.kind == LineKind::Regular && l.key.period_start == slot.piece.start)
         };
-        let is_next = |slot: &Slot| slot.date >= earliest && !slot.skipped && !is_billed(slot);
+        let is_taken = |slot: &Slot| is_billed(slot) || life.is_taken_over(slot.nominal);
+        let is_next = |slot: &Slot| slot.date >= earliest && !slot.skipped && !is_taken(slot);
         PERIODS_AHEAD.into_iter().find_map(|periods| {
             let horizon = plus_days(interval_of(charge).bound(from, periods), 1);
             let slots = life.slots(&self.timeline.life, horizon);
@@ -95,7 +102,10 @@ impl<'a> Desk<'a> {
         } else {
             // What is billed today may have been billed before the act or after it.
             let before_today = self.regular(life).filter(|line| line.charge_date < self.today);
-            before_today.map(|line| line.period.start).max().map(from_today)
+            let starts = before_today.map(|line| line.period.start);
+            let taken_over = life.taken_over(&self.timeline.life);
+            let taken_over = taken_over.iter().filter(|slot| slot.nominal < self.today);
+            starts.chain(taken_over.map(|slot| slot.piece.start)).max().map(from_today)
         };
         let Some(open_from) = open_from.filter(|open_from| on < *open_from) else { return Ok(()) };
         let message = format!("{on} lies before what is billed of {}", charge.sku);

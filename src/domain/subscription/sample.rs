@@ -23,6 +23,7 @@ pub fn subscription(start: &str) -> Subscription {
         initial_term: None,
         renewal_term: None,
         trial_end: None,
+        billed_through: None,
         reference: None,
         refkey: None,
         business_unit: None,

@@ -79,10 +79,26 @@ impl ChargeLife<'_> {
             }
         }
         count_from_the_first_charged_day(&mut slots);
-        if let Some(first) = slots.first_mut() {
+        // What is agreed at a takeover counts for the first period that is ours.
+        if let Some(first) = slots.iter_mut().find(|slot| !self.is_taken_over(slot.nominal)) {
             first.is_first = true;
         }
         slots.retain(|slot| slot.date <= horizon);
+        slots
+    }
+
+    /// Whether another system has billed what was charged on a day (rules S7).
+    pub fn is_taken_over(&self, charge_date: NaiveDate) -> bool {
+        self.billed_through.is_some_and(|through| charge_date < through)
+    }
+
+    /// The periods that another system has billed, by piece.
+    pub fn taken_over(&self, life: &Life) -> Vec<Slot> {
+        let Some(last) = self.billed_through.and_then(|through| through.pred_opt()) else {
+            return Vec::new();
+        };
+        let mut slots = self.slots(life, last);
+        slots.retain(|slot| self.is_taken_over(slot.nominal));
         slots
     }
 

@@ -35,6 +35,8 @@ pub struct ChargeLife<'a> {
     pub terms: Vec<ChargeTerms<'a>>,
     /// First day of service, if it is the charge's own: optional charges, customer dates, a switch.
     pub own_start: Option<NaiveDate>,
+    /// Taken over from another system, which billed whatever has a charge date before this day (rules S7).
+    pub billed_through: Option<NaiveDate>,
     /// First day without the charge: removed, or not in the plan switched to.
     pub removed: Option<Removal>,
     /// Quantities set, in the order in which they take effect; the first one is what was agreed.
@@ -470,6 +472,7 @@ impl<'a> ChargeLife<'a> {
         let terms = terms(subscription, plan, &own.charge, NaiveDate::MIN, None)?;
         let mut life = Self::added(own.reference, terms, NaiveDate::MIN, own.amount, own.unit_price);
         life.own_start = own.start;
+        life.billed_through = own.billed_through.or(subscription.billed_through);
         life.discounts.extend(own.discount.clone());
         Ok(life)
     }
@@ -485,6 +488,7 @@ impl<'a> ChargeLife<'a> {
             reference,
             terms: vec![terms],
             own_start: Some(on),
+            billed_through: None,
             removed: None,
             amounts: vec![Since { on: NaiveDate::MIN, value: amount, mark: None }],
             prices: vec![Since { on: NaiveDate::MIN, value: unit_price, mark: None }],

@@ -278,7 +278,10 @@ impl Desk {
     async fn mail(&self, ctx: &Context, delivery: &Delivery) -> Result<Mail, Answer> {
         let for_good = |why: &str| Answer::Permanent(why.to_owned());
         let booked = self.invoices.get(&delivery.invoice).ok_or_else(|| for_good("the invoice is gone"))?;
-        let pdf = self.pdf(ctx, delivery.invoice).await?;
+        let pdf = match booked.invoice.is_taken_over() {
+            true => None, // a reminder of what another system has sent (rules S7)
+            false => Some(self.pdf(ctx, delivery.invoice).await?),
+        };
         let payer = self.payers.get(&booked.invoice.draft.payer);
         let contact = payer
             .into_iter()
@@ -291,7 +294,7 @@ impl Desk {
             kind,
             to: Mailbox { name: contact.map(|c| c.fullname.clone()), address: delivery.address.clone() },
             from: ctx.settings.mail_from.as_deref(),
-            pdf: Some(pdf),
+            pdf,
             at: (ctx.now)(),
         };
         let mail = self.renderer.compose(&mail).map_err(|e| for_good(&e.to_string()))?;

@@ -81,7 +81,8 @@ async fn load(ctx: &Context, invoices: &[InvoiceId]) -> anyhow::Result<Work> {
         .map(|d| d.invoice)
         .collect();
     let missing: Vec<InvoiceId> = invoices.iter().copied().filter(|id| !there.contains(id)).collect();
-    let invoices = invoice::by_ids(&mut tx, &missing).await?;
+    let mut invoices = invoice::by_ids(&mut tx, &missing).await?;
+    invoices.retain(|booked| !booked.invoice.is_taken_over()); // its paper is another system's (rules S7)
     let payers: Vec<CustomerId> = invoices.iter().map(|b| b.invoice.draft.payer).collect();
     let unhealthy = payment::unhealthy(&mut tx, &payers).await?.into_iter().collect();
     let payers = store::book::customers(&mut tx, &payers).await?;

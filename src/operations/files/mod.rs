@@ -6,4 +6,5 @@ pub use metering::open_waiting;
 pub mod doors;
 pub mod hash;
 pub mod put;
+pub mod sheet;
 pub mod shelf;

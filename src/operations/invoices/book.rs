@@ -49,13 +49,14 @@ pub async fn book_drafts(
             ready.push(draft);
         }
     }
-    let mut per_series: BTreeMap<String, u64> = BTreeMap::new();
+    let mut per_series: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for draft in &ready {
-        *per_series.entry(draft.series.clone()).or_default() += 1;
+        let begins = || (billing::first_sequence(catalogue, draft), 0);
+        per_series.entry(draft.series.clone()).or_insert_with(begins).1 += 1;
     }
     let mut next: BTreeMap<String, u64> = BTreeMap::new();
-    for (series, count) in per_series {
-        let first = store::invoice::take_numbers(tx, &series, count).await?;
+    for (series, (begins, count)) in per_series {
+        let first = store::invoice::take_numbers(tx, &series, begins, count).await?;
         next.insert(series, first);
     }
     let refers = ready.iter().filter(|draft| billing::takes_reference(draft, catalogue)).count();

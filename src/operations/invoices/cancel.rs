@@ -6,6 +6,7 @@ use crate::act::Act;
 use crate::context::Context;
 use crate::invoices::edit::not_open;
 use crate::invoices::find;
+use crate::invoices::name::name_of;
 use crate::refusal::Stop;
 use domain::ids::InvoiceId;
 use domain::journal::{Action, Object};
@@ -29,6 +30,9 @@ pub struct Cancelled {
     /// Always `cancelled`.
     pub state: &'static str,
     pub released: bool,
+    /// What people called it.
+    #[serde(skip)]
+    pub name: String,
     #[serde(skip)]
     pub account_number: String,
     /// Written by a person: it took no period.
@@ -41,6 +45,7 @@ pub async fn cancel(ctx: &Context, act: &Act, name: &str, periods: Becomes) -> R
     let mut tx = ctx.store.begin().await?;
     let key = find::draft(&mut tx, name).await?;
     payer::lock(&mut tx, &[key.payer]).await?;
+    let called = name_of(&mut tx, key.id).await?;
     let released = periods == Becomes::Released;
     let periods = if released { Periods::Released } else { Periods::Waived };
     if draft::cancel(&mut tx, &[key.id], periods, "cancelled by hand").await? == 0 {
@@ -50,5 +55,6 @@ pub async fn cancel(ctx: &Context, act: &Act, name: &str, periods: Becomes) -> R
     ctx.note(&mut tx, &act.actor, Action::CancelDraft, Object::Draft(key.id), detail).await?;
     tx.commit().await?;
     let by_hand = key.run == draft::BY_HAND;
-    Ok(Cancelled { draft: key.id, state: "cancelled", released, account_number: key.account_number, by_hand })
+    let (draft, account_number) = (key.id, key.account_number);
+    Ok(Cancelled { draft, state: "cancelled", released, name: called, account_number, by_hand })
 }

@@ -6,6 +6,7 @@
 
 use crate::act::{Act, Mode};
 use crate::context::Context;
+use crate::invoices::name::name_of;
 use crate::invoices::view::DraftView;
 use crate::refusal::{Stop, unknown_customer};
 use anyhow::Context as _;
@@ -30,9 +31,11 @@ pub async fn create(ctx: &Context, act: &Act, custom: &CustomInvoice, mode: Mode
         store::idempotency::made(&mut tx, draft.id.0).await?;
         let detail = serde_json::json!({"account": draft.account_number, "date": draft.invoice_date, "refkey": custom.refkey});
         ctx.note(&mut tx, &act.actor, Action::CreateDraft, Object::Draft(draft.id), detail).await?;
+        let name = name_of(&mut tx, draft.id).await?;
         tx.commit().await?;
+        return Ok(DraftView { draft, name, set_aside: None });
     }
-    Ok(DraftView { draft, set_aside: None })
+    Ok(DraftView::shown(draft))
 }
 
 async fn drafted(tx: &mut Tx, custom: &CustomInvoice, mode: Mode) -> Result<Draft, Stop> {

@@ -232,7 +232,8 @@ async fn note_in(
 
 /// Books the note, with its number and its entry.
 async fn post(tx: &mut Tx, draft: Draft, on: NaiveDate, catalogue: &Catalogue) -> anyhow::Result<Invoice> {
-    let sequence = invoice::take_numbers(tx, &draft.series, 1).await?;
+    let begins = billing::first_sequence(catalogue, &draft);
+    let sequence = invoice::take_numbers(tx, &draft.series, begins, 1).await?;
     let booked = billing::book(draft, sequence, on, catalogue)?;
     let calendar = store::ledger::calendar(tx).await?;
     let entry = domain::ledger::book_entry(&booked, catalogue, calendar)?;

@@ -36,6 +36,7 @@ pub async fn pdf(ctx: &Context, name: &str) -> Result<Pdf, Stop> {
         }
         Found::Booked(booked) => {
             drop(tx);
+            find::refuse_taken_over(&booked, "rendered")?;
             stored(ctx, &booked).await
         }
     }
@@ -60,7 +61,7 @@ async fn stored(ctx: &Context, booked: &Booked) -> Result<Pdf, Stop> {
 /// The booked invoice of this number as XML for the receiver's system.
 pub async fn xml(ctx: &Context, number: &str) -> Result<String, Stop> {
     let mut tx = ctx.store.read().await?;
-    let booked = find::booked(&mut tx, number, "sent as XML").await?;
+    let booked = find::ours(&mut tx, number, "sent as XML").await?;
     let catalogue = catalogue(&mut tx).await?;
     Ok(documents::ubl(&booked.invoice, &booked.settlement, &catalogue.tenant))
 }

@@ -6,6 +6,7 @@
 use crate::act::{Act, Mode};
 use crate::context::Context;
 use crate::invoices::find;
+use crate::invoices::name::name_of;
 use crate::invoices::view::DraftView;
 use crate::refusal::Stop;
 use anyhow::Context as _;
@@ -46,9 +47,12 @@ pub async fn edit(
         let detail = serde_json::json!({"account": key.account_number, "change": change,
                                         "net_minor": [before.net_minor, edited.draft.net_minor]});
         ctx.note(&mut tx, &act.actor, Action::EditDraft, Object::Draft(key.id), detail).await?;
+    }
+    let name = name_of(&mut tx, key.id).await?;
+    if mode == Mode::Change {
         tx.commit().await?;
     }
-    Ok(DraftView { draft: edited.draft, set_aside: None })
+    Ok(DraftView { draft: edited.draft, name, set_aside: None })
 }
 
 pub(crate) fn not_open(name: &str) -> Refusal {

@@ -1,4 +1,4 @@
-//! What a name stands for: an invoice or credit note by its number, a draft by its id or the beginning of it.
+//! What a name stands for: an invoice or credit note by its number, a draft by the end of its id, or its beginning.
 
 use crate::refusal::Stop;
 use domain::ids::InvoiceId;
@@ -19,7 +19,7 @@ pub(crate) enum Found {
     Draft(Box<DraftKey>),
 }
 
-/// The invoice of this number or id, or the draft whose id begins so.
+/// The invoice of this number or id, or the draft whose id ends or begins so.
 pub(crate) async fn find(tx: &mut Tx, name: &str) -> Result<Found, Stop> {
     if let Some(booked) = invoice::by_number(tx, name).await? {
         return Ok(Found::Booked(Box::new(booked)));
@@ -32,6 +32,10 @@ pub(crate) async fn find(tx: &mut Tx, name: &str) -> Result<Found, Stop> {
             .hint(" ids of drafts")
     };
     let (first, last) = between(name).ok_or_else(unknown)?;
+    let (first, last) = match crate::invoices::name::named(tx, name).await?[..] {
+        [only] => (only, only),
+        _ => (first, last),
+    };
     let mut keys = draft::keys_between(tx, first, last).await?;
     if keys.len() > 1 {
         return Err(Refusal::new(Code::AmbiguousDraft, format!("{} drafts begin with {name}", keys.len()))
@@ -72,6 +76,27 @@ pub(crate) async fn booked(tx: &mut Tx, name: &str, done: &str) -> Result<Booked
                 .into())
         }
     }
+}
+
+/// As [`booked`], of a document whose paper is ours: another system has made and sent that of an open item which was
+/// taken over (rules S7).
+pub(crate) async fn ours(tx: &mut Tx, name: &str, done: &str) -> Result<Booked, Stop> {
+    let booked = booked(tx, name, done).await?;
+    refuse_taken_over(&booked, done)?;
+    Ok(booked)
+}
+
+/// See [`ours`].
+pub(crate) fn refuse_taken_over(booked: &Booked, done: &str) -> Result<(), Refusal> {
+    if !booked.invoice.is_taken_over() {
+        return Ok(());
+    }
+    let number = &booked.invoice.number;
+    let message =
+        format!("{number} was taken over from another system, which has its paper: it cannot be {done}");
+    Err(Refusal::new(Code::Conflict, message)
+        .ask(Verb::ShowInvoice.on(number))
+        .hint(" says what is open of it"))
 }
 
 /// As [`booked`], and its settlement stays as it is until the transaction ends.

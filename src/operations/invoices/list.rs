@@ -1,6 +1,7 @@
 //! Lists of invoices, credit notes and drafts.
 
 use crate::context::Context;
+use crate::invoices::name::Names;
 use crate::invoices::view::{DraftView, InvoiceView};
 use crate::refusal::{Stop, insist_on_customer};
 use chrono::NaiveDate;
@@ -100,9 +101,10 @@ pub async fn drafts(ctx: &Context, filter: &Filter) -> Result<Vec<DraftView>, St
     for page in ids.chunks(PAGE) {
         bodies.extend(draft::by_ids(&mut tx, page).await?.into_iter().map(|draft| (draft.id, draft)));
     }
+    let names = Names::all(&mut tx).await?;
     let views = keys.into_iter().filter_map(|key| {
         let draft = bodies.remove(&key.id)?;
-        Some(DraftView { draft, set_aside: key.reason })
+        Some(DraftView { draft, name: names.name(key.id), set_aside: key.reason })
     });
     Ok(views.collect())
 }

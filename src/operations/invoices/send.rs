@@ -24,7 +24,7 @@ pub struct SentInvoice {
 /// Mails it to those who have not got it, or to this address.
 pub async fn send(ctx: &Context, invoice: &str, to: Option<&str>) -> Result<SentInvoice, Stop> {
     let mut tx = ctx.store.read().await?;
-    let booked = find::booked(&mut tx, invoice, "sent").await?;
+    let booked = find::ours(&mut tx, invoice, "sent").await?;
     drop(tx);
     let mails = send::send_now(ctx, booked.invoice.draft.id, to).await?;
     if mails == Sent::default() {

@@ -2,6 +2,7 @@
 
 use crate::context::{Context, catalogue};
 use crate::invoices::find::{self, Found};
+use crate::invoices::name::name_of;
 use crate::invoices::view::{DraftView, InvoiceView};
 use crate::payments::tried::decimal;
 use crate::refusal::Stop;
@@ -111,7 +112,8 @@ pub async fn show(ctx: &Context, name: &str) -> Result<Shown, Stop> {
     match find::find(&mut tx, name).await? {
         Found::Draft(key) => {
             let draft = draft::by_ids(&mut tx, &[key.id]).await?.pop().context("the draft has a body")?;
-            Ok(Shown::Draft(Box::new(DraftView { draft, set_aside: key.reason })))
+            let name = name_of(&mut tx, key.id).await?;
+            Ok(Shown::Draft(Box::new(DraftView { draft, name, set_aside: key.reason })))
         }
         Found::Booked(booked) => {
             let today = ctx.today_of(&*catalogue(&mut tx).await?);

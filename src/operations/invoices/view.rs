@@ -23,8 +23,17 @@ pub struct InvoiceView {
 #[derive(Debug, Clone)]
 pub struct DraftView {
     pub draft: Draft,
+    /// What people call it.
+    pub name: String,
     /// Why its run did not book it.
     pub set_aside: Option<String>,
+}
+
+impl DraftView {
+    /// A draft that is shown and not kept.
+    pub fn shown(draft: Draft) -> Self {
+        Self { name: draft.id.to_string(), draft, set_aside: None }
+    }
 }
 
 impl Serialize for DraftView {

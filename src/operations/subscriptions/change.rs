@@ -197,7 +197,7 @@ async fn lock_owner(tx: &mut Tx, mut found: Subscription) -> anyhow::Result<Cust
 }
 
 /// Methods of an owner and of those who pay for it.
-fn methods(book: &PayerBook, owner: CustomerId) -> Vec<PaymentMethod> {
+pub(super) fn methods(book: &PayerBook, owner: CustomerId) -> Vec<PaymentMethod> {
     let mut methods = Vec::new();
     let mut customer = book.customers.get(&owner);
     for _ in 0..ANCESTORS_MAX {

@@ -1,5 +1,6 @@
 //! Subscriptions: one verb at a time, done or only shown.
 
+pub mod bulk;
 pub mod change;
 pub mod list;
 pub mod preview;

@@ -109,5 +109,5 @@ async fn drafts(ctx: &Context, run: &Run, book: &PayerBook, number: &str) -> any
     };
     let mut drafts = billed.drafts;
     drafts.retain(|d| d.lines.iter().any(|line| line.subscription_number.as_deref() == Some(number)));
-    Ok(drafts.into_iter().map(|draft| DraftView { draft, set_aside: None }).collect())
+    Ok(drafts.into_iter().map(DraftView::shown).collect())
 }

@@ -33,6 +33,9 @@ pub struct Head {
     pub activated: Option<NaiveDate>,
     #[serde(rename = "trialend")]
     pub trial_end: Option<NaiveDate>,
+    /// Another system billed what has a charge date before this day (rules S7).
+    #[serde(rename = "billedthrough", skip_serializing_if = "Option::is_none")]
+    pub billed_through: Option<NaiveDate>,
     #[serde(rename = "currencycode")]
     pub currency: Currency,
     #[serde(rename = "autorenew")]
@@ -91,6 +94,7 @@ impl Head {
             end: s.end,
             activated: s.activated,
             trial_end: Life::known(s, day, day).trial.map(|trial| trial.end),
+            billed_through: s.billed_through,
             currency: s.currency,
             auto_renew: s.auto_renew,
             reference: s.reference.clone(),

@@ -44,12 +44,12 @@ on_both!(an_invoice_is_booked_once_and_numbers_have_no_gap, store => {
     assert!(invoice::save_booked(&mut tx, None, &[sample::invoice(1)], &[]).await.is_err());
     drop(tx);
     let mut tx = store.begin().await.unwrap();
-    assert_eq!(invoice::take_numbers(&mut tx, "invoice", 5).await.unwrap(), 3);
+    assert_eq!(invoice::take_numbers(&mut tx, "invoice", 1, 5).await.unwrap(), 3);
     drop(tx);
     let mut tx = store.begin().await.unwrap();
-    assert_eq!(invoice::take_numbers(&mut tx, "invoice", 1).await.unwrap(), 3, "what is rolled back is not taken");
-    assert_eq!(invoice::take_numbers(&mut tx, "invoice", 1).await.unwrap(), 4);
-    assert_eq!(invoice::take_numbers(&mut tx, "dk/invoice/2026", 1).await.unwrap(), 1);
+    assert_eq!(invoice::take_numbers(&mut tx, "invoice", 1, 1).await.unwrap(), 3, "what is rolled back is not taken");
+    assert_eq!(invoice::take_numbers(&mut tx, "invoice", 1, 1).await.unwrap(), 4);
+    assert_eq!(invoice::take_numbers(&mut tx, "dk/invoice/2026", 451, 1).await.unwrap(), 451);
     drop(tx);
     let mut tx = store.begin().await.unwrap();
     let mut wrong = sample::invoice(3);

@@ -316,7 +316,7 @@ pub async fn book(store: &Store, n: u32) {
     let invoices: Vec<Invoice> = (1..=n).map(invoice).collect();
     let entries: Vec<Entry> = (1..=n).map(entry).collect();
     let mut tx = store.begin().await.unwrap();
-    let first = crate::invoice::take_numbers(&mut tx, "invoice", u64::from(n)).await.unwrap();
+    let first = crate::invoice::take_numbers(&mut tx, "invoice", 1, u64::from(n)).await.unwrap();
     assert_eq!(first, 1);
     crate::invoice::save_booked(&mut tx, None, &invoices, &entries).await.unwrap();
     tx.commit().await.unwrap();

@@ -32,7 +32,7 @@ async fn book(store: &Store) {
         let numbers = slice * PER_SLICE + 1..=(slice + 1) * PER_SLICE;
         let (invoices, entries): (Vec<Invoice>, Vec<Entry>) = numbers.map(large_invoice).unzip();
         let mut tx = store.begin().await.unwrap();
-        invoice::take_numbers(&mut tx, "invoice", u64::from(PER_SLICE)).await.unwrap();
+        invoice::take_numbers(&mut tx, "invoice", 1, u64::from(PER_SLICE)).await.unwrap();
         invoice::save_booked(&mut tx, None, &invoices, &entries).await.unwrap();
         tx.commit().await.unwrap();
     }

@@ -3,7 +3,7 @@
 use super::Booked;
 use crate::line_credit;
 use crate::tx::{PerDriver, Tx, by_keys, on};
-use crate::value::{Dec, Ids};
+use crate::value::{Dec, Ids, Texts};
 use crate::words::{count, read_word, small};
 use anyhow::{Context, anyhow};
 use chrono::NaiveDate;
@@ -157,6 +157,22 @@ pub async fn by_number(tx: &mut Tx, number: &str) -> anyhow::Result<Option<Booke
         Some(id) => by_id(tx, InvoiceId(id)).await,
         None => Ok(None),
     }
+}
+
+/// The invoices of these numbers; unknown ones are left out.
+pub async fn by_numbers(tx: &mut Tx, numbers: &[String]) -> anyhow::Result<Vec<Booked>> {
+    const SQL: PerDriver = by_keys!("select id from invoice where number", text, "");
+    let sql = tx.pick(&SQL);
+    let ids: Vec<Uuid> =
+        on!(tx, c => sqlx::query_scalar(sql).bind(Texts(numbers.to_vec())).fetch_all(c).await?);
+    by_ids(tx, &ids.into_iter().map(InvoiceId).collect::<Vec<_>>()).await
+}
+
+/// The next sequence of each series that has given numbers, by its name.
+pub async fn next_numbers(tx: &mut Tx) -> anyhow::Result<BTreeMap<String, u64>> {
+    let rows: Vec<(String, i64)> =
+        on!(tx, c => sqlx::query_as("select name, next from number_series").fetch_all(c).await?);
+    rows.into_iter().map(|(name, next)| Ok((name, count(next, "number_series.next")?))).collect()
 }
 
 /// The invoice that a line stands on.

@@ -7,8 +7,8 @@ mod settle;
 
 pub(crate) use list::tax_category;
 pub use list::{
-    InvoiceFilter, InvoiceState, PayerTotal, buyers, by_id, by_ids, by_number, ids, of_line, of_run,
-    totals_by_payer,
+    InvoiceFilter, InvoiceState, PayerTotal, buyers, by_id, by_ids, by_number, by_numbers, ids, next_numbers,
+    of_line, of_run, totals_by_payer,
 };
 pub use save::{save_booked, take_numbers, take_references};
 pub use settle::{

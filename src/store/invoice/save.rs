@@ -19,16 +19,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use uuid::Uuid;
 
-/// Takes the next `n` numbers of a series and returns the first; a new series starts at 1. The series stays locked
+/// Takes the next `n` numbers of a series and returns the first; a new series starts at `begins`. The series stays locked
 /// until the transaction ends, so there is no gap at any moment (rules I5).
-pub async fn take_numbers(tx: &mut Tx, series: &str, n: u64) -> anyhow::Result<u64> {
+pub async fn take_numbers(tx: &mut Tx, series: &str, begins: u64, n: u64) -> anyhow::Result<u64> {
     let next: i64 = on!(tx, c => sqlx::query_scalar(
-        "insert into number_series (name, next)
-         values ($1, 1 + $2)
+        "insert into number_series (name, first, next)
+         values ($1, $3, $3 + $2)
          on conflict (name) do update set next = number_series.next + $2
          returning next")
         .bind(series)
         .bind(stored(n))
+        .bind(stored(begins))
         .fetch_one(c)
         .await?);
     crate::words::count(next - stored(n), "number_series.next")

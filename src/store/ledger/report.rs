@@ -26,7 +26,7 @@ macro_rules! sealed {
 /// and line of a document, the second of what settles it, the first of what goes back.
 macro_rules! receivable {
     () => {
-        " ((e.kind in ('booking', 'credit_note') and p.line is null and p.tax_category is null)
+        " ((e.kind in ('booking', 'credit_note', 'opening') and p.line is null and p.tax_category is null)
            or (e.kind in ('payment', 'write_off', 'rounding') and p.number = 2)
            or (e.kind = 'refund' and p.number = 1)) "
     };

@@ -45,7 +45,8 @@ pub async fn unsealed(tx: &mut Tx) -> anyhow::Result<Vec<EntryId>> {
                               when 'credit_note' then 4
                               when 'write_off' then 5
                               when 'rounding' then 6
-                              else 7 end,
+                              when 'recognition' then 7
+                              else 8 end,
                   e.ordinal,
                   e.invoice")
         .fetch_all(c)

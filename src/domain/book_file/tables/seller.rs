@@ -56,6 +56,18 @@ pub(super) static TENANT: Table = Table {
             "Pattern of invoice numbers: `{seq}` or `{seq:07}` once, `{year}` at most once.",
         ),
         assumed("creditnotenumberpattern", Text, "CN-{seq:07}", "Pattern of credit note numbers."),
+        assumed(
+            "firstinvoicenumber",
+            Text,
+            "the pattern with 1",
+            "The first number of the series, as it will read: where another system's numbers go on.",
+        ),
+        assumed(
+            "firstcreditnotenumber",
+            Text,
+            "the pattern with 1",
+            "As `firstinvoicenumber`, for credit notes.",
+        ),
         assumed("language", Choice(LANGUAGES), "en", "Language of documents."),
         optional("invoicenote", Note, "Text under the totals of every invoice."),
         assumed(
@@ -107,6 +119,18 @@ pub(super) static BUSINESS_UNIT: Table = Table {
             "the tenant's series",
             "As `invoicenumberpattern`, for credit notes.",
         ),
+        assumed(
+            "firstinvoicenumber",
+            Text,
+            "the pattern with 1",
+            "The first number of the unit's own series, as it will read.",
+        ),
+        assumed(
+            "firstcreditnotenumber",
+            Text,
+            "the pattern with 1",
+            "As `firstinvoicenumber`, for credit notes.",
+        ),
         optional("accounts", TextsByName, "Accounts of the tenant's chart that it replaces: from, to."),
         optional(
             "dunningpolicy|dunningscheme",
@@ -134,7 +158,12 @@ pub(super) static TAX_RULE: Table = Table {
         assumed("state", Text, "*", "State, or `*` for any."),
         assumed("ruletype", Choice(RULE_TYPES), "*", "Buyers with a VAT number, without one, or any."),
         assumed("priority", Integer(0, 1_000_000), "0", "The lowest wins; ties go to the more exact match."),
-        required("taxpct", Decimal, "Percent: 25 is 25 %."),
+        assumed(
+            "taxpct",
+            Decimal,
+            "0 with a category other than `S`",
+            "Percent: 25 is 25 %; needed for category `S`.",
+        ),
         assumed("category", Choice(CATEGORIES), "S, or Z at 0 %", "VAT category of EN 16931."),
         optional("validfrom", Date, "First day on which it holds."),
         optional("validto", Date, "First day on which it no longer holds."),

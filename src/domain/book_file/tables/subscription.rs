@@ -30,6 +30,11 @@ pub(super) static SUBSCRIPTION: Table = Table {
         optional("renewalterminterval", Integer(0, 1_200), "So many units is each of them."),
         optional("trialdays", Integer(0, 3_660), "Days at the start that cost nothing."),
         optional("trialend", Date, "First day after the trial, in place of `trialdays`."),
+        optional(
+            "billedthrough",
+            Date,
+            "Taken over from another system: what has a charge date before this day was billed there, and is never billed here.",
+        ),
         optional("subscriptionreference", Text, "The buyer's reference, printed on invoices."),
         optional("refkey", Text, "Another name by which it may be referred to."),
         assumed(
@@ -69,6 +74,12 @@ static CHARGE: Table = Table {
         assumed("amount", Decimal, "the plan's", "Quantity."),
         assumed("unitprice", Decimal, "the plan's", "Price of a unit; needed for `custom`."),
         assumed("startdate", Date, "the subscription's", "First day of the charge."),
+        assumed(
+            "billedthrough",
+            Date,
+            "the subscription's",
+            "Where the other system billed this charge further, or less far.",
+        ),
         optional("discount", TextOr(&plan::MARK), "Discount code on this charge alone."),
         not_used("id"),
         not_used("description"),

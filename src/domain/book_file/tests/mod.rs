@@ -237,9 +237,15 @@ fn a_charge_priced_in_neither_currency_is_refused() {
 #[test]
 fn a_tax_rule_without_category_is_standard_rated_or_zero_rated() {
     let mut book = sample();
-    book["taxrules"] = json!([{"fullname": "a", "taxpct": "8.875"}, {"fullname": "b", "taxpct": 0}]);
+    book["taxrules"] = json!([{"fullname": "a", "taxpct": "8.875"}, {"fullname": "b", "taxpct": 0},
+                              {"fullname": "c", "category": "AE"}]);
     let rules = load(&book, &Known::default()).unwrap().catalogue.tax_rules;
     assert_eq!([rules[0].category, rules[1].category], [TaxCategory::S, TaxCategory::Z]);
+    assert!(rules[2].tax_pct.is_zero(), "every category but S says that there is none");
+    book["taxrules"] = json!([{"fullname": "a", "category": "S"}]);
+    assert_refused(&book, &Known::default(), "/taxrules/0/taxpct", "is missing");
+    book["taxrules"] = json!([{"fullname": "a", "taxpct": "8.875"}]);
+    let rules = load(&book, &Known::default()).unwrap().catalogue.tax_rules;
     assert_eq!((rules[0].country.as_str(), rules[0].tax_pct.to_string()), ("*", "8.875".to_owned()));
 }
 
@@ -426,7 +432,12 @@ fn an_update_in_parts_leaves_the_rest_alone() {
 /// Every book that the tests have as a file.
 fn fixtures() -> Vec<Value> {
     let scenarios = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/scenarios");
-    let mut books = vec![sample()];
+    let mut taken_over = with("/subscriptions/0/billedthrough", json!("2026-03-01"));
+    taken_over["tenant"]["firstinvoicenumber"] = json!("4712");
+    taken_over["businessunits"][0]["firstinvoicenumber"] = json!("DK-0000100");
+    taken_over["subscriptions"][0]["charges"] =
+        json!([{"charge": "PRO-BASE", "billedthrough": "2026-03-02"}]);
+    let mut books = vec![sample(), taken_over];
     for file in std::fs::read_dir(scenarios).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
         books.push(serde_json::from_str::<Value>(&text).unwrap()["book"].clone());

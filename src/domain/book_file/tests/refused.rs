@@ -91,6 +91,30 @@ fn what_could_only_fail_at_a_run_is_refused_at_load() {
             "can make a number of `CN-{seq:07}`, the creditnotenumberpattern of the tenant",
         ),
         (
+            "/tenant/firstinvoicenumber".into(),
+            json!("CN-0000007"),
+            "/tenant/firstinvoicenumber".into(),
+            "is no number that `INV-{seq:07}` makes",
+        ),
+        (
+            "/tenant/firstcreditnotenumber".into(),
+            json!("0"),
+            "/tenant/firstcreditnotenumber".into(),
+            "is no number that `CN-{seq:07}` makes",
+        ),
+        (
+            "/businessunits/0/firstcreditnotenumber".into(),
+            json!("CN-0000007"),
+            "/businessunits/0/firstcreditnotenumber".into(),
+            "is of a series that the unit does not have",
+        ),
+        (
+            "/subscriptions/0/billedthrough".into(),
+            json!("2020-01-01"),
+            "/subscriptions/0/billedthrough".into(),
+            "is before the subscription starts",
+        ),
+        (
             "/businessunits/0/accounts".into(),
             json!({"1100": "1101\n2026-01-01 * forged"}),
             "/businessunits/0/accounts/1100".into(),

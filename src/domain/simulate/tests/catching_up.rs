@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 /// Lines and amounts of all invoices, without numbers, which depend on when a run was made.
-fn billed(scenario: &Scenario) -> Vec<String> {
+pub fn billed(scenario: &Scenario) -> Vec<String> {
     let mut invoices: Vec<String> = short(&scenario.answer())
         .iter()
         .map(|invoice| invoice.split_once(' ').map(|(_, rest)| rest.to_owned()).unwrap())
@@ -31,7 +31,7 @@ fn plan() -> Vec<Value> {
     vec![base("100.00"), seats("19.99", "3"), arrears, weekly, optional, setup, hours, calls("0.07")]
 }
 
-fn scenario(start: &str) -> Scenario {
+pub fn scenario(start: &str) -> Scenario {
     let big = vec![
         but(base("150.00"), json!({"sku": "BIG-BASE"})),
         but(seats("17.77", "1"), json!({"sku": "BIG-SEATS"})),
@@ -46,9 +46,9 @@ fn scenario(start: &str) -> Scenario {
 }
 
 /// Everything that was used, before the first run: usage is what is stored at the mark, not what was on the day.
-fn all_usage(mut scenario: Scenario, start: &str) -> Scenario {
+pub fn usage_of(mut scenario: Scenario, start: &str, days: u64) -> Scenario {
     let from: chrono::NaiveDate = start.parse().unwrap();
-    let events: Vec<Value> = (0..75)
+    let events: Vec<Value> = (0..days)
         .map(|n| {
             let day = from + chrono::Days::new(n);
             json!({"id": format!("e{n}"), "subject": "SUB-1", "meter": "calls", "quantity": (n * 7 % 23).to_string(),
@@ -60,7 +60,7 @@ fn all_usage(mut scenario: Scenario, start: &str) -> Scenario {
 }
 
 /// A verb by number; refused ones are part of the game.
-fn verb(number: u8) -> (&'static str, Value) {
+pub fn verb(number: u8) -> (&'static str, Value) {
     match number {
         0 => ("setamount", json!({"charge": "SEATS", "amount": "5"})),
         1 => ("setamount", json!({"charge": "SEATS", "amount": "1"})),
@@ -90,7 +90,7 @@ const DAYS: u64 = 75;
 /// on what is billed already are given the same billed past: a run precedes every act.
 fn with_runs(acts: &[(u64, u8)], run_days: &[u64], before_acts: bool) -> Scenario {
     let day = |n: u64| (START.parse::<chrono::NaiveDate>().unwrap() + chrono::Days::new(n)).to_string();
-    let mut scenario = all_usage(scenario(START), START);
+    let mut scenario = usage_of(scenario(START), START, DAYS);
     for n in 0..=DAYS {
         for (_, number) in acts.iter().filter(|(on, _)| *on == n) {
             let (name, arguments) = verb(*number);

@@ -10,6 +10,7 @@ mod credits;
 mod documents;
 mod either_order;
 mod prices;
+mod taking_over;
 mod usage;
 
 use super::simulate;
