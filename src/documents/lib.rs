@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod einvoice;
 mod error;
 mod figures;
 mod invoice;
@@ -15,7 +16,6 @@ mod paper;
 mod report;
 mod templates;
 mod transfer_code;
-mod ubl;
 mod writable;
 
 #[cfg(test)]
@@ -25,13 +25,13 @@ mod sample;
 #[cfg(test)]
 mod speed;
 
+pub use einvoice::{EInvoice, Gap};
 pub use error::{DocumentError, TemplateError};
 pub use figures::Figures;
 pub use invoice::{Collection, InvoiceDocument};
 pub use mail::{InvoiceMail, MailKind};
 pub use report::{RunMail, run_page};
 pub use templates::{Labels, Templates, Theme};
-pub use ubl::ubl;
 pub use writable::Unwritable;
 
 use domain::mail::Mail;

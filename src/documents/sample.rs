@@ -3,7 +3,8 @@
 use chrono::NaiveDate;
 use domain::Decimal;
 use domain::catalogue::{InvoiceDateRule, TaxCategory, Tenant};
-use domain::customer::Address;
+use domain::customer::{Address, Customer, Delivery};
+use domain::einvoice::Identifiers;
 use domain::exact::Exact;
 use domain::ids::{CustomerId, InvoiceId, LineId, SubscriptionId};
 use domain::invoice::{Draft, Invoice, Line, Party, VatGroup};
@@ -30,6 +31,7 @@ pub fn tenant() -> Tenant {
         bic: Some("NDEADKKK".to_owned()),
         email: Some("billing@nordlys.example".to_owned()),
         phone: Some("+45 70 10 20 30".to_owned()),
+        identifiers: Default::default(),
         invoice_date_rule: InvoiceDateRule::ChargeDate,
         minimum_invoice: None,
         invoice_number_pattern: "INV-{seq:07}".to_owned(),
@@ -231,4 +233,37 @@ pub fn long(count: usize) -> Invoice {
 
 pub fn currency(code: &str) -> Currency {
     code.parse().unwrap()
+}
+
+/// The payer of the sample invoices.
+pub fn customer() -> Customer {
+    Customer {
+        id: CustomerId::of("CU-0001"),
+        account_number: "CU-0001".to_owned(),
+        fullname: "Kaffe & Co".to_owned(),
+        company_name: None,
+        company_vat: Some("DK87654321".to_owned()),
+        refkey: None,
+        currency: "DKK".parse().unwrap(),
+        autobill: true,
+        payment_term: None,
+        address: Address::default(),
+        email: None,
+        delivery: Delivery::Mail,
+        phone: None,
+        business_unit: None,
+        collective_billing: false,
+        parent: None,
+        bill_to_parent: false,
+        our_reference: None,
+        identifiers: Identifiers::default(),
+        buyer_reference: None,
+        delivery_country: None,
+        language: None,
+        discount: None,
+        former_discounts: Vec::new(),
+        contacts: Vec::new(),
+        payment_methods: Vec::new(),
+        active: true,
+    }
 }

@@ -1,6 +1,7 @@
 //! Customers, their contacts and payment methods.
 
 use crate::catalogue::AppliedDiscount;
+use crate::einvoice::Identifiers;
 use crate::ids::CustomerId;
 use crate::money::Currency;
 use crate::refusal::{Code, Refusal};
@@ -71,6 +72,14 @@ pub struct Customer {
     pub parent: Option<CustomerId>,
     pub bill_to_parent: bool,
     pub our_reference: Option<String>,
+    #[serde(default)]
+    pub identifiers: Identifiers,
+    /// What the buyer's system routes an electronic invoice by.
+    #[serde(default)]
+    pub buyer_reference: Option<String>,
+    /// Country that is delivered to, ISO 3166 alpha-2; none = the address's.
+    #[serde(default)]
+    pub delivery_country: Option<String>,
     /// Language of documents; none = the tenant's.
     pub language: Option<String>,
     pub discount: Option<AppliedDiscount>,
@@ -144,6 +153,8 @@ impl Customer {
             delivery: Delivery::None,
             phone: None,
             our_reference: None,
+            identifiers: Identifiers::default(),
+            buyer_reference: None,
             contacts: Vec::new(),
             payment_methods: Vec::new(),
             ..self.clone()

@@ -23,6 +23,7 @@ pub mod customer;
 pub mod decimal;
 pub mod discount;
 pub mod dunning;
+pub mod einvoice;
 pub mod exact;
 pub mod ids;
 pub mod invoice;

@@ -134,6 +134,10 @@ pub fn customer(n: usize) -> Value {
         } else {
             vat_number("DE", 100_000_000 + 20 * n)
         });
+    } else {
+        // Who has no VAT number takes electronic invoices at a location number.
+        customer["contacts"][0]["contacttype"] = json!(["invoice", "einvoice"]);
+        customer["contacts"][0]["gln"] = json!(location_number(579_000_000_000 + n));
     }
     if !n.is_multiple_of(5) {
         let token = TOKENS[n % TOKENS.len()];
@@ -150,6 +154,13 @@ fn vat_number(country: &str, from: usize) -> String {
     let numbered = |digits: usize| format!("{country}{digits}");
     let mut fitting = (from..).map(numbered).filter(|n| !domain::tax::vat_number::has_wrong_check_digit(n));
     fitting.next().unwrap_or_else(|| numbered(from))
+}
+
+/// Twelve digits with the check digit that fits.
+fn location_number(from: usize) -> String {
+    let numbered = |digit: usize| format!("{from}{digit}");
+    let mut fitting = (0..10).map(numbered).filter(|n| domain::einvoice::gln(n).is_ok());
+    fitting.next().unwrap_or_else(|| numbered(0))
 }
 
 /// The subscription of customer `n`.

@@ -178,7 +178,8 @@ pub fn book(customers: usize) -> Value {
         book["customers"].as_array_mut().unwrap().push(serde_json::json!({
             "accountnumber": format!("CU-{n:04}"), "fullname": format!("Kunde {n}"), "currencycode": "DKK", "autobill": true,
             "country": "DK", "addressline1": format!("Torvet {n}"), "postalcode": "8000", "city": "Aarhus",
-            "contacts": [{"fullname": "Bogholder", "contacttype": ["invoice"], "primaryemail": format!("bogholder@kunde{n}.example")}],
+            "contacts": [{"fullname": "Bogholder", "contacttype": ["invoice", "einvoice"], "gln": "5790000435951",
+                          "primaryemail": format!("bogholder@kunde{n}.example")}],
             "paymentmethods": [{"refkey": "card", "type": "token", "gateway": "sandbox", "token": "tok_ok", "makedefault": true}]
         }));
         book["subscriptions"].as_array_mut().unwrap().push(serde_json::json!({

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use clap::Subcommand;
+use domain::einvoice::Format;
 use domain::{Decimal, NaiveDate};
 use std::path::PathBuf;
 
@@ -37,9 +38,12 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// It as XML: UBL 2.1, Peppol BIS Billing 3.0
+    /// It as an electronic invoice, for the buyer's system
     Xml {
         number: String,
+        /// `peppol` (Peppol BIS Billing 3.0) or `xrechnung` (XRechnung 3.0), both UBL 2.1
+        #[arg(long, default_value = "peppol", value_parser = format)]
+        format: Format,
         /// Write it here; `-` is standard output, and so is no name
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -129,6 +133,10 @@ enum Verb {
     },
 }
 
+fn format(text: &str) -> Result<Format, String> {
+    Format::parse(text).ok_or_else(|| format!("`{text}` is no format: one of {}", Format::NAMES.join(", ")))
+}
+
 /// `2`, or `2=10.00`.
 fn credit_line(text: &str) -> Result<(u32, Option<Decimal>), String> {
     let (number, amount) =
@@ -157,7 +165,9 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     match verb {
         Verb::Show { number } => show::show(&app, &number, output).await,
         Verb::Pdf { number, out } => show::pdf(&app, &number, out.as_deref(), output).await,
-        Verb::Xml { number, out } => show::xml(&app, &number, out.as_deref(), output).await,
+        Verb::Xml { number, format, out } => {
+            show::xml(&app, &number, format, out.as_deref(), output).await
+        }
         Verb::Edit(args) => edit::run(&app, &args, output).await,
         Verb::Create(args) => create::run(&app, &args, output).await,
         Verb::Book { number, as_of } => operate::book(&app, &number, as_of, output).await,

@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::failure::{Exit, Failure};
 use crate::out_file::{self, Written};
 use crate::output::{Column, Output, amount};
+use domain::einvoice::Format;
 use domain::invoice::Draft;
 use operations::invoices::document;
 use operations::invoices::show::{self, About, Delivered, Settled, Shown};
@@ -157,8 +158,14 @@ pub async fn pdf(app: &App, name: &str, out: Option<&Path>, output: &Output) -> 
 }
 
 /// Its XML for the receiver's system.
-pub async fn xml(app: &App, name: &str, out: Option<&Path>, output: &Output) -> Result<Exit, Failure> {
-    let xml = document::xml(&app.ctx, name).await?;
+pub async fn xml(
+    app: &App,
+    name: &str,
+    format: Format,
+    out: Option<&Path>,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let xml = document::xml(&app.ctx, name, format).await?;
     match out {
         None => {
             output.line(xml.trim_end());

@@ -29,6 +29,7 @@ pub fn catalogue() -> Catalogue {
             bic: None,
             email: None,
             phone: None,
+            identifiers: Default::default(),
             invoice_date_rule: InvoiceDateRule::ChargeDate,
             minimum_invoice: None,
             invoice_number_pattern: "INV-{seq:07}".into(),

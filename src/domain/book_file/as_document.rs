@@ -9,6 +9,7 @@ use super::settle;
 use crate::catalogue::*;
 use crate::customer::{Address, Contact, Customer, Delivery, PaymentMethod};
 use crate::dunning::DunningPolicy;
+use crate::einvoice::{Identifier, Identifiers};
 use crate::ledger::Chart;
 use crate::payment_reference::ReferenceRule;
 use crate::subscription::{Subscription, SubscriptionCharge};
@@ -79,6 +80,9 @@ pub fn customer_document(customer: &Customer, parent: Option<&str>) -> Document 
     doc.some("parent", parent);
     doc.unless("billtoparent", customer.bill_to_parent, false);
     doc.some("ourreference", customer.our_reference.as_deref());
+    doc.identifiers(&customer.identifiers);
+    doc.some("buyerreference", customer.buyer_reference.as_deref());
+    doc.some("deliverycountry", customer.delivery_country.as_deref());
     doc.some("language", customer.language.as_deref());
     doc.mark(customer.discount.as_ref());
     doc.list("contacts", customer.contacts.iter().map(contact));
@@ -174,6 +178,7 @@ fn tenant(tenant: &Tenant) -> Members {
     doc.some("bic", tenant.bic.as_deref());
     doc.some("email", tenant.email.as_deref());
     doc.some("phone", tenant.phone.as_deref());
+    doc.identifiers(&tenant.identifiers);
     doc.text("invoicedaterule", tenant.invoice_date_rule.name());
     doc.decimal("minimuminvoice", tenant.minimum_invoice);
     doc.text("invoicenumberpattern", &tenant.invoice_number_pattern);
@@ -456,6 +461,16 @@ impl Members {
         doc.text("code", &applied.code);
         doc.text("from", &applied.from.to_string());
         self.0.push(("discount".to_owned(), doc.node()));
+    }
+
+    fn identifiers(&mut self, identifiers: &Identifiers) {
+        let Identifiers { legal_id, electronic_address } = identifiers;
+        for (name, identifier) in [("legalid", legal_id), ("electronicaddress", electronic_address)] {
+            let Some(Identifier { scheme, value }) = identifier else { continue };
+            let members = [("scheme", scheme), ("value", value)];
+            let members = members.map(|(name, text)| (name.to_owned(), Node::Text(text.clone())));
+            self.object(name, members.into_iter());
+        }
     }
 
     fn address(&mut self, address: &Address) {

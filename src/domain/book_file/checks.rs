@@ -4,14 +4,15 @@ use super::fields::Fields;
 use super::nearest::did_you_mean;
 use crate::billing::{format_number, numbered};
 use crate::customer::Address;
+use crate::einvoice::{self, Identifier, IdentifierFault, Identifiers};
 use crate::tax::vat_number::{self, VatNumberFault};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 /// Net days that a payment term may have (rules I3).
 const PAYMENT_TERMS: [u32; 8] = [0, 8, 14, 21, 30, 45, 60, 90];
-/// Languages of documents.
-const LANGUAGES: [&str; 2] = ["da", "en"];
+/// What schemes there are, in a few words.
+const SCHEMES: &str = "four digits of ISO 6523, for example 0184 (Danish CVR), 0192 (Norwegian), 0007 (Swedish), 0088 (GLN)";
 
 /// The address fields that tenants, customers and contacts share.
 pub(super) fn address(fields: &mut Fields<'_, '_>) -> Address {
@@ -22,16 +23,16 @@ pub(super) fn address(fields: &mut Fields<'_, '_>) -> Address {
         postal_code: fields.text("postalcode"),
         city: fields.text("city"),
         state: fields.text("state"),
-        country: country(fields),
+        country: country(fields, "country"),
     }
 }
 
 /// ISO 3166 alpha-2, upper case.
-fn country(fields: &mut Fields<'_, '_>) -> Option<String> {
-    let text = fields.text("country")?;
+pub(super) fn country(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<String> {
+    let text = fields.text(name)?;
     if !is_country(&text) {
         fields.hinted(
-            "country",
+            name,
             format!("`{text}` is not a country code"),
             "two letters of ISO 3166, for example DK",
         );
@@ -104,6 +105,51 @@ pub(super) fn bic(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<Str
         return None;
     }
     Some(text.to_ascii_uppercase())
+}
+
+/// How others know a company (rules E1).
+pub(super) fn identifiers(fields: &mut Fields<'_, '_>) -> Identifiers {
+    Identifiers {
+        legal_id: identifier(fields, "legalid", Identifier::legal),
+        electronic_address: identifier(fields, "electronicaddress", Identifier::address),
+    }
+}
+
+fn identifier(
+    fields: &mut Fields<'_, '_>,
+    name: &'static str,
+    of: impl Fn(&str, &str) -> Result<Identifier, IdentifierFault>,
+) -> Option<Identifier> {
+    let read = |part: &mut Fields<'_, '_>| {
+        let scheme = part.required_text("scheme");
+        let is_mail = scheme.as_deref().is_some_and(|scheme| scheme.eq_ignore_ascii_case(einvoice::MAIL));
+        let value = if is_mail { email(part, "value") } else { part.required_text("value") };
+        match of(&scheme?, &value?) {
+            Ok(identifier) => Some(identifier),
+            Err(fault) => {
+                let place = match fault {
+                    IdentifierFault::NoAddressScheme(_) | IdentifierFault::NoLegalScheme(_) => "scheme",
+                    IdentifierFault::Form { .. } | IdentifierFault::CheckDigit { .. } => "value",
+                };
+                part.hinted(place, fault.to_string(), SCHEMES);
+                None
+            }
+        }
+    };
+    fields.object(name, read).flatten()
+}
+
+/// A global location number.
+pub(super) fn gln(fields: &mut Fields<'_, '_>) -> Option<String> {
+    let text = fields.text("gln")?;
+    match einvoice::gln(&text) {
+        Ok(number) => Some(number),
+        Err(_) => {
+            let message = format!("`{text}` is not a global location number: 13 digits with their check digit were expected");
+            fields.hinted("gln", message, "for example 5790000435951; leave it out of who has none");
+            None
+        }
+    }
 }
 
 /// A mail address that a mail server would take (RFC 5321): a dot-string, `@`, and a domain of labels. Quoted local parts
@@ -188,14 +234,24 @@ fn status(text: &str) -> Option<bool> {
     }
 }
 
-/// A language of documents.
+/// A language of documents: which there are is known where documents are made, and told as a warning.
 pub(super) fn language(fields: &mut Fields<'_, '_>) -> Option<String> {
     let language = fields.text("language")?.to_ascii_lowercase();
-    if !LANGUAGES.contains(&language.as_str()) {
-        fields.hinted("language", format!("there are no documents in `{language}`"), "one of da, en");
+    if !is_language(&language) {
+        let hint = "two letters of ISO 639, for example da, de, en, fi, fr, nb, nl, sv";
+        fields.hinted("language", format!("`{language}` is not the code of a language"), hint);
         return None;
     }
     Some(language)
+}
+
+/// `de`, or `de-at`.
+fn is_language(text: &str) -> bool {
+    let (language, region) = text.split_once('-').map_or((text, None), |(l, region)| (l, Some(region)));
+    let is_region = |text: &str| (2..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    matches!(language.len(), 2 | 3)
+        && language.bytes().all(|b| b.is_ascii_alphabetic())
+        && region.is_none_or(is_region)
 }
 
 /// A pattern of document numbers: `{seq}` or `{seq:07}` once, `{year}` at most once, and no other braces (rules I5).

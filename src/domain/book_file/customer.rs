@@ -60,6 +60,9 @@ pub(super) fn customer(fields: &mut Fields<'_, '_>) -> Option<WrittenCustomer> {
         parent: None,
         bill_to_parent,
         our_reference: fields.text("ourreference"),
+        identifiers: checks::identifiers(fields),
+        buyer_reference: fields.text("buyerreference"),
+        delivery_country: checks::country(fields, "deliverycountry"),
         language: checks::language(fields),
         discount: None,
         former_discounts: Vec::new(),
@@ -90,7 +93,7 @@ fn read_contact(fields: &mut Fields<'_, '_>) -> Option<Contact> {
         receives_invoice: purposes.invoice,
         is_delivery: purposes.delivery,
         is_einvoice: purposes.einvoice,
-        gln: fields.text("gln"),
+        gln: checks::gln(fields),
         email: checks::email(fields, "primaryemail|email"),
         address: checks::address(fields),
     };

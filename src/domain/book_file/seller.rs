@@ -7,6 +7,7 @@ use crate::catalogue::{
     BusinessUnit, InvoiceDateRule, ProductFamily, Rate, RuleType, TaxCategory, TaxRule, Tenant, Uom,
 };
 use crate::decimal::RATE;
+use crate::einvoice::Identifiers;
 use crate::ledger::Chart;
 use crate::payment_reference::{ReferenceKind, ReferenceRule};
 use rust_decimal::Decimal;
@@ -37,6 +38,7 @@ pub(super) fn tenant(fields: &mut Fields<'_, '_>) -> Option<Tenant> {
         bic: tenant.bic,
         email: tenant.email,
         phone: tenant.phone,
+        identifiers: tenant.identifiers,
         invoice_date_rule: tenant.invoice_date_rule,
         minimum_invoice: tenant.minimum_invoice,
         invoice_number_pattern: tenant.invoice_number_pattern,
@@ -59,6 +61,7 @@ struct TenantRest {
     bic: Option<String>,
     email: Option<String>,
     phone: Option<String>,
+    identifiers: Identifiers,
     invoice_date_rule: InvoiceDateRule,
     minimum_invoice: Option<Decimal>,
     invoice_number_pattern: String,
@@ -89,6 +92,7 @@ impl TenantRest {
             bic: checks::bic(fields, "bic"),
             email: checks::email(fields, "email|primaryemail"),
             phone: fields.text("phone|businessphone"),
+            identifiers: checks::identifiers(fields),
             invoice_date_rule: invoice_date_rule.unwrap_or(InvoiceDateRule::ChargeDate),
             minimum_invoice: fields.positive("minimuminvoice", crate::decimal::PRICE),
             invoice_number_pattern: pattern,

@@ -2,6 +2,7 @@
 
 use super::{InvoiceDateRule, RuleType, TaxCategory};
 use crate::customer::Address;
+use crate::einvoice::Identifiers;
 use crate::ledger::Chart;
 use crate::money::Currency;
 use crate::payment_reference::ReferenceRule;
@@ -27,6 +28,8 @@ pub struct Tenant {
     pub bic: Option<String>,
     pub email: Option<String>,
     pub phone: Option<String>,
+    #[serde(default)]
+    pub identifiers: Identifiers,
     pub invoice_date_rule: InvoiceDateRule,
     /// Smallest gross that is invoiced, in major units of the invoice's currency; none = off (rules I8).
     pub minimum_invoice: Option<Decimal>,

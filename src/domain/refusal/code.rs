@@ -155,6 +155,7 @@ codes! {
         NoRate "no_rate"
         NoTaxRule "no_tax_rule"
         NotBooked "not_booked"
+        NotValid "not_valid"
         NotConfirmed "not_confirmed"
         NotOpen "not_open"
         NotOver "not_over"

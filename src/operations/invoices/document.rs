@@ -5,9 +5,11 @@ use crate::delivery::render;
 use crate::invoices::find::{self, Found};
 use crate::refusal::Stop;
 use anyhow::Context as _;
-use documents::{InvoiceDocument, TemplateError};
-use domain::refusal::{Code, Refusal};
+use documents::{EInvoice, Gap, InvoiceDocument, TemplateError};
+use domain::einvoice::Format;
+use domain::refusal::{Code, Fault, Refusal, Verb};
 use std::path::PathBuf;
+use store::book;
 use store::document;
 use store::draft;
 use store::invoice::Booked;
@@ -58,12 +60,29 @@ async fn stored(ctx: &Context, booked: &Booked) -> Result<Pdf, Stop> {
     Ok(Pdf { bytes, path: ctx.folders.documents.join(&stored.path), is_stored: true })
 }
 
-/// The booked invoice of this number as XML for the receiver's system.
-pub async fn xml(ctx: &Context, number: &str) -> Result<String, Stop> {
+/// The booked invoice of this number as XML for the receiver's system (rules E1 to E3).
+pub async fn xml(ctx: &Context, number: &str, format: Format) -> Result<String, Stop> {
     let mut tx = ctx.store.read().await?;
     let booked = find::ours(&mut tx, number, "sent as XML").await?;
     let catalogue = catalogue(&mut tx).await?;
-    Ok(documents::ubl(&booked.invoice, &booked.settlement, &catalogue.tenant))
+    let payer = booked.invoice.draft.payer;
+    let payer = book::customers(&mut tx, &[payer]).await?.remove(&payer).context("the payer is in the book")?;
+    let (invoice, settlement) = (&booked.invoice, &booked.settlement);
+    let document = EInvoice { invoice, settlement, tenant: &catalogue.tenant, payer: &payer };
+    document.xml(format).map_err(|gaps| not_valid(&invoice.number, format, gaps).into())
+}
+
+fn not_valid(number: &str, format: Format, gaps: Vec<Gap>) -> Refusal {
+    let faults = gaps.into_iter().map(|gap| Fault {
+        pointer: gap.place,
+        message: gap.message,
+        way_out: gap.hint.map(Into::into),
+    });
+    let message = format!("{number} would not be valid as {}: receivers would turn it away", format.title());
+    Refusal::new(Code::NotValid, message)
+        .hint("add what is missing to a book file, load it, and ask again: ")
+        .ask(Verb::LoadBook.on("book.json"))
+        .with(faults.collect())
 }
 
 fn not_made(reason: String) -> Refusal {

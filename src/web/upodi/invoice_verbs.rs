@@ -11,6 +11,7 @@ use crate::problem::{DECLINED, INVOICE_NOT_FOUND, Problem};
 use crate::route::Route;
 use domain::api_key::Scope;
 use domain::book_file::Node;
+use domain::einvoice::Format;
 use domain::query::Kind;
 use http::{Method, StatusCode};
 use operations::invoices::cancel::{self, Becomes};
@@ -165,7 +166,7 @@ async fn pdf_by_number(call: Call) -> Result<Answer, Problem> {
 }
 
 async fn xml(call: Call) -> Result<Answer, Problem> {
-    let xml = document::xml(call.ctx(), &name(&call)?).await?;
+    let xml = document::xml(call.ctx(), &name(&call)?, Format::Peppol).await?;
     Ok(Answer::bytes("application/xml", xml.into_bytes()))
 }
 

@@ -1,11 +1,10 @@
 //! Customers with their contacts and payment methods.
 
 use super::Shape::*;
-use super::{Table, assumed, not_used, optional, plan, required};
+use super::{Table, assumed, not_used, optional, plan, required, seller};
 use crate::book_file::content::ObjectKind;
 use crate::customer::Delivery;
 
-const LANGUAGES: &[&str] = &["en", "da"];
 
 const STATUS: &[&str] = &["active", "inactive"];
 
@@ -49,7 +48,20 @@ pub(super) static CUSTOMER: Table = Table {
         optional("parent|parentid", Reference(ObjectKind::Customer), "Customer above it."),
         assumed("billtoparent", Boolean, "false", "The parent pays."),
         optional("ourreference", Text, "Printed on invoices."),
-        assumed("language", Choice(LANGUAGES), "the tenant's", "Language of its documents."),
+        optional("legalid", Object(&seller::LEGAL_ID), "Number in a register of companies, on electronic invoices."),
+        optional("electronicaddress", Object(&seller::ELECTRONIC_ADDRESS), "Where electronic invoices are sent."),
+        optional(
+            "buyerreference",
+            Text,
+            "What the buyer's system routes an electronic invoice by, as a German Leitweg-ID.",
+        ),
+        assumed(
+            "deliverycountry",
+            Text,
+            "the address's",
+            "Country that is delivered to, on electronic invoices: two letters of ISO 3166.",
+        ),
+        assumed("language", Text, "the tenant's", "Language of its documents, as the tenant's."),
         optional("discount", TextOr(&plan::MARK), "Discount code that it enjoys, with its first day."),
         optional("contacts", List(&CONTACT), "People and addresses."),
         optional("paymentmethods", List(&PAYMENT_METHOD), "Ways to pay."),

@@ -9,7 +9,6 @@ use crate::payment_reference::ReferenceKind;
 
 const CATEGORIES: &[&str] = &["S", "Z", "E", "AE", "K", "G", "O"];
 const RULE_TYPES: &[&str] = &["*", "business", "consumer"];
-const LANGUAGES: &[&str] = &["en", "da"];
 
 const STATUS: &[&str] = &["active", "inactive"];
 const DAYS_MAX: i64 = crate::dunning::DAYS_MAX as i64;
@@ -38,6 +37,8 @@ pub(super) static TENANT: Table = Table {
         optional("bic", Text, "The bank's BIC."),
         optional("email|primaryemail", Text, "Sender of mails, and address on documents."),
         optional("phone|businessphone", Text, "Telephone number on documents."),
+        optional("legalid", Object(&LEGAL_ID), "Number in a register of companies, on electronic invoices."),
+        optional("electronicaddress", Object(&ELECTRONIC_ADDRESS), "Address of electronic invoices."),
         assumed(
             "invoicedaterule|invoicedate",
             Choice(InvoiceDateRule::NAMES),
@@ -68,7 +69,12 @@ pub(super) static TENANT: Table = Table {
             "the pattern with 1",
             "As `firstinvoicenumber`, for credit notes.",
         ),
-        assumed("language", Choice(LANGUAGES), "en", "Language of documents."),
+        assumed(
+            "language",
+            Text,
+            "en",
+            "Language of documents, as `da` or `de-AT`: Danish, Dutch, English, Finnish, French, German, Norwegian (`nb`) and Swedish are built in.",
+        ),
         optional("invoicenote", Note, "Text under the totals of every invoice."),
         assumed(
             "paymentreference",
@@ -96,6 +102,28 @@ pub(super) static TENANT: Table = Table {
         not_used("id"),
         not_used("note"),
         not_used("description"),
+    ],
+};
+
+pub(super) static LEGAL_ID: Table = Table {
+    name: "legalid",
+    meaning: "A number in a register of companies. Without one it follows from a Danish, Swedish, Norwegian, Finnish, Belgian or French VAT number.",
+    fields: &[
+        required("scheme", Text, "Four digits of ISO 6523: `0184` is the Danish CVR, `0192` the Norwegian register."),
+        required("value", Text, "The number, without blanks."),
+    ],
+};
+
+pub(super) static ELECTRONIC_ADDRESS: Table = Table {
+    name: "electronicaddress",
+    meaning: "Where electronic invoices are sent. Without one a customer's is the `gln` of a contact for `einvoice`, or follows from the VAT number.",
+    fields: &[
+        required(
+            "scheme",
+            Text,
+            "Of Peppol's list: `0088` is a GLN, `0184` the Danish CVR, `9930` a German VAT number; `EM`, a mail address, for XRechnung alone.",
+        ),
+        required("value", Text, "The identifier, without blanks."),
     ],
 };
 
