@@ -74,6 +74,11 @@ impl Renderer {
         report::run_mail(self, mail)
     }
 
+    /// Whether documents are written in this language; otherwise they are in English.
+    pub fn has_language(&self, language: &str) -> bool {
+        self.templates.has_language(language)
+    }
+
     /// The first of these texts that cannot be written on an invoice.
     pub fn unwritable<'t>(&self, texts: impl Iterator<Item = &'t str>) -> Option<Unwritable> {
         writable::unwritable(&self.fonts, texts)

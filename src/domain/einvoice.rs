@@ -161,7 +161,8 @@ impl Identifier {
 
     /// The electronic address that a company has by its VAT number: the number itself, or that of the register it is made of.
     pub fn address_of(vat_number: &str) -> Option<Self> {
-        let of_register = Self::legal_of(vat_number).filter(|id| !matches!(id.scheme.as_str(), "0002" | "0212"));
+        let of_register =
+            Self::legal_of(vat_number).filter(|id| !matches!(id.scheme.as_str(), "0002" | "0212"));
         of_register.or_else(|| {
             let scheme = VAT_SCHEMES.iter().find(|(prefix, _)| vat_number.starts_with(prefix))?.1;
             Self::address(scheme, vat_number).ok()

@@ -38,6 +38,8 @@ pub struct Book<'b> {
     pub has_sender: bool,
     /// Why a text cannot be written on paper.
     pub unwritable: &'b dyn Fn(&str) -> Option<String>,
+    /// Whether documents are written in a language.
+    pub has_language: &'b dyn Fn(&str) -> bool,
 }
 
 impl Book<'_> {
@@ -50,6 +52,7 @@ impl Book<'_> {
             found.add(Some("email"), "no_sender", message.to_owned());
         }
         found.vat_number(tenant.company_vat.as_deref());
+        found.language(self, Some(&tenant.language));
         found.unwritable(self, "fullname", &tenant.fullname);
         for text in [&tenant.address.line1, &tenant.address.line2, &tenant.address.city, &tenant.invoice_note]
         {
@@ -139,6 +142,15 @@ impl Found<'_> {
         self.list.push(Warning { kind: self.kind, key: self.key.to_owned(), field, code, message });
     }
 
+    fn language(&mut self, book: &Book<'_>, language: Option<&String>) {
+        if let Some(language) = language.filter(|language| !(book.has_language)(language)) {
+            let message = format!(
+                "there are no words for the language `{language}`: documents will be in English; add templates/invoice/labels/{language}.toml"
+            );
+            self.add(Some("language"), "no_language", message);
+        }
+    }
+
     fn payer(&mut self, book: &Book<'_>, payer: &Customer, served: &[(&Subscription, &Plan, NaiveDate)]) {
         if payer.delivery == Delivery::Mail && payer.invoice_addresses().is_empty() {
             let message = format!(
@@ -147,6 +159,7 @@ impl Found<'_> {
             );
             self.add(Some("primaryemail"), "no_address", message);
         }
+        self.language(book, payer.language.as_ref());
         self.vat_number(payer.company_vat.as_deref());
         let (seller, buyer) = (seller_tax(&book.catalogue.tenant), buyer_tax(payer));
         let taxable = served.iter().filter(|(_, plan, _)| plan.charges.iter().any(|c| c.taxable));
@@ -227,6 +240,7 @@ mod tests {
             today: "2026-02-01".parse().unwrap(),
             has_sender: false,
             unwritable: &|text| text.contains('株').then(|| format!("`{text}`")),
+            has_language: &|language| language != "tlh",
         };
         let mut all = book.of_all();
         all.extend(book.of_payers());

@@ -86,7 +86,13 @@ fn assert_valid(paths: &[PathBuf], profile: &'static Profile) {
     for path in paths {
         let judged = en16931_formats::receive(&std::fs::read(path).unwrap(), &policy);
         let accepted = judged.recommendation == Recommendation::Accept;
-        assert!(accepted, "{}: {:#?}\n{}", path.display(), judged.reasons, std::fs::read_to_string(path).unwrap());
+        assert!(
+            accepted,
+            "{}: {:#?}\n{}",
+            path.display(),
+            judged.reasons,
+            std::fs::read_to_string(path).unwrap()
+        );
     }
 }
 

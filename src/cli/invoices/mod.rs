@@ -165,9 +165,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     match verb {
         Verb::Show { number } => show::show(&app, &number, output).await,
         Verb::Pdf { number, out } => show::pdf(&app, &number, out.as_deref(), output).await,
-        Verb::Xml { number, format, out } => {
-            show::xml(&app, &number, format, out.as_deref(), output).await
-        }
+        Verb::Xml { number, format, out } => show::xml(&app, &number, format, out.as_deref(), output).await,
         Verb::Edit(args) => edit::run(&app, &args, output).await,
         Verb::Create(args) => create::run(&app, &args, output).await,
         Verb::Book { number, as_of } => operate::book(&app, &number, as_of, output).await,

@@ -82,7 +82,8 @@ fn countries(written: &Written<'_>) -> Vec<Gap> {
 
 /// PEPPOL-EN16931-R010, R020, CL008.
 fn addresses(written: &Written<'_>) -> Vec<Gap> {
-    const SELLER: &str = "for example {\"scheme\": \"0184\", \"value\": \"DK12345678\"}, your own number in Peppol";
+    const SELLER: &str =
+        "for example {\"scheme\": \"0184\", \"value\": \"DK12345678\"}, your own number in Peppol";
     const BUYER: &str = "for example {\"scheme\": \"0184\", \"value\": \"DK12345678\"}; a contact for einvoice with a gln and a VAT \
                          number will do too; without any of them the PDF is the invoice";
     let fault = |side: &Side<'_>, place: String, hint| {
@@ -108,8 +109,10 @@ fn amounts(written: &Written<'_>) -> Vec<Gap> {
     currencies.dedup();
     let fine = currencies.into_iter().filter(|currency| currency.decimals() > DECIMALS_MAX);
     let gap = |currency: Currency| {
-        let message =
-            format!("amounts in {currency} have {} decimals, electronic invoices at most two", currency.decimals());
+        let message = format!(
+            "amounts in {currency} have {} decimals, electronic invoices at most two",
+            currency.decimals()
+        );
         Gap::new(written.at_invoice(), message).hint("send the PDF")
     };
     fine.map(gap).collect()
@@ -122,7 +125,9 @@ fn vat(written: &Written<'_>) -> Vec<Gap> {
     let mut gaps = Vec::new();
     let of = written.of;
     let categories = |wanted: &[TaxCategory]| wanted.iter().copied().find(|category| has(of, *category));
-    if has(of, TaxCategory::O) && of.invoice.draft.lines.iter().any(|line| line.tax_category != TaxCategory::O) {
+    if has(of, TaxCategory::O)
+        && of.invoice.draft.lines.iter().any(|line| line.tax_category != TaxCategory::O)
+    {
         gaps.push(
             Gap::new(written.at_invoice(), "lines outside the scope of VAT (O) stand with others (BR-O-12)")
                 .hint("bill them on an invoice of their own, or by a tax rule of category E"),

@@ -71,7 +71,11 @@ impl<'a> Written<'a> {
         let (draft, tenant, payer) = (&of.invoice.draft, of.tenant, of.payer);
         let is_in_scope = !has(of, TaxCategory::O);
         let side = |party: &'a Party, address: Option<Identifier>, legal_id: Option<Identifier>| Side {
-            vat_number: party.vat_number.as_deref().filter(|_| is_in_scope).map(|number| on_the_wire(number, party)),
+            vat_number: party
+                .vat_number
+                .as_deref()
+                .filter(|_| is_in_scope)
+                .map(|number| on_the_wire(number, party)),
             tax_number: None,
             legal_id: legal_id.or_else(|| Identifier::legal_of(party.vat_number.as_deref()?)),
             party,
@@ -79,13 +83,15 @@ impl<'a> Written<'a> {
         };
         let own = &tenant.identifiers;
         let seller_address = own.electronic_address.clone();
-        let seller_address = seller_address.or_else(|| Identifier::address_of(draft.seller.vat_number.as_deref()?));
+        let seller_address =
+            seller_address.or_else(|| Identifier::address_of(draft.seller.vat_number.as_deref()?));
         let mail = |party: &Party| {
             let is_taken = format == Format::XRechnung;
             party.email.as_deref().filter(|_| is_taken).and_then(|mail| Identifier::address("EM", mail).ok())
         };
         let buyer_address = address_of_customer(payer, draft.buyer.vat_number.as_deref());
-        let mut seller = side(&draft.seller, seller_address.or_else(|| mail(&draft.seller)), own.legal_id.clone());
+        let mut seller =
+            side(&draft.seller, seller_address.or_else(|| mail(&draft.seller)), own.legal_id.clone());
         if is_in_scope && seller.vat_number.is_none() {
             seller.tax_number = seller.legal_id.as_ref().map(|id| id.value.clone());
         }

@@ -168,7 +168,8 @@ fn swedish(written: &Written<'_>) -> Vec<Gap> {
     let groups = &written.of.invoice.draft.vat_groups;
     let other = groups.iter().find(|group| group.category == TaxCategory::S && !is_swedish(group.rate_pct));
     if let (Some(group), Some(_)) = (other, number) {
-        let message = format!("VAT of {} % is no Swedish rate: 25, 12 and 6 % are (SE-R-006)", group.rate_pct);
+        let message =
+            format!("VAT of {} % is no Swedish rate: 25, 12 and 6 % are (SE-R-006)", group.rate_pct);
         gaps.push(Gap::new(written.of.invoice.number.clone(), message).hint("send the PDF"));
     }
     gaps
@@ -216,8 +217,12 @@ mod tests {
 
         fn xml(&self) -> Result<String, Vec<String>> {
             let settlement = Settlement::open(InvoiceStatus::Booked);
-            let document =
-                EInvoice { invoice: &self.invoice, settlement: &settlement, tenant: &self.tenant, payer: &self.payer };
+            let document = EInvoice {
+                invoice: &self.invoice,
+                settlement: &settlement,
+                tenant: &self.tenant,
+                payer: &self.payer,
+            };
             document.xml(Format::Peppol).map_err(|gaps| gaps.into_iter().map(|gap| gap.place).collect())
         }
     }
@@ -299,12 +304,16 @@ mod tests {
         let forth = case.xml().unwrap();
         case.invoice.draft.is_credit_note = true;
         let above = case.xml().unwrap();
-        assert!(above.contains("<Invoice ") && part(&above, "PayableAmount") == part(&forth, "PayableAmount"));
+        assert!(
+            above.contains("<Invoice ") && part(&above, "PayableAmount") == part(&forth, "PayableAmount")
+        );
         for minor in [&mut case.invoice.draft.net_minor, &mut case.invoice.draft.vat_minor] {
             *minor = -*minor;
         }
         let below = case.xml().unwrap();
-        assert!(below.contains("<CreditNote ") && part(&below, "PayableAmount") == part(&forth, "PayableAmount"));
+        assert!(
+            below.contains("<CreditNote ") && part(&below, "PayableAmount") == part(&forth, "PayableAmount")
+        );
         for xml in [&forth, &above, &below] {
             for never in ["CommodityClassification", "AllowanceChargeReasonCode", "PartyIdentification"] {
                 assert!(!xml.contains(never), "{never}: {xml}");
@@ -318,7 +327,8 @@ mod tests {
             let mut case = Case::new();
             case.invoice.draft.seller.address.country = Some(country.to_owned());
             case.invoice.draft.seller.vat_number = number.map(str::to_owned);
-            case.tenant.identifiers.electronic_address = Some(Identifier::address("0088", "5790000435951").unwrap());
+            case.tenant.identifiers.electronic_address =
+                Some(Identifier::address("0088", "5790000435951").unwrap());
             case
         };
         let within = |country: &str, number: Option<&str>| {

@@ -146,7 +146,8 @@ fn seller(xml: &mut Xml, written: &Written<'_>) {
 /// Within the Union it is told where to and when (BR-IC-11, BR-IC-12).
 fn delivery(xml: &mut Xml, written: &Written<'_>) {
     let of = written.of;
-    let Some(to) = written.deliver_to.filter(|_| has(of, TaxCategory::K) || of.payer.delivery_country.is_some())
+    let Some(to) =
+        written.deliver_to.filter(|_| has(of, TaxCategory::K) || of.payer.delivery_country.is_some())
     else {
         return;
     };
@@ -248,11 +249,8 @@ fn category(xml: &mut Xml, line: &Line) {
 
 fn line(xml: &mut Xml, line: &Line, written: &Written<'_>) {
     let is_credit = written.is_credit;
-    let (name, counted) = if is_credit {
-        ("CreditNoteLine", "CreditedQuantity")
-    } else {
-        ("InvoiceLine", "InvoicedQuantity")
-    };
+    let (name, counted) =
+        if is_credit { ("CreditNoteLine", "CreditedQuantity") } else { ("InvoiceLine", "InvoicedQuantity") };
     let (quantity, price, discount_minor) = priced(line, xml.currency);
     let quantity = if is_credit { -quantity } else { quantity };
     xml.within(name, |xml| {

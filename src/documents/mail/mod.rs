@@ -5,7 +5,7 @@ use crate::Renderer;
 use crate::error::{DocumentError, TemplateError};
 use crate::figures::Figures;
 use crate::invoice::{Collection, InvoiceDocument, in_fours};
-use crate::templates::Templates;
+use crate::templates::{MailWords, Templates, Words};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::invoice::Invoice;
 use domain::mail::{Attachment, Mail, Mailbox, message_id};
@@ -98,6 +98,8 @@ impl MailTexts {
         let mut engine = Environment::new();
         engine.set_undefined_behavior(UndefinedBehavior::Strict);
         let own_lines = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        // At least one blank stands between a label and what it says.
+        engine.add_filter("padded", |text: String, width: usize| format!("{:<width$}", text + " "));
         engine.set_syntax(own_lines.map_err(|e| TemplateError::broken("email", describe(&e)))?);
         let mut files = std::collections::BTreeMap::new();
         for (name, source) in &templates.mails {
@@ -133,6 +135,10 @@ fn describe(error: &minijinja::Error) -> String {
 #[derive(Serialize)]
 struct Context {
     language: String,
+    words: Words,
+    mail: MailWords,
+    /// Of the labels that stand one below the other, with a colon and a blank.
+    label_width: usize,
     seller: SellerText,
     buyer: BuyerText,
     invoice: InvoiceText,
@@ -192,7 +198,10 @@ pub(crate) fn compose(renderer: &Renderer, mail: &InvoiceMail) -> Result<Mail, D
     let name = mail.kind.template(draft.is_credit_note);
     let language = renderer.templates.mail_language(name, &draft.language);
     let context = Value::from(Serde(context(renderer, mail, &language)));
-    let part = |part: &str| renderer.mails.render(&format!("{name}/{language}/{part}"), &context, document);
+    let part = |part: &str| {
+        let template = renderer.templates.mail_part(name, &language, part);
+        renderer.mails.render(&template, &context, document)
+    };
     let subject = part("subject.txt")?.split_whitespace().collect::<Vec<_>>().join(" ");
     let attachments = mail.pdf.iter().map(|bytes| Attachment {
         file_name: document.file_name(),
@@ -227,8 +236,39 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
         MailKind::PaymentFailed { will_retry, .. } => (0, will_retry),
         MailKind::Invoice => (0, false),
     };
+    let invoice = InvoiceText {
+        number: document.name(),
+        date: plain(figures.date(draft.invoice_date)),
+        due_date: plain(figures.date(document.pay_by())),
+        net: money(signed(draft.net_minor)),
+        vat: money(signed(draft.vat_minor)),
+        gross: money(signed(draft.gross_minor())),
+        open: money(open),
+        settled: money(document.settled_minor()),
+        is_partly_settled: open > 0 && open < draft.gross_minor(),
+        is_settled: open <= 0,
+        reference: draft.reference.clone(),
+        credits: draft.credits.join(", "),
+    };
+    let days = days_overdue.to_string();
+    let places: [(&str, &str); 8] = [
+        ("number", &invoice.number),
+        ("date", &invoice.date),
+        ("due_date", &invoice.due_date),
+        ("gross", &invoice.gross),
+        ("open", &invoice.open),
+        ("days", &days),
+        ("seller", &draft.seller.name),
+        ("buyer", &draft.buyer.name),
+    ];
+    let (words, said) = renderer.templates.mail_words(language);
+    let said = said.map(|sentence| filled(sentence, &places));
     Context {
         language: language.to_owned(),
+        label_width: label_width(words, &said),
+        words: words.clone(),
+        mail: said,
+        invoice,
         seller: SellerText {
             name: draft.seller.name.clone(),
             vat_number: draft.seller.vat_number.clone(),
@@ -236,20 +276,6 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
             phone: document.tenant.phone.clone(),
         },
         buyer: BuyerText { name: draft.buyer.name.clone(), account: draft.account_number.clone() },
-        invoice: InvoiceText {
-            number: document.name(),
-            date: plain(figures.date(draft.invoice_date)),
-            due_date: plain(figures.date(document.pay_by())),
-            net: money(signed(draft.net_minor)),
-            vat: money(signed(draft.vat_minor)),
-            gross: money(signed(draft.gross_minor())),
-            open: money(open),
-            settled: money(document.settled_minor()),
-            is_partly_settled: open > 0 && open < draft.gross_minor(),
-            is_settled: open <= 0,
-            reference: draft.reference.clone(),
-            credits: draft.credits.join(", "),
-        },
         payment: PaymentText {
             automatic: document.collection == Collection::Automatic,
             reference: document.invoice.map_or_else(|| document.name(), Invoice::stated_reference),
@@ -260,6 +286,45 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
         days_overdue,
         will_retry,
     }
+}
+
+/// A sentence with its places filled, each once: what a name holds in braces stays as it is.
+fn filled(sentence: &str, places: &[(&str, &str)]) -> String {
+    let mut text = String::with_capacity(sentence.len());
+    let mut rest = sentence;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let place = after.split_once('}').and_then(|(name, behind)| {
+            places.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value, behind))
+        });
+        match place {
+            Some((value, behind)) => {
+                text.push_str(value);
+                rest = behind;
+            }
+            None => {
+                text.push('{');
+                rest = after;
+            }
+        }
+    }
+    text + rest
+}
+
+/// Of the facts that every mail has; longer ones stand out.
+fn label_width(words: &Words, said: &MailWords) -> usize {
+    let labels = [
+        &words.number,
+        &words.date,
+        &said.payable_by,
+        &words.reference,
+        &words.net,
+        &words.vat_total,
+        &words.gross,
+        &words.open,
+        &words.payment_reference,
+    ];
+    labels.iter().map(|label| label.chars().count()).max().unwrap_or(0) + ": ".len()
 }
 
 #[cfg(test)]

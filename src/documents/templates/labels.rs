@@ -1,7 +1,7 @@
 //! Words and number formats of one language.
 
 use crate::error::TemplateError;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One language file, complete: a missing or unknown key is a fault when it is read.
@@ -12,6 +12,8 @@ pub struct Labels {
     pub format: Format,
     /// Everything printed on an invoice.
     pub words: Words,
+    /// What mails say; a language without it has mails of its own, or is mailed in English.
+    pub mail: Option<MailWords>,
     /// VAT category (lower case UNCL 5305 code) → its name.
     pub vat: BTreeMap<String, String>,
     /// ISO 3166 alpha-2 → name; a country that is not listed is printed as its code.
@@ -35,17 +37,26 @@ pub struct Format {
 }
 
 macro_rules! words {
-    ($($word:ident),* $(,)?) => {
-        /// The words of an invoice; `{…}` are places that the document fills.
+    ($(#[doc = $doc:literal])* $name:ident: $($word:ident),* $(,)?) => {
+        $(#[doc = $doc])*
         #[allow(missing_docs)]
-        #[derive(Debug, Clone, Deserialize)]
+        #[derive(Debug, Clone, Deserialize, Serialize)]
         #[serde(deny_unknown_fields)]
-        pub struct Words { $(pub $word: String),* }
+        pub struct $name { $(pub $word: String),* }
+
+        impl $name {
+            /// The same, each word changed.
+            #[must_use]
+            pub fn map(&self, change: impl Fn(&str) -> String) -> Self {
+                Self { $($word: change(&self.$word)),* }
+            }
+        }
     };
 }
 
 words![
-    invoice,
+    /// The words of an invoice; `{…}` are places that the document fills.
+    Words: invoice,
     credit_note,
     draft,
     to,
@@ -97,6 +108,31 @@ words![
     settled,
     page,
     phone,
+];
+
+words![
+    /// The sentences of mails; `{number}`, `{date}`, `{due_date}`, `{gross}`, `{open}`, `{days}`, `{seller}` and `{buyer}`
+    /// are places that the mail fills.
+    MailWords: payable_by,
+    dear,
+    regards,
+    invoice_subject,
+    invoice_attached,
+    nothing_to_pay,
+    collected,
+    please_pay,
+    credit_note_subject,
+    credit_note_attached,
+    credited,
+    reminder_subject,
+    overdue,
+    overdue_day,
+    overdue_days,
+    pay_now,
+    payment_failed_subject,
+    payment_failed,
+    will_retry,
+    give_another,
 ];
 
 impl Labels {

@@ -3,7 +3,7 @@
 mod labels;
 mod theme;
 
-pub use labels::{Format, Labels};
+pub use labels::{Format, Labels, MailWords, Words};
 pub use theme::{Colour, Theme};
 
 use crate::error::TemplateError;
@@ -32,11 +32,14 @@ pub(crate) type Bytes = Cow<'static, [u8]>;
 pub struct Templates {
     /// By language code.
     labels: BTreeMap<String, Labels>,
+    /// English, as the program has it.
+    built_in: MailWords,
     pub(crate) theme: Theme,
     pub(crate) regular: Source<Bytes>,
     pub(crate) bold: Source<Bytes>,
     pub(crate) logo: Option<Source<Bytes>>,
-    /// By path under `email/` without `.j2`, for example `invoice/da/subject.txt`.
+    /// By path under `email/` without `.j2`: `invoice/subject.txt` is filled with the words of any language,
+    /// `invoice/da/subject.txt` is for one of them alone.
     pub(crate) mails: BTreeMap<String, Source<String>>,
 }
 
@@ -46,7 +49,16 @@ macro_rules! embedded {
     };
 }
 
-const LABELS: &[(&str, &str)] = embedded!["invoice/labels/da.toml", "invoice/labels/en.toml"];
+const LABELS: &[(&str, &str)] = embedded![
+    "invoice/labels/da.toml",
+    "invoice/labels/de.toml",
+    "invoice/labels/en.toml",
+    "invoice/labels/fi.toml",
+    "invoice/labels/fr.toml",
+    "invoice/labels/nb.toml",
+    "invoice/labels/nl.toml",
+    "invoice/labels/sv.toml",
+];
 const THEME: (&str, &str) = ("invoice/theme.toml", include_str!("../../../templates/invoice/theme.toml"));
 const REGULAR: (&str, &[u8]) =
     ("invoice/fonts/regular.ttf", include_bytes!("../../../templates/invoice/fonts/regular.ttf"));
@@ -55,32 +67,22 @@ const BOLD: (&str, &[u8]) =
 const LOGO: &str = "invoice/logo.png";
 const MAILS: &[(&str, &str)] = embedded![
     "email/layout.html.j2",
-    "email/credit_note/da/body.html.j2",
-    "email/credit_note/da/body.txt.j2",
-    "email/credit_note/da/subject.txt.j2",
-    "email/credit_note/en/body.html.j2",
-    "email/credit_note/en/body.txt.j2",
-    "email/credit_note/en/subject.txt.j2",
-    "email/invoice/da/body.html.j2",
-    "email/invoice/da/body.txt.j2",
-    "email/invoice/da/subject.txt.j2",
-    "email/invoice/en/body.html.j2",
-    "email/invoice/en/body.txt.j2",
-    "email/invoice/en/subject.txt.j2",
-    "email/payment_failed/da/body.html.j2",
-    "email/payment_failed/da/body.txt.j2",
-    "email/payment_failed/da/subject.txt.j2",
-    "email/payment_failed/en/body.html.j2",
-    "email/payment_failed/en/body.txt.j2",
-    "email/payment_failed/en/subject.txt.j2",
-    "email/reminder/da/body.html.j2",
-    "email/reminder/da/body.txt.j2",
-    "email/reminder/da/subject.txt.j2",
-    "email/reminder/en/body.html.j2",
-    "email/reminder/en/body.txt.j2",
-    "email/reminder/en/subject.txt.j2",
+    "email/credit_note/body.html.j2",
+    "email/credit_note/body.txt.j2",
+    "email/credit_note/subject.txt.j2",
+    "email/invoice/body.html.j2",
+    "email/invoice/body.txt.j2",
+    "email/invoice/subject.txt.j2",
+    "email/payment_failed/body.html.j2",
+    "email/payment_failed/body.txt.j2",
+    "email/payment_failed/subject.txt.j2",
+    "email/reminder/body.html.j2",
+    "email/reminder/body.txt.j2",
+    "email/reminder/subject.txt.j2",
 ];
 
+/// Norwegian goes by the name of the language too, not only of the way it is written.
+const OTHER_NAMES: &[(&str, &str)] = &[("no", "nb"), ("nn", "nb")];
 /// Language whose words are used for a language that has none.
 const FALLBACK: &str = "en";
 
@@ -91,9 +93,12 @@ impl Templates {
         for (file, text) in LABELS {
             labels.insert(stem(file).to_owned(), Labels::parse(file, text)?);
         }
+        let english = labels.get(FALLBACK).and_then(|labels: &Labels| labels.mail.clone());
+        let missing = || TemplateError::Missing { file: "invoice/labels/en.toml [mail]".to_owned() };
         let mails =
             MAILS.iter().map(|(file, text)| (mail_name(file), source(file, (*text).to_owned()))).collect();
         Ok(Self {
+            built_in: english.ok_or_else(missing)?,
             labels,
             theme: Theme::parse(THEME.0, THEME.1)?,
             regular: source(REGULAR.0, Cow::Borrowed(REGULAR.1)),
@@ -141,30 +146,52 @@ impl Templates {
     /// Words and formats of a language: exact, else of the language without its region (`da-DK` → `da`), else
     /// English.
     pub fn labels(&self, language: &str) -> &Labels {
-        let (lower, fallback) = (language.to_lowercase(), FALLBACK.to_owned());
-        let found = [lower.as_str(), primary(&lower), &fallback].into_iter().find_map(|l| self.labels.get(l));
-        // The built-in languages are never removed, so the first of the map stands in for nobody.
-        found.unwrap_or_else(|| &self.labels[FALLBACK])
+        // The built-in languages are never removed.
+        self.own_labels(language).unwrap_or_else(|| &self.labels[FALLBACK])
     }
 
-    /// The language in which mail `name` is written for a reader of `language`.
-    pub(crate) fn mail_language<'l>(&self, name: &str, language: &'l str) -> Cow<'l, str> {
-        let lower = language.to_lowercase();
-        let has = |l: &str| self.mails.contains_key(&format!("{name}/{l}/subject.txt"));
-        if has(&lower) {
-            Cow::Owned(lower)
-        } else if has(primary(&lower)) {
-            Cow::Owned(primary(&lower).to_owned())
-        } else {
-            Cow::Borrowed(FALLBACK)
-        }
+    /// Whether documents are written in this language.
+    pub fn has_language(&self, language: &str) -> bool {
+        self.own_labels(language).is_some()
     }
 
+    fn own_labels(&self, language: &str) -> Option<&Labels> {
+        names(language).iter().find_map(|name| self.labels.get(name))
+    }
+
+    /// The language in which mail `name` is written for a reader of `language`: one with a mail or with words for one.
+    pub(crate) fn mail_language(&self, name: &str, language: &str) -> String {
+        let has = |l: &&String| {
+            let of_its_own = self.mails.contains_key(&format!("{name}/{l}/subject.txt"));
+            of_its_own || self.labels.get(*l).is_some_and(|labels| labels.mail.is_some())
+        };
+        names(language).iter().find(has).cloned().unwrap_or_else(|| FALLBACK.to_owned())
+    }
+
+    /// Words for mails in a language that [`Self::mail_language`] gave: its own, else English ones.
+    pub(crate) fn mail_words(&self, language: &str) -> (&Words, &MailWords) {
+        let own = self.labels.get(language);
+        let speaking = [own, self.labels.get(FALLBACK)].into_iter().flatten();
+        let said = speaking.filter_map(|labels| labels.mail.as_ref()).next();
+        // English is built in, and may be replaced by a file that says nothing of mails.
+        (&own.unwrap_or_else(|| &self.labels[FALLBACK]).words, said.unwrap_or(&self.built_in))
+    }
+
+    /// The template of a part of a mail: that of the language alone, else the one for all.
+    pub(crate) fn mail_part(&self, name: &str, language: &str, part: &str) -> String {
+        let own = format!("{name}/{language}/{part}");
+        if self.mails.contains_key(&own) { own } else { format!("{name}/{part}") }
+    }
+
+    /// A language with a mail of its own has all three parts of it, or words for those that it has not.
     fn check_mails_are_whole(&self) -> Result<(), TemplateError> {
-        for (name, source) in &self.mails {
-            let Some((folder, _)) = name.rsplit_once('/') else { continue };
+        for (path, source) in &self.mails {
+            let Some((folder, _)) = path.rsplit_once('/') else { continue };
+            let (name, language) = folder.split_once('/').unwrap_or((folder, FALLBACK));
+            let has_words = self.labels.get(language).is_some_and(|labels| labels.mail.is_some());
             for part in ["subject.txt", "body.txt", "body.html"] {
-                if !self.mails.contains_key(&format!("{folder}/{part}")) {
+                let is_for_all = has_words && self.mails.contains_key(&format!("{name}/{part}"));
+                if !is_for_all && !self.mails.contains_key(&format!("{folder}/{part}")) {
                     let here = source.file.rsplit_once('/').map_or("", |(folder, _)| folder);
                     return Err(TemplateError::Missing { file: format!("{here}/{part}.j2") });
                 }
@@ -174,12 +201,16 @@ impl Templates {
     }
 }
 
-fn source<T>(file: &str, content: T) -> Source<T> {
-    Source { file: file.to_owned(), content }
+/// What a language may be called here, the narrowest name first.
+fn names(language: &str) -> Vec<String> {
+    let lower = language.to_lowercase();
+    let primary = lower.split(['-', '_']).next().unwrap_or(&lower).to_owned();
+    let other = OTHER_NAMES.iter().find(|(name, _)| *name == primary).map(|(_, other)| (*other).to_owned());
+    [lower.clone(), primary].into_iter().chain(other).collect()
 }
 
-fn primary(language: &str) -> &str {
-    language.split(['-', '_']).next().unwrap_or(language)
+fn source<T>(file: &str, content: T) -> Source<T> {
+    Source { file: file.to_owned(), content }
 }
 
 fn stem(file: &str) -> &str {
@@ -244,6 +275,10 @@ mod tests {
         std::fs::write(file, content).unwrap();
     }
 
+    fn english() -> &'static str {
+        LABELS.iter().find(|(file, _)| *file == "invoice/labels/en.toml").unwrap().1
+    }
+
     fn fault(path: &str, content: &[u8]) -> String {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), path, content);
@@ -254,14 +289,38 @@ mod tests {
     #[test]
     fn a_folder_replaces_and_adds_file_by_file() {
         let folder = tempfile::tempdir().unwrap();
-        let german = LABELS[1].1.replace("\"Invoice\"", "\"Rechnung\"");
-        write(folder.path(), "invoice/labels/de.toml", german.as_bytes());
+        let latvian = english().replace("\"Invoice\"", "\"Faktoora\"");
+        write(folder.path(), "invoice/labels/lv.toml", latvian.as_bytes());
         write(folder.path(), "invoice/theme.toml", THEME.1.replace("#14505C", "#800000").as_bytes());
         let templates = Templates::from_folder(folder.path()).unwrap();
-        assert_eq!(templates.labels("de-AT").words.invoice, "Rechnung");
+        assert_eq!(templates.labels("lv-LV").words.invoice, "Faktoora");
         assert_eq!(templates.labels("da").words.invoice, "Faktura");
         assert_eq!(templates.labels("tlh").words.invoice, "Invoice");
         assert_eq!(templates.theme.accent.red, 128);
+    }
+
+    #[test]
+    fn norwegian_is_found_by_each_of_its_names_and_a_language_without_words_is_not() {
+        let templates = Templates::embedded().unwrap();
+        for name in ["nb", "no", "NN", "nb-NO", "no_NO"] {
+            assert_eq!(templates.labels(name).words.quantity, "Antall", "{name}");
+            assert_eq!(templates.mail_language("invoice", name), "nb", "{name}");
+        }
+        assert!(templates.has_language("de-AT") && !templates.has_language("tlh"));
+    }
+
+    #[test]
+    fn one_part_of_a_mail_may_be_replaced_and_a_language_without_mails_is_mailed_in_english() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "email/invoice/da/body.txt.j2", b"Hej");
+        let silent = english().split("[mail]").next().unwrap().to_owned()
+            + "[vat]"
+            + english().split("[vat]").nth(1).unwrap();
+        write(folder.path(), "invoice/labels/lv.toml", silent.as_bytes());
+        let templates = Templates::from_folder(folder.path()).unwrap();
+        assert_eq!(templates.mail_part("invoice", "da", "body.txt"), "invoice/da/body.txt");
+        assert_eq!(templates.mail_part("invoice", "da", "subject.txt"), "invoice/subject.txt");
+        assert_eq!(templates.mail_language("invoice", "lv"), "en");
     }
 
     #[test]
@@ -276,8 +335,16 @@ mod tests {
         assert!(font.contains("T/invoice/fonts/bold.ttf is broken"), "{font}");
         let logo = fault("invoice/logo.png", b"GIF89a");
         assert!(logo.contains("T/invoice/logo.png is broken"), "{logo}");
-        let half = fault("email/invoice/de/subject.txt.j2", b"Rechnung");
-        assert_eq!(half, "template T/email/invoice/de/body.txt.j2 is missing");
+        let half = fault("email/invoice/lv/subject.txt.j2", b"Rekins");
+        assert_eq!(half, "template T/email/invoice/lv/body.txt.j2 is missing");
+        for word in ["due_date", "invoice_subject", "decimal"] {
+            let gap = english().lines().filter(|line| !line.starts_with(&format!("{word} =")));
+            let gap = fault("invoice/labels/lv.toml", gap.collect::<Vec<_>>().join("\n").as_bytes());
+            assert!(gap.contains("T/invoice/labels/lv.toml is broken") && gap.contains(word), "{gap}");
+        }
+        let unknown = english().replace("due_date =", "due_data =");
+        let unknown = fault("invoice/labels/lv.toml", unknown.as_bytes());
+        assert!(unknown.contains("due_data"), "{unknown}");
         let syntax = fault("email/invoice/da/body.txt.j2", b"{{ invoice.number ");
         assert!(syntax.contains("T/email/invoice/da/body.txt.j2 is broken"), "{syntax}");
         let latin = fault("email/invoice/da/body.txt.j2", b"K\xe6re kunde");

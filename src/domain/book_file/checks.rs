@@ -12,7 +12,8 @@ use chrono_tz::Tz;
 /// Net days that a payment term may have (rules I3).
 const PAYMENT_TERMS: [u32; 8] = [0, 8, 14, 21, 30, 45, 60, 90];
 /// What schemes there are, in a few words.
-const SCHEMES: &str = "four digits of ISO 6523, for example 0184 (Danish CVR), 0192 (Norwegian), 0007 (Swedish), 0088 (GLN)";
+const SCHEMES: &str =
+    "four digits of ISO 6523, for example 0184 (Danish CVR), 0192 (Norwegian), 0007 (Swedish), 0088 (GLN)";
 
 /// The address fields that tenants, customers and contacts share.
 pub(super) fn address(fields: &mut Fields<'_, '_>) -> Address {
@@ -145,7 +146,9 @@ pub(super) fn gln(fields: &mut Fields<'_, '_>) -> Option<String> {
     match einvoice::gln(&text) {
         Ok(number) => Some(number),
         Err(_) => {
-            let message = format!("`{text}` is not a global location number: 13 digits with their check digit were expected");
+            let message = format!(
+                "`{text}` is not a global location number: 13 digits with their check digit were expected"
+            );
             fields.hinted("gln", message, "for example 5790000435951; leave it out of who has none");
             None
         }
@@ -248,7 +251,8 @@ pub(super) fn language(fields: &mut Fields<'_, '_>) -> Option<String> {
 /// `de`, or `de-at`.
 fn is_language(text: &str) -> bool {
     let (language, region) = text.split_once('-').map_or((text, None), |(l, region)| (l, Some(region)));
-    let is_region = |text: &str| (2..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    let is_region =
+        |text: &str| (2..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
     matches!(language.len(), 2 | 3)
         && language.bytes().all(|b| b.is_ascii_alphabetic())
         && region.is_none_or(is_region)

@@ -25,7 +25,8 @@ pub async fn of_book(ctx: &Context) -> anyhow::Result<Vec<Warning>> {
     let payers: Vec<CustomerId> = payers.into_iter().map(|payer| payer.id).collect();
     let sight = Sight::of(ctx);
     let unwritable = |text: &str| sight.unwritable(text);
-    let book = sight.book(ctx, &catalogue, HashMap::new(), Vec::new(), &unwritable);
+    let has_language = |language: &str| sight.has_language(language);
+    let book = sight.book(ctx, &catalogue, HashMap::new(), Vec::new(), (&unwritable, &has_language));
     let mut all = book.of_all();
     all.extend(of_payers(ctx, &mut tx, &sight, &catalogue, &payers).await?);
     Ok(all)
@@ -52,11 +53,18 @@ async fn of_payers(
     payers: &[CustomerId],
 ) -> anyhow::Result<Vec<Warning>> {
     let unwritable = |text: &str| sight.unwritable(text);
+    let has_language = |language: &str| sight.has_language(language);
     let mut all = Vec::new();
     for some in payers.chunks(PAYERS) {
         let (customers, subscriptions) = store::book::trees(tx, some).await?;
         let customers = customers.iter().map(|c| (c.id, c)).collect();
-        let book = sight.book(ctx, catalogue, customers, subscriptions.iter().collect(), &unwritable);
+        let book = sight.book(
+            ctx,
+            catalogue,
+            customers,
+            subscriptions.iter().collect(),
+            (&unwritable, &has_language),
+        );
         all.extend(book.of_payers());
     }
     all.sort();
@@ -79,16 +87,21 @@ impl Sight {
         renderer.unwritable([text].into_iter()).map(|unwritable| unwritable.to_string())
     }
 
+    /// While the templates are broken no language is doubted.
+    fn has_language(&self, language: &str) -> bool {
+        self.renderer.as_ref().is_none_or(|renderer| renderer.has_language(language))
+    }
+
     fn book<'b>(
         &self,
         ctx: &Context,
         catalogue: &'b Catalogue,
         customers: HashMap<CustomerId, &'b Customer>,
         subscriptions: Vec<&'b Subscription>,
-        unwritable: &'b dyn Fn(&str) -> Option<String>,
+        (unwritable, has_language): (&'b dyn Fn(&str) -> Option<String>, &'b dyn Fn(&str) -> bool),
     ) -> Book<'b> {
         let today = zone::local_date((ctx.now)(), catalogue.tenant.timezone);
         let has_sender = ctx.settings.mail_from.is_some();
-        Book { catalogue, customers, subscriptions, today, has_sender, unwritable }
+        Book { catalogue, customers, subscriptions, today, has_sender, unwritable, has_language }
     }
 }

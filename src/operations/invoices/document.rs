@@ -66,7 +66,8 @@ pub async fn xml(ctx: &Context, number: &str, format: Format) -> Result<String, 
     let booked = find::ours(&mut tx, number, "sent as XML").await?;
     let catalogue = catalogue(&mut tx).await?;
     let payer = booked.invoice.draft.payer;
-    let payer = book::customers(&mut tx, &[payer]).await?.remove(&payer).context("the payer is in the book")?;
+    let payer =
+        book::customers(&mut tx, &[payer]).await?.remove(&payer).context("the payer is in the book")?;
     let (invoice, settlement) = (&booked.invoice, &booked.settlement);
     let document = EInvoice { invoice, settlement, tenant: &catalogue.tenant, payer: &payer };
     document.xml(format).map_err(|gaps| not_valid(&invoice.number, format, gaps).into())

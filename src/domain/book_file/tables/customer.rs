@@ -5,7 +5,6 @@ use super::{Table, assumed, not_used, optional, plan, required, seller};
 use crate::book_file::content::ObjectKind;
 use crate::customer::Delivery;
 
-
 const STATUS: &[&str] = &["active", "inactive"];
 
 pub(super) static CUSTOMER: Table = Table {
@@ -48,8 +47,16 @@ pub(super) static CUSTOMER: Table = Table {
         optional("parent|parentid", Reference(ObjectKind::Customer), "Customer above it."),
         assumed("billtoparent", Boolean, "false", "The parent pays."),
         optional("ourreference", Text, "Printed on invoices."),
-        optional("legalid", Object(&seller::LEGAL_ID), "Number in a register of companies, on electronic invoices."),
-        optional("electronicaddress", Object(&seller::ELECTRONIC_ADDRESS), "Where electronic invoices are sent."),
+        optional(
+            "legalid",
+            Object(&seller::LEGAL_ID),
+            "Number in a register of companies, on electronic invoices.",
+        ),
+        optional(
+            "electronicaddress",
+            Object(&seller::ELECTRONIC_ADDRESS),
+            "Where electronic invoices are sent.",
+        ),
         optional(
             "buyerreference",
             Text,

@@ -109,7 +109,11 @@ pub(super) static LEGAL_ID: Table = Table {
     name: "legalid",
     meaning: "A number in a register of companies. Without one it follows from a Danish, Swedish, Norwegian, Finnish, Belgian or French VAT number.",
     fields: &[
-        required("scheme", Text, "Four digits of ISO 6523: `0184` is the Danish CVR, `0192` the Norwegian register."),
+        required(
+            "scheme",
+            Text,
+            "Four digits of ISO 6523: `0184` is the Danish CVR, `0192` the Norwegian register.",
+        ),
         required("value", Text, "The number, without blanks."),
     ],
 };
