@@ -68,7 +68,13 @@ fn numbers(code: Word) -> (u16, u32) {
         Word::InUse => (409, 40903),
         Word::NameChanges => (409, 40904),
         Word::UnknownObject => (404, 40400),
-        Word::Conflict | Word::WrongState | Word::Booked | Word::NotBooked | Word::NotOpen => (409, 40900),
+        Word::Empty
+        | Word::CreditNote
+        | Word::Conflict
+        | Word::WrongState
+        | Word::Booked
+        | Word::NotBooked
+        | Word::NotOpen => (409, 40900),
         Word::PaymentUnderWay | Word::EmptyBook => (409, 40908),
         other => match other.kind() {
             Kind::Malformed | Kind::Unknown => (400, 40001),

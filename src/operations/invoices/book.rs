@@ -146,6 +146,10 @@ async fn book_alone(ctx: &Context, act: &Act, name: &str) -> Result<InvoiceId, S
     let run = (key.run != draft::BY_HAND).then_some(key.run);
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let drafts = draft::by_ids(&mut tx, &[key.id]).await?;
+    if drafts.iter().any(|draft| draft.lines.is_empty()) {
+        let message = format!("draft {name} has no lines yet");
+        return Err(Refusal::new(Code::Empty, message).hint("add lines to it, or drop it").into());
+    }
     let invoices = book_drafts(&mut tx, run, act.on, &catalogue, drafts).await?;
     let Some(invoice) = invoices.first() else {
         let reason = draft::state(&mut tx, key.id).await?.and_then(|(_, reason)| reason);

@@ -23,6 +23,7 @@ use domain::payment::AttemptState;
 use domain::refusal::{Code, Refusal, Verb, WayOut};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use store::draft::DraftState;
 use store::invoice::{self, Booked, InvoiceFilter, InvoiceState};
 use store::{Tx, payer, payment, run};
 
@@ -173,8 +174,8 @@ pub async fn draft_note(ctx: &Context, act: &Act, asked: &Credit<'_>) -> Result<
     let payer = payer::locked_refs(&mut tx, &[draft.payer]).await?.pop().context("the payer is gone")?;
     draft.revision = payer.revision;
     if store::draft::add_by_hand(&mut tx, &draft).await?.is_some() {
-        let message = format!("there is a draft of a credit note on {} already", invoice.number);
-        return Err(Refusal::new(Code::Exists, message).hint("book it, or drop it first").into());
+        let message = format!("there is a credit note on {} with this name already", invoice.number);
+        return Err(Refusal::new(Code::Exists, message).hint("ask again").into());
     }
     store::idempotency::made(&mut tx, draft.id.0).await?;
     let detail = serde_json::json!({"account": draft.account_number, "credits": invoice.number});
@@ -203,6 +204,11 @@ async fn drafted(
     if draft.gross_minor() > 0 {
         let message = format!("crediting this of {} would raise what is owed", booked.invoice.number);
         return Err(Refusal::new(Code::Raises, message).into());
+    }
+    // Both would have one id: what a person has drafted is not replaced behind their back.
+    if let Some((DraftState::Open, _)) = store::draft::state(tx, draft.id).await? {
+        let message = format!("there is a draft of a credit note on {} already", booked.invoice.number);
+        return Err(Refusal::new(Code::Exists, message).hint("book it, or drop it first").into());
     }
     Ok((booked, draft))
 }

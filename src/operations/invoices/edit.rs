@@ -36,6 +36,12 @@ pub async fn edit(
     let state = draft::state(&mut tx, key.id).await?.map(|(state, _)| state);
     let before = draft::by_ids(&mut tx, &[key.id]).await?.pop();
     let before = before.filter(|_| state == Some(DraftState::Open)).ok_or_else(|| not_open(name))?;
+    if before.is_credit_note && key.run == draft::BY_HAND {
+        let message = "a credit note that is drafted is not changed";
+        return Err(Refusal::new(Code::CreditNote, message)
+            .hint("drop it, and draft another one that names lines and amounts")
+            .into());
+    }
     let edited = billing::edited(&book, &before, change)
         .map_err(|refusal| refusal.or("mend the file and run the same command again"))?;
     if mode == Mode::Change {
