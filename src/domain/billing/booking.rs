@@ -69,16 +69,15 @@ pub fn numbered(pattern: &str, number: &str) -> Option<(u64, Option<i32>)> {
     let at = pattern.find("{seq")?;
     let (before, after) = (&pattern[..at], &pattern[at..]);
     let after = &after[after.find('}')? + 1..];
-    let years = if pattern.contains("{year}") { 1_000..=9_999 } else { 0..=0 };
+    let mut years = if pattern.contains("{year}") { 1_970..=2_199 } else { 0..=0 };
     // Where the digits of year and sequence touch, the year says where one ends.
-    let found = years.filter_map(|year| {
+    years.find_map(|year| {
         let in_year = |part: &str| part.replace("{year}", &year.to_string());
         let digits = number.strip_prefix(&in_year(before))?.strip_suffix(&in_year(after))?;
         let sequence = digits.parse().ok().filter(|sequence| *sequence > 0)?;
         let made = format_number(pattern, sequence, NaiveDate::from_ymd_opt(year.max(1), 1, 1)?).ok()?;
         (made == number).then_some((sequence, (year > 0).then_some(year)))
-    });
-    found.into_iter().next()
+    })
 }
 
 /// The first number of the series that a document is of: 1 unless the book says where it goes on (rules S7). With a year
