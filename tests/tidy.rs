@@ -217,7 +217,8 @@ fn operations_stand_on_floors() {
         for (higher, name) in floors.iter().enumerate().skip(floor + 1) {
             // A demand says whether a method will be charged: the decision is pure and only asked.
             let code = code.replace("crate::payments::decide::is_collected", "");
-            if code.contains(&format!("crate::{name}")) {
+            let is_whole = |rest: &&str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+            if code.split(&format!("crate::{name}")).skip(1).any(|rest| is_whole(&rest)) {
                 backwards.push(format!("{} imports {name} ({higher} over {floor})", path.display()));
             }
         }

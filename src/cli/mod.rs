@@ -148,7 +148,10 @@ pub fn main() -> ExitCode {
         Ok(matches) => matches,
         Err(error) => {
             if error.use_stderr() {
-                drop(error.print());
+                match std::env::args_os().any(|argument| argument == "--json") {
+                    true => Output::new(true).failure(&usage(&error)),
+                    false => drop(error.print()),
+                }
                 return Exit::Input.into();
             }
             // `--help` and `--version` are answers.
@@ -170,6 +173,21 @@ pub fn main() -> ExitCode {
     };
     let output = Output::new(cli.json);
     ended(answer(cli, home_origin, &output), &output)
+}
+
+/// A command line that is not understood, as programs are told.
+fn usage(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let is_hint = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more");
+    let hints: Vec<&str> = lines.take_while(is_hint).collect();
+    let failure = Failure::input("usage", message);
+    if hints.is_empty() {
+        failure.hint("`--help` shows what there is")
+    } else {
+        failure.hint(hints.join("; "))
+    }
 }
 
 /// The exit code of a command. An answer that did not arrive is a failure of ours; what the command itself has to say

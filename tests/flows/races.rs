@@ -228,9 +228,8 @@ impl Race {
                 Mark::Price(price) => prices.push(price.as_str()),
                 Mark::Amount { number, on, amount } => {
                     let shown = self.books.json(&["subscriptions", "show", number]);
-                    let is_it = |act: &Value| {
-                        act["on"] == on.as_str() && act["amount"].to_string().trim_matches('"') == amount
-                    };
+                    let is_it =
+                        |act: &Value| act["on"] == on.as_str() && act["verb"]["amount"] == amount.as_str();
                     let acts = shown["acts"].as_array().unwrap();
                     assert!(acts.iter().any(is_it), "{on} {amount} is lost: {told}\n{shown:#}");
                 }
