@@ -1,7 +1,8 @@
 //! Sums of sealed entries for reports: the database adds, and hands on one row at a time, so that no report holds the ledger
 //! in memory.
 //!
-//! An entry is sealed if it does not wait for its seal; those that wait are few.
+//! An entry is sealed if it does not wait for its seal; those that wait are few. `cross join` makes SQLite begin with the entries,
+//! whose postings lie beside each other.
 
 use crate::invoice::tax_category;
 use crate::tx::{PerDriver, Tx, by_keys, on};
@@ -145,9 +146,9 @@ pub async fn sums(tx: &mut Tx, from: NaiveDate, before: NaiveDate) -> anyhow::Re
                 cast(sum(case when e.posting_date < $1 then p.debit_minor - p.credit_minor else 0 end) as bigint),
                 cast(sum(case when e.posting_date >= $1 then p.debit_minor else 0 end) as bigint),
                 cast(sum(case when e.posting_date >= $1 then p.credit_minor else 0 end) as bigint)
-         from ledger_posting p
-         join ledger_entry e on e.id = p.entry
-         where e.posting_date < $2 and", sealed!(), "
+         from ledger_entry e
+         cross join ledger_posting p
+         where p.entry = e.id and e.posting_date < $2 and", sealed!(), "
          group by p.account, e.currency
          order by p.account, e.currency"))
         .bind(from)
@@ -165,9 +166,9 @@ pub async fn sums(tx: &mut Tx, from: NaiveDate, before: NaiveDate) -> anyhow::Re
 pub async fn receivables(tx: &mut Tx, before: NaiveDate) -> anyhow::Result<Vec<(Currency, i64)>> {
     let rows: Vec<(String, i64)> = on!(tx, c => sqlx::query_as(concat!(
         "select e.currency, cast(sum(p.debit_minor - p.credit_minor) as bigint)
-         from ledger_posting p
-         join ledger_entry e on e.id = p.entry
-         where e.posting_date < $1 and", receivable!(), "and", sealed!(), "
+         from ledger_entry e
+         cross join ledger_posting p
+         where p.entry = e.id and e.posting_date < $1 and", receivable!(), "and", sealed!(), "
          group by e.currency
          order by e.currency"))
         .bind(before)
@@ -202,9 +203,9 @@ pub async fn open_documents(
                     i.invoice_date as document_date, i.payable_by as due_date, i.currency,
                     cast(sum(o.minor) as bigint) as open_minor
              from (select e.invoice, p.debit_minor - p.credit_minor as minor
-                   from ledger_posting p
-                   join ledger_entry e on e.id = p.entry
-                   where e.posting_date < $1 and", receivable!(), "and", sealed!(), "
+                   from ledger_entry e
+                   cross join ledger_posting p
+                   where p.entry = e.id and e.posting_date < $1 and", receivable!(), "and", sealed!(), "
                    union all
                    select s.invoice, -s.amount_minor
                    from settlement_part s
@@ -270,9 +271,9 @@ pub async fn movements(
              select e.account_number, cast(null as text) as name, e.currency, cast(null as date) as posting_date,
                     cast(0 as bigint) as sequence, cast(null as text) as document_number, cast(null as text) as kind,
                     cast(null as date) as due_date, cast(sum(p.debit_minor - p.credit_minor) as bigint) as minor
-             from ledger_posting p
-             join ledger_entry e on e.id = p.entry
-             where e.posting_date < $2 and ($1 is null or e.account_number = $1) and", receivable!(), "and", sealed!(), "
+             from ledger_entry e
+             cross join ledger_posting p
+             where p.entry = e.id and e.posting_date < $2 and ($1 is null or e.account_number = $1) and", receivable!(), "and", sealed!(), "
              group by e.account_number, e.currency
              union all
              select e.account_number, i.buyer ->> 'name', e.currency, e.posting_date, s.sequence, e.document_number, e.kind,

@@ -26,7 +26,9 @@ pub fn paid_online(
     let settled_minor = account.settlement.settled_minor;
     let through = |amount_minor| {
         let happening = Happening { ordinal: attempt.ordinal, on: attempt.on, amount_minor, settled_minor };
-        (attempt.gateway.as_str(), happening)
+        // What came past every gateway has its own way: a bank, or a person's mark.
+        let is_outside = attempt.gateway == BY_HAND;
+        (if is_outside { attempt.method.as_str() } else { attempt.gateway.as_str() }, happening)
     };
     let (catalogue, open_from) = (books.catalogue, books.open_from);
     let mut entries =
