@@ -39,6 +39,24 @@ enum Verb {
     },
 }
 
+/// A key as it is printed once.
+#[derive(serde::Serialize)]
+struct Made<'k> {
+    id: uuid::Uuid,
+    name: &'k str,
+    scopes: Vec<&'static str>,
+    key: &'k str,
+}
+
+/// A key that opens nothing any more.
+#[derive(serde::Serialize)]
+struct RevokedNow<'k> {
+    name: &'k str,
+    revoked: bool,
+    /// By this very command.
+    now: bool,
+}
+
 fn scope(text: &str) -> Result<Scope, String> {
     Scope::parse(text).ok_or_else(|| "not one of read, write, usage, operate".to_owned())
 }
@@ -74,8 +92,7 @@ async fn create(app: &App, new: NewKey, output: &Output) -> Result<Exit, Failure
         Created::Key { id, key } => {
             if output.is_json() {
                 let scopes: Vec<_> = new.scopes.iter().map(|scope| scope.name()).collect();
-                output
-                    .document(&serde_json::json!({"id": id, "name": new.name, "scopes": scopes, "key": key}));
+                output.document(&Made { id, name: &new.name, scopes, key: &key });
             } else {
                 output.line(&key);
                 output.say("keep it: it is not shown again (`tallybook keys list` shows the rest)");
@@ -130,7 +147,7 @@ async fn revoke(app: &App, named: &str, output: &Output) -> Result<Exit, Failure
     match keys::revoke(&app.ctx, &operator(), named).await? {
         Revoked::Done { name, now } => {
             if output.is_json() {
-                output.document(&serde_json::json!({"name": name, "revoked": true, "now": now}));
+                output.document(&RevokedNow { name: &name, revoked: true, now });
             } else {
                 let when =
                     if now { "is revoked; servers know within a second" } else { "was revoked before" };

@@ -58,6 +58,24 @@ enum Verb {
     },
 }
 
+/// An endpoint as it is printed once.
+#[derive(serde::Serialize)]
+struct Added<'w> {
+    id: Uuid,
+    url: &'w str,
+    secret: &'w str,
+}
+
+#[derive(serde::Serialize)]
+struct Count {
+    count: u64,
+}
+
+#[derive(serde::Serialize)]
+struct Tried {
+    tried: usize,
+}
+
 /// Adds, lists, shows, pings, tells again or removes.
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
@@ -67,8 +85,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
             let new = NewEndpoint { url, events, description, is_active: true };
             let (endpoint, secret) = webhooks::add(&app.ctx, &actor, &new).await?;
             if output.is_json() {
-                output
-                    .document(&serde_json::json!({"id": endpoint.id, "url": endpoint.url, "secret": secret}));
+                output.document(&Added { id: endpoint.id, url: &endpoint.url, secret: &secret });
             } else {
                 output.line(&secret);
                 output.say(&format!("endpoint {}; keep the secret: it is not shown again", endpoint.id));
@@ -83,7 +100,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         Verb::Replay { id, from, to } => {
             let count = webhooks::replay(&app.ctx, id, from, to).await?;
             if output.is_json() {
-                output.document(&serde_json::json!({"count": count}));
+                output.document(&Count { count });
             } else {
                 output.line(&format!("{count} event(s) are told again"));
             }
@@ -98,7 +115,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
                 told += tried;
             }
             if output.is_json() {
-                output.document(&serde_json::json!({"tried": told}));
+                output.document(&Tried { tried: told });
             } else {
                 output.line(&format!("{told} event(s) were told or tried"));
             }
