@@ -40,6 +40,8 @@ pub fn night(world: &mut World) {
     for _ in 0..world.dice.within(0, 2) {
         drop_into_inbox(world);
     }
+    // A run of `simulate` takes the dunning morning of its day first, if nobody has asked for it by name.
+    money::retry(world);
     let before = world.journal(0).len();
     let mut told = "a night by the timetable".to_owned();
     for _ in 0..world.dice.weighted(&[(5, 0), (3, 1), (1, 2)]) {
@@ -65,7 +67,6 @@ pub fn night(world: &mut World) {
     let steps: Vec<Step> = done.iter().filter_map(|line| step_of(world, line)).collect();
     world.steps.extend(steps);
     *world.tally.acts.entry("night by the timetable".to_owned()).or_default() += 1;
-    money::retry(world);
 }
 
 /// What the journal says was done, as a step: the order of two jobs of one night is the worker's.
