@@ -44,12 +44,22 @@ pub fn tell(world: &mut World) {
             drop(fs::remove_file(path.with_file_name(format!("tallybook.db{end}"))));
         }
     }
+    let is_named = is_database || told == 2 || is_missed(world, &path);
     fs::write(&path, &sound).unwrap();
+    if !is_named {
+        return;
+    }
     let name = path.strip_prefix(world.home()).unwrap().display().to_string();
     world.say(&format!("{kind} in {name}: verify → {told}"));
     world.tally.fault(kind);
     assert_eq!(told, 2, "{kind} in {name} is not told: {answer:?}");
     assert_eq!(world.look(&["verify"])["ok"], true, "{name} is mended");
+}
+
+/// Whether the books name a file: a segment that upkeep has bundled lies there for a while, and nobody reads it again.
+fn is_missed(world: &World, path: &Path) -> bool {
+    fs::remove_file(path).unwrap();
+    world.asked(&["verify"]).code == 2
 }
 
 fn flip_bit(world: &mut World, bytes: &mut [u8]) -> &'static str {
