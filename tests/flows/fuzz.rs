@@ -17,6 +17,8 @@ const NDJSON: &str = "{\"id\":\"a\",\"subject\":\"SUB-1\",\"meter\":\"calls\",\"
     {\"refkey\":\"b\",\"referenceid\":\"SUB-1\",\"meter\":\"calls\",\"amount\":\"7\",\"entrydate\":\"2026-03-01T10:00:00\"}\n\
     {\"specversion\":\"1.0\",\"id\":\"c\",\"source\":\"s\",\"type\":\"calls\",\"subject\":\"SUB-1\",\"data\":{\"total\":1},\"time\":\"2026-03-01T10:00:00Z\"}\n";
 
+const PARQUET: &[u8] = include_bytes!("../golden/bombs/usual.parquet");
+
 /// Every golden scenario as text, and the book in it.
 fn golden() -> (Vec<String>, Vec<String>) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/scenarios");
@@ -61,8 +63,8 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
     proptest::collection::vec((0_usize..=10_000, 0_usize..24, comes), 0..4)
 }
 
-fn edited(text: &str, edits: &[Edit]) -> Vec<u8> {
-    let mut bytes = text.as_bytes().to_vec();
+fn edited(good: impl AsRef<[u8]>, edits: &[Edit]) -> Vec<u8> {
+    let mut bytes = good.as_ref().to_vec();
     for (place, goes, comes) in edits {
         let from = bytes.len() * place / 10_000;
         let until = (from + goes).min(bytes.len());
@@ -73,6 +75,12 @@ fn edited(text: &str, edits: &[Edit]) -> Vec<u8> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What a damaged one says of its pages is held against what a machine can bear before it is unpacked.
+    #[test]
+    fn a_parquet_file_is_taken_in_or_refused(edits in edits()) {
+        usage_entry::usage_file(&edited(PARQUET, &edits));
+    }
 
     #[test]
     fn a_usage_file_is_taken_in_or_refused(edits in edits(), is_csv in any::<bool>()) {

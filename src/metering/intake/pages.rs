@@ -22,6 +22,9 @@ pub(super) struct Pages {
 
 /// Looks at the pages from `start` on, until they hold so many values.
 pub(super) fn look(file: &File, start: u64, values: i64) -> io::Result<Pages> {
+    if start >= file.metadata()?.len() {
+        return Err(broken());
+    }
     let mut source = BufReader::with_capacity(1 << 12, file);
     source.seek(SeekFrom::Start(start))?;
     let (mut pages, mut seen) = (Pages::default(), 0);

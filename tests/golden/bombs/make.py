@@ -27,7 +27,8 @@ def usage(rows, **more):
 def main():
     """dictionary: 100,000 times one text of 40 kB, 4 GB. rows: 20 million rows that are alike, a gigabyte as text. columns: four
     hundred columns without a value, 300,000 rows. prefixed: 15,000 times a text of 30 kB as what it shares with the one
-    before. page: one page of 200 MB. endless.csv.zst: a line of 300 MB."""
+    before. page: one page of 200 MB. endless.csv.zst: a line of 300 MB.
+    usual: what the fuzz begins with."""
     write("dictionary.parquet", usage(100_000, **{"properties.note": full("x" * 40_000, 100_000)}))
     write("rows.parquet", usage(20_000_000), data_page_size=1 << 26)
     nothing = full("", 300_000)
@@ -39,6 +40,9 @@ def main():
     texts = {name: pa.array(usage(200)[name].to_pylist()) for name in usage(200).column_names}
     texts["properties.note"] = pa.array(["x" * 1_000_000] * 200)
     write("page.parquet", pa.table(texts), use_dictionary=False, data_page_size=1 << 30, write_batch_size=1 << 20)
+    rows = [str(n) for n in range(20)]
+    usual = pa.table({"id": rows, "subject": ["SUB-1"] * 20, "meter": ["calls"] * 20, "quantity": rows, "time": [TIME] * 20})
+    write("usual.parquet", usual, use_dictionary=["subject"], column_encoding={"id": "DELTA_BYTE_ARRAY"}, data_page_version="2.0")
     with open("endless.csv.zst", "wb") as out:
         packer = subprocess.Popen(["zstd", "-19", "-c"], stdin=subprocess.PIPE, stdout=out)
         packer.stdin.write(b"id,subject,meter,quantity,time\n")
