@@ -4,7 +4,11 @@
 use super::world::World;
 use crate::support::files_below;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// How long the name of an import is in the name of a file, with its dash.
+const IMPORT: &str = "00000000-0000-0000-0000-000000000000-";
 
 /// Compares every step and every invoice.
 pub fn compare(world: &World) {
@@ -23,14 +27,22 @@ pub fn compare(world: &World) {
     assert_eq!(rejected(world), rejects, "usage records that were refused");
 }
 
-/// Records in the files of what was refused; a row `header` keeps the columns of the file that they came from.
+/// Records in the files of what was refused; a row `header` keeps the columns of the file that they came from. An attempt
+/// that was cut off leaves a file of its own until upkeep: of each usage file one counts, named `IMPORT-FILE.rejects.csv`.
 fn rejected(world: &World) -> u64 {
+    let usage_file = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap()[IMPORT.len()..].to_owned();
+        name.split(".rejects").next().unwrap_or_default().to_owned()
+    };
     let of_record = |row: &&str| row.split(',').nth(2).is_some_and(|code| code != "header");
     let rows = |path: &PathBuf| {
         let text = std::fs::read_to_string(path).unwrap();
         text.lines().skip(1).filter(of_record).count() as u64
     };
-    files_below(&world.home().join("rejects"), "csv").iter().map(rows).sum()
+    let files = files_below(&world.home().join("rejects"), "csv");
+    let by_usage_file: BTreeMap<String, PathBuf> =
+        files.into_iter().map(|path| (usage_file(&path), path)).collect();
+    by_usage_file.values().map(rows).sum()
 }
 
 fn played(world: &World) -> Value {
