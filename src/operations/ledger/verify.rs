@@ -232,13 +232,34 @@ async fn documents(ctx: &Context, tx: &mut store::Tx) -> anyhow::Result<Check> {
     Ok(check("document hashes", count, None))
 }
 
-/// Every marked export on disk has the hash that was recorded; where it is several files, each has its own.
+/// Every marked export on disk has the hash that was recorded; where it is several files, each has its own. Where it is one,
+/// the manifest beside it says what was recorded.
 async fn exports(ctx: &Context, tx: &mut store::Tx) -> anyhow::Result<Check> {
     let marks = store::ledger::exports(tx).await?;
     let mut named: Vec<Named> = marks.iter().map(Named::from).collect();
     named.extend(marks.iter().flat_map(|mark| parts(&mark.manifest)));
-    let difference = exports_differ(ctx, &named).await?;
+    let of_one = marks.iter().filter(|mark| parts(&mark.manifest).is_empty());
+    let beside: Vec<(Named, &serde_json::Value)> =
+        of_one.map(|mark| (manifest_of(&mark.path), &mark.manifest)).collect();
+    named.extend(beside.iter().map(|(file, _)| file.clone()));
+    let of_manifests = || beside.iter().find_map(|(file, known)| manifest_differs(ctx, file, known));
+    let difference = exports_differ(ctx, &named).await?.or_else(of_manifests);
     Ok(check("export files", u64::try_from(marks.len())?, difference))
+}
+
+/// The file beside an export that says what is in it.
+fn manifest_of(export: &str) -> Named {
+    Named { path: format!("exports/{export}.manifest.json"), sha256: None }
+}
+
+fn manifest_differs(ctx: &Context, file: &Named, known: &serde_json::Value) -> Option<String> {
+    let path = &file.path;
+    let read = std::fs::read(ctx.folders.root.join(path)).map_err(|e| format!("{path}: {e}"));
+    match read.map(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes)) {
+        Err(told) => Some(told),
+        Ok(Ok(found)) if found == *known => None,
+        Ok(_) => Some(format!("{path}: not what was written")),
+    }
 }
 
 /// The file of every closed month on disk has the hash that was recorded.
