@@ -30,6 +30,8 @@ fn measured(home: &Home, args: &[&str], input: &Path) -> Taken {
     let mut command = Command::new("python3");
     command.args(["-c", MEASURE]).arg(program.get_program()).args(program.get_args());
     command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    // Each thread has its blocks in flight: the bound is that of two, on any machine.
+    command.env("TALLYBOOK_THREADS", "2");
     let input = std::fs::File::open(input).unwrap();
     let output = command.stdin(input).stdout(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
