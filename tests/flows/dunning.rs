@@ -93,8 +93,8 @@ fn plays(json: &dyn Fn(&[&str]) -> Value, home: &Path) {
     assert_eq!(paid["PaymentStatus"], 20, "{paid}");
     let given_up = first_of("CU-0003");
     assert_eq!(
-        (&given_up["PaymentStatus"], &given_up["NextRetry"]),
-        (&json!(20), &Value::Null),
+        (&given_up["PaymentStatus"], &given_up["State"], &given_up["NextRetry"]),
+        (&json!(1024), &json!("written_off"), &Value::Null),
         "{given_up}"
     );
 
