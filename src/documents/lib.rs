@@ -58,7 +58,8 @@ impl Renderer {
 
     /// The invoice, credit note or draft as PDF. Whole or not at all: a text that no font can write is refused.
     pub fn render_invoice(&self, document: &InvoiceDocument) -> Result<Vec<u8>, DocumentError> {
-        match writable::unwritable(&self.fonts, document.texts()) {
+        let labels = self.templates.labels(&document.draft.language);
+        match writable::unwritable(&self.fonts, document.texts().chain(labels.texts())) {
             Some(unwritable) => Err(DocumentError::Unwritable { document: document.name(), unwritable }),
             None => invoice::render(self, document),
         }

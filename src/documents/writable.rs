@@ -58,6 +58,37 @@ mod tests {
     use crate::templates::Templates;
 
     #[test]
+    fn nothing_that_is_printed_is_printed_as_boxes() {
+        use crate::sample;
+        use crate::{InvoiceDocument, Renderer};
+        let renderer = Renderer::new(&Templates::embedded().unwrap()).unwrap();
+        let told = |invoice: &domain::invoice::Invoice, tenant: &domain::catalogue::Tenant| {
+            renderer.render_invoice(&InvoiceDocument::booked(invoice, tenant)).err().map(|e| e.to_string())
+        };
+        assert_eq!(told(&sample::one_page(), &sample::tenant()), None);
+        let strange = || "株".to_owned();
+        let places: [fn(&mut domain::invoice::Draft, String); 7] = [
+            |draft, text| draft.buyer.name = text,
+            |draft, text| draft.buyer.address.city = Some(text),
+            |draft, text| draft.lines[0].title = text,
+            |draft, text| draft.lines[0].description = text,
+            |draft, text| draft.lines[0].discount_text = Some(text),
+            |draft, text| draft.reference = Some(text),
+            |draft, text| draft.subscription_number = Some(text),
+        ];
+        for place in places {
+            let mut invoice = sample::one_page();
+            place(&mut invoice.draft, strange());
+            let reason = told(&invoice, &sample::tenant()).unwrap();
+            assert!(reason.contains('株'), "{reason}");
+        }
+        for (note, phone) in [(Some(strange()), None), (None, Some(strange()))] {
+            let tenant = domain::catalogue::Tenant { invoice_note: note, phone, ..sample::tenant() };
+            assert!(told(&sample::one_page(), &tenant).is_some());
+        }
+    }
+
+    #[test]
     fn a_text_is_written_whole_or_named() {
         let fonts = Fonts::parse(&Templates::embedded().unwrap()).unwrap();
         let first = |text: &str| unwritable(&fonts, [text].into_iter());

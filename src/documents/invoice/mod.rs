@@ -101,7 +101,7 @@ impl<'a> InvoiceDocument<'a> {
             std::iter::once(party.name.as_str()).chain(parts.into_iter().filter_map(|p| p.as_deref()))
         });
         let lines = draft.lines.iter().flat_map(|line| {
-            let optional = [&line.unit, &line.discount_text, &line.subscription_number];
+            let optional = [&line.unit, &line.discount_text, &line.subscription_number, &line.amends];
             [line.title.as_str(), line.description.as_str()]
                 .into_iter()
                 .chain(optional.into_iter().filter_map(|t| t.as_deref()))
@@ -110,9 +110,13 @@ impl<'a> InvoiceDocument<'a> {
             draft.reference.as_deref(),
             draft.seller.email.as_deref(),
             self.tenant.invoice_note.as_deref(),
+            self.tenant.phone.as_deref(),
+            draft.subscription_number.as_deref(),
+            self.invoice.and_then(|invoice| invoice.base.as_ref()).map(|base| base.rate_source.as_str()),
             self.invoice.map(|invoice| invoice.number.as_str()),
         ];
         let rest = rest.into_iter().flatten().chain([draft.account_number.as_str()]);
+        let rest = rest.chain(draft.credits.iter().map(String::as_str));
         parties.chain(lines).chain(rest)
     }
 }

@@ -50,6 +50,11 @@ macro_rules! words {
             pub fn map(&self, change: impl Fn(&str) -> String) -> Self {
                 Self { $($word: change(&self.$word)),* }
             }
+
+            /// Each of them.
+            pub fn each(&self) -> impl Iterator<Item = &str> {
+                [$(self.$word.as_str()),*].into_iter()
+            }
         }
     };
 }
@@ -144,6 +149,13 @@ impl Labels {
             return Err(TemplateError::broken(file, why));
         }
         Ok(labels)
+    }
+
+    /// All that documents print of it.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        let figures = [&self.format.decimal, &self.format.thousands, &self.format.date, &self.format.percent];
+        let figures = figures.into_iter().chain(&self.format.months);
+        self.words.each().chain(figures.chain(self.vat.values()).map(String::as_str))
     }
 
     /// The name of a country, else its code.
