@@ -4,7 +4,7 @@ use super::BilledLine;
 use crate::catalogue::{Catalogue, Rate};
 use crate::exact::Exact;
 use crate::ids::{ChargeReference, InvoiceId};
-use crate::invoice::{BaseAmounts, Draft, Invoice, LineKind};
+use crate::invoice::{BaseAmounts, Draft, Invoice, Line, LineKey, LineKind};
 use crate::period::plus_days;
 use chrono::{Datelike, NaiveDate};
 use std::collections::BTreeSet;
@@ -97,15 +97,22 @@ pub fn first_sequence(catalogue: &Catalogue, draft: &Draft) -> u64 {
     of_its_year.map_or(1, |(sequence, _)| sequence)
 }
 
+/// Whether a line of a draft amends another whose invoice had no number yet.
+pub fn lacks_amended(draft: &Draft) -> bool {
+    draft.lines.iter().any(amends_unnamed)
+}
+
+fn amends_unnamed(line: &Line) -> bool {
+    let amends = |key: &LineKey| matches!(key.kind, LineKind::ProrationCredit | LineKind::Late);
+    line.amends.is_none() && line.key.as_ref().is_some_and(amends)
+}
+
 /// Names the invoices that a draft's lines amend where they had no number yet when it was drafted, because both came of
 /// one run (rules M5, I8). `billed_of` gives what is billed of a charge, numbers filled in; call it once all drafts
 /// of the run have their numbers, before [`book`].
 pub fn name_amended<'b>(draft: &mut Draft, billed_of: impl Fn(ChargeReference) -> &'b [BilledLine]) {
-    for line in draft.lines.iter_mut().filter(|line| line.amends.is_none()) {
+    for line in draft.lines.iter_mut().filter(|line| amends_unnamed(line)) {
         let Some(key) = line.key.as_ref() else { continue };
-        if !matches!(key.kind, LineKind::ProrationCredit | LineKind::Late) {
-            continue;
-        }
         let original = billed_of(key.charge).iter().find(|billed| {
             billed.key.kind == LineKind::Regular
                 && billed.line.is_some()

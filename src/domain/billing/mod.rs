@@ -27,8 +27,8 @@ mod windows;
 pub use balance::{Credited, CreditedLine, credits_of, over_credited};
 pub use bill::bill;
 pub use booking::{
-    BookError, book, check, first_sequence, format_number, name_amended, numbered, rank, refer,
-    takes_reference,
+    BookError, book, check, first_sequence, format_number, lacks_amended, name_amended, numbered, rank,
+    refer, takes_reference,
 };
 pub use credit::{CreditLine, CreditScope, Standing, credit_note};
 pub use custom::{CUSTOM_SKU, CustomInvoice, CustomLine, custom_draft};

@@ -71,7 +71,7 @@ pub(super) fn act(
             let date = arguments.date(&["date"])?.unwrap_or(on);
             collecting::refund(world, at, amount(&arguments)?, date)
         }
-        "send" => booked(world, at).map(drop), // nothing is mailed in memory
+        "send" | "markdelivered" => booked(world, at).map(drop), // nothing is mailed in memory
         "writeoff" => {
             let date = arguments.date(&["date"])?.unwrap_or(on);
             collecting::write_off(world, at, amount(&arguments)?, date)
@@ -79,7 +79,7 @@ pub(super) fn act(
         other => {
             let message = format!("there is no verb `{other}` of invoices");
             Err(Refusal::new(Code::UnknownVerb, message).hint(
-                "one of book, cancel, create, credit, edit, markpaid, recharge, refund, send, writeoff",
+                "one of book, cancel, create, credit, edit, markdelivered, markpaid, recharge, refund, send, writeoff",
             ))
         }
     }

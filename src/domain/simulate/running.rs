@@ -129,6 +129,23 @@ fn recognize(world: &mut World, until: NaiveDate) -> Result<(), Refusal> {
 const OPTIONS: [&str; 10] =
     ["asof", "ahead", "preview", "review", "customer", "customers", "businessunit", "skip", "expect", "json"];
 
+/// Steps of a run that may be left out.
+const SKIPPED: [&str; 3] = ["render", "send", "collect"];
+
+/// A text, several with commas between them, or a list of texts.
+fn texts(option: &str, value: Option<&Value>) -> Result<Vec<String>, Refusal> {
+    let split = |text: &str| text.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>();
+    let wrong = || Refusal::new(Code::BadArgument, format!("`{option}` is a text or a list of texts"));
+    match value {
+        None => Ok(Vec::new()),
+        Some(Value::String(text)) => Ok(split(text)),
+        Some(Value::Array(list)) => {
+            list.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+        }
+        Some(_) => Err(wrong()),
+    }
+}
+
 /// An option's name without case and marks: `as-of`, `as_of` and `asOf` are one.
 fn plain(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
@@ -149,11 +166,7 @@ impl Options {
         }
         let read = Arguments::of(map);
         let as_of = read.date(&["as-of", "asof", "as_of"])?.unwrap_or(on);
-        let accounts = match read.value(&["customer", "customers"]) {
-            None => Vec::new(),
-            Some(Value::Array(list)) => list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
-            Some(_) => read.text(&["customer", "customers"]).into_iter().collect(),
-        };
+        let accounts = texts("customer", read.value(&["customer", "customers"]))?;
         if let Some(unknown) = accounts.iter().find(|account| !world.known.customers.contains_key(*account)) {
             return Err(Refusal::new(Code::UnknownCustomer, format!("there is no customer `{unknown}`")));
         }
@@ -166,14 +179,18 @@ impl Options {
                 format!("there is no business unit `{unknown}`"),
             ));
         }
-        let skipped = read.value(&["skip"]).map(ToString::to_string).unwrap_or_default();
+        let skipped = texts("skip", read.value(&["skip"]))?;
+        if let Some(unknown) = skipped.iter().find(|step| !SKIPPED.contains(&step.as_str())) {
+            let message = format!("`{unknown}` is no step of a run to skip");
+            return Err(Refusal::new(Code::UnknownOption, message).hint(SKIPPED.join(", ")));
+        }
         Ok(Self {
             as_of,
             preview: read.flag(&["preview"])?.unwrap_or(false),
             review: read.flag(&["review"])?.unwrap_or(false),
             accounts,
             business_unit,
-            collect: !skipped.contains("collect"),
+            collect: !skipped.iter().any(|step| step == "collect"),
         })
     }
 }

@@ -12,15 +12,15 @@ use crate::payments::{collect, settle};
 use crate::refusal::Stop;
 use anyhow::Context as _;
 use chrono::NaiveDate;
-use domain::billing;
+use domain::billing::{self, BilledLine};
 use domain::catalogue::Catalogue;
-use domain::ids::{CustomerId, InvoiceId, RunId};
+use domain::ids::{ChargeReference, CustomerId, InvoiceId, RunId};
 use domain::invoice::{Draft, Invoice};
 use domain::journal::Action;
 use domain::ledger::Entry;
 use domain::refusal::{Code, Refusal, Verb};
 use domain::run::ItemState;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use store::draft::{self, DraftKey, DraftState};
 use store::invoice;
 use store::{Tx, payer, run};
@@ -61,12 +61,17 @@ pub async fn book_drafts(
     }
     let refers = ready.iter().filter(|draft| billing::takes_reference(draft, catalogue)).count();
     let mut references = store::invoice::take_references(tx, refers).await?;
-    let mut invoices = Vec::with_capacity(ready.len());
+    let mut numbered = Vec::with_capacity(ready.len());
     for draft in ready {
         let sequence = next.get_mut(&draft.series).context("a series without numbers")?;
-        let refers = billing::takes_reference(&draft, catalogue);
-        let mut invoice = billing::book(draft, *sequence, booked_on, catalogue)?;
+        numbered.push((draft, *sequence));
         *sequence += 1;
+    }
+    name_amended(tx, &mut numbered).await?;
+    let mut invoices = Vec::with_capacity(numbered.len());
+    for (draft, sequence) in numbered {
+        let refers = billing::takes_reference(&draft, catalogue);
+        let mut invoice = billing::book(draft, sequence, booked_on, catalogue)?;
         if refers && let Some(number) = references.next() {
             billing::refer(&mut invoice, number, catalogue);
         }
@@ -83,6 +88,32 @@ pub async fn book_drafts(
     settle::set_off_credit_notes(tx, &invoices).await?;
     count_items(tx, run, &invoices, &aside).await?;
     Ok(invoices)
+}
+
+/// Names the invoices that lines amend where both come of one run: when they were drafted there was no number yet. Most
+/// runs have none.
+async fn name_amended(tx: &mut Tx, numbered: &mut [(Draft, u64)]) -> anyhow::Result<()> {
+    let lacking = numbered.iter().map(|(draft, _)| draft).filter(|draft| billing::lacks_amended(draft));
+    let payers: BTreeSet<CustomerId> = lacking.map(|draft| draft.payer).collect();
+    if payers.is_empty() {
+        return Ok(());
+    }
+    let mut numbers: BTreeMap<InvoiceId, String> = BTreeMap::new();
+    for (draft, sequence) in numbered.iter() {
+        let number = billing::format_number(&draft.number_pattern, *sequence, draft.invoice_date)?;
+        numbers.insert(draft.id, number);
+    }
+    let payers: Vec<CustomerId> = payers.into_iter().collect();
+    let mut billed: BTreeMap<ChargeReference, Vec<BilledLine>> = BTreeMap::new();
+    for (_, mut line, _) in payer::billed_lines(tx, &payers).await? {
+        let number = line.invoice.and_then(|id| numbers.get(&id));
+        line.invoice_number = line.invoice_number.or_else(|| number.cloned());
+        billed.entry(line.key.charge).or_default().push(line);
+    }
+    for (draft, _) in numbered {
+        billing::name_amended(draft, |charge| billed.get(&charge).map_or(&[][..], Vec::as_slice));
+    }
+    Ok(())
 }
 
 /// Writes per payer how many invoices were made, and the reason of what was set aside.
