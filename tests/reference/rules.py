@@ -95,7 +95,8 @@ class Rhythm:
             self.anchor = start + timedelta((charge["billingday"] - start.isoweekday()) % 7)
         if self.unit == "last_day_of_month":
             self.anchor = month_end(start)
-        self.day = charge.get("billingday") if self.unit in self.MONTHS else None
+        # A month alone means its first day.
+        self.day = charge.get("billingday", "billingmonth" in charge or None) if self.unit in self.MONTHS else None
         if self.unit in self.MONTHS and ("billingday" in charge or "billingmonth" in charge):
             self.anchor = self.day_of_the_year(start, charge.get("billingmonth"))
 
