@@ -3,7 +3,7 @@
 use super::run::figures;
 use crate::failure::Exit;
 use crate::output::{Column, Output, grouped, total};
-use operations::runs::preview::{NotBilled, RunPreview};
+use operations::runs::preview::{NotBilled, PayerView, RunPreview};
 
 /// Payers listed for a reader; all of them are in the JSON answer.
 const PAYERS_SHOWN: usize = 40;
@@ -24,8 +24,9 @@ fn people(preview: &RunPreview, output: &Output) {
         output.line(&format!("{} payer(s) fail, {} parked", preview.run.failed, preview.run.parked));
     }
     let rows = preview.payers.iter().take(PAYERS_SHOWN).map(|payer| {
-        let amounts = [&payer.net, &payer.vat, &payer.gross].map(total);
-        let named = [payer.account.clone(), payer.currency.to_string(), grouped(payer.invoices)];
+        let PayerView { account, total: own } = payer;
+        let amounts = [&own.net, &own.vat, &own.gross].map(total);
+        let named = [account.clone(), own.currency.to_string(), grouped(own.invoices)];
         named.into_iter().chain(amounts).collect()
     });
     let columns = [

@@ -246,7 +246,7 @@ impl Store {
             .pragma("wal_autocheckpoint", PAGES_IN_LOG)
             .pragma("journal_size_limit", LOG_BYTES_KEPT)
             .pragma("cache_size", "-65536");
-        // Ids are hashes: what a large run writes is spread over the whole of an index.
+        // The keys of periods and payers are hashes: what a large run writes is spread over the whole of their indexes.
         let writer = sqlite_pool(options.clone().pragma("cache_size", WRITER_CACHE), 1, BUSY_TIMEOUT).await?;
         migrate_sqlite(&writer).await?;
         let queue = sqlite_pool(options.clone(), 2, QUEUE_BUSY_TIMEOUT).await?;

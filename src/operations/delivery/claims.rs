@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Mutex;
 use store::Tx;
 use store::delivery::{self, Claim, Delivery};
-use store::run::notices;
 use store::worker::{self, WorkerLock};
 
 /// From then on others may send what a pass has claimed and not answered. A batch of mails takes minutes at most.
@@ -35,11 +34,9 @@ impl Pass {
 
     /// Frees what passes that are gone had claimed.
     pub async fn free_abandoned(&self, tx: &mut Tx) -> anyhow::Result<()> {
-        let mut claimants = delivery::claimants(tx).await?;
-        claimants.extend(notices::claimants(tx).await?);
-        for claimant in claimants {
+        for claimant in delivery::claimants(tx).await? {
             if self.is_gone(tx, &claimant).await? {
-                let freed = delivery::release(tx, &claimant).await? + notices::release(tx, &claimant).await?;
+                let freed = delivery::release(tx, &claimant).await?;
                 tracing::warn!(
                     claimant,
                     freed,

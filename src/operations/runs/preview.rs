@@ -7,7 +7,7 @@ use crate::runs::bill::{self, bill_one};
 use crate::runs::bounds::{self, Difference, Gate, Outcome, PayerTotal, Totals, Why};
 use crate::runs::open::{self, NewRun};
 use crate::runs::pin::would_be_run;
-use crate::runs::view::RunView;
+use crate::runs::view::{RunView, TotalView};
 use crate::usage::measure;
 use anyhow::Context as _;
 use domain::billing;
@@ -42,11 +42,8 @@ pub struct RunPreview {
 #[derive(Debug, Clone, Serialize)]
 pub struct PayerView {
     pub account: String,
-    pub currency: Currency,
-    pub invoices: u64,
-    pub net: Total,
-    pub vat: Total,
-    pub gross: Total,
+    #[serde(flatten)]
+    pub total: TotalView,
 }
 
 /// A payer who would not be billed.
@@ -153,14 +150,15 @@ pub async fn preview(ctx: &Context, act: &Act, what: &NewRun) -> Result<RunPrevi
 fn payer_views(totals: &Totals) -> Vec<PayerView> {
     let view = |(&(_, currency), total): (&(CustomerId, Currency), &PayerTotal)| PayerView {
         account: total.account.clone(),
-        currency,
-        invoices: total.invoices,
-        net: Total::new(total.net_minor, currency),
-        vat: Total::new(total.vat_minor, currency),
-        gross: Total::new(total.gross_minor(), currency),
+        total: TotalView::from(RunTotal {
+            currency,
+            invoices: total.invoices,
+            net_minor: total.net_minor,
+            vat_minor: total.vat_minor,
+        }),
     };
     let mut views: Vec<PayerView> = totals.iter().map(view).collect();
-    views.sort_by(|a, b| (&a.account, a.currency).cmp(&(&b.account, b.currency)));
+    views.sort_by(|a, b| (&a.account, a.total.currency).cmp(&(&b.account, b.total.currency)));
     views
 }
 

@@ -3,7 +3,7 @@
 use crate::usage::refused::RefusedView;
 use domain::NaiveDate;
 use domain::money::{Currency, Total};
-use domain::run::{ItemState, MailCounts, PaymentCounts, RunState, RunSummary, Step, UsageCounts};
+use domain::run::{ItemState, MailCounts, PaymentCounts, RunState, RunSummary, RunTotal, Step, UsageCounts};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use store::run::RunItem;
@@ -81,6 +81,19 @@ pub struct TotalView {
     pub gross: Total,
 }
 
+impl From<RunTotal> for TotalView {
+    fn from(total: RunTotal) -> Self {
+        let of = |minor| Total::new(minor, total.currency);
+        Self {
+            currency: total.currency,
+            invoices: total.invoices,
+            net: of(total.net_minor),
+            vat: of(total.vat_minor),
+            gross: of(total.net_minor + total.vat_minor),
+        }
+    }
+}
+
 /// What became of the usage events that a run touched (rules Q4).
 #[derive(Debug, Clone, Serialize)]
 pub struct UsageView {
@@ -122,16 +135,6 @@ impl RunView {
 
 impl From<RunSummary> for RunView {
     fn from(summary: RunSummary) -> Self {
-        let total = |t: domain::run::RunTotal| {
-            let of = |minor| Total::new(minor, t.currency);
-            TotalView {
-                currency: t.currency,
-                invoices: t.invoices,
-                net: of(t.net_minor),
-                vat: of(t.vat_minor),
-                gross: of(t.net_minor + t.vat_minor),
-            }
-        };
         Self {
             run: Some(summary.ordinal),
             as_of: summary.as_of,
@@ -141,7 +144,7 @@ impl From<RunSummary> for RunView {
             invoiced: summary.invoiced,
             failed: summary.failed,
             parked: summary.parked,
-            totals: summary.totals.into_iter().map(total).collect(),
+            totals: summary.totals.into_iter().map(TotalView::from).collect(),
             usage: summary.usage.into(),
             mails: summary.mails,
             payments: summary.payments,

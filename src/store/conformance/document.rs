@@ -3,6 +3,7 @@ use super::sample::{self, now};
 use crate::delivery::{self, Claim, Closed, Delivery, DeliveryState, OpenFilter};
 use crate::document::{self, Document};
 use crate::journal::{self, Filter};
+use crate::run::notices::{self, Channel, Notice};
 use crate::schedule;
 use chrono::Duration;
 use domain::ids::InvoiceId;
@@ -129,4 +130,32 @@ on_both!(the_journal_keeps_everything_in_order, store => {
     assert_eq!(of_run.iter().map(|r| r.action.as_str()).collect::<Vec<_>>(), ["run.cancel", "run.open"]);
     assert!(of_run.iter().all(|r| (r.at, r.actor.as_str(), &r.detail) == (now(), "anna", &detail)));
     assert_eq!(journal::newest(&mut tx, &Filter::default(), 1).await.unwrap()[0].object, "run 1");
+});
+
+on_both!(a_notice_of_a_run_is_claimed_once_and_freed_when_its_claimant_is_gone, store => {
+    sample::load(&store).await;
+    let run = sample::open_run(&store).await;
+    let notice = Notice {
+        run: run.id,
+        attempt: 1,
+        channel: Channel::Report,
+        address: "ops@nordlys.example".to_owned(),
+        message_id: "one".to_owned(),
+        state: DeliveryState::Pending,
+        reason: None,
+        tries: 0,
+        due_at: None,
+    };
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(notices::plan(&mut tx, std::slice::from_ref(&notice)).await.unwrap(), 1);
+    assert_eq!(notices::plan(&mut tx, std::slice::from_ref(&notice)).await.unwrap(), 0);
+    let due = notices::due(&mut tx, Some(now())).await.unwrap();
+    assert_eq!(due, [notice]);
+    let by = |claimant| Claim { by: claimant, now: now(), until: now() + Duration::hours(1) };
+    assert_eq!(notices::claim(&mut tx, due.clone(), by("one")).await.unwrap(), due);
+    assert_eq!(notices::claim(&mut tx, due.clone(), by("two")).await.unwrap(), [], "somebody is at it");
+    assert_eq!(delivery::claimants(&mut tx).await.unwrap(), ["one"]);
+    assert_eq!(delivery::release(&mut tx, "one").await.unwrap(), 1);
+    assert_eq!(delivery::claimants(&mut tx).await.unwrap(), [""; 0]);
+    assert_eq!(notices::claim(&mut tx, due.clone(), by("two")).await.unwrap(), due, "whoever was at it is gone");
 });

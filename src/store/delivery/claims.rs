@@ -48,20 +48,30 @@ pub async fn claim(
     Ok(claimed)
 }
 
-/// Everybody who holds a claim.
+/// Everybody who holds a claim, on a mail or on the notice of a run.
 pub async fn claimants(tx: &mut Tx) -> anyhow::Result<Vec<String>> {
     Ok(on!(tx, c => sqlx::query_scalar(
-        "select distinct claimed_by from delivery where state = 'pending' and claimed_by is not null order by 1")
+        "select claimed_by from delivery where state = 'pending' and claimed_by is not null
+         union
+         select claimed_by from run_notice where state = 'pending' and claimed_by is not null
+         order by 1")
         .fetch_all(c)
         .await?))
 }
 
-/// Ends every claim of a claimant who is gone.
+/// Ends every claim of a claimant who is gone; returns how many there were.
 pub async fn release(tx: &mut Tx, claimant: &str) -> anyhow::Result<u64> {
-    Ok(on!(tx, c => sqlx::query(
+    let mails = on!(tx, c => sqlx::query(
         "update delivery set claimed_by = null, claimed_until = null where state = 'pending' and claimed_by = $1")
         .bind(claimant)
         .execute(c)
         .await?
-        .rows_affected()))
+        .rows_affected());
+    let notices = on!(tx, c => sqlx::query(
+        "update run_notice set claimed_by = null, claimed_until = null where state = 'pending' and claimed_by = $1")
+        .bind(claimant)
+        .execute(c)
+        .await?
+        .rows_affected());
+    Ok(mails + notices)
 }

@@ -196,24 +196,6 @@ pub async fn claim(tx: &mut Tx, notices: Vec<Notice>, claim: Claim<'_>) -> anyho
     Ok(claimed)
 }
 
-/// Everybody who holds a claim.
-pub async fn claimants(tx: &mut Tx) -> anyhow::Result<Vec<String>> {
-    Ok(on!(tx, c => sqlx::query_scalar(
-        "select distinct claimed_by from run_notice where state = 'pending' and claimed_by is not null order by 1")
-        .fetch_all(c)
-        .await?))
-}
-
-/// Ends every claim of a claimant who is gone.
-pub async fn release(tx: &mut Tx, claimant: &str) -> anyhow::Result<u64> {
-    Ok(on!(tx, c => sqlx::query(
-        "update run_notice set claimed_by = null, claimed_until = null where state = 'pending' and claimed_by = $1")
-        .bind(claimant)
-        .execute(c)
-        .await?
-        .rows_affected()))
-}
-
 /// Writes what became of a pending notice that this claimant holds. What was sent is noted whoever holds it by now.
 pub async fn answer(tx: &mut Tx, notice: &Notice, claimant: &str) -> anyhow::Result<()> {
     let state = word(&notice.state)?;
