@@ -46,4 +46,5 @@ mod texts;
 mod three_ways;
 mod tls;
 mod together;
+mod usage_store;
 mod xml;
