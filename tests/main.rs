@@ -5,6 +5,7 @@
 mod support;
 
 mod cli;
+mod costs;
 mod flows;
 mod http;
 mod tidy;
