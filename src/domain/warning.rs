@@ -28,6 +28,11 @@ pub struct Warning {
     pub message: String,
 }
 
+/// Why a text cannot be written on paper; none if it can.
+pub type Unwritable<'b> = &'b dyn Fn(&str) -> Option<String>;
+/// Whether documents are written in a language.
+pub type HasLanguage<'b> = &'b dyn Fn(&str) -> bool;
+
 /// A book as it stands, or as it would stand after a load.
 pub struct Book<'b> {
     pub catalogue: &'b Catalogue,
@@ -36,10 +41,8 @@ pub struct Book<'b> {
     pub today: NaiveDate,
     /// A sender of mails is set besides the tenant's address.
     pub has_sender: bool,
-    /// Why a text cannot be written on paper.
-    pub unwritable: &'b dyn Fn(&str) -> Option<String>,
-    /// Whether documents are written in a language.
-    pub has_language: &'b dyn Fn(&str) -> bool,
+    pub unwritable: Unwritable<'b>,
+    pub has_language: HasLanguage<'b>,
 }
 
 impl Book<'_> {

@@ -95,7 +95,8 @@ pub struct Problem {
     pub code: Code,
     pub message: String,
     pub faults: Vec<Fault>,
-    pub headers: HeaderMap,
+    /// Few problems have any.
+    pub headers: Box<HeaderMap>,
 }
 
 /// The shape in which a part of the API tells its problems.
@@ -122,7 +123,7 @@ impl Style {
 
 impl Problem {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), faults: Vec::new(), headers: HeaderMap::new() }
+        Self { code, message: message.into(), faults: Vec::new(), headers: Box::default() }
     }
 
     /// With one fault at a place.
@@ -169,7 +170,7 @@ impl Problem {
             Style::Lago => (self.lago(status), "application/json; charset=utf-8"),
         };
         let mut answer = Answer::json(status, body);
-        answer.headers.extend(self.headers);
+        answer.headers.extend(*self.headers);
         answer.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
         answer
     }

@@ -207,7 +207,8 @@ impl Race {
         assert!(!done.is_empty() || acts.iter().any(is_redeemed), "nobody was let through: {told}");
         let mut news = self.news();
         let mut expected: Vec<String> = done.iter().map(|act| act.action.to_owned()).collect();
-        (news.sort(), expected.sort());
+        news.sort();
+        expected.sort();
         assert_eq!(news, expected, "the journal tells something else: {told}");
         self.redeemed += done.iter().filter(|act| is_redeemed(act)).count() as u64;
         match draft {
@@ -347,7 +348,7 @@ fn races_on(books: Books) {
         None => (1..=number("RACE_ROUNDS").unwrap_or(ROUNDS)).collect(),
     };
     let mut race = Race::of(books, rounds.len());
-    let is_of_drafts = |round: &&u64| **round % 2 == 0;
+    let is_of_drafts = |round: &&u64| round.is_multiple_of(2);
     for round in rounds.iter().filter(|round| !is_of_drafts(round)) {
         race.round(*round);
     }

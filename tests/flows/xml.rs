@@ -219,7 +219,7 @@ fn what_cannot_be_valid_is_refused_with_the_place_and_the_way_out() {
     ] {
         let mut faulty = book(1);
         faulty["customers"][0]["electronicaddress"] = value;
-        let file = home.file("faulty.json", &faulty.to_string());
+        let file = home.file("faulty.json", faulty.to_string());
         let refused = home.run(&["--json", "load", file.to_str().unwrap()]).exits(1).error();
         assert!(refused.to_string().contains(pointer), "{pointer}: {refused:#}");
     }

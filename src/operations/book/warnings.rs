@@ -7,7 +7,7 @@ use domain::customer::Customer;
 use domain::ids::CustomerId;
 use domain::run::Scope;
 use domain::subscription::Subscription;
-use domain::warning::{Book, Warning};
+use domain::warning::{Book, HasLanguage, Unwritable, Warning};
 use domain::zone;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -98,7 +98,7 @@ impl Sight {
         catalogue: &'b Catalogue,
         customers: HashMap<CustomerId, &'b Customer>,
         subscriptions: Vec<&'b Subscription>,
-        (unwritable, has_language): (&'b dyn Fn(&str) -> Option<String>, &'b dyn Fn(&str) -> bool),
+        (unwritable, has_language): (Unwritable<'b>, HasLanguage<'b>),
     ) -> Book<'b> {
         let today = zone::local_date((ctx.now)(), catalogue.tenant.timezone);
         let has_sender = ctx.settings.mail_from.is_some();

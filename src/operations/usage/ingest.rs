@@ -138,21 +138,23 @@ pub(crate) async fn bring_in(
     );
     let (sha256, snapshot) = (hashed.map_err(anyhow::Error::from)??, snapshot?);
     let id = Uuid::new_v4();
+    let incoming = Incoming { id, file, sha256, origin };
     if request.dry_run {
-        return write_and_commit(ctx, id, &file, &sha256, request, &report, origin, snapshot).await;
+        return write_and_commit(ctx, &incoming, request, &report, snapshot).await;
     }
     let lock = ImportLock::take(ctx, id).await?;
-    match begin(ctx, id, &file, &sha256, request).await? {
+    let file = &incoming.file;
+    match begin(ctx, id, file, &incoming.sha256, request).await? {
         Begun::New => {}
         Begun::Done(import) => {
             let mut tx = ctx.store.begin().await?;
             refused::settle(&mut tx, file.handed_in_at()).await?;
             tx.commit().await?;
-            return Ok(again(&file, &import));
+            return Ok(again(file, &import));
         }
         Begun::Writing(import) => return Err(in_progress(&file.name(), &import.owner).into()),
     }
-    let outcome = write_and_commit(ctx, id, &file, &sha256, request, &report, origin, snapshot).await;
+    let outcome = write_and_commit(ctx, &incoming, request, &report, snapshot).await;
     if outcome.is_err()
         && let Err(error) = abandon(ctx, id).await
     {
@@ -240,16 +242,23 @@ fn again(file: &InputFile, import: &Import) -> Ingested {
     }
 }
 
+/// A file on its way in.
+struct Incoming {
+    id: Uuid,
+    file: Arc<InputFile>,
+    sha256: String,
+    origin: Origin,
+}
+
 async fn write_and_commit(
     ctx: &Context,
-    id: Uuid,
-    file: &Arc<InputFile>,
-    sha256: &str,
+    incoming: &Incoming,
     request: &Request,
     report: &Report,
-    origin: Origin,
     snapshot: Snapshot,
 ) -> Result<Ingested, Stop> {
+    let Incoming { id, file, sha256, origin } = incoming;
+    let (id, origin) = (*id, *origin);
     let mut first = Some(snapshot);
     for _ in 0..TRIES_MAX {
         let snapshot = match first.take() {
@@ -259,7 +268,7 @@ async fn write_and_commit(
         let seen = snapshot.version;
         snapshot.insist_keys(ctx).await?;
         let staged = match take_in(ctx, id, file, request, report, snapshot).await? {
-            Ok(staged) if staged.sha256 == sha256 => staged,
+            Ok(staged) if staged.sha256 == *sha256 => staged,
             Ok(changed) => {
                 changed.discard();
                 return Err(IntakeError::Changed(file.handed_in_at().to_owned()).into());

@@ -166,7 +166,7 @@ async fn create(call: Call) -> Result<Answer, Problem> {
 
 /// Reads the document of an invoice by the rules of invoice files.
 fn invoice(document: &Node) -> Result<CustomInvoice, Problem> {
-    domain::book_file::read_draft_invoice("invoice", &document.written()).map_err(|faults| told(faults))
+    domain::book_file::read_draft_invoice("invoice", &document.written()).map_err(told)
 }
 
 /// Faults of an invoice file in the spelling of the body.
@@ -174,7 +174,7 @@ fn told(faults: Vec<domain::book_file::Fault>) -> Problem {
     let mut own = Faults::default();
     for fault in faults {
         let pointer = fault.pointer.replacen("/lines", "/InvoiceLines", 1);
-        let spelt: Vec<String> = pointer.split('/').map(|step| spelt(step)).collect();
+        let spelt: Vec<String> = pointer.split('/').map(spelt).collect();
         own.add(spelt.join("/"), INVALID.word, fault.message);
     }
     own.check().err().unwrap_or_else(|| Problem::new(INVALID, "the invoice cannot be read"))
@@ -294,7 +294,7 @@ async fn change(call: &Call, id: Uuid, node: &Node) -> Result<Answer, Problem> {
     }
     if document != Node::Object(Vec::new()) {
         let change: DraftEdit = domain::book_file::read_draft_edit("invoice", &document.written())
-            .map_err(|faults| told(faults))?;
+            .map_err(told)?;
         edit::edit(call.ctx(), &call.act().await?, &id.to_string(), &change, Mode::Change).await?;
     }
     listed::one(call, NOUN, id, INVOICE_NOT_FOUND).await
