@@ -293,8 +293,8 @@ async fn change(call: &Call, id: Uuid, node: &Node) -> Result<Answer, Problem> {
         }
     }
     if document != Node::Object(Vec::new()) {
-        let change: DraftEdit = domain::book_file::read_draft_edit("invoice", &document.written())
-            .map_err(told)?;
+        let change: DraftEdit =
+            domain::book_file::read_draft_edit("invoice", &document.written()).map_err(told)?;
         edit::edit(call.ctx(), &call.act().await?, &id.to_string(), &change, Mode::Change).await?;
     }
     listed::one(call, NOUN, id, INVOICE_NOT_FOUND).await
