@@ -590,7 +590,7 @@ fn saf_t_is_valid_by_its_schema() {
         "<OpeningDebitBalance>50.00</OpeningDebitBalance>",
         "<ClosingDebitBalance>796.90</ClosingDebitBalance>",
         "<CurrencyAmount>60.00</CurrencyAmount>",
-        "<TaxRegistrationNumber>SE556036079301</TaxRegistrationNumber>",
+        "<TaxRegistrationNumber>DK87654321</TaxRegistrationNumber>",
     ] {
         assert!(text.contains(told), "{told}\n{text}");
     }

@@ -33,6 +33,10 @@ pub fn recognition_entry(
 ) -> Result<Option<Entry>, PostingFault> {
     let codes = deferred_codes(&catalogue.tenant.accounts, catalogue.business_units.values());
     let on = until.pred_opt().unwrap_or(until);
+    // A month that was earned, or one before it, has nothing left.
+    if posted.iter().any(|entry| entry.kind == EntryKind::Recognition && entry.document_date >= on) {
+        return Ok(None);
+    }
     // Of each month once: a second try makes the same entry.
     let ordinal = on.year().unsigned_abs() * 12 + on.month();
     let mut entry = Builder::new(invoice, EntryKind::Recognition, ordinal, on, open_from);

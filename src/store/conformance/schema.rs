@@ -104,7 +104,7 @@ fn every_statement_binds_all_its_placeholders() {
         let source = std::fs::read_to_string(&file).unwrap();
         for (at, _) in source.match_indices("sqlx::query") {
             let rest = &source[at..];
-            let Some(end) = [".fetch_", ".execute("].iter().filter_map(|e| rest.find(e)).min() else {
+            let Some(end) = [".fetch_", ".fetch(", ".execute("].iter().filter_map(|e| rest.find(e)).min() else {
                 continue;
             };
             let statement = &rest[..end];
@@ -126,5 +126,5 @@ fn every_statement_binds_all_its_placeholders() {
             }
         }
     }
-    assert!(checked > 100 && skipped < 15, "{checked} checked, {skipped} skipped");
+    assert!(checked > 100 && skipped < 20, "{checked} checked, {skipped} skipped");
 }

@@ -37,7 +37,7 @@ fn the_sandboxs_tokens_pay_decline_and_pay_later() {
     assert_eq!(paid["transactions"][0]["StateCode"], 1);
     let kinds: Vec<&str> =
         paid["ledger"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["booking", "payment"]);
+    assert_eq!(kinds, ["invoice", "payment"]);
     assert_balanced(&paid);
 
     let hard = paying("tok_hard_decline").run("2026-01-01").answer();
