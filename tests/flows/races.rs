@@ -63,6 +63,26 @@ fn args(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
+/// What must be seen of the acts on one object. A file replaces the whole object by what stood in it, so it replaces what was
+/// patched before it; of two files the later one is all that stands, and which that was the journal does not tell.
+fn standing<'a>(done: &[&'a Act], order: &[String]) -> Vec<&'a Act> {
+    let is_load = |act: &Act| act.action == "book.load";
+    let loads = done.iter().filter(|act| is_load(act)).count();
+    let field = |act: &Act| match &act.mark {
+        Mark::Field { field, .. } => Some(*field),
+        _ => None,
+    };
+    let is_one_field = done.iter().all(|act| field(act) == field(done[0]));
+    let is_last = order.last().is_some_and(|action| action == "book.load");
+    let is_replaced = |act: &Act| match act.mark {
+        Mark::Field { .. } | Mark::Price(_) => {
+            (loads == 2 && !is_one_field) || (loads == 1 && is_last && !is_load(act))
+        }
+        _ => false,
+    };
+    done.iter().copied().filter(|act| !is_replaced(act)).collect()
+}
+
 impl Race {
     /// With a customer, and so a draft, for each round.
     fn of(books: Books, rounds: usize) -> Self {
@@ -206,6 +226,7 @@ impl Race {
         let is_redeemed = |act: &Act| matches!(act.mark, Mark::Redeemed);
         assert!(!done.is_empty() || acts.iter().any(is_redeemed), "nobody was let through: {told}");
         let mut news = self.news();
+        let order = news.clone();
         let mut expected: Vec<String> = done.iter().map(|act| act.action.to_owned()).collect();
         news.sort();
         expected.sort();
@@ -213,7 +234,7 @@ impl Race {
         self.redeemed += done.iter().filter(|act| is_redeemed(act)).count() as u64;
         match draft {
             Some(id) => self.check_draft(&id, &done, &told),
-            None => self.check_book(&done, &told),
+            None => self.check_book(&standing(&done, &order), &told),
         }
     }
 

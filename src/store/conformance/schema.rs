@@ -104,7 +104,8 @@ fn every_statement_binds_all_its_placeholders() {
         let source = std::fs::read_to_string(&file).unwrap();
         for (at, _) in source.match_indices("sqlx::query") {
             let rest = &source[at..];
-            let Some(end) = [".fetch_", ".fetch(", ".execute("].iter().filter_map(|e| rest.find(e)).min() else {
+            let Some(end) = [".fetch_", ".fetch(", ".execute("].iter().filter_map(|e| rest.find(e)).min()
+            else {
                 continue;
             };
             let statement = &rest[..end];
