@@ -83,7 +83,7 @@ fn measure() -> BTreeMap<String, Cost> {
 /// The scenarios that the documentation points to, one a line.
 fn scenarios() -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/scenarios");
-    files_below(Path::new(folder), ".json").iter().fold(String::new(), |mut lines, file| {
+    files_below(Path::new(folder), "json").iter().fold(String::new(), |mut lines, file| {
         let scenario: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
         let _ = writeln!(lines, "{scenario}");
         lines

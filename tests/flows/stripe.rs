@@ -119,7 +119,7 @@ fn a_method_of_a_provider_without_a_key_is_told_and_nobody_is_charged() {
     book["customers"][0]["paymentmethods"][0]["gateway"] = json!("stripe");
     home.load(&book);
     home.run(&["run", "--as-of", "2026-01-01", "--skip", "render,send"]).exits(3);
-    let told = home.json(&["runs", "show", "1"]).to_string();
+    let told = home.run(&["--json", "runs", "show", "1"]).exits(3).stdout;
     assert!(told.contains("stripe"), "{told}");
     assert_eq!(home.json(&["invoices"])[0]["PaymentStatus"], 0);
     let mut command = home.command(&["--json", "doctor"]);
@@ -159,8 +159,8 @@ fn an_event_is_believed_if_it_is_signed_and_asks_about_its_charge_once() {
     // Nobody answers: the charge waits.
     run("http://127.0.0.1:1", &["run", "--as-of", "2026-01-01", "--skip", "render,send"]).exits(3);
     let shown = run(&url, &["invoices", "show", "INV-0000001"]).exits(0).json();
-    let attempt = shown["transactions"][0]["ID"].as_str().unwrap().to_owned();
-    assert_eq!(shown["transactions"][0]["StateCode"], 64);
+    let attempt = shown["Transactions"][0]["ID"].as_str().unwrap().to_owned();
+    assert_eq!(shown["Transactions"][0]["StateCode"], 64);
     let body = json!({"id": "evt_1", "type": "payment_intent.succeeded",
                       "data": {"object": {"metadata": {"tallybook_attempt": attempt}}}})
     .to_string();
@@ -182,7 +182,7 @@ fn an_event_is_believed_if_it_is_signed_and_asks_about_its_charge_once() {
     let signed_then = counterpart("python3", &["-c", SIGN, secret, old, &body]);
     let error = import("old.txt", &format!("t={old},v1={signed_then}"), &body).exits(1).error();
     assert!(error["message"].as_str().unwrap().contains("400 seconds ago"), "{error}");
-    assert_eq!(run(&url, &["invoices", "show", "INV-0000001"]).json()["transactions"][0]["StateCode"], 64);
+    assert_eq!(run(&url, &["invoices", "show", "INV-0000001"]).json()["Transactions"][0]["StateCode"], 64);
     let taken = import("event.txt", &right, &body).exits(0).json();
     assert_eq!(taken["files"][0]["event"]["became"], "asked", "{taken}");
     assert_eq!(run(&url, &["invoices"]).json()[0]["PaymentStatus"], 20);
