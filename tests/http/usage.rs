@@ -248,7 +248,7 @@ fn usage_is_read_as_it_stands_corrected_and_counted_by_window() {
         assert_eq!(counts, [31, 30, 1], "{first}");
         assert_eq!(import(&client).is(200).json()["Duplicate"], 30);
         let unreadable = client.send("POST", "/v3/usagedata/import", Some(b"\x00\x01\x02"));
-        unreadable.refused(400, "file_unsupported");
+        unreadable.refused(400, "unreadable");
 
         // What waits is read like what is in segments.
         let made = client.post("/v3/usagedata", &record("e-1", json!(7))).is(201).json();

@@ -46,12 +46,12 @@ pub struct Link {
 /// The newest records first.
 pub async fn newest(ctx: &Context, filter: &Filter, limit: u32) -> Result<Vec<Record>, Stop> {
     filter.object.as_deref().map_or(Ok(()), insist_on_kind)?;
-    let zone = ctx.catalogue().await?.tenant.timezone;
-    let wanted = journal::Filter {
-        object: filter.object.clone(),
-        actor: filter.actor.clone(),
-        since: filter.since.map(|day| start_of_day(day, zone)),
+    // Before there is a book there may be records, of keys; days are days of its zone.
+    let since = match filter.since {
+        Some(day) => Some(start_of_day(day, ctx.catalogue().await?.tenant.timezone)),
+        None => None,
     };
+    let wanted = journal::Filter { object: filter.object.clone(), actor: filter.actor.clone(), since };
     let mut tx = ctx.store.read().await?;
     let records = journal::newest(&mut tx, &wanted, limit).await?.into_iter();
     let views = records.map(|r| Record {

@@ -86,8 +86,14 @@ async fn one(call: Call) -> Result<Answer, Problem> {
 
 /// Does the verb, or shows with `?preview=true` what it would cost.
 async fn asked(call: Call, verb: &'static str, bare: &'static str) -> Result<Answer, Problem> {
-    let change = read(&call, verb, bare).await?;
-    let act = call.act().await?;
+    let mut change = read(&call, verb, bare).await?;
+    let mut act = call.act().await?;
+    // An activation is done on its day.
+    if verb == "activate"
+        && let Some(day) = change.effective.take()
+    {
+        act.on = day;
+    }
     if call.asked("preview").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
         let preview = preview::preview(call.ctx(), &act, &change, None).await?;
         let shown = serde_json::to_value(&preview).map_err(anyhow::Error::from)?;
