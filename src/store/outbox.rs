@@ -141,7 +141,7 @@ pub async fn tell(tx: &mut Tx, events: &[Event]) -> anyhow::Result<()> {
 /// Whether something may be told now.
 pub async fn is_due(tx: &mut Tx, now: DateTime<Utc>) -> anyhow::Result<bool> {
     let one: Option<i64> = on!(tx, c => sqlx::query_scalar(
-        "select 1
+        "select cast(1 as bigint)
          from webhook_delivery d
          join webhook w on w.id = d.webhook
          where d.state = 'pending' and w.is_active and d.next_at <= $1
@@ -155,7 +155,7 @@ pub async fn is_due(tx: &mut Tx, now: DateTime<Utc>) -> anyhow::Result<bool> {
 
 /// Whether anybody is told anything.
 pub async fn is_heard(tx: &mut Tx) -> anyhow::Result<bool> {
-    let one: Option<i64> = on!(tx, c => sqlx::query_scalar("select 1 from webhook where is_active limit 1").fetch_optional(c).await?);
+    let one: Option<i64> = on!(tx, c => sqlx::query_scalar("select cast(1 as bigint) from webhook where is_active limit 1").fetch_optional(c).await?);
     Ok(one.is_some())
 }
 
