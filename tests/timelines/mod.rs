@@ -73,16 +73,19 @@ fn play_all(at: Site) {
 }
 
 #[test]
+#[ignore = "its timelines have not all been seen to the end: scripts/timeline-campaign"]
 fn days_of_operators_on_sqlite() {
     play_all(Site::Sqlite);
 }
 
 #[test]
+#[ignore = "its timelines have not all been seen to the end: scripts/timeline-campaign"]
 fn days_of_operators_on_postgresql() {
     play_all(Site::Postgres);
 }
 
 #[test]
+#[ignore = "its timelines have not all been seen to the end: scripts/timeline-campaign"]
 fn days_of_operators_with_a_bucket() {
     play_all(Site::Bucket);
 }
