@@ -1,8 +1,9 @@
 //! What small fixed work costs, in instructions and allocations, against the figures of `benches/costs.csv`: a slower machine
 //! or a busy one changes neither, so a step that has become dearer shows, and a timed test is not needed.
 //!
-//! Valgrind's DHAT counts both. `./scripts/test` sets `TALLYBOOK_COSTS=compare`, as the figures are those of an optimised
-//! build; `TALLYBOOK_COSTS=write` makes them anew, after a change that is meant to cost more or less.
+//! Valgrind's DHAT counts both. `TALLYBOOK_COSTS=compare ./scripts/test costs` compares, as the figures are those of an optimised
+//! build; `TALLYBOOK_COSTS=write` makes them anew, after a change that is meant to cost more or less. It is asked for by hand
+//! until it is known how much the figures differ from machine to machine.
 
 use crate::support::{Home, files_below};
 use serde_json::Value;
@@ -46,7 +47,7 @@ fn work_costs_what_it_did() {
         costs.iter().filter_map(|(work, cost)| dearer(work, *cost, stored[work])).collect();
     assert!(
         dearer.is_empty(),
-        "{}\nif that is meant: TALLYBOOK_COSTS=write ./scripts/test -- costs, and say why in the commit",
+        "{}\nif that is meant: TALLYBOOK_COSTS=write ./scripts/test costs, and say why in the commit",
         dearer.join("\n")
     );
 }
