@@ -1,6 +1,8 @@
-//! Minor units as decimal text: integers all the way.
+//! Minor units as decimal text, integers all the way; and rates for formats that take fewer decimals than a book.
 
+use domain::Decimal;
 use domain::money::Currency;
+use rust_decimal::RoundingStrategy;
 
 /// `-1234.05` for -123 405 minor units of DKK, `1200` for JPY, `0.005` for KWD; a point, no thousands mark.
 pub fn decimal_text(minor: i128, currency: Currency) -> String {
@@ -11,9 +13,28 @@ pub fn decimal_text(minor: i128, currency: Currency) -> String {
     if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
+/// A rate with at most so many decimals, rounded half away from zero (rules M1); it is shown beside amounts and makes none.
+pub fn rate_text(rate: Decimal, decimals: u32) -> String {
+    rate.round_dp_with_strategy(decimals, RoundingStrategy::MidpointAwayFromZero).normalize().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_are_rounded_away_from_zero_in_the_middle() {
+        let table = [
+            ("7.123456785", 8, "7.12345679"),
+            ("7.123456784", 8, "7.12345678"),
+            ("0.1338865", 6, "0.133887"),
+            ("0.1338855", 6, "0.133886"),
+            ("7.4600", 8, "7.46"),
+        ];
+        for (rate, decimals, expected) in table {
+            assert_eq!(rate_text(rate.parse().unwrap(), decimals), expected, "{rate}");
+        }
+    }
 
     #[test]
     fn every_currency_has_its_own_decimals() {

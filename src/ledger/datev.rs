@@ -2,6 +2,7 @@
 //! (the receivable) is the account, each other row its counter account; VAT stands on its own account, so that revenue accounts
 //! must not be automatic ones.
 
+use crate::amount::rate_text;
 use crate::books::{Books, comma, minor, names_the_buyer, quoted, split, windows_1252};
 use crate::exporter::ExportError;
 use chrono::Datelike;
@@ -144,8 +145,8 @@ fn row<'a>(books: &Books<'a>, sealed: &'a Sealed, account: &Posting, other: &Pos
     set(3, format!("\"{}\"", entry.currency));
     if let (Some(base), Some(minor)) = (entry.base, other.base_minor) {
         // DATEV wants foreign units for one of the base currency, and the base amount beside it.
-        let per_base = domain::Decimal::ONE.checked_div(base.rate).unwrap_or_default().round_dp(6);
-        set(4, per_base.normalize().to_string().replace('.', ","));
+        let per_base = domain::Decimal::ONE.checked_div(base.rate).unwrap_or_default();
+        set(4, rate_text(per_base, 6).replace('.', ","));
         set(5, comma(i128::from(minor).abs(), base.currency));
         set(6, format!("\"{}\"", base.currency));
     }

@@ -1,7 +1,7 @@
 //! SAF-T Financial: accounts with their balances, customers, VAT codes and every entry, in the base currency with foreign amounts
 //! beside it. Norwegian (1.30) after its schema; Danish (2.1) as far as it is public: its schema could not be had.
 
-use crate::amount::decimal_text;
+use crate::amount::{decimal_text, rate_text};
 use crate::books::{Books, minor, vat_text};
 use crate::exporter::ExportError;
 use crate::plain::one_line;
@@ -350,7 +350,7 @@ fn amount(xml: &mut Xml, books: &Books<'_>, entry: &Entry, name: &str, (base, ow
     if let Some(at) = &entry.base {
         xml.leaf("CurrencyCode", entry.currency.code(), 3);
         xml.leaf("CurrencyAmount", &decimal_text(own, entry.currency), 20);
-        xml.leaf("ExchangeRate", &at.rate.round_dp(8).normalize().to_string(), 20);
+        xml.leaf("ExchangeRate", &rate_text(at.rate, 8), 20);
     }
     xml.close(name);
 }
