@@ -9,6 +9,7 @@
 pub mod bucket;
 mod doors;
 pub mod files;
+mod http;
 pub mod mail;
 pub mod payment;
 pub mod ping;

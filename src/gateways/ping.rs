@@ -1,9 +1,9 @@
 //! Pings of a monitor that notices a missing night: a URL that is called when all went well, and one that is called when
 //! it did not, as healthchecks and its kin have them.
 
+use crate::http::told;
 use crate::{Delivery, Doors};
 use reqwest::{Client, Method, StatusCode, Url, redirect};
-use std::error::Error;
 use std::time::Duration;
 
 /// A monitor that does not answer by then is away.
@@ -91,18 +91,6 @@ fn meant_by(status: StatusCode) -> Delivery {
     } else {
         Delivery::Permanent(text)
     }
-}
-
-/// The chain of causes, without the URL.
-fn told(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(&format!(": {next}"));
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 //! unless that is allowed.
 
 use crate::Doors;
+use crate::http::told;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::webhook::is_public;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Url, redirect};
-use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,18 +129,6 @@ impl Resolve for Public {
             Ok(Box::new(kept.into_iter()) as Addrs)
         })
     }
-}
-
-/// The chain of causes, without the URL: it may be a secret.
-fn told(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(&format!(": {next}"));
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Stripe: cards that payers have left there are charged without them (off-session PaymentIntents).
 //!
 //! A small client of ours on the HTTP library that is there. The one library that is kept (`async-stripe`) is generated from
-//! Stripe's whole API, some hundred thousand lines for the five calls below, and answers a lost request in ways of its own; what we
-//! need is a key, a form and the status of the answer.
+//! Stripe's whole API, for the five calls below; what we need of an answer that was lost is a key, a form and the status.
 
 mod answers;
 mod webhook;
@@ -13,6 +12,7 @@ use super::{
     ChargeAnswer, ChargeRequest, Event, EventFault, GatewayError, LookedUp, PaymentGateway, RefundAnswer,
     RefundRequest,
 };
+use crate::http::told;
 use crate::{Answer, Doors};
 use answers::{charge_answer, looked_up, refund_answer};
 use domain::ids::AttemptId;
@@ -20,7 +20,6 @@ use domain::money::Currency;
 use futures_util::StreamExt;
 use reqwest::{Client, Method, StatusCode, Url, redirect};
 use serde_json::Value;
-use std::error::Error;
 use std::time::Duration;
 
 const NAME: &str = "stripe";
@@ -248,18 +247,6 @@ pub(super) fn unknown(why: String) -> GatewayError {
 
 pub(super) fn refused(why: String) -> GatewayError {
     GatewayError::Refused { gateway: NAME.to_owned(), why }
-}
-
-/// The chain of causes, without the URL.
-fn told(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(&format!(": {next}"));
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]
