@@ -19,6 +19,11 @@ pub struct Property {
     pub kind: Kind,
 }
 
+/// A property, as the tables of objects declare it.
+pub const fn property(name: &'static str, kind: Kind) -> Property {
+    Property { name, kind }
+}
+
 /// An object as it can be asked for. Its first property is its id.
 #[derive(Debug)]
 pub struct Entity {

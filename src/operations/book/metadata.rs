@@ -8,7 +8,7 @@ use crate::refusal::Stop;
 use domain::book_file::ObjectKind;
 use domain::ids::made_beside;
 use domain::journal::{Action, Object};
-use domain::query::{Entity, Kind, Property, Record, Value};
+use domain::query::{Entity, Kind, Record, Value, property};
 use domain::refusal::{Code, Refusal};
 use store::book_object::{self, Status};
 use store::metadata::{self, Metadata};
@@ -21,10 +21,6 @@ const TEXTS_MAX: usize = 50;
 /// Bytes of a key, and of a text.
 const KEY_MAX: usize = 100;
 const VALUE_MAX: usize = 4_000;
-
-const fn property(name: &'static str, kind: Kind) -> Property {
-    Property { name, kind }
-}
 
 pub static METADATA: Entity = Entity {
     name: "Metadata",

@@ -7,14 +7,10 @@ use domain::catalogue::{
     BusinessUnit, Catalogue, Charge, Discount, DiscountCode, Plan, Pricing, TaxRule, Uom,
 };
 use domain::ids::{DiscountId, PlanId, book_id, book_part, made_beside};
-use domain::query::{Entity, Kind, Property, Record, Value};
+use domain::query::{Entity, Kind, Record, Value, property};
 use std::collections::BTreeMap;
 use store::book_object::BookObject;
 use uuid::Uuid;
-
-const fn property(name: &'static str, kind: Kind) -> Property {
-    Property { name, kind }
-}
 
 pub static PLAN: Entity = Entity {
     name: "ProductPlan",

@@ -4,14 +4,10 @@ use super::documented::{document_of, unit_id, with_document, with_object};
 use domain::book_file::{Node, ObjectKind};
 use domain::customer::{Address, Contact, Customer, PaymentMethod};
 use domain::ids::{CustomerId, is_beside, made_beside};
-use domain::query::{Entity, Kind, Property, Record, Value};
+use domain::query::{Entity, Kind, Record, Value, property};
 use store::book_object::{self, BookObject};
 use store::{Tx, book};
 use uuid::Uuid;
-
-const fn property(name: &'static str, kind: Kind) -> Property {
-    Property { name, kind }
-}
 
 pub static CUSTOMER: Entity = Entity {
     name: "Customer",

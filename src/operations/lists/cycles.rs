@@ -7,15 +7,11 @@ use domain::catalogue::{Catalogue, ChargeType};
 use domain::ids::{ChargeReference, SubscriptionId, made_beside};
 use domain::invoice::LineKind;
 use domain::period::{Period, plus_days};
-use domain::query::{Entity, Kind, Property, Record, Value};
+use domain::query::{Entity, Kind, Record, Value, property};
 use domain::subscription::{ChargeLife, Slot, Subscription, Timeline, interval_of};
 use std::collections::BTreeMap;
 use store::{Tx, payer};
 use uuid::Uuid;
-
-const fn property(name: &'static str, kind: Kind) -> Property {
-    Property { name, kind }
-}
 
 pub static CHARGE: Entity = Entity {
     name: "SubscriptionCharge",

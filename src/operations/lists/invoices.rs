@@ -4,7 +4,7 @@ use domain::Decimal;
 use domain::ids::InvoiceId;
 use domain::invoice::{Draft, Invoice, InvoiceStatus, Line, Settlement};
 use domain::money::{Currency, Money};
-use domain::query::{Entity, Kind, Property, Record, Value};
+use domain::query::{Entity, Kind, Record, Value, property};
 use store::draft::{self, DraftState};
 use store::{Tx, invoice};
 use uuid::Uuid;
@@ -12,10 +12,6 @@ use uuid::Uuid;
 /// Digits as they are shown: without zeros at the end.
 fn shown(value: Decimal) -> Decimal {
     value.normalize()
-}
-
-const fn property(name: &'static str, kind: Kind) -> Property {
-    Property { name, kind }
 }
 
 pub static INVOICE: Entity = Entity {

@@ -8,15 +8,11 @@ use domain::NaiveDate;
 use domain::book_file::{Node, ObjectKind};
 use domain::catalogue::Catalogue;
 use domain::catalogue::TermPeriod;
-use domain::query::{Entity, Kind, Property, Record, Value};
+use domain::query::{Entity, Kind, Record, Value, property};
 use domain::subscription::{Life, State, Subscription, Timeline};
 use store::book_object;
 use store::{Tx, book};
 use uuid::Uuid;
-
-const fn property(name: &'static str, kind: Kind) -> Property {
-    Property { name, kind }
-}
 
 pub static SUBSCRIPTION: Entity = Entity {
     name: "Subscription",

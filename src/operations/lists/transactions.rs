@@ -3,13 +3,9 @@
 use domain::money::Money;
 use domain::payment::BY_HAND;
 use domain::payment::{Attempt, AttemptState};
-use domain::query::{Entity, Kind, Property, Record, Value};
+use domain::query::{Entity, Kind, Record, Value, property};
 use store::{Tx, payment};
 use uuid::Uuid;
-
-const fn property(name: &'static str, kind: Kind) -> Property {
-    Property { name, kind }
-}
 
 pub static TRANSACTION: Entity = Entity {
     name: "Transaction",

@@ -15,7 +15,7 @@ use crate::route::Route;
 use chrono::SecondsFormat;
 use domain::api_key::Scope;
 use domain::book_file::Node;
-use domain::query::{Comparison, Entity, Filter, Kind, Operand, Path, Property, Record, Value};
+use domain::query::{Comparison, Entity, Filter, Kind, Operand, Path, Record, Value, property};
 use domain::{DateTime, Utc};
 use http::Method;
 use operations::lists::{self, Found};
@@ -23,10 +23,6 @@ use operations::usage::list::{self, Asked, UsageRecord};
 use operations::usage::live::{NewUsage, Taken, Together};
 use std::ops::ControlFlow;
 use uuid::Uuid;
-
-const fn property(name: &'static str, kind: Kind) -> Property {
-    Property { name, kind }
-}
 
 static USAGE: Entity = Entity {
     name: "UsageData",
