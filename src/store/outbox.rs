@@ -129,11 +129,9 @@ pub async fn tell(tx: &mut Tx, events: &[Event]) -> anyhow::Result<()> {
         return Ok(());
     }
     let webhooks = webhooks(tx).await?;
-    for webhook in webhooks.iter().filter(|webhook| webhook.is_active) {
-        if events.iter().any(|event| webhook.wants(event)) {
-            let of: Vec<&Webhook> = webhooks.iter().filter(|webhook| webhook.is_active).collect();
-            return write(tx, events, &of).await;
-        }
+    let active: Vec<&Webhook> = webhooks.iter().filter(|webhook| webhook.is_active).collect();
+    if active.iter().any(|webhook| events.iter().any(|event| webhook.wants(event))) {
+        write(tx, events, &active).await?;
     }
     Ok(())
 }
