@@ -8,7 +8,7 @@ use crate::runtime::slice;
 use crate::runtime::slice_job::SliceJob;
 use domain::run::Step;
 use domain::task::SliceTask;
-use operations::aside::Aside;
+use operations::aside::SetAside;
 use operations::context::Context;
 
 pub struct CloseRun;
@@ -18,6 +18,6 @@ impl SliceJob for CloseRun {
     const AT_ONCE: usize = SLICES_AT_ONCE;
 
     async fn work(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
-        slice::finish(ctx, task, &Aside::default()).await
+        slice::finish(ctx, task, &SetAside::default()).await
     }
 }

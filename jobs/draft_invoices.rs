@@ -12,7 +12,7 @@ use domain::run::{ItemState, Step};
 use domain::task::SliceTask;
 use operations::context::Context;
 use operations::runs::bill::{Drafted, bill, credited_since};
-use operations::runs::bounds::{Outcome, Why};
+use operations::runs::bounds::{Outcome, ParkedBy};
 use operations::runs::flow;
 use std::collections::BTreeMap;
 use store::draft::{self, AlreadyBilled, PayerDrafts};
@@ -80,7 +80,7 @@ async fn save(
             item.reason = Some("credited while it was being drafted".to_owned());
         }
         if let Some(Outcome::Parked(parked)) = outcome
-            && parked.why == Why::Bound
+            && parked.why == ParkedBy::Bound
         {
             beyond.push((item.payer, parked.reason.clone()));
         }

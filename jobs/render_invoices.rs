@@ -9,7 +9,7 @@ use crate::runtime::slice;
 use crate::runtime::slice_job::SliceJob;
 use domain::run::Step;
 use domain::task::SliceTask;
-use operations::aside::Aside;
+use operations::aside::SetAside;
 use operations::context::Context;
 use operations::delivery::render::render;
 
@@ -21,7 +21,7 @@ impl SliceJob for RenderInvoices {
 
     async fn work(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
         let (run, invoices) = slice::slice_of(ctx, task).await?;
-        let mut aside = Aside::default();
+        let mut aside = SetAside::default();
         let unmade = render(ctx, &invoices).await?;
         // Where mails are sent, the delivery that lacks its document is what is set aside (rules I10).
         if run.options.skip.contains(&Step::Send) {

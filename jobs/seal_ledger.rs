@@ -7,10 +7,10 @@
 use crate::SLICES_AT_ONCE;
 use crate::runtime::slice;
 use crate::runtime::slice_job::SliceJob;
-use domain::report::Span;
+use domain::report::MonthRange;
 use domain::run::Step;
 use domain::task::SliceTask;
-use operations::aside::Aside;
+use operations::aside::SetAside;
 use operations::context::Context;
 use operations::ledger::recognize::recognize;
 use operations::ledger::seal::seal;
@@ -24,8 +24,8 @@ impl SliceJob for SealLedger {
     /// Recognises, then seals all there is.
     async fn work(ctx: &Context, task: SliceTask) -> anyhow::Result<()> {
         let (run, _) = slice::slice_of(ctx, task).await?;
-        recognize(ctx, Span::month_of(run.as_of).start).await?;
+        recognize(ctx, MonthRange::month_of(run.as_of).start).await?;
         seal(ctx).await?;
-        slice::finish(ctx, task, &Aside::default()).await
+        slice::finish(ctx, task, &SetAside::default()).await
     }
 }

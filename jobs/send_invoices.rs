@@ -9,7 +9,7 @@ use crate::runtime::slice;
 use crate::runtime::slice_job::SliceJob;
 use domain::run::Step;
 use domain::task::SliceTask;
-use operations::aside::Aside;
+use operations::aside::SetAside;
 use operations::context::Context;
 use operations::delivery::send::{send, send_overdue};
 
@@ -27,6 +27,6 @@ impl SliceJob for SendInvoices {
             send_overdue(ctx).await?;
         }
         send(ctx, &invoices).await?;
-        slice::finish(ctx, task, &Aside::default()).await
+        slice::finish(ctx, task, &SetAside::default()).await
     }
 }

@@ -6,7 +6,7 @@ use crate::runtime::process::Process;
 use crate::runtime::{outcome, recover};
 use apalis::prelude::Data;
 use apalis_core::error::BoxDynError;
-use domain::report::Span;
+use domain::report::MonthRange;
 use domain::task::{TickTask, TimedJob};
 use operations::context::Context;
 use operations::delivery::send;
@@ -73,6 +73,6 @@ async fn nightly_run(ctx: &Context, task: &TickTask) -> anyhow::Result<()> {
         Err(Stop::Broke(error)) => return Err(error),
     }
     // A night on which nothing is due earns too.
-    recognize(ctx, Span::month_of(task.as_of).start).await?;
+    recognize(ctx, MonthRange::month_of(task.as_of).start).await?;
     Ok(())
 }

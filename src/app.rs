@@ -9,7 +9,7 @@ use domain::task::TimedJob;
 use jobs::runtime::process::Process;
 use operations::context::Context;
 use operations::home::backup::BACKUPS;
-use operations::home::lock::{self, Taken};
+use operations::home::lock::{self, LockOutcome};
 use operations::home::open::{self, BucketLogin, MailSettings, Opening, OutsideSettings, Relay, StripeLogin};
 use operations::settings::{BackupPlan, CsvMapping, Settings};
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ impl App {
     }
 
     /// The lock that makes this process the home's worker, or who holds it. On PostgreSQL everybody works.
-    pub fn lock(&self) -> Result<Option<Taken>, Failure> {
+    pub fn lock(&self) -> Result<Option<LockOutcome>, Failure> {
         Ok(lock::of(&self.ctx)?)
     }
 }

@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use domain::ids::RunId;
 use domain::run::{RunState, Step};
 use operations::act::Act;
-use operations::home::lock::{HomeLock, Taken};
+use operations::home::lock::{HomeLock, LockOutcome};
 use operations::runs::notices;
 use operations::runs::open::{self, NewRun, Opened};
 use operations::runs::view::RunAnswer;
@@ -25,12 +25,12 @@ const DEAD_NOTICED: Duration = Duration::from_secs(3);
 /// Finishes an unfinished run of the scope, then makes the run asked for. The last run is the answer.
 pub async fn drive(app: &App, act: &Act, what: &NewRun, output: &Output) -> Result<RunAnswer, Failure> {
     let lock = app.lock()?;
-    if let Some(Taken::Held(holder)) = &lock {
+    if let Some(LockOutcome::Held(holder)) = &lock {
         watch::refuse_second(&app.ctx, &what.scope, holder).await?;
     }
     let worker = match lock {
-        Some(Taken::Held(_)) => None,
-        Some(Taken::Ours(lock)) => Some(Some(lock)),
+        Some(LockOutcome::Held(_)) => None,
+        Some(LockOutcome::Ours(lock)) => Some(Some(lock)),
         None => Some(None),
     };
     let scope = lock_scope(app, what).await?;
@@ -141,7 +141,7 @@ async fn watch(app: &App, id: RunId, working: bool, output: &Output) -> Result<W
             progress.finish();
             return Err(stuck(seen.run, &error).hint("mend the cause (`tallybook doctor`, `df -h`) and run the same command again: it goes on where it stopped"));
         }
-        if !working && let Some(Taken::Ours(lock)) = app.lock()? {
+        if !working && let Some(LockOutcome::Ours(lock)) = app.lock()? {
             progress.finish();
             return Ok(Watched::LockIsFree(lock));
         }

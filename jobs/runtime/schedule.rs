@@ -1,7 +1,7 @@
 //! Keeps the timetable as long as a worker works.
 
 use operations::context::Context;
-use operations::home::timetable::{self, Kept};
+use operations::home::timetable::{self, TimetableCheck};
 use std::time::Duration;
 
 /// How often the timetable is looked at.
@@ -12,15 +12,15 @@ pub async fn keep(ctx: &Context) -> anyhow::Result<()> {
     let mut told = None;
     while !ctx.is_stopping() {
         match timetable::make_due_ticks(ctx).await {
-            Ok(Kept::Ticks(_)) => told = None,
-            Ok(Kept::Stands(why)) if told.as_ref() != Some(&why) => {
+            Ok(TimetableCheck::Ticks(_)) => told = None,
+            Ok(TimetableCheck::Stands(why)) if told.as_ref() != Some(&why) => {
                 tracing::error!(
                     reason = why.to_string(),
                     "the timetable stands still until a person has looked"
                 );
                 told = Some(why);
             }
-            Ok(Kept::Stands(_)) => {}
+            Ok(TimetableCheck::Stands(_)) => {}
             Err(error) => tracing::warn!(
                 error = format!("{error:#}"),
                 "the timetable could not be kept; it is tried again"

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use domain::ids::{CustomerId, InvoiceId};
 use domain::run::ItemState;
 use domain::task::SliceTask;
-use operations::aside::Aside;
+use operations::aside::SetAside;
 use operations::context::Context;
 use operations::runs::flow;
 use store::run::{self, Run};
@@ -20,7 +20,7 @@ pub async fn slice_of(ctx: &Context, task: SliceTask) -> anyhow::Result<(Run, Ve
 }
 
 /// Closes the slice, notes who is set aside, and goes on with what comes next.
-pub async fn finish(ctx: &Context, task: SliceTask, aside: &Aside) -> anyhow::Result<()> {
+pub async fn finish(ctx: &Context, task: SliceTask, aside: &SetAside) -> anyhow::Result<()> {
     let mut tx = ctx.store.begin().await?;
     let finished = slice::finish(&mut tx, task).await?;
     if !finished.was_open {
@@ -33,7 +33,7 @@ pub async fn finish(ctx: &Context, task: SliceTask, aside: &Aside) -> anyhow::Re
 }
 
 /// Writes the reasons on the payers' items.
-async fn set_aside(tx: &mut Tx, of: &Run, aside: &Aside) -> anyhow::Result<()> {
+async fn set_aside(tx: &mut Tx, of: &Run, aside: &SetAside) -> anyhow::Result<()> {
     let payers: Vec<CustomerId> = aside.failed.keys().chain(aside.waiting.keys()).copied().collect();
     if payers.is_empty() {
         return Ok(());

@@ -60,7 +60,7 @@ impl Reading {
         let account = part.text("Acct/Id/IBAN").or(part.text("Acct/Id/Othr/Id")).unwrap_or_default();
         let mut booked = Vec::new();
         for (place, entry) in part.all("Ntry").enumerate() {
-            let place = Place { account, number: place + 1 };
+            let place = EntryPlace { account, number: place + 1 };
             let amount = place.signed(entry)?;
             booked.push((amount, is_booked(entry)));
             if is_booked(entry) {
@@ -77,7 +77,12 @@ impl Reading {
     }
 
     /// Money that came, alone or one payment of many in one sum.
-    fn entry(&mut self, entry: &Element, amount: Signed, place: &Place<'_>) -> Result<(), BankFileError> {
+    fn entry(
+        &mut self,
+        entry: &Element,
+        amount: Signed,
+        place: &EntryPlace<'_>,
+    ) -> Result<(), BankFileError> {
         if amount.minor <= 0 {
             self.passed_by.outgoing += 1;
             return Ok(());
@@ -163,13 +168,13 @@ fn is_booked(entry: &Element) -> bool {
 }
 
 /// Where an entry stands, for messages.
-struct Place<'a> {
+struct EntryPlace<'a> {
     account: &'a str,
     /// From 1.
     number: usize,
 }
 
-impl Place<'_> {
+impl EntryPlace<'_> {
     fn damaged(&self, why: &str) -> BankFileError {
         BankFileError::Damaged(format!("entry {} of account {}: {why}", self.number, self.account))
     }
@@ -221,7 +226,7 @@ pub(crate) fn amount_minor(text: &str, currency: Currency) -> Option<i64> {
 /// The number and sums of entries that the bank gives agree with the entries.
 fn check_totals(part: &Element, booked: &[(Signed, bool)]) -> Result<(), BankFileError> {
     let Some(totals) = part.at("TxsSummry") else { return Ok(()) };
-    let place = Place { account: "", number: 0 };
+    let place = EntryPlace { account: "", number: 0 };
     for (path, is_meant) in [
         ("TtlNtries", (|_| true) as fn(i64) -> bool),
         ("TtlCdtNtries", |minor| minor > 0),
@@ -252,7 +257,7 @@ fn check_totals(part: &Element, booked: &[(Signed, bool)]) -> Result<(), BankFil
 
 /// Opening balance and booked entries come to the closing balance, where the bank gives both.
 fn check_balances(part: &Element, booked: &[(Signed, bool)]) -> Result<(), BankFileError> {
-    let place = Place { account: part.text("Acct/Id/IBAN").unwrap_or_default(), number: 0 };
+    let place = EntryPlace { account: part.text("Acct/Id/IBAN").unwrap_or_default(), number: 0 };
     let balance = |codes: &[&str]| {
         part.all("Bal")
             .find(|balance| balance.text("Tp/CdOrPrtry/Cd").is_some_and(|code| codes.contains(&code)))

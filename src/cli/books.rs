@@ -7,7 +7,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, grouped};
 use clap::Subcommand;
 use domain::refusal::{Code, Refusal, Verb};
-use domain::report::Span;
+use domain::report::MonthRange;
 use operations::periods::{self, PeriodView, close, recognize};
 
 #[derive(Debug, clap::Args)]
@@ -68,10 +68,10 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     Ok(Exit::Done)
 }
 
-async fn month(text: &str, verb: Verb, app: &App) -> Result<Span, Failure> {
+async fn month(text: &str, verb: Verb, app: &App) -> Result<MonthRange, Failure> {
     let today = app.today().await?;
     Ok(text.parse().map_err(|fault: domain::report::SpanFault| {
-        Refusal::new(Code::Dates, fault.to_string()).ask(verb.on(Span::month_before(today)))
+        Refusal::new(Code::Dates, fault.to_string()).ask(verb.on(MonthRange::month_before(today)))
     })?)
 }
 

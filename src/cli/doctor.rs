@@ -5,7 +5,7 @@ use crate::cli::wording;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output};
-use operations::health::doctor::{self, Finding, Look};
+use operations::health::doctor::{self, DoctorOptions, Finding};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -33,7 +33,7 @@ fn span(text: &str) -> Result<chrono::Duration, String> {
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
     let home = &app.home;
-    let look = Look {
+    let look = DoctorOptions {
         since: args.since,
         secret_files: vec![home.settings(), home.database(), home.root.join("sandbox-payments.ndjson")],
         mail_transport: config.text("mail.transport").to_owned(),

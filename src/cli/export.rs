@@ -8,7 +8,7 @@ use crate::output::{Output, grouped};
 use clap::Subcommand;
 use domain::NaiveDate;
 use domain::refusal::{Code, Refusal, Verb};
-use operations::ledger::export::{self, Made, NothingNew, Range};
+use operations::ledger::export::{self, MadeExport, NothingNew, Range};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -95,7 +95,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
 }
 
 /// Writes it to the place that was named, or beside it under names with numbers; the first name.
-fn write(path: &Path, made: &Made) -> Result<PathBuf, Failure> {
+fn write(path: &Path, made: &MadeExport) -> Result<PathBuf, Failure> {
     if let [one] = made.files.as_slice() {
         out_file::write(path, one)?;
         return Ok(path.to_owned());

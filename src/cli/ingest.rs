@@ -6,7 +6,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, grouped};
 use crate::progress::Progress;
 use operations::act::Actor;
-use operations::usage::bring_in::{self, Brought, FileView, Files, Report};
+use operations::usage::bring_in::{self, FileView, Files, IngestedFiles, Report};
 use operations::usage::ingest::Ingested;
 use operations::usage::refused::{self, RefusedView};
 use serde::Serialize;
@@ -61,7 +61,7 @@ fn moving(progress: &Arc<Mutex<Progress>>) -> Report {
 }
 
 /// The answer and its exit code; what ended it comes last.
-fn conclude(brought: Brought, dry_run: bool, output: &Output) -> Result<Exit, Failure> {
+fn conclude(brought: IngestedFiles, dry_run: bool, output: &Output) -> Result<Exit, Failure> {
     let is_set_aside = brought.is_set_aside();
     if !brought.files.is_empty() {
         answer(brought.files, dry_run, output);

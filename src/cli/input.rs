@@ -2,7 +2,7 @@
 //! read without an end.
 
 use crate::failure::Failure;
-use operations::files::sheet::{BYTES_MAX, Sheet};
+use operations::files::sheet::{BYTES_MAX, Table};
 use std::io::{BufRead, Read};
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub fn open(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
 }
 
 /// Reads a CSV of a person's.
-pub fn sheet(path: &Path) -> Result<Sheet, Failure> {
+pub fn sheet(path: &Path) -> Result<Table, Failure> {
     let mut bytes = Vec::new();
     let read = open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes);
     read.map_err(|error| unreadable(path, &error))?;
@@ -31,7 +31,7 @@ pub fn sheet(path: &Path) -> Result<Sheet, Failure> {
     let name = path
         .file_name()
         .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-    Ok(Sheet::read(&name, &bytes)?)
+    Ok(Table::read(&name, &bytes)?)
 }
 
 /// What reading a file failed with.

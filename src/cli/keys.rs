@@ -41,7 +41,7 @@ enum Verb {
 
 /// A key as it is printed once.
 #[derive(serde::Serialize)]
-struct Made<'k> {
+struct MadeKey<'k> {
     id: uuid::Uuid,
     name: &'k str,
     scopes: Vec<&'static str>,
@@ -92,7 +92,7 @@ async fn create(app: &App, new: NewKey, output: &Output) -> Result<Exit, Failure
         Created::Key { id, key } => {
             if output.is_json() {
                 let scopes: Vec<_> = new.scopes.iter().map(|scope| scope.name()).collect();
-                output.document(&Made { id, name: &new.name, scopes, key: &key });
+                output.document(&MadeKey { id, name: &new.name, scopes, key: &key });
             } else {
                 output.line(&key);
                 output.say("keep it: it is not shown again (`tallybook keys list` shows the rest)");

@@ -7,7 +7,7 @@ use crate::output::{Column, Output, grouped};
 use clap::{Subcommand, ValueEnum};
 use domain::run::MailCounts;
 use operations::delivery::open::{self, Filter, OpenMail};
-use operations::delivery::send::Which;
+use operations::delivery::send::MailSelection;
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -141,7 +141,7 @@ pub fn hints(mails: &MailCounts, output: &Output) {
 
 /// A relay that is down is no fault of the input: exit code 2, and the same command again.
 async fn send(app: &App, refused: bool, output: &Output) -> Result<Exit, Failure> {
-    let which = if refused { Which::WaitingAndRefused } else { Which::Waiting };
+    let which = if refused { MailSelection::WaitingAndRefused } else { MailSelection::Waiting };
     let sent = open::send_all(&app.ctx, which).await?;
     let untold = operations::runs::notices::tell_all(&app.ctx, refused).await?;
     if output.is_json() {

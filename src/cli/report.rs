@@ -8,7 +8,7 @@ use crate::output::{self, Output, grouped};
 use clap::ValueEnum;
 use domain::NaiveDate;
 use domain::refusal::{Code, Refusal, Verb};
-use domain::report::{Agreement, Cell, Head, Name, Sheet, Span};
+use domain::report::{Agreement, Cell, MonthRange, Name, ReportHead, Sheet};
 use ledger::sheet::{CsvSheet, JsonSheet, PageSheet};
 use operations::reports::{self, Ask};
 use std::io;
@@ -53,10 +53,10 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     let today = app.today().await?;
     let span = match &args.period {
         Some(text) => text.parse().map_err(|fault: domain::report::SpanFault| {
-            let instead = Verb::Report.on(name.word()).with("period", Span::month_before(today));
+            let instead = Verb::Report.on(name.word()).with("period", MonthRange::month_before(today));
             Refusal::new(Code::Dates, fault.to_string()).ask(instead)
         })?,
-        None => Span::month_before(today),
+        None => MonthRange::month_before(today),
     };
     let as_of = args.as_of.or((args.period.is_none() && name == Name::Aging).then_some(today));
     let ask = Ask { name, span, as_of, account: args.account, detail: args.detail };
@@ -91,7 +91,7 @@ const ROWS: usize = 1_000;
 struct Table<'a> {
     out: &'a mut Pieces,
     output: Output,
-    head: Option<Head>,
+    head: Option<ReportHead>,
     rows: Vec<Vec<String>>,
 }
 
@@ -121,7 +121,7 @@ fn told(cell: &Cell) -> String {
 }
 
 impl Sheet for Table<'_> {
-    fn begin(&mut self, head: &Head) -> io::Result<()> {
+    fn begin(&mut self, head: &ReportHead) -> io::Result<()> {
         self.output.say(&format!("{}, {}: {}", head.tenant, head.title, head.period));
         self.head = Some(head.clone());
         Ok(())

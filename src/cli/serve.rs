@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::drive::interrupted;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use operations::home::lock::Taken;
+use operations::home::lock::LockOutcome;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -82,7 +82,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
 async fn work(app: &App, mut stopped: watch::Receiver<bool>) {
     while !*stopped.borrow_and_update() {
         match app.lock() {
-            Ok(Some(Taken::Held(_))) => {}
+            Ok(Some(LockOutcome::Held(_))) => {}
             Ok(lock) => {
                 let mut stop = stopped.clone();
                 let stop = async move { drop(stop.wait_for(|stopped| *stopped).await) };

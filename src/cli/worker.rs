@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::drive::interrupted;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use operations::home::lock::Taken;
+use operations::home::lock::LockOutcome;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -22,7 +22,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         None => None,
     };
     let lock = match app.lock()? {
-        Some(Taken::Held(holder)) => {
+        Some(LockOutcome::Held(holder)) => {
             return Err(Failure::input("home_busy", format!("{holder} is working this home already"))
                 .hint("one worker per SQLite home; use PostgreSQL for more"));
         }

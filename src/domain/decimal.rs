@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a decimal field may carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub struct Digits {
     /// Digits before the point.
     pub integer_digits: u32,
     /// Digits after the point.
@@ -13,11 +13,11 @@ pub struct Bounds {
 }
 
 /// Quantities: 12 integer digits, 9 decimals.
-pub const QUANTITY: Bounds = Bounds { integer_digits: 12, scale: 9 };
+pub const QUANTITY: Digits = Digits { integer_digits: 12, scale: 9 };
 /// Prices: 9 integer digits, 12 decimals.
-pub const PRICE: Bounds = Bounds { integer_digits: 9, scale: 12 };
+pub const PRICE: Digits = Digits { integer_digits: 9, scale: 12 };
 /// Rates and percentages: 9 integer digits, 9 decimals.
-pub const RATE: Bounds = Bounds { integer_digits: 9, scale: 9 };
+pub const RATE: Digits = Digits { integer_digits: 9, scale: 9 };
 
 /// Why a text is not a decimal of these bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +39,7 @@ pub type Quantity9 = i128;
 pub const ONE_AT_SCALE_9: i128 = 1_000_000_000;
 
 /// Parses decimal text exactly within bounds. Accepts `1`, `-0.5`, `.5`, `1.`, `1e3`; trailing zeros do not count.
-pub fn parse(text: &str, bounds: Bounds) -> Result<Decimal, DecimalFault> {
+pub fn parse(text: &str, bounds: Digits) -> Result<Decimal, DecimalFault> {
     let (mantissa, scale) = parse_scaled(text, bounds)?;
     Ok(Decimal::from_i128_with_scale(mantissa, scale).normalize())
 }
@@ -99,7 +99,7 @@ pub fn from_quantity9(quantity: Quantity9) -> Decimal {
 }
 
 /// Mantissa and scale with trailing zeros of the fraction removed.
-fn parse_scaled(text: &str, bounds: Bounds) -> Result<(i128, u32), DecimalFault> {
+fn parse_scaled(text: &str, bounds: Digits) -> Result<(i128, u32), DecimalFault> {
     let bytes = text.as_bytes();
     let (negative, digits) = match bytes.first() {
         Some(b'-') => (true, &bytes[1..]),
@@ -142,7 +142,7 @@ fn scale_within(
     point: usize,
     exponent: i64,
     negative: bool,
-    bounds: Bounds,
+    bounds: Digits,
 ) -> Result<(i128, u32), DecimalFault> {
     let leading = digits.iter().take_while(|&&d| d == 0).count();
     let trailing = digits.iter().rev().take_while(|&&d| d == 0).count();

@@ -64,7 +64,7 @@ pub struct Interval {
 }
 
 /// What an interval adds up in: days, or months on a day of the month.
-enum Stride {
+enum IntervalUnit {
     Days(i64),
     Months(i64),
 }
@@ -103,8 +103,8 @@ impl Interval {
         let wanted = self.day_of_month(start);
         // Months between two such days within a year: 3 for quarters, 6 for half-years, 12 for years.
         let step = match self.stride() {
-            Stride::Months(months) => greatest_common_divisor(months, 12),
-            Stride::Days(_) => 1,
+            IntervalUnit::Months(months) => greatest_common_divisor(months, 12),
+            IntervalUnit::Days(_) => 1,
         };
         let is_meant = |day: &NaiveDate| {
             self.month.is_none_or(|month| (i64::from(day.month()) - i64::from(month)).rem_euclid(step) == 0)
@@ -126,8 +126,8 @@ impl Interval {
     /// ```
     pub fn bound(&self, anchor: NaiveDate, n: i64) -> NaiveDate {
         match self.stride() {
-            Stride::Days(days) => plus_days(anchor, days.saturating_mul(n)),
-            Stride::Months(months) => {
+            IntervalUnit::Days(days) => plus_days(anchor, days.saturating_mul(n)),
+            IntervalUnit::Months(months) => {
                 plus_months(anchor, months.saturating_mul(n), self.day_of_month(anchor))
             }
         }
@@ -141,8 +141,8 @@ impl Interval {
     /// Number of the period that holds `day`; negative before the anchor.
     pub fn index_containing(&self, anchor: NaiveDate, day: NaiveDate) -> i64 {
         let estimate = match self.stride() {
-            Stride::Days(days) => return (day - anchor).num_days().div_euclid(days),
-            Stride::Months(months) => (month_number(day) - month_number(anchor)).div_euclid(months),
+            IntervalUnit::Days(days) => return (day - anchor).num_days().div_euclid(days),
+            IntervalUnit::Months(months) => (month_number(day) - month_number(anchor)).div_euclid(months),
         };
         // The month's number is right but for the day within it: the bound may still be ahead, never a period behind.
         if self.bound(anchor, estimate) > day {
@@ -154,16 +154,16 @@ impl Interval {
         }
     }
 
-    fn stride(&self) -> Stride {
+    fn stride(&self) -> IntervalUnit {
         let count = i64::from(self.count.max(1));
         match self.unit {
-            BillingPeriod::Daily => Stride::Days(count),
-            BillingPeriod::Weekly | BillingPeriod::DayOfWeek => Stride::Days(7 * count),
+            BillingPeriod::Daily => IntervalUnit::Days(count),
+            BillingPeriod::Weekly | BillingPeriod::DayOfWeek => IntervalUnit::Days(7 * count),
             BillingPeriod::Monthly | BillingPeriod::DayOfMonth | BillingPeriod::LastDayOfMonth => {
-                Stride::Months(count)
+                IntervalUnit::Months(count)
             }
-            BillingPeriod::Quarterly => Stride::Months(3 * count),
-            BillingPeriod::Annually => Stride::Months(12 * count),
+            BillingPeriod::Quarterly => IntervalUnit::Months(3 * count),
+            BillingPeriod::Annually => IntervalUnit::Months(12 * count),
         }
     }
 

@@ -49,7 +49,7 @@ impl Book<'_> {
     /// What concerns everybody: the seller and what is sold.
     pub fn of_all(&self) -> Vec<Warning> {
         let tenant = &self.catalogue.tenant;
-        let mut found = Found { kind: ObjectKind::Tenant, key: "tenant", list: Vec::new() };
+        let mut found = ObjectWarnings { kind: ObjectKind::Tenant, key: "tenant", list: Vec::new() };
         if !self.has_sender && tenant.email.is_none() {
             let message = "there is no sender for mails: set `mail.from`, or the tenant's email";
             found.add(Some("email"), "no_sender", message.to_owned());
@@ -63,7 +63,7 @@ impl Book<'_> {
         }
         let mut list = found.list;
         for plan in self.catalogue.plans.values().filter(|plan| plan.active) {
-            let mut found = Found { kind: ObjectKind::ProductPlan, key: &plan.sku, list };
+            let mut found = ObjectWarnings { kind: ObjectKind::ProductPlan, key: &plan.sku, list };
             plan.charges.iter().for_each(|c| found.unwritable(self, "charges", &c.invoice_text));
             list = found.list;
         }
@@ -104,7 +104,8 @@ impl Book<'_> {
         let mut list = Vec::new();
         let mut served: Vec<(&Subscription, &Plan, NaiveDate)> = Vec::new();
         for subscription in subscriptions {
-            let mut found = Found { kind: ObjectKind::Subscription, key: &subscription.number, list };
+            let mut found =
+                ObjectWarnings { kind: ObjectKind::Subscription, key: &subscription.number, list };
             let day = self.today.max(subscription.start);
             match State::on(subscription, day) {
                 State::Draft => found.add(
@@ -125,7 +126,7 @@ impl Book<'_> {
             }
             list = found.list;
         }
-        let mut found = Found { kind: ObjectKind::Customer, key: &payer.account_number, list };
+        let mut found = ObjectWarnings { kind: ObjectKind::Customer, key: &payer.account_number, list };
         if !served.is_empty() {
             found.payer(self, payer, &served);
         }
@@ -134,13 +135,13 @@ impl Book<'_> {
 }
 
 /// Warnings about one object.
-struct Found<'f> {
+struct ObjectWarnings<'f> {
     kind: ObjectKind,
     key: &'f str,
     list: Vec<Warning>,
 }
 
-impl Found<'_> {
+impl ObjectWarnings<'_> {
     fn add(&mut self, field: Option<&'static str>, code: &'static str, message: String) {
         self.list.push(Warning { kind: self.kind, key: self.key.to_owned(), field, code, message });
     }
@@ -215,7 +216,7 @@ impl Found<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::book_file::{Known, LoadSet, read_value};
+    use crate::book_file::{LoadSet, StoredBook, read_value};
     use serde_json::{Value, json};
 
     fn book() -> Value {
@@ -232,7 +233,7 @@ mod tests {
     }
 
     fn codes(book: &Value) -> Vec<(String, &'static str, String)> {
-        told(&read_value(book, &Known::default()).unwrap())
+        told(&read_value(book, &StoredBook::default()).unwrap())
     }
 
     fn told(set: &LoadSet) -> Vec<(String, &'static str, String)> {
@@ -288,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_price_that_has_not_begun_is_told() {
-        let mut set = read_value(&book(), &Known::default()).unwrap();
+        let mut set = read_value(&book(), &StoredBook::default()).unwrap();
         for plan in set.catalogue.plans.values_mut() {
             plan.charges[0].pricings[0].valid_from = "2026-03-01".parse().ok();
         }

@@ -13,7 +13,7 @@ const REDIRECTIONS_MAX: usize = 3;
 
 /// What a ping says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said {
+pub enum PingSignal {
     Well,
     Failed,
 }
@@ -43,10 +43,10 @@ impl Ping {
     }
 
     /// Calls it, with a few words for whoever looks at the monitor. One that does not take words is only called.
-    pub async fn call(&self, said: Said, words: &str) -> Delivery {
+    pub async fn call(&self, said: PingSignal, words: &str) -> Delivery {
         let url = match said {
-            Said::Well => &self.well,
-            Said::Failed => &self.failed,
+            PingSignal::Well => &self.well,
+            PingSignal::Failed => &self.failed,
         };
         self.doors.pass("ping.call.before");
         let answer = ask(url, words).await;
@@ -134,7 +134,9 @@ mod tests {
         let url = format!("http://127.0.0.1:{port}/secret?create=1");
         let ping = Ping::new(&url, None, Doors::OPEN).unwrap();
         let mut became = Vec::new();
-        for said in [Said::Well, Said::Failed, Said::Well, Said::Well, Said::Well] {
+        for said in
+            [PingSignal::Well, PingSignal::Failed, PingSignal::Well, PingSignal::Well, PingSignal::Well]
+        {
             became.push(match ping.call(said, "run 1").await {
                 Delivery::Sent(_) => "sent",
                 Delivery::Transient(_) => "later",
@@ -152,7 +154,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_is_no_reason_to_print_the_url() {
         let ping = Ping::new("http://127.0.0.1:1/secret", None, Doors::OPEN).unwrap();
-        let Delivery::Unreachable(why) = ping.call(Said::Well, "").await else {
+        let Delivery::Unreachable(why) = ping.call(PingSignal::Well, "").await else {
             panic!("nobody listens there")
         };
         assert!(why.contains("refused") && !why.contains("secret"), "{why}");

@@ -35,7 +35,7 @@ pub struct Teller {
 
 /// What came of a try.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum TryOutcome {
     /// With this status.
     Answered(u16),
     /// Nothing came back.
@@ -68,11 +68,11 @@ impl Teller {
     }
 
     /// Posts a body once.
-    pub async fn tell(&self, url: &str, headers: &[(&str, String)], body: String) -> Told {
+    pub async fn tell(&self, url: &str, headers: &[(&str, String)], body: String) -> TryOutcome {
         if let Some(fault) = self.fault(url) {
-            return Told::Failed(fault);
+            return TryOutcome::Failed(fault);
         }
-        let Ok(url) = Url::parse(url) else { return Told::Failed("is not a URL".to_owned()) };
+        let Ok(url) = Url::parse(url) else { return TryOutcome::Failed("is not a URL".to_owned()) };
         let mut request = self.client.post(url).header("content-type", "application/json; charset=utf-8");
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -81,8 +81,8 @@ impl Teller {
         let answer = request.body(body).send().await;
         self.doors.pass("webhook.post.after");
         match answer {
-            Ok(answer) => Told::Answered(answer.status().as_u16()),
-            Err(error) => Told::Failed(told(error)),
+            Ok(answer) => TryOutcome::Answered(answer.status().as_u16()),
+            Err(error) => TryOutcome::Failed(told(error)),
         }
     }
 }

@@ -31,7 +31,7 @@ pub fn files(books: &Books<'_>) -> Result<Vec<Vec<u8>>, ExportError> {
             }
             digits = digits.max(code.len());
         }
-        let month = domain::report::Span::month_of(sealed.entry.posting_date).start;
+        let month = domain::report::MonthRange::month_of(sealed.entry.posting_date).start;
         months.entry(month).or_default().push(rows(books, sealed));
     }
     let mut files = Vec::new();
@@ -53,7 +53,7 @@ fn file(books: &Books<'_>, month: NaiveDate, digits: usize, rows: Vec<Vec<String
 
 /// The first line: what the file is, for whom, and for which days.
 fn head(books: &Books<'_>, month: NaiveDate, digits: usize) -> String {
-    let (company, last) = (books.header.company, domain::report::Span::month_of(month).last_day());
+    let (company, last) = (books.header.company, domain::report::MonthRange::month_of(month).last_day());
     let day = |day: NaiveDate| day.format("%Y%m%d").to_string();
     let year = NaiveDate::from_ymd_opt(month.year(), 1, 1).unwrap_or(month);
     let fields = [

@@ -2,7 +2,7 @@
 //! the end.
 
 use crate::books::Company;
-use crate::manifest::{Manifest, Tally};
+use crate::manifest::{Manifest, ManifestBuilder};
 use crate::{Format, beancount, journal, table};
 use domain::NaiveDate;
 use domain::catalogue::BusinessUnit;
@@ -94,14 +94,14 @@ pub struct Exporter<'a, W: Write> {
     receivables: BTreeMap<(String, Currency), i128>,
     currencies: BTreeSet<Currency>,
     last: Option<NaiveDate>,
-    tally: Tally,
+    tally: ManifestBuilder,
 }
 
 impl<'a, W: Write> Exporter<'a, W> {
     /// Writes what comes before the entries.
     pub fn begin(format: Format, header: Header<'a>, out: W) -> Result<Self, ExportError> {
         let accounts = Accounts::new(header.chart, header.units);
-        let (currencies, tally) = (BTreeSet::new(), Tally::default());
+        let (currencies, tally) = (BTreeSet::new(), ManifestBuilder::default());
         let out = Digesting { inner: out, hasher: Sha256::new(), bytes: 0 };
         let mut exporter = Self {
             format,

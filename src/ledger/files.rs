@@ -2,7 +2,7 @@
 
 use crate::books::Books;
 use crate::exporter::{Accounts, ExportError};
-use crate::manifest::{Manifest, Tally};
+use crate::manifest::{Manifest, ManifestBuilder};
 use crate::{ExportInput, Format, datev, economic, quickbooks, saft, sie, write, xero};
 use domain::ledger::Sealed;
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ pub fn files(format: Format, input: &ExportInput<'_>) -> Result<(Manifest, Vec<V
         let manifest = write(format, input, &mut bytes)?;
         return Ok((manifest, vec![bytes]));
     }
-    let mut tally = Tally::default();
+    let mut tally = ManifestBuilder::default();
     for sealed in input.entries {
         check(sealed)?;
         tally.add(sealed);

@@ -59,12 +59,12 @@ impl Manifest {
 
 /// A manifest in the making.
 #[derive(Default)]
-pub struct Tally {
+pub struct ManifestBuilder {
     manifest: Manifest,
     totals: BTreeMap<Currency, (i128, i128)>,
 }
 
-impl Tally {
+impl ManifestBuilder {
     /// Counts one entry.
     pub fn add(&mut self, sealed: &Sealed) {
         let manifest = &mut self.manifest;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A file that is on disk for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Landed {
+pub(crate) struct DurableFile {
     pub path: PathBuf,
     pub bytes: u64,
     /// Lower-case hex.
@@ -66,7 +66,7 @@ impl Draft {
     }
 
     /// Syncs the file, moves it to `folder/name`, and syncs the folder.
-    pub fn land(mut self, folder: &Path, name: &str) -> Result<Landed> {
+    pub fn land(mut self, folder: &Path, name: &str) -> Result<DurableFile> {
         let buffered = self.file.take().context("the file was closed before")?;
         let written = buffered.into_inner().map_err(io::IntoInnerError::into_error);
         let Hashing { file, digest, bytes } =
@@ -78,7 +78,7 @@ impl Draft {
         ensure!(!path.exists(), "{} is there already; usage files are never overwritten", path.display());
         fs::rename(&self.temporary, &path).with_context(|| format!("renaming to {}", path.display()))?;
         sync_folder(folder)?;
-        Ok(Landed { path, bytes, sha256: hex(&digest.finalize()) })
+        Ok(DurableFile { path, bytes, sha256: hex(&digest.finalize()) })
     }
 }
 

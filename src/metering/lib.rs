@@ -29,7 +29,7 @@ pub use intake::{
 };
 pub use keys::{KeyRunFile, merge as merge_key_runs};
 pub use measure::{
-    Chains, EventFilter, FoundEvent, LateHint, ListedEvent, MeasureRequest, Newer, Numbers, Standing,
+    Chains, EventFilter, EventStatus, FoundEvent, LateHint, ListedEvent, MeasureRequest, Newer, Numbers,
     UsageMeasured, find_events, late_hints, measure, visit_events,
 };
 pub use segment::{BundleFile, SegmentBounds, SegmentFile, SegmentRef, bundle};

@@ -3,7 +3,7 @@
 
 use crate::actor::Actor;
 use crate::files::doors::Doors;
-use crate::files::shelf::Shelf;
+use crate::files::file_store::FileStore;
 use crate::refusal::Stop;
 use crate::settings::{Folders, Settings};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -52,7 +52,7 @@ pub struct Parts {
     pub teller: Teller,
     pub doors: Doors,
     /// The home's files and the buckets behind them.
-    pub shelf: Shelf,
+    pub files: FileStore,
     renderer: OnceLock<Arc<Renderer>>,
     bell: watch::Sender<u64>,
     stopping: AtomicBool,
@@ -107,7 +107,7 @@ impl Context {
         let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
         Self(Arc::new(Parts {
             store,
-            shelf: Shelf::new(folders.root.clone(), outside.usage, outside.documents),
+            files: FileStore::new(folders.root.clone(), outside.usage, outside.documents),
             folders,
             settings,
             worker: format!("{}:{}:{}", host.trim(), std::process::id(), &nonce[..6]),

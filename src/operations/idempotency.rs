@@ -21,7 +21,7 @@ pub const KEPT: Duration = Duration::hours(48);
 
 /// What is to be done with a request.
 #[derive(Debug)]
-pub enum Begun {
+pub enum RequestStart {
     /// It is ours: work on it under this claim.
     Ours(Uuid),
     /// What it does was done by a process that died before it answered. Under this claim the answer is made good.
@@ -45,7 +45,7 @@ pub fn fingerprint(method: &str, url: &str, body: &[u8]) -> String {
 }
 
 /// Begins a request, or says what became of it; waits a moment for another one that is at it.
-pub async fn begin(ctx: &Context, named: Named, fingerprint: &str) -> anyhow::Result<Begun> {
+pub async fn begin(ctx: &Context, named: Named, fingerprint: &str) -> anyhow::Result<RequestStart> {
     let since = Instant::now();
     let claim = Uuid::new_v4();
     loop {
@@ -53,26 +53,26 @@ pub async fn begin(ctx: &Context, named: Named, fingerprint: &str) -> anyhow::Re
         let mut tx = ctx.store.begin().await?;
         if idempotency::claim(&mut tx, named, claim, fingerprint, now).await? {
             tx.commit().await?;
-            return Ok(Begun::Ours(claim));
+            return Ok(RequestStart::Ours(claim));
         }
         let Some(known) = idempotency::find(&mut tx, named).await? else { continue };
         if known.fingerprint != fingerprint {
-            return Ok(Begun::Mismatch);
+            return Ok(RequestStart::Mismatch);
         }
         if let Some(answered) = known.answered {
-            return Ok(Begun::Answered(answered));
+            return Ok(RequestStart::Answered(answered));
         }
         if idempotency::take_over(&mut tx, named, claim, now - LEASE, now).await? {
             tx.commit().await?;
             return Ok(if known.state == State::Effected {
-                Begun::Effected { claim, made: known.made }
+                RequestStart::Effected { claim, made: known.made }
             } else {
-                Begun::Ours(claim)
+                RequestStart::Ours(claim)
             });
         }
         drop(tx);
         if since.elapsed() >= WAIT {
-            return Ok(Begun::Running);
+            return Ok(RequestStart::Running);
         }
         tokio::time::sleep(LOOK).await;
     }

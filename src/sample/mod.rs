@@ -211,7 +211,7 @@ pub fn write_book(out: &mut dyn Write, customers: usize) -> io::Result<()> {
 pub fn write_usage(out: &mut dyn Write, customers: usize, events: usize) -> io::Result<()> {
     const SECONDS: usize = 59 * 86_400;
     writeln!(out, "id,subject,meter,quantity,time")?;
-    let mut state = Mix(0x7a11_b00c);
+    let mut state = SplitMix(0x7a11_b00c);
     for event in 0..events {
         let n = state.below(customers) + 1;
         let second = event * SECONDS / events.max(1);
@@ -237,9 +237,9 @@ pub fn write_usage(out: &mut dyn Write, customers: usize, events: usize) -> io::
 }
 
 /// SplitMix64: the same numbers on every machine.
-struct Mix(u64);
+struct SplitMix(u64);
 
-impl Mix {
+impl SplitMix {
     fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

@@ -48,13 +48,13 @@ pub struct BookObject {
     pub document: String,
     pub status: Status,
     /// None of objects that an earlier version has loaded.
-    pub created: Option<Touch>,
-    pub modified: Option<Touch>,
+    pub created: Option<ChangeStamp>,
+    pub modified: Option<ChangeStamp>,
 }
 
 /// When something was done, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Touch {
+pub struct ChangeStamp {
     pub at: DateTime<Utc>,
     pub by: String,
 }
@@ -73,7 +73,7 @@ type Row = (
 
 fn object(row: Row) -> anyhow::Result<BookObject> {
     let (kind, key, id, document, status, created_at, created_by, modified_at, modified_by) = row;
-    let touch = |at: Option<DateTime<Utc>>, by: Option<String>| Some(Touch { at: at?, by: by? });
+    let touch = |at: Option<DateTime<Utc>>, by: Option<String>| Some(ChangeStamp { at: at?, by: by? });
     Ok(BookObject {
         kind: ObjectKind::parse(&kind).with_context(|| format!("book_object.kind holds `{kind}`"))?,
         key,
@@ -159,7 +159,7 @@ pub async fn hold(tx: &mut Tx) -> anyhow::Result<()> {
 
 /// A row of an export.
 #[derive(Debug, Clone, sqlx::FromRow)]
-pub struct Page {
+pub struct ExportRow {
     /// Where rules and rates stand in their list; 0 of all others.
     place: i64,
     key: String,
@@ -171,9 +171,9 @@ pub struct Page {
 pub async fn export_page(
     tx: &mut Tx,
     kind: ObjectKind,
-    after: Option<&Page>,
+    after: Option<&ExportRow>,
     limit: u32,
-) -> anyhow::Result<Vec<Page>> {
+) -> anyhow::Result<Vec<ExportRow>> {
     let part = match kind {
         ObjectKind::TaxRule => "tax_rule",
         ObjectKind::Rate => "rate",
@@ -197,7 +197,12 @@ pub async fn export_page(
         .await?))
 }
 
-async fn export_by_key(tx: &mut Tx, kind: ObjectKind, after: &str, limit: u32) -> anyhow::Result<Vec<Page>> {
+async fn export_by_key(
+    tx: &mut Tx,
+    kind: ObjectKind,
+    after: &str,
+    limit: u32,
+) -> anyhow::Result<Vec<ExportRow>> {
     let rows: Vec<(String, String)> = on!(tx, c => sqlx::query_as(
         "select key, document
          from book_object
@@ -209,7 +214,7 @@ async fn export_by_key(tx: &mut Tx, kind: ObjectKind, after: &str, limit: u32) -
         .bind(i64::from(limit))
         .fetch_all(c)
         .await?);
-    Ok(rows.into_iter().map(|(key, document)| Page { place: 0, key, document }).collect())
+    Ok(rows.into_iter().map(|(key, document)| ExportRow { place: 0, key, document }).collect())
 }
 
 /// What is kept of these objects, as far as loads need it.

@@ -83,7 +83,7 @@ impl Server {
 
     /// Brings a dump into a new schema of the database, to look at it. What dead processes have left of this kind goes
     /// first: a schema's name is locked as long as its process lives.
-    pub async fn stand(&self, folder: &Path) -> anyhow::Result<Standing> {
+    pub async fn stand(&self, folder: &Path) -> anyhow::Result<ScratchSchema> {
         let schema = format!("{STANDING}{}", Uuid::new_v4().simple());
         let mut guard = PgConnection::connect_with(&self.0).await?;
         sweep(&mut guard).await?;
@@ -91,7 +91,7 @@ impl Server {
             .bind(&schema)
             .execute(&mut guard)
             .await?;
-        let standing = Standing { server: Self(self.0.clone()), schema, guard };
+        let standing = ScratchSchema { server: Self(self.0.clone()), schema, guard };
         let mut connection = PgConnection::connect_with(&self.0).await?;
         let statement = format!("create schema {0}; set search_path to {0}", quoted(&standing.schema));
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
@@ -105,14 +105,14 @@ impl Server {
 }
 
 /// Books in a schema for as long as somebody looks at them.
-pub struct Standing {
+pub struct ScratchSchema {
     server: Server,
     schema: String,
     /// Its session holds the lock of the name.
     guard: PgConnection,
 }
 
-impl Standing {
+impl ScratchSchema {
     /// Opens the books, without a queue: to look at them.
     pub async fn open(&self) -> Result<Store, OpenError> {
         Store::open_schema(self.server.0.clone(), &self.schema).await

@@ -3,7 +3,7 @@
 
 use crate::bulk::Bulk;
 use crate::counter;
-use crate::segment::{self, Bumped, KeyRun, Segment};
+use crate::segment::{self, KeyRun, Segment, VersionChange};
 use crate::tx::{Tx, on};
 use crate::words::{count, stored};
 use anyhow::{Context, ensure};
@@ -39,7 +39,7 @@ pub enum ImportState {
 
 /// What came of asking to bring in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begun {
+pub enum ImportStart {
     New,
     /// These very bytes have been brought in: nothing to do.
     Done(Import),
@@ -108,7 +108,7 @@ pub enum Committed {
 }
 
 /// Writes the intent to bring in a file.
-pub async fn begin(tx: &mut Tx, import: &NewImport, now: DateTime<Utc>) -> anyhow::Result<Begun> {
+pub async fn begin(tx: &mut Tx, import: &NewImport, now: DateTime<Utc>) -> anyhow::Result<ImportStart> {
     let new = on!(tx, c => sqlx::query(
         "insert into usage_import (id, sha256, file_name, source, state, owner, deadline, begun_at)
          values ($1, $2, $3, $4, 'writing', $5, $6, $7)
@@ -125,11 +125,11 @@ pub async fn begin(tx: &mut Tx, import: &NewImport, now: DateTime<Utc>) -> anyho
         .rows_affected());
     if new == 1 {
         add_paths(tx, import.id, &import.paths).await?;
-        return Ok(Begun::New);
+        return Ok(ImportStart::New);
     }
     let there =
         by_bytes(tx, &import.sha256).await?.context("an import of these bytes has just been given up")?;
-    Ok(if there.state == ImportState::Done { Begun::Done(there) } else { Begun::Writing(there) })
+    Ok(if there.state == ImportState::Done { ImportStart::Done(there) } else { ImportStart::Writing(there) })
 }
 
 /// Names further paths that an import will write; commit before writing them.
@@ -153,8 +153,8 @@ pub async fn commit(
     let totals = &staged.totals;
     check(totals, &staged.segments)?;
     let version = match segment::bump(tx, seen).await? {
-        Bumped::To(version) => version,
-        Bumped::Moved { now } => return Ok(Committed::Moved { now }),
+        VersionChange::To(version) => version,
+        VersionChange::Moved { now } => return Ok(Committed::Moved { now }),
     };
     let number = counter::take(tx, counter::IMPORT, 1).await?;
     let done = on!(tx, c => sqlx::query(

@@ -6,7 +6,7 @@ use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::{Ids, Texts};
 use crate::{book, catalogue, counter, payer, run};
 use domain::book_file::{
-    Change, Fault, Known, Load, LoadReport, Needs, ObjectKind, Parsed, Part, Pointers, Reach,
+    Change, ConvertedBatch, Fault, Load, LoadReport, Needs, ObjectKind, Parsed, Pointers, Reach, StoredBook,
 };
 use domain::catalogue::Catalogue;
 use domain::customer::Customer;
@@ -151,18 +151,18 @@ async fn objects(
 }
 
 /// What is sold and how, and what its change is checked against.
-async fn of_catalogue(tx: &mut Tx, parsed: &Parsed, writer: &Writer<'_>) -> anyhow::Result<Known> {
+async fn of_catalogue(tx: &mut Tx, parsed: &Parsed, writer: &Writer<'_>) -> anyhow::Result<StoredBook> {
     let keys = parsed.catalogue_keys();
     let objects = objects(tx, &keys, writer).await?;
     let catalogue = catalogue::load(tx).await?.map(Arc::new);
     let anything_billed: i64 = on!(tx, c => sqlx::query_scalar("select count(*) from (select 1 from invoice limit 1) one").fetch_one(c).await?);
     let series: Vec<String> =
         on!(tx, c => sqlx::query_scalar("select name from number_series").fetch_all(c).await?);
-    let mut known = Known {
+    let mut known = StoredBook {
         objects,
         anything_billed: anything_billed > 0,
         series: series.into_iter().collect(),
-        ..Known::default()
+        ..StoredBook::default()
     };
     if let Some(catalogue) = &catalogue {
         if keys.contains_key(&ObjectKind::ProductPlan) {
@@ -181,10 +181,10 @@ async fn of_catalogue(tx: &mut Tx, parsed: &Parsed, writer: &Writer<'_>) -> anyh
 async fn of_part(
     tx: &mut Tx,
     load: &Load,
-    part: &Part,
-    known: &Known,
+    part: &ConvertedBatch,
+    known: &StoredBook,
     is_large: bool,
-) -> anyhow::Result<Known> {
+) -> anyhow::Result<StoredBook> {
     let first = known_of(tx, load, part, known).await?;
     if tx.is_sqlite() || is_large {
         return Ok(first);
@@ -205,12 +205,17 @@ async fn of_part(
     known_of(tx, load, part, known).await
 }
 
-async fn known_of(tx: &mut Tx, load: &Load, part: &Part, of_catalogue: &Known) -> anyhow::Result<Known> {
-    let mut known = Known {
+async fn known_of(
+    tx: &mut Tx,
+    load: &Load,
+    part: &ConvertedBatch,
+    of_catalogue: &StoredBook,
+) -> anyhow::Result<StoredBook> {
+    let mut known = StoredBook {
         catalogue: of_catalogue.catalogue.clone(),
         objects: of_catalogue.objects.clone(),
         anything_billed: of_catalogue.anything_billed,
-        ..Known::default()
+        ..StoredBook::default()
     };
     let needs = load.needs(part);
     add_named_customers(tx, load, part, &needs, &mut known).await?;
@@ -250,9 +255,9 @@ async fn billed_charges(tx: &mut Tx, catalogue: &Catalogue) -> anyhow::Result<BT
 async fn add_named_customers(
     tx: &mut Tx,
     load: &Load,
-    part: &Part,
+    part: &ConvertedBatch,
     needs: &Needs<'_>,
-    known: &mut Known,
+    known: &mut StoredBook,
 ) -> anyhow::Result<()> {
     const BY_NUMBER: PerDriver = by_keys!("select body from customer where account_number", text, "");
     const BY_REFKEY: PerDriver = by_keys!("select body from customer where body ->> 'refkey'", text, "");
@@ -272,11 +277,11 @@ async fn add_named_customers(
     Ok(())
 }
 
-fn add(known: &mut Known, customers: impl Iterator<Item = Customer>) {
+fn add(known: &mut StoredBook, customers: impl Iterator<Item = Customer>) {
     known.customers.extend(customers.map(|c| (c.account_number.clone(), c)));
 }
 
-async fn add_subscriptions(tx: &mut Tx, needs: &Needs<'_>, known: &mut Known) -> anyhow::Result<()> {
+async fn add_subscriptions(tx: &mut Tx, needs: &Needs<'_>, known: &mut StoredBook) -> anyhow::Result<()> {
     const SQL: PerDriver = by_keys!("select body from subscription where number", text, "");
     if needs.subscriptions.is_empty() {
         return Ok(());
@@ -302,7 +307,7 @@ async fn begun(tx: &mut Tx, ids: &[SubscriptionId]) -> anyhow::Result<BTreeSet<S
     Ok(rows.into_iter().map(SubscriptionId).collect())
 }
 
-async fn add_by_id(tx: &mut Tx, known: &mut Known, mut ids: BTreeSet<CustomerId>) -> anyhow::Result<()> {
+async fn add_by_id(tx: &mut Tx, known: &mut StoredBook, mut ids: BTreeSet<CustomerId>) -> anyhow::Result<()> {
     for customer in known.customers.values() {
         ids.remove(&customer.id);
     }
@@ -333,7 +338,7 @@ pub(crate) async fn subscriptions_with(
 }
 
 /// Everybody who enjoys one of these codes, with their subscriptions.
-async fn add_holders(tx: &mut Tx, codes: &BTreeSet<String>, known: &mut Known) -> anyhow::Result<()> {
+async fn add_holders(tx: &mut Tx, codes: &BTreeSet<String>, known: &mut StoredBook) -> anyhow::Result<()> {
     const HOLDERS: PerDriver =
         by_keys!("select distinct customer from discount_redemption where code", text, "");
     const SUBSCRIPTIONS: PerDriver = by_keys!("select body from subscription where customer", uuid, "");
@@ -351,7 +356,7 @@ async fn add_holders(tx: &mut Tx, codes: &BTreeSet<String>, known: &mut Known) -
 }
 
 /// Parents of everybody known, and theirs: who pays, and that nobody is their own ancestor.
-async fn add_ancestors(tx: &mut Tx, known: &mut Known) -> anyhow::Result<()> {
+async fn add_ancestors(tx: &mut Tx, known: &mut StoredBook) -> anyhow::Result<()> {
     loop {
         let before = known.customers.len();
         let parents = known.customers.values().filter_map(|c| c.parent).collect();
@@ -363,7 +368,7 @@ async fn add_ancestors(tx: &mut Tx, known: &mut Known) -> anyhow::Result<()> {
 }
 
 /// Subscriptions of customers who are to be used by nothing new, and customers below them.
-async fn add_of_inactive(tx: &mut Tx, inactive: &[CustomerId], known: &mut Known) -> anyhow::Result<()> {
+async fn add_of_inactive(tx: &mut Tx, inactive: &[CustomerId], known: &mut StoredBook) -> anyhow::Result<()> {
     const SUBSCRIPTIONS: PerDriver = by_keys!("select body from subscription where customer", uuid, "");
     const BELOW: PerDriver = by_keys!("select body from customer where bill_to_parent and parent", uuid, "");
     if inactive.is_empty() {
@@ -381,7 +386,7 @@ async fn add_of_inactive(tx: &mut Tx, inactive: &[CustomerId], known: &mut Known
 }
 
 /// What was written of the discounts that customers have.
-async fn add_documents(tx: &mut Tx, known: &mut Known) -> anyhow::Result<()> {
+async fn add_documents(tx: &mut Tx, known: &mut StoredBook) -> anyhow::Result<()> {
     let with_discount = known.customers.values().filter(|customer| customer.discount.is_some());
     let accounts = with_discount.map(|customer| customer.account_number.clone()).collect();
     known.documents = book_object::documents(tx, ObjectKind::Customer, accounts).await?;
@@ -389,7 +394,7 @@ async fn add_documents(tx: &mut Tx, known: &mut Known) -> anyhow::Result<()> {
 }
 
 /// Customers that are named and were deleted.
-async fn add_deleted(tx: &mut Tx, needs: &Needs<'_>, known: &mut Known) -> anyhow::Result<()> {
+async fn add_deleted(tx: &mut Tx, needs: &Needs<'_>, known: &mut StoredBook) -> anyhow::Result<()> {
     let unknown: Vec<&str> =
         needs.customers.iter().filter(|name| !known.customers.contains_key(**name)).copied().collect();
     if unknown.is_empty() {

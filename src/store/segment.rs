@@ -46,7 +46,7 @@ pub struct KeyRun {
 
 /// What became of a new version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bumped {
+pub enum VersionChange {
     /// The version that this transaction makes visible.
     To(i64),
     /// Somebody committed since `seen`: check against the newer key runs and try again.
@@ -59,15 +59,15 @@ pub async fn version(tx: &mut Tx) -> anyhow::Result<i64> {
 }
 
 /// Raises the version if it is still the one that was seen. Locks it until the transaction ends.
-pub(crate) async fn bump(tx: &mut Tx, seen: i64) -> anyhow::Result<Bumped> {
+pub(crate) async fn bump(tx: &mut Tx, seen: i64) -> anyhow::Result<VersionChange> {
     let to: Option<i64> = on!(tx, c => sqlx::query_scalar(
         "update usage_store set version = version + 1 where one = 1 and version = $1 returning version")
         .bind(seen)
         .fetch_optional(c)
         .await?);
     match to {
-        Some(to) => Ok(Bumped::To(to)),
-        None => Ok(Bumped::Moved { now: version(tx).await? }),
+        Some(to) => Ok(VersionChange::To(to)),
+        None => Ok(VersionChange::Moved { now: version(tx).await? }),
     }
 }
 
@@ -225,9 +225,9 @@ pub async fn claim(tx: &mut Tx, paths: &[String], until: DateTime<Utc>) -> anyho
 }
 
 /// Commits a compaction made while `seen` was the version, and gives its claims back. Rows must not get lost on the way.
-pub async fn compact(tx: &mut Tx, seen: i64, compaction: &Compaction) -> anyhow::Result<Bumped> {
+pub async fn compact(tx: &mut Tx, seen: i64, compaction: &Compaction) -> anyhow::Result<VersionChange> {
     let bumped = bump(tx, seen).await?;
-    let Bumped::To(version) = bumped else { return Ok(bumped) };
+    let VersionChange::To(version) = bumped else { return Ok(bumped) };
     let mut gone: i64 = 0;
     for path in &compaction.remove_segments {
         let rows: Option<i64> = on!(tx, c => sqlx::query_scalar(

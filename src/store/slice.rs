@@ -100,7 +100,7 @@ pub async fn open(tx: &mut Tx, run: RunId) -> anyhow::Result<Vec<OpenSlice>> {
 
 /// A slice that failed and rests: its run stands still.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct FailedSlice {
     pub run_ordinal: u64,
     pub step: Step,
     pub error: String,
@@ -108,7 +108,7 @@ pub struct Standing {
 }
 
 /// Every slice that failed and that nobody is at, oldest run first.
-pub async fn standing(tx: &mut Tx) -> anyhow::Result<Vec<Standing>> {
+pub async fn standing(tx: &mut Tx) -> anyhow::Result<Vec<FailedSlice>> {
     let rows: Vec<(i64, String, String, Option<DateTime<Utc>>)> = on!(tx, c => sqlx::query_as(
         "select r.ordinal, s.step, s.error, s.retry_at
          from run_slice s
@@ -120,7 +120,7 @@ pub async fn standing(tx: &mut Tx) -> anyhow::Result<Vec<Standing>> {
     rows.into_iter()
         .map(|(ordinal, step, error, retry_at)| {
             let step = Step::parse(&step).ok_or_else(|| anyhow!("run_slice.step holds `{step}`"))?;
-            Ok(Standing { run_ordinal: count(ordinal, "run.ordinal")?, step, error, retry_at })
+            Ok(FailedSlice { run_ordinal: count(ordinal, "run.ordinal")?, step, error, retry_at })
         })
         .collect()
 }

@@ -32,7 +32,7 @@ pub struct WaitingEvent {
 
 /// What an intake that keeps the book in memory has to look at to know that it is still right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
-pub struct Standing {
+pub struct IntakeVersions {
     /// Of the usage store.
     pub version: i64,
     pub subscriptions: i64,
@@ -44,7 +44,7 @@ pub struct Standing {
 }
 
 /// Locks the usage store against other intakes until the transaction ends, and says how everything stands.
-pub async fn lock(tx: &mut Tx) -> anyhow::Result<Standing> {
+pub async fn lock(tx: &mut Tx) -> anyhow::Result<IntakeVersions> {
     const LOCK: PerDriver = PerDriver {
         sqlite: "select version from usage_store",
         postgres: "select version from usage_store for update",
@@ -55,7 +55,7 @@ pub async fn lock(tx: &mut Tx) -> anyhow::Result<Standing> {
 }
 
 /// How everything stands.
-pub async fn standing(tx: &mut Tx) -> anyhow::Result<Standing> {
+pub async fn standing(tx: &mut Tx) -> anyhow::Result<IntakeVersions> {
     Ok(on!(tx, c => sqlx::query_as(
         "select (select version from usage_store) as version,
                 coalesce((select last from counter where name = $1), 0) as subscriptions,

@@ -6,7 +6,7 @@ use crate::call::{Call, query};
 use crate::caller::insist;
 use crate::once;
 use crate::problem::{DRAINING, MALFORMED, OVERLOADED, Problem, TIMEOUT, TOO_LARGE};
-use crate::respond::{Asked, told};
+use crate::respond::{RequestInfo, told};
 use crate::route::{Access, Reads, Route};
 use axum::body::Body;
 use axum::response::Response;
@@ -30,9 +30,9 @@ const WHOLE: Duration = Duration::from_secs(30);
 /// Answers a request that a route was found for.
 pub async fn answer(app: Arc<App>, route: Arc<Route>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(asked) = parts.extensions.get::<Asked>().cloned() else {
+    let Some(asked) = parts.extensions.get::<RequestInfo>().cloned() else {
         // Every request comes through `respond`.
-        return told(Problem::from(anyhow::anyhow!("a request without an id")), &Asked::nobody());
+        return told(Problem::from(anyhow::anyhow!("a request without an id")), &RequestInfo::nobody());
     };
     let key = match admitted(&app, &route, &parts.headers).await {
         Ok(key) => key,
@@ -72,7 +72,7 @@ async fn admitted(app: &App, route: &Route, headers: &HeaderMap) -> Result<Optio
 async fn handled(
     app: &Arc<App>,
     route: &Route,
-    asked: &Asked,
+    asked: &RequestInfo,
     key: Option<Arc<ApiKey>>,
     numbers: Numbers,
     parts: Parts,

@@ -13,7 +13,7 @@ use domain::api_key::Scope;
 use domain::book_file::Node;
 use domain::{DateTime, Decimal, Utc};
 use http::Method;
-use operations::usage::live::{NewUsage, Taken, Together};
+use operations::usage::live::{NewUsage, RecordOutcome, Together};
 use rust_decimal::prelude::ToPrimitive;
 use uuid::Uuid;
 
@@ -63,10 +63,10 @@ async fn take(call: &Call, events: &[Node]) -> Result<Vec<Tree>, Problem> {
     let mut answers = Vec::with_capacity(taken.len());
     for (taken, event) in taken.into_iter().zip(&read) {
         match taken {
-            Taken::Accepted { usage } | Taken::Duplicate { usage } => {
+            RecordOutcome::Accepted { usage } | RecordOutcome::Duplicate { usage } => {
                 answers.push(event.view(usage.key, now))
             }
-            Taken::Rejected(reject) => {
+            RecordOutcome::Rejected(reject) => {
                 let (field, code) = told(reject.code);
                 faults.add(field.to_owned(), code, reject.text);
             }

@@ -5,11 +5,11 @@ use crate::call::Call;
 use crate::problem::{
     BAD_IDEMPOTENCY_KEY, CHANGED, IDEMPOTENCY_MISMATCH, IDEMPOTENCY_RUNNING, INTERNAL, Problem,
 };
-use crate::respond::Asked;
+use crate::respond::RequestInfo;
 use crate::route::Route;
 use domain::api_key::Numbers;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use operations::idempotency::{self, Answered, Begun, Named};
+use operations::idempotency::{self, Answered, Named, RequestStart};
 use uuid::Uuid;
 
 const KEY: &str = "idempotency-key";
@@ -28,7 +28,7 @@ pub fn key(method: &Method, headers: &HeaderMap) -> Result<Option<Uuid>, Problem
 }
 
 /// Answers a request, once if it has an Idempotency-Key.
-pub async fn answer(route: &Route, call: Call, asked: &Asked, numbers: Numbers) -> Rendered {
+pub async fn answer(route: &Route, call: Call, asked: &RequestInfo, numbers: Numbers) -> Rendered {
     // A file is known by its bytes.
     let is_known_otherwise = call.received.is_some();
     let (key, api_key) = match (key(&asked.method, &call.headers), &call.key) {
@@ -43,7 +43,7 @@ pub async fn answer(route: &Route, call: Call, asked: &Asked, numbers: Numbers) 
     }
 }
 
-async fn plain(route: &Route, call: Call, asked: &Asked, numbers: Numbers) -> Rendered {
+async fn plain(route: &Route, call: Call, asked: &RequestInfo, numbers: Numbers) -> Rendered {
     if let Some(changed) = changed(route, &call, numbers).await {
         return changed.rendered(asked);
     }
@@ -70,24 +70,26 @@ async fn changed(route: &Route, call: &Call, numbers: Numbers) -> Option<Problem
 async fn once(
     route: &Route,
     call: Call,
-    asked: &Asked,
+    asked: &RequestInfo,
     numbers: Numbers,
     named: Named,
 ) -> anyhow::Result<Rendered> {
     let ctx = call.ctx().clone();
     let fingerprint = idempotency::fingerprint(asked.method.as_str(), &asked.url, &call.body);
     let (claim, rendered) = match idempotency::begin(&ctx, named, &fingerprint).await? {
-        Begun::Ours(claim) => {
+        RequestStart::Ours(claim) => {
             (claim, idempotency::marking(named, claim, plain(route, call, asked, numbers)).await)
         }
-        Begun::Effected { claim, made } => (claim, shown(route, Call { made, ..call }, asked, numbers).await),
-        Begun::Answered(answered) => return Ok(replayed(answered)),
-        Begun::Running => {
+        RequestStart::Effected { claim, made } => {
+            (claim, shown(route, Call { made, ..call }, asked, numbers).await)
+        }
+        RequestStart::Answered(answered) => return Ok(replayed(answered)),
+        RequestStart::Running => {
             let problem =
                 Problem::new(IDEMPOTENCY_RUNNING, "the first request with this key is still being worked on");
             return Ok(problem.retry_after(1).rendered(asked));
         }
-        Begun::Mismatch => {
+        RequestStart::Mismatch => {
             let message = "something else was asked with this Idempotency-Key before: take a new one";
             return Ok(Problem::new(IDEMPOTENCY_MISMATCH, message).rendered(asked));
         }
@@ -101,7 +103,7 @@ async fn once(
 }
 
 /// What was done is there: how it stands is the answer.
-async fn shown(route: &Route, call: Call, asked: &Asked, numbers: Numbers) -> Rendered {
+async fn shown(route: &Route, call: Call, asked: &RequestInfo, numbers: Numbers) -> Rendered {
     match route.show(call) {
         Some(answer) => match answer.await {
             Ok(answer) => answer.rendered(numbers),

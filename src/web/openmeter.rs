@@ -12,7 +12,7 @@ use chrono::SecondsFormat;
 use domain::api_key::Scope;
 use domain::book_file::Node;
 use http::{HeaderMap, Method, StatusCode};
-use operations::usage::live::{NewUsage, Taken, Together};
+use operations::usage::live::{NewUsage, RecordOutcome, Together};
 
 /// Source of events: CloudEvents name one each.
 const SOURCE: &str = "cloudevents";
@@ -38,7 +38,7 @@ async fn ingest(call: Call) -> Result<Answer, Problem> {
     let taken = call.app.usage.take(SOURCE, events, Together::All).await.map_err(not_taken)?;
     let mut faults = Faults::default();
     for (at, taken) in taken.into_iter().enumerate() {
-        if let Taken::Rejected(reject) = taken {
+        if let RecordOutcome::Rejected(reject) = taken {
             faults.add(format!("/{at}"), reject.code.code(), reject.text);
         }
     }

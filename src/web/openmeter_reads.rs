@@ -11,7 +11,7 @@ use domain::api_key::Scope;
 use domain::catalogue::{Aggregation, Catalogue};
 use domain::{DateTime, Decimal, Utc};
 use http::Method;
-use operations::usage::list::{self, Asked, UsageRecord};
+use operations::usage::list::{self, UsageFilter, UsageRecord};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -65,12 +65,12 @@ async fn events(call: Call) -> Result<Answer, Problem> {
             _ => return Err(bad("limit", format!("`{text}` is not within 1 and {EVENTS_MAX}"))),
         },
     };
-    let asked = Asked {
+    let asked = UsageFilter {
         subject: call.asked("subject").map(str::to_owned),
         event: call.asked("id").map(str::to_owned),
         from_us: instant(&call, "from")?.map(|at| at.timestamp_micros()),
         to_us: instant(&call, "to")?.map(|at| at.timestamp_micros()),
-        ..Asked::default()
+        ..UsageFilter::default()
     };
     let found = list::list(call.ctx(), &asked, 0, limit).await?;
     let one = |usage: &UsageRecord| {
@@ -256,12 +256,12 @@ async fn query(call: Call) -> Result<Answer, Problem> {
             .collect()
     };
     let (subjects, groups) = (many("subject"), many("groupBy"));
-    let asked = Asked {
+    let asked = UsageFilter {
         meter: Some(name),
         subject: Some(subjects.clone()).filter(|all| all.len() == 1).map(|mut all| all.remove(0)),
         from_us: from.map(|at| at.timestamp_micros()),
         to_us: to.map(|at| at.timestamp_micros()),
-        ..Asked::default()
+        ..UsageFilter::default()
     };
     let by_subject = !subjects.is_empty() || groups.iter().any(|group| group == "subject");
     let begin: (BTreeMap<Key, Sum>, Option<i64>) = (BTreeMap::new(), None);

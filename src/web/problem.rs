@@ -3,7 +3,7 @@
 
 use crate::answer::{Answer, Rendered};
 use crate::json::Tree;
-use crate::respond::Asked;
+use crate::respond::RequestInfo;
 use domain::api_key::Numbers;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::borrow::Cow;
@@ -157,7 +157,7 @@ impl Problem {
     }
 
     /// The answer that tells it, in the shape of the part of the API that was asked.
-    pub fn rendered(self, asked: &Asked) -> Rendered {
+    pub fn rendered(self, asked: &RequestInfo) -> Rendered {
         self.answer(asked.style, asked.request).rendered(Numbers::Digits)
     }
 

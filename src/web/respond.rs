@@ -22,7 +22,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// What is known of a request from its first line on.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct RequestInfo {
     pub request: Uuid,
     /// As it was sent, but for a slash at its end.
     pub path: String,
@@ -32,7 +32,7 @@ pub struct Asked {
     pub style: Style,
 }
 
-impl Asked {
+impl RequestInfo {
     fn of<B>(request: &Request<B>) -> Self {
         let path = request.uri().path();
         let trimmed = path.trim_end_matches('/');
@@ -60,7 +60,7 @@ fn sent_id(headers: &HeaderMap) -> Option<Uuid> {
 /// Answers one request.
 pub async fn respond(app: Arc<App>, router: Router, request: Request<Body>) -> Response {
     let began = Instant::now();
-    let asked = Asked::of(&request);
+    let asked = RequestInfo::of(&request);
     let preflight = cors::preflight(&app.settings.cors_origins, &request);
     let origin = cors::origin(&app.settings.cors_origins, request.headers());
     let mut response = match preflight {
@@ -82,7 +82,7 @@ pub async fn respond(app: Arc<App>, router: Router, request: Request<Body>) -> R
 }
 
 /// Works on it, if there is a place.
-async fn placed(app: &Arc<App>, router: Router, asked: &Asked, mut request: Request<Body>) -> Response {
+async fn placed(app: &Arc<App>, router: Router, asked: &RequestInfo, mut request: Request<Body>) -> Response {
     let length = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
     if length > URL_MAX {
         let problem = Problem::new(URL_TOO_LONG, format!("path and query are longer than {URL_MAX} bytes"));
@@ -120,19 +120,19 @@ fn in_form(uri: &Uri, path: &str) -> Option<Uri> {
 }
 
 /// A problem in the shape of this part of the API.
-pub fn told(problem: Problem, asked: &Asked) -> Response {
+pub fn told(problem: Problem, asked: &RequestInfo) -> Response {
     problem.rendered(asked).response()
 }
 
 /// No route has this path.
 pub async fn no_route(request: Request<Body>) -> Response {
-    let asked = request.extensions().get::<Asked>().cloned().unwrap_or_else(Asked::nobody);
+    let asked = request.extensions().get::<RequestInfo>().cloned().unwrap_or_else(RequestInfo::nobody);
     let message = format!("there is no `{}`; `/openapi.json` lists what there is", asked.path);
     told(Problem::new(NO_ROUTE, message), &asked)
 }
 
 /// A route has this path, with another method.
 pub async fn other_method(request: Request<Body>) -> Response {
-    let asked = request.extensions().get::<Asked>().cloned().unwrap_or_else(Asked::nobody);
+    let asked = request.extensions().get::<RequestInfo>().cloned().unwrap_or_else(RequestInfo::nobody);
     told(Problem::new(METHOD, format!("`{}` does not answer {}", asked.path, asked.method)), &asked)
 }

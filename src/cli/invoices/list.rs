@@ -6,7 +6,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Column, Output, amount};
 use clap::ValueEnum;
 use domain::NaiveDate;
-use operations::invoices::list::{self, Wanted};
+use operations::invoices::list::{self, StateFilter};
 use operations::invoices::view::{DraftView, InvoiceView};
 
 /// Which invoices to list.
@@ -71,17 +71,17 @@ pub async fn list(app: &App, filter: &Filter, output: &Output) -> Result<Exit, F
 
 impl State {
     /// As invoices have it; drafts are a list of their own.
-    fn wanted(self) -> Option<Wanted> {
+    fn wanted(self) -> Option<StateFilter> {
         match self {
             Self::Draft => None,
-            Self::Open => Some(Wanted::Open),
-            Self::Paid => Some(Wanted::Paid),
-            Self::Credited => Some(Wanted::Credited),
-            Self::WrittenOff => Some(Wanted::WrittenOff),
-            Self::Overdue => Some(Wanted::Overdue),
-            Self::Declined => Some(Wanted::Declined),
-            Self::CreditNote => Some(Wanted::CreditNote),
-            Self::Undelivered => Some(Wanted::Undelivered),
+            Self::Open => Some(StateFilter::Open),
+            Self::Paid => Some(StateFilter::Paid),
+            Self::Credited => Some(StateFilter::Credited),
+            Self::WrittenOff => Some(StateFilter::WrittenOff),
+            Self::Overdue => Some(StateFilter::Overdue),
+            Self::Declined => Some(StateFilter::Declined),
+            Self::CreditNote => Some(StateFilter::CreditNote),
+            Self::Undelivered => Some(StateFilter::Undelivered),
         }
     }
 }

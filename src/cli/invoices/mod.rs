@@ -87,7 +87,7 @@ enum Verb {
     Markpaid {
         number: String,
         #[command(flatten)]
-        part: Part,
+        part: AmountArgs,
         /// Although a payment is under way whose answer nobody knows: ask the provider first
         #[arg(long)]
         despite_pending: bool,
@@ -117,7 +117,7 @@ enum Verb {
     Writeoff {
         number: String,
         #[command(flatten)]
-        part: Part,
+        part: AmountArgs,
     },
     /// Take over what is still open in another system: its invoices, and what payers have to their credit
     #[command(name = "takeover")]
@@ -126,7 +126,7 @@ enum Verb {
     Refund {
         number: String,
         #[command(flatten)]
-        part: Part,
+        part: AmountArgs,
         /// By bank transfer, not through the provider that took the money
         #[arg(long)]
         by_hand: bool,
@@ -149,7 +149,7 @@ fn credit_line(text: &str) -> Result<(u32, Option<Decimal>), String> {
 }
 
 #[derive(Debug, clap::Args)]
-struct Part {
+struct AmountArgs {
     /// Only this much, for example 99.50; all of it unless given
     #[arg(long, value_name = "AMOUNT")]
     amount: Option<Decimal>,

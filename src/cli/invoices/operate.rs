@@ -1,13 +1,13 @@
 //! The verbs that change something: book, cancel, markpaid, recharge, write off, credit, refund.
 
-use super::Part;
+use super::AmountArgs;
 use super::deliver::sent_exit;
 use crate::app::App;
 use crate::cli::{act, payments};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, amount};
 use domain::{Decimal, NaiveDate};
-use operations::invoices::cancel::{self, Becomes};
+use operations::invoices::cancel::{self, ReleasedPeriods};
 use operations::invoices::credit::{self, Credit};
 use operations::invoices::mark_paid::{self, Paid, Pending};
 use operations::invoices::refund::{self, Refund, RefundBy};
@@ -40,7 +40,7 @@ pub async fn book(app: &App, name: &str, as_of: Option<NaiveDate>, output: &Outp
 
 /// Drops a draft.
 pub async fn cancel(app: &App, name: &str, release: bool, output: &Output) -> Result<Exit, Failure> {
-    let periods = if release { Becomes::Released } else { Becomes::Waived };
+    let periods = if release { ReleasedPeriods::Released } else { ReleasedPeriods::Waived };
     let cancelled = cancel::cancel(&app.ctx, &act(app, None).await?, name, periods).await?;
     if output.is_json() {
         output.document(&cancelled);
@@ -59,7 +59,7 @@ pub async fn cancel(app: &App, name: &str, release: bool, output: &Output) -> Re
 pub async fn mark_paid(
     app: &App,
     invoice: &str,
-    part: &Part,
+    part: &AmountArgs,
     despite_pending: bool,
     output: &Output,
 ) -> Result<Exit, Failure> {
@@ -71,7 +71,12 @@ pub async fn mark_paid(
 }
 
 /// What is given up.
-pub async fn write_off(app: &App, invoice: &str, part: &Part, output: &Output) -> Result<Exit, Failure> {
+pub async fn write_off(
+    app: &App,
+    invoice: &str,
+    part: &AmountArgs,
+    output: &Output,
+) -> Result<Exit, Failure> {
     let act = act(app, part.on).await?;
     told(&write_off::write_off(&app.ctx, &act, invoice, part.amount).await?, "is given up", output);
     Ok(Exit::Done)
@@ -127,7 +132,7 @@ pub async fn credit(
 pub async fn refund(
     app: &App,
     invoice: &str,
-    part: &Part,
+    part: &AmountArgs,
     by_hand: bool,
     output: &Output,
 ) -> Result<Exit, Failure> {

@@ -7,7 +7,7 @@ use crate::output::{Column, Output, amount};
 use domain::einvoice::Format;
 use domain::invoice::Draft;
 use operations::invoices::document;
-use operations::invoices::show::{self, About, Delivered, Settled, Shown};
+use operations::invoices::show::{self, Delivered, InvoiceDetails, Settled, Shown};
 use operations::invoices::view::{DraftView, InvoiceView};
 use std::path::Path;
 
@@ -33,7 +33,7 @@ pub fn draft(view: &DraftView, output: &Output) {
     body(&view.draft, output);
 }
 
-fn booked(about: &About, output: &Output) {
+fn booked(about: &InvoiceDetails, output: &Output) {
     if output.is_json() {
         output.document(about);
         return;
@@ -102,7 +102,7 @@ pub fn body(draft: &Draft, output: &Output) {
     output.line(&format!("net {net} + VAT {vat} = {gross} {}", draft.currency));
 }
 
-fn settlements(about: &About, output: &Output) {
+fn settlements(about: &InvoiceDetails, output: &Output) {
     let currency = about.invoice.invoice.draft.currency;
     let row = |part: &Settled| {
         let kind = part.kind.replace('_', " ");
@@ -114,7 +114,7 @@ fn settlements(about: &About, output: &Output) {
     output.table(&columns, about.settlements.iter().map(row).collect());
 }
 
-fn payments(about: &About, output: &Output) {
+fn payments(about: &InvoiceDetails, output: &Output) {
     let rows = about.transactions.iter().map(|transaction| {
         let attempt = &transaction.attempt;
         vec![

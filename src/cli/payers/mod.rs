@@ -11,7 +11,7 @@ use crate::output::{Column, Output, amount};
 use domain::NaiveDate;
 use domain::customer::Delivery;
 use domain::money::Money;
-use operations::payers::list::{self, Which};
+use operations::payers::list::{self, PayerSelection};
 use operations::payers::show;
 use operations::payers::view::{BalanceView, PayerView};
 
@@ -48,7 +48,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
 }
 
 async fn list(app: &App, owing: bool, as_of: NaiveDate, output: &Output) -> Result<Exit, Failure> {
-    let which = if owing { Which::Owing } else { Which::All };
+    let which = if owing { PayerSelection::Owing } else { PayerSelection::All };
     let payers = list::list(&app.ctx, which, as_of).await?;
     if output.is_json() {
         output.document(&payers);

@@ -9,7 +9,7 @@ use operations::act::{Act, Actor};
 use operations::invoices::refund_credit::{self, CreditRefunded};
 use operations::payments::bank::allocate::{self, Allocation};
 use operations::payments::bank::import::{self, FileView, Imported};
-use operations::payments::bank::{self, ReceivedView, Which};
+use operations::payments::bank::{self, ReceivedSelection, ReceivedView};
 use operations::payments::events::Became;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -105,7 +105,7 @@ fn table<'a>(payments: impl IntoIterator<Item = &'a ReceivedView>, output: &Outp
 }
 
 /// What banks have told of.
-pub async fn list(which: Which, config: &Config, output: &Output) -> Result<Exit, Failure> {
+pub async fn list(which: ReceivedSelection, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
     show(&bank::list(&app.ctx, &which).await?, output);
     Ok(Exit::Done)

@@ -9,7 +9,7 @@ use crate::output::{Column, Output, amount};
 use clap::Subcommand;
 use domain::{Decimal, NaiveDate};
 use operations::dunning::retry::{self, Retried};
-use operations::payments::bank::Which;
+use operations::payments::bank::ReceivedSelection;
 use operations::payments::bank::allocate::Allocation;
 use operations::payments::tried::{Tried, TriedOutcome};
 use std::path::PathBuf;
@@ -71,7 +71,9 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     match args.verb {
         Verb::Retry { as_of } => retry(as_of, config, output).await,
         Verb::Import { files } => bank::import(&files, config, output).await,
-        Verb::Received { state, limit } => bank::list(Which { state, limit }, config, output).await,
+        Verb::Received { state, limit } => {
+            bank::list(ReceivedSelection { state, limit }, config, output).await
+        }
         Verb::Allocate { payment, invoice, amount } => {
             let asked = Allocation { invoice: invoice.as_deref(), amount };
             bank::allocate(payment, &asked, config, output).await

@@ -89,7 +89,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
             report::run(&app, &run, &format, out.as_deref(), output).await
         }
         Some(Verb::Reverse { run, preview, yes, rebill, mail, as_of }) => {
-            let asked = reverse::Asked { preview, yes, rebill, mail, as_of };
+            let asked = reverse::ReverseArgs { preview, yes, rebill, mail, as_of };
             reverse::run(&app, &run, &asked, output).await
         }
         Some(Verb::Approve { run, customers }) => {

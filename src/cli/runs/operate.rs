@@ -7,8 +7,8 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Output, grouped};
 use operations::Actor;
 use operations::delivery::open::State;
-use operations::home::lock::Taken;
-use operations::runs::requests::{self, Answer, Asked, Verb};
+use operations::home::lock::LockOutcome;
+use operations::runs::requests::{self, Answer, RequestHandle, Verb};
 use operations::runs::show::{self, RunShown};
 use std::time::Duration;
 
@@ -68,9 +68,9 @@ pub(super) async fn cancel(app: &App, name: &str, output: &Output) -> Result<Exi
 
 /// What came of a request, and the home's lock if this process took it.
 pub(super) struct Done {
-    pub asked: Asked,
+    pub asked: RequestHandle,
     pub answer: Answer,
-    pub lock: Option<Taken>,
+    pub lock: Option<LockOutcome>,
     /// Whether this process works the home from here on.
     pub is_ours: bool,
 }
@@ -78,14 +78,14 @@ pub(super) struct Done {
 /// Asks, and waits for the answer; a refusal is one here.
 pub(super) async fn ask(app: &App, name: &str, verb: &Verb, output: &Output) -> Result<Done, Failure> {
     let mut lock = app.lock()?;
-    if let Some(Taken::Held(holder)) = &lock {
+    if let Some(LockOutcome::Held(holder)) = &lock {
         output.say(&format!("{holder} works this home: it is asked to do it"));
     }
     let actor = Actor::Person(crate::cli::operator());
     let asked = requests::ask(&app.ctx, &actor, name, verb).await?;
     let mut interrupt = std::pin::pin!(drive::interrupted());
     let answer = loop {
-        if !matches!(lock, Some(Taken::Held(_))) {
+        if !matches!(lock, Some(LockOutcome::Held(_))) {
             requests::work_open(&app.ctx).await?;
         }
         if let Some(answer) = requests::answer(&app.ctx, asked).await? {
@@ -99,11 +99,11 @@ pub(super) async fn ask(app: &App, name: &str, verb: &Verb, output: &Output) -> 
             }
         }
         // Whoever worked this home may be gone: then it is ours.
-        if matches!(lock, Some(Taken::Held(_))) {
+        if matches!(lock, Some(LockOutcome::Held(_))) {
             lock = app.lock()?;
         }
     };
-    let is_ours = !matches!(lock, Some(Taken::Held(_)));
+    let is_ours = !matches!(lock, Some(LockOutcome::Held(_)));
     Ok(Done { asked, answer, lock, is_ours })
 }
 

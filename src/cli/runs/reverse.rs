@@ -10,7 +10,7 @@ use operations::runs::reverse::{self, Reversal, ReversalWeighed, ReversedView};
 use std::io::{BufRead, IsTerminal};
 
 /// The verb's arguments.
-pub(super) struct Asked {
+pub(super) struct ReverseArgs {
     pub preview: bool,
     pub yes: bool,
     pub rebill: bool,
@@ -19,7 +19,12 @@ pub(super) struct Asked {
 }
 
 /// Weighs, asks, reverses.
-pub(super) async fn run(app: &App, name: &str, asked: &Asked, output: &Output) -> Result<Exit, Failure> {
+pub(super) async fn run(
+    app: &App,
+    name: &str,
+    asked: &ReverseArgs,
+    output: &Output,
+) -> Result<Exit, Failure> {
     let on = match asked.as_of {
         Some(day) => day,
         None => app.today().await?,

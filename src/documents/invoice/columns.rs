@@ -1,7 +1,7 @@
 //! The columns of the lines: figures get what they need, the description the rest.
 
 use super::row::Cells;
-use super::{Desk, LEFT, RIGHT};
+use super::{LEFT, Layout, RIGHT};
 use crate::paper::{Align, Sheet};
 
 /// Space between columns.
@@ -37,20 +37,20 @@ pub(super) struct Columns {
 
 impl Columns {
     /// Fits the columns to what stands in them.
-    pub fn fit(desk: &Desk, cells: &[Cells]) -> Self {
-        let at = |size| Self::at_size(desk, cells, size);
+    pub fn fit(layout: &Layout, cells: &[Cells]) -> Self {
+        let at = |size| Self::at_size(layout, cells, size);
         let fits =
             |(size, width_min): (f32, f32)| Some(at(size)).filter(|c| c.description_width >= width_min);
         SIZES.into_iter().find_map(fits).unwrap_or_else(|| at(SIZE_MIN))
     }
 
-    fn at_size(desk: &Desk, cells: &[Cells], size: f32) -> Self {
-        let words = &desk.labels.words;
+    fn at_size(layout: &Layout, cells: &[Cells], size: f32) -> Self {
+        let words = &layout.labels.words;
         let widest = |head: &str, texts: &mut dyn Iterator<Item = &str>| {
-            let figures = texts.map(|t| desk.fonts.regular.width(t, size)).fold(0.0_f32, f32::max);
-            if figures == 0.0 { 0.0 } else { figures.max(desk.fonts.bold.width(head, HEAD_SIZE)) }
+            let figures = texts.map(|t| layout.fonts.regular.width(t, size)).fold(0.0_f32, f32::max);
+            if figures == 0.0 { 0.0 } else { figures.max(layout.fonts.bold.width(head, HEAD_SIZE)) }
         };
-        let amount_head = amount_head(desk);
+        let amount_head = amount_head(layout);
         let amount_width = widest(&amount_head, &mut cells.iter().map(|c| c.amount.as_str()));
         let vat_width = widest(&words.vat, &mut cells.iter().map(|c| c.vat.as_str()));
         let unit_price_width = widest(&words.unit_price, &mut cells.iter().map(|c| c.unit_price.as_str()));
@@ -83,12 +83,12 @@ impl Columns {
     }
 
     /// Draws the head of the lines with its top at `y`; gives the `y` below it.
-    pub fn head(&self, desk: &Desk, sheet: &mut Sheet, y: f32) -> f32 {
-        let words = &desk.labels.words;
-        sheet.fill(desk.theme.band, (LEFT, y), (RIGHT - LEFT, HEAD));
-        let ink = desk.accent(HEAD_SIZE);
+    pub fn head(&self, layout: &Layout, sheet: &mut Sheet, y: f32) -> f32 {
+        let words = &layout.labels.words;
+        sheet.fill(layout.theme.band, (LEFT, y), (RIGHT - LEFT, HEAD));
+        let ink = layout.accent(HEAD_SIZE);
         let base = y + 13.0;
-        let mut put = |align, x, text: &str| sheet.text(desk.fonts, ink, align, (x, base), text);
+        let mut put = |align, x, text: &str| sheet.text(layout.fonts, ink, align, (x, base), text);
         put(Align::Left, self.number, &words.line);
         put(Align::Left, self.description, &words.description);
         if self.quantity_width > 0.0 {
@@ -101,14 +101,14 @@ impl Columns {
             put(Align::Right, self.unit_price, &words.unit_price);
         }
         put(Align::Right, self.vat, &words.vat);
-        put(Align::Right, self.amount, &amount_head(desk));
-        sheet.rule(desk.theme.accent, 0.8, (LEFT, RIGHT), y + HEAD);
+        put(Align::Right, self.amount, &amount_head(layout));
+        sheet.rule(layout.theme.accent, 0.8, (LEFT, RIGHT), y + HEAD);
         y + HEAD
     }
 }
 
 const HEAD_SIZE: f32 = 8.0;
 
-fn amount_head(desk: &Desk) -> String {
-    format!("{} {}", desk.labels.words.amount, desk.draft.currency)
+fn amount_head(layout: &Layout) -> String {
+    format!("{} {}", layout.labels.words.amount, layout.draft.currency)
 }

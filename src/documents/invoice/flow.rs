@@ -3,7 +3,7 @@
 
 use super::columns::{Columns, HEAD};
 use super::row::{Cells, Row};
-use super::{BOTTOM, Desk, LEFT, RIGHT, closing, head};
+use super::{BOTTOM, LEFT, Layout, RIGHT, closing, head};
 use crate::paper::{Align, Sheet};
 
 /// Height of "carried forward" and "brought forward".
@@ -12,20 +12,20 @@ const CARRY: f32 = 20.0;
 const LATER_TOP: f32 = 78.0 + HEAD + CARRY;
 
 /// All pages of the document, without footers.
-pub(super) fn pages(desk: &Desk) -> Vec<Sheet> {
-    let cells: Vec<Cells> = desk.draft.lines.iter().map(|line| Cells::of(desk, line)).collect();
-    let columns = Columns::fit(desk, &cells);
-    let mut flow = Flow::start(desk, &columns);
-    let closing_height = closing::draw(desk, &mut Sheet::default(), 0.0);
+pub(super) fn pages(layout: &Layout) -> Vec<Sheet> {
+    let cells: Vec<Cells> = layout.draft.lines.iter().map(|line| Cells::of(layout, line)).collect();
+    let columns = Columns::fit(layout, &cells);
+    let mut flow = Flow::start(layout, &columns);
+    let closing_height = closing::draw(layout, &mut Sheet::default(), 0.0);
     let count = cells.len();
-    for (place, row) in cells.into_iter().map(|c| c.row(desk, &columns)).enumerate() {
+    for (place, row) in cells.into_iter().map(|c| c.row(layout, &columns)).enumerate() {
         flow.place(&row, (place + 1 == count).then_some(closing_height));
     }
     flow.close(closing_height)
 }
 
 struct Flow<'a> {
-    desk: &'a Desk<'a>,
+    layout: &'a Layout<'a>,
     columns: &'a Columns,
     done: Vec<Sheet>,
     sheet: Sheet,
@@ -36,11 +36,11 @@ struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
-    fn start(desk: &'a Desk<'a>, columns: &'a Columns) -> Self {
+    fn start(layout: &'a Layout<'a>, columns: &'a Columns) -> Self {
         let mut sheet = Sheet::default();
-        let top = head::first(desk, &mut sheet);
-        let y = columns.head(desk, &mut sheet, top);
-        Self { desk, columns, done: Vec::new(), sheet, y, rows_on_page: 0, carried_minor: 0 }
+        let top = head::first(layout, &mut sheet);
+        let y = columns.head(layout, &mut sheet, top);
+        Self { layout, columns, done: Vec::new(), sheet, y, rows_on_page: 0, carried_minor: 0 }
     }
 
     /// Places a row; `closing` is the height that must follow on the same page, if it can.
@@ -58,7 +58,7 @@ impl<'a> Flow<'a> {
         let mut strip = 0;
         loop {
             let bottom = BOTTOM - CARRY;
-            let (y, next) = row.draw(self.desk, self.columns, &mut self.sheet, self.y, bottom, strip);
+            let (y, next) = row.draw(self.layout, self.columns, &mut self.sheet, self.y, bottom, strip);
             (self.y, strip) = (y, next);
             if strip >= row.strips() {
                 break;
@@ -72,12 +72,12 @@ impl<'a> Flow<'a> {
         if self.y + closing_height > BOTTOM {
             self.turn_to_closing();
         }
-        self.y = closing::draw(self.desk, &mut self.sheet, self.y);
-        for note in closing::notes(self.desk) {
+        self.y = closing::draw(self.layout, &mut self.sheet, self.y);
+        for note in closing::notes(self.layout) {
             if self.y + closing::NOTE_STEP > BOTTOM {
                 self.next_sheet();
             }
-            self.y = closing::draw_note(self.desk, &mut self.sheet, self.y, &note);
+            self.y = closing::draw_note(self.layout, &mut self.sheet, self.y, &note);
         }
         self.done.push(self.sheet);
         self.done
@@ -85,32 +85,32 @@ impl<'a> Flow<'a> {
 
     /// Carries the subtotal to a new page with the head of the lines.
     fn turn(&mut self) {
-        self.carry(&self.desk.labels.words.carried_forward);
+        self.carry(&self.layout.labels.words.carried_forward);
         self.next_sheet();
-        self.y = self.columns.head(self.desk, &mut self.sheet, self.y);
-        self.carry(&self.desk.labels.words.brought_forward);
-        self.sheet.rule(self.desk.theme.rule, 0.5, (LEFT, RIGHT), self.y);
+        self.y = self.columns.head(self.layout, &mut self.sheet, self.y);
+        self.carry(&self.layout.labels.words.brought_forward);
+        self.sheet.rule(self.layout.theme.rule, 0.5, (LEFT, RIGHT), self.y);
     }
 
     /// Carries the subtotal to a page that has only the closing part.
     fn turn_to_closing(&mut self) {
-        self.carry(&self.desk.labels.words.carried_forward);
+        self.carry(&self.layout.labels.words.carried_forward);
         self.next_sheet();
     }
 
     fn next_sheet(&mut self) {
         let mut next = Sheet::default();
-        self.y = head::later(self.desk, &mut next);
+        self.y = head::later(self.layout, &mut next);
         self.done.push(std::mem::replace(&mut self.sheet, next));
         self.rows_on_page = 0;
     }
 
     fn carry(&mut self, word: &str) {
-        let desk = self.desk;
-        let amount = desk.figures.wide_amount(self.carried_minor, desk.draft.currency);
-        let (ink, base) = (desk.muted(8.5), self.y + 13.0);
-        self.sheet.text(desk.fonts, ink, Align::Left, (self.columns.description, base), word);
-        self.sheet.text(desk.fonts, ink, Align::Right, (self.columns.amount, base), &amount);
+        let layout = self.layout;
+        let amount = layout.figures.wide_amount(self.carried_minor, layout.draft.currency);
+        let (ink, base) = (layout.muted(8.5), self.y + 13.0);
+        self.sheet.text(layout.fonts, ink, Align::Left, (self.columns.description, base), word);
+        self.sheet.text(layout.fonts, ink, Align::Right, (self.columns.amount, base), &amount);
         self.y += CARRY;
     }
 }

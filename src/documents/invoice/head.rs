@@ -1,6 +1,6 @@
 //! The head: seller, title, buyer and the facts of the invoice; on later pages one line.
 
-use super::{Desk, LEFT, RIGHT};
+use super::{LEFT, Layout, RIGHT};
 use crate::paper::{Align, Sheet};
 use crate::templates::Labels;
 use domain::customer::Address;
@@ -11,103 +11,103 @@ const FACTS: f32 = 330.0;
 const COLUMN: f32 = 250.0;
 
 /// Draws the first page's head; gives the `y` below it.
-pub(super) fn first(desk: &Desk, sheet: &mut Sheet) -> f32 {
-    let left = seller(desk, sheet);
-    let right = title(desk, sheet);
+pub(super) fn first(layout: &Layout, sheet: &mut Sheet) -> f32 {
+    let left = seller(layout, sheet);
+    let right = title(layout, sheet);
     let top = left.max(right).max(132.0) + 18.0;
-    let buyer = buyer(desk, sheet, top);
-    let facts = facts(desk, sheet, top);
+    let buyer = buyer(layout, sheet, top);
+    let facts = facts(layout, sheet, top);
     buyer.max(facts) + 16.0
 }
 
 /// Draws a later page's head; gives the `y` below it.
-pub(super) fn later(desk: &Desk, sheet: &mut Sheet) -> f32 {
+pub(super) fn later(layout: &Layout, sheet: &mut Sheet) -> f32 {
     let y = 56.0;
-    let words = format!("{} {}", desk.title(), desk.number());
-    sheet.text(desk.fonts, desk.accent(10.0), Align::Right, (RIGHT, y), &words);
-    let room = RIGHT - LEFT - desk.fonts.bold.width(&words, 10.0) - 20.0;
-    let name = desk.wrap(desk.strong(10.0), &desk.draft.seller.name, room);
-    sheet.text(desk.fonts, desk.strong(10.0), Align::Left, (LEFT, y), &name[0]);
-    sheet.rule(desk.theme.rule, 0.5, (LEFT, RIGHT), y + 8.0);
+    let words = format!("{} {}", layout.title(), layout.number());
+    sheet.text(layout.fonts, layout.accent(10.0), Align::Right, (RIGHT, y), &words);
+    let room = RIGHT - LEFT - layout.fonts.bold.width(&words, 10.0) - 20.0;
+    let name = layout.wrap(layout.strong(10.0), &layout.draft.seller.name, room);
+    sheet.text(layout.fonts, layout.strong(10.0), Align::Left, (LEFT, y), &name[0]);
+    sheet.rule(layout.theme.rule, 0.5, (LEFT, RIGHT), y + 8.0);
     y + 22.0
 }
 
 /// The seller in one line, for the foot of each page.
-pub(super) fn imprint(desk: &Desk) -> String {
-    let (seller, words) = (&desk.draft.seller, &desk.labels.words);
+pub(super) fn imprint(layout: &Layout) -> String {
+    let (seller, words) = (&layout.draft.seller, &layout.labels.words);
     let mut parts = vec![seller.name.clone()];
-    parts.extend(address_lines(&seller.address, desk.labels));
+    parts.extend(address_lines(&seller.address, layout.labels));
     parts.extend(seller.vat_number.as_ref().map(|vat| format!("{} {vat}", words.vat_number)));
-    parts.extend(desk.document.tenant.phone.as_ref().map(|phone| format!("{} {phone}", words.phone)));
+    parts.extend(layout.document.tenant.phone.as_ref().map(|phone| format!("{} {phone}", words.phone)));
     parts.extend(seller.email.clone());
     // Parts stay whole: a telephone number is not cut in two.
     parts.into_iter().map(|part| part.replace(' ', "\u{a0}")).collect::<Vec<_>>().join(" · ")
 }
 
-fn seller(desk: &Desk, sheet: &mut Sheet) -> f32 {
-    let seller = &desk.draft.seller;
+fn seller(layout: &Layout, sheet: &mut Sheet) -> f32 {
+    let seller = &layout.draft.seller;
     let mut y = 66.0;
-    if let Some(logo) = desk.logo {
+    if let Some(logo) = layout.logo {
         let millimetres = 72.0 / 25.4;
-        let size = logo.fitted(70.0 * millimetres, f32::from(desk.theme.logo_height_mm) * millimetres);
+        let size = logo.fitted(70.0 * millimetres, f32::from(layout.theme.logo_height_mm) * millimetres);
         sheet.logo((LEFT, 46.0), size);
         y = 46.0 + size.1 + 16.0;
-        let name = desk.wrap(desk.strong(9.0), &seller.name, COLUMN);
-        y = desk.lines(sheet, desk.strong(9.0), Align::Left, (LEFT, y), &name, 12.0);
+        let name = layout.wrap(layout.strong(9.0), &seller.name, COLUMN);
+        y = layout.lines(sheet, layout.strong(9.0), Align::Left, (LEFT, y), &name, 12.0);
     } else {
-        let name = desk.wrap(desk.strong(16.0), &seller.name, COLUMN);
-        y = desk.lines(sheet, desk.strong(16.0), Align::Left, (LEFT, y), &name, 19.0);
+        let name = layout.wrap(layout.strong(16.0), &seller.name, COLUMN);
+        y = layout.lines(sheet, layout.strong(16.0), Align::Left, (LEFT, y), &name, 19.0);
     }
-    let ink = desk.muted(8.5);
-    let mut lines = address_lines(&seller.address, desk.labels);
-    lines.extend(seller.vat_number.as_ref().map(|vat| format!("{} {vat}", desk.labels.words.vat_number)));
+    let ink = layout.muted(8.5);
+    let mut lines = address_lines(&seller.address, layout.labels);
+    lines.extend(seller.vat_number.as_ref().map(|vat| format!("{} {vat}", layout.labels.words.vat_number)));
     for line in lines {
-        y = desk.lines(sheet, ink, Align::Left, (LEFT, y), &desk.wrap(ink, &line, COLUMN), 11.5);
+        y = layout.lines(sheet, ink, Align::Left, (LEFT, y), &layout.wrap(ink, &line, COLUMN), 11.5);
     }
     y
 }
 
-fn title(desk: &Desk, sheet: &mut Sheet) -> f32 {
-    sheet.text(desk.fonts, desk.accent(26.0), Align::Right, (RIGHT, 70.0), desk.title());
-    desk.figure(sheet, desk.plain(12.0), (RIGHT, 89.0), COLUMN - 30.0, desk.number());
+fn title(layout: &Layout, sheet: &mut Sheet) -> f32 {
+    sheet.text(layout.fonts, layout.accent(26.0), Align::Right, (RIGHT, 70.0), layout.title());
+    layout.figure(sheet, layout.plain(12.0), (RIGHT, 89.0), COLUMN - 30.0, layout.number());
     95.0
 }
 
-fn buyer(desk: &Desk, sheet: &mut Sheet, top: f32) -> f32 {
-    let buyer = &desk.draft.buyer;
-    let words = &desk.labels.words;
-    sheet.text(desk.fonts, desk.muted(8.0), Align::Left, (LEFT, top), &words.to);
-    let name = desk.wrap(desk.strong(11.0), &buyer.name, COLUMN);
-    let mut y = desk.lines(sheet, desk.strong(11.0), Align::Left, (LEFT, top + 16.0), &name, 14.0);
-    let mut lines = address_lines(&buyer.address, desk.labels);
+fn buyer(layout: &Layout, sheet: &mut Sheet, top: f32) -> f32 {
+    let buyer = &layout.draft.buyer;
+    let words = &layout.labels.words;
+    sheet.text(layout.fonts, layout.muted(8.0), Align::Left, (LEFT, top), &words.to);
+    let name = layout.wrap(layout.strong(11.0), &buyer.name, COLUMN);
+    let mut y = layout.lines(sheet, layout.strong(11.0), Align::Left, (LEFT, top + 16.0), &name, 14.0);
+    let mut lines = address_lines(&buyer.address, layout.labels);
     lines.extend(buyer.vat_number.as_ref().map(|vat| format!("{} {vat}", words.vat_number)));
-    let ink = desk.plain(9.5);
+    let ink = layout.plain(9.5);
     for line in lines {
-        y = desk.lines(sheet, ink, Align::Left, (LEFT, y), &desk.wrap(ink, &line, COLUMN), 13.0);
+        y = layout.lines(sheet, ink, Align::Left, (LEFT, y), &layout.wrap(ink, &line, COLUMN), 13.0);
     }
     y
 }
 
-fn facts(desk: &Desk, sheet: &mut Sheet, top: f32) -> f32 {
+fn facts(layout: &Layout, sheet: &mut Sheet, top: f32) -> f32 {
     let mut y = top;
-    for (label, value) in fact_rows(desk) {
-        let ink = desk.plain(9.0);
-        sheet.text(desk.fonts, desk.muted(9.0), Align::Left, (FACTS, y), label);
-        let room = RIGHT - FACTS - desk.fonts.regular.width(label, 9.0) - 12.0;
-        y = desk.lines(sheet, ink, Align::Right, (RIGHT, y), &desk.wrap(ink, &value, room), 14.0);
+    for (label, value) in fact_rows(layout) {
+        let ink = layout.plain(9.0);
+        sheet.text(layout.fonts, layout.muted(9.0), Align::Left, (FACTS, y), label);
+        let room = RIGHT - FACTS - layout.fonts.regular.width(label, 9.0) - 12.0;
+        y = layout.lines(sheet, ink, Align::Right, (RIGHT, y), &layout.wrap(ink, &value, room), 14.0);
     }
     y
 }
 
-fn fact_rows<'a>(desk: &'a Desk) -> Vec<(&'a str, String)> {
-    let (draft, words, figures) = (desk.draft, &desk.labels.words, desk.figures);
+fn fact_rows<'a>(layout: &'a Layout) -> Vec<(&'a str, String)> {
+    let (draft, words, figures) = (layout.draft, &layout.labels.words, layout.figures);
     let credit = draft.is_credit_note;
     let number = if credit { &words.credit_note_number } else { &words.number };
     let date = if credit { &words.credit_note_date } else { &words.date };
     let mut rows: Vec<(&str, String)> =
-        vec![(number, desk.number().to_owned()), (date, figures.date(draft.invoice_date))];
+        vec![(number, layout.number().to_owned()), (date, figures.date(draft.invoice_date))];
     if !credit {
-        rows.push((&words.due_date, figures.date(desk.document.pay_by())));
+        rows.push((&words.due_date, figures.date(layout.document.pay_by())));
         let terms = match draft.payment_term {
             0 => words.terms_now.clone(),
             days => words.terms_days.replace("{days}", &days.to_string()),

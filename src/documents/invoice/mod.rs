@@ -12,7 +12,7 @@ pub(crate) use closing::in_fours;
 use crate::Renderer;
 use crate::error::DocumentError;
 use crate::figures::Figures;
-use crate::paper::{self, Align, Face, Fonts, Identity, Ink, Logo, Sheet};
+use crate::paper::{self, Align, Face, Fonts, Identity, Logo, Sheet, TextStyle};
 use crate::templates::{Colour, Labels, Theme};
 use chrono::NaiveDate;
 use domain::catalogue::Tenant;
@@ -122,7 +122,7 @@ impl<'a> InvoiceDocument<'a> {
 }
 
 /// What every part of the page needs.
-struct Desk<'a> {
+struct Layout<'a> {
     document: &'a InvoiceDocument<'a>,
     draft: &'a Draft,
     labels: &'a Labels,
@@ -132,21 +132,21 @@ struct Desk<'a> {
     logo: Option<&'a Logo>,
 }
 
-impl Desk<'_> {
-    fn plain(&self, size: f32) -> Ink {
-        Ink { face: Face::Regular, size, colour: self.theme.ink }
+impl Layout<'_> {
+    fn plain(&self, size: f32) -> TextStyle {
+        TextStyle { face: Face::Regular, size, colour: self.theme.ink }
     }
 
-    fn strong(&self, size: f32) -> Ink {
-        Ink { face: Face::Bold, size, colour: self.theme.ink }
+    fn strong(&self, size: f32) -> TextStyle {
+        TextStyle { face: Face::Bold, size, colour: self.theme.ink }
     }
 
-    fn muted(&self, size: f32) -> Ink {
-        Ink { face: Face::Regular, size, colour: self.theme.muted }
+    fn muted(&self, size: f32) -> TextStyle {
+        TextStyle { face: Face::Regular, size, colour: self.theme.muted }
     }
 
-    fn accent(&self, size: f32) -> Ink {
-        Ink { face: Face::Bold, size, colour: self.theme.accent }
+    fn accent(&self, size: f32) -> TextStyle {
+        TextStyle { face: Face::Bold, size, colour: self.theme.accent }
     }
 
     fn title(&self) -> &str {
@@ -158,7 +158,7 @@ impl Desk<'_> {
         self.document.invoice.map_or(&self.labels.words.draft, |invoice| &invoice.number)
     }
 
-    fn wrap(&self, ink: Ink, text: &str, width: f32) -> Vec<String> {
+    fn wrap(&self, ink: TextStyle, text: &str, width: f32) -> Vec<String> {
         self.fonts.of(ink.face).wrap(text, ink.size, width)
     }
 
@@ -166,7 +166,7 @@ impl Desk<'_> {
     fn lines(
         &self,
         sheet: &mut Sheet,
-        ink: Ink,
+        ink: TextStyle,
         align: Align,
         (x, y): (f32, f32),
         lines: &[String],
@@ -181,17 +181,17 @@ impl Desk<'_> {
     }
 
     /// Writes a figure so that it ends at `x`, smaller if it is wider than `width`.
-    fn figure(&self, sheet: &mut Sheet, ink: Ink, (x, y): (f32, f32), width: f32, text: &str) {
+    fn figure(&self, sheet: &mut Sheet, ink: TextStyle, (x, y): (f32, f32), width: f32, text: &str) {
         let natural = self.fonts.of(ink.face).width(text, ink.size);
         let size = if natural > width { ink.size * width / natural } else { ink.size };
-        sheet.text(self.fonts, Ink { size, ..ink }, Align::Right, (x, y), text);
+        sheet.text(self.fonts, TextStyle { size, ..ink }, Align::Right, (x, y), text);
     }
 }
 
 /// Renders one document.
 pub(crate) fn render(renderer: &Renderer, document: &InvoiceDocument) -> Result<Vec<u8>, DocumentError> {
     let labels = renderer.templates.labels(&document.draft.language);
-    let desk = Desk {
+    let layout = Layout {
         document,
         draft: document.draft,
         labels,
@@ -200,34 +200,34 @@ pub(crate) fn render(renderer: &Renderer, document: &InvoiceDocument) -> Result<
         fonts: &renderer.fonts,
         logo: renderer.logo.as_ref(),
     };
-    let sheets = flow::pages(&desk);
+    let sheets = flow::pages(&layout);
     let pages = sheets.len();
     let finished =
-        sheets.into_iter().enumerate().map(|(page, sheet)| finish(&desk, sheet, page + 1, pages)).collect();
+        sheets.into_iter().enumerate().map(|(page, sheet)| finish(&layout, sheet, page + 1, pages)).collect();
     let identity = Identity {
-        title: format!("{} {}", desk.title(), desk.number()),
-        author: &desk.draft.seller.name,
-        on: document.invoice.map_or(desk.draft.invoice_date, |invoice| invoice.booked_on),
-        id: desk.draft.id.0,
+        title: format!("{} {}", layout.title(), layout.number()),
+        author: &layout.draft.seller.name,
+        on: document.invoice.map_or(layout.draft.invoice_date, |invoice| invoice.booked_on),
+        id: layout.draft.id.0,
     };
-    paper::write(desk.fonts, desk.logo, &identity, finished)
+    paper::write(layout.fonts, layout.logo, &identity, finished)
         .map_err(|why| DocumentError::Pdf { document: document.name(), why })
 }
 
 /// Lays the watermark under a page and the footer on it.
-fn finish(desk: &Desk, content: Sheet, page: usize, pages: usize) -> Sheet {
+fn finish(layout: &Layout, content: Sheet, page: usize, pages: usize) -> Sheet {
     let mut sheet = Sheet::default();
-    if desk.document.invoice.is_none() {
+    if layout.document.invoice.is_none() {
         let pale = Colour { red: 0xEE, green: 0xF1, blue: 0xF3 };
-        sheet.watermark(desk.fonts, pale, &desk.labels.words.draft);
+        sheet.watermark(layout.fonts, pale, &layout.labels.words.draft);
     }
     sheet.overlay(content);
-    sheet.rule(desk.theme.rule, 0.5, (LEFT, RIGHT), 792.0);
-    let words = &desk.labels.words;
+    sheet.rule(layout.theme.rule, 0.5, (LEFT, RIGHT), 792.0);
+    let words = &layout.labels.words;
     let of = words.page.replace("{page}", &page.to_string()).replace("{pages}", &pages.to_string());
-    let ink = desk.muted(7.5);
-    sheet.text(desk.fonts, ink, Align::Right, (RIGHT, 804.0), &of);
-    let imprint = desk.wrap(ink, &head::imprint(desk), RIGHT - LEFT - 80.0);
-    desk.lines(&mut sheet, ink, Align::Left, (LEFT, 804.0), &imprint[..imprint.len().min(3)], 9.5);
+    let ink = layout.muted(7.5);
+    sheet.text(layout.fonts, ink, Align::Right, (RIGHT, 804.0), &of);
+    let imprint = layout.wrap(ink, &head::imprint(layout), RIGHT - LEFT - 80.0);
+    layout.lines(&mut sheet, ink, Align::Left, (LEFT, 804.0), &imprint[..imprint.len().min(3)], 9.5);
     sheet
 }

@@ -1,8 +1,8 @@
 //! One invoice line as it is printed: figures, and texts that wrap under its title.
 
 use super::columns::Columns;
-use super::{Desk, LEFT, RIGHT};
-use crate::paper::{Align, Ink, Sheet};
+use super::{LEFT, Layout, RIGHT};
+use crate::paper::{Align, Sheet, TextStyle};
 use domain::invoice::Line;
 
 /// Space above the first text of a row, and below the last.
@@ -31,15 +31,15 @@ impl Cells {
     ///
     /// Quantity and unit price are printed as billed where one times the other is the amount (rules P7). Every
     /// other line shows the quantity that was rated and no unit price: its tiers are in the description.
-    pub fn of(desk: &Desk, line: &Line) -> Self {
-        let (figures, currency) = (desk.figures, desk.draft.currency);
+    pub fn of(layout: &Layout, line: &Line) -> Self {
+        let (figures, currency) = (layout.figures, layout.draft.currency);
         let is_rated = !line.rated_quantity.is_zero() && line.rated_quantity != line.quantity;
         let quantity = if is_rated { line.rated_quantity } else { line.quantity };
         let has_price = !is_rated && !line.tax_inclusive;
         Self {
             number: line.number.to_string(),
             title: line.title.clone(),
-            notes: notes(desk, line),
+            notes: notes(layout, line),
             quantity: figures.number(quantity),
             unit: line.unit.clone().unwrap_or_default(),
             unit_price: if has_price { figures.price(line.unit_price, currency) } else { String::new() },
@@ -50,17 +50,17 @@ impl Cells {
     }
 
     /// Wraps the texts to the columns.
-    pub fn row(self, desk: &Desk, columns: &Columns) -> Row {
+    pub fn row(self, layout: &Layout, columns: &Columns) -> Row {
         let mut strips = Vec::new();
-        let (title, note) = (desk.plain(TITLE_SIZE), desk.muted(NOTE_SIZE));
-        for text in desk.wrap(title, &self.title, columns.description_width) {
+        let (title, note) = (layout.plain(TITLE_SIZE), layout.muted(NOTE_SIZE));
+        for text in layout.wrap(title, &self.title, columns.description_width) {
             strips.push(Strip { text, ink: title, step: TITLE_STEP });
         }
-        for text in self.notes.iter().flat_map(|n| desk.wrap(note, n, columns.description_width)) {
+        for text in self.notes.iter().flat_map(|n| layout.wrap(note, n, columns.description_width)) {
             strips.push(Strip { text, ink: note, step: NOTE_STEP });
         }
         let unit = match columns.unit_width > 0.0 {
-            true => desk.wrap(desk.plain(columns.size), &self.unit, columns.unit_width),
+            true => layout.wrap(layout.plain(columns.size), &self.unit, columns.unit_width),
             false => Vec::new(),
         };
         Row { cells: self, strips, unit }
@@ -68,11 +68,11 @@ impl Cells {
 }
 
 /// Subscription, period, description, discount, what it amends.
-fn notes(desk: &Desk, line: &Line) -> Vec<String> {
-    let (figures, words, currency) = (desk.figures, &desk.labels.words, desk.draft.currency);
+fn notes(layout: &Layout, line: &Line) -> Vec<String> {
+    let (figures, words, currency) = (layout.figures, &layout.labels.words, layout.draft.currency);
     let mut notes = Vec::new();
     let period = figures.period(line.period);
-    match line.subscription_number.as_ref().filter(|_| desk.draft.subscription_number.is_none()) {
+    match line.subscription_number.as_ref().filter(|_| layout.draft.subscription_number.is_none()) {
         Some(number) => {
             notes.push(format!("{} · {period}", words.subscription_line.replace("{number}", number)))
         }
@@ -108,7 +108,7 @@ fn percent_of(line: &Line) -> domain::Decimal {
 /// One printed line of text in the description.
 struct Strip {
     text: String,
-    ink: Ink,
+    ink: TextStyle,
     step: f32,
 }
 
@@ -130,7 +130,7 @@ impl Row {
     /// first strip that is left. The figures stand beside the first strip of all.
     pub fn draw(
         &self,
-        desk: &Desk,
+        layout: &Layout,
         columns: &Columns,
         sheet: &mut Sheet,
         y: f32,
@@ -140,7 +140,7 @@ impl Row {
         let top = y + PAD;
         let mut base = top + 7.0;
         if from == 0 {
-            self.draw_figures(desk, columns, sheet, base);
+            self.draw_figures(layout, columns, sheet, base);
         }
         let mut below = top;
         let mut next = from;
@@ -148,7 +148,7 @@ impl Row {
             if next > from && below + strip.step + PAD > bottom {
                 break;
             }
-            sheet.text(desk.fonts, strip.ink, Align::Left, (columns.description, base), &strip.text);
+            sheet.text(layout.fonts, strip.ink, Align::Left, (columns.description, base), &strip.text);
             base += strip.step;
             below += strip.step;
             next += 1;
@@ -157,7 +157,7 @@ impl Row {
             below = below.max(top + TITLE_STEP * self.unit.len() as f32);
         }
         let end = below + PAD - 2.0;
-        sheet.rule(desk.theme.rule, 0.5, (LEFT, RIGHT), end);
+        sheet.rule(layout.theme.rule, 0.5, (LEFT, RIGHT), end);
         (end, next)
     }
 
@@ -166,14 +166,20 @@ impl Row {
         self.strips.len()
     }
 
-    fn draw_figures(&self, desk: &Desk, columns: &Columns, sheet: &mut Sheet, base: f32) {
-        let (cells, ink) = (&self.cells, desk.plain(columns.size));
-        let mut put = |x, text: &str| sheet.text(desk.fonts, ink, Align::Right, (x, base), text);
+    fn draw_figures(&self, layout: &Layout, columns: &Columns, sheet: &mut Sheet, base: f32) {
+        let (cells, ink) = (&self.cells, layout.plain(columns.size));
+        let mut put = |x, text: &str| sheet.text(layout.fonts, ink, Align::Right, (x, base), text);
         put(columns.quantity, &cells.quantity);
         put(columns.unit_price, &cells.unit_price);
         put(columns.vat, &cells.vat);
         put(columns.amount, &cells.amount);
-        desk.lines(sheet, ink, Align::Left, (columns.unit, base), &self.unit, TITLE_STEP);
-        sheet.text(desk.fonts, desk.muted(columns.size), Align::Left, (columns.number, base), &cells.number);
+        layout.lines(sheet, ink, Align::Left, (columns.unit, base), &self.unit, TITLE_STEP);
+        sheet.text(
+            layout.fonts,
+            layout.muted(columns.size),
+            Align::Left,
+            (columns.number, base),
+            &cells.number,
+        );
     }
 }

@@ -10,7 +10,7 @@ mod sheet;
 pub(crate) use fonts::{Face, Fonts};
 pub(crate) use logo::Logo;
 pub(crate) use pdf::{Identity, write};
-pub(crate) use sheet::{Align, Ink, Sheet};
+pub(crate) use sheet::{Align, Sheet, TextStyle};
 
 /// A4.
 pub(crate) const WIDTH: f32 = 595.28;

@@ -15,7 +15,7 @@ pub(super) const LOGO_ID: &str = "TBLOGO";
 
 /// How a text looks.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ink {
+pub(crate) struct TextStyle {
     pub face: Face,
     /// Points.
     pub size: f32,
@@ -37,7 +37,7 @@ pub(crate) struct Sheet {
 
 impl Sheet {
     /// Writes one line with its baseline at `y`.
-    pub fn text(&mut self, fonts: &Fonts, ink: Ink, align: Align, (x, y): (f32, f32), text: &str) {
+    pub fn text(&mut self, fonts: &Fonts, ink: TextStyle, align: Align, (x, y): (f32, f32), text: &str) {
         let font = fonts.of(ink.face);
         let text = font.printable(text);
         if text.trim().is_empty() {
@@ -58,7 +58,7 @@ impl Sheet {
         let x = WIDTH / 2.0 - half * cos + lift * sin;
         let y = HEIGHT / 2.0 - half * sin - lift * cos;
         let matrix = TextMatrix::Raw([cos, sin, -sin, cos, x, y]);
-        self.show(Ink { face: Face::Bold, size, colour }, text, Op::SetTextMatrix { matrix });
+        self.show(TextStyle { face: Face::Bold, size, colour }, text, Op::SetTextMatrix { matrix });
     }
 
     /// A horizontal line.
@@ -102,7 +102,7 @@ impl Sheet {
         self.ops.extend(other.ops);
     }
 
-    fn show(&mut self, ink: Ink, text: String, place: Op) {
+    fn show(&mut self, ink: TextStyle, text: String, place: Op) {
         // A no-break space has done its work; on paper it is a space like any other.
         let text = text.replace('\u{a0}', " ");
         let id = if ink.face == Face::Regular { REGULAR_ID } else { BOLD_ID };

@@ -35,7 +35,7 @@ impl Candidate {
 
 /// What is found under what an entry says.
 #[derive(Debug, Clone, Default)]
-pub struct Found<'a> {
+pub struct Candidates<'a> {
     /// By a payment reference of ours.
     pub referred: Vec<&'a Candidate>,
     /// By numbers in the text, in its order.
@@ -118,7 +118,7 @@ impl WhyNot {
 }
 
 /// Decides on an entry.
-pub fn place(received: &Received, found: &Found<'_>) -> Placing {
+pub fn place(received: &Received, found: &Candidates<'_>) -> Placing {
     let said: &[&Candidate] = if found.referred.is_empty() { &found.named } else { &found.referred };
     if said.is_empty() {
         return by_amount(received, found);
@@ -152,7 +152,7 @@ fn spread(amount_minor: i64, said: &[&Candidate]) -> Vec<(InvoiceId, i64)> {
     parts
 }
 
-fn by_amount(received: &Received, found: &Found<'_>) -> Placing {
+fn by_amount(received: &Received, found: &Candidates<'_>) -> Placing {
     let why_not = match received.reference.as_deref().map(read) {
         Some(ReadReference::WrongCheckDigits) => WhyNot::WrongCheckDigits,
         Some(ReadReference::Other) if is_digits(received.reference.as_deref()) => WhyNot::WrongCheckDigits,
@@ -278,7 +278,7 @@ mod tests {
         let of = |amount, named: Vec<&'static str>| {
             let all = [&one, &two];
             let named = named.iter().filter_map(|n| all.into_iter().find(|c| c.number == *n)).collect();
-            place(&received(amount, ""), &Found { named, ..Found::default() })
+            place(&received(amount, ""), &Candidates { named, ..Candidates::default() })
         };
         let sure = |parts: &[(&str, i64)]| {
             Placing::Sure(parts.iter().map(|(number, part)| (InvoiceId::of(number), *part)).collect())
@@ -295,7 +295,9 @@ mod tests {
     fn what_cannot_be_meant_stays_open_and_says_why() {
         let one = candidate("INV-1", "A", 100);
         let other = candidate("INV-9", "B", 100);
-        let why = |named: Vec<&Candidate>| place(&received(100, ""), &Found { named, ..Found::default() });
+        let why = |named: Vec<&Candidate>| {
+            place(&received(100, ""), &Candidates { named, ..Candidates::default() })
+        };
         assert_eq!(why(vec![&one, &other]), Placing::Open(WhyNot::Ambiguous));
         let note = Candidate { is_credit_note: true, ..one.clone() };
         assert_eq!(why(vec![&note]), Placing::Open(WhyNot::Ambiguous));
@@ -311,14 +313,14 @@ mod tests {
             (Some("order 7"), WhyNot::UnknownReference),
         ] {
             let entry = Received { reference: reference.map(str::to_owned), ..received(100, "") };
-            assert_eq!(place(&entry, &Found::default()), Placing::Open(expected), "{reference:?}");
+            assert_eq!(place(&entry, &Candidates::default()), Placing::Open(expected), "{reference:?}");
         }
     }
 
     #[test]
     fn amount_and_name_make_it_likely_and_amount_with_a_sloppy_number_sure() {
         let (one, two) = (candidate("INV-0001", "Nord", 100), candidate("INV-0002", "Syd", 100));
-        let found = Found { same_amount: vec![&one, &two], ..Found::default() };
+        let found = Candidates { same_amount: vec![&one, &two], ..Candidates::default() };
         let by = |name: &str, text: &str| {
             place(&Received { name: Some(name.to_owned()), ..received(100, text) }, &found)
         };
@@ -362,7 +364,7 @@ mod tests {
         ) {
             let all: Vec<Candidate> =
                 open.iter().enumerate().map(|(n, open)| candidate(&format!("INV-{n}"), "A", *open)).collect();
-            let found = Found { named: all.iter().collect(), ..Found::default() };
+            let found = Candidates { named: all.iter().collect(), ..Candidates::default() };
             let Placing::Sure(parts) = place(&received(amount, ""), &found) else { panic!("all are named") };
             prop_assert_eq!(parts.iter().map(|(_, part)| part).sum::<i64>(), amount);
             prop_assert!(parts.iter().all(|(_, part)| *part > 0));

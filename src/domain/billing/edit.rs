@@ -214,7 +214,7 @@ mod tests {
         let mut book = sample::book(&json!([charge("A", "100"), charge("B", "50")]));
         let rule = json!({"tenant": {"fullname": "Nordlys", "currencycode": "DKK", "timezone": "Europe/Copenhagen", "country": "DK"},
             "taxrules": [{"fullname": "DK", "country": "DK", "state": "*", "ruletype": "*", "priority": 1, "taxpct": "25", "category": "S"}]});
-        let set = crate::book_file::read_value(&rule, &crate::book_file::Known::default()).unwrap();
+        let set = crate::book_file::read_value(&rule, &crate::book_file::StoredBook::default()).unwrap();
         std::sync::Arc::make_mut(&mut book.catalogue).tax_rules = set.catalogue.tax_rules;
         let run = RunContext {
             ordinal: 1,

@@ -1,7 +1,7 @@
 //! A small catalogue and invoices of it, for the tests of this module.
 
 use super::PayerBook;
-use crate::book_file::Known;
+use crate::book_file::StoredBook;
 use crate::catalogue::{Catalogue, InvoiceDateRule, TaxCategory, Tenant};
 use crate::customer::Address;
 use crate::exact::Exact;
@@ -61,7 +61,7 @@ pub fn book(charges: &serde_json::Value) -> PayerBook {
         "subscriptions": [{"subscriptionnumber": "SUB-1", "customer": "CU-1", "productplan": "PRO",
                            "startdate": "2026-01-01", "status": "active"}],
     });
-    let set = crate::book_file::read_value(&file, &Known::default()).unwrap();
+    let set = crate::book_file::read_value(&file, &StoredBook::default()).unwrap();
     PayerBook {
         catalogue: std::sync::Arc::new(set.catalogue),
         payer: set.customers[0].id,

@@ -2,7 +2,7 @@
 
 use super::codes::keep_until;
 use super::fault::Place;
-use super::merge::Desk;
+use super::merge::MergeContext;
 use super::subscription::WrittenSubscription;
 use crate::catalogue::Plan;
 use crate::ids::ChargeReference;
@@ -18,18 +18,18 @@ pub(super) fn is_activated(stored: &Subscription) -> bool {
 /// The stored subscription with what a book may change; everything else that differs is a fault.
 /// `plan` is the plan that the book names, `built` what the book alone would make.
 pub(super) fn update(
-    desk: &mut Desk<'_>,
+    context: &mut MergeContext<'_>,
     plan: &Plan,
     place: &Place,
     stored: &Subscription,
     built: Subscription,
     written: &WrittenSubscription,
 ) -> Subscription {
-    check_terms(desk, place, stored, &built, written);
-    check_takeover(desk, place, stored, &built);
+    check_terms(context, place, stored, &built, written);
+    check_takeover(context, place, stored, &built);
     let mut charges = stored.charges.clone();
     if stored.plan == built.plan {
-        check_charges(desk, plan, place, stored, &built, written);
+        check_charges(context, plan, place, stored, &built, written);
         for charge in &mut charges {
             let loaded = built.charges.iter().find(|other| other.reference == charge.reference);
             let discount = loaded.and_then(|other| other.discount.clone());
@@ -53,7 +53,7 @@ pub(super) fn update(
 
 /// Owner, plan, currency, dates and status stay as they were loaded.
 fn check_terms(
-    desk: &mut Desk<'_>,
+    context: &mut MergeContext<'_>,
     place: &Place,
     stored: &Subscription,
     built: &Subscription,
@@ -75,30 +75,35 @@ fn check_terms(
     for (name, is_kept, hint) in terms {
         if !is_kept {
             let message = "cannot change: the subscription is activated";
-            desk.faults.hinted(&place.member(name), message, hint);
+            context.faults.hinted(&place.member(name), message, hint);
         }
     }
 }
 
 /// What another system has billed may be corrected until the first period is drafted here (rules S7).
-fn check_takeover(desk: &mut Desk<'_>, place: &Place, stored: &Subscription, built: &Subscription) {
+fn check_takeover(
+    context: &mut MergeContext<'_>,
+    place: &Place,
+    stored: &Subscription,
+    built: &Subscription,
+) {
     let is_kept = built.charges.iter().all(|new| {
         let old = stored.charges.iter().find(|old| old.reference == new.reference);
         old.is_none_or(|old| old.billed_through == new.billed_through)
     });
     let is_kept = is_kept && stored.billed_through == built.billed_through;
-    if is_kept || !desk.known.begun.contains(&stored.id) {
+    if is_kept || !context.known.begun.contains(&stored.id) {
         return;
     }
     let message = "cannot change: something has been billed here";
     let hint = WayOut::from("give the day that was loaded; what was billed twice is credited, ")
         .ask(refusal::Verb::CreditInvoice.on("NUMBER"));
-    desk.faults.hinted(&place.member("billedthrough"), message, hint);
+    context.faults.hinted(&place.member("billedthrough"), message, hint);
 }
 
 /// Charges, quantities and prices stay as they were loaded, or say what the verbs have made of them.
 fn check_charges(
-    desk: &mut Desk<'_>,
+    context: &mut MergeContext<'_>,
     plan: &Plan,
     place: &Place,
     stored: &Subscription,
@@ -114,24 +119,24 @@ fn check_charges(
                 let message =
                     format!("the charge {} cannot be added: the subscription is activated", new.charge);
                 let hint = run(VerbName::AddOptionalCharge, stored);
-                desk.faults.hinted(&place, message, hint);
+                context.faults.hinted(&place, message, hint);
             }
             continue;
         };
-        check_charge(desk, plan, &place, stored, old, new);
+        check_charge(context, plan, &place, stored, old, new);
     }
     for old in &stored.charges {
         if !built.charges.iter().any(|new| new.reference == old.reference) {
             let message =
                 format!("the charge {} cannot be left out: the subscription is activated", old.charge);
             let hint = run(VerbName::RemoveCharge, stored);
-            desk.faults.hinted(&place.member("charges"), message, hint);
+            context.faults.hinted(&place.member("charges"), message, hint);
         }
     }
 }
 
 fn check_charge(
-    desk: &mut Desk<'_>,
+    context: &mut MergeContext<'_>,
     plan: &Plan,
     place: &Place,
     stored: &Subscription,
@@ -140,7 +145,7 @@ fn check_charge(
 ) {
     // A charge that is not listed has the plan's default amount, and that may have changed for new subscriptions.
     let is_default = plan.charge(&new.charge).is_some_and(|charge| charge.default_amount == new.amount);
-    let stored_default = desk
+    let stored_default = context
         .known
         .catalogue
         .as_ref()
@@ -154,18 +159,18 @@ fn check_charge(
         );
         let hint =
             command(VerbName::SetAmount, stored).with("charge", &new.charge).with("amount", new.amount);
-        desk.faults.hinted(place, message, WayOut::from("run ").ask(hint));
+        context.faults.hinted(place, message, WayOut::from("run ").ask(hint));
     }
     let price_now = price_now(stored, old.reference).unwrap_or(old.unit_price);
     if new.unit_price != old.unit_price && new.unit_price != price_now {
         let message = format!("the price of {} cannot change: the subscription is activated", new.charge);
         let hint = command(VerbName::SetPrice, stored).with("charge", &new.charge);
-        desk.faults.hinted(place, message, WayOut::from("run ").ask(hint));
+        context.faults.hinted(place, message, WayOut::from("run ").ask(hint));
     }
     if new.start != old.start {
         let message = format!("the start of {} cannot change: the subscription is activated", new.charge);
         let hint = run(VerbName::SetNextChargeDate, stored);
-        desk.faults.hinted(place, message, hint);
+        context.faults.hinted(place, message, hint);
     }
 }
 

@@ -7,7 +7,7 @@ use super::collect::Item;
 use super::content::ObjectKind;
 use super::fault::Place;
 use super::fields::Ref;
-use super::merge::{Desk, Merged, Shelf};
+use super::merge::{MergeContext, Merged, PartialCatalogue};
 use super::nearest::did_you_mean;
 use super::owners::{check_zone, refuse_inactive_unit};
 use super::subscription::{WrittenCharge, WrittenSubscription};
@@ -43,21 +43,21 @@ impl<'b> People<'b> {
 
 /// Subscriptions as they will be stored, in the order of the files.
 pub(super) fn merge(
-    desk: &mut Desk<'_>,
-    shelf: &Shelf,
+    context: &mut MergeContext<'_>,
+    catalogue: &PartialCatalogue,
     codes: &Codes<'_>,
     customers: &[Merged<Customer>],
     items: Vec<Item<WrittenSubscription>>,
 ) -> Vec<Merged<Subscription>> {
     let people = People {
         written: customers.iter().map(|c| (c.value.account_number.as_str(), &c.value)).collect(),
-        stored: &desk.known.customers,
+        stored: &context.known.customers,
         by_id: OnceCell::new(),
     };
     let mut subscriptions = Vec::with_capacity(items.len());
     for Item { key, place, content, value, .. } in items {
-        let merged = resolve(desk, shelf, codes, &people, &place, &value);
-        desk.remember(ObjectKind::Subscription, &key, content);
+        let merged = resolve(context, catalogue, codes, &people, &place, &value);
+        context.remember(ObjectKind::Subscription, &key, content);
         subscriptions.extend(merged.map(|value| Merged { place, value }));
     }
     subscriptions
@@ -65,44 +65,50 @@ pub(super) fn merge(
 
 /// `None` if a fault keeps the subscription from being made.
 fn resolve(
-    desk: &mut Desk<'_>,
-    shelf: &Shelf,
+    context: &mut MergeContext<'_>,
+    catalogue: &PartialCatalogue,
     codes: &Codes<'_>,
     people: &People<'_>,
     place: &Place,
     written: &WrittenSubscription,
 ) -> Option<Subscription> {
-    let account = desk.directory.resolve(ObjectKind::Customer, &written.customer, desk.faults);
-    let sku = desk.directory.resolve(ObjectKind::ProductPlan, &written.plan, desk.faults);
+    let account = context.directory.resolve(ObjectKind::Customer, &written.customer, context.faults);
+    let sku = context.directory.resolve(ObjectKind::ProductPlan, &written.plan, context.faults);
     let unit = written.business_unit.as_ref();
-    let unit = unit.and_then(|unit| desk.directory.resolve(ObjectKind::BusinessUnit, unit, desk.faults));
+    let unit =
+        unit.and_then(|unit| context.directory.resolve(ObjectKind::BusinessUnit, unit, context.faults));
     let discount = written.discount.as_ref();
     let discount =
-        discount.and_then(|mark| codes.apply(mark, Some(written.start), sku.as_deref(), desk.faults));
+        discount.and_then(|mark| codes.apply(mark, Some(written.start), sku.as_deref(), context.faults));
     let account = account?;
     let owner = people.by_account(&account)?;
-    let stored = desk.known.subscriptions.get(&written.number);
+    let stored = context.known.subscriptions.get(&written.number);
     if !owner.active && stored.is_none_or(|stored| stored.customer != owner.id) {
-        codes::refuse(&written.customer.place, "customer", &account, desk.faults);
+        codes::refuse(&written.customer.place, "customer", &account, context.faults);
     }
     if let Some(reference) = &written.business_unit {
         let was = stored.and_then(|stored| stored.business_unit.as_deref());
-        refuse_inactive_unit(desk, shelf, reference, unit.as_deref(), was);
+        refuse_inactive_unit(context, catalogue, reference, unit.as_deref(), was);
     }
     if let Some(mark) = &written.discount {
-        codes.refuse_inactive(mark, discount.as_ref(), stored.and_then(|s| s.discount.as_ref()), desk.faults);
+        codes.refuse_inactive(
+            mark,
+            discount.as_ref(),
+            stored.and_then(|s| s.discount.as_ref()),
+            context.faults,
+        );
     }
     let plan_id = PlanId::of(&sku?);
-    let plan = shelf.plans.get(&plan_id).filter(|_| !shelf.faulty_plans.contains(&plan_id))?;
+    let plan = catalogue.plans.get(&plan_id).filter(|_| !catalogue.faulty_plans.contains(&plan_id))?;
     let payment_method =
-        written.payment_method.as_ref().and_then(|method| payment_method(desk, people, owner, method));
+        written.payment_method.as_ref().and_then(|method| payment_method(context, people, owner, method));
     let owners_unit = owner.business_unit.as_deref();
     let stored_unit = stored.map(|s| s.business_unit.as_deref().or(owners_unit));
-    check_zone(desk, shelf, place, stored_unit, unit.as_deref().or(owners_unit));
+    check_zone(context, catalogue, place, stored_unit, unit.as_deref().or(owners_unit));
 
-    let currency = currency(desk, plan, owner, stored, written);
-    let deal = Deal { codes, place, plan, currency, written };
-    let charges = charges(desk, &deal);
+    let currency = currency(context, plan, owner, stored, written);
+    let deal = SharedTerms { codes, place, plan, currency, written };
+    let charges = charges(context, &deal);
     let built = Subscription {
         id: SubscriptionId::of(&written.number),
         number: written.number.clone(),
@@ -126,17 +132,17 @@ fn resolve(
         acts: stored.map(|s| s.acts.clone()).unwrap_or_default(),
     };
     if let Some(stored) = stored.filter(|stored| activated::is_activated(stored)) {
-        return Some(activated::update(desk, plan, place, stored, built, written));
+        return Some(activated::update(context, plan, place, stored, built, written));
     }
     if written.is_active {
-        check_active(desk, place, plan, &built, written);
+        check_active(context, place, plan, &built, written);
     }
     Some(built)
 }
 
 /// The owner's method, or that of a customer who pays for it.
 fn payment_method(
-    desk: &mut Desk<'_>,
+    context: &mut MergeContext<'_>,
     people: &People<'_>,
     owner: &Customer,
     method: &Ref,
@@ -150,13 +156,13 @@ fn payment_method(
         customer = current.parent.filter(|_| current.bill_to_parent).and_then(|parent| people.by_id(parent));
     }
     let message = format!("the customer {} has no payment method `{}`", owner.account_number, method.name);
-    desk.faults.add(&method.place, message);
+    context.faults.add(&method.place, message);
     None
 }
 
 /// The customer's currency if the plan has it, else the plan's (rules P8); what is activated keeps its own.
 fn currency(
-    desk: &mut Desk<'_>,
+    context: &mut MergeContext<'_>,
     plan: &Plan,
     owner: &Customer,
     stored: Option<&Subscription>,
@@ -164,7 +170,7 @@ fn currency(
 ) -> Currency {
     if let Some((currency, reference)) = &written.currency {
         if !plan.currencies.contains(currency) {
-            desk.faults.add(&reference.place, format!("the plan {} is not sold in {currency}", plan.sku));
+            context.faults.add(&reference.place, format!("the plan {} is not sold in {currency}", plan.sku));
         }
         return *currency;
     }
@@ -181,7 +187,7 @@ fn currency(
 }
 
 /// What the charges of one subscription have in common.
-struct Deal<'d> {
+struct SharedTerms<'d> {
     codes: &'d Codes<'d>,
     place: &'d Place,
     plan: &'d Plan,
@@ -190,7 +196,7 @@ struct Deal<'d> {
 }
 
 /// Every standard charge of the plan, and the optional ones that are listed.
-fn charges(desk: &mut Desk<'_>, deal: &Deal<'_>) -> Vec<SubscriptionCharge> {
+fn charges(context: &mut MergeContext<'_>, deal: &SharedTerms<'_>) -> Vec<SubscriptionCharge> {
     let plan = deal.plan;
     let mut listed: BTreeMap<&str, Vec<&WrittenCharge>> = BTreeMap::new();
     for own in &deal.written.charges {
@@ -200,7 +206,7 @@ fn charges(desk: &mut Desk<'_>, deal: &Deal<'_>) -> Vec<SubscriptionCharge> {
                 let message = format!("the plan {} has no charge `{}`", plan.sku, own.charge.name);
                 let hint =
                     did_you_mean(&own.charge.name, plan.charges.iter().map(|charge| charge.sku.as_str()));
-                desk.faults.note(&own.charge.place, message, hint);
+                context.faults.note(&own.charge.place, message, hint);
             }
         }
     }
@@ -212,13 +218,13 @@ fn charges(desk: &mut Desk<'_>, deal: &Deal<'_>) -> Vec<SubscriptionCharge> {
                 for repeat in own.iter().skip(1) {
                     let message = format!("the charge {} is listed twice", charge.sku);
                     let hint = "only optional charges may be there several times";
-                    desk.faults.hinted(&repeat.charge.place, message, hint);
+                    context.faults.hinted(&repeat.charge.place, message, hint);
                 }
-                charges.push(one_charge(desk, deal, charge, own.first().copied(), 0));
+                charges.push(one_charge(context, deal, charge, own.first().copied(), 0));
             }
             ChargeSetup::Optional => {
                 for (ordinal, own) in (0..).zip(own) {
-                    charges.push(one_charge(desk, deal, charge, Some(own), ordinal));
+                    charges.push(one_charge(context, deal, charge, Some(own), ordinal));
                 }
             }
         }
@@ -233,31 +239,31 @@ fn find_charge<'p>(plan: &'p Plan, name: &str) -> Option<&'p Charge> {
 }
 
 fn one_charge(
-    desk: &mut Desk<'_>,
-    deal: &Deal<'_>,
+    context: &mut MergeContext<'_>,
+    deal: &SharedTerms<'_>,
     charge: &Charge,
     own: Option<&WrittenCharge>,
     ordinal: u32,
 ) -> SubscriptionCharge {
-    let Deal { codes, plan, written, .. } = deal;
+    let SharedTerms { codes, plan, written, .. } = deal;
     let unit_price = own.and_then(|own| own.unit_price);
     let start = own.and_then(|own| own.start).filter(|start| *start != written.start);
     let first_day = start.or(written.trial_end).unwrap_or(written.start);
     let billed_through = own.and_then(|own| own.billed_through);
     let first_charged = billed_through.or(written.billed_through).map_or(first_day, |day| day.max(first_day));
-    check_price(desk, deal, charge, own, first_charged);
+    check_price(context, deal, charge, own, first_charged);
     let mark = own.and_then(|own| own.discount.as_ref());
-    let discount = mark.and_then(|mark| codes.apply(mark, Some(first_day), Some(&plan.sku), desk.faults));
+    let discount = mark.and_then(|mark| codes.apply(mark, Some(first_day), Some(&plan.sku), context.faults));
     let reference =
         ChargeReference::for_charge(SubscriptionId::of(&written.number), charge.anchor(), ordinal);
     if let Some(mark) = mark {
-        let stored = desk.known.subscriptions.get(&written.number);
+        let stored = context.known.subscriptions.get(&written.number);
         let was = stored.and_then(|s| s.charges.iter().find(|charge| charge.reference == reference));
         codes.refuse_inactive(
             mark,
             discount.as_ref(),
             was.and_then(|was| was.discount.as_ref()),
-            desk.faults,
+            context.faults,
         );
     }
     SubscriptionCharge {
@@ -273,20 +279,20 @@ fn one_charge(
 
 /// The charge has a price on its first day: its own where the model allows one, else the plan's (rules P8).
 fn check_price(
-    desk: &mut Desk<'_>,
-    deal: &Deal<'_>,
+    context: &mut MergeContext<'_>,
+    deal: &SharedTerms<'_>,
     charge: &Charge,
     own: Option<&WrittenCharge>,
     first_day: NaiveDate,
 ) {
-    let Deal { plan, currency, .. } = deal;
+    let SharedTerms { plan, currency, .. } = deal;
     let place = own.map_or(deal.place, |own| &own.charge.place);
     if own.is_some_and(|own| own.unit_price.is_some()) {
         if !takes_unit_price(charge.pricing_model) {
             let model = charge.pricing_model.name();
             let message =
                 format!("the charge {} has the model {model}: one price cannot stand for it", charge.sku);
-            desk.faults.add(place, message);
+            context.faults.add(place, message);
         }
         return;
     }
@@ -296,19 +302,19 @@ fn check_price(
     if !charge.priced_in(*currency) {
         let message =
             format!("the charge {} of the plan {} has no price in {currency}", charge.sku, plan.sku);
-        desk.faults.hinted(place, message, format!("add a {currency} price to the charge"));
+        context.faults.hinted(place, message, format!("add a {currency} price to the charge"));
     } else if charge.version_on(*currency, first_day).is_empty() {
         let message = format!(
             "the charge {} of the plan {} has no {currency} price on {first_day}",
             charge.sku, plan.sku
         );
-        desk.faults.hinted(place, message, "the first price version must have begun by then");
+        context.faults.hinted(place, message, "the first price version must have begun by then");
     }
 }
 
 /// What a draft may lack and an active subscription may not.
 fn check_active(
-    desk: &mut Desk<'_>,
+    context: &mut MergeContext<'_>,
     place: &Place,
     plan: &Plan,
     subscription: &Subscription,
@@ -316,7 +322,7 @@ fn check_active(
 ) {
     if !plan.active {
         let message = format!("the plan {} is not active, and the subscription is", plan.sku);
-        desk.faults.hinted(&written.plan.place, message, "set the plan's `status` to active");
+        context.faults.hinted(&written.plan.place, message, "set the plan's `status` to active");
     }
     for own in &subscription.charges {
         let Some(charge) = plan.charge(&own.charge) else { continue };
@@ -324,7 +330,7 @@ fn check_active(
         if charge.pricing_model == PricingModel::Custom && own.unit_price.is_none() && !has_plan_price {
             let message = format!("the custom charge {} has no price", charge.sku);
             let hint = format!("list it: {{\"charge\": \"{}\", \"unitprice\": \"…\"}}", charge.sku);
-            desk.faults.hinted(&place.member("charges"), message, hint);
+            context.faults.hinted(&place.member("charges"), message, hint);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Discount codes of the merged book: what a code means, who may still apply it (rules D1).
 
-use super::Known;
+use super::StoredBook;
 use super::discount::WrittenMark;
 use super::fault::{Faults, Place};
 use super::nearest::did_you_mean;
@@ -99,7 +99,7 @@ pub(super) fn keep_until(
 
 /// Applications of each code: what is in the store and not replaced, and what is new.
 pub(super) fn applications<'b>(
-    known: &'b Known,
+    known: &'b StoredBook,
     customers: impl Iterator<Item = &'b Customer> + Clone,
     subscriptions: impl Iterator<Item = &'b Subscription> + Clone,
 ) -> HashMap<&'b str, u32> {

@@ -12,7 +12,7 @@ use super::json::Node;
 use super::nearest::did_you_mean;
 use super::plan::{self, WrittenPlan};
 use super::tables::{SET_BY_SERVERS, our_word};
-use super::{Known, LoadReport, json, seller, settle, subscription};
+use super::{LoadReport, StoredBook, json, seller, settle, subscription};
 use crate::catalogue::{BusinessUnit, ProductFamily, Rate, TaxRule, Tenant, Uom};
 use crate::dunning::DunningPolicy;
 use std::collections::hash_map::Entry;
@@ -368,7 +368,7 @@ pub fn key_field(kind: ObjectKind) -> Option<&'static str> {
 pub(super) fn changed<T>(
     mut items: Vec<Item<T>>,
     kind: ObjectKind,
-    known: &Known,
+    known: &StoredBook,
     report: &mut LoadReport,
 ) -> Vec<Item<T>> {
     items.retain(|item| is_changed(kind, &item.key, item.content.hash, known, report));
@@ -380,7 +380,7 @@ pub(super) fn is_changed(
     kind: ObjectKind,
     key: &str,
     hash: ContentHash,
-    known: &Known,
+    known: &StoredBook,
     report: &mut LoadReport,
 ) -> bool {
     let is_stored = is_stored(known, kind, key);
@@ -395,7 +395,7 @@ pub(super) fn is_changed(
 
 /// An object that was loaded with the same content is not judged again: an earlier version may have taken what this one
 /// refuses.
-pub(super) fn forgive(faulty: &[Faulty], known: &Known, faults: &mut Faults, report: &mut LoadReport) {
+pub(super) fn forgive(faulty: &[Faulty], known: &StoredBook, faults: &mut Faults, report: &mut LoadReport) {
     let forgiven: Vec<&Faulty> = faulty.iter().filter(|f| is_same(known, f.kind, &f.key, f.hash)).collect();
     for lost in forgiven.iter().filter(|f| f.is_lost) {
         report.unchanged(lost.kind);
@@ -405,11 +405,11 @@ pub(super) fn forgive(faulty: &[Faulty], known: &Known, faults: &mut Faults, rep
 }
 
 /// Whether this is what was loaded last, or what is kept.
-pub(super) fn is_same(known: &Known, kind: ObjectKind, key: &str, hash: ContentHash) -> bool {
+pub(super) fn is_same(known: &StoredBook, kind: ObjectKind, key: &str, hash: ContentHash) -> bool {
     known.object(kind, key).is_some_and(|stored| stored.loaded == Some(hash) || stored.content == hash)
 }
 
 /// Whether the store has the object, and it is not deleted.
-pub(super) fn is_stored(known: &Known, kind: ObjectKind, key: &str) -> bool {
+pub(super) fn is_stored(known: &StoredBook, kind: ObjectKind, key: &str) -> bool {
     known.object(kind, key).is_some_and(|stored| !stored.is_deleted)
 }

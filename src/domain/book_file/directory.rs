@@ -4,7 +4,7 @@ use super::content::ObjectKind;
 use super::fault::{Faults, Place};
 use super::fields::Ref;
 use super::nearest::did_you_mean;
-use super::{Known, Pointers};
+use super::{Pointers, StoredBook};
 use crate::ids::{CustomerId, DiscountId, PlanId, SubscriptionId};
 use crate::usage::shown;
 use std::cell::OnceCell;
@@ -54,7 +54,7 @@ const WITH_IDS: [ObjectKind; 4] =
 
 /// Finds what is in the files or in the store by its names.
 pub(super) struct Directory<'k> {
-    known: &'k Known,
+    known: &'k StoredBook,
     names: &'k Names,
     /// Refkeys of what is stored; made when the first one is asked for, as is the next.
     stored_refkeys: OnceCell<HashMap<(ObjectKind, &'k str), &'k str>>,
@@ -62,7 +62,7 @@ pub(super) struct Directory<'k> {
 }
 
 impl<'k> Directory<'k> {
-    pub fn new(known: &'k Known, names: &'k Names) -> Self {
+    pub fn new(known: &'k StoredBook, names: &'k Names) -> Self {
         Self { known, names, stored_refkeys: OnceCell::new(), stored_ids: OnceCell::new() }
     }
 
@@ -169,7 +169,7 @@ fn id_of(kind: ObjectKind, key: &str) -> Uuid {
     }
 }
 
-fn refkeys(known: &Known) -> HashMap<(ObjectKind, &str), &str> {
+fn refkeys(known: &StoredBook) -> HashMap<(ObjectKind, &str), &str> {
     let customers = known.customers.iter().filter_map(|(key, customer)| {
         Some(((ObjectKind::Customer, customer.refkey.as_deref()?), key.as_str()))
     });

@@ -4,7 +4,7 @@ use super::collect::Item;
 use super::content::ObjectKind;
 use super::fault::Place;
 use super::fields::{Fields, Ref};
-use super::merge::Desk;
+use super::merge::MergeContext;
 use super::{checks, codes};
 use crate::dunning::{DAYS_MAX, DunningAction, DunningPolicy, DunningStep, STEPS_MAX};
 use std::collections::BTreeMap;
@@ -64,26 +64,26 @@ fn check_order(fields: &mut Fields<'_, '_>, steps: &[DunningStep]) {
 
 /// Merges the policies of the files into those of the store: at most one is the default.
 pub(super) fn merge(
-    desk: &mut Desk<'_>,
+    context: &mut MergeContext<'_>,
     stored: &mut BTreeMap<String, DunningPolicy>,
     items: Vec<Item<DunningPolicy>>,
 ) {
     let mut last = None;
     for item in items {
         last = item.value.is_default.then(|| item.place.member("default")).or(last);
-        desk.remember(ObjectKind::DunningPolicy, &item.key, item.content);
+        context.remember(ObjectKind::DunningPolicy, &item.key, item.content);
         stored.insert(item.key, item.value);
     }
     let defaults: Vec<&str> =
         stored.values().filter(|policy| policy.is_default).map(|policy| policy.refkey.as_str()).collect();
     if let ([first, second, ..], Some(place)) = (defaults.as_slice(), last) {
-        desk.faults.add(&place, format!("{first} and {second} cannot both be the default"));
+        context.faults.add(&place, format!("{first} and {second} cannot both be the default"));
     }
 }
 
 /// The policy that a plan or a unit names must be there.
 pub(super) fn resolve(
-    desk: &mut Desk<'_>,
+    context: &mut MergeContext<'_>,
     policies: &BTreeMap<String, DunningPolicy>,
     place: &Place,
     named: Option<&str>,
@@ -91,8 +91,8 @@ pub(super) fn resolve(
 ) {
     let Some(named) = named else { return };
     let reference = Ref { name: named.to_owned(), place: place.member("dunningpolicy") };
-    desk.directory.resolve(ObjectKind::DunningPolicy, &reference, desk.faults);
+    context.directory.resolve(ObjectKind::DunningPolicy, &reference, context.faults);
     if was != Some(named) && policies.get(named).is_some_and(|policy| !policy.active) {
-        codes::refuse(&reference.place, "dunningpolicy", named, desk.faults);
+        codes::refuse(&reference.place, "dunningpolicy", named, context.faults);
     }
 }

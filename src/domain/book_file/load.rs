@@ -7,10 +7,10 @@ use super::content::ObjectKind;
 use super::customer::{self, WrittenCustomer};
 use super::directory::{Directory, Names};
 use super::fault::{Fault, Faults, Place};
-use super::merge::{self, Desk, Merged, Shelf};
+use super::merge::{self, MergeContext, Merged, PartialCatalogue};
 use super::owners::{self, Parents};
 use super::subscription::{self, WrittenSubscription};
-use super::{Change, Known, LoadReport, LoadSet, Parsed, Pointers, Reach, agreements};
+use super::{Change, LoadReport, LoadSet, Parsed, Pointers, Reach, StoredBook, agreements};
 use crate::catalogue::Catalogue;
 use crate::customer::Customer;
 use crate::ids::PlanId;
@@ -24,7 +24,7 @@ pub struct Load {
     report: LoadReport,
     customers: VecDeque<Raw>,
     subscriptions: VecDeque<Raw>,
-    pub(super) shelf: Shelf,
+    pub(super) catalogue: PartialCatalogue,
     changes: Vec<Change>,
     reach: Reach,
     parents: Parents,
@@ -54,12 +54,12 @@ fn keys_of(list: &[Raw]) -> Vec<&str> {
 }
 
 /// What of a batch is new or changed, converted.
-pub struct Part {
+pub struct ConvertedBatch {
     pub(super) customers: Vec<Item<WrittenCustomer>>,
     pub(super) subscriptions: Vec<Item<WrittenSubscription>>,
 }
 
-impl Part {
+impl ConvertedBatch {
     /// Nothing is new or changed.
     pub fn is_empty(&self) -> bool {
         self.customers.is_empty() && self.subscriptions.is_empty()
@@ -90,7 +90,7 @@ impl Parsed {
     }
 
     /// Merges what is sold and how; `known` holds the catalogue, and the subscriptions on plans that lose something.
-    pub fn begin(self, known: &Known) -> Load {
+    pub fn begin(self, known: &StoredBook) -> Load {
         let Collector { mut written, mut faults, faulty, seen, aliases, is_cut_off, .. } = self.0;
         let mut report = LoadReport::default();
         forgive(&faulty, known, &mut faults, &mut report);
@@ -98,12 +98,15 @@ impl Parsed {
         let subscriptions = std::mem::take(&mut written.subscriptions);
         let written: Written = merge::new_or_changed(written, known, &mut report);
         let names = Names::new(seen, aliases);
-        let mut shelf =
-            known.catalogue.as_ref().map(|stored| Shelf::of((**stored).clone())).unwrap_or_default();
+        let mut catalogue = known
+            .catalogue
+            .as_ref()
+            .map(|stored| PartialCatalogue::of((**stored).clone()))
+            .unwrap_or_default();
         let directory = Directory::new(known, &names);
-        let mut desk = Desk { known, directory, faults: &mut faults, changes: Vec::new() };
-        let changed_plans = merge::catalogue(&mut desk, &mut shelf, written, is_cut_off);
-        let changes = desk.changes;
+        let mut context = MergeContext { known, directory, faults: &mut faults, changes: Vec::new() };
+        let changed_plans = merge::catalogue(&mut context, &mut catalogue, written, is_cut_off);
+        let changes = context.changes;
         refuse_deleted(&changes, known, &names, &mut faults);
         let reach = merge::reach(known, &changes);
         let mut load = Load {
@@ -112,7 +115,7 @@ impl Parsed {
             report,
             customers,
             subscriptions,
-            shelf,
+            catalogue,
             changes,
             reach,
             parents: Parents::default(),
@@ -130,7 +133,7 @@ impl Load {
         if self.changes.is_empty() || self.has_faults() {
             return None;
         }
-        Some((self.shelf.clone().into_catalogue()?, &self.changes))
+        Some((self.catalogue.clone().into_catalogue()?, &self.changes))
     }
 
     /// Whose bills the change of the catalogue may move.
@@ -151,10 +154,10 @@ impl Load {
     }
 
     /// What of a batch is new or changed against what is kept of its objects.
-    pub fn convert(&mut self, batch: Batch, known: &Known) -> Part {
+    pub fn convert(&mut self, batch: Batch, known: &StoredBook) -> ConvertedBatch {
         let customers = batch.customers.into_iter();
         let subscriptions = batch.subscriptions.into_iter();
-        Part {
+        ConvertedBatch {
             customers: customers
                 .filter_map(|raw| self.one(ObjectKind::Customer, raw, customer::customer, known))
                 .collect(),
@@ -169,7 +172,7 @@ impl Load {
         kind: ObjectKind,
         raw: Raw,
         reader: fn(&mut super::fields::Fields<'_, '_>) -> Option<T>,
-        known: &Known,
+        known: &StoredBook,
     ) -> Option<Item<T>> {
         if !is_changed(kind, &raw.key, raw.hash, known, &mut self.report) {
             return None;
@@ -179,15 +182,16 @@ impl Load {
     }
 
     /// What a part of the files changes.
-    pub fn merge(&mut self, part: Part, known: &Known) -> Changes {
-        let Part { customers, subscriptions } = part;
+    pub fn merge(&mut self, part: ConvertedBatch, known: &StoredBook) -> Changes {
+        let ConvertedBatch { customers, subscriptions } = part;
         let directory = Directory::new(known, &self.names);
-        let mut desk = Desk { known, directory, faults: &mut self.faults, changes: Vec::new() };
-        let codes = Codes::new(&self.shelf.discounts);
-        let customers = owners::merge(&mut desk, &self.shelf, &codes, customers);
-        let subscriptions = agreements::merge(&mut desk, &self.shelf, &codes, &customers, subscriptions);
-        merge::check_redemptions(&mut desk, &codes, &customers, &subscriptions);
-        let objects = desk.changes;
+        let mut context = MergeContext { known, directory, faults: &mut self.faults, changes: Vec::new() };
+        let codes = Codes::new(&self.catalogue.discounts);
+        let customers = owners::merge(&mut context, &self.catalogue, &codes, customers);
+        let subscriptions =
+            agreements::merge(&mut context, &self.catalogue, &codes, &customers, subscriptions);
+        merge::check_redemptions(&mut context, &codes, &customers, &subscriptions);
+        let objects = context.changes;
         refuse_deleted(&objects, known, &self.names, &mut self.faults);
         owners::check_inactive(known, &customers, &subscriptions, &mut self.faults);
         self.parents.add(known, &customers);
@@ -217,7 +221,7 @@ impl Load {
                 self.faults.add(&place.member("charges"), message);
             }
         }
-        if self.shelf.tenant.is_none() && !self.has_faults() {
+        if self.catalogue.tenant.is_none() && !self.has_faults() {
             self.faults.add(&Place::new(0, "/tenant"), "is missing: the first book needs a tenant");
         }
         if self.has_faults() {
@@ -228,7 +232,7 @@ impl Load {
     }
 
     /// A changed plan still serves the subscriptions that are on it.
-    fn look_at_served(&mut self, known: &Known) {
+    fn look_at_served(&mut self, known: &StoredBook) {
         if self.changed_plans.is_empty() {
             return;
         }
@@ -238,7 +242,7 @@ impl Load {
     }
 
     fn look_at(&mut self, subscription: &Subscription) {
-        let plan = self.shelf.plans.get(&subscription.plan);
+        let plan = self.catalogue.plans.get(&subscription.plan);
         let plan = plan.filter(|_| self.changed_plans.contains_key(&subscription.plan));
         match plan
             .map(|plan| merge::missing_in_plan(plan, subscription))
@@ -261,7 +265,7 @@ fn drained(list: &mut VecDeque<Raw>, at_most: usize) -> Vec<Raw> {
 }
 
 /// A name that was used for what is deleted stays taken.
-fn refuse_deleted(changes: &[Change], known: &Known, names: &Names, faults: &mut Faults) {
+fn refuse_deleted(changes: &[Change], known: &StoredBook, names: &Names, faults: &mut Faults) {
     for change in changes {
         if !known.object(change.kind, &change.key).is_some_and(|stored| stored.is_deleted) {
             continue;
@@ -278,7 +282,7 @@ fn refuse_deleted(changes: &[Change], known: &Known, names: &Names, faults: &mut
 }
 
 /// All at once, against a store that is in memory.
-pub(super) fn whole(parsed: Parsed, known: &Known) -> Result<LoadSet, Vec<Fault>> {
+pub(super) fn whole(parsed: Parsed, known: &StoredBook) -> Result<LoadSet, Vec<Fault>> {
     let mut load = parsed.begin(known);
     let batch = load.next(usize::MAX).unwrap_or(Batch { customers: Vec::new(), subscriptions: Vec::new() });
     let part = load.convert(batch, known);
@@ -286,7 +290,7 @@ pub(super) fn whole(parsed: Parsed, known: &Known) -> Result<LoadSet, Vec<Fault>
     let mut all = std::mem::take(&mut load.changes);
     let catalogue_changed = !all.is_empty();
     all.extend(objects);
-    let (reach, catalogue) = (load.reach.clone(), load.shelf.clone().into_catalogue());
+    let (reach, catalogue) = (load.reach.clone(), load.catalogue.clone().into_catalogue());
     let (report, pointers) = load.finish()?;
     let catalogue = catalogue.ok_or_else(Vec::new)?;
     Ok(LoadSet {

@@ -9,7 +9,7 @@ use super::discount::WrittenDiscount;
 use super::fault::{Faults, Place};
 use super::plan::WrittenPlan;
 use super::seller::{rate_key, tax_rule_key};
-use super::{Change, Known, LoadReport, Reach, dunning, number_series, unit_accounts};
+use super::{Change, LoadReport, Reach, StoredBook, dunning, number_series, unit_accounts};
 use crate::catalogue::{BusinessUnit, Catalogue, Discount, Plan, ProductFamily, Rate, TaxRule, Tenant, Uom};
 use crate::dunning::DunningPolicy;
 use crate::ids::{DiscountId, PlanId};
@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The catalogue while a tenant may still be missing.
 #[derive(Default, Clone)]
-pub(super) struct Shelf {
+pub(super) struct PartialCatalogue {
     pub tenant: Option<Tenant>,
     pub business_units: BTreeMap<String, BusinessUnit>,
     tax_rules: Vec<TaxRule>,
@@ -33,8 +33,8 @@ pub(super) struct Shelf {
 }
 
 /// What every step of the merge needs.
-pub(super) struct Desk<'k> {
-    pub known: &'k Known,
+pub(super) struct MergeContext<'k> {
+    pub known: &'k StoredBook,
     pub directory: Directory<'k>,
     pub faults: &'k mut Faults,
     pub changes: Vec<Change>,
@@ -43,32 +43,39 @@ pub(super) struct Desk<'k> {
 /// What is sold and how, in the order in which its parts refer to one another. Returns the plans that changed, with their
 /// places.
 pub(super) fn catalogue(
-    desk: &mut Desk<'_>,
-    shelf: &mut Shelf,
+    context: &mut MergeContext<'_>,
+    catalogue: &mut PartialCatalogue,
     mut written: Written,
     is_cut_off: bool,
 ) -> BTreeMap<PlanId, Place> {
-    dunning::merge(desk, &mut shelf.dunning_policies, std::mem::take(&mut written.dunning_policies));
-    shelf.seller(desk, std::mem::take(&mut written.tenant), std::mem::take(&mut written.business_units));
-    if !is_cut_off && shelf.tenant.is_none() && !desk.directory.is_in_files(ObjectKind::Tenant, "tenant") {
-        desk.faults.add(&Place::new(0, "/tenant"), "is missing: the first book needs a tenant");
+    dunning::merge(context, &mut catalogue.dunning_policies, std::mem::take(&mut written.dunning_policies));
+    catalogue.seller(
+        context,
+        std::mem::take(&mut written.tenant),
+        std::mem::take(&mut written.business_units),
+    );
+    if !is_cut_off
+        && catalogue.tenant.is_none()
+        && !context.directory.is_in_files(ObjectKind::Tenant, "tenant")
+    {
+        context.faults.add(&Place::new(0, "/tenant"), "is missing: the first book needs a tenant");
     }
-    shelf.rules(desk, std::mem::take(&mut written.tax_rules), std::mem::take(&mut written.rates));
+    catalogue.rules(context, std::mem::take(&mut written.tax_rules), std::mem::take(&mut written.rates));
     for item in std::mem::take(&mut written.uoms) {
-        desk.remember(ObjectKind::Uom, &item.key, item.content);
-        shelf.uoms.insert(item.key, item.value);
+        context.remember(ObjectKind::Uom, &item.key, item.content);
+        catalogue.uoms.insert(item.key, item.value);
     }
     for item in std::mem::take(&mut written.families) {
-        desk.remember(ObjectKind::ProductFamily, &item.key, item.content);
-        shelf.families.insert(item.key, item.value);
+        context.remember(ObjectKind::ProductFamily, &item.key, item.content);
+        catalogue.families.insert(item.key, item.value);
     }
-    let changed = shelf.plans(desk, std::mem::take(&mut written.plans));
-    shelf.discounts(desk, std::mem::take(&mut written.discounts));
+    let changed = catalogue.plans(context, std::mem::take(&mut written.plans));
+    catalogue.discounts(context, std::mem::take(&mut written.discounts));
     changed
 }
 
 /// Leaves out what is in the store as it is in the files; customers and subscriptions are not looked at.
-pub(super) fn new_or_changed(written: Written, known: &Known, report: &mut LoadReport) -> Written {
+pub(super) fn new_or_changed(written: Written, known: &StoredBook, report: &mut LoadReport) -> Written {
     Written {
         tenant: changed(written.tenant, ObjectKind::Tenant, known, report),
         dunning_policies: changed(written.dunning_policies, ObjectKind::DunningPolicy, known, report),
@@ -85,7 +92,7 @@ pub(super) fn new_or_changed(written: Written, known: &Known, report: &mut LoadR
 }
 
 /// Called when what changed of the catalogue is known, and nothing else yet.
-pub(super) fn reach(known: &Known, changes: &[Change]) -> Reach {
+pub(super) fn reach(known: &StoredBook, changes: &[Change]) -> Reach {
     let mut plans = BTreeSet::new();
     for Change { kind, key, .. } in changes {
         match kind {
@@ -108,7 +115,7 @@ pub(super) struct Merged<T> {
     pub value: T,
 }
 
-impl Desk<'_> {
+impl MergeContext<'_> {
     /// Remembers the content of an object that will be stored.
     pub fn remember(&mut self, kind: ObjectKind, key: &str, content: Content) {
         let Content { hash, document, document_hash, is_active } = content;
@@ -117,7 +124,7 @@ impl Desk<'_> {
     }
 }
 
-impl Shelf {
+impl PartialCatalogue {
     pub fn of(stored: Catalogue) -> Self {
         Self {
             tenant: Some(stored.tenant),
@@ -148,8 +155,13 @@ impl Shelf {
     }
 
     /// Currency and zones are fixed once anything is billed (rules T1).
-    fn seller(&mut self, desk: &mut Desk<'_>, tenant: Vec<Item<Tenant>>, units: Vec<Item<BusinessUnit>>) {
-        let billed = desk.known.anything_billed;
+    fn seller(
+        &mut self,
+        context: &mut MergeContext<'_>,
+        tenant: Vec<Item<Tenant>>,
+        units: Vec<Item<BusinessUnit>>,
+    ) {
+        let billed = context.known.anything_billed;
         let tenant_place = tenant.last().map(|item| item.place.clone());
         let unit_places = units.iter().map(|item| (item.key.clone(), item.place.clone())).collect();
         for item in tenant {
@@ -160,7 +172,7 @@ impl Shelf {
                 ];
                 for (name, _, was) in fixed.iter().filter(|(_, is_kept, _)| !is_kept) {
                     let message = format!("cannot change from {was}: something has been billed");
-                    desk.faults.hinted(
+                    context.faults.hinted(
                         &item.place.member(name),
                         message,
                         "begin a new home for another tenant",
@@ -177,15 +189,17 @@ impl Shelf {
                         &new.first_credit_note_number,
                     ),
                 ];
-                number_series::check_first("", first, &desk.known.series, &item.place, desk.faults);
+                number_series::check_first("", first, &context.known.series, &item.place, context.faults);
             }
-            desk.remember(ObjectKind::Tenant, &item.key, item.content);
+            context.remember(ObjectKind::Tenant, &item.key, item.content);
             self.tenant = Some(item.value);
         }
         for item in units {
             let stored = self.business_units.get(&item.key).filter(|_| billed);
             if stored.is_some_and(|stored| stored.timezone != item.value.timezone) {
-                desk.faults.add(&item.place.member("timezone"), "cannot change: something has been billed");
+                context
+                    .faults
+                    .add(&item.place.member("timezone"), "cannot change: something has been billed");
             }
             if let Some(stored) = self.business_units.get(&item.key) {
                 let new = &item.value;
@@ -198,32 +212,37 @@ impl Shelf {
                     ),
                 ];
                 let name = format!("{}/", item.key);
-                number_series::check_first(&name, first, &desk.known.series, &item.place, desk.faults);
+                number_series::check_first(&name, first, &context.known.series, &item.place, context.faults);
             }
             let was = self.business_units.get(&item.key).and_then(|unit| unit.dunning_policy.as_deref());
             dunning::resolve(
-                desk,
+                context,
                 &self.dunning_policies,
                 &item.place,
                 item.value.dunning_policy.as_deref(),
                 was,
             );
-            desk.remember(ObjectKind::BusinessUnit, &item.key, item.content);
+            context.remember(ObjectKind::BusinessUnit, &item.key, item.content);
             self.business_units.insert(item.key, item.value);
         }
         if let Some(tenant) = &self.tenant {
             let units = &self.business_units;
-            number_series::check(tenant, units, tenant_place.as_ref(), &unit_places, desk.faults);
-            unit_accounts::check(tenant, units, &unit_places, desk.faults);
+            number_series::check(tenant, units, tenant_place.as_ref(), &unit_places, context.faults);
+            unit_accounts::check(tenant, units, &unit_places, context.faults);
         }
     }
 
-    fn rules(&mut self, desk: &mut Desk<'_>, tax_rules: Vec<Item<TaxRule>>, rates: Vec<Item<Rate>>) {
+    fn rules(
+        &mut self,
+        context: &mut MergeContext<'_>,
+        tax_rules: Vec<Item<TaxRule>>,
+        rates: Vec<Item<Rate>>,
+    ) {
         let base = self.tenant.as_ref().map(|tenant| tenant.currency);
         let rule_at: BTreeMap<String, usize> =
             self.tax_rules.iter().enumerate().map(|(i, r)| (tax_rule_key(r), i)).collect();
         for item in tax_rules {
-            desk.remember(ObjectKind::TaxRule, &item.key, item.content);
+            context.remember(ObjectKind::TaxRule, &item.key, item.content);
             match rule_at.get(&item.key) {
                 Some(&index) => self.tax_rules[index] = item.value,
                 None => self.tax_rules.push(item.value),
@@ -234,9 +253,9 @@ impl Shelf {
         for item in rates {
             if Some(item.value.currency) == base && item.value.rate != rust_decimal::Decimal::ONE {
                 let message = format!("{} is the tenant's own currency: its rate is 1", item.value.currency);
-                desk.faults.add(&item.place.member("rate"), message);
+                context.faults.add(&item.place.member("rate"), message);
             }
-            desk.remember(ObjectKind::Rate, &item.key, item.content);
+            context.remember(ObjectKind::Rate, &item.key, item.content);
             match rate_at.get(&item.key) {
                 Some(&index) => self.rates[index] = item.value,
                 None => self.rates.push(item.value),
@@ -245,28 +264,32 @@ impl Shelf {
     }
 
     /// Returns the plans that changed, with their places.
-    fn plans(&mut self, desk: &mut Desk<'_>, items: Vec<Item<WrittenPlan>>) -> BTreeMap<PlanId, Place> {
+    fn plans(
+        &mut self,
+        context: &mut MergeContext<'_>,
+        items: Vec<Item<WrittenPlan>>,
+    ) -> BTreeMap<PlanId, Place> {
         let mut changed = BTreeMap::new();
         for Item { key, place, content, value, is_sound } in items {
             let WrittenPlan { mut plan, family, uoms } = value;
             let was = self.plans.get(&PlanId::of(&key)).and_then(|plan| plan.dunning_policy.as_deref());
-            dunning::resolve(desk, &self.dunning_policies, &place, plan.dunning_policy.as_deref(), was);
+            dunning::resolve(context, &self.dunning_policies, &place, plan.dunning_policy.as_deref(), was);
             let stored = self.plans.get(&PlanId::of(&key));
             if let Some(family) = family {
-                plan.family = desk.directory.resolve(ObjectKind::ProductFamily, &family, desk.faults);
+                plan.family = context.directory.resolve(ObjectKind::ProductFamily, &family, context.faults);
                 let inactive =
                     plan.family.as_ref().filter(|f| self.families.get(*f).is_some_and(|f| !f.active));
                 if let Some(name) = inactive.filter(|_| stored.is_none_or(|s| s.family != plan.family)) {
-                    codes::refuse(&family.place, "productfamily", name, desk.faults);
+                    codes::refuse(&family.place, "productfamily", name, context.faults);
                 }
             }
             for (index, uom) in uoms {
-                let found = desk.directory.resolve(ObjectKind::Uom, &uom, desk.faults);
+                let found = context.directory.resolve(ObjectKind::Uom, &uom, context.faults);
                 let Some(charge) = plan.charges.get_mut(index) else { continue };
                 let was = stored.and_then(|stored| stored.charge(&charge.sku)?.uom.as_ref());
                 let inactive = found.as_ref().filter(|u| self.uoms.get(*u).is_some_and(|uom| !uom.active));
                 if let Some(name) = inactive.filter(|name| was != Some(*name)) {
-                    codes::refuse(&uom.place, "uom", name, desk.faults);
+                    codes::refuse(&uom.place, "uom", name, context.faults);
                 }
                 charge.uom = found;
             }
@@ -274,20 +297,20 @@ impl Shelf {
             if !is_sound {
                 self.faulty_plans.insert(id);
             } else if let Some(stored) = self.plans.get(&id) {
-                check_billed_plan(desk, stored, &plan, &place);
+                check_billed_plan(context, stored, &plan, &place);
                 changed.insert(id, place);
             }
-            desk.remember(ObjectKind::ProductPlan, &key, content);
+            context.remember(ObjectKind::ProductPlan, &key, content);
             self.plans.insert(id, plan);
         }
         changed
     }
 
-    fn discounts(&mut self, desk: &mut Desk<'_>, items: Vec<Item<WrittenDiscount>>) {
+    fn discounts(&mut self, context: &mut MergeContext<'_>, items: Vec<Item<WrittenDiscount>>) {
         for Item { key, place, content, value, .. } in items {
             let WrittenDiscount { mut discount, plans } = value;
             for (index, plan) in plans {
-                let plan = desk.directory.resolve(ObjectKind::ProductPlan, &plan, desk.faults);
+                let plan = context.directory.resolve(ObjectKind::ProductPlan, &plan, context.faults);
                 if let (Some(code), Some(plan)) = (discount.codes.get_mut(index), plan) {
                     code.plans.push(plan);
                 }
@@ -299,31 +322,36 @@ impl Shelf {
                 let is_taken =
                     self.discounts.values().flat_map(|d| &d.codes).any(|other| other.complete() == code);
                 if !own.insert(code.clone()) || is_taken {
-                    desk.faults.add(&place.member("codes"), format!("the code `{code}` occurs twice"));
+                    context.faults.add(&place.member("codes"), format!("the code `{code}` occurs twice"));
                 }
             }
-            desk.remember(ObjectKind::Discount, &key, content);
+            context.remember(ObjectKind::Discount, &key, content);
             self.discounts.insert(id, discount);
         }
     }
 }
 
 /// rules P9.
-fn check_billed_plan(desk: &mut Desk<'_>, stored: &Plan, plan: &Plan, place: &Place) {
-    let is_billed = |sku: &str| desk.known.billed_charges.contains(&(stored.sku.clone(), sku.to_owned()));
+fn check_billed_plan(context: &mut MergeContext<'_>, stored: &Plan, plan: &Plan, place: &Place) {
+    let is_billed = |sku: &str| context.known.billed_charges.contains(&(stored.sku.clone(), sku.to_owned()));
     let billed: Vec<_> = stored.charges.iter().filter(|charge| is_billed(&charge.sku)).collect();
     if !billed.is_empty() && stored.tax_inclusive != plan.tax_inclusive {
-        desk.faults.add(&place.member("taxinclusive"), "cannot change: the plan has been billed");
+        context.faults.add(&place.member("taxinclusive"), "cannot change: the plan has been billed");
     }
     for was in billed {
         match plan.charges.iter().position(|charge| charge.sku == was.sku) {
             Some(index) => {
-                check_billed(was, &plan.charges[index], &place.member("charges").element(index), desk.faults);
+                check_billed(
+                    was,
+                    &plan.charges[index],
+                    &place.member("charges").element(index),
+                    context.faults,
+                );
             }
             None => {
                 let message = format!("the charge {} has been billed and cannot be left out", was.sku);
                 let hint = "set its `chargesetup` to optional, so that new subscriptions do without it";
-                desk.faults.hinted(&place.member("charges"), message, hint);
+                context.faults.hinted(&place.member("charges"), message, hint);
             }
         }
     }
@@ -349,7 +377,7 @@ pub(super) fn missing_in_plan(plan: &Plan, subscription: &Subscription) -> Vec<S
 
 /// No code is applied more often than it may be (rules D1).
 pub(super) fn check_redemptions(
-    desk: &mut Desk<'_>,
+    context: &mut MergeContext<'_>,
     codes: &Codes<'_>,
     customers: &[Merged<crate::customer::Customer>],
     subscriptions: &[Merged<crate::subscription::Subscription>],
@@ -367,7 +395,7 @@ pub(super) fn check_redemptions(
         return;
     }
     let counts = codes::applications(
-        desk.known,
+        context.known,
         customers.iter().map(|c| &c.value),
         subscriptions.iter().map(|s| &s.value),
     );
@@ -378,7 +406,7 @@ pub(super) fn check_redemptions(
                 "the code `{}` may be applied {limit} times, and is applied {count} times",
                 applied.code
             );
-            desk.faults.add(&place.member("discount"), message);
+            context.faults.add(&place.member("discount"), message);
         }
     }
 }

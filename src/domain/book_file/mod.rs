@@ -1,6 +1,6 @@
 //! The book file: one JSON document, or NDJSON with one object per line, that describes everything a run needs.
 //!
-//! [`read`] is all or nothing: it returns what is new or changed against what is [`Known`], or every [`Fault`] at
+//! [`read`] is all or nothing: it returns what is new or changed against what is [`StoredBook`], or every [`Fault`] at
 //! once, each with its JSON pointer. What could only fail at a run is refused here, with the reason (rules P2, P8).
 //!
 //! Bytes go through `source` (framing), `json` (exact text of numbers, repeated keys), `fields` and `values` (one
@@ -56,7 +56,7 @@ pub use custom_invoice::{read_custom_invoice, read_draft_invoice};
 pub use draft_edit::read_draft_edit;
 pub use fault::Fault;
 pub use json::{Node, read_body};
-pub use load::{Batch, Changes, Load, Part};
+pub use load::{Batch, Changes, ConvertedBatch, Load};
 pub use nearest::nearest;
 pub use needs::Needs;
 pub use schema::{json_schema, reference};
@@ -76,7 +76,7 @@ use std::sync::Arc;
 
 /// What is in the store already: all of it, or what the files [need](Parsed::needs).
 #[derive(Debug, Clone, Default)]
-pub struct Known {
+pub struct StoredBook {
     /// None before the first load.
     pub catalogue: Option<Arc<Catalogue>>,
     /// By account number.
@@ -110,7 +110,7 @@ pub struct Stored {
     pub is_deleted: bool,
 }
 
-impl Known {
+impl StoredBook {
     /// What is kept of an object.
     pub fn object(&self, kind: ObjectKind, key: &str) -> Option<&Stored> {
         self.objects.get(&kind)?.get(key)
@@ -213,7 +213,7 @@ impl LoadReport {
 ///
 /// # Errors
 /// Every fault of every file; nothing is to be changed then.
-pub fn read<R: Read>(files: Vec<(String, R)>, known: &Known) -> Result<LoadSet, Vec<Fault>> {
+pub fn read<R: Read>(files: Vec<(String, R)>, known: &StoredBook) -> Result<LoadSet, Vec<Fault>> {
     Parsed::read(files).merge(known)
 }
 
@@ -261,7 +261,7 @@ impl Parsed {
     ///
     /// # Errors
     /// As [`read`].
-    pub fn merge(self, known: &Known) -> Result<LoadSet, Vec<Fault>> {
+    pub fn merge(self, known: &StoredBook) -> Result<LoadSet, Vec<Fault>> {
         load::whole(self, known)
     }
 }
@@ -275,7 +275,7 @@ pub fn merged(kind: ObjectKind, stored: Node, patch: &Node) -> Node {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_text(name: &str, text: &str, known: &Known) -> Result<LoadSet, Vec<Fault>> {
+pub fn read_text(name: &str, text: &str, known: &StoredBook) -> Result<LoadSet, Vec<Fault>> {
     read(vec![(name.to_owned(), text.as_bytes())], known)
 }
 
@@ -284,7 +284,7 @@ pub fn read_text(name: &str, text: &str, known: &Known) -> Result<LoadSet, Vec<F
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_value(value: &serde_json::Value, known: &Known) -> Result<LoadSet, Vec<Fault>> {
+pub fn read_value(value: &serde_json::Value, known: &StoredBook) -> Result<LoadSet, Vec<Fault>> {
     let mut collector = Collector::default();
     let place = Place::new(collector.faults.file("book"), "");
     let node = json::from_value(value, &place, &mut collector.faults);

@@ -4,8 +4,8 @@ use super::collect::{Item, is_same, is_stored};
 use super::content::ObjectKind;
 use super::discount::WrittenMark;
 use super::fields::Ref;
-use super::load::{Load, Part};
-use super::{Known, Parsed, codes};
+use super::load::{ConvertedBatch, Load};
+use super::{Parsed, StoredBook, codes};
 use crate::catalogue::{Catalogue, Discount, Plan};
 use crate::ids::{CustomerId, PlanId, SubscriptionId};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -22,7 +22,7 @@ pub struct Needs<'p> {
 
 impl Parsed {
     /// Whether an object of the catalogue is new or changed.
-    pub fn changes_catalogue(&self, known: &Known) -> bool {
+    pub fn changes_catalogue(&self, known: &StoredBook) -> bool {
         let w = &self.0.written;
         is_changed(&w.tenant, ObjectKind::Tenant, known)
             || is_changed(&w.dunning_policies, ObjectKind::DunningPolicy, known)
@@ -48,7 +48,7 @@ impl Parsed {
 
 impl Load {
     /// What is named by what is new or changed.
-    pub fn needs<'p>(&'p self, part: &'p Part) -> Needs<'p> {
+    pub fn needs<'p>(&'p self, part: &'p ConvertedBatch) -> Needs<'p> {
         let mut needs = Needs::default();
         let mut named: Vec<&Ref> = Vec::new();
         for item in &part.customers {
@@ -67,7 +67,7 @@ impl Load {
     }
 
     /// Names of needed customers that mean nobody so far: neither in the files nor in what is known.
-    pub fn unknown_customers(&self, part: &Part, known: &Known) -> Vec<String> {
+    pub fn unknown_customers(&self, part: &ConvertedBatch, known: &StoredBook) -> Vec<String> {
         let is_named =
             |name: &str| known.customers.contains_key(name) || self.names.has(ObjectKind::Customer, name);
         let names = self.needs(part).customers;
@@ -88,7 +88,7 @@ impl Load {
     }
 
     /// Customers that are changed, or own, or will own, what is changed, with their parents: their payers' bills move.
-    pub fn touched(&self, part: &Part, known: &Known) -> BTreeSet<CustomerId> {
+    pub fn touched(&self, part: &ConvertedBatch, known: &StoredBook) -> BTreeSet<CustomerId> {
         let by_refkey: BTreeMap<&str, CustomerId> =
             known.customers.values().filter_map(|c| Some((c.refkey.as_deref()?, c.id))).collect();
         let means = |name: &str| {
@@ -112,7 +112,7 @@ impl Load {
 
     /// Subscriptions of which the files say something else about what another system has billed: that is open until
     /// the first period is drafted here (rules S7).
-    pub fn moved_takeovers(&self, part: &Part, known: &Known) -> Vec<SubscriptionId> {
+    pub fn moved_takeovers(&self, part: &ConvertedBatch, known: &StoredBook) -> Vec<SubscriptionId> {
         let moved = part.subscriptions.iter().filter_map(|item| {
             let stored = known.subscriptions.get(&item.key)?;
             item.value.moves_takeover(stored).then_some(stored.id)
@@ -121,15 +121,15 @@ impl Load {
     }
 
     /// Customers that are to be used by nothing new from now on.
-    pub fn inactive(&self, part: &Part) -> Vec<CustomerId> {
+    pub fn inactive(&self, part: &ConvertedBatch) -> Vec<CustomerId> {
         let customers = part.customers.iter().map(|item| &item.value.customer);
         customers.filter(|customer| !customer.active).map(|customer| customer.id).collect()
     }
 
     /// Codes that may be applied so many times and no more, and that what is new or changed applies: whoever else applies
     /// them must be counted.
-    pub fn limited_codes(&self, part: &Part, known: &Known) -> BTreeSet<String> {
-        let limited: BTreeSet<String> = self.shelf.discounts.values().flat_map(limited_of).collect();
+    pub fn limited_codes(&self, part: &ConvertedBatch, known: &StoredBook) -> BTreeSet<String> {
+        let limited: BTreeSet<String> = self.catalogue.discounts.values().flat_map(limited_of).collect();
         if limited.is_empty() {
             return limited;
         }
@@ -145,7 +145,7 @@ impl Load {
     }
 }
 
-fn is_changed<T>(items: &[Item<T>], kind: ObjectKind, known: &Known) -> bool {
+fn is_changed<T>(items: &[Item<T>], kind: ObjectKind, known: &StoredBook) -> bool {
     let is_kept = |item: &Item<T>| {
         is_stored(known, kind, &item.key) && is_same(known, kind, &item.key, item.content.hash)
     };

@@ -1,13 +1,13 @@
 //! Customers on the merged book: parents, business units, discounts.
 
-use super::Known;
+use super::StoredBook;
 use super::codes::{self, Codes, keep_until};
 use super::collect::Item;
 use super::content::ObjectKind;
 use super::customer::WrittenCustomer;
 use super::fault::{Faults, Place};
 use super::fields::Ref;
-use super::merge::{Desk, Merged, Shelf};
+use super::merge::{MergeContext, Merged, PartialCatalogue};
 use super::settle;
 use crate::catalogue::AppliedDiscount;
 use crate::customer::Customer;
@@ -18,49 +18,50 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Customers as they will be stored, in the order of the files.
 pub(super) fn merge(
-    desk: &mut Desk<'_>,
-    shelf: &Shelf,
+    context: &mut MergeContext<'_>,
+    catalogue: &PartialCatalogue,
     codes: &Codes<'_>,
     items: Vec<Item<WrittenCustomer>>,
 ) -> Vec<Merged<Customer>> {
     let merged = items.into_iter().map(|item| {
         let Item { key, place, content, value, .. } = item;
-        let customer = resolve(desk, shelf, codes, &place, value, &content.document);
-        desk.remember(ObjectKind::Customer, &key, content);
+        let customer = resolve(context, catalogue, codes, &place, value, &content.document);
+        context.remember(ObjectKind::Customer, &key, content);
         Merged { place, value: customer }
     });
     merged.collect()
 }
 
 fn resolve(
-    desk: &mut Desk<'_>,
-    shelf: &Shelf,
+    context: &mut MergeContext<'_>,
+    catalogue: &PartialCatalogue,
     codes: &Codes<'_>,
     place: &Place,
     written: WrittenCustomer,
     document: &str,
 ) -> Customer {
     let WrittenCustomer { mut customer, currency, parent, business_unit, discount } = written;
-    let stored = desk.known.customers.get(&customer.account_number);
-    if let (None, Some(tenant)) = (currency, &shelf.tenant) {
+    let stored = context.known.customers.get(&customer.account_number);
+    if let (None, Some(tenant)) = (currency, &catalogue.tenant) {
         customer.currency = tenant.currency;
     }
     if let Some(parent) = parent {
-        let found = desk.directory.resolve(ObjectKind::Customer, &parent, desk.faults);
+        let found = context.directory.resolve(ObjectKind::Customer, &parent, context.faults);
         customer.parent = found.as_deref().map(CustomerId::of);
-        let inactive = found.filter(|account| desk.known.customers.get(account).is_some_and(|c| !c.active));
+        let inactive =
+            found.filter(|account| context.known.customers.get(account).is_some_and(|c| !c.active));
         if let Some(account) = inactive.filter(|_| stored.is_none_or(|s| s.parent != customer.parent)) {
-            codes::refuse(&parent.place, "customer", &account, desk.faults);
+            codes::refuse(&parent.place, "customer", &account, context.faults);
         }
     }
     if let Some(unit) = business_unit {
-        customer.business_unit = desk.directory.resolve(ObjectKind::BusinessUnit, &unit, desk.faults);
+        customer.business_unit = context.directory.resolve(ObjectKind::BusinessUnit, &unit, context.faults);
         let was = stored.and_then(|stored| stored.business_unit.as_deref());
-        refuse_inactive_unit(desk, shelf, &unit, customer.business_unit.as_deref(), was);
+        refuse_inactive_unit(context, catalogue, &unit, customer.business_unit.as_deref(), was);
     }
     check_zone(
-        desk,
-        shelf,
+        context,
+        catalogue,
         place,
         stored.map(|s| s.business_unit.as_deref()),
         customer.business_unit.as_deref(),
@@ -69,12 +70,12 @@ fn resolve(
     let was = stored.and_then(|s| s.discount.as_ref());
     customer.discount = match discount {
         // What was written of a discount is as it was: what has been done by hand since stands (rules S6).
-        Some(_) if was.is_some() && says_the_same_of_discounts(desk.known, &customer, document) => {
+        Some(_) if was.is_some() && says_the_same_of_discounts(context.known, &customer, document) => {
             was.cloned()
         }
         Some(mark) => {
-            let applied = codes.apply(&mark, None, None, desk.faults);
-            codes.refuse_inactive(&mark, applied.as_ref(), was, desk.faults);
+            let applied = codes.apply(&mark, None, None, context.faults);
+            codes.refuse_inactive(&mark, applied.as_ref(), was, context.faults);
             keep_until(applied, was)
         }
         None => was.cloned(),
@@ -88,28 +89,28 @@ fn resolve(
 }
 
 /// Whether the document says of the discount what the stored one says.
-fn says_the_same_of_discounts(known: &Known, customer: &Customer, document: &str) -> bool {
+fn says_the_same_of_discounts(known: &StoredBook, customer: &Customer, document: &str) -> bool {
     let stored = known.documents.get(&customer.account_number);
     stored.is_some_and(|stored| settle::member(stored, "discount") == settle::member(document, "discount"))
 }
 
 /// A unit that is inactive is named by nobody new.
 pub(super) fn refuse_inactive_unit(
-    desk: &mut Desk<'_>,
-    shelf: &Shelf,
+    context: &mut MergeContext<'_>,
+    catalogue: &PartialCatalogue,
     reference: &Ref,
     unit: Option<&str>,
     was: Option<&str>,
 ) {
-    let inactive = unit.filter(|unit| shelf.business_units.get(*unit).is_some_and(|unit| !unit.active));
+    let inactive = unit.filter(|unit| catalogue.business_units.get(*unit).is_some_and(|unit| !unit.active));
     if let Some(unit) = inactive.filter(|unit| was != Some(*unit)) {
-        codes::refuse(&reference.place, "businessunit", unit, desk.faults);
+        codes::refuse(&reference.place, "businessunit", unit, context.faults);
     }
 }
 
 /// A customer that goes on is not set aside: neither its subscriptions nor those whose bills it pays have another payer.
 pub(super) fn check_inactive(
-    known: &Known,
+    known: &StoredBook,
     customers: &[Merged<Customer>],
     subscriptions: &[Merged<Subscription>],
     faults: &mut Faults,
@@ -154,20 +155,20 @@ fn is_another(old: &AppliedDiscount, new: Option<&AppliedDiscount>) -> bool {
 
 /// The zone of an owner's dates is fixed once anything is billed (rules T1).
 pub(super) fn check_zone(
-    desk: &mut Desk<'_>,
-    shelf: &Shelf,
+    context: &mut MergeContext<'_>,
+    catalogue: &PartialCatalogue,
     place: &Place,
     stored_unit: Option<Option<&str>>,
     unit: Option<&str>,
 ) {
-    let Some(stored_unit) = stored_unit.filter(|_| desk.known.anything_billed) else { return };
+    let Some(stored_unit) = stored_unit.filter(|_| context.known.anything_billed) else { return };
     let zone_of = |unit: Option<&str>| {
-        let own = unit.and_then(|unit| shelf.business_units.get(unit)).and_then(|unit| unit.timezone);
-        own.or(shelf.tenant.as_ref().map(|tenant| tenant.timezone))
+        let own = unit.and_then(|unit| catalogue.business_units.get(unit)).and_then(|unit| unit.timezone);
+        own.or(catalogue.tenant.as_ref().map(|tenant| tenant.timezone))
     };
     if zone_of(stored_unit) != zone_of(unit) {
         let message = "cannot move to a business unit in another time zone: something has been billed";
-        desk.faults.add(&place.member("businessunit"), message);
+        context.faults.add(&place.member("businessunit"), message);
     }
 }
 
@@ -181,7 +182,7 @@ pub(super) struct Parents {
 
 impl Parents {
     /// Takes what is known and what is written in its place.
-    pub fn add(&mut self, known: &Known, customers: &[Merged<Customer>]) {
+    pub fn add(&mut self, known: &StoredBook, customers: &[Merged<Customer>]) {
         for (id, parent) in known.customers.values().filter_map(|c| Some((c.id, c.parent?))) {
             self.above.entry(id).or_insert(parent);
         }

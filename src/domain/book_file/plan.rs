@@ -104,7 +104,7 @@ fn priced_currencies(default: Currency, charges: &[Charge]) -> Vec<Currency> {
 }
 
 /// What decides how the rest of a charge is read.
-struct Nature {
+struct ChargeShape {
     charge_type: ChargeType,
     model: PricingModel,
     aggregation: Aggregation,
@@ -123,7 +123,7 @@ fn read_charge(
     let model = fields.require("pricingmodel", model);
     let aggregation = fields.choice("usagedatacalculationtype", Aggregation::parse, Aggregation::NAMES);
     // A guess lets the other fields be read, so that their faults show at once too.
-    let nature = Nature {
+    let nature = ChargeShape {
         charge_type: charge_type.unwrap_or(ChargeType::Recurring),
         model: model.unwrap_or(PricingModel::Flat),
         aggregation: aggregation.unwrap_or(Aggregation::None),
@@ -138,7 +138,7 @@ fn read_charge(
 
 fn rest_of_charge(
     fields: &mut Fields<'_, '_>,
-    nature: &Nature,
+    nature: &ChargeShape,
     sku: String,
     currency: Option<Currency>,
     allowed: Option<&[Currency]>,

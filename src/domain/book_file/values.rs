@@ -3,7 +3,7 @@
 use super::fields::Fields;
 use super::json::Node;
 use super::nearest::did_you_mean;
-use crate::decimal::{self, Bounds};
+use crate::decimal::{self, Digits};
 use crate::money::Currency;
 use crate::usage::shown;
 use chrono::{Datelike, NaiveDate};
@@ -50,12 +50,12 @@ impl<'n> Fields<'n, '_> {
     }
 
     /// A decimal as a string or a number, exact within bounds (rules Q1).
-    pub fn decimal(&mut self, names: &'static str, bounds: Bounds) -> Option<Decimal> {
+    pub fn decimal(&mut self, names: &'static str, bounds: Digits) -> Option<Decimal> {
         let (key, node) = self.take(names)?;
         self.checked_decimal(key, node, bounds)
     }
 
-    fn checked_decimal(&mut self, key: &str, node: &Node, bounds: Bounds) -> Option<Decimal> {
+    fn checked_decimal(&mut self, key: &str, node: &Node, bounds: Digits) -> Option<Decimal> {
         let (Node::Number(text) | Node::Text(text)) = node else {
             self.wrong_type(key, node, "a decimal");
             return None;
@@ -71,7 +71,7 @@ impl<'n> Fields<'n, '_> {
     }
 
     /// A decimal that is not negative.
-    pub fn non_negative(&mut self, names: &'static str, bounds: Bounds) -> Option<Decimal> {
+    pub fn non_negative(&mut self, names: &'static str, bounds: Digits) -> Option<Decimal> {
         let value = self.decimal(names, bounds)?;
         if value.is_sign_negative() && !value.is_zero() {
             self.fault(names, format!("{value} is negative"));
@@ -81,7 +81,7 @@ impl<'n> Fields<'n, '_> {
     }
 
     /// A decimal above zero.
-    pub fn positive(&mut self, names: &'static str, bounds: Bounds) -> Option<Decimal> {
+    pub fn positive(&mut self, names: &'static str, bounds: Digits) -> Option<Decimal> {
         let value = self.non_negative(names, bounds)?;
         if value.is_zero() {
             self.fault(names, "must be above zero");

@@ -8,12 +8,12 @@ use rust_decimal::Decimal;
 
 /// An invoice or credit note as it stands.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing<'a> {
+pub struct DocumentBalance<'a> {
     pub invoice: &'a Invoice,
     pub settlement: &'a Settlement,
 }
 
-impl Standing<'_> {
+impl DocumentBalance<'_> {
     fn open_minor(self) -> i64 {
         self.settlement.open_minor(self.invoice.draft.gross_minor())
     }
@@ -31,7 +31,7 @@ impl Standing<'_> {
 ///
 /// # Errors
 /// `credit_note`, `amount`; `nothing_open` where no amount is given and nothing is open.
-pub fn payment(standing: Standing<'_>, amount: Option<Decimal>) -> Result<i64, Refusal> {
+pub fn payment(standing: DocumentBalance<'_>, amount: Option<Decimal>) -> Result<i64, Refusal> {
     let number = &standing.invoice.number;
     if standing.is_credit() {
         return Err(Refusal::new(Code::CreditNote, format!("{number} is a credit note: nobody pays it"))
@@ -51,7 +51,7 @@ pub fn payment(standing: Standing<'_>, amount: Option<Decimal>) -> Result<i64, R
 ///
 /// # Errors
 /// `nothing_open`, `amount`, `more_than_open`.
-pub fn write_off(standing: Standing<'_>, amount: Option<Decimal>) -> Result<i64, Refusal> {
+pub fn write_off(standing: DocumentBalance<'_>, amount: Option<Decimal>) -> Result<i64, Refusal> {
     let number = &standing.invoice.number;
     let open_minor = standing.open_minor();
     if open_minor <= 0 || standing.is_credit() {
@@ -69,7 +69,7 @@ pub fn write_off(standing: Standing<'_>, amount: Option<Decimal>) -> Result<i64,
 /// # Errors
 /// `nothing_owed`, `nothing_paid`, `amount`, `more_than_open`, `more_than_paid`.
 pub fn refund(
-    standing: Standing<'_>,
+    standing: DocumentBalance<'_>,
     received_minor: Option<i64>,
     amount: Option<Decimal>,
 ) -> Result<i64, Refusal> {
@@ -102,7 +102,7 @@ fn nothing_open(number: &str) -> Refusal {
 }
 
 fn at_most(
-    standing: Standing<'_>,
+    standing: DocumentBalance<'_>,
     amount: Option<Decimal>,
     most_minor: i64,
     code: Code,
@@ -146,11 +146,11 @@ mod tests {
     fn asked(
         gross_minor: i64,
         settled_minor: i64,
-        verb: impl Fn(Standing<'_>) -> Result<i64, Refusal>,
+        verb: impl Fn(DocumentBalance<'_>) -> Result<i64, Refusal>,
     ) -> Result<i64, Code> {
         let invoice = sample::invoice("INV-0000001", &[(gross_minor, "0")]);
         let settlement = Settlement { settled_minor, ..Settlement::open(InvoiceStatus::Booked) };
-        verb(Standing { invoice: &invoice, settlement: &settlement }).map_err(|refusal| refusal.code)
+        verb(DocumentBalance { invoice: &invoice, settlement: &settlement }).map_err(|refusal| refusal.code)
     }
 
     fn dec(text: &str) -> Option<Decimal> {
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn money_beyond_what_is_open_is_taken_and_a_mark_without_an_amount_is_not() {
-        let pay = |amount: Option<Decimal>| move |standing: Standing<'_>| payment(standing, amount);
+        let pay = |amount: Option<Decimal>| move |standing: DocumentBalance<'_>| payment(standing, amount);
         assert_eq!(asked(10_000, 4_000, pay(None)), Ok(6_000));
         assert_eq!(asked(10_000, 10_000, pay(dec("100"))), Ok(10_000));
         assert_eq!(asked(10_000, 4_000, pay(dec("99.50"))), Ok(9_950));
@@ -172,8 +172,9 @@ mod tests {
 
     #[test]
     fn what_goes_back_was_owed_and_was_paid() {
-        let back =
-            |paid: Option<i64>, amount: Option<Decimal>| move |at: Standing<'_>| refund(at, paid, amount);
+        let back = |paid: Option<i64>, amount: Option<Decimal>| {
+            move |at: DocumentBalance<'_>| refund(at, paid, amount)
+        };
         assert_eq!(asked(-10_000, 0, back(Some(25_000), None)), Ok(10_000));
         assert_eq!(asked(-10_000, 0, back(Some(4_000), None)), Ok(4_000));
         assert_eq!(asked(-10_000, 0, back(Some(4_000), dec("40.01"))), Err(Code::MoreThanPaid));
@@ -186,7 +187,8 @@ mod tests {
 
     #[test]
     fn no_more_is_given_up_than_is_open() {
-        let give_up = |amount: Option<Decimal>| move |standing: Standing<'_>| write_off(standing, amount);
+        let give_up =
+            |amount: Option<Decimal>| move |standing: DocumentBalance<'_>| write_off(standing, amount);
         assert_eq!(asked(10_000, 4_000, give_up(None)), Ok(6_000));
         assert_eq!(asked(10_000, 4_000, give_up(dec("60.01"))), Err(Code::MoreThanOpen));
         assert_eq!(asked(10_000, 10_000, give_up(None)), Err(Code::NothingOpen));

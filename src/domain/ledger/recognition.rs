@@ -41,7 +41,7 @@ pub fn recognition_entry(
     let ordinal = on.year().unsigned_abs() * 12 + on.month();
     let mut entry = Builder::new(invoice, EntryKind::Recognition, ordinal, on, open_from);
     for line in invoice.draft.lines.iter().filter(|line| line.deferred) {
-        let Some(standing) = Standing::of(line.id, posted, &codes) else { continue };
+        let Some(standing) = LineBalance::of(line.id, posted, &codes) else { continue };
         let earned = |minor, so_far: i64| earned_minor(line.period, minor, until) - so_far;
         let earned_base = earned(standing.base_minor, standing.earned_base_minor);
         let earned = earned(standing.net_minor, standing.earned_minor);
@@ -61,7 +61,7 @@ pub fn recognition_entry(
 }
 
 /// How a line stands in the ledger: credit less debit.
-struct Standing {
+struct LineBalance {
     /// Where it was deferred.
     account: String,
     net_minor: i64,
@@ -70,7 +70,7 @@ struct Standing {
     earned_base_minor: i64,
 }
 
-impl Standing {
+impl LineBalance {
     /// None if nothing of the line was deferred.
     fn of(line: LineId, posted: &[Entry], codes: &BTreeSet<String>) -> Option<Self> {
         let mut standing = Self {

@@ -31,7 +31,7 @@ pub enum Amount {
 
 /// Where the buyer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum BuyerPlace {
     Any,
     Home,
     /// Another member state.
@@ -58,7 +58,7 @@ struct Rule {
     categories: Vec<TaxCategory>,
     /// Percent; empty = every rate.
     rates: Vec<Decimal>,
-    place: Place,
+    place: BuyerPlace,
     buyer: Buyer,
 }
 
@@ -195,11 +195,11 @@ impl Rule {
         let country = sale.country.as_deref();
         let is_home = country.is_none() || country == home;
         let is_there = match &self.place {
-            Place::Any => true,
-            Place::Home => is_home,
-            Place::Union => !is_home && country.is_some_and(is_in_union),
-            Place::World => !is_home && !country.is_some_and(is_in_union),
-            Place::Country(code) => country == Some(code.as_str()),
+            BuyerPlace::Any => true,
+            BuyerPlace::Home => is_home,
+            BuyerPlace::Union => !is_home && country.is_some_and(is_in_union),
+            BuyerPlace::World => !is_home && !country.is_some_and(is_in_union),
+            BuyerPlace::Country(code) => country == Some(code.as_str()),
         };
         let is_buyer = match self.buyer {
             Buyer::Any => true,
@@ -265,14 +265,14 @@ fn read_rates(text: &str) -> Result<Vec<Decimal>, String> {
     text.split('+').map(read).collect()
 }
 
-fn read_place(text: &str) -> Result<Place, String> {
+fn read_place(text: &str) -> Result<BuyerPlace, String> {
     match text {
-        "" | "*" => Ok(Place::Any),
-        "home" => Ok(Place::Home),
-        "eu" => Ok(Place::Union),
-        "world" => Ok(Place::World),
+        "" | "*" => Ok(BuyerPlace::Any),
+        "home" => Ok(BuyerPlace::Home),
+        "eu" => Ok(BuyerPlace::Union),
+        "world" => Ok(BuyerPlace::World),
         code if code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase()) => {
-            Ok(Place::Country(code.to_owned()))
+            Ok(BuyerPlace::Country(code.to_owned()))
         }
         _ => Err(format!("the place `{text}` is not home, eu, world, a country code or *")),
     }

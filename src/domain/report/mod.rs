@@ -5,9 +5,9 @@ mod boxes;
 mod mrr;
 mod span;
 
-pub use boxes::{Amount, BoxFault, BoxTable, Boxed, Buyer, Place, Sale, builtin};
+pub use boxes::{Amount, BoxFault, BoxTable, Boxed, Buyer, BuyerPlace, Sale, builtin};
 pub use mrr::{Covered, Movement, monthly_minor, movement};
-pub use span::{Span, SpanFault};
+pub use span::{MonthRange, SpanFault};
 
 use crate::money::{Currency, Total};
 use chrono::NaiveDate;
@@ -137,7 +137,7 @@ pub const fn numbers(key: &'static str, title: &'static str) -> Column {
 
 /// What stands above the rows.
 #[derive(Debug, Clone)]
-pub struct Head {
+pub struct ReportHead {
     pub name: Name,
     pub title: &'static str,
     /// Whose books.
@@ -169,7 +169,7 @@ impl Agreement {
 /// Where a report goes: rows one after the other, so that none is too long.
 pub trait Sheet: Send {
     /// What stands above the rows.
-    fn begin(&mut self, head: &Head) -> io::Result<()>;
+    fn begin(&mut self, head: &ReportHead) -> io::Result<()>;
     /// One row, a cell per column.
     fn row(&mut self, cells: &[Cell]) -> io::Result<()>;
     /// What was compared, at the end.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// Whole months, in the tenant's calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct MonthRange {
     /// First day.
     pub start: NaiveDate,
     /// First day after it.
@@ -19,7 +19,7 @@ pub struct Span {
 #[error("`{0}` is not a month such as 2026-01, a quarter such as 2026-Q1, or a year")]
 pub struct SpanFault(pub String);
 
-impl Span {
+impl MonthRange {
     /// The month of a day.
     pub fn month_of(day: NaiveDate) -> Self {
         let start = day.with_day(1).unwrap_or(day);
@@ -46,7 +46,7 @@ impl Span {
     }
 }
 
-impl FromStr for Span {
+impl FromStr for MonthRange {
     type Err = SpanFault;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -74,7 +74,7 @@ impl FromStr for Span {
     }
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for MonthRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month) = (self.start.year(), self.start.month());
         match self.end {
@@ -97,14 +97,14 @@ mod tests {
             ("2026-Q4", "2026-10-01", "2026-12-31"),
             ("2026", "2026-01-01", "2026-12-31"),
         ] {
-            let span: Span = text.parse().unwrap();
+            let span: MonthRange = text.parse().unwrap();
             assert_eq!((span.start.to_string(), span.last_day().to_string()), (start.into(), last.into()));
             assert_eq!(span.to_string(), text);
         }
         for bad in ["", "2026-1", "2026-13", "26-01", "2026-Q5", "2026-01-01", "+026", "2026-+1"] {
-            assert!(bad.parse::<Span>().is_err(), "{bad}");
+            assert!(bad.parse::<MonthRange>().is_err(), "{bad}");
         }
-        let before = Span::month_before(NaiveDate::from_ymd_opt(2026, 1, 31).unwrap());
+        let before = MonthRange::month_before(NaiveDate::from_ymd_opt(2026, 1, 31).unwrap());
         assert_eq!(before.to_string(), "2025-12");
     }
 }

@@ -7,7 +7,8 @@ use crate::catalogue::Catalogue;
 use crate::dunning::DunningAction;
 use crate::ids::{CustomerId, InvoiceId};
 use crate::invoice::verbs::{
-    self, Account, Answer, Books, Charging, Coming, Effects, Known, Occasion, Part, PartKind,
+    self, Account, Answer, Books, Charging, Effects, NextStep, Occasion, PartKind, PayerHistory,
+    SettlementPart,
 };
 use crate::invoice::{OpenDocument, account, set_off as parts_of};
 use crate::ledger::{EntryKind, PostingFault};
@@ -57,12 +58,12 @@ pub(super) fn morning(world: &mut World, on: NaiveDate) {
         document.booked.is_some() && next.is_some_and(|next| next <= on)
     };
     let due = (0..world.documents.len()).filter(|at| is_due(&world.documents[*at]));
-    let coming: Vec<(usize, Coming)> =
+    let coming: Vec<(usize, NextStep)> =
         due.filter_map(|at| Some((at, with_account(world, at, verbs::coming)?))).collect();
     let mut charges: Vec<(Occasion, usize)> = coming
         .iter()
         .filter_map(|(at, coming)| match coming {
-            Coming::Charge(occasion) => Some((*occasion, *at)),
+            NextStep::Charge(occasion) => Some((*occasion, *at)),
             _ => None,
         })
         .collect();
@@ -74,9 +75,9 @@ pub(super) fn morning(world: &mut World, on: NaiveDate) {
     }
     for (at, coming) in coming {
         match coming {
-            Coming::Act(action) => act(world, at, action, on),
-            Coming::Over => step(world, at, on),
-            Coming::Charge(_) => {}
+            NextStep::Act(action) => act(world, at, action, on),
+            NextStep::Over => step(world, at, on),
+            NextStep::Charge(_) => {}
         }
     }
 }
@@ -147,12 +148,12 @@ fn begin(world: &mut World, at: usize, occasion: Occasion, on: NaiveDate) -> Res
 }
 
 /// What is known of a payer beside its invoices. In memory every gateway is the sandbox.
-fn known(world: &World, payer: CustomerId, on: NaiveDate) -> Known {
+fn known(world: &World, payer: CustomerId, on: NaiveDate) -> PayerHistory {
     let since = on.checked_sub_days(Days::new(CAP_DAYS)).unwrap_or(on);
     let own = world.transactions.iter().filter(|t| t.kind == TransactionKind::Online);
     let own = own.map(|t| &t.attempt).filter(|a| a.customer == payer && a.on >= since);
     let methods = world.customer(payer).map_or(&[][..], |payer| payer.payment_methods.as_slice());
-    Known {
+    PayerHistory {
         unhealthy: world.unhealthy.clone(),
         recent: own.map(|a| (a.customer, a.method.clone(), a.on)).collect(),
         gateways: methods.iter().filter_map(|method| method.gateway.clone()).collect(),
@@ -305,7 +306,7 @@ fn kept_minor(world: &World, payer: CustomerId, currency: Currency) -> i64 {
     let booked = world.documents.iter().filter(|document| document.booked.is_some());
     let own = booked.filter(|document| (document.draft.payer, document.draft.currency) == (payer, currency));
     let kept_of = |document: &Document| -> i64 {
-        let is_money = |part: &&Part| matches!(part.kind, PartKind::Payment | PartKind::Refund);
+        let is_money = |part: &&SettlementPart| matches!(part.kind, PartKind::Payment | PartKind::Refund);
         let given_minor =
             if document.draft.credits.is_empty() { document.draft.gross_minor().min(0) } else { 0 };
         document.parts.iter().filter(is_money).map(|part| part.amount_minor).sum::<i64>() - given_minor

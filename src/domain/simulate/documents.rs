@@ -9,7 +9,7 @@ use crate::billing::{
 };
 use crate::book_file::{read_custom_invoice, read_draft_edit};
 use crate::customer::Customer;
-use crate::decimal::{Bounds, parse};
+use crate::decimal::{Digits, parse};
 use crate::exact::Exact;
 use crate::ids::CustomerId;
 use crate::invoice::{Invoice, InvoiceStatus, LineKey};
@@ -21,7 +21,7 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
 /// Amounts as people write them.
-const AMOUNT: Bounds = Bounds { integer_digits: 15, scale: 4 };
+const AMOUNT: Digits = Digits { integer_digits: 15, scale: 4 };
 
 /// Does a verb on the invoice that the step names.
 ///

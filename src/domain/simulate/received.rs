@@ -1,10 +1,10 @@
 //! Money that comes to the bank in memory: entries are placed as an import places them (rules Y5, Y6).
 
 use super::collecting::{self, happen};
-use super::steps::Said;
+use super::steps::StepAnswer;
 use super::world::World;
 use crate::bank::{
-    Candidate, EntryIds, Found, Placing, Received, WhyNot, place, possible_numbers, possible_references,
+    Candidate, Candidates, EntryIds, Placing, Received, WhyNot, place, possible_numbers, possible_references,
 };
 use crate::ids::CustomerId;
 use crate::invoice::account;
@@ -30,7 +30,11 @@ pub(super) struct Waiting {
 ///
 /// # Errors
 /// If an entry cannot be read; nothing of them is taken then.
-pub(super) fn import(world: &mut World, step: &Map<String, Value>, on: NaiveDate) -> Result<Said, Refusal> {
+pub(super) fn import(
+    world: &mut World,
+    step: &Map<String, Value>,
+    on: NaiveDate,
+) -> Result<StepAnswer, Refusal> {
     let arguments = Arguments::of(step);
     arguments.refuse_others(&["payments", "entries"])?;
     let entries = arguments.value(&["entries"]).and_then(Value::as_array).ok_or_else(|| {
@@ -62,7 +66,7 @@ pub(super) fn import(world: &mut World, step: &Map<String, Value>, on: NaiveDate
         let placing = of_amount(world, at);
         answers[answer] = carry_out(world, at, placing)?;
     }
-    let mut said = Said::new();
+    let mut said = StepAnswer::new();
     said.insert("received".to_owned(), Value::Array(answers));
     Ok(said)
 }
@@ -138,7 +142,7 @@ fn named(world: &World, at: usize) -> Option<Placing> {
         let found = found.filter(|found| found.is_meant_by(entry) && is_new(found));
         named.extend(found);
     }
-    let found = Found { referred, named, same_amount: Vec::new() };
+    let found = Candidates { referred, named, same_amount: Vec::new() };
     (!found.referred.is_empty() || !found.named.is_empty()).then(|| place(entry, &found))
 }
 
@@ -149,7 +153,7 @@ fn of_amount(world: &World, at: usize) -> Placing {
         .iter()
         .map(|(_, _, candidate)| candidate)
         .filter(|c| (c.open_minor, c.currency) == (entry.amount_minor, entry.currency) && !c.is_credit_note);
-    place(entry, &Found { same_amount: same.collect(), ..Found::default() })
+    place(entry, &Candidates { same_amount: same.collect(), ..Candidates::default() })
 }
 
 fn carry_out(world: &mut World, at: usize, placing: Placing) -> Result<Value, Refusal> {

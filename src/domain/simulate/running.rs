@@ -1,7 +1,7 @@
 //! The `run` step: measure, bill, book in rank order, collect.
 
 use super::collecting;
-use super::steps::Said;
+use super::steps::StepAnswer;
 use super::world::{Document, World};
 use crate::billing::{self, Billed, PayerBook, RunContext};
 use crate::customer::Customer;
@@ -11,7 +11,7 @@ use crate::ledger::{self, Entry, deferred_codes};
 use crate::measure::{self, Measured, StoredEvent, Window};
 use crate::money::Money;
 use crate::refusal::{Code, Refusal};
-use crate::report::Span;
+use crate::report::MonthRange;
 use crate::subscription::Arguments;
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
@@ -35,7 +35,7 @@ struct Options {
 ///
 /// # Errors
 /// If an option is wrong.
-pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<Said, Refusal> {
+pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<StepAnswer, Refusal> {
     let options = Options::read(world, options, on)?;
     if options.collect && !options.preview {
         collecting::morning(world, options.as_of);
@@ -96,7 +96,7 @@ pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<S
     if options.collect {
         collecting::at_booking(world, &ready, options.as_of);
     }
-    recognize(world, Span::month_of(options.as_of).start)?;
+    recognize(world, MonthRange::month_of(options.as_of).start)?;
     Ok(said)
 }
 
@@ -109,7 +109,7 @@ fn recognize(world: &mut World, until: NaiveDate) -> Result<(), Refusal> {
         let deferred = rows.filter(|row| row.line.is_some() && codes.contains(&row.account));
         let Some(first) = deferred.filter_map(|row| Some(row.period?.start)).min() else { return Ok(()) };
         let known = world.calendar.recognized_until;
-        let month = Span::month_of(known.unwrap_or(first).max(first));
+        let month = MonthRange::month_of(known.unwrap_or(first).max(first));
         if month.end > until {
             return Ok(());
         }
@@ -269,8 +269,8 @@ impl<'w> Events<'w> {
 }
 
 /// What a preview answers; of a real run only what was set aside is told.
-fn told(billed: &[(String, Billed)], hash: &str, options: &Options) -> Said {
-    let mut said = Said::new();
+fn told(billed: &[(String, Billed)], hash: &str, options: &Options) -> StepAnswer {
+    let mut said = StepAnswer::new();
     let parked: Vec<Value> = billed
         .iter()
         .filter_map(|(account, b)| Some(json!({"account": account, "reason": b.parked.as_ref()?})))

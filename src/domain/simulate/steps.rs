@@ -45,7 +45,7 @@ pub(super) fn play_in(
 }
 
 /// What a step says besides that it was done.
-pub(super) type Said = Map<String, Value>;
+pub(super) type StepAnswer = Map<String, Value>;
 
 fn play_step(world: &mut World, step: &Value, words: Wording) -> Value {
     let on = step.get("on").cloned().unwrap_or(Value::Null);
@@ -68,10 +68,10 @@ fn play_step(world: &mut World, step: &Value, words: Wording) -> Value {
     Value::Object(said)
 }
 
-fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<Said, Refusal> {
+fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<StepAnswer, Refusal> {
     let on = day_of(world, step)?;
     let arguments = Arguments::of(step);
-    let quiet = |done: Result<(), Refusal>| done.map(|()| Said::new());
+    let quiet = |done: Result<(), Refusal>| done.map(|()| StepAnswer::new());
     let verb = || arguments.required(&["do"], arguments.text(&["do"]));
     if let Some(book) = step.get("load") {
         quiet(load(world, book))

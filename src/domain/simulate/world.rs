@@ -2,11 +2,11 @@
 
 use super::received::Waiting;
 use crate::billing::{BilledLine, CarriedDraft, Credited, LateHint, PayerBook, ReopenedLine, credits_of};
-use crate::book_file::{Change, Known, LoadSet, ObjectKind, Stored};
+use crate::book_file::{Change, LoadSet, ObjectKind, Stored, StoredBook};
 use crate::catalogue::Catalogue;
 use crate::customer::Customer;
 use crate::ids::{ChargeReference, CustomerId, DiscountId, InvoiceId, SubscriptionId};
-use crate::invoice::verbs::Part;
+use crate::invoice::verbs::SettlementPart;
 use crate::invoice::{Draft, Invoice, InvoiceStatus, InvoiceWire, Settlement};
 use crate::ledger::{Calendar, Entry};
 use crate::measure::{Instants, StoredEvent};
@@ -24,7 +24,7 @@ const ANCESTORS_MAX: usize = 100;
 /// Everything a scenario knows.
 #[derive(Debug, Default)]
 pub(super) struct World {
-    pub known: Known,
+    pub known: StoredBook,
     pub catalogue: Option<Arc<Catalogue>>,
     /// Day of the last step.
     pub today: Option<NaiveDate>,
@@ -74,7 +74,7 @@ pub(super) struct Document {
     pub booked: Option<Invoice>,
     pub settlement: Settlement,
     /// What has settled it.
-    pub parts: Vec<Part>,
+    pub parts: Vec<SettlementPart>,
 }
 
 /// A movement of money, or the attempt at one.

@@ -2,7 +2,7 @@
 
 use super::service::{Slot, interval_of};
 use super::timeline::ChargeLife;
-use super::verbs::Desk;
+use super::verbs::VerbPlanner;
 use crate::billing::BilledLine;
 use crate::catalogue::{Alignment, ChargeType};
 use crate::invoice::LineKind;
@@ -21,7 +21,7 @@ pub(super) enum Acts {
 /// Periods that are looked through for the next charge date, a few first: skipped ones may stand before it.
 const PERIODS_AHEAD: [i64; 3] = [2, 12, 36];
 
-impl<'a> Desk<'a> {
+impl<'a> VerbPlanner<'a> {
     /// The next charge date of any charge that repeats.
     pub(super) fn next_charge_date(&self) -> Option<NaiveDate> {
         self.first_charge_date_from(self.today)

@@ -3,7 +3,7 @@
 use super::state::VerbName;
 use super::{CancelOption, ResumeOption, SwitchWhen};
 use crate::book_file::nearest;
-use crate::decimal::{Bounds, PRICE, QUANTITY, parse};
+use crate::decimal::{Digits, PRICE, QUANTITY, parse};
 use crate::refusal::{Code, Refusal};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -301,7 +301,7 @@ impl<'a> Arguments<'a> {
     ///
     /// # Errors
     /// `bad_argument`.
-    pub fn decimal(&self, names: &[&'static str], bounds: Bounds) -> Result<Option<Decimal>, Refusal> {
+    pub fn decimal(&self, names: &[&'static str], bounds: Digits) -> Result<Option<Decimal>, Refusal> {
         let Some(text) = self.text(names) else { return Ok(None) };
         match parse(&text, bounds) {
             Ok(value) if value >= Decimal::ZERO => Ok(Some(value)),

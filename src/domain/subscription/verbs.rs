@@ -51,8 +51,8 @@ pub fn act(
     let horizon = plus_days(today, 1);
     let timeline = Timeline::known(subscription, context.catalogue, today, horizon)
         .map_err(|missing| Refusal::new(Code::BrokenBook, missing.to_string()))?;
-    let desk = Desk { subscription, context, timeline, on, today };
-    let verbs = desk.verbs(request)?;
+    let planner = VerbPlanner { subscription, context, timeline, on, today };
+    let verbs = planner.verbs(request)?;
     let mut changed = subscription.clone();
     for (on, verb) in verbs {
         let ordinal = u32::try_from(changed.acts.len()).unwrap_or(u32::MAX).saturating_add(1);
@@ -104,7 +104,7 @@ fn refuse_effective(request: &Request, on: NaiveDate, today: NaiveDate) -> Resul
 }
 
 /// Where a request is checked.
-pub(super) struct Desk<'a> {
+pub(super) struct VerbPlanner<'a> {
     pub(super) subscription: &'a Subscription,
     pub(super) context: &'a ActContext<'a>,
     pub(super) timeline: Timeline<'a>,
@@ -115,7 +115,7 @@ pub(super) struct Desk<'a> {
 /// What is done, and the day on which it takes effect.
 type Dated = (NaiveDate, Verb);
 
-impl<'a> Desk<'a> {
+impl<'a> VerbPlanner<'a> {
     fn verbs(&self, request: &Request) -> Result<Vec<Dated>, Refusal> {
         let today = |verb| Ok(vec![(self.today, verb)]);
         match request {

@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What the relay took.
 #[derive(Default)]
-pub struct Taken {
+pub struct ReceivedMail {
     /// Envelope recipient and the message as it came.
     pub mails: Vec<(String, String)>,
     pub connections: usize,
@@ -14,7 +14,7 @@ pub struct Taken {
 
 pub struct Relay {
     pub port: u16,
-    pub taken: Arc<Mutex<Taken>>,
+    pub taken: Arc<Mutex<ReceivedMail>>,
     _server: tokio::task::JoinSet<()>,
 }
 
@@ -23,7 +23,7 @@ impl Relay {
     pub async fn start(greeting: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let taken = Arc::new(Mutex::new(Taken::default()));
+        let taken = Arc::new(Mutex::new(ReceivedMail::default()));
         let mut server = tokio::task::JoinSet::new();
         let shared = Arc::clone(&taken);
         server.spawn(async move {
@@ -41,7 +41,7 @@ impl Relay {
     }
 }
 
-async fn dialogue(stream: TcpStream, greeting: &str, taken: Arc<Mutex<Taken>>) {
+async fn dialogue(stream: TcpStream, greeting: &str, taken: Arc<Mutex<ReceivedMail>>) {
     let mut stream = BufReader::new(stream);
     let mut to = String::new();
     let _ = stream.write_all(format!("{greeting}\r\n").as_bytes()).await;

@@ -82,11 +82,11 @@ impl SmtpSettings {
 pub struct Smtp {
     settings: SmtpSettings,
     bucket: Bucket,
-    idle: Mutex<Vec<Resting>>,
+    idle: Mutex<Vec<IdleConnection>>,
     doors: Doors,
 }
 
-struct Resting {
+struct IdleConnection {
     connection: AsyncSmtpConnection,
     mails: u32,
     since: Instant,
@@ -115,7 +115,7 @@ impl Smtp {
         let response = connection.send(message.envelope(), &bytes).await.map_err(Fault::Mail)?;
         let mails = mails + 1;
         if mails < MAILS_PER_CONNECTION && !connection.has_broken() {
-            self.kept().push(Resting { connection, mails, since: Instant::now() });
+            self.kept().push(IdleConnection { connection, mails, since: Instant::now() });
         } else {
             connection.abort().await;
         }
@@ -125,7 +125,7 @@ impl Smtp {
     /// A connection that has rested, if it still answers.
     async fn rested(&self) -> Option<(AsyncSmtpConnection, u32)> {
         loop {
-            let Resting { mut connection, mails, since } = self.kept().pop()?;
+            let IdleConnection { mut connection, mails, since } = self.kept().pop()?;
             if since.elapsed() < IDLE_MAX && connection.test_connected().await {
                 return Some((connection, mails));
             }
@@ -156,7 +156,7 @@ impl Smtp {
         Ok(connection)
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<Resting>> {
+    fn kept(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

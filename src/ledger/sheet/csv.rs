@@ -3,14 +3,14 @@
 
 use super::plain;
 use crate::plain::csv_text;
-use domain::report::{Agreement, Cell, Head, Sheet};
+use domain::report::{Agreement, Cell, ReportHead, Sheet};
 use std::io::{self, Write};
 
 /// Writes rows as CSV.
 pub struct CsvSheet<W>(pub W);
 
 impl<W: Write + Send> Sheet for CsvSheet<W> {
-    fn begin(&mut self, head: &Head) -> io::Result<()> {
+    fn begin(&mut self, head: &ReportHead) -> io::Result<()> {
         let keys: Vec<&str> = head.columns.iter().map(|column| column.key).collect();
         writeln!(self.0, "{}", keys.join(","))
     }

@@ -1,7 +1,7 @@
 //! A report as one JSON document: what stands above, an object per row, and what was compared with the ledger.
 
 use super::plain;
-use domain::report::{Agreement, Cell, Column, Head, Sheet};
+use domain::report::{Agreement, Cell, Column, ReportHead, Sheet};
 use std::io::{self, Write};
 
 /// Writes rows as JSON.
@@ -23,7 +23,7 @@ fn quoted(text: &str) -> io::Result<String> {
 }
 
 impl<W: Write + Send> Sheet for JsonSheet<W> {
-    fn begin(&mut self, head: &Head) -> io::Result<()> {
+    fn begin(&mut self, head: &ReportHead) -> io::Result<()> {
         self.columns.clone_from(&head.columns);
         let [name, title, period] = [head.name.word(), head.title, &head.period].map(quoted);
         write!(

@@ -1,7 +1,7 @@
 //! A report as one page without scripts: a chart of its largest amounts, its rows, and what was compared with the ledger.
 
 use super::plain;
-use domain::report::{Agreement, Cell, Head, Sheet};
+use domain::report::{Agreement, Cell, ReportHead, Sheet};
 use std::io::{self, Write};
 
 /// Bars of a chart; the first rows that have an amount.
@@ -64,7 +64,7 @@ fn escaped(text: &str) -> String {
 }
 
 impl<W: Write + Send> Sheet for PageSheet<W> {
-    fn begin(&mut self, head: &Head) -> io::Result<()> {
+    fn begin(&mut self, head: &ReportHead) -> io::Result<()> {
         self.numbers = head.columns.iter().map(|column| column.is_number).collect();
         let place = |key: &str| head.columns.iter().position(|column| column.key == key);
         self.chart = head.chart.and_then(|(name, amount)| place(name).zip(place(amount)));

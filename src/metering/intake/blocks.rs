@@ -2,7 +2,7 @@
 
 use super::open::Format;
 use super::packing::BoundMet;
-use super::rows::Spare;
+use super::rows::BufferPool;
 use super::split::{Record, next_record};
 use memchr::{memchr, memchr_iter, memrchr};
 use std::io::{self, Read};
@@ -28,7 +28,7 @@ pub(crate) struct Block {
 pub(crate) fn cut(
     content: &mut dyn Read,
     format: &Format,
-    spare: &Spare,
+    spare: &BufferPool,
     mut give: impl FnMut(Block) -> bool,
 ) -> io::Result<()> {
     let cutting = Cutting::of(format);

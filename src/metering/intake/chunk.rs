@@ -1,9 +1,9 @@
 //! Accepted rows on their way into segments: gathered by month and by range of subscriptions, so that each range is sorted
 //! within the processor's cache.
 
-use super::rows::{Parsed, Rest, Row, Span};
+use super::rows::{Parsed, Row, SharedTexts, TextRange};
 use super::subjects::Subjects;
-use super::{Bounds, IntakeContext};
+use super::{IntakeContext, MemoryLimits};
 use crate::segment::{SegmentFile, SegmentRow, write_segment};
 use anyhow::Result;
 use chrono::{Datelike, Months, NaiveDate};
@@ -24,7 +24,7 @@ pub(crate) struct Chunk {
     months: Vec<Month>,
     /// Position of the month of the row before.
     last: usize,
-    rests: Vec<Rest>,
+    rests: Vec<SharedTexts>,
     texts: String,
     /// The range of a subscription is its number without so many bits.
     shift: u32,
@@ -39,20 +39,20 @@ struct Month {
     instants: Range<i64>,
     rows: usize,
     /// By range of subscriptions.
-    shelves: Vec<Shelf>,
+    ranges: Vec<RangeRows>,
 }
 
 /// Rows of a range of subscriptions in the order of the file.
 #[derive(Default)]
-struct Shelf {
-    rows: Vec<Kept>,
+struct RangeRows {
+    rows: Vec<ChunkRow>,
     ids: String,
     /// Quantities that 64 bits do not hold.
     large: Vec<i128>,
 }
 
-/// A row, its texts in the shelf and the chunk; in 48 bytes, as every byte is written, read and held a million times.
-struct Kept {
+/// A row, its texts in the range and the chunk; in 48 bytes, as every byte is written, read and held a million times.
+struct ChunkRow {
     /// At scale 9; where `is_large`, the position among the large ones.
     quantity: i64,
     time_us: i64,
@@ -106,7 +106,7 @@ impl Chunk {
         self.rows == 0
     }
 
-    pub fn is_full(&self, bounds: &Bounds) -> bool {
+    pub fn is_full(&self, bounds: &MemoryLimits) -> bool {
         self.rows >= bounds.chunk_rows || self.bytes >= bounds.chunk_bytes
     }
 
@@ -118,15 +118,15 @@ impl Chunk {
         let id = block.text(row.id);
         let month = self.month(row.time_us);
         month.rows += 1;
-        if month.shelves.len() <= range {
-            month.shelves.resize_with(range + 1, Shelf::default);
+        if month.ranges.len() <= range {
+            month.ranges.resize_with(range + 1, RangeRows::default);
         }
-        let shelf = &mut month.shelves[range];
-        let id_at = shelf.ids.len() as u32;
-        shelf.ids.push_str(id);
+        let texts = &mut month.ranges[range];
+        let id_at = texts.ids.len() as u32;
+        texts.ids.push_str(id);
         let small = i64::try_from(row.quantity).ok();
-        let quantity = small.unwrap_or_else(|| shelf.keep_large(row.quantity));
-        shelf.rows.push(Kept {
+        let quantity = small.unwrap_or_else(|| texts.keep_large(row.quantity));
+        texts.rows.push(ChunkRow {
             quantity,
             time_us: row.time_us,
             line: block.line(row),
@@ -150,13 +150,14 @@ impl Chunk {
         }
         let position = &mut copied.positions[row.rest as usize];
         if *position == u32::MAX {
-            let mut keep = |span: Span| {
+            let mut keep = |span: TextRange| {
                 let start = self.texts.len();
                 self.texts.push_str(block.text(span));
-                Span::new(start, self.texts.len())
+                TextRange::new(start, self.texts.len())
             };
-            let Rest { source, properties, corrects } = *block.rest(row);
-            let rest = Rest { source: keep(source), properties: keep(properties), corrects: keep(corrects) };
+            let SharedTexts { source, properties, corrects } = *block.rest(row);
+            let rest =
+                SharedTexts { source: keep(source), properties: keep(properties), corrects: keep(corrects) };
             self.bytes += (rest.source.len + rest.properties.len + rest.corrects.len) as usize;
             *position = u32::try_from(self.rests.len()).unwrap_or(u32::MAX);
             self.rests.push(rest);
@@ -194,7 +195,7 @@ impl Chunk {
         for months in self.groups() {
             let number = months.first().map_or(0, |month| month.number);
             let name = format!("{}-{:04}-{}.parquet", context.import, self.number, month_text(number));
-            let ranges = months.iter().map(|month| month.shelves.len()).max().unwrap_or_default();
+            let ranges = months.iter().map(|month| month.ranges.len()).max().unwrap_or_default();
             let rows = (0..ranges).flat_map(|range| self.in_order(months, range, &names));
             files.push(write_segment(&context.out.temp, &context.out.segments, &name, rows)?);
         }
@@ -226,50 +227,56 @@ impl Chunk {
         range: usize,
         names: &'c Names<'c>,
     ) -> impl Iterator<Item = SegmentRow<'c>> {
-        let shelves = months.iter().filter_map(|month| month.shelves.get(range));
-        let rows = shelves.flat_map(|shelf| shelf.rows.iter().map(move |row| (shelf, row)));
-        let mut order: Vec<(u128, &Shelf, &Kept)> =
-            rows.map(|(shelf, row)| (names.sort_key(row), shelf, row)).collect();
+        let ranges = months.iter().filter_map(|month| month.ranges.get(range));
+        let rows = ranges.flat_map(|texts| texts.rows.iter().map(move |row| (texts, row)));
+        let mut order: Vec<(u128, &RangeRows, &ChunkRow)> =
+            rows.map(|(texts, row)| (names.sort_key(row), texts, row)).collect();
         order.sort_unstable_by_key(|(key, ..)| *key);
         for ties in order.chunk_by_mut(|a, b| a.0 == b.0).filter(|ties| ties.len() > 1) {
-            let key = |(_, shelf, row): &(u128, &'c Shelf, &'c Kept)| (self.source(row), shelf.id(row));
+            let key =
+                |(_, texts, row): &(u128, &'c RangeRows, &'c ChunkRow)| (self.source(row), texts.id(row));
             ties.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
         }
-        order.into_iter().map(|(_, shelf, row)| self.segment_row(shelf, row, names))
+        order.into_iter().map(|(_, texts, row)| self.segment_row(texts, row, names))
     }
 
-    fn segment_row<'c>(&'c self, shelf: &'c Shelf, row: &Kept, names: &'c Names<'c>) -> SegmentRow<'c> {
+    fn segment_row<'c>(
+        &'c self,
+        texts: &'c RangeRows,
+        row: &ChunkRow,
+        names: &'c Names<'c>,
+    ) -> SegmentRow<'c> {
         let rest = &self.rests[row.rest as usize];
         SegmentRow {
             subscription: row.subscription,
             charge: row.charge,
             meter: names.meters.get(row.meter as usize).map_or("", AsRef::as_ref),
             time_us: row.time_us,
-            quantity: shelf.quantity(row),
+            quantity: texts.quantity(row),
             source: self.text(rest.source),
-            id: shelf.id(row),
+            id: texts.id(row),
             properties: self.text(rest.properties),
             corrects: self.text(rest.corrects),
             line: row.line,
         }
     }
 
-    fn source(&self, row: &Kept) -> &str {
+    fn source(&self, row: &ChunkRow) -> &str {
         self.text(self.rests[row.rest as usize].source)
     }
 
-    fn text(&self, span: Span) -> &str {
+    fn text(&self, span: TextRange) -> &str {
         self.texts.get(span.range()).unwrap_or_default()
     }
 }
 
-impl Shelf {
-    fn id(&self, row: &Kept) -> &str {
+impl RangeRows {
+    fn id(&self, row: &ChunkRow) -> &str {
         let start = row.id_at as usize;
         self.ids.get(start..start + usize::from(row.id_len)).unwrap_or_default()
     }
 
-    fn quantity(&self, row: &Kept) -> i128 {
+    fn quantity(&self, row: &ChunkRow) -> i128 {
         if row.is_large { self.large[row.quantity as usize] } else { row.quantity.into() }
     }
 
@@ -283,10 +290,10 @@ impl Shelf {
 impl Month {
     fn clear(&mut self) {
         (self.rows, self.instants) = (0, 0..0);
-        for shelf in &mut self.shelves {
-            shelf.rows.clear();
-            shelf.ids.clear();
-            shelf.large.clear();
+        for texts in &mut self.ranges {
+            texts.rows.clear();
+            texts.ids.clear();
+            texts.large.clear();
         }
     }
 }
@@ -317,7 +324,7 @@ impl<'a> Names<'a> {
         Self { meters, ranks }
     }
 
-    fn sort_key(&self, row: &Kept) -> u128 {
+    fn sort_key(&self, row: &ChunkRow) -> u128 {
         let meter = self.ranks.get(row.meter as usize).copied().unwrap_or(u32::MAX);
         // Times are from 1970 on (rules Q3), so their order is that of their unsigned bits.
         u128::from(row.subscription) << 96 | u128::from(meter) << 64 | u128::from(row.time_us.cast_unsigned())

@@ -5,8 +5,8 @@ use super::chunk::{Chunk, Copied};
 use super::judge::{Verdict, judge};
 use super::open::{Format, InputFile};
 use super::rejects::{RejectFile, RejectPlan};
-use super::rows::{Lateness, Parsed, Refused, Row, Spare};
-use super::{Bounds, IntakeContext, Staged};
+use super::rows::{BufferPool, Lateness, Parsed, Refused, Row};
+use super::{IntakeContext, MemoryLimits, Staged};
 use crate::keys::{Hashes, History};
 use crate::segment::SegmentFile;
 use anyhow::{Result, anyhow, ensure};
@@ -18,7 +18,7 @@ const STEM_BYTES_MAX: usize = 160;
 
 /// Takes blocks in the order of the file. What was written is removed when it is dropped before [`Collector::finish`].
 pub(crate) struct Collector<'a> {
-    bounds: Bounds,
+    bounds: MemoryLimits,
     context: &'a IntakeContext<'a>,
     hashes: Hashes,
     history: History,
@@ -30,7 +30,7 @@ pub(crate) struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     pub(super) fn new(
-        bounds: Bounds,
+        bounds: MemoryLimits,
         input: &InputFile,
         context: &'a IntakeContext<'a>,
         format: &Format,
@@ -64,7 +64,12 @@ impl<'a> Collector<'a> {
     }
 
     /// Judges and counts a batch of blocks; chunks that are full go to `chunks`.
-    pub fn take(&mut self, batch: &mut Vec<Parsed>, chunks: &SyncSender<Chunk>, spare: &Spare) -> Result<()> {
+    pub fn take(
+        &mut self,
+        batch: &mut Vec<Parsed>,
+        chunks: &SyncSender<Chunk>,
+        spare: &BufferPool,
+    ) -> Result<()> {
         let verdicts = judge(batch, &mut self.history, self.hashes)?;
         let mut verdicts = verdicts.as_slice();
         for mut block in batch.drain(..) {
@@ -119,7 +124,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Hands on what is left and writes the last keys, side by side.
-    pub fn end(&mut self, chunks: SyncSender<Chunk>, spare: &Spare) -> Result<()> {
+    pub fn end(&mut self, chunks: SyncSender<Chunk>, spare: &BufferPool) -> Result<()> {
         if !self.chunk.is_empty() {
             self.hand_on(&chunks, spare)?;
         }
@@ -127,7 +132,7 @@ impl<'a> Collector<'a> {
         if self.context.dry_run { Ok(()) } else { self.write_keys() }
     }
 
-    fn hand_on(&mut self, chunks: &SyncSender<Chunk>, spare: &Spare) -> Result<()> {
+    fn hand_on(&mut self, chunks: &SyncSender<Chunk>, spare: &BufferPool) -> Result<()> {
         let next = Chunk::new(self.chunk.number() + 1, self.context.subjects, spare.chunk());
         let full = std::mem::replace(&mut self.chunk, next);
         // Whoever writes segments and stopped says why.

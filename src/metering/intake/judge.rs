@@ -5,7 +5,7 @@
 //! stood before it.
 
 use super::rows::{Lateness, Parsed, Row};
-use crate::keys::{Asked, Hashes, History};
+use crate::keys::{Hashes, History, KeyLookup};
 use anyhow::{Result, ensure};
 use domain::usage::{Reject, RejectCode, shown};
 use rustc_hash::FxHashMap;
@@ -151,10 +151,10 @@ impl OnDisk {
             .flat_map(|(source, id)| [hashes.event(source, id), hashes.corrected(source, id)])
             .collect();
         let keys = rows.chain(corrected.iter().copied());
-        let mut asked: Vec<Asked> = (0..)
+        let mut asked: Vec<KeyLookup> = (0..)
             .zip(keys)
             .filter(|(_, key)| history.may_be_on_disk(*key))
-            .map(|(at, key)| Asked { key, at })
+            .map(|(at, key)| KeyLookup { key, at })
             .collect();
         if asked.is_empty() {
             return Ok(Self::default());

@@ -2,7 +2,7 @@
 
 use super::DEFAULT_SOURCE;
 use super::subjects::Subjects;
-use crate::keys::{Asked, Content, Hashes, History};
+use crate::keys::{Content, Hashes, History, KeyLookup};
 use anyhow::Result;
 use chrono_tz::Tz;
 use domain::usage::{Limits, RawUsage, Reject, RejectCode, check_fields, properties_text, read_properties};
@@ -129,7 +129,7 @@ pub fn holds_any(runs: &[impl AsRef<Path>], keys: &[u128]) -> Result<bool> {
 }
 
 fn look_up(history: &History, keys: &[u128]) -> Result<Vec<Option<u64>>> {
-    let mut asked: Vec<Asked> = (0..).zip(keys).map(|(at, key)| Asked { key: *key, at }).collect();
+    let mut asked: Vec<KeyLookup> = (0..).zip(keys).map(|(at, key)| KeyLookup { key: *key, at }).collect();
     let mut found = vec![None; keys.len()];
     history.look_up(&mut asked, &mut found)?;
     Ok(found)

@@ -52,7 +52,7 @@ use domain::usage::{Limits, RejectCode};
 use open::Format;
 use packing::unpacked_bytes_max;
 use parse::{ParseContext, parse};
-use rows::{Parsed, Spare};
+use rows::{BufferPool, Parsed};
 use spool::Spooled;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -68,7 +68,7 @@ pub const DEFAULT_SOURCE: &str = "file";
 
 /// What an intake holds in memory at most, whatever the file's size.
 #[derive(Debug, Clone, Copy)]
-struct Bounds {
+struct MemoryLimits {
     /// Rows that are sorted and written at once.
     chunk_rows: usize,
     /// A chunk ends early when its texts are long.
@@ -82,7 +82,7 @@ struct Bounds {
 }
 
 /// About 80 MB for a chunk of usual rows, of which one is gathered and one is written; 300 MB for keys.
-const BOUNDS: Bounds = Bounds {
+const BOUNDS: MemoryLimits = MemoryLimits {
     chunk_rows: 1 << 20,
     chunk_bytes: 96 << 20,
     batch_bytes: 48 << 20,
@@ -194,7 +194,7 @@ pub fn intake(input: &InputFile, context: &IntakeContext<'_>) -> Result<Staged, 
 }
 
 fn intake_within(
-    bounds: Bounds,
+    bounds: MemoryLimits,
     input: &InputFile,
     context: &IntakeContext<'_>,
 ) -> Result<Staged, IntakeError> {
@@ -275,7 +275,7 @@ fn run(
 ) -> Result<String, IntakeError> {
     let threads = context.threads.max(1);
     let passed = Arc::new(AtomicU64::new(0));
-    let spare = Spare::default();
+    let spare = BufferPool::default();
     let (work_to, work) = sync_channel::<Block>(threads * 2);
     let (done_to, done) = sync_channel::<(u64, Parsed)>(threads * 4);
     // A chunk that is full waits in the hands of the collector, so that there are no more of them than writers and one.
@@ -329,7 +329,7 @@ fn read(
     records: Records,
     passed: Arc<AtomicU64>,
     work: &SyncSender<Block>,
-    spare: &Spare,
+    spare: &BufferPool,
 ) -> Result<String, IntakeError> {
     let is_packed = input.packing.is_packed();
     let fault = |error| IntakeError::reading(&input.shown, &error, is_packed);
@@ -355,7 +355,7 @@ fn parse_blocks(
     parsing: &ParseContext<'_>,
     work: &Mutex<Receiver<Block>>,
     done: &SyncSender<(u64, Parsed)>,
-    spare: &Spare,
+    spare: &BufferPool,
 ) {
     loop {
         let Ok(Ok(block)) = work.lock().map(|work| work.recv()) else { return };
@@ -370,7 +370,7 @@ fn parse_blocks(
 fn write_chunks(
     context: &IntakeContext<'_>,
     chunks: &Mutex<Receiver<Chunk>>,
-    spare: &Spare,
+    spare: &BufferPool,
 ) -> (Vec<SegmentFile>, anyhow::Result<()>) {
     let mut files = Vec::new();
     loop {
@@ -387,7 +387,7 @@ fn collect(
     done: Receiver<(u64, Parsed)>,
     collector: &mut Collector<'_>,
     chunks: SyncSender<Chunk>,
-    spare: &Spare,
+    spare: &BufferPool,
     progress: impl Fn(u64),
 ) -> anyhow::Result<()> {
     let mut early: BTreeMap<u64, Parsed> = BTreeMap::new();

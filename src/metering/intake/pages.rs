@@ -29,7 +29,7 @@ pub(super) fn look(file: &File, start: u64, values: i64) -> io::Result<Pages> {
     source.seek(SeekFrom::Start(start))?;
     let (mut pages, mut seen) = (Pages::default(), 0);
     while seen < values {
-        let head = Head::read(&mut source)?;
+        let head = PageHeader::read(&mut source)?;
         let unpacked = u64::try_from(head.unpacked).map_err(|_| broken())?;
         pages.bytes = pages.bytes.saturating_add(unpacked);
         pages.largest = pages.largest.max(unpacked);
@@ -51,7 +51,7 @@ fn broken() -> io::Error {
 
 /// What a page says of itself.
 #[derive(Default)]
-struct Head {
+struct PageHeader {
     unpacked: i64,
     packed: i64,
     /// Of a dictionary none.
@@ -59,7 +59,7 @@ struct Head {
     encoding: i64,
 }
 
-impl Head {
+impl PageHeader {
     fn read(source: &mut impl Read) -> io::Result<Self> {
         let mut head = Self::default();
         let mut scan = Scan { source };

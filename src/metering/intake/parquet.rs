@@ -8,7 +8,7 @@ use super::header::CsvLayout;
 use super::open::Format;
 use super::packing::BoundMet;
 use super::pages::{self, Pages};
-use super::rows::Spare;
+use super::rows::BufferPool;
 use super::split::push_field;
 use polars::prelude::*;
 use std::borrow::Cow;
@@ -121,7 +121,7 @@ impl Table {
     }
 
     /// Gives the rows as blocks, until `give` says false. Lines are rows, from 1.
-    pub fn blocks(self, spare: &Spare, mut give: impl FnMut(Block) -> bool) -> Result<(), IntakeError> {
+    pub fn blocks(self, spare: &BufferPool, mut give: impl FnMut(Block) -> bool) -> Result<(), IntakeError> {
         let (mut number, mut before, mut text_bytes) = (0, 0, 0);
         for group in &self.groups {
             for start in (0..group.rows).step_by(group.rows_at_once()) {

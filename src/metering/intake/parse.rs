@@ -6,7 +6,7 @@ use super::header::CsvLayout;
 use super::json::{Value, members};
 use super::json_usage::{event_data, usage_of};
 use super::open::Format;
-use super::rows::{Lateness, Parsed, Print, Rest, Row, Span};
+use super::rows::{Lateness, Parsed, Print, Row, SharedTexts, TextRange};
 use super::split::{Record, fields_into, next_record};
 use super::subjects::{Resolved, Subjects};
 use crate::keys::{Content, Hashes};
@@ -66,16 +66,16 @@ struct Parser<'c> {
     context: &'c ParseContext<'c>,
     out: Parsed,
     /// Raw properties → canonical text in the arena.
-    cached: FxHashMap<Box<str>, Span>,
+    cached: FxHashMap<Box<str>, TextRange>,
     /// Positions of rests that correct nothing.
-    rests: FxHashMap<Rest, u32>,
+    rests: FxHashMap<SharedTexts, u32>,
     /// The source of the row before, and where it is kept.
-    last_source: Option<(String, Span)>,
+    last_source: Option<(String, TextRange)>,
     /// The meter of the row before, and its number.
     last_meter: Option<(String, u32)>,
     /// Subjects of rows, one after the other, and the place of each.
     names: String,
-    subjects: Vec<Span>,
+    subjects: Vec<TextRange>,
 }
 
 impl Parser<'_> {
@@ -86,7 +86,7 @@ impl Parser<'_> {
             if !layout.empty_records_count && is_empty(&block.bytes[start..end], layout.delimiter) {
                 return;
             }
-            let raw = Span::new(start, end);
+            let raw = TextRange::new(start, end);
             self.out.read += 1;
             let record = match text_of(text, &block.bytes, start, end) {
                 Ok(record) if is_whole => record,
@@ -103,7 +103,7 @@ impl Parser<'_> {
         layout: &CsvLayout,
         cells: &mut Vec<Cow<'r, str>>,
         line: u64,
-        raw: Span,
+        raw: TextRange,
     ) {
         if let Err(reason) = fields_into(record, layout.delimiter, cells) {
             return self.out.refuse(line, raw, Reject::new(RejectCode::Malformed, reason));
@@ -150,7 +150,7 @@ impl Parser<'_> {
             let end = memchr(b'\n', &block.bytes[start..]).map_or(block.bytes.len(), |at| start + at);
             let trimmed_end = start + block.bytes[start..end].trim_ascii_end().len();
             if trimmed_end > start {
-                let raw = Span::new(start, trimmed_end);
+                let raw = TextRange::new(start, trimmed_end);
                 self.out.read += 1;
                 match text_of(text, &block.bytes, start, trimmed_end) {
                     Ok(record) => self.json_record(record, &mut list, line, raw),
@@ -167,7 +167,7 @@ impl Parser<'_> {
         record: &'r str,
         list: &mut Vec<(Cow<'r, str>, Value<'r>)>,
         line: u64,
-        raw: Span,
+        raw: TextRange,
     ) {
         let mut data = Vec::new();
         let mut pairs = Vec::new();
@@ -217,13 +217,13 @@ impl Parser<'_> {
         });
     }
 
-    fn take(&mut self, usage: &RawUsage<'_>, line: u64, raw: Span) {
+    fn take(&mut self, usage: &RawUsage<'_>, line: u64, raw: TextRange) {
         if let Err(reject) = self.try_take(usage, line, raw) {
             self.out.refuse(line, raw, reject);
         }
     }
 
-    fn try_take(&mut self, usage: &RawUsage<'_>, line: u64, raw: Span) -> Result<(), Reject> {
+    fn try_take(&mut self, usage: &RawUsage<'_>, line: u64, raw: TextRange) -> Result<(), Reject> {
         let mut usage = *usage;
         if usage.meter.is_none_or(|meter| meter.trim_ascii().is_empty()) {
             let subject = usage.subject.unwrap_or_default().trim_ascii();
@@ -242,7 +242,7 @@ impl Parser<'_> {
         self.out.prints.push(print);
         let start = self.names.len();
         self.names.push_str(checked.subject);
-        self.subjects.push(Span::new(start, self.names.len()));
+        self.subjects.push(TextRange::new(start, self.names.len()));
         Ok(())
     }
 
@@ -250,7 +250,7 @@ impl Parser<'_> {
     /// that have none are refused.
     fn resolve_rows(&mut self) {
         let subjects = self.context.subjects;
-        let name = |span: &Span| self.names.get(span.range()).unwrap_or_default();
+        let name = |span: &TextRange| self.names.get(span.range()).unwrap_or_default();
         let mut fallen: Vec<(usize, Reject)> = Vec::new();
         for (number, spans) in self.subjects.chunks(ROWS_AT_ONCE).enumerate() {
             subjects.touch(spans.iter().map(name));
@@ -295,9 +295,9 @@ impl Parser<'_> {
         &mut self,
         usage: &CheckedUsage<'_>,
         meter: u32,
-        properties: Span,
+        properties: TextRange,
         line: u64,
-        raw: Span,
+        raw: TextRange,
     ) -> (Row, Print) {
         let hashes = self.context.hashes;
         let content = Content {
@@ -325,16 +325,16 @@ impl Parser<'_> {
     }
 
     /// Position of the texts that this row shares with others.
-    fn rest(&mut self, usage: &CheckedUsage<'_>, properties: Span) -> u32 {
+    fn rest(&mut self, usage: &CheckedUsage<'_>, properties: TextRange) -> u32 {
         let source = self.source(usage.source);
         let next = u32::try_from(self.out.rests.len()).unwrap_or(u32::MAX);
         if let Some(id) = usage.corrects {
             let corrects = self.out.keep(id);
-            self.out.rests.push(Rest { source, properties, corrects });
+            self.out.rests.push(SharedTexts { source, properties, corrects });
             self.out.has_corrections = true;
             return next;
         }
-        let rest = Rest { source, properties, corrects: Span::default() };
+        let rest = SharedTexts { source, properties, corrects: TextRange::default() };
         if self.out.rests.last() == Some(&rest) {
             return next - 1;
         }
@@ -345,7 +345,7 @@ impl Parser<'_> {
         position
     }
 
-    fn source(&mut self, source: &str) -> Span {
+    fn source(&mut self, source: &str) -> TextRange {
         match &self.last_source {
             Some((last, span)) if last == source => *span,
             _ => {
@@ -357,15 +357,15 @@ impl Parser<'_> {
     }
 
     /// The canonical text, kept in the arena.
-    fn properties(&mut self, raw: RawProperties<'_>) -> Result<Span, Reject> {
+    fn properties(&mut self, raw: RawProperties<'_>) -> Result<TextRange, Reject> {
         let key: Cow<'_, str> = match raw {
-            RawProperties::Absent => return Ok(Span::default()),
+            RawProperties::Absent => return Ok(TextRange::default()),
             RawProperties::Json(text) => Cow::Borrowed(text),
             RawProperties::Pairs(pairs)
                 if pairs.iter().any(|(name, value)| has_nul(name) || has_nul(value)) =>
             {
                 // Refused; remembered texts must not let it pass.
-                return read_properties(raw).map(|_| Span::default());
+                return read_properties(raw).map(|_| TextRange::default());
             }
             RawProperties::Pairs(pairs) => Cow::Owned(pairs_key(pairs)),
         };

@@ -7,7 +7,7 @@
 use super::open::REJECT_HEADER;
 use super::rows::{Parsed, Refused};
 use super::split::push_field;
-use crate::files::{Draft, Landed};
+use crate::files::{Draft, DurableFile};
 use anyhow::Result;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -82,7 +82,7 @@ impl RejectFile {
     }
 
     /// Makes the file durable; none if nothing was refused.
-    pub fn finish(self) -> Result<Option<Landed>> {
+    pub fn finish(self) -> Result<Option<DurableFile>> {
         match self.draft {
             Some(draft) => Ok(Some(draft.land(&self.folder, &self.name)?)),
             None => Ok(None),

@@ -7,12 +7,12 @@ use std::sync::Mutex;
 
 /// A text in an arena or in the block's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(crate) struct Span {
+pub(crate) struct TextRange {
     pub at: u32,
     pub len: u32,
 }
 
-impl Span {
+impl TextRange {
     /// Blocks are far below 4 GiB (`BLOCK_BYTES_MAX`), so positions fit.
     pub fn new(start: usize, end: usize) -> Self {
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -52,24 +52,24 @@ pub(crate) struct Row {
     pub quantity: i128,
     pub time_us: i64,
     pub resolved: Resolved,
-    pub id: Span,
-    /// Position of its [`Rest`].
+    pub id: TextRange,
+    /// Position of its [`SharedTexts`].
     pub rest: u32,
     /// Lines from the first of the block.
     pub line: u32,
-    pub raw: Span,
+    pub raw: TextRange,
     /// Its period has been billed (rules Q5).
     pub lateness: Lateness,
 }
 
 /// Texts that most rows share with the row before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Rest {
-    pub source: Span,
+pub(crate) struct SharedTexts {
+    pub source: TextRange,
     /// Canonical JSON; empty if there are none.
-    pub properties: Span,
+    pub properties: TextRange,
     /// Empty if it corrects nothing.
-    pub corrects: Span,
+    pub corrects: TextRange,
 }
 
 /// Whether an event comes after its period was billed.
@@ -87,7 +87,7 @@ pub(crate) struct Refused {
     pub line: u64,
     pub code: RejectCode,
     pub text: String,
-    pub raw: Span,
+    pub raw: TextRange,
 }
 
 /// Of a usual text that says why a record was refused.
@@ -106,7 +106,7 @@ pub(crate) struct Parsed {
     pub rows: Vec<Row>,
     /// One per row.
     pub prints: Vec<Print>,
-    pub rests: Vec<Rest>,
+    pub rests: Vec<SharedTexts>,
     /// Whether any row corrects another.
     pub has_corrections: bool,
     pub refused: Vec<Refused>,
@@ -117,19 +117,19 @@ pub(crate) struct Parsed {
 impl Parsed {
     /// Appends a text to the arena.
     #[inline]
-    pub fn keep(&mut self, text: &str) -> Span {
+    pub fn keep(&mut self, text: &str) -> TextRange {
         let start = self.arena.len();
         self.arena.push_str(text);
-        Span::new(start, self.arena.len())
+        TextRange::new(start, self.arena.len())
     }
 
     /// A text of a row.
-    pub fn text(&self, span: Span) -> &str {
+    pub fn text(&self, span: TextRange) -> &str {
         self.arena.get(span.range()).unwrap_or_default()
     }
 
     /// The texts that a row shares with others.
-    pub fn rest(&self, row: &Row) -> &Rest {
+    pub fn rest(&self, row: &Row) -> &SharedTexts {
         &self.rests[row.rest as usize]
     }
 
@@ -139,13 +139,13 @@ impl Parsed {
     }
 
     /// The raw line of a row or refused record.
-    pub fn raw(&self, span: Span) -> &[u8] {
+    pub fn raw(&self, span: TextRange) -> &[u8] {
         let bytes = if self.is_raw_in_arena { self.arena.as_bytes() } else { &self.bytes };
         bytes.get(span.range()).unwrap_or_default()
     }
 
     /// Notes a refused record.
-    pub fn refuse(&mut self, line: u64, raw: Span, reject: Reject) {
+    pub fn refuse(&mut self, line: u64, raw: TextRange, reject: Reject) {
         self.refused.push(Refused { line, code: reject.code, text: reject.text, raw });
     }
 
@@ -172,7 +172,7 @@ impl Parsed {
 
 /// Memory of blocks and chunks that are done with: new memory costs as much as parsing half the block.
 #[derive(Default)]
-pub(crate) struct Spare {
+pub(crate) struct BufferPool {
     bytes: Mutex<Vec<Vec<u8>>>,
     parsed: Mutex<Vec<Parsed>>,
     chunks: Mutex<Vec<Chunk>>,
@@ -181,7 +181,7 @@ pub(crate) struct Spare {
 /// Blocks that have grown beyond this are let go.
 const SPARE_BYTES_MAX: usize = 8 << 20;
 
-impl Spare {
+impl BufferPool {
     /// Takes back a block.
     pub fn give(&self, mut block: Parsed) {
         if block.weight() > SPARE_BYTES_MAX {

@@ -1,7 +1,7 @@
 //! Whole files, clean and dirty, through the intake.
 
 use super::*;
-use crate::segment::{Opener, Wanted};
+use crate::segment::{ColumnSelection, Opener};
 use chrono_tz::Europe::Copenhagen;
 use domain::ids::ChargeReference;
 use flate2::Compression as GzLevel;
@@ -21,7 +21,7 @@ pub(super) struct Home {
     pub(super) out: OutDirs,
     pub(super) subjects: Subjects,
     pub(super) history: Vec<PathBuf>,
-    pub(super) bounds: Bounds,
+    pub(super) bounds: MemoryLimits,
     pub(super) imports: u128,
 }
 
@@ -106,7 +106,7 @@ fn charge(subscription: &str) -> ChargeReference {
 }
 
 pub(super) fn accepted(staged: &Staged) -> Vec<Accepted> {
-    let wanted = Wanted { keys: true, properties: true, corrects: true, line: true };
+    let wanted = ColumnSelection { keys: true, properties: true, corrects: true, line: true };
     let mut list = Vec::new();
     for file in &staged.segments {
         let open = Opener::default().open(&file.committed(1)).unwrap();
@@ -503,7 +503,7 @@ fn small_chunks_change_nothing_but_the_number_of_files() {
     let mut whole = Home::new();
     let expected = whole.ingest(text.as_bytes()).unwrap();
     let mut chunked = Home::new();
-    chunked.bounds = Bounds { chunk_rows: 10_000, chunk_bytes: usize::MAX, keys: 15_000, ..BOUNDS };
+    chunked.bounds = MemoryLimits { chunk_rows: 10_000, chunk_bytes: usize::MAX, keys: 15_000, ..BOUNDS };
     let found = chunked.ingest(text.as_bytes()).unwrap();
     assert_eq!(counts(&found), counts(&expected));
     assert_eq!(accepted(&found), accepted(&expected));

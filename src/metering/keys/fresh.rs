@@ -54,8 +54,8 @@ impl Fresh {
     }
 
     /// Every entry, in tables that ascend and are sorted, on up to `threads` threads.
-    pub fn into_sorted(self, threads: usize) -> Vec<Vec<Packed>> {
-        let mut sorted: Vec<Vec<Packed>> = self.tables.into_iter().map(|table| table.entries).collect();
+    pub fn into_sorted(self, threads: usize) -> Vec<Vec<PackedEntry>> {
+        let mut sorted: Vec<Vec<PackedEntry>> = self.tables.into_iter().map(|table| table.entries).collect();
         let waiting = Mutex::new(sorted.iter_mut());
         std::thread::scope(|scope| {
             for _ in 0..threads.clamp(1, TABLES) {
@@ -72,13 +72,13 @@ impl Fresh {
 
 /// An entry in 24 bytes; the order is that of the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Packed {
+pub(super) struct PackedEntry {
     high: u64,
     low: u64,
     content: u64,
 }
 
-impl Packed {
+impl PackedEntry {
     fn new(key: u128, content: u64) -> Self {
         Self { high: (key >> 64) as u64, low: key as u64, content }
     }
@@ -91,7 +91,7 @@ impl Packed {
 /// Entries in the order in which they came, and a slot for each, found by the key.
 #[derive(Default)]
 struct Table {
-    entries: Vec<Packed>,
+    entries: Vec<PackedEntry>,
     slots: Vec<u32>,
 }
 
@@ -107,7 +107,7 @@ impl Table {
     #[inline]
     fn find(&self, key: u128) -> Result<u64, usize> {
         let Some(last) = self.slots.len().checked_sub(1) else { return Err(0) };
-        let wanted = Packed::new(key, 0);
+        let wanted = PackedEntry::new(key, 0);
         let mut slot = first_slot(wanted.high) & last;
         loop {
             let taken = self.slots[slot];
@@ -126,7 +126,7 @@ impl Table {
 
     #[inline]
     fn add(&mut self, key: u128, content: u64, slot: usize) -> Result<()> {
-        let packed = Packed::new(key, content);
+        let packed = PackedEntry::new(key, content);
         let position = self.entries.len();
         if (position + 1) * 4 > self.slots.len() * 3 {
             self.entries.push(packed);

@@ -13,7 +13,7 @@ pub(crate) struct History {
 
 /// A key that is looked up on disk, and where the answer goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Asked {
+pub(crate) struct KeyLookup {
     pub key: u128,
     pub at: u32,
 }
@@ -37,7 +37,7 @@ impl History {
     }
 
     /// Sets `found[asked.at]` to the content of every key that is on disk.
-    pub fn look_up(&self, asked: &mut [Asked], found: &mut [Option<u64>]) -> Result<()> {
+    pub fn look_up(&self, asked: &mut [KeyLookup], found: &mut [Option<u64>]) -> Result<()> {
         asked.sort_unstable();
         self.runs.iter().try_for_each(|run| run.look_up(asked, found))
     }
@@ -91,7 +91,8 @@ pub(super) mod tests {
     /// The contents of all `keys`.
     pub fn contents(history: &History, keys: &[u128]) -> Vec<Option<u64>> {
         let mut found = vec![None; keys.len()];
-        let mut asked: Vec<Asked> = (0..).zip(keys).map(|(at, key)| Asked { key: *key, at }).collect();
+        let mut asked: Vec<KeyLookup> =
+            (0..).zip(keys).map(|(at, key)| KeyLookup { key: *key, at }).collect();
         asked.retain(|asked| history.may_be_on_disk(asked.key));
         history.look_up(&mut asked, &mut found).unwrap();
         found.into_iter().zip(keys).map(|(on_disk, key)| on_disk.or_else(|| history.get(*key))).collect()

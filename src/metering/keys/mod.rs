@@ -14,7 +14,7 @@ mod run;
 pub use merge::merge;
 pub use run::KeyRunFile;
 
-pub(crate) use history::{Asked, History};
+pub(crate) use history::{History, KeyLookup};
 
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::SipHasher13 as SipHasher13Wide;

@@ -4,8 +4,8 @@
 //! half; the filter; a trailer of 40 bytes (magic, entries, index length, filter length, check sum).
 
 use super::filter::Filter;
-use super::{Asked, Entry};
-use crate::files::{Draft, Landed, Writer};
+use super::{Entry, KeyLookup};
+use crate::files::{Draft, DurableFile, Writer};
 use anyhow::{Context, Result, ensure};
 use std::fs::File;
 use std::io::Write;
@@ -33,7 +33,7 @@ pub struct KeyRunFile {
 }
 
 impl KeyRunFile {
-    fn of(landed: Landed, rows: u64) -> Self {
+    fn of(landed: DurableFile, rows: u64) -> Self {
         Self { path: landed.path, rows, bytes: landed.bytes, sha256: landed.sha256 }
     }
 }
@@ -143,9 +143,9 @@ impl KeyRun {
 
     /// Sets `found[asked.at]` to the content of every asked key of the run. `asked` ascends: the pages are walked through
     /// once, many at a time where many are wanted.
-    pub fn look_up(&self, asked: &[Asked], found: &mut [Option<u64>]) -> Result<()> {
+    pub fn look_up(&self, asked: &[KeyLookup], found: &mut [Option<u64>]) -> Result<()> {
         let (mut next, mut pages) = (0, Pages::default());
-        for Asked { key, at } in asked {
+        for KeyLookup { key, at } in asked {
             let slot = &mut found[*at as usize];
             if slot.is_some() || !self.filter.may_hold(*key) {
                 continue;
@@ -166,7 +166,7 @@ impl KeyRun {
     }
 
     /// The page of this number, read with those that follow it if the last one wanted was near.
-    fn page<'p>(&self, number: usize, pages: &'p mut Pages) -> Result<Page<'p>> {
+    fn page<'p>(&self, number: usize, pages: &'p mut Pages) -> Result<KeyPage<'p>> {
         if !pages.range().contains(&number) {
             let is_near = number < pages.range().end + PAGES_AT_ONCE;
             let count = if is_near { PAGES_AT_ONCE } else { 1 };
@@ -179,7 +179,7 @@ impl KeyRun {
             pages.first = number;
         }
         let bytes = &pages.bytes[(number - pages.first) * PAGE_BYTES..];
-        Ok(Page { bytes: &bytes[..bytes.len().min(PAGE_BYTES)] })
+        Ok(KeyPage { bytes: &bytes[..bytes.len().min(PAGE_BYTES)] })
     }
 
     /// Replaces `into` by up to `count` entries from `first` on.
@@ -227,11 +227,11 @@ impl Pages {
 }
 
 /// Entries as they lie on disk.
-struct Page<'p> {
+struct KeyPage<'p> {
     bytes: &'p [u8],
 }
 
-impl Page<'_> {
+impl KeyPage<'_> {
     fn content(&self, key: u128) -> Option<u64> {
         let (entries, _) = self.bytes.as_chunks::<ENTRY_BYTES>();
         let at = entries.binary_search_by_key(&key, key_of).ok()?;

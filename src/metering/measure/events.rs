@@ -4,7 +4,7 @@ use super::plan::{Plan, Planned};
 use super::scan::{runs, within};
 use super::superseded::Superseded;
 use super::{Numbers, visible};
-use crate::segment::{Columns, OpenSegment, Opener, SegmentRef, Wanted};
+use crate::segment::{ColumnSelection, Columns, OpenSegment, Opener, SegmentRef};
 use anyhow::Result;
 use domain::measure::Window;
 use domain::usage::{RawProperties, read_properties};
@@ -23,12 +23,12 @@ pub struct FoundEvent {
     pub quantity: i128,
     /// Canonical JSON; empty if there are none.
     pub properties: String,
-    pub standing: Standing,
+    pub standing: EventStatus,
 }
 
 /// Whether an event of a window counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum EventStatus {
     Counts,
     /// A correction of this import replaces it.
     Superseded {
@@ -59,7 +59,7 @@ fn find_in(
     superseded: &Superseded,
     events: &mut Vec<FoundEvent>,
 ) -> Result<()> {
-    let wanted = Wanted { keys: true, properties: true, corrects: true, line: true };
+    let wanted = ColumnSelection { keys: true, properties: true, corrects: true, line: true };
     for range in open.ranges() {
         let rows = open.read(range, wanted)?;
         for run in runs(&rows) {
@@ -84,9 +84,9 @@ fn belongs(planned: &Planned<'_>, rows: &Columns, row: usize) -> bool {
 fn found(rows: &Columns, row: usize, import: i64, superseded: &Superseded) -> FoundEvent {
     let (source, id) = (rows.source(row), rows.id(row));
     let standing = match superseded.by(source, id, import) {
-        Some(by_import) => Standing::Superseded { by_import },
-        None if rows.quantities[row] == 0 && !rows.corrects(row).is_empty() => Standing::Removal,
-        None => Standing::Counts,
+        Some(by_import) => EventStatus::Superseded { by_import },
+        None if rows.quantities[row] == 0 && !rows.corrects(row).is_empty() => EventStatus::Removal,
+        None => EventStatus::Counts,
     };
     FoundEvent {
         import,

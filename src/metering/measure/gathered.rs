@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// One place of measuring: window, group, stretch.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Place {
+pub(crate) struct MeasureKey {
     pub window: u32,
     /// Value of the `group_by` property; none without grouping or where it is absent.
     pub group: Option<Box<str>>,
@@ -23,7 +23,7 @@ pub(crate) struct Place {
 
 /// An event that is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Kept {
+pub(crate) struct KeptEvent {
     pub time_us: i64,
     /// Empty where the order does not matter.
     pub source: Box<str>,
@@ -34,15 +34,15 @@ pub(crate) struct Kept {
 
 /// What is kept of the events of one place.
 #[derive(Debug, Default)]
-pub(crate) struct Keepsake {
+pub(crate) struct WindowAggregate {
     pub values: FxHashSet<Box<str>>,
-    pub ends: Option<(Kept, Kept)>,
-    pub events: Vec<Kept>,
+    pub ends: Option<(KeptEvent, KeptEvent)>,
+    pub events: Vec<KeptEvent>,
 }
 
-impl Keepsake {
+impl WindowAggregate {
     /// Adds an event's part.
-    pub fn add(&mut self, keeps: Keeps, event: Kept) {
+    pub fn add(&mut self, keeps: Keeps, event: KeptEvent) {
         match keeps {
             Keeps::Nothing => {}
             Keeps::Values => self.values.extend(event.value),
@@ -79,9 +79,9 @@ pub(crate) struct ClassCounts {
 
 /// What one part of a scan found.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
-    pub sums: Vec<(Place, Sums)>,
-    pub kept: Vec<(Place, Keepsake)>,
+pub(crate) struct PartialResult {
+    pub sums: Vec<(MeasureKey, Sums)>,
+    pub kept: Vec<(MeasureKey, WindowAggregate)>,
     /// Newest import per window.
     pub newest: FxHashMap<u32, i64>,
     pub counts: ClassCounts,
@@ -89,16 +89,16 @@ pub(crate) struct Found {
 
 /// What all parts found.
 #[derive(Debug, Default)]
-pub(crate) struct Gathered {
-    sums: FxHashMap<Place, Sums>,
-    kept: FxHashMap<Place, Keepsake>,
+pub(crate) struct ScanResult {
+    sums: FxHashMap<MeasureKey, Sums>,
+    kept: FxHashMap<MeasureKey, WindowAggregate>,
     newest: FxHashMap<u32, i64>,
     counts: ClassCounts,
 }
 
-impl Gathered {
+impl ScanResult {
     /// Adds what a part found.
-    pub fn add(&mut self, found: Found) -> Result<()> {
+    pub fn add(&mut self, found: PartialResult) -> Result<()> {
         for (place, sums) in found.sums {
             match self.sums.get_mut(&place) {
                 Some(so_far) => *so_far = so_far.merged(sums)?,
@@ -154,7 +154,7 @@ impl Gathered {
             let newest_import = newest.get(&number).copied().unwrap_or_default();
             measured.insert(window.key, MeasuredWindow { groups: Vec::new(), newest_import });
         }
-        let mut places: Vec<(Place, Sums)> = sums.into_iter().collect();
+        let mut places: Vec<(MeasureKey, Sums)> = sums.into_iter().collect();
         places.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         for (place, sums) in places {
             let window = windows.get(place.window as usize).context("a place of no window")?;
@@ -175,7 +175,7 @@ impl Gathered {
     }
 }
 
-fn measure_of(window: &Window, stretch: &[Instants], sums: &Sums, mut keepsake: Keepsake) -> Measure {
+fn measure_of(window: &Window, stretch: &[Instants], sums: &Sums, mut keepsake: WindowAggregate) -> Measure {
     let at_scale_9 = |quantity| Exact::scaled(quantity, 9);
     keepsake.events.sort_unstable();
     let quantity = match window.aggregation {
@@ -191,7 +191,8 @@ fn measure_of(window: &Window, stretch: &[Instants], sums: &Sums, mut keepsake: 
         Aggregation::Highest => at_scale_9(sums.highest),
         Aggregation::UniqueCount if !window.wants_events => Exact::int(keepsake.values.len() as i128),
         Aggregation::Last | Aggregation::Range if !window.wants_events => {
-            let ends: Vec<Kept> = keepsake.ends.into_iter().flat_map(|(first, last)| [first, last]).collect();
+            let ends: Vec<KeptEvent> =
+                keepsake.ends.into_iter().flat_map(|(first, last)| [first, last]).collect();
             of_samples(window, stretch, &ends)
         }
         Aggregation::UniqueCount
@@ -208,7 +209,7 @@ fn measure_of(window: &Window, stretch: &[Instants], sums: &Sums, mut keepsake: 
 }
 
 /// The aggregations that are defined on events in order: by the definition itself.
-fn of_samples(window: &Window, stretch: &[Instants], events: &[Kept]) -> Exact {
+fn of_samples(window: &Window, stretch: &[Instants], events: &[KeptEvent]) -> Exact {
     let samples: Vec<Sample<'_>> = events
         .iter()
         .map(|event| Sample {

@@ -2,7 +2,7 @@
 
 use super::scan::runs;
 use super::superseded::Superseded;
-use crate::segment::{Columns, Opener, SegmentRef, Wanted};
+use crate::segment::{ColumnSelection, Columns, Opener, SegmentRef};
 use anyhow::Result;
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub fn late_hints(segments: &[SegmentRef], after_import: i64) -> Result<Vec<Late
     for segment in &newer {
         let open = opener.open(segment)?;
         for range in open.ranges() {
-            let rows = open.read(range, Wanted::default())?;
+            let rows = open.read(range, ColumnSelection::default())?;
             for run in runs(&rows) {
                 let meter = rows.meter(run.start);
                 // Rows of a run are sorted by time.
@@ -40,7 +40,7 @@ pub fn late_hints(segments: &[SegmentRef], after_import: i64) -> Result<Vec<Late
         for segment in older {
             let open = opener.open(segment)?;
             for range in open.ranges() {
-                let rows = open.read(range, Wanted { keys: true, ..Wanted::default() })?;
+                let rows = open.read(range, ColumnSelection { keys: true, ..ColumnSelection::default() })?;
                 touched.add_superseded(&rows, &superseded, segment.import);
             }
         }

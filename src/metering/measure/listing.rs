@@ -1,7 +1,7 @@
 //! Events as they stand, one by one: those that no other corrects, in the order in which they came in.
 
 use crate::keys::Hashes;
-use crate::segment::{Columns, Opener, SegmentRef, Wanted};
+use crate::segment::{ColumnSelection, Columns, Opener, SegmentRef};
 use anyhow::Result;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::ControlFlow;
@@ -68,7 +68,7 @@ impl Chains {
             hashes: Hashes::new(seed),
         };
         let mut opener = Opener::default();
-        let wanted = Wanted { keys: true, corrects: true, ..Wanted::default() };
+        let wanted = ColumnSelection { keys: true, corrects: true, ..ColumnSelection::default() };
         for segment in segments.iter().filter(|segment| segment.bounds.corrections > 0) {
             let open = opener.open(segment)?;
             for range in open.ranges() {
@@ -115,7 +115,8 @@ pub fn visit_events(
 ) -> Result<()> {
     let mut in_order: Vec<&SegmentRef> = segments.iter().filter(|segment| filter.touches(segment)).collect();
     in_order.sort_by_key(|segment| (segment.import, segment.first_row));
-    let wanted = Wanted { keys: true, properties: true, corrects: true, ..Wanted::default() };
+    let wanted =
+        ColumnSelection { keys: true, properties: true, corrects: true, ..ColumnSelection::default() };
     let mut opener = Opener::default();
     for segment in in_order {
         let open = opener.open(segment)?;

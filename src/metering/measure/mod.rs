@@ -18,7 +18,7 @@ mod superseded;
 #[cfg(test)]
 mod tests;
 
-pub use events::{FoundEvent, Standing, find_events};
+pub use events::{EventStatus, FoundEvent, find_events};
 pub use late::{LateHint, late_hints};
 pub use listing::{Chains, EventFilter, ListedEvent, Newer, visit_events};
 
@@ -28,7 +28,7 @@ use domain::billing::ClassRange;
 use domain::ids::{ChargeReference, SubscriptionId};
 use domain::measure::{Measured, Window};
 use domain::run::UsageCounts;
-use gathered::Gathered;
+use gathered::ScanResult;
 use plan::Plan;
 use scan::scan;
 use std::collections::{BTreeMap, HashMap};
@@ -92,7 +92,7 @@ fn measure_up_to(
     mark: Option<i64>,
     windows: &[&Window],
     classes: &[ClassRange],
-) -> Result<Gathered> {
+) -> Result<ScanResult> {
     let visible: Vec<&SegmentRef> = visible(request.segments, mark).collect();
     let plan = Plan::new(windows, classes, request.numbers);
     let superseded = Superseded::read(&visible)?;

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 /// Everything wanted of the rows of one subscription and meter.
 #[derive(Debug, Default)]
-pub(crate) struct Wish {
+pub(crate) struct WindowPlan {
     /// Positions among the planned windows.
     pub windows: Vec<u32>,
     /// Disjoint, ascending.
@@ -45,7 +45,7 @@ pub(crate) enum Keeps {
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
     pub windows: Vec<Planned<'a>>,
-    wishes: FxHashMap<(u32, u32), Wish>,
+    wishes: FxHashMap<(u32, u32), WindowPlan>,
     meters: FxHashMap<&'a str, u32>,
     subscriptions: Option<(u32, u32)>,
     times: Instants,
@@ -120,7 +120,7 @@ impl<'a> Plan<'a> {
     }
 
     /// What is wanted of the rows of a subscription and meter.
-    pub fn wish(&self, subscription: u32, meter: &str) -> Option<&Wish> {
+    pub fn wish(&self, subscription: u32, meter: &str) -> Option<&WindowPlan> {
         self.wishes.get(&(subscription, *self.meters.get(meter)?))
     }
 

@@ -1,10 +1,10 @@
 //! The scan: row groups in parallel, each held against the plan.
 
-use super::gathered::{Found, Gathered, Keepsake, Kept, Place};
-use super::plan::{Keeps, Plan, Planned, Wish};
+use super::gathered::{KeptEvent, MeasureKey, PartialResult, ScanResult, WindowAggregate};
+use super::plan::{Keeps, Plan, Planned, WindowPlan};
 use super::sums::Sums;
 use super::superseded::Superseded;
-use crate::segment::{Columns, Opener, SegmentRef, Wanted};
+use crate::segment::{ColumnSelection, Columns, Opener, SegmentRef};
 use anyhow::{Result, anyhow};
 use domain::measure::{Instants, Window};
 use domain::usage::{Properties, RawProperties, read_properties};
@@ -19,7 +19,7 @@ pub(crate) fn scan(
     plan: &Plan<'_>,
     superseded: &Superseded,
     threads: usize,
-) -> Result<Gathered> {
+) -> Result<ScanResult> {
     let mut parts = Vec::new();
     let mut opener = Opener::default();
     for segment in segments.iter().filter(|segment| plan.touches(&segment.bounds)) {
@@ -28,7 +28,7 @@ pub(crate) fn scan(
         let open = std::sync::Arc::new(open);
         parts.extend(ranges.into_iter().map(|range| (*segment, std::sync::Arc::clone(&open), range)));
     }
-    let gathered = Mutex::new(Ok(Gathered::default()));
+    let gathered = Mutex::new(Ok(ScanResult::default()));
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..threads.min(parts.len()) {
@@ -37,7 +37,7 @@ pub(crate) fn scan(
                     let wanted = wanted(segment, plan, superseded);
                     let found = open
                         .read(range.clone(), wanted)
-                        .and_then(|rows| Part::new(plan, superseded, segment.import, &rows).search());
+                        .and_then(|rows| RowGroupScan::new(plan, superseded, segment.import, &rows).search());
                     let Ok(mut gathered) = gathered.lock() else { return };
                     let outcome = match (&mut *gathered, found) {
                         (Ok(gathered), Ok(found)) => gathered.add(found),
@@ -55,8 +55,8 @@ pub(crate) fn scan(
     gathered.into_inner().map_err(|_| anyhow!("a thread that measured panicked"))?
 }
 
-fn wanted(segment: &SegmentRef, plan: &Plan<'_>, superseded: &Superseded) -> Wanted {
-    Wanted {
+fn wanted(segment: &SegmentRef, plan: &Plan<'_>, superseded: &Superseded) -> ColumnSelection {
+    ColumnSelection {
         keys: plan.wants_keys || !superseded.is_empty(),
         properties: plan.wants_properties,
         corrects: segment.bounds.corrections > 0,
@@ -89,7 +89,7 @@ pub(super) fn within(rows: &Columns, run: &Range<usize>, range: Instants) -> Ran
 }
 
 /// What a window makes of the properties of an event.
-struct Traits {
+struct EventTraits {
     /// The filter lets it pass.
     passes: bool,
     group: Option<Box<str>>,
@@ -99,22 +99,22 @@ struct Traits {
 }
 
 /// One row group against the plan.
-struct Part<'a> {
+struct RowGroupScan<'a> {
     plan: &'a Plan<'a>,
     import: i64,
     rows: &'a Columns,
     /// Per row the import that corrects it, or 0; empty if none is.
     corrected_by: Vec<i64>,
-    found: Found,
+    found: PartialResult,
     /// Places of this row group, by number, and what their events add up to.
-    places: Vec<(Place, Sums)>,
-    by_place: FxHashMap<Place, u32>,
-    kept: FxHashMap<u32, Keepsake>,
+    places: Vec<(MeasureKey, Sums)>,
+    by_place: FxHashMap<MeasureKey, u32>,
+    kept: FxHashMap<u32, WindowAggregate>,
     /// Properties read before: files repeat few combinations.
     properties: FxHashMap<&'a str, Properties>,
 }
 
-impl<'a> Part<'a> {
+impl<'a> RowGroupScan<'a> {
     fn new(plan: &'a Plan<'a>, superseded: &Superseded, import: i64, rows: &'a Columns) -> Self {
         let mut corrected_by = Vec::new();
         if !superseded.is_empty() {
@@ -129,7 +129,7 @@ impl<'a> Part<'a> {
             import,
             rows,
             corrected_by,
-            found: Found::default(),
+            found: PartialResult::default(),
             places: Vec::new(),
             by_place: FxHashMap::default(),
             kept: FxHashMap::default(),
@@ -137,7 +137,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn search(mut self) -> Result<Found> {
+    fn search(mut self) -> Result<PartialResult> {
         let rows = self.rows;
         for run in runs(rows) {
             let Some(wish) = self.plan.wish(rows.subscriptions[run.start], rows.meter(run.start)) else {
@@ -183,7 +183,7 @@ impl<'a> Part<'a> {
         self.rows.quantities[row] == 0 && !self.rows.corrects(row).is_empty()
     }
 
-    fn count(&mut self, wish: &Wish, run: &Range<usize>) {
+    fn count(&mut self, wish: &WindowPlan, run: &Range<usize>) {
         for &(range, class) in &wish.classes {
             let hits = within(self.rows, run, range);
             if hits.is_empty() {
@@ -202,7 +202,7 @@ impl<'a> Part<'a> {
         // A part of a window has one run per row group, so its place is new.
         let mut sums = Sums::NOTHING;
         sums.add(&self.rows.quantities[hits])?;
-        self.places.push((Place { window, group: None, stretch }, sums));
+        self.places.push((MeasureKey { window, group: None, stretch }, sums));
         Ok(())
     }
 
@@ -216,7 +216,7 @@ impl<'a> Part<'a> {
         let (rows, window) = (self.rows, planned.window);
         let looks_at_properties =
             window.group_by.is_some() || !window.filter.is_empty() || window.unique_property.is_some();
-        let mut traits: FxHashMap<&str, Traits> = FxHashMap::default();
+        let mut traits: FxHashMap<&str, EventTraits> = FxHashMap::default();
         for row in hits {
             let charge = rows.charges[row];
             if charge != 0 && charge != planned.charge {
@@ -234,7 +234,7 @@ impl<'a> Part<'a> {
             }
             let group = &traits.group;
             let place = *traits.place.get_or_insert_with(|| {
-                self.place_of(Place { window: number, group: group.clone(), stretch })
+                self.place_of(MeasureKey { window: number, group: group.clone(), stretch })
             });
             if let Some((_, sums)) = self.places.get_mut(place as usize) {
                 sums.add(&rows.quantities[row..=row])?;
@@ -247,13 +247,13 @@ impl<'a> Part<'a> {
     }
 
     /// What a window makes of properties.
-    fn traits(&mut self, window: &Window, text: &'a str) -> Traits {
+    fn traits(&mut self, window: &Window, text: &'a str) -> EventTraits {
         // Segments hold canonical texts, which intake has checked.
         let read = || read_properties(RawProperties::Json(text)).unwrap_or_default();
         let properties = self.properties.entry(text).or_insert_with(read);
         let property = |name: &String| properties.get(name);
         let of = |name: &Option<String>| name.as_ref().and_then(property).map(|value| value.as_str().into());
-        Traits {
+        EventTraits {
             passes: window
                 .filter
                 .iter()
@@ -272,7 +272,7 @@ impl<'a> Part<'a> {
         }
         let is_ordered = matches!(keeps, Keeps::Ends | Keeps::Events);
         let key = |text: &str| if is_ordered { text.into() } else { "".into() };
-        let event = Kept {
+        let event = KeptEvent {
             time_us,
             source: key(self.rows.source(row)),
             id: key(self.rows.id(row)),
@@ -287,7 +287,7 @@ impl<'a> Part<'a> {
         *newest = import.max(*newest);
     }
 
-    fn place_of(&mut self, place: Place) -> u32 {
+    fn place_of(&mut self, place: MeasureKey) -> u32 {
         if let Some(&number) = self.by_place.get(&place) {
             return number;
         }

@@ -1,6 +1,6 @@
 //! Which events are corrected by which import (rules Q3).
 
-use crate::segment::{Opener, SegmentRef, Wanted};
+use crate::segment::{ColumnSelection, Opener, SegmentRef};
 use anyhow::Result;
 use rustc_hash::FxHashMap;
 
@@ -15,7 +15,7 @@ impl Superseded {
     pub fn read(segments: &[&SegmentRef]) -> Result<Self> {
         let mut superseded = Self::default();
         let mut opener = Opener::default();
-        let wanted = Wanted { keys: true, corrects: true, ..Wanted::default() };
+        let wanted = ColumnSelection { keys: true, corrects: true, ..ColumnSelection::default() };
         for segment in segments.iter().filter(|segment| segment.bounds.corrections > 0) {
             let open = opener.open(segment)?;
             for range in open.ranges() {

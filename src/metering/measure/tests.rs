@@ -213,7 +213,7 @@ proptest! {
         let numbers = numbers();
         let segments = segments(folder.path(), &events);
         let found = find_events(&segments, &window, &numbers).unwrap();
-        let counting: Vec<&FoundEvent> = found.iter().filter(|event| event.standing == Standing::Counts).collect();
+        let counting: Vec<&FoundEvent> = found.iter().filter(|event| event.standing == EventStatus::Counts).collect();
         let expected = fold(&window, &events.iter().collect::<Vec<_>>());
         let events: u64 = expected.groups.iter().flat_map(|g| &g.stretches).map(|m| m.events).sum();
         prop_assert_eq!(counting.len() as u64, events);

@@ -20,7 +20,7 @@ mod read;
 mod write;
 
 pub use bundle::{BundleFile, bundle};
-pub(crate) use read::{Columns, OpenSegment, Opener, Wanted};
+pub(crate) use read::{ColumnSelection, Columns, OpenSegment, Opener};
 pub(crate) use write::{SegmentRow, write_segment};
 
 use std::path::PathBuf;

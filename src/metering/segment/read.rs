@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 /// Which of the optional columns to read; subscription, charge, meter, time and quantity always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct ColumnSelection {
     /// `source` and `id`.
     pub keys: bool,
     pub properties: bool,
@@ -85,7 +85,7 @@ impl OpenSegment {
     }
 
     /// Reads a range of rows.
-    pub fn read(&self, range: Range<usize>, wanted: Wanted) -> Result<Columns> {
+    pub fn read(&self, range: Range<usize>, wanted: ColumnSelection) -> Result<Columns> {
         let mut names =
             vec![column::SUBSCRIPTION, column::CHARGE, column::METER, column::TIME, column::QUANTITY];
         let optional = [
@@ -140,7 +140,7 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    fn of(frame: DataFrame, wanted: Wanted) -> Result<Self> {
+    fn of(frame: DataFrame, wanted: ColumnSelection) -> Result<Self> {
         let text = |name: &str, is_wanted: bool| -> Result<Option<StringChunked>> {
             if is_wanted { Ok(Some(frame.column(name)?.str()?.rechunk().into_owned())) } else { Ok(None) }
         };

@@ -283,7 +283,7 @@ fn quoted(key: &str) -> String {
 }
 
 fn view(object: BookObject) -> Result<ObjectView, Stop> {
-    let touched = |touch: book_object::Touch| Touched { at: touch.at, by: touch.by };
+    let touched = |touch: book_object::ChangeStamp| Touched { at: touch.at, by: touch.by };
     Ok(ObjectView {
         kind: object.kind.singular(),
         key: object.key,

@@ -23,7 +23,7 @@ pub async fn of_book(ctx: &Context) -> anyhow::Result<Vec<Warning>> {
     let Some(catalogue) = store::catalogue::load(&mut tx).await? else { return Ok(Vec::new()) };
     let payers = store::payer::payers(&mut tx, &Scope::default()).await?;
     let payers: Vec<CustomerId> = payers.into_iter().map(|payer| payer.id).collect();
-    let sight = Sight::of(ctx);
+    let sight = WarningContext::of(ctx);
     let unwritable = |text: &str| sight.unwritable(text);
     let has_language = |language: &str| sight.has_language(language);
     let book = sight.book(ctx, &catalogue, HashMap::new(), Vec::new(), (&unwritable, &has_language));
@@ -42,13 +42,13 @@ pub async fn of_load(ctx: &Context, loaded: &Loaded) -> anyhow::Result<Vec<Warni
     let Some(catalogue) = store::catalogue::load(&mut tx).await? else { return Ok(Vec::new()) };
     let touched: Vec<CustomerId> = loaded.touched.iter().copied().collect();
     let payers = store::book::payers_of(&mut tx, &touched).await?;
-    of_payers(ctx, &mut tx, &Sight::of(ctx), &catalogue, &payers).await
+    of_payers(ctx, &mut tx, &WarningContext::of(ctx), &catalogue, &payers).await
 }
 
 async fn of_payers(
     ctx: &Context,
     tx: &mut Tx,
-    sight: &Sight,
+    sight: &WarningContext,
     catalogue: &Catalogue,
     payers: &[CustomerId],
 ) -> anyhow::Result<Vec<Warning>> {
@@ -72,11 +72,11 @@ async fn of_payers(
 }
 
 /// What is looked at besides the book.
-struct Sight {
+struct WarningContext {
     renderer: Option<Arc<Renderer>>,
 }
 
-impl Sight {
+impl WarningContext {
     /// Templates that are broken are told where something is rendered.
     fn of(ctx: &Context) -> Self {
         Self { renderer: ctx.renderer().ok() }

@@ -83,9 +83,9 @@ impl Sent {
     }
 
     /// Counts a delivery, or notes its reason. Mail is logged by Message-ID.
-    fn note(&mut self, desk: &Desk, delivery: &Delivery) {
+    fn note(&mut self, context: &BatchContext, delivery: &Delivery) {
         let reason = delivery.reason.as_deref().unwrap_or_default();
-        let number = desk.invoices.get(&delivery.invoice).map_or("", |b| b.invoice.number.as_str());
+        let number = context.invoices.get(&delivery.invoice).map_or("", |b| b.invoice.number.as_str());
         match delivery.state {
             DeliveryState::Sent => self.sent += 1,
             DeliveryState::Failed => {
@@ -141,14 +141,14 @@ pub async fn deliver(
         if batch.is_empty() {
             continue;
         }
-        let desk = Desk::load(ctx, &batch).await?;
-        let answers = hand_over(ctx, &desk, &batch).await?;
+        let context = BatchContext::load(ctx, &batch).await?;
+        let answers = hand_over(ctx, &context, &batch).await?;
         let now = (ctx.now)();
         let mut answered = Vec::with_capacity(batch.len());
         let mut last_fault = None;
         for (mut delivery, answer) in batch.into_iter().zip(answers) {
             answer_of(&mut delivery, &answer, now);
-            sent.note(&desk, &delivery);
+            sent.note(&context, &delivery);
             if let Answer::Transient(why) | Answer::Unreachable(why) = answer {
                 faults_in_a_row += 1;
                 last_fault = Some(why);
@@ -228,7 +228,7 @@ fn will_retry(settlement: &Settlement) -> bool {
 }
 
 /// Everything that composing a batch needs.
-struct Desk {
+struct BatchContext {
     renderer: Arc<Renderer>,
     catalogue: Catalogue,
     invoices: BTreeMap<InvoiceId, Booked>,
@@ -242,7 +242,7 @@ struct Desk {
     fault: Option<String>,
 }
 
-impl Desk {
+impl BatchContext {
     /// Loads it, and renders what has no document yet. A folder that is away for a moment is a passing fault of these
     /// mails, and no reason to stop.
     async fn load(ctx: &Context, batch: &[Delivery]) -> anyhow::Result<Self> {
@@ -318,11 +318,11 @@ impl Desk {
 }
 
 /// Composes the batch and hands it to the transport; one answer per delivery, in their order.
-async fn hand_over(ctx: &Context, desk: &Desk, batch: &[Delivery]) -> anyhow::Result<Vec<Answer>> {
+async fn hand_over(ctx: &Context, context: &BatchContext, batch: &[Delivery]) -> anyhow::Result<Vec<Answer>> {
     let mut mails = Vec::with_capacity(batch.len());
     let mut unwritten = BTreeMap::new();
     for (place, delivery) in batch.iter().enumerate() {
-        match desk.mail(ctx, delivery).await {
+        match context.mail(ctx, delivery).await {
             Ok(mail) => mails.push(mail),
             Err(why) => drop(unwritten.insert(place, why)),
         }

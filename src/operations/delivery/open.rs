@@ -1,7 +1,7 @@
 //! What has not reached its buyer (rules I10), and sending it.
 
 use crate::context::Context;
-use crate::delivery::send::{self, Which};
+use crate::delivery::send::{self, MailSelection};
 use crate::refusal::{Stop, insist_on_customer};
 use chrono::{DateTime, Utc};
 use domain::ids::RunId;
@@ -92,7 +92,7 @@ pub struct SentAll {
 }
 
 /// Sends all that wait, and with `refused` what was refused or given up too.
-pub async fn send_all(ctx: &Context, which: Which) -> Result<SentAll, Stop> {
+pub async fn send_all(ctx: &Context, which: MailSelection) -> Result<SentAll, Stop> {
     ctx.catalogue().await?;
     let sent = send::send_all(ctx, which).await?;
     let now_open = delivery::open_counts(&mut ctx.store.read().await?).await?;

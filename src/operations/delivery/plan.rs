@@ -18,7 +18,7 @@ use store::invoice::Booked;
 
 /// What came of planning a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum NoticeOutcome {
     /// Mails are planned, or were before.
     Planned,
     /// The customer wants no mail.
@@ -95,19 +95,19 @@ pub(crate) async fn plan_notice(
     catalogue: &Catalogue,
     booked: &Booked,
     channel: String,
-) -> anyhow::Result<Told> {
+) -> anyhow::Result<NoticeOutcome> {
     let draft = &booked.invoice.draft;
     let payers = store::book::customers(tx, &[draft.payer]).await?;
-    let Some(payer) = payers.get(&draft.payer) else { return Ok(Told::Nobody) };
+    let Some(payer) = payers.get(&draft.payer) else { return Ok(NoticeOutcome::Nobody) };
     if payer.delivery == Wanted::None {
-        return Ok(Told::Unwanted);
+        return Ok(NoticeOutcome::Unwanted);
     }
     let planned: Vec<Delivery> = addresses(payer)
         .into_iter()
         .map(|address| mail_of(ctx, booked, catalogue, channel.clone(), address))
         .collect();
     delivery::plan(tx, &planned).await?;
-    Ok(if planned.is_empty() { Told::Nobody } else { Told::Planned })
+    Ok(if planned.is_empty() { NoticeOutcome::Nobody } else { NoticeOutcome::Planned })
 }
 
 /// A delivery that is to be tried at once. Without a sender it is refused when it is composed.

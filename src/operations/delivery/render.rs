@@ -2,7 +2,7 @@
 //! recorded.
 
 use crate::context::Context;
-use crate::files::shelf::Named;
+use crate::files::file_store::Named;
 use crate::files::{hash, put};
 use anyhow::{Context as _, ensure};
 use chrono::Datelike;
@@ -55,7 +55,7 @@ pub async fn render(ctx: &Context, invoices: &[InvoiceId]) -> anyhow::Result<Unm
         }
     }
     put::put_all(&ctx.doors, &ctx.folders.documents, puts).await?;
-    ctx.shelf.publish(ctx.doors, rows.iter().map(|row| Named::from(row).path)).await?;
+    ctx.files.publish(ctx.doors, rows.iter().map(|row| Named::from(row).path)).await?;
     let mut tx = ctx.store.begin().await?;
     document::save(&mut tx, &rows).await?;
     tx.commit().await?;
@@ -90,14 +90,14 @@ async fn load(ctx: &Context, invoices: &[InvoiceId]) -> anyhow::Result<Work> {
 }
 
 /// A rendered document.
-struct Page {
+struct RenderedDocument {
     invoice: InvoiceId,
     path: String,
     bytes: Vec<u8>,
 }
 
 /// A page, or what has none, whose it is, and why.
-type Outcome = Result<Page, (InvoiceId, CustomerId, String)>;
+type Outcome = Result<RenderedDocument, (InvoiceId, CustomerId, String)>;
 
 /// Renders on all threads. Stops between two documents when asked to; nothing has been written by then.
 fn render_all(ctx: &Context, renderer: &Renderer, work: &Work) -> anyhow::Result<Vec<Outcome>> {
@@ -134,7 +134,7 @@ fn render_one(renderer: &Renderer, work: &Work, booked: &Booked) -> Outcome {
     let document = document_of(booked, &work.catalogue, work.payers.get(&payer), &work.unhealthy);
     let outcome = catch_unwind(AssertUnwindSafe(|| renderer.render_invoice(&document)));
     match outcome {
-        Ok(Ok(bytes)) => Ok(Page { invoice: id, path: path_of(booked, &document), bytes }),
+        Ok(Ok(bytes)) => Ok(RenderedDocument { invoice: id, path: path_of(booked, &document), bytes }),
         Ok(Err(error)) => Err((id, payer, error.to_string())),
         Err(_) => Err((id, payer, format!("rendering {} broke an invariant", invoice.number))),
     }
@@ -177,7 +177,7 @@ pub struct Changed {
 
 /// The stored PDF of an invoice, checked against its recorded hash ([`Changed`]).
 pub async fn stored_pdf(ctx: &Context, document: &Document) -> anyhow::Result<Vec<u8>> {
-    ctx.shelf.need([Named::from(document)]).await?;
+    ctx.files.need([Named::from(document)]).await?;
     let path = ctx.folders.documents.join(&document.path);
     let bytes = tokio::fs::read(&path).await.with_context(|| format!("reading {}", path.display()))?;
     let found = hash::sha256_hex(&bytes);

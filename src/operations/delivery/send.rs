@@ -105,7 +105,7 @@ pub async fn send_now(ctx: &Context, invoice: InvoiceId, to: Option<&str>) -> an
 
 /// Which of the mails that have not gone out a person wants sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum MailSelection {
     /// Those that wait, whatever their time, and those whose payer has got an address since.
     Waiting,
     /// Those that were refused or given up too.
@@ -113,9 +113,9 @@ pub enum Which {
 }
 
 /// Sends all of them, until the relay answers nobody.
-pub async fn send_all(ctx: &Context, which: Which) -> anyhow::Result<Sent> {
+pub async fn send_all(ctx: &Context, which: MailSelection) -> anyhow::Result<Sent> {
     plan_anew(ctx, OpenState::Nobody).await?;
-    if which == Which::WaitingAndRefused {
+    if which == MailSelection::WaitingAndRefused {
         plan_anew(ctx, OpenState::Refused).await?;
     }
     let pass = Pass::begin(ctx).await?;

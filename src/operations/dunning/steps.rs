@@ -7,19 +7,19 @@
 
 use crate::act::{Act, Actor};
 use crate::context::Context;
-use crate::delivery::plan::{self, Told};
+use crate::delivery::plan::{self, NoticeOutcome};
 use crate::invoices::write_off;
 use crate::payments::account::{account, policy_of};
 use crate::payments::tried::{Collected, Occasion, Tried, TriedOutcome, tried};
 use crate::refusal::Stop;
-use crate::subscriptions::change::{Asked, change_because_of};
+use crate::subscriptions::change::{DatedRequest, change_because_of};
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use documents::MailKind;
 use domain::dunning::DunningAction;
 use domain::ids::InvoiceId;
 use domain::invoice::Settlement;
-use domain::invoice::verbs::{self, Coming};
+use domain::invoice::verbs::{self, NextStep};
 use domain::refusal::Code;
 use domain::subscription::{CancelOption, Request};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,9 +55,9 @@ pub(crate) async fn sort(ctx: &Context, invoices: &[InvoiceId]) -> anyhow::Resul
         let policy = policy_of(&catalogue, &booked);
         let coming = verbs::coming(&account(&booked, &attempts, None, &policy));
         match coming {
-            Coming::Charge(occasion) => sorted.to_charge.entry(occasion).or_default().push(id),
-            Coming::Act(action) => sorted.to_act.push(Step { booked, action: Some(action) }),
-            Coming::Over => sorted.to_act.push(Step { booked, action: None }),
+            NextStep::Charge(occasion) => sorted.to_charge.entry(occasion).or_default().push(id),
+            NextStep::Act(action) => sorted.to_act.push(Step { booked, action: Some(action) }),
+            NextStep::Over => sorted.to_act.push(Step { booked, action: None }),
         }
     }
     Ok(sorted)
@@ -115,7 +115,8 @@ async fn change(
     for number in numbers {
         let arguments =
             serde_json::Map::from_iter([("invoice".to_owned(), step.booked.invoice.number.clone().into())]);
-        let asked = Asked { number: number.clone(), request: request.clone(), arguments, effective: on, on };
+        let asked =
+            DatedRequest { number: number.clone(), request: request.clone(), arguments, effective: on, on };
         let (id, seen) = (draft.id, &step.booked.settlement);
         let done = change_because_of(ctx, &Actor::Dunning, &asked, id, seen).await;
         if let Err(stop) = done {
@@ -186,7 +187,7 @@ async fn write(
         let step = booked.settlement.dunning_step + 1;
         if action == DunningAction::Mail {
             let channel = MailKind::Reminder { step, on }.channel();
-            if plan::plan_notice(ctx, &mut tx, &catalogue, booked, channel).await? == Told::Nobody {
+            if plan::plan_notice(ctx, &mut tx, &catalogue, booked, channel).await? == NoticeOutcome::Nobody {
                 let reason = format!("{}: nobody to remind", booked.invoice.number);
                 collected.aside.fail(booked.invoice.draft.payer, reason);
             }

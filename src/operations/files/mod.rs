@@ -4,7 +4,7 @@
 pub use metering::open_waiting;
 
 pub mod doors;
+pub mod file_store;
 pub mod hash;
 pub mod put;
 pub mod sheet;
-pub mod shelf;

@@ -14,7 +14,7 @@ const FAULTS_MAX: usize = 1_000;
 
 /// A table in memory.
 #[derive(Debug)]
-pub struct Sheet {
+pub struct Table {
     /// Name of the file.
     pub name: String,
     /// Of its bytes.
@@ -35,11 +35,11 @@ struct Row {
 /// One line of a table.
 #[derive(Debug, Clone, Copy)]
 pub struct Cells<'s> {
-    sheet: &'s Sheet,
+    sheet: &'s Table,
     row: &'s Row,
 }
 
-impl Sheet {
+impl Table {
     /// Reads a table. Columns without a name and rows without any content are passed over.
     ///
     /// # Errors
@@ -251,8 +251,8 @@ fn header(name: &str, record: &csv::StringRecord) -> Result<Vec<String>, Refusal
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Sheet, Refusal> {
-        Sheet::read("t.csv", text.as_bytes())
+    fn read(text: &str) -> Result<Table, Refusal> {
+        Table::read("t.csv", text.as_bytes())
     }
 
     #[test]
@@ -282,7 +282,7 @@ mod tests {
         for (text, code) in table {
             assert_eq!(read(text).unwrap_err().code, code, "{text:?}");
         }
-        assert_eq!(Sheet::read("t.csv", b"a\n\xff\n").unwrap_err().code, Code::FileNotUtf8);
+        assert_eq!(Table::read("t.csv", b"a\n\xff\n").unwrap_err().code, Code::FileNotUtf8);
         let sheet = read("a,b\n\n1,2\n").unwrap();
         assert_eq!(sheet.expect(&["a", "c"], &["b"]).unwrap_err().code, Code::ColumnMissing);
         assert_eq!(sheet.expect(&["a"], &[]).unwrap_err().code, Code::ColumnUnknown);

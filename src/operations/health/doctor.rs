@@ -3,7 +3,7 @@
 
 use crate::book::warnings;
 use crate::context::Context;
-use crate::home::lock::{self, Taken};
+use crate::home::lock::{self, LockOutcome};
 use crate::home::prove_backup;
 use crate::refusal::Stop;
 use crate::usage::refused;
@@ -24,7 +24,7 @@ const BACKUP_AGE_DAYS: i64 = 7;
 
 /// What is looked at beside what always is.
 #[derive(Debug, Clone, Default)]
-pub struct Look {
+pub struct DoctorOptions {
     /// A run must have been closed in this time.
     pub since: Option<Duration>,
     /// Files of the home that nobody else may read.
@@ -87,10 +87,10 @@ impl Finding {
 }
 
 /// Looks at everything.
-pub async fn look(ctx: &Context, what: &Look) -> Result<Findings, Stop> {
+pub async fn look(ctx: &Context, what: &DoctorOptions) -> Result<Findings, Stop> {
     let mut findings = database(ctx).await?;
     findings.extend(folders(ctx, &what.secret_files));
-    for bucket in ctx.shelf.buckets() {
+    for bucket in ctx.files.buckets() {
         let tried = bucket.check().await;
         let found = tried.as_ref().map_or_else(ToString::to_string, |()| bucket.url().to_owned());
         findings.push(Finding::needed(tried.is_ok(), "bucket", found));
@@ -188,8 +188,8 @@ fn strangers(root: &Path, secret_files: &[PathBuf]) -> Vec<String> {
 /// Who works, on what, and what is missing in it.
 async fn work(ctx: &Context) -> Result<Vec<Finding>, Stop> {
     let lock = match lock::of(ctx)? {
-        Some(Taken::Held(holder)) => format!("held by {holder}"),
-        Some(Taken::Ours(_)) => "free".to_owned(),
+        Some(LockOutcome::Held(holder)) => format!("held by {holder}"),
+        Some(LockOutcome::Ours(_)) => "free".to_owned(),
         None => "not needed".to_owned(),
     };
     let book = match ctx.catalogue().await {

@@ -6,9 +6,9 @@
 //! without one is not a backup.
 
 use crate::context::Context;
+use crate::files::file_store::{self, Named};
 use crate::files::hash::sha256_of_file;
-use crate::files::shelf::{self, Named};
-use crate::home::lock::{HomeLock, Taken};
+use crate::home::lock::{HomeLock, LockOutcome};
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -81,7 +81,7 @@ pub async fn backup(ctx: &Context, target: &Path) -> anyhow::Result<Manifest> {
     copy_all(ctx, target, INBOX).await?;
     for _ in 0..SNAPSHOTS_MAX {
         let named = snapshot(ctx, target).await?;
-        ctx.shelf.need(named.iter().cloned()).await?;
+        ctx.files.need(named.iter().cloned()).await?;
         copy_all(ctx, target, "").await?;
         if named.iter().all(|file| target.join(&file.path).is_file()) {
             return finish(ctx, target).await;
@@ -98,7 +98,7 @@ async fn snapshot(ctx: &Context, target: &Path) -> anyhow::Result<Vec<Named>> {
         ctx.store.copy_to(&path).await?;
         let copy = Store::open(&Database::Sqlite { path }).await?;
         let mut tx = copy.read().await?;
-        let named = shelf::all_named(&mut tx).await?;
+        let named = file_store::all_named(&mut tx).await?;
         drop(tx);
         copy.close().await;
         // Looking wrote nothing: what SQLite may leave beside the file is empty.
@@ -109,7 +109,7 @@ async fn snapshot(ctx: &Context, target: &Path) -> anyhow::Result<Vec<Named>> {
     } else {
         let mut tx = ctx.store.read().await?;
         dump::write(&mut tx, &target.join(TABLES)).await?;
-        shelf::all_named(&mut tx).await?
+        file_store::all_named(&mut tx).await?
     };
     Ok(named.into_iter().map(|(file, _)| file).collect())
 }
@@ -252,8 +252,8 @@ pub fn restore(folder: &Path, home: &Path) -> anyhow::Result<Restoring> {
     let at = home.with_file_name(name);
     make_private(&at)?;
     let lock = match HomeLock::take(&at.join(LOCK), &format!("restore {}", std::process::id()))? {
-        Taken::Ours(lock) => lock,
-        Taken::Held(holder) => anyhow::bail!("{} is being made by {holder}", home.display()),
+        LockOutcome::Ours(lock) => lock,
+        LockOutcome::Held(holder) => anyhow::bail!("{} is being made by {holder}", home.display()),
     };
     empty(&at)?;
     for file in &manifest.files {

@@ -19,14 +19,14 @@ pub struct HomeLock {
 
 /// What came of asking for the lock.
 #[derive(Debug)]
-pub enum Taken {
+pub enum LockOutcome {
     Ours(HomeLock),
     /// Somebody else works this home: what it wrote about itself.
     Held(String),
 }
 
 /// The lock that makes this process the home's worker, or who holds it. On PostgreSQL everybody works.
-pub fn of(ctx: &Context) -> anyhow::Result<Option<Taken>> {
+pub fn of(ctx: &Context) -> anyhow::Result<Option<LockOutcome>> {
     if !ctx.store.is_sqlite() {
         return Ok(None);
     }
@@ -35,7 +35,7 @@ pub fn of(ctx: &Context) -> anyhow::Result<Option<Taken>> {
 
 impl HomeLock {
     /// Takes the lock if it is free; never waits.
-    pub fn take(path: &Path, worker: &str) -> anyhow::Result<Taken> {
+    pub fn take(path: &Path, worker: &str) -> anyhow::Result<LockOutcome> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -49,7 +49,7 @@ impl HomeLock {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 drop(file.read_to_string(&mut holder));
-                return Ok(Taken::Held(holder.trim().to_owned()));
+                return Ok(LockOutcome::Held(holder.trim().to_owned()));
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("locking {}", path.display()));
@@ -58,7 +58,7 @@ impl HomeLock {
         file.set_len(0)?;
         file.rewind()?;
         writeln!(file, "{worker}")?;
-        Ok(Taken::Ours(Self { _file: file }))
+        Ok(LockOutcome::Ours(Self { _file: file }))
     }
 }
 
@@ -70,12 +70,12 @@ mod tests {
     fn one_holder_at_a_time_and_the_next_one_at_once() {
         let path = std::env::temp_dir().join(format!("tallybook-lock-{}", std::process::id()));
         let first = HomeLock::take(&path, "one").expect("a lock");
-        assert!(matches!(&first, Taken::Ours(_)));
+        assert!(matches!(&first, LockOutcome::Ours(_)));
         assert!(
-            matches!(HomeLock::take(&path, "two").expect("an answer"), Taken::Held(holder) if holder == "one")
+            matches!(HomeLock::take(&path, "two").expect("an answer"), LockOutcome::Held(holder) if holder == "one")
         );
         drop(first);
-        assert!(matches!(HomeLock::take(&path, "three").expect("an answer"), Taken::Ours(_)));
+        assert!(matches!(HomeLock::take(&path, "three").expect("an answer"), LockOutcome::Ours(_)));
         drop(std::fs::remove_file(path));
     }
 }

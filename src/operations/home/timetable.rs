@@ -156,7 +156,7 @@ async fn known(tx: &mut store::Tx) -> anyhow::Result<BTreeMap<TimedJob, Schedule
 
 /// What came of a look at the timetable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kept {
+pub enum TimetableCheck {
     /// So many ticks were made.
     Ticks(usize),
     Stands(Standstill),
@@ -164,13 +164,13 @@ pub enum Kept {
 
 /// One look at the timetable: plans jobs whose pattern is new or whose next time is further away than it should be, and
 /// inserts a tick for each that is due. Of several missed times the latest is made up once.
-pub async fn make_due_ticks(ctx: &Context) -> anyhow::Result<Kept> {
+pub async fn make_due_ticks(ctx: &Context) -> anyhow::Result<TimetableCheck> {
     let now = (ctx.now)();
     let mut tx = ctx.store.begin().await?;
     let zone = tenant_zone(&mut tx).await?;
     let known = known(&mut tx).await?;
     if let Some(why) = standstill(ctx, &mut tx, &known, now, zone).await? {
-        return Ok(Kept::Stands(why));
+        return Ok(TimetableCheck::Stands(why));
     }
     let mut made = 0;
     for (job, pattern) in &ctx.settings.timetable {
@@ -196,7 +196,7 @@ pub async fn make_due_ticks(ctx: &Context) -> anyhow::Result<Kept> {
     if made > 0 {
         ctx.ring();
     }
-    Ok(Kept::Ticks(made))
+    Ok(TimetableCheck::Ticks(made))
 }
 
 /// The clock is right, says a person: every job is planned from now on, and a time that was missed is made up once.

@@ -6,7 +6,7 @@
 //! Idempotency key: it only removes what nobody needs.
 
 use crate::context::Context;
-use crate::files::shelf;
+use crate::files::file_store;
 use crate::idempotency;
 use crate::usage::{compact, ingest};
 use chrono::Duration;
@@ -35,11 +35,11 @@ const COPIES: std::time::Duration = std::time::Duration::from_secs(2 * 24 * 3600
 /// Removes this machine's copies of usage files that have been bundled since. The bucket has what is still needed, so a
 /// copy too few is fetched again; without a bucket the files are no copies and stay. Returns how many went.
 pub async fn tidy_copies(ctx: &Context) -> anyhow::Result<u64> {
-    if !ctx.shelf.is_shared("usage") {
+    if !ctx.files.is_shared("usage") {
         return Ok(0);
     }
     let mut tx = ctx.store.read().await?;
-    let named: BTreeSet<PathBuf> = shelf::usage_named(&mut tx)
+    let named: BTreeSet<PathBuf> = file_store::usage_named(&mut tx)
         .await?
         .into_iter()
         .map(|(file, _)| ctx.folders.root.join(file.path))
@@ -79,7 +79,7 @@ pub async fn run(ctx: &Context) -> anyhow::Result<Removed> {
     let paths = segment::deletable(&mut tx, now).await?;
     tx.commit().await?;
     for path in &paths {
-        removed.files += ctx.shelf.delete(path).await?;
+        removed.files += ctx.files.delete(path).await?;
     }
     let mut tx = ctx.store.begin().await?;
     segment::forget(&mut tx, &paths).await?;

@@ -5,7 +5,7 @@ use crate::act::{Act, note};
 use crate::context::Context;
 use crate::delivery::deliver::Sent;
 use crate::delivery::{plan, send};
-use crate::invoices::find::{self, Found};
+use crate::invoices::find::{self, DraftOrInvoice};
 use crate::invoices::view::InvoiceView;
 use crate::payments::tried::Occasion;
 use crate::payments::{collect, settle};
@@ -165,8 +165,8 @@ pub async fn book(ctx: &Context, act: &Act, draft: &str) -> Result<BookedNow, St
 async fn book_alone(ctx: &Context, act: &Act, name: &str) -> Result<InvoiceId, Stop> {
     let mut tx = ctx.store.begin().await?;
     let key = match find::find(&mut tx, name).await? {
-        Found::Draft(key) => *key,
-        Found::Booked(booked) => return Err(booked_already(name, &booked.invoice.number).into()),
+        DraftOrInvoice::Draft(key) => *key,
+        DraftOrInvoice::Booked(booked) => return Err(booked_already(name, &booked.invoice.number).into()),
     };
     // Locked before its state is read: somebody may be changing or dropping it.
     payer::lock(&mut tx, &[key.payer]).await?;

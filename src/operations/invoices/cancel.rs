@@ -16,7 +16,7 @@ use store::payer;
 
 /// What becomes of the periods that the draft has billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Becomes {
+pub enum ReleasedPeriods {
     /// They are never billed.
     Waived,
     /// They are due again with the next run.
@@ -41,12 +41,17 @@ pub struct Cancelled {
 }
 
 /// Drops the draft of this name.
-pub async fn cancel(ctx: &Context, act: &Act, name: &str, periods: Becomes) -> Result<Cancelled, Stop> {
+pub async fn cancel(
+    ctx: &Context,
+    act: &Act,
+    name: &str,
+    periods: ReleasedPeriods,
+) -> Result<Cancelled, Stop> {
     let mut tx = ctx.store.begin().await?;
     let key = find::draft(&mut tx, name).await?;
     payer::lock(&mut tx, &[key.payer]).await?;
     let called = name_of(&mut tx, key.id).await?;
-    let released = periods == Becomes::Released;
+    let released = periods == ReleasedPeriods::Released;
     let periods = if released { Periods::Released } else { Periods::Waived };
     if draft::cancel(&mut tx, &[key.id], periods, "cancelled by hand").await? == 0 {
         return Err(not_open(name).into());

@@ -2,7 +2,7 @@
 
 use crate::context::{Context, catalogue};
 use crate::delivery::render;
-use crate::invoices::find::{self, Found};
+use crate::invoices::find::{self, DraftOrInvoice};
 use crate::refusal::Stop;
 use anyhow::Context as _;
 use documents::{EInvoice, Gap, InvoiceDocument, TemplateError};
@@ -28,7 +28,7 @@ pub struct Pdf {
 pub async fn pdf(ctx: &Context, name: &str) -> Result<Pdf, Stop> {
     let mut tx = ctx.store.read().await?;
     match find::find(&mut tx, name).await? {
-        Found::Draft(key) => {
+        DraftOrInvoice::Draft(key) => {
             let draft = draft::by_ids(&mut tx, &[key.id]).await?.pop().context("the draft has a body")?;
             let catalogue = catalogue(&mut tx).await?;
             let document = InvoiceDocument::draft(&draft, &catalogue.tenant);
@@ -36,7 +36,7 @@ pub async fn pdf(ctx: &Context, name: &str) -> Result<Pdf, Stop> {
             let bytes = renderer.render_invoice(&document).map_err(|e| not_made(e.to_string()))?;
             Ok(Pdf { bytes, path: document.file_name().into(), is_stored: false })
         }
-        Found::Booked(booked) => {
+        DraftOrInvoice::Booked(booked) => {
             drop(tx);
             find::refuse_taken_over(&booked, "rendered")?;
             stored(ctx, &booked).await

@@ -2,7 +2,7 @@
 
 use crate::refusal::Stop;
 use domain::ids::InvoiceId;
-use domain::invoice::account::Standing;
+use domain::invoice::account::DocumentBalance;
 use domain::refusal::{Code, Refusal, Verb};
 use store::Tx;
 use store::draft::{self, DraftKey, DraftState};
@@ -14,15 +14,15 @@ const DIGITS_MIN: usize = 4;
 
 /// What was found.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum DraftOrInvoice {
     Booked(Box<Booked>),
     Draft(Box<DraftKey>),
 }
 
 /// The invoice of this number or id, or the draft whose id ends or begins so.
-pub(crate) async fn find(tx: &mut Tx, name: &str) -> Result<Found, Stop> {
+pub(crate) async fn find(tx: &mut Tx, name: &str) -> Result<DraftOrInvoice, Stop> {
     if let Some(booked) = invoice::by_number(tx, name).await? {
-        return Ok(Found::Booked(Box::new(booked)));
+        return Ok(DraftOrInvoice::Booked(Box::new(booked)));
     }
     let unknown = || {
         Refusal::new(Code::UnknownInvoice, format!("there is no invoice or draft {name}"))
@@ -43,12 +43,12 @@ pub(crate) async fn find(tx: &mut Tx, name: &str) -> Result<Found, Stop> {
             .into());
     }
     match keys.pop() {
-        Some(key) if key.state != DraftState::Booked => Ok(Found::Draft(Box::new(key))),
+        Some(key) if key.state != DraftState::Booked => Ok(DraftOrInvoice::Draft(Box::new(key))),
         // Of a credit note there never was a draft.
         key if key.is_some() || first == last => {
             let id = key.map_or(first, |key| key.id);
             let booked = invoice::by_id(tx, id).await?.ok_or_else(unknown)?;
-            Ok(Found::Booked(Box::new(booked)))
+            Ok(DraftOrInvoice::Booked(Box::new(booked)))
         }
         _ => Err(unknown().into()),
     }
@@ -68,8 +68,8 @@ fn between(name: &str) -> Option<(InvoiceId, InvoiceId)> {
 /// A booked invoice, for verbs that a draft does not have. `done` says what cannot be done to one, as in "paid".
 pub(crate) async fn booked(tx: &mut Tx, name: &str, done: &str) -> Result<Booked, Stop> {
     match find(tx, name).await? {
-        Found::Booked(booked) => Ok(*booked),
-        Found::Draft(_) => {
+        DraftOrInvoice::Booked(booked) => Ok(*booked),
+        DraftOrInvoice::Draft(_) => {
             Err(Refusal::new(Code::NotBooked, format!("{name} is a draft and cannot be {done}"))
                 .hint("book it first: ")
                 .ask(Verb::BookDraft.on(name))
@@ -110,8 +110,8 @@ pub(crate) async fn locked(tx: &mut Tx, name: &str, done: &str) -> Result<Booked
 /// A draft, for verbs that a booked invoice does not have.
 pub(crate) async fn draft(tx: &mut Tx, name: &str) -> Result<DraftKey, Stop> {
     match find(tx, name).await? {
-        Found::Draft(key) => Ok(*key),
-        Found::Booked(booked) => {
+        DraftOrInvoice::Draft(key) => Ok(*key),
+        DraftOrInvoice::Booked(booked) => {
             let number = &booked.invoice.number;
             Err(Refusal::new(Code::Booked, format!("{number} is booked: a booked invoice is never changed"))
                 .hint("credit it: ")
@@ -122,8 +122,8 @@ pub(crate) async fn draft(tx: &mut Tx, name: &str) -> Result<DraftKey, Stop> {
 }
 
 /// An invoice as its account sees it.
-pub(crate) fn standing(booked: &Booked) -> Standing<'_> {
-    Standing { invoice: &booked.invoice, settlement: &booked.settlement }
+pub(crate) fn standing(booked: &Booked) -> DocumentBalance<'_> {
+    DocumentBalance { invoice: &booked.invoice, settlement: &booked.settlement }
 }
 
 #[cfg(test)]

@@ -20,14 +20,14 @@ pub struct Filter {
     pub run: Option<RunId>,
     /// Account number of the payer.
     pub customer: Option<String>,
-    pub state: Option<Wanted>,
+    pub state: Option<StateFilter>,
     /// The day that decides what is overdue; today unless given.
     pub as_of: Option<NaiveDate>,
 }
 
 /// The state asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum StateFilter {
     /// Something is open.
     Open,
     /// Nothing is open, and the payer gave at least a part of it.
@@ -68,22 +68,22 @@ pub async fn list(ctx: &Context, filter: &Filter) -> Result<Vec<InvoiceView>, St
         let booked = invoice::by_ids(&mut tx, page).await?;
         found.extend(booked.into_iter().map(|booked| InvoiceView::of(booked, as_of)));
     }
-    if filter.state == Some(Wanted::Declined) {
+    if filter.state == Some(StateFilter::Declined) {
         use State::{Declined, NotCollected, ToBeRetried};
         found.retain(|view: &InvoiceView| matches!(view.state, Declined | NotCollected | ToBeRetried));
     }
     Ok(found)
 }
 
-fn stored(wanted: Wanted) -> InvoiceState {
+fn stored(wanted: StateFilter) -> InvoiceState {
     match wanted {
-        Wanted::Open | Wanted::Declined => InvoiceState::Open,
-        Wanted::Paid => InvoiceState::Paid,
-        Wanted::Credited => InvoiceState::Credited,
-        Wanted::WrittenOff => InvoiceState::WrittenOff,
-        Wanted::Overdue => InvoiceState::Overdue,
-        Wanted::CreditNote => InvoiceState::CreditNote,
-        Wanted::Undelivered => InvoiceState::Undelivered,
+        StateFilter::Open | StateFilter::Declined => InvoiceState::Open,
+        StateFilter::Paid => InvoiceState::Paid,
+        StateFilter::Credited => InvoiceState::Credited,
+        StateFilter::WrittenOff => InvoiceState::WrittenOff,
+        StateFilter::Overdue => InvoiceState::Overdue,
+        StateFilter::CreditNote => InvoiceState::CreditNote,
+        StateFilter::Undelivered => InvoiceState::Undelivered,
     }
 }
 

@@ -23,12 +23,12 @@ pub struct CreditRefunded {
     pub currency: Currency,
     #[serde(serialize_with = "decimal")]
     pub amount: Money,
-    pub invoices: Vec<Part>,
+    pub invoices: Vec<DocumentRefund>,
 }
 
 /// What went back on one document.
 #[derive(Debug, Clone, Serialize)]
-pub struct Part {
+pub struct DocumentRefund {
     pub invoice: String,
     #[serde(serialize_with = "decimal")]
     pub amount: Money,
@@ -60,7 +60,7 @@ pub async fn refund_credit(
         let booked = &owed[place].0;
         keep_by_hand(ctx, &mut tx, act, booked.invoice.draft.id, amount_minor).await?;
         let amount = Money::new(amount_minor, booked.invoice.draft.currency);
-        invoices.push(Part { invoice: booked.invoice.number.clone(), amount });
+        invoices.push(DocumentRefund { invoice: booked.invoice.number.clone(), amount });
     }
     tx.commit().await?;
     let currency = standing.first().map_or(Currency::EUR, |owed| owed.currency);

@@ -1,7 +1,7 @@
 //! Everything about one invoice: lines, settlement, payments, mails, documents.
 
 use crate::context::{Context, catalogue};
-use crate::invoices::find::{self, Found};
+use crate::invoices::find::{self, DraftOrInvoice};
 use crate::invoices::name::name_of;
 use crate::invoices::view::{DraftView, InvoiceView};
 use crate::payments::tried::decimal;
@@ -24,13 +24,13 @@ use store::{Tx, draft, payment};
 #[serde(untagged)]
 pub enum Shown {
     Draft(Box<DraftView>),
-    Booked(Box<About>),
+    Booked(Box<InvoiceDetails>),
 }
 
 /// A booked invoice and what happened to it since.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct About {
+pub struct InvoiceDetails {
     #[serde(flatten)]
     pub invoice: InvoiceView,
     pub transactions: Vec<Transaction>,
@@ -110,24 +110,24 @@ pub struct Stored {
 pub async fn show(ctx: &Context, name: &str) -> Result<Shown, Stop> {
     let mut tx = ctx.store.read().await?;
     match find::find(&mut tx, name).await? {
-        Found::Draft(key) => {
+        DraftOrInvoice::Draft(key) => {
             let draft = draft::by_ids(&mut tx, &[key.id]).await?.pop().context("the draft has a body")?;
             let name = name_of(&mut tx, key.id).await?;
             Ok(Shown::Draft(Box::new(DraftView { draft, name, set_aside: key.reason })))
         }
-        Found::Booked(booked) => {
+        DraftOrInvoice::Booked(booked) => {
             let today = ctx.today_of(&*catalogue(&mut tx).await?);
             Ok(Shown::Booked(Box::new(about(&mut tx, *booked, today).await?)))
         }
     }
 }
 
-async fn about(tx: &mut Tx, booked: Booked, today: NaiveDate) -> anyhow::Result<About> {
+async fn about(tx: &mut Tx, booked: Booked, today: NaiveDate) -> anyhow::Result<InvoiceDetails> {
     let ids = [booked.invoice.draft.id];
     let attempts = payment::of_invoices(tx, &ids).await?;
     let draft = &booked.invoice.draft;
     let open_minor = booked.settlement.open_minor(draft.gross_minor());
-    Ok(About {
+    Ok(InvoiceDetails {
         transactions: attempts.into_iter().map(|attempt| transaction(&booked, attempt)).collect(),
         settlements: settled(tx, &booked).await?,
         deliveries: delivery::of_invoices(tx, &ids).await?.into_iter().map(delivered).collect(),

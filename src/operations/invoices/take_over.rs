@@ -6,7 +6,7 @@
 
 use crate::act::{Act, Mode};
 use crate::context::{Context, catalogue};
-use crate::files::sheet::{Cells, Sheet};
+use crate::files::sheet::{Cells, Table};
 use crate::payments::settle::set_off_of_payers;
 use crate::refusal::Stop;
 use anyhow::Context as _;
@@ -75,7 +75,7 @@ struct Read<'s> {
 }
 
 /// Takes the open items of a file over, all of them or none, or says what that would be.
-pub async fn take_over(ctx: &Context, act: &Act, sheet: &Sheet, mode: Mode) -> Result<TakenOver, Stop> {
+pub async fn take_over(ctx: &Context, act: &Act, sheet: &Table, mode: Mode) -> Result<TakenOver, Stop> {
     sheet.expect(&REQUIRED, &OPTIONAL)?;
     let mut tx = mode.begin(ctx).await?;
     let mut faults = Vec::new();
@@ -86,8 +86,8 @@ pub async fn take_over(ctx: &Context, act: &Act, sheet: &Sheet, mode: Mode) -> R
     let catalogue = catalogue(&mut tx).await?;
     let unchanged = drop_known(&mut tx, &mut read, &payers, &mut faults).await?;
     refuse_numbers_to_come(&mut tx, &read, &catalogue, &mut faults).await?;
-    let desk = Desk { payers: &payers, catalogue: &catalogue, on: act.on, mode };
-    let done = desk.all(&mut tx, &read, &mut faults).await?;
+    let taking_over = TakeOver { payers: &payers, catalogue: &catalogue, on: act.on, mode };
+    let done = taking_over.all(&mut tx, &read, &mut faults).await?;
     sheet.refuse(faults)?;
     let taken = TakenOver { unchanged, ..summed(&done) };
     if mode == Mode::Change && !done.is_empty() {
@@ -102,7 +102,7 @@ pub async fn take_over(ctx: &Context, act: &Act, sheet: &Sheet, mode: Mode) -> R
 }
 
 /// Those whom the file names, by account number.
-async fn customers(tx: &mut Tx, sheet: &Sheet) -> anyhow::Result<HashMap<String, Customer>> {
+async fn customers(tx: &mut Tx, sheet: &Table) -> anyhow::Result<HashMap<String, Customer>> {
     let names: BTreeSet<&str> = sheet.rows().filter_map(|row| row.text("customer")).collect();
     let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
     let mut found = HashMap::new();
@@ -114,7 +114,7 @@ async fn customers(tx: &mut Tx, sheet: &Sheet) -> anyhow::Result<HashMap<String,
 }
 
 fn read<'s>(
-    sheet: &'s Sheet,
+    sheet: &'s Table,
     customers: &HashMap<String, Customer>,
     faults: &mut Vec<Fault>,
 ) -> Vec<Read<'s>> {
@@ -319,14 +319,14 @@ struct Done {
 }
 
 /// What documents are made with.
-struct Desk<'a> {
+struct TakeOver<'a> {
     payers: &'a BTreeMap<CustomerId, CustomerId>,
     catalogue: &'a std::sync::Arc<Catalogue>,
     on: NaiveDate,
     mode: Mode,
 }
 
-impl Desk<'_> {
+impl TakeOver<'_> {
     /// Payer by payer, some at a time. After the first fault nothing more is written, and all is judged.
     async fn all(
         &self,

@@ -4,21 +4,21 @@
 
 use crate::act::Act;
 use crate::context::Context;
-use crate::invoices::cancel::{self, Becomes};
+use crate::invoices::cancel::{self, ReleasedPeriods};
 use crate::invoices::credit::{self, Credit};
-use crate::invoices::find::{self, Found};
+use crate::invoices::find::{self, DraftOrInvoice};
 use crate::refusal::Stop;
 use domain::refusal::{Code, Refusal, Verb};
 
 /// Voids the invoice or draft of this name; a draft's periods become what is said, a booked invoice's are not billed
 /// again.
-pub async fn void(ctx: &Context, act: &Act, name: &str, periods: Becomes) -> Result<(), Stop> {
+pub async fn void(ctx: &Context, act: &Act, name: &str, periods: ReleasedPeriods) -> Result<(), Stop> {
     let mut tx = ctx.store.read().await?;
     let found = find::find(&mut tx, name).await?;
     drop(tx);
     let booked = match found {
-        Found::Draft(_) => return cancel::cancel(ctx, act, name, periods).await.map(drop),
-        Found::Booked(booked) => booked,
+        DraftOrInvoice::Draft(_) => return cancel::cancel(ctx, act, name, periods).await.map(drop),
+        DraftOrInvoice::Booked(booked) => booked,
     };
     let number = &booked.invoice.number;
     if booked.settlement.settled_minor != 0 {

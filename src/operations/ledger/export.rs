@@ -13,7 +13,7 @@ use domain::catalogue::{Catalogue, Tenant};
 use domain::ids::InvoiceId;
 use domain::ledger::{ChainHash, Sealed};
 use domain::refusal::{Code, Refusal};
-use domain::report::Span;
+use domain::report::MonthRange;
 use ledger::{Balance, Company, ExportError, ExportInput, FileMark, Format, Header, Manifest, Opening};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -39,7 +39,7 @@ pub enum Range {
 
 /// An export that was made.
 #[derive(Debug, Clone)]
-pub struct Made {
+pub struct MadeExport {
     pub manifest: Manifest,
     /// One, or as many as the target's limits ask for.
     pub files: Vec<Vec<u8>>,
@@ -67,7 +67,7 @@ pub struct NothingNew {
     pub path: Option<PathBuf>,
 }
 
-impl Made {
+impl MadeExport {
     /// The one file, or all of them one after the other.
     pub fn bytes(&self) -> Cow<'_, [u8]> {
         match self.files.as_slice() {
@@ -95,7 +95,7 @@ impl Made {
 
 /// Seals what is unsealed, then writes the range into memory, and a marked one into the exports folder too.
 /// None if a marked export finds nothing new.
-pub async fn export(ctx: &Context, format: Format, range: Range) -> Result<Option<Made>, Stop> {
+pub async fn export(ctx: &Context, format: Format, range: Range) -> Result<Option<MadeExport>, Stop> {
     if let Range::Dates { from: Some(from), to: Some(to) } = range
         && to < from
     {
@@ -125,7 +125,12 @@ pub async fn export(ctx: &Context, format: Format, range: Range) -> Result<Optio
     Ok(Some(mark(ctx, format, made).await?))
 }
 
-async fn build(ctx: &Context, tx: &mut Tx, format: Format, filter: &SealedFilter) -> Result<Made, Stop> {
+async fn build(
+    ctx: &Context,
+    tx: &mut Tx,
+    format: Format,
+    filter: &SealedFilter,
+) -> Result<MadeExport, Stop> {
     let catalogue = store::catalogue::load(tx).await?.context("the book is empty")?;
     let mut entries: Vec<Sealed> = Vec::new();
     loop {
@@ -166,7 +171,7 @@ async fn build(ctx: &Context, tx: &mut Tx, format: Format, filter: &SealedFilter
     };
     let input = ExportInput { header, entries: &entries };
     let (manifest, files) = ledger::files(format, &input).map_err(refused)?;
-    Ok(Made { manifest, files, path: None })
+    Ok(MadeExport { manifest, files, path: None })
 }
 
 fn company<'a>(ctx: &Context, tenant: &'a Tenant) -> Company<'a> {
@@ -203,7 +208,7 @@ fn refused(error: ExportError) -> Stop {
 
 /// The entries of a month as a file that is made the same each time, in the exports folder; nothing is marked. All of the month
 /// must be sealed.
-pub async fn month(ctx: &Context, format: Format, span: Span) -> Result<(String, Made), Stop> {
+pub async fn month(ctx: &Context, format: Format, span: MonthRange) -> Result<(String, MadeExport), Stop> {
     let mut tx = ctx.store.read().await?;
     let (from, before) = (Some(span.start), Some(span.end));
     let mut made =
@@ -215,7 +220,7 @@ pub async fn month(ctx: &Context, format: Format, span: Span) -> Result<(String,
 
 /// Writes an export and its manifest into the exports folder, and to the bucket behind it. The name by which it is known: the
 /// file's, or of several the manifest's, which holds the hash of each.
-async fn put(ctx: &Context, stem: &str, format: Format, made: &mut Made) -> anyhow::Result<String> {
+async fn put(ctx: &Context, stem: &str, format: Format, made: &mut MadeExport) -> anyhow::Result<String> {
     let files: Vec<(String, Vec<u8>)> = made
         .named(stem, format.extension())
         .into_iter()
@@ -235,7 +240,7 @@ async fn put(ctx: &Context, stem: &str, format: Format, made: &mut Made) -> anyh
     let files: Vec<(String, Vec<u8>)> = files.into_iter().chain([(beside, manifest)]).collect();
     let paths: Vec<String> = files.iter().map(|(name, _)| format!("exports/{name}")).collect();
     put::put_all(&ctx.doors, &ctx.folders.exports, files).await?;
-    ctx.shelf.publish(ctx.doors, paths).await?;
+    ctx.files.publish(ctx.doors, paths).await?;
     Ok(known)
 }
 
@@ -244,7 +249,7 @@ fn sha256(bytes: &[u8]) -> ChainHash {
 }
 
 /// SHA-256 of the file by which an export is known.
-pub(crate) fn known_hash(made: &Made) -> anyhow::Result<String> {
+pub(crate) fn known_hash(made: &MadeExport) -> anyhow::Result<String> {
     Ok(match made.manifest.files.is_empty() {
         true => made.manifest.sha256.to_string(),
         false => sha256(&serde_json::to_vec_pretty(&made.manifest)?).to_string(),
@@ -299,7 +304,7 @@ async fn balances(
 }
 
 /// File first, mark after: a crash between the two leaves a file that the next try writes again, byte for byte.
-async fn mark(ctx: &Context, format: Format, mut made: Made) -> anyhow::Result<Made> {
+async fn mark(ctx: &Context, format: Format, mut made: MadeExport) -> anyhow::Result<MadeExport> {
     anyhow::ensure!(made.manifest.is_contiguous(), "a marked export has a gap in its sequence numbers");
     let (first, last) = (made.manifest.first_sequence, made.manifest.last_sequence);
     let name = put(ctx, &format!("ledger-{first:08}-{last:08}"), format, &mut made).await?;

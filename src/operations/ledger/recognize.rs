@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use chrono::NaiveDate;
 use domain::ids::InvoiceId;
 use domain::ledger::{Entry, deferred_codes, recognition_entry};
-use domain::report::Span;
+use domain::report::MonthRange;
 
 /// Documents per transaction.
 const CHUNK: usize = 500;
@@ -23,7 +23,7 @@ pub async fn recognize(ctx: &Context, until: NaiveDate) -> anyhow::Result<u64> {
 }
 
 /// The next month of which anything may be earned.
-async fn next_month(ctx: &Context, until: NaiveDate) -> anyhow::Result<Option<Span>> {
+async fn next_month(ctx: &Context, until: NaiveDate) -> anyhow::Result<Option<MonthRange>> {
     let mut tx = ctx.store.read().await?;
     let known = store::ledger::recognized_until(&mut tx).await?;
     if known.is_some_and(|known| known >= until) {
@@ -33,11 +33,11 @@ async fn next_month(ctx: &Context, until: NaiveDate) -> anyhow::Result<Option<Sp
     let codes = deferred_codes(&catalogue.tenant.accounts, catalogue.business_units.values());
     let open = store::ledger::open_deferred(&mut tx, &codes, until).await?;
     let Some(first) = open.into_iter().map(|(_, first)| first).min() else { return Ok(None) };
-    let month = Span::month_of(known.unwrap_or(first).max(first));
+    let month = MonthRange::month_of(known.unwrap_or(first).max(first));
     Ok((month.end <= until).then_some(month))
 }
 
-async fn recognize_month(ctx: &Context, month: Span) -> anyhow::Result<u64> {
+async fn recognize_month(ctx: &Context, month: MonthRange) -> anyhow::Result<u64> {
     let mut tx = ctx.store.read().await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let codes = deferred_codes(&catalogue.tenant.accounts, catalogue.business_units.values());

@@ -1,7 +1,7 @@
 //! Re-checks from the database and the files what must be equal (rules L4).
 
 use crate::context::Context;
-use crate::files::shelf::{self, Named};
+use crate::files::file_store::{self, Named};
 use crate::ledger::seal;
 use crate::refusal::Stop;
 use domain::audit::verify_record;
@@ -165,11 +165,11 @@ async fn numbers(tx: &mut store::Tx) -> anyhow::Result<Check> {
 /// Every segment, key run and reject file has the bytes that were written. A reject file that was mended in its place
 /// counts as whole once it has been brought in.
 async fn usage_files(ctx: &Context, tx: &mut store::Tx) -> anyhow::Result<Check> {
-    let named = shelf::usage_named(tx).await?.into_iter().map(|(file, _)| file);
+    let named = file_store::usage_named(tx).await?.into_iter().map(|(file, _)| file);
     let rejects = imports::reject_files(tx).await?;
     let rejects = rejects.into_iter().map(|(path, sha256)| Named { path, sha256 });
     let files: BTreeMap<String, Named> = named.chain(rejects).map(|file| (file.path.clone(), file)).collect();
-    let lost = ctx.shelf.need_or_tell(files.values().cloned()).await?;
+    let lost = ctx.files.need_or_tell(files.values().cloned()).await?;
     let count = u64::try_from(files.len())?;
     for (path, file) in files {
         let path_here = ctx.folders.root.join(&path);
@@ -219,7 +219,7 @@ async fn documents(ctx: &Context, tx: &mut store::Tx) -> anyhow::Result<Check> {
         let page = store::document::page(tx, last, PAGE).await?;
         let Some(end) = page.last() else { break };
         after = Some((end.invoice, end.template.clone()));
-        let lost = ctx.shelf.need_or_tell(page.iter().map(Named::from)).await?;
+        let lost = ctx.files.need_or_tell(page.iter().map(Named::from)).await?;
         for document in &page {
             count += 1;
             let difference = lost.get(&Named::from(document).path).cloned();
@@ -284,7 +284,7 @@ fn parts(manifest: &serde_json::Value) -> Vec<Named> {
 }
 
 async fn exports_differ(ctx: &Context, named: &[Named]) -> anyhow::Result<Option<String>> {
-    let lost = ctx.shelf.need_or_tell(named.iter().cloned()).await?;
+    let lost = ctx.files.need_or_tell(named.iter().cloned()).await?;
     Ok(named.iter().find_map(|file| {
         let path = file.path.strip_prefix("exports/").unwrap_or(&file.path);
         let differs = || differs(&ctx.folders.exports, path, file.sha256.as_deref()?);
@@ -305,7 +305,7 @@ async fn objects(ctx: &Context, tx: &mut store::Tx) -> anyhow::Result<Option<Che
     let mut listed = std::collections::HashMap::new();
     let mut folders = Vec::new();
     for folder in ["usage", "documents"] {
-        if let Some(found) = ctx.shelf.listed(folder).await? {
+        if let Some(found) = ctx.files.listed(folder).await? {
             listed.extend(found);
             folders.push(folder);
         }
@@ -313,7 +313,7 @@ async fn objects(ctx: &Context, tx: &mut store::Tx) -> anyhow::Result<Option<Che
     if folders.is_empty() {
         return Ok(None);
     }
-    let mut named = shelf::all_named(tx).await?;
+    let mut named = file_store::all_named(tx).await?;
     named.retain(|(file, _)| folders.iter().any(|folder| file.path.starts_with(folder)));
     let difference = named.iter().find_map(|(file, bytes)| match listed.get(&file.path) {
         None => Some(format!("{}: the bucket has no such object", file.path)),

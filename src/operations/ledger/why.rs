@@ -21,19 +21,19 @@ use uuid::Uuid;
 
 /// The evidence of one invoice, or of one of its lines.
 #[derive(Debug, Clone, Serialize)]
-pub struct Story {
-    pub entry: Option<EntryStory>,
+pub struct InvoiceEvidence {
+    pub entry: Option<EntryEvidence>,
     pub invoice: String,
     pub account: String,
     pub charge_date: NaiveDate,
     /// Ordinal of the run that made it.
     pub run: Option<u64>,
-    pub lines: Vec<LineStory>,
+    pub lines: Vec<LineEvidence>,
 }
 
 /// The ledger entry that was asked for.
 #[derive(Debug, Clone, Serialize)]
-pub struct EntryStory {
+pub struct EntryEvidence {
     pub sequence: Option<u64>,
     pub kind: &'static str,
     pub document: String,
@@ -41,7 +41,7 @@ pub struct EntryStory {
 
 /// A line and the events that were rated for it.
 #[derive(Debug, Clone, Serialize)]
-pub struct LineStory {
+pub struct LineEvidence {
     pub number: u32,
     pub sku: String,
     pub title: String,
@@ -52,12 +52,12 @@ pub struct LineStory {
     pub rated_quantity: String,
     pub amount: String,
     pub events_total: usize,
-    pub events: Vec<EventStory>,
+    pub events: Vec<EventEvidence>,
 }
 
 /// One usage event and where it stood.
 #[derive(Debug, Clone, Serialize)]
-pub struct EventStory {
+pub struct EventEvidence {
     pub file: String,
     pub line: u64,
     pub source: String,
@@ -67,7 +67,7 @@ pub struct EventStory {
 }
 
 /// Finds what `id` names and tells its story with at most `events_max` events per line (0 = all).
-pub async fn why(ctx: &Context, id: &str, events_max: usize) -> Result<Story, Stop> {
+pub async fn why(ctx: &Context, id: &str, events_max: usize) -> Result<InvoiceEvidence, Stop> {
     let mut tx = ctx.store.read().await?;
     let found = find(&mut tx, id).await?.ok_or_else(|| {
         Refusal::new(Code::UnknownId, format!("nothing is called {id}"))
@@ -85,7 +85,7 @@ pub async fn why(ctx: &Context, id: &str, events_max: usize) -> Result<Story, St
         let window = line.key.as_ref().and_then(|k| windows.remove(&(k.charge, k.period_start)));
         lines.push(line_story(ctx, run.as_ref(), &found.invoice, line, window, events_max).await?);
     }
-    Ok(Story {
+    Ok(InvoiceEvidence {
         entry: found.entry,
         invoice: found.invoice.number.clone(),
         account: draft.account_number.clone(),
@@ -95,43 +95,43 @@ pub async fn why(ctx: &Context, id: &str, events_max: usize) -> Result<Story, St
     })
 }
 
-struct Found {
-    entry: Option<EntryStory>,
+struct Evidence {
+    entry: Option<EntryEvidence>,
     invoice: Invoice,
     line: Option<LineId>,
 }
 
-async fn find(tx: &mut Tx, id: &str) -> anyhow::Result<Option<Found>> {
+async fn find(tx: &mut Tx, id: &str) -> anyhow::Result<Option<Evidence>> {
     if let Some(booked) = store::invoice::by_number(tx, id).await? {
-        return Ok(Some(Found { entry: None, invoice: booked.invoice, line: None }));
+        return Ok(Some(Evidence { entry: None, invoice: booked.invoice, line: None }));
     }
     if let Ok(sequence) = id.parse::<u64>() {
         let filter = SealedFilter { first: Some(sequence), last: Some(sequence), ..SealedFilter::default() };
         let Some(sealed) = store::ledger::sealed_page(tx, &filter, 0, 1).await?.pop() else {
             return Ok(None);
         };
-        let entry = EntryStory {
+        let entry = EntryEvidence {
             sequence: Some(sealed.sequence),
             kind: sealed.entry.kind.name(),
             document: sealed.entry.document_number.clone(),
         };
         let booked =
             store::invoice::by_id(tx, sealed.entry.invoice).await?.context("an entry without its invoice")?;
-        return Ok(Some(Found { entry: Some(entry), invoice: booked.invoice, line: None }));
+        return Ok(Some(Evidence { entry: Some(entry), invoice: booked.invoice, line: None }));
     }
     let Ok(uuid) = id.parse::<Uuid>() else { return Ok(None) };
     if let Some(booked) = store::invoice::by_id(tx, InvoiceId(uuid)).await? {
-        return Ok(Some(Found { entry: None, invoice: booked.invoice, line: None }));
+        return Ok(Some(Evidence { entry: None, invoice: booked.invoice, line: None }));
     }
     if let Some(invoice) = store::invoice::of_line(tx, LineId(uuid)).await? {
         let booked = store::invoice::by_id(tx, invoice).await?.context("a line without its invoice")?;
-        return Ok(Some(Found { entry: None, invoice: booked.invoice, line: Some(LineId(uuid)) }));
+        return Ok(Some(Evidence { entry: None, invoice: booked.invoice, line: Some(LineId(uuid)) }));
     }
     let Some(entry) = store::ledger::by_id(tx, domain::ids::EntryId(uuid)).await? else { return Ok(None) };
     let story =
-        EntryStory { sequence: None, kind: entry.kind.name(), document: entry.document_number.clone() };
+        EntryEvidence { sequence: None, kind: entry.kind.name(), document: entry.document_number.clone() };
     let booked = store::invoice::by_id(tx, entry.invoice).await?.context("an entry without its invoice")?;
-    Ok(Some(Found { entry: Some(story), invoice: booked.invoice, line: None }))
+    Ok(Some(Evidence { entry: Some(story), invoice: booked.invoice, line: None }))
 }
 
 type WindowOf = BTreeMap<(domain::ids::ChargeReference, NaiveDate), Window>;
@@ -159,7 +159,7 @@ async fn line_story(
     line: &Line,
     window: Option<Window>,
     events_max: usize,
-) -> anyhow::Result<LineStory> {
+) -> anyhow::Result<LineEvidence> {
     let found = match (run, window) {
         (Some(run), Some(window)) => {
             let pinned = measure::pinned(ctx, run).await?;
@@ -179,7 +179,7 @@ async fn line_story(
             let import = imports::by_number(&mut tx, event.import).await?;
             unknown.insert(import.map_or("?".to_owned(), |i| i.file_name));
         }
-        events.push(EventStory {
+        events.push(EventEvidence {
             file: files[&event.import].clone(),
             line: event.line,
             source: event.source.clone(),
@@ -189,7 +189,7 @@ async fn line_story(
                 .map_or(String::new(), |t| t.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
         });
     }
-    Ok(LineStory {
+    Ok(LineEvidence {
         number: line.number,
         sku: line.sku.clone(),
         title: line.title.clone(),

@@ -42,7 +42,7 @@ pub static CHARGE: Entity = Entity {
 
 /// Which rows of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum CycleSelection {
     /// One for each charge that is still charged.
     Pending,
     /// What was billed too, oldest first.
@@ -76,12 +76,12 @@ impl Cycles {
     }
 
     /// Rows of a subscription, by charge.
-    pub fn of(&self, s: &Subscription, catalogue: &Catalogue, which: Which) -> Vec<Record> {
+    pub fn of(&self, s: &Subscription, catalogue: &Catalogue, which: CycleSelection) -> Vec<Record> {
         let Ok(timeline) = Timeline::known(s, catalogue, self.today, self.today) else { return Vec::new() };
         let rows = timeline.charges.iter().flat_map(|life| {
             let row = Row { timeline: &timeline, life, today: self.today };
             let billed = self.billed.get(&life.reference).map_or(&[][..], Vec::as_slice);
-            let past = billed.iter().filter(|_| which == Which::All);
+            let past = billed.iter().filter(|_| which == CycleSelection::All);
             let mut rows: Vec<Record> = past.map(|line| row.billed(line)).collect();
             rows.extend(row.pending(billed));
             rows

@@ -13,7 +13,7 @@ pub use store::listing::Narrow;
 
 use crate::context::Context;
 use catalogue::Beside;
-use cycles::Which;
+use cycles::CycleSelection;
 use domain::book_file::ObjectKind;
 use domain::catalogue::Catalogue;
 use domain::query::{Entity, Filter, OrderKey, Record, Value, compare};
@@ -161,7 +161,7 @@ impl Noun {
 
 /// The records of these ids, in their order; those that are gone are left out.
 async fn load(ctx: &Context, tx: &mut Tx, listing: Listing, ids: &[Uuid]) -> anyhow::Result<Vec<Record>> {
-    load_with(ctx, tx, listing, ids, Which::Pending).await
+    load_with(ctx, tx, listing, ids, CycleSelection::Pending).await
 }
 
 async fn load_with(
@@ -169,7 +169,7 @@ async fn load_with(
     tx: &mut Tx,
     listing: Listing,
     ids: &[Uuid],
-    which: Which,
+    which: CycleSelection,
 ) -> anyhow::Result<Vec<Record>> {
     let mut records = match listing {
         Listing::Customers => customers::load(tx, ids).await?,
@@ -187,7 +187,7 @@ async fn load_with(
 
 /// Records and how many there are in all, if that was asked.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct RecordPage {
     pub records: Vec<Record>,
     pub total: Option<u64>,
 }
@@ -241,7 +241,7 @@ async fn part(
         is_reference = true;
     }
     let place = if is_reference { 1 } else { 0 };
-    let records = load_with(ctx, tx, listing, &owners, Which::All).await?;
+    let records = load_with(ctx, tx, listing, &owners, CycleSelection::All).await?;
     // The pending row of a charge is its last one.
     Ok(records
         .into_iter()
@@ -256,14 +256,14 @@ pub async fn page(
     narrow: &Narrow,
     skip: usize,
     top: usize,
-) -> anyhow::Result<Found> {
+) -> anyhow::Result<RecordPage> {
     let mut tx = ctx.store.read().await?;
     match noun.source() {
         Source::Rows(listing) => {
             let window = Window { limit: i64::try_from(top)?, offset: i64::try_from(skip)? };
             let ids = listing::ids(&mut tx, listing, narrow, window).await?;
             let total = u64::try_from(listing::count(&mut tx, listing, narrow).await?)?;
-            Ok(Found { records: load(ctx, &mut tx, listing, &ids).await?, total: Some(total) })
+            Ok(RecordPage { records: load(ctx, &mut tx, listing, &ids).await?, total: Some(total) })
         }
         Source::Parts(listing, list) => {
             let query = Query { skip, top, count: true, ..Query::default() };
@@ -274,13 +274,13 @@ pub async fn page(
         Source::Catalogue(_) => {
             let all = of_catalogue(ctx, &mut tx, noun).await?;
             let total = Some(u64::try_from(all.len())?);
-            Ok(Found { records: all.into_iter().skip(skip).take(top).collect(), total })
+            Ok(RecordPage { records: all.into_iter().skip(skip).take(top).collect(), total })
         }
     }
 }
 
 /// What passes a query, in its order.
-pub async fn query(ctx: &Context, noun: Noun, query: &Query) -> anyhow::Result<Found> {
+pub async fn query(ctx: &Context, noun: Noun, query: &Query) -> anyhow::Result<RecordPage> {
     if query.filter.is_none() && query.order.is_empty() {
         return page(ctx, noun, &Narrow::default(), query.skip, query.top).await;
     }
@@ -310,7 +310,7 @@ pub async fn query(ctx: &Context, noun: Noun, query: &Query) -> anyhow::Result<F
 }
 
 /// What passes a query of records that are all there.
-pub fn sifted(records: Vec<Record>, query: &Query) -> Found {
+pub fn sifted(records: Vec<Record>, query: &Query) -> RecordPage {
     let mut sieve = Sieve::new(query);
     records.into_iter().for_each(|record| sieve.take(record));
     sieve.found()
@@ -369,7 +369,7 @@ impl<'q> Sieve<'q> {
     ) -> anyhow::Result<()> {
         let all = Window { limit: i64::MAX, offset: 0 };
         for chunk in listing::ids(tx, listing, narrow, all).await?.chunks(CHUNK) {
-            for mut owner in load_with(ctx, tx, listing, chunk, Which::All).await? {
+            for mut owner in load_with(ctx, tx, listing, chunk, CycleSelection::All).await? {
                 let parts = owner.lists.get_mut(list).map(std::mem::take).unwrap_or_default();
                 parts.into_iter().for_each(|record| self.take(record));
             }
@@ -405,11 +405,11 @@ impl<'q> Sieve<'q> {
         self.kept.truncate(self.wanted);
     }
 
-    fn found(mut self) -> Found {
+    fn found(mut self) -> RecordPage {
         if !self.query.order.is_empty() {
             self.first();
         }
         let records = self.kept.into_iter().skip(self.query.skip).take(self.query.top).collect();
-        Found { records, total: self.query.count.then_some(self.passed) }
+        RecordPage { records, total: self.query.count.then_some(self.passed) }
     }
 }

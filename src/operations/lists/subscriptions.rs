@@ -1,7 +1,7 @@
 //! Subscriptions as records, as they stand today, with the charges that they have then.
 
 use super::customers::payment_method_id;
-use super::cycles::{CHARGE, Cycles, Which};
+use super::cycles::{CHARGE, CycleSelection, Cycles};
 use super::documented::{document_of, unit_id, with_document, with_object};
 use crate::context::{Context, catalogue};
 use domain::NaiveDate;
@@ -50,7 +50,12 @@ pub static SUBSCRIPTION: Entity = Entity {
 };
 
 /// The subscriptions of these ids.
-pub async fn load(ctx: &Context, tx: &mut Tx, ids: &[Uuid], which: Which) -> anyhow::Result<Vec<Record>> {
+pub async fn load(
+    ctx: &Context,
+    tx: &mut Tx,
+    ids: &[Uuid],
+    which: CycleSelection,
+) -> anyhow::Result<Vec<Record>> {
     let subscriptions = book::subscriptions_by_ids(tx, ids).await?;
     if subscriptions.is_empty() {
         return Ok(Vec::new());

@@ -14,14 +14,14 @@ const PAGE: u32 = 1_000;
 
 /// Which payers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum PayerSelection {
     All,
     /// Those who owe something or are owed something.
     Owing,
 }
 
 /// Lists them; the day decides what is overdue.
-pub async fn list(ctx: &Context, which: Which, as_of: NaiveDate) -> Result<Vec<PayerView>, Stop> {
+pub async fn list(ctx: &Context, which: PayerSelection, as_of: NaiveDate) -> Result<Vec<PayerView>, Stop> {
     ctx.catalogue().await?;
     let mut undelivered = undelivered(&open::list(ctx, &open::Filter::default()).await?);
     let mut tx = ctx.store.read().await?;
@@ -40,6 +40,6 @@ pub async fn list(ctx: &Context, which: Which, as_of: NaiveDate) -> Result<Vec<P
             PayerView::of(customer, own, undelivered.remove(&customer.account_number).unwrap_or(0))
         }));
     }
-    payers.retain(|payer| which == Which::All || !payer.balances.is_empty());
+    payers.retain(|payer| which == PayerSelection::All || !payer.balances.is_empty());
     Ok(payers)
 }

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::delivery::plan;
 use crate::payments::account::{account, policy_of};
 use crate::payments::settle;
-use crate::payments::tried::{Begun, Collected, TriedOutcome, tried};
+use crate::payments::tried::{Collected, CommittedAttempt, TriedOutcome, tried};
 use anyhow::Context as _;
 use domain::catalogue::Catalogue;
 use domain::ids::{InvoiceId, RunId};
@@ -23,7 +23,7 @@ use store::{Tx, payment};
 /// Writes outcomes, settlements and ledger entries in one transaction.
 pub(crate) async fn record(
     ctx: &Context,
-    answered: Vec<(Begun, Result<ChargeAnswer, GatewayError>)>,
+    answered: Vec<(CommittedAttempt, Result<ChargeAnswer, GatewayError>)>,
     run: Option<RunId>,
     collected: &mut Collected,
 ) -> anyhow::Result<()> {
@@ -69,7 +69,7 @@ pub(crate) async fn record(
 
 async fn paid(
     tx: &mut Tx,
-    begun: &Begun,
+    begun: &CommittedAttempt,
     books: Books<'_>,
     run: Option<RunId>,
     collected: &mut Collected,
@@ -86,12 +86,12 @@ async fn paid(
 /// Whether the decline is news.
 async fn declined(
     tx: &mut Tx,
-    begun: Begun,
+    begun: CommittedAttempt,
     decline: Decline,
     catalogue: &Catalogue,
     collected: &mut Collected,
 ) -> anyhow::Result<bool> {
-    let Begun { booked, attempt, technical_in_a_row, method, .. } = begun;
+    let CommittedAttempt { booked, attempt, technical_in_a_row, method, .. } = begun;
     let policy = policy_of(catalogue, &booked);
     let account = account(&booked, &[], None, &policy);
     let effects = verbs::answered(&account, attempt, technical_in_a_row, Answer::Declined(&decline));
@@ -126,12 +126,12 @@ async fn keep_answer(
 /// attempt stays open for a person. Otherwise nothing has happened, and the attempt ends.
 async fn refused(
     tx: &mut Tx,
-    begun: Begun,
+    begun: CommittedAttempt,
     error: &GatewayError,
     catalogue: &Catalogue,
     collected: &mut Collected,
 ) -> anyhow::Result<()> {
-    let Begun { booked, attempt, technical_in_a_row, asked_before, .. } = begun;
+    let CommittedAttempt { booked, attempt, technical_in_a_row, asked_before, .. } = begun;
     let (number, method) = (&booked.invoice.number, attempt.method.clone());
     tracing::error!(attempt = attempt.id.to_string(), reason = error.to_string(), "charge refused");
     collected.aside.fail(booked.invoice.draft.payer, format!("payment of {number}: {error}"));

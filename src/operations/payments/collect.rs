@@ -4,13 +4,13 @@
 use crate::context::Context;
 use crate::payments::account::{account, policy_of};
 use crate::payments::look_up;
-use crate::payments::tried::{Begun, Collected, Occasion, TriedOutcome, tried};
+use crate::payments::tried::{Collected, CommittedAttempt, Occasion, TriedOutcome, tried};
 use anyhow::Context as _;
 use chrono::{Days, NaiveDate};
 use domain::catalogue::Catalogue;
 use domain::customer::{Customer, PaymentMethod};
 use domain::ids::{AttemptId, CustomerId, InvoiceId, RunId};
-use domain::invoice::verbs::{self, Charge, Charging, Known};
+use domain::invoice::verbs::{self, Charge, Charging, PayerHistory};
 use domain::payment::Attempt;
 use gateways::{ChargeAnswer, ChargeRequest, GatewayError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,7 +90,7 @@ async fn begin(
     on: NaiveDate,
     catalogue: &Catalogue,
     collected: &mut Collected,
-) -> anyhow::Result<Vec<Begun>> {
+) -> anyhow::Result<Vec<CommittedAttempt>> {
     let mut tx = ctx.store.begin().await?;
     invoice::lock_settlements(&mut tx, invoices).await?;
     let booked = invoice::by_ids(&mut tx, invoices).await?;
@@ -138,9 +138,14 @@ async fn begin(
 }
 
 /// What is known of these payers beside their invoices.
-async fn known(ctx: &Context, tx: &mut Tx, payers: &[CustomerId], on: NaiveDate) -> anyhow::Result<Known> {
+async fn known(
+    ctx: &Context,
+    tx: &mut Tx,
+    payers: &[CustomerId],
+    on: NaiveDate,
+) -> anyhow::Result<PayerHistory> {
     let since = on.checked_sub_days(Days::new(CAP_DAYS)).unwrap_or(on);
-    Ok(Known {
+    Ok(PayerHistory {
         unhealthy: payment::unhealthy(tx, payers).await?.into_iter().collect(),
         recent: payment::recent(tx, payers, since).await?,
         gateways: ctx.gateways.keys().cloned().collect(),
@@ -148,7 +153,7 @@ async fn known(ctx: &Context, tx: &mut Tx, payers: &[CustomerId], on: NaiveDate)
 }
 
 /// Keeps the attempts that are new, and the tokens that they are asked with.
-async fn keep_new(tx: &mut Tx, begun: &[Begun]) -> anyhow::Result<()> {
+async fn keep_new(tx: &mut Tx, begun: &[CommittedAttempt]) -> anyhow::Result<()> {
     let new = || begun.iter().filter(|begun| !begun.asked_before);
     let attempts: Vec<Attempt> = new().map(|begun| begun.attempt.clone()).collect();
     payment::begin(tx, &attempts).await?;
@@ -158,9 +163,14 @@ async fn keep_new(tx: &mut Tx, begun: &[Begun]) -> anyhow::Result<()> {
 }
 
 /// A new attempt.
-fn asked_first(booked: Booked, attempt: Attempt, technical_in_a_row: usize, method: PaymentMethod) -> Begun {
+fn asked_first(
+    booked: Booked,
+    attempt: Attempt,
+    technical_in_a_row: usize,
+    method: PaymentMethod,
+) -> CommittedAttempt {
     let (has_method, asked_before, asked_with) = (true, false, None);
-    Begun { booked, attempt, technical_in_a_row, method, has_method, asked_before, asked_with }
+    CommittedAttempt { booked, attempt, technical_in_a_row, method, has_method, asked_before, asked_with }
 }
 
 /// An attempt without an answer. A method that is gone from the book is as it was asked, or unknown.
@@ -170,7 +180,7 @@ fn asked_before(
     technical_in_a_row: usize,
     method: Option<PaymentMethod>,
     asked_with: Option<String>,
-) -> Begun {
+) -> CommittedAttempt {
     let has_method = method.is_some();
     let method = method.unwrap_or_else(|| PaymentMethod {
         refkey: attempt.method.clone(),
@@ -180,13 +190,21 @@ fn asked_before(
         is_default: false,
         expires: None,
     });
-    Begun { booked, attempt, technical_in_a_row, method, has_method, asked_before: true, asked_with }
+    CommittedAttempt {
+        booked,
+        attempt,
+        technical_in_a_row,
+        method,
+        has_method,
+        asked_before: true,
+        asked_with,
+    }
 }
 
 /// Calls the providers, and calls again about what they did not answer, a few times.
 async fn ask(
     ctx: &Context,
-    mut begun: Vec<Begun>,
+    mut begun: Vec<CommittedAttempt>,
     run: Option<RunId>,
     collected: &mut Collected,
 ) -> anyhow::Result<()> {
@@ -242,7 +260,7 @@ async fn ask(
 }
 
 /// One answer per attempt, in their order, whatever their gateways.
-async fn call(ctx: &Context, begun: &[Begun]) -> Vec<Result<ChargeAnswer, GatewayError>> {
+async fn call(ctx: &Context, begun: &[CommittedAttempt]) -> Vec<Result<ChargeAnswer, GatewayError>> {
     let mut answers: Vec<Option<Result<ChargeAnswer, GatewayError>>> = begun.iter().map(|_| None).collect();
     let names: BTreeSet<&str> = begun.iter().map(|b| b.attempt.gateway.as_str()).collect();
     for name in names {
@@ -255,14 +273,14 @@ async fn call(ctx: &Context, begun: &[Begun]) -> Vec<Result<ChargeAnswer, Gatewa
             answers[place] = Some(answer);
         }
     }
-    let nobody = |b: &Begun| GatewayError::Unknown {
+    let nobody = |b: &CommittedAttempt| GatewayError::Unknown {
         gateway: b.attempt.gateway.clone(),
         why: "no such gateway".to_owned(),
     };
     answers.into_iter().zip(begun).map(|(answer, b)| answer.unwrap_or_else(|| Err(nobody(b)))).collect()
 }
 
-fn request(begun: &Begun) -> ChargeRequest {
+fn request(begun: &CommittedAttempt) -> ChargeRequest {
     let attempt = &begun.attempt;
     ChargeRequest {
         attempt: attempt.id,

@@ -4,16 +4,19 @@
 //! Idempotency key: the attempt's id, the provider's idempotency key; a look-up changes nothing.
 
 use crate::context::Context;
-use crate::payments::tried::Begun;
+use crate::payments::tried::CommittedAttempt;
 use domain::money::Money;
 use domain::payment::{Decline, DeclineClass};
 use gateways::{ChargeAnswer, GatewayError, LookedUp};
 use store::payment;
 
-type Answered = (Begun, Result<ChargeAnswer, GatewayError>);
+type Answered = (CommittedAttempt, Result<ChargeAnswer, GatewayError>);
 
 /// Parts what has been asked before into what is known by now and what is to be charged; what is new is to be charged.
-pub(crate) async fn sort(ctx: &Context, begun: Vec<Begun>) -> anyhow::Result<(Vec<Answered>, Vec<Begun>)> {
+pub(crate) async fn sort(
+    ctx: &Context,
+    begun: Vec<CommittedAttempt>,
+) -> anyhow::Result<(Vec<Answered>, Vec<CommittedAttempt>)> {
     let (mut known, mut to_charge) = (Vec::new(), Vec::new());
     let mut other_token = Vec::new();
     for mut begun in begun {
@@ -50,7 +53,7 @@ pub(crate) async fn sort(ctx: &Context, begun: Vec<Begun>) -> anyhow::Result<(Ve
     Ok((known, to_charge))
 }
 
-async fn look_up(ctx: &Context, begun: &Begun) -> Result<LookedUp, GatewayError> {
+async fn look_up(ctx: &Context, begun: &CommittedAttempt) -> Result<LookedUp, GatewayError> {
     let attempt = &begun.attempt;
     let unknown = |why: String| GatewayError::Unknown { gateway: attempt.gateway.clone(), why };
     let Some(gateway) = ctx.gateways.get(&attempt.gateway) else {
@@ -69,7 +72,7 @@ async fn look_up(ctx: &Context, begun: &Begun) -> Result<LookedUp, GatewayError>
 
 /// The provider has never heard of the key. It may be charged, with the payer's method of today, unless there is none:
 /// then the attempt ends the day after, when no request can be on its way any more.
-fn never_seen(ctx: &Context, begun: &Begun) -> Option<Result<ChargeAnswer, GatewayError>> {
+fn never_seen(ctx: &Context, begun: &CommittedAttempt) -> Option<Result<ChargeAnswer, GatewayError>> {
     if begun.has_method {
         return None;
     }

@@ -1,6 +1,6 @@
 //! What became of charging an invoice.
 
-use crate::aside::Aside;
+use crate::aside::SetAside;
 use chrono::NaiveDate;
 use domain::customer::PaymentMethod;
 use domain::invoice::Settlement;
@@ -53,11 +53,11 @@ pub enum TriedOutcome {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Collected {
     pub tried: Vec<Tried>,
-    pub aside: Aside,
+    pub aside: SetAside,
 }
 
 /// An attempt that is committed and waits for its answer.
-pub(crate) struct Begun {
+pub(crate) struct CommittedAttempt {
     pub booked: Booked,
     pub attempt: Attempt,
     /// Technical failures right before this attempt.
@@ -71,7 +71,7 @@ pub(crate) struct Begun {
     pub asked_with: Option<String>,
 }
 
-impl Begun {
+impl CommittedAttempt {
     /// What a charge is asked with.
     pub fn token(&self) -> &str {
         self.method.token.as_deref().unwrap_or_default()

@@ -13,7 +13,7 @@ use crate::refusal::Stop;
 use crate::reports::{self, Ask};
 use domain::journal::{Action, Object};
 use domain::refusal::{Code, Fault, Refusal, Verb};
-use domain::report::{Agreement, Cell, Head, Name, Sheet, Span};
+use domain::report::{Agreement, Cell, MonthRange, Name, ReportHead, Sheet};
 use ledger::Format;
 use serde_json::json;
 use std::io;
@@ -27,7 +27,7 @@ const RECONCILED: [Name; 5] =
     [Name::TrialBalance, Name::CustomerLedger, Name::Aging, Name::Clearing, Name::Revenue];
 
 /// Closes this month.
-pub async fn close(ctx: &Context, act: &Act, month: Span, format: Format) -> Result<PeriodView, Stop> {
+pub async fn close(ctx: &Context, act: &Act, month: MonthRange, format: Format) -> Result<PeriodView, Stop> {
     ctx.catalogue().await?;
     one_month(month, Verb::ClosePeriod)?;
     is_over(ctx, month).await?;
@@ -77,17 +77,17 @@ pub async fn close(ctx: &Context, act: &Act, month: Span, format: Format) -> Res
 }
 
 /// A quarter or a year is several months.
-pub(super) fn one_month(month: Span, verb: Verb) -> Result<(), Refusal> {
+pub(super) fn one_month(month: MonthRange, verb: Verb) -> Result<(), Refusal> {
     match month.is_month() {
         true => Ok(()),
         false => Err(Refusal::new(Code::Dates, format!("{month} is not one month"))
             .hint("month by month: ")
-            .ask(verb.on(Span::month_of(month.start)))),
+            .ask(verb.on(MonthRange::month_of(month.start)))),
     }
 }
 
 /// A month that is not over has more to come.
-pub(super) async fn is_over(ctx: &Context, month: Span) -> Result<(), Stop> {
+pub(super) async fn is_over(ctx: &Context, month: MonthRange) -> Result<(), Stop> {
     let today = ctx.today().await?;
     if month.end <= today {
         return Ok(());
@@ -97,7 +97,7 @@ pub(super) async fn is_over(ctx: &Context, month: Span) -> Result<(), Stop> {
 }
 
 /// Months are closed in order, from the first in which anything is posted.
-async fn is_next(ctx: &Context, month: Span) -> Result<(), Stop> {
+async fn is_next(ctx: &Context, month: MonthRange) -> Result<(), Stop> {
     let mut tx = ctx.store.read().await?;
     let closed_until = store::ledger::closed_periods(&mut tx).await?.last().map(|period| period.open_from);
     if closed_until.is_some_and(|until| month.end <= until) {
@@ -105,11 +105,11 @@ async fn is_next(ctx: &Context, month: Span) -> Result<(), Stop> {
     }
     let first = match closed_until {
         Some(until) => Some(until),
-        None => store::ledger::first_posting(&mut tx).await?.map(|day| Span::month_of(day).start),
+        None => store::ledger::first_posting(&mut tx).await?.map(|day| MonthRange::month_of(day).start),
     };
     match first {
         Some(first) if first < month.start => {
-            let before = Span::month_of(first);
+            let before = MonthRange::month_of(first);
             let message = format!("{before} is open: months are closed in order");
             Err(Refusal::new(Code::PeriodBefore, message).ask(Verb::ClosePeriod.on(before)).into())
         }
@@ -117,14 +117,14 @@ async fn is_next(ctx: &Context, month: Span) -> Result<(), Stop> {
     }
 }
 
-fn closed(month: Span) -> Refusal {
+fn closed(month: MonthRange) -> Refusal {
     Refusal::new(Code::PeriodClosed, format!("{month} is closed, and stays closed"))
         .ask(Verb::ListPeriods.plain())
         .hint(" shows what was closed when; what comes late is posted in the open period")
 }
 
 /// Refuses a month of which two parts of the books say different things.
-async fn reconcile(ctx: &Context, month: Span) -> Result<(), Stop> {
+async fn reconcile(ctx: &Context, month: MonthRange) -> Result<(), Stop> {
     let mut faults: Vec<Fault> = Vec::new();
     let mut tell = |pointer: &str, message: String| {
         faults.push(Fault { pointer: pointer.to_owned(), message, way_out: None });
@@ -160,7 +160,7 @@ async fn reconcile(ctx: &Context, month: Span) -> Result<(), Stop> {
 struct Agreed(Vec<Agreement>);
 
 impl Sheet for Agreed {
-    fn begin(&mut self, _: &Head) -> io::Result<()> {
+    fn begin(&mut self, _: &ReportHead) -> io::Result<()> {
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use crate::ledger::{recognize, seal};
 use crate::periods::close::{is_over, one_month};
 use crate::refusal::Stop;
 use domain::refusal::Verb;
-use domain::report::Span;
+use domain::report::MonthRange;
 use serde::Serialize;
 
 /// What was recognised.
@@ -17,7 +17,7 @@ pub struct Recognized {
 }
 
 /// Up to and with this month, which must be over.
-pub async fn recognize(ctx: &Context, month: Span) -> Result<Recognized, Stop> {
+pub async fn recognize(ctx: &Context, month: MonthRange) -> Result<Recognized, Stop> {
     one_month(month, Verb::RecognizePeriod)?;
     is_over(ctx, month).await?;
     let entries = recognize::recognize(ctx, month.end).await?;

@@ -4,7 +4,7 @@ use super::Work;
 use super::revenue::deferred_accounts;
 use domain::ledger::earned_minor;
 use domain::money::Currency;
-use domain::report::{Agreement, Cell, Span, numbers, words};
+use domain::report::{Agreement, Cell, MonthRange, numbers, words};
 use std::collections::{BTreeMap, BTreeSet};
 use store::ledger::report::{self as sql, DeferredRow};
 
@@ -62,13 +62,13 @@ pub(super) async fn waterfall(work: &mut Work<'_>) -> anyhow::Result<()> {
 }
 
 /// The months after the span.
-fn ends(span: Span) -> Vec<Span> {
-    let after = |month: &Span| Some(Span::month_of(month.end));
-    std::iter::successors(Some(Span::month_of(span.end)), after).take(MONTHS).collect()
+fn ends(span: MonthRange) -> Vec<MonthRange> {
+    let after = |month: &MonthRange| Some(MonthRange::month_of(month.end));
+    std::iter::successors(Some(MonthRange::month_of(span.end)), after).take(MONTHS).collect()
 }
 
 /// Adds what a line will earn in each month, and what is left for later.
-fn spread(row: &DeferredRow, months: &[Span], parts: &mut [i128]) {
+fn spread(row: &DeferredRow, months: &[MonthRange], parts: &mut [i128]) {
     let mut earned = row.net_minor - row.deferred_minor;
     for (month, part) in months.iter().zip(parts.iter_mut()) {
         let until = earned_minor(row.period, row.net_minor, month.end);

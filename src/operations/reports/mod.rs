@@ -16,7 +16,7 @@ use crate::refusal::Stop;
 use chrono::NaiveDate;
 use domain::catalogue::Catalogue;
 use domain::refusal::{Code, Refusal};
-use domain::report::{Agreement, Cell, Column, Head, Name, Sheet, Span};
+use domain::report::{Agreement, Cell, Column, MonthRange, Name, ReportHead, Sheet};
 use std::sync::Arc;
 use store::Tx;
 
@@ -24,7 +24,7 @@ use store::Tx;
 #[derive(Debug, Clone)]
 pub struct Ask {
     pub name: Name,
-    pub span: Span,
+    pub span: MonthRange,
     /// What is open or owed at the end of this day; the span's last day unless given.
     pub as_of: Option<NaiveDate>,
     /// One account number; a statement needs one.
@@ -79,7 +79,8 @@ impl Work<'_> {
         chart: Option<(&'static str, &'static str)>,
     ) -> anyhow::Result<()> {
         let tenant = self.catalogue.tenant.fullname.clone();
-        let head = Head { name: self.ask.name, title, tenant, period, columns: columns.to_vec(), chart };
+        let head =
+            ReportHead { name: self.ask.name, title, tenant, period, columns: columns.to_vec(), chart };
         Ok(self.sheet.begin(&head)?)
     }
 

@@ -3,7 +3,9 @@
 use super::Work;
 use domain::catalogue::ChargeType;
 use domain::money::Currency;
-use domain::report::{Agreement, Cell, Covered, Movement, Span, monthly_minor, movement, numbers, words};
+use domain::report::{
+    Agreement, Cell, Covered, MonthRange, Movement, monthly_minor, movement, numbers, words,
+};
 use std::collections::BTreeMap;
 use store::ledger::report::{self as sql, CoveredRow};
 
@@ -60,7 +62,7 @@ pub(super) async fn mrr(work: &mut Work<'_>) -> anyhow::Result<()> {
 
     let mut agreements = Vec::new();
     let mut closed: BTreeMap<Currency, i128> = BTreeMap::new();
-    let mut month = Span::month_of(span.start);
+    let mut month = MonthRange::month_of(span.start);
     while month.start < span.end {
         let moved = month_of(work, &skus, month).await?;
         for (currency, (count, moved)) in &moved {
@@ -90,7 +92,7 @@ pub(super) async fn mrr(work: &mut Work<'_>) -> anyhow::Result<()> {
                 agreements.push(Agreement::of(name, *currency, moved.opening_minor, before));
             }
         }
-        month = Span::month_of(month.end);
+        month = MonthRange::month_of(month.end);
     }
     work.end(&agreements)
 }
@@ -99,9 +101,9 @@ pub(super) async fn mrr(work: &mut Work<'_>) -> anyhow::Result<()> {
 async fn month_of(
     work: &mut Work<'_>,
     skus: &[String],
-    month: Span,
+    month: MonthRange,
 ) -> anyhow::Result<BTreeMap<Currency, (i64, Movement)>> {
-    let days = [Span::month_before(month.start).last_day(), month.last_day()];
+    let days = [MonthRange::month_before(month.start).last_day(), month.last_day()];
     let mut moved: BTreeMap<Currency, (i64, Movement)> = BTreeMap::new();
     let mut at: Option<Subscription> = None;
     let mut done = |mut subscription: Subscription| {

@@ -99,13 +99,13 @@ pub enum Outcome {
 #[derive(Debug, Clone)]
 pub struct Parked {
     pub reason: String,
-    pub why: Why,
+    pub why: ParkedBy,
     pub billed: Billed,
 }
 
 /// Who has to do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum ParkedBy {
     /// Beyond a bound, found now.
     Bound,
     /// Beyond a bound, found by the run of this ordinal, and nobody has let it through since.
@@ -142,18 +142,18 @@ impl Gate {
     /// Billed, or parked and why.
     pub fn judge(&self, book: &PayerBook, mut billed: Billed) -> Outcome {
         if let Some(reason) = billed.parked.take() {
-            return Outcome::Parked(Parked { reason, why: Why::Core, billed: Billed::default() });
+            return Outcome::Parked(Parked { reason, why: ParkedBy::Core, billed: Billed::default() });
         }
         let is_due = !billed.drafts.is_empty() || !billed.lines.is_empty();
         if self.is_released(book.payer) || !is_due {
             return Outcome::Billed(billed);
         }
         if let Some(parking) = self.parked.get(&book.payer) {
-            let why = Why::Earlier(parking.run_ordinal);
+            let why = ParkedBy::Earlier(parking.run_ordinal);
             return Outcome::Parked(Parked { reason: parking.reason.clone(), why, billed });
         }
         match bounds::beyond(book, &billed.drafts, &billed.lines, self.bounds) {
-            Some(reason) => Outcome::Parked(Parked { reason, why: Why::Bound, billed }),
+            Some(reason) => Outcome::Parked(Parked { reason, why: ParkedBy::Bound, billed }),
             None => Outcome::Billed(billed),
         }
     }
@@ -163,8 +163,8 @@ impl Parked {
     /// The reason, with the run that found it if that was an earlier one.
     pub fn told(&self) -> String {
         match self.why {
-            Why::Core | Why::Bound => self.reason.clone(),
-            Why::Earlier(run) => format!("parked by run {run}: {}", self.reason),
+            ParkedBy::Core | ParkedBy::Bound => self.reason.clone(),
+            ParkedBy::Earlier(run) => format!("parked by run {run}: {}", self.reason),
         }
     }
 }

@@ -15,7 +15,7 @@ use domain::ids::RunId;
 use domain::mail::run_message_id;
 use domain::run::{ItemState, RunState, RunSummary};
 use gateways::Delivery as Answer;
-use gateways::ping::Said;
+use gateways::ping::PingSignal;
 use serde::Serialize;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -132,7 +132,7 @@ pub async fn tell_ended(ctx: &Context, is_stuck: bool) {
         tracing::warn!(error = format!("{error:#}"), "cannot tell of the run");
     }
     if let (true, Err(_), Some(ping)) = (is_stuck, told, &ctx.ping) {
-        drop(ping.call(Said::Failed, "a run stands still").await);
+        drop(ping.call(PingSignal::Failed, "a run stands still").await);
     }
 }
 
@@ -146,7 +146,7 @@ async fn tell_due(ctx: &Context) -> anyhow::Result<()> {
 
 /// A report that did not arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Untold {
+pub struct UnsentReport {
     pub address: String,
     pub reason: String,
     /// It is tried again by itself.
@@ -155,7 +155,7 @@ pub struct Untold {
 
 /// Tells all that waits, because a person asks; with `refused` also reports that were refused. Returns the reports that did
 /// not arrive.
-pub async fn tell_all(ctx: &Context, refused: bool) -> anyhow::Result<Vec<Untold>> {
+pub async fn tell_all(ctx: &Context, refused: bool) -> anyhow::Result<Vec<UnsentReport>> {
     let mut tx = ctx.store.begin().await?;
     if refused {
         notices::retry(&mut tx).await?;
@@ -163,7 +163,7 @@ pub async fn tell_all(ctx: &Context, refused: bool) -> anyhow::Result<Vec<Untold
     let due = notices::due(&mut tx, None).await?;
     tx.commit().await?;
     let reports = tell(ctx, due).await?.into_iter().filter(|notice| notice.channel == Channel::Report);
-    let untold = reports.map(|notice| Untold {
+    let untold = reports.map(|notice| UnsentReport {
         address: notice.address,
         reason: notice.reason.unwrap_or_default(),
         waits: notice.state == DeliveryState::Pending,
@@ -212,9 +212,9 @@ async fn hand_over(ctx: &Context, notice: &Notice) -> anyhow::Result<Answer> {
         let Some(ping) = &ctx.ping else {
             return Ok(Answer::Permanent("ping.url is not set any more".to_owned()));
         };
-        let said = if notice.channel == Channel::Ping { Said::Well } else { Said::Failed };
+        let said = if notice.channel == Channel::Ping { PingSignal::Well } else { PingSignal::Failed };
         drop(tx);
-        return Ok(ping.call(said, &RunMail::headline(&summary, said == Said::Failed)).await);
+        return Ok(ping.call(said, &RunMail::headline(&summary, said == PingSignal::Failed)).await);
     }
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let items = run::items(&mut tx, run.id, None).await?;

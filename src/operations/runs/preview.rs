@@ -4,7 +4,7 @@ use crate::act::Act;
 use crate::context::Context;
 use crate::refusal::Stop;
 use crate::runs::bill::{self, bill_one};
-use crate::runs::bounds::{self, Difference, Gate, Outcome, PayerTotal, Totals, Why};
+use crate::runs::bounds::{self, Difference, Gate, Outcome, ParkedBy, PayerTotal, Totals};
 use crate::runs::open::{self, NewRun};
 use crate::runs::pin::would_be_run;
 use crate::runs::view::{RunView, TotalView};
@@ -191,8 +191,8 @@ impl Sums {
             Outcome::Failed(reason) => self.set_aside(account, ItemState::Failed, reason, None),
             Outcome::Parked(parked) => {
                 let by = match parked.why {
-                    Why::Earlier(run) => Some(run),
-                    Why::Bound | Why::Core => None,
+                    ParkedBy::Earlier(run) => Some(run),
+                    ParkedBy::Bound | ParkedBy::Core => None,
                 };
                 self.set_aside(account, ItemState::Parked, parked.told(), by);
                 for draft in &parked.billed.drafts {

@@ -129,7 +129,7 @@ struct Sums {
 
 /// Everything that is summed up over the run's invoices.
 #[derive(Debug, Default)]
-struct Summed {
+struct RunSums {
     currencies: BTreeMap<Currency, Sums>,
     documents: u64,
     document_bytes: u64,
@@ -145,7 +145,7 @@ pub async fn report(ctx: &Context, name: &str) -> Result<RunReport, Stop> {
     let run = RunView::from(run::summary(&mut tx, &found).await?);
     let steps = slice::progress(&mut tx, found.id).await?;
     let ids = invoice::of_run(&mut tx, found.id).await?;
-    let mut summed = Summed::default();
+    let mut summed = RunSums::default();
     for page in ids.chunks(PAGE) {
         add_invoices(&mut tx, page, &mut summed).await?;
     }
@@ -188,7 +188,7 @@ fn currency_view(currency: Currency, sums: &Sums) -> CurrencyView {
     }
 }
 
-async fn add_invoices(tx: &mut store::Tx, page: &[InvoiceId], summed: &mut Summed) -> anyhow::Result<()> {
+async fn add_invoices(tx: &mut store::Tx, page: &[InvoiceId], summed: &mut RunSums) -> anyhow::Result<()> {
     for booked in invoice::by_ids(tx, page).await? {
         let draft = &booked.invoice.draft;
         let part = summed.currencies.entry(draft.currency).or_default();
@@ -240,7 +240,7 @@ async fn add_invoices(tx: &mut store::Tx, page: &[InvoiceId], summed: &mut Summe
 }
 
 /// What must agree. Amounts are in minor units.
-fn checks(run: &RunView, summed: &Summed, invoices: usize) -> Vec<CheckView> {
+fn checks(run: &RunView, summed: &RunSums, invoices: usize) -> Vec<CheckView> {
     let counted = summed.currencies.values().map(|c| i128::from(c.invoices + c.credit_notes)).sum();
     let invoices = i128::try_from(invoices).unwrap_or(i128::MAX);
     let mut all = vec![CheckView::counts("invoices of the run = invoices counted", invoices, counted)];

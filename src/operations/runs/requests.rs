@@ -81,14 +81,14 @@ enum Stored {
 
 /// A request that is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestHandle {
     pub id: Uuid,
     pub run: RunId,
     pub ordinal: u64,
 }
 
 /// Writes down what is asked of the run of this number.
-pub async fn ask(ctx: &Context, actor: &Actor, name: &str, verb: &Verb) -> Result<Asked, Stop> {
+pub async fn ask(ctx: &Context, actor: &Actor, name: &str, verb: &Verb) -> Result<RequestHandle, Stop> {
     let mut tx = ctx.store.begin().await?;
     let run = find(&mut tx, name).await?;
     let request = RunRequest {
@@ -101,11 +101,11 @@ pub async fn ask(ctx: &Context, actor: &Actor, name: &str, verb: &Verb) -> Resul
     };
     requests::ask(&mut tx, &request).await?;
     tx.commit().await?;
-    Ok(Asked { id: request.id, run: run.id, ordinal: run.ordinal })
+    Ok(RequestHandle { id: request.id, run: run.id, ordinal: run.ordinal })
 }
 
 /// The answer to a request, if there is one.
-pub async fn answer(ctx: &Context, asked: Asked) -> Result<Option<Answer>, Stop> {
+pub async fn answer(ctx: &Context, asked: RequestHandle) -> Result<Option<Answer>, Stop> {
     let mut tx = ctx.store.read().await?;
     let request = requests::by_id(&mut tx, asked.id).await?.context("the request is gone")?;
     let Some(stored) = request.answer else { return Ok(None) };

@@ -21,7 +21,7 @@ pub struct RunShown {
     #[serde(flatten)]
     pub run: RunView,
     pub steps: Vec<StepView>,
-    pub aside: Vec<Aside>,
+    pub aside: Vec<SetAsideView>,
     pub attempts: Vec<AttemptView>,
     /// Of slices that failed and rest.
     pub errors: Vec<String>,
@@ -34,7 +34,7 @@ pub struct RunShown {
 /// What is set aside: a payer, or a mail that has not gone out.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
-pub enum Aside {
+pub enum SetAsideView {
     Payer(PayerAside),
     Mail(OpenMail),
 }
@@ -69,16 +69,16 @@ impl RunShown {
     /// The payers among what is set aside.
     pub fn payers(&self) -> impl Iterator<Item = &PayerAside> {
         self.aside.iter().filter_map(|aside| match aside {
-            Aside::Payer(payer) => Some(payer),
-            Aside::Mail(_) => None,
+            SetAsideView::Payer(payer) => Some(payer),
+            SetAsideView::Mail(_) => None,
         })
     }
 
     /// The mails among what is set aside.
     pub fn mails(&self) -> impl Iterator<Item = &OpenMail> {
         self.aside.iter().filter_map(|aside| match aside {
-            Aside::Mail(mail) => Some(mail),
-            Aside::Payer(_) => None,
+            SetAsideView::Mail(mail) => Some(mail),
+            SetAsideView::Payer(_) => None,
         })
     }
 }
@@ -90,7 +90,7 @@ pub async fn show(ctx: &Context, name: &str) -> Result<RunShown, Stop> {
     let items = run::items(&mut tx, found.id, None).await?;
     let is_told =
         |i: &RunItem| matches!(i.state, ItemState::Failed | ItemState::Parked) || i.reason.is_some();
-    let payers = items.into_iter().filter(is_told).map(|item| Aside::Payer(item.into()));
+    let payers = items.into_iter().filter(is_told).map(|item| SetAsideView::Payer(item.into()));
     let open = slice::open(&mut tx, found.id).await?;
     let mut shown = RunShown {
         steps: slice::progress(&mut tx, found.id).await?.into_iter().map(StepView::from).collect(),
@@ -103,7 +103,7 @@ pub async fn show(ctx: &Context, name: &str) -> Result<RunShown, Stop> {
     };
     drop(tx);
     let mails = open::list(ctx, &Filter { run: Some(found.id), ..Filter::default() }).await?;
-    shown.aside.extend(mails.into_iter().map(Aside::Mail));
+    shown.aside.extend(mails.into_iter().map(SetAsideView::Mail));
     Ok(shown)
 }
 

@@ -6,7 +6,7 @@
 
 use crate::act::{Act, Mode};
 use crate::context::{Context, catalogue};
-use crate::files::sheet::{Cells, Sheet};
+use crate::files::sheet::{Cells, Table};
 use crate::refusal::Stop;
 use crate::subscriptions::change::{lock_code, methods};
 use anyhow::Context as _;
@@ -85,7 +85,7 @@ fn decimal<S: serde::Serializer>(money: &Money, serializer: S) -> Result<S::Ok, 
 }
 
 /// A line that was read.
-struct Asked<'s> {
+struct BulkLine<'s> {
     cells: Cells<'s>,
     request: Request,
     effective: NaiveDate,
@@ -94,14 +94,14 @@ struct Asked<'s> {
 /// The lines of one subscription, in their order.
 struct Group<'s> {
     id: SubscriptionId,
-    asked: Vec<Asked<'s>>,
+    asked: Vec<BulkLine<'s>>,
 }
 
 /// Changes every subscription of the table, or says what that would be.
 pub async fn bulk(
     ctx: &Context,
     act: &Act,
-    sheet: &Sheet,
+    sheet: &Table,
     bulk: &Bulk,
     mode: Mode,
 ) -> Result<BulkDone, Stop> {
@@ -120,11 +120,11 @@ pub async fn bulk(
         }
     }
     let redeemed = book::all_redeemed(&mut tx).await?;
-    let mut desk =
-        Desk { catalogue: &catalogue, on: act.on, mode, redeemed, faults, done: Totals::default() };
-    desk.all(&mut tx, groups).await?;
-    sheet.refuse(desk.faults)?;
-    let done = desk.done.told(verb, act.on, sheet.rows().len());
+    let mut change =
+        BulkChange { catalogue: &catalogue, on: act.on, mode, redeemed, faults, done: Totals::default() };
+    change.all(&mut tx, groups).await?;
+    sheet.refuse(change.faults)?;
+    let done = change.done.told(verb, act.on, sheet.rows().len());
     if mode == Mode::Change {
         let detail = serde_json::json!({
             "on": act.on, "effective": bulk.effective, "arguments": bulk.arguments, "file": sheet.name,
@@ -145,7 +145,7 @@ fn verb(name: &str) -> Result<VerbName, Refusal> {
     })
 }
 
-fn code<'a>(asked: &'a Asked<'_>) -> Option<&'a str> {
+fn code<'a>(asked: &'a BulkLine<'_>) -> Option<&'a str> {
     match &asked.request {
         Request::ApplyDiscount { code, .. } => Some(code),
         _ => None,
@@ -154,17 +154,17 @@ fn code<'a>(asked: &'a Asked<'_>) -> Option<&'a str> {
 
 /// The lines by subscription. What cannot be read is a fault; whether it can be done is asked later.
 fn read<'s>(
-    sheet: &'s Sheet,
+    sheet: &'s Table,
     bulk: &Bulk,
     on: NaiveDate,
     faults: &mut Vec<Fault>,
-) -> Result<BTreeMap<&'s str, Vec<Asked<'s>>>, Refusal> {
+) -> Result<BTreeMap<&'s str, Vec<BulkLine<'s>>>, Refusal> {
     let columns: Vec<&str> = sheet.columns().filter(|column| *column != "subscription").collect();
     if let Some(twice) = columns.iter().find(|column| bulk.arguments.contains_key(**column)) {
         let message = format!("`{twice}` is said for all lines, and is a column of {} too", sheet.name);
         return Err(Refusal::new(Code::BadArgument, message).hint("say it in one place"));
     }
-    let mut by_number: BTreeMap<&str, Vec<Asked<'_>>> = BTreeMap::new();
+    let mut by_number: BTreeMap<&str, Vec<BulkLine<'_>>> = BTreeMap::new();
     for cells in sheet.rows() {
         let Some(number) = cells.text("subscription") else {
             faults.push(cells.fault("subscription", "is missing"));
@@ -186,7 +186,7 @@ fn read<'s>(
         }
         match Request::read(&bulk.verb, &arguments) {
             Ok(request) => {
-                let asked = Asked { cells, request, effective: effective.unwrap_or(on) };
+                let asked = BulkLine { cells, request, effective: effective.unwrap_or(on) };
                 by_number.entry(number).or_default().push(asked);
             }
             Err(refusal) => faults.push(cells.refused(refusal)),
@@ -198,7 +198,7 @@ fn read<'s>(
 /// The lines by payer, whose books stay as they are where something is done.
 async fn resolved<'s>(
     tx: &mut Tx,
-    by_number: BTreeMap<&'s str, Vec<Asked<'s>>>,
+    by_number: BTreeMap<&'s str, Vec<BulkLine<'s>>>,
     mode: Mode,
     faults: &mut Vec<Fault>,
 ) -> Result<BTreeMap<CustomerId, Vec<Group<'s>>>, Stop> {
@@ -239,7 +239,7 @@ async fn owners(
 }
 
 /// Where lines are done.
-struct Desk<'a> {
+struct BulkChange<'a> {
     catalogue: &'a Arc<Catalogue>,
     on: NaiveDate,
     mode: Mode,
@@ -249,7 +249,7 @@ struct Desk<'a> {
     done: Totals,
 }
 
-impl Desk<'_> {
+impl BulkChange<'_> {
     /// Payer by payer, some at a time. After the first fault nothing more is written, and all is judged.
     async fn all(
         &mut self,

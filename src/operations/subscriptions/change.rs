@@ -40,7 +40,7 @@ pub struct Change {
 
 /// A [`Change`] that was read.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct DatedRequest {
     pub number: String,
     pub request: Request,
     /// The verb's arguments as they were given, for the journal.
@@ -72,7 +72,7 @@ pub async fn change_all(ctx: &Context, act: &Act, changes: &[Change]) -> Result<
 }
 
 /// Reads what is asked. A charge's reference says whose it is.
-pub(super) async fn read(tx: &mut Tx, act: &Act, change: &Change) -> Result<Asked, Stop> {
+pub(super) async fn read(tx: &mut Tx, act: &Act, change: &Change) -> Result<DatedRequest, Stop> {
     let text = |name: &str| change.arguments.get(name).and_then(Value::as_str);
     let number = match text("subscription") {
         Some(number) => number.to_owned(),
@@ -83,7 +83,7 @@ pub(super) async fn read(tx: &mut Tx, act: &Act, change: &Change) -> Result<Aske
     let mut arguments = change.arguments.clone();
     arguments.retain(|name, value| name != "subscription" && !value.is_null());
     let effective = change.effective.unwrap_or(act.on);
-    Ok(Asked { number, request, arguments, effective, on: act.on })
+    Ok(DatedRequest { number, request, arguments, effective, on: act.on })
 }
 
 async fn owner_of(tx: &mut Tx, reference: &str) -> Result<String, Stop> {
@@ -109,7 +109,7 @@ pub(super) fn look_at(stop: Stop, number: &str) -> Stop {
 pub(crate) async fn change_because_of(
     ctx: &Context,
     actor: &Actor,
-    asked: &Asked,
+    asked: &DatedRequest,
     invoice: InvoiceId,
     seen: &Settlement,
 ) -> Result<(), Stop> {
@@ -123,7 +123,12 @@ pub(crate) async fn change_because_of(
     Ok(tx.commit().await?)
 }
 
-async fn change_in(tx: &mut Tx, ctx: &Context, actor: &Actor, asked: &Asked) -> Result<Subscription, Stop> {
+async fn change_in(
+    tx: &mut Tx,
+    ctx: &Context,
+    actor: &Actor,
+    asked: &DatedRequest,
+) -> Result<Subscription, Stop> {
     let changed = Checked::of(tx, asked, Mode::Change).await?.changed(asked)?;
     book::save_subscriptions(tx, std::slice::from_ref(&changed)).await?;
     let detail =
@@ -154,7 +159,7 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
-    pub(super) async fn of(tx: &mut Tx, asked: &Asked, mode: Mode) -> Result<Self, Stop> {
+    pub(super) async fn of(tx: &mut Tx, asked: &DatedRequest, mode: Mode) -> Result<Self, Stop> {
         let found = book::subscription(tx, &asked.number).await?;
         let found = found.ok_or_else(|| view::unknown(&format!("`{}`", asked.number)))?;
         let id = found.id;
@@ -172,7 +177,7 @@ impl Checked {
         Ok(Self { methods, redeemed: book::all_redeemed(tx).await?, catalogue, subscription, book })
     }
 
-    pub(super) fn changed(&self, asked: &Asked) -> Result<Subscription, Refusal> {
+    pub(super) fn changed(&self, asked: &DatedRequest) -> Result<Subscription, Refusal> {
         let context = ActContext {
             catalogue: &self.catalogue,
             billed: &self.book.billed,

@@ -2,7 +2,7 @@
 
 use crate::context::{Context, catalogue};
 use crate::refusal::{Stop, unknown_customer};
-use crate::subscriptions::view::Head;
+use crate::subscriptions::view::SubscriptionHead;
 use chrono::NaiveDate;
 use domain::customer::Customer;
 use domain::ids::CustomerId;
@@ -19,7 +19,7 @@ pub struct Filter {
 }
 
 /// Lists them as they stand on a day.
-pub async fn list(ctx: &Context, filter: &Filter, day: NaiveDate) -> Result<Vec<Head>, Stop> {
+pub async fn list(ctx: &Context, filter: &Filter, day: NaiveDate) -> Result<Vec<SubscriptionHead>, Stop> {
     let mut tx = ctx.store.read().await?;
     let catalogue = catalogue(&mut tx).await?;
     let customer = match &filter.customer {
@@ -34,7 +34,7 @@ pub async fn list(ctx: &Context, filter: &Filter, day: NaiveDate) -> Result<Vec<
     let owners: BTreeMap<CustomerId, Customer> = book::customers(&mut tx, &owners).await?;
     let heads = found.iter().map(|s| {
         let account = owners.get(&s.customer).map_or("", |owner| owner.account_number.as_str());
-        Head::of(s, account, &catalogue, day)
+        SubscriptionHead::of(s, account, &catalogue, day)
     });
     Ok(heads.collect())
 }

@@ -14,7 +14,7 @@ use store::{Tx, book};
 
 /// A subscription in a list.
 #[derive(Debug, Clone, Serialize)]
-pub struct Head {
+pub struct SubscriptionHead {
     #[serde(rename = "subscriptionnumber")]
     pub number: String,
     pub id: SubscriptionId,
@@ -50,7 +50,7 @@ pub struct Head {
 #[derive(Debug, Clone, Serialize)]
 pub struct SubscriptionView {
     #[serde(flatten)]
-    pub head: Head,
+    pub head: SubscriptionHead,
     pub charges: Vec<ChargeView>,
     pub acts: Vec<Act>,
     /// What it can be asked on that day.
@@ -79,7 +79,7 @@ fn names<S: serde::Serializer>(verbs: &[VerbName], serializer: S) -> Result<S::O
     serializer.collect_seq(verbs.iter().map(|verb| verb.name()))
 }
 
-impl Head {
+impl SubscriptionHead {
     pub(crate) fn of(s: &Subscription, account: &str, catalogue: &Catalogue, day: NaiveDate) -> Self {
         let state = State::on(s, day);
         let plan = Timeline::known(s, catalogue, day, day).map_or(s.plan, |timeline| timeline.plan_on(day));
@@ -112,7 +112,7 @@ impl SubscriptionView {
         let timeline = Timeline::known(s, &catalogue, day, day)
             .with_context(|| format!("the plans of {} are not in the book", s.number))?;
         Ok(Self {
-            head: Head::of(s, &account, &catalogue, day),
+            head: SubscriptionHead::of(s, &account, &catalogue, day),
             charges: timeline.charges.iter().map(|life| charge(&timeline, life, day)).collect(),
             acts: s.acts.clone(),
             verbs: State::on(s, day).verbs(),

@@ -33,13 +33,13 @@ pub enum FileView<R = Refusal> {
 
 /// What came of all files.
 #[derive(Debug)]
-pub struct Brought {
+pub struct IngestedFiles {
     pub files: Vec<FileView>,
     /// What ended it, after these files.
     pub stopped: Option<Stop>,
 }
 
-impl Brought {
+impl IngestedFiles {
     /// Whether something waits for a person: a file that was refused, or a record.
     pub fn is_set_aside(&self) -> bool {
         self.files.iter().any(|file| file.ingested().is_none_or(|file| file.rejected > 0))
@@ -86,7 +86,12 @@ fn is_pipe(path: &Path) -> bool {
 
 /// Brings in the files. Each that is refused while others go in is waited for from then on; where nothing goes in, nothing
 /// is changed.
-pub async fn bring_in(ctx: &Context, actor: &Actor, what: &Files, report: &Report) -> Result<Brought, Stop> {
+pub async fn bring_in(
+    ctx: &Context,
+    actor: &Actor,
+    what: &Files,
+    report: &Report,
+) -> Result<IngestedFiles, Stop> {
     ctx.catalogue().await?;
     let request = Request { source: what.source.clone(), dry_run: what.dry_run, actor: actor.clone() };
     let (mut files, mut refused, mut stopped) = (Vec::new(), Vec::new(), None);
@@ -119,7 +124,7 @@ pub async fn bring_in(ctx: &Context, actor: &Actor, what: &Files, report: &Repor
     });
     match stopped {
         Some(stop) if files.len() < 2 && what.paths.len() < 2 => Err(stop),
-        stopped => Ok(Brought { files, stopped }),
+        stopped => Ok(IngestedFiles { files, stopped }),
     }
 }
 

@@ -5,13 +5,13 @@
 //! next upkeep tries again); paths are claimed before they are written.
 
 use crate::context::Context;
-use crate::files::shelf::{Named, relative};
+use crate::files::file_store::{Named, relative};
 use crate::usage::measure::segment_ref;
 use chrono::Duration;
 use metering::{BundleFile, KeyRunFile, SegmentRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use store::segment::{self, Bumped, Compaction, KeyRun, Segment};
+use store::segment::{self, Compaction, KeyRun, Segment, VersionChange};
 use uuid::Uuid;
 
 /// A file of fewer rows is small.
@@ -51,17 +51,17 @@ pub async fn compact(ctx: &Context) -> anyhow::Result<u64> {
     let mut tx = ctx.store.begin().await?;
     segment::claim(&mut tx, &names, (ctx.now)() + CLAIMED).await?;
     tx.commit().await?;
-    ctx.shelf.need(named(&plan)).await?;
+    ctx.files.need(named(&plan)).await?;
     let compaction = write(ctx, plan, &names).await?;
-    ctx.shelf.publish(ctx.doors, names.iter().cloned()).await?;
+    ctx.files.publish(ctx.doors, names.iter().cloned()).await?;
     let mut tx = ctx.store.begin().await?;
-    if let Bumped::To(_) = segment::compact(&mut tx, seen, &compaction).await? {
+    if let VersionChange::To(_) = segment::compact(&mut tx, seen, &compaction).await? {
         tx.commit().await?;
         return Ok(u64::try_from(old.saturating_sub(names.len()))?);
     }
     drop(tx);
     for name in &names {
-        ctx.shelf.delete(name).await?;
+        ctx.files.delete(name).await?;
     }
     let mut tx = ctx.store.begin().await?;
     segment::forget(&mut tx, &names).await?;

@@ -1,7 +1,7 @@
 //! An import as it is stored: its totals, segments, key runs and rejects.
 
 use crate::context::Context;
-use crate::files::shelf::relative;
+use crate::files::file_store::relative;
 use crate::usage::ingest::Ingested;
 use store::imports::{self, ImportTotals};
 use store::segment::{KeyRun, Segment};

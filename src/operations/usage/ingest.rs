@@ -4,7 +4,7 @@
 
 use crate::act::Actor;
 use crate::context::Context;
-use crate::files::shelf::relative;
+use crate::files::file_store::relative;
 use crate::refusal::Stop;
 use crate::usage::import_lock::{self, ImportLock};
 use crate::usage::snapshot::Snapshot;
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::Tx;
-use store::imports::{self, Begun, Committed, Import, NewImport};
+use store::imports::{self, Committed, Import, ImportStart, NewImport};
 use uuid::Uuid;
 
 /// An import whose writer has not committed by then may be given up by a program of an earlier version.
@@ -145,14 +145,14 @@ pub(crate) async fn bring_in(
     let lock = ImportLock::take(ctx, id).await?;
     let file = &incoming.file;
     match begin(ctx, id, file, &incoming.sha256, request).await? {
-        Begun::New => {}
-        Begun::Done(import) => {
+        ImportStart::New => {}
+        ImportStart::Done(import) => {
             let mut tx = ctx.store.begin().await?;
             refused::settle(&mut tx, file.handed_in_at()).await?;
             tx.commit().await?;
             return Ok(again(file, &import));
         }
-        Begun::Writing(import) => return Err(in_progress(&file.name(), &import.owner).into()),
+        ImportStart::Writing(import) => return Err(in_progress(&file.name(), &import.owner).into()),
     }
     let outcome = write_and_commit(ctx, &incoming, request, &report, snapshot).await;
     if outcome.is_err()
@@ -193,7 +193,7 @@ async fn begin(
     file: &InputFile,
     sha256: &str,
     request: &Request,
-) -> anyhow::Result<Begun> {
+) -> anyhow::Result<ImportStart> {
     let now = (ctx.now)();
     let import = NewImport {
         id,
@@ -210,7 +210,7 @@ async fn begin(
     loop {
         let mut tx = ctx.store.begin().await?;
         let mut begun = imports::begin(&mut tx, &import, now).await?;
-        if let Begun::Writing(other) = &begun
+        if let ImportStart::Writing(other) = &begun
             && import_lock::is_free(ctx, &mut tx, other.id).await?
         {
             tracing::warn!(import = other.id.to_string(), owner = other.owner, "its writer is gone");
@@ -218,7 +218,7 @@ async fn begin(
             begun = imports::begin(&mut tx, &import, now).await?;
         }
         tx.commit().await?;
-        if !matches!(begun, Begun::Writing(_)) || since.elapsed() > DEAD_NOTICED {
+        if !matches!(begun, ImportStart::Writing(_)) || since.elapsed() > DEAD_NOTICED {
             return Ok(begun);
         }
         tokio::time::sleep(LOOK).await;
@@ -281,7 +281,7 @@ async fn write_and_commit(
             return Ok(answer);
         }
         let rows = import_rows::of(ctx, &staged, &answer)?;
-        ctx.shelf.publish(ctx.doors, import_rows::paths(&rows)).await?;
+        ctx.files.publish(ctx.doors, import_rows::paths(&rows)).await?;
         let mut tx = ctx.store.begin().await?;
         match imports::commit(&mut tx, id, seen, &rows, (ctx.now)()).await? {
             Committed::Done { .. } if has_come_meanwhile(ctx, &mut tx, &rows, origin).await? => {
@@ -339,7 +339,7 @@ async fn has_come_meanwhile(
 async fn discard(ctx: &Context, staged: metering::Staged, rows: &imports::Staged) -> anyhow::Result<()> {
     staged.discard();
     for path in import_rows::paths(rows) {
-        ctx.shelf.delete(&path).await?;
+        ctx.files.delete(&path).await?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Usage as it stands, event by event: what is in segments, and what came over HTTP and waits.
 
 use crate::context::Context;
-use crate::files::shelf::Named;
+use crate::files::file_store::Named;
 use crate::refusal::Stop;
 use crate::usage::measure::segment_ref;
 use domain::Decimal;
@@ -38,7 +38,7 @@ pub struct UsageRecord {
 
 /// Which events.
 #[derive(Debug, Clone, Default)]
-pub struct Asked {
+pub struct UsageFilter {
     pub id: Option<Uuid>,
     /// Reference of a charge: its events, and those of its subscription and meter that name no charge.
     pub charge: Option<Uuid>,
@@ -52,7 +52,12 @@ pub struct Asked {
 }
 
 /// Events in the order in which they came in, what waits last.
-pub async fn list(ctx: &Context, asked: &Asked, skip: usize, top: usize) -> Result<Vec<UsageRecord>, Stop> {
+pub async fn list(
+    ctx: &Context,
+    asked: &UsageFilter,
+    skip: usize,
+    top: usize,
+) -> Result<Vec<UsageRecord>, Stop> {
     let gather = move |gathered: &mut (usize, Vec<UsageRecord>), record| {
         gathered.0 += 1;
         if gathered.0 > skip && gathered.1.len() < top {
@@ -66,7 +71,7 @@ pub async fn list(ctx: &Context, asked: &Asked, skip: usize, top: usize) -> Resu
 /// Folds the events of what is asked, in the order in which they came in, until it is enough.
 pub async fn fold<S: Send + 'static>(
     ctx: &Context,
-    asked: &Asked,
+    asked: &UsageFilter,
     begin: S,
     step: impl Fn(&mut S, UsageRecord) -> ControlFlow<()> + Send + 'static,
 ) -> Result<S, Stop> {
@@ -94,7 +99,7 @@ struct Snapshot {
 
 impl Snapshot {
     /// None if what is asked for names nothing.
-    async fn read(ctx: &Context, asked: &Asked) -> anyhow::Result<Option<Self>> {
+    async fn read(ctx: &Context, asked: &UsageFilter) -> anyhow::Result<Option<Self>> {
         let mut tx = ctx.store.read().await?;
         // Without a seed nothing was ever brought in.
         let Some(seed) = meta::known_key_seed(&mut tx).await? else { return Ok(None) };
@@ -130,7 +135,7 @@ impl Snapshot {
             let Some((no, _)) = found else { return Ok(None) };
             filter.subscriptions = Some(vec![*no]);
         }
-        ctx.shelf.need(named.iter().map(Named::from)).await?;
+        ctx.files.need(named.iter().map(Named::from)).await?;
         let segments = named.iter().map(|s| segment_ref(ctx, s)).collect::<anyhow::Result<_>>()?;
         Ok(Some(Self { segments, waiting, seed, filter, names, charges, charge_numbers }))
     }

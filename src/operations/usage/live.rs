@@ -11,7 +11,7 @@ use metering::LiveIntake;
 pub use metering::LiveUsage;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use store::waiting::{self, Standing, WaitingEvent};
+use store::waiting::{self, IntakeVersions, WaitingEvent};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ pub enum Together {
 
 /// What became of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Taken {
+pub enum RecordOutcome {
     Accepted {
         usage: Arc<LiveUsage>,
     },
@@ -74,7 +74,7 @@ struct Submission {
     source: &'static str,
     events: Vec<NewUsage>,
     together: Together,
-    reply: oneshot::Sender<Result<Vec<Taken>, NotTaken>>,
+    reply: oneshot::Sender<Result<Vec<RecordOutcome>, NotTaken>>,
 }
 
 /// Takes usage in for as long as it lives.
@@ -96,7 +96,7 @@ impl Live {
         source: &'static str,
         events: Vec<NewUsage>,
         together: Together,
-    ) -> Result<Vec<Taken>, NotTaken> {
+    ) -> Result<Vec<RecordOutcome>, NotTaken> {
         let (reply, answer) = oneshot::channel();
         let gone = |_| NotTaken::Broke("the intake has ended".to_owned());
         self.0.send(Submission { source, events, together, reply }).await.map_err(|_| gone(()))?;
@@ -141,7 +141,7 @@ async fn take_in(ctx: Context, mut queue: mpsc::Receiver<Submission>) {
 /// The book and one version of the usage store, as they are judged against.
 struct Book {
     intake: LiveIntake,
-    standing: Standing,
+    standing: IntakeVersions,
 }
 
 impl Book {
@@ -161,7 +161,7 @@ impl Book {
     }
 }
 
-type Answers = Vec<Vec<Taken>>;
+type Answers = Vec<Vec<RecordOutcome>>;
 
 async fn commit(
     ctx: &Context,
@@ -259,10 +259,10 @@ impl Judged {
         Ok(())
     }
 
-    fn judge(&mut self, list: Checked, together: Together) -> Vec<Taken> {
+    fn judge(&mut self, list: Checked, together: Together) -> Vec<RecordOutcome> {
         let before = self.accepted.len();
-        let answers: Vec<Taken> = list.into_iter().map(|one| self.judge_one(one)).collect();
-        let is_refused = answers.iter().any(|answer| matches!(answer, Taken::Rejected(_)));
+        let answers: Vec<RecordOutcome> = list.into_iter().map(|one| self.judge_one(one)).collect();
+        let is_refused = answers.iter().any(|answer| matches!(answer, RecordOutcome::Rejected(_)));
         if together == Together::All && is_refused {
             for usage in self.accepted.drain(before..) {
                 self.standing.remove(&usage.key);
@@ -274,25 +274,25 @@ impl Judged {
         answers
     }
 
-    fn judge_one(&mut self, one: Result<Arc<LiveUsage>, Reject>) -> Taken {
+    fn judge_one(&mut self, one: Result<Arc<LiveUsage>, Reject>) -> RecordOutcome {
         let usage = match one {
             Ok(usage) => usage,
-            Err(reject) => return Taken::Rejected(reject),
+            Err(reject) => return RecordOutcome::Rejected(reject),
         };
         match self.standing.get(&usage.key) {
-            Some(content) if *content == usage.content => return Taken::Duplicate { usage },
-            Some(_) => return Taken::Rejected(conflict(&usage.id)),
+            Some(content) if *content == usage.content => return RecordOutcome::Duplicate { usage },
+            Some(_) => return RecordOutcome::Rejected(conflict(&usage.id)),
             None => {}
         }
         if let Some(target) = usage.target {
             if !self.standing.contains_key(&target.key) || self.marks.contains(&target.mark) {
-                return Taken::Rejected(stale(&usage.corrects));
+                return RecordOutcome::Rejected(stale(&usage.corrects));
             }
             self.marks.insert(target.mark);
         }
         self.standing.insert(usage.key, usage.content);
         self.accepted.push(Arc::clone(&usage));
-        Taken::Accepted { usage }
+        RecordOutcome::Accepted { usage }
     }
 
     fn added(&self, now: chrono::DateTime<chrono::Utc>) -> Vec<WaitingEvent> {

@@ -3,7 +3,7 @@
 pub use metering::look_anew;
 
 use crate::context::Context;
-use crate::files::shelf::Named;
+use crate::files::file_store::Named;
 use domain::billing::{self, LateHint, PayerBook};
 use domain::ids::{CustomerId, SubscriptionId};
 use domain::measure::{Instants, Measured};
@@ -40,7 +40,7 @@ pub async fn pinned(ctx: &Context, run: &Run) -> anyhow::Result<Pinned> {
         charges: subject::charge_numbers(&mut tx).await?.into_iter().collect(),
     };
     drop(tx);
-    ctx.shelf.need(segments.iter().map(Named::from)).await?;
+    ctx.files.need(segments.iter().map(Named::from)).await?;
     let segments = segments.iter().map(|s| segment_ref(ctx, s)).collect::<anyhow::Result<_>>()?;
     Ok(Pinned { segments, numbers })
 }

@@ -1,7 +1,7 @@
 //! What usage is checked against.
 
 use crate::context::Context;
-use crate::files::shelf::Named;
+use crate::files::file_store::Named;
 use crate::usage::ingest::Lateness;
 use crate::usage::keys;
 use anyhow::Context as _;
@@ -36,7 +36,7 @@ impl Snapshot {
 
     /// Sees to it that the key runs are here, and as they were written.
     pub async fn insist_keys(&self, ctx: &Context) -> anyhow::Result<()> {
-        ctx.shelf.need(self.key_runs.iter().map(Named::from)).await?;
+        ctx.files.need(self.key_runs.iter().map(Named::from)).await?;
         keys::insist_keys(ctx, &self.key_runs).await
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use domain::webhook::{PATIENCE, again_after, filetime, signature};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use gateways::webhook::{Told, base64, from_base64};
+use gateways::webhook::{TryOutcome, base64, from_base64};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use store::outbox::{self, Delivery, State, Webhook};
@@ -67,7 +67,7 @@ pub async fn deliver_due(ctx: &Context) -> anyhow::Result<usize> {
     Ok(count)
 }
 
-async fn tell(ctx: &Context, webhook: &Webhook, delivery: &Delivery) -> Told {
+async fn tell(ctx: &Context, webhook: &Webhook, delivery: &Delivery) -> TryOutcome {
     let body = body(webhook, delivery);
     let now = (ctx.now)();
     let id = delivery.id.to_string();
@@ -109,20 +109,25 @@ fn body(webhook: &Webhook, delivery: &Delivery) -> String {
     .to_string()
 }
 
-async fn write(ctx: &Context, webhook: Webhook, mut delivery: Delivery, told: Told) -> anyhow::Result<()> {
+async fn write(
+    ctx: &Context,
+    webhook: Webhook,
+    mut delivery: Delivery,
+    told: TryOutcome,
+) -> anyhow::Result<()> {
     let now = (ctx.now)();
     let first = *delivery.first_at.get_or_insert(now);
     delivery.attempts += 1;
     delivery.answered_at = Some(now);
     let (status, error) = match &told {
-        Told::Answered(status) => (Some(i64::from(*status)), None),
-        Told::Failed(error) => (None, Some(error.clone())),
+        TryOutcome::Answered(status) => (Some(i64::from(*status)), None),
+        TryOutcome::Failed(error) => (None, Some(error.clone())),
     };
     (delivery.status, delivery.error) = (status, error);
-    let is_well = matches!(told, Told::Answered(200..=299));
+    let is_well = matches!(told, TryOutcome::Answered(200..=299));
     delivery.state = match is_well {
         true => State::Delivered,
-        false if told == Told::Answered(GONE) || now - first >= PATIENCE => State::GivenUp,
+        false if told == TryOutcome::Answered(GONE) || now - first >= PATIENCE => State::GivenUp,
         false => State::Pending,
     };
     let failures = u32::try_from(delivery.attempts).unwrap_or(u32::MAX);
@@ -140,13 +145,13 @@ async fn write(ctx: &Context, webhook: Webhook, mut delivery: Delivery, told: To
 }
 
 /// The endpoint as an answer leaves it.
-fn after(mut webhook: Webhook, told: &Told, is_well: bool, now: DateTime<Utc>) -> Webhook {
+fn after(mut webhook: Webhook, told: &TryOutcome, is_well: bool, now: DateTime<Utc>) -> Webhook {
     if is_well {
         webhook.failing_since = None;
         return webhook;
     }
     let since = *webhook.failing_since.get_or_insert(now);
-    if *told == Told::Answered(GONE) {
+    if *told == TryOutcome::Answered(GONE) {
         webhook.is_active = false;
         webhook.disabled_why = Some("it answered 410: it is gone".to_owned());
     } else if now - since >= PATIENCE {

@@ -2,7 +2,7 @@ use super::on_both;
 use super::sample::{self, customer_id, date};
 use crate::book_object::{Source, Writer};
 use crate::draft_body::DraftBody;
-use crate::invoice::{self, InvoiceFilter, InvoiceState, Part};
+use crate::invoice::{self, InvoiceFilter, InvoiceState, SettlementPart};
 use crate::load::Outcome;
 use crate::tx::on;
 use crate::{Store, draft, load, payment, run, verify};
@@ -117,7 +117,7 @@ on_both!(a_source_settles_an_invoice_once, store => {
         next_retry: Some(date("2026-02-20")),
         ..Settlement::open(InvoiceStatus::Booked)
     };
-    let part = Part {
+    let part = SettlementPart {
         invoice: sample::invoice(1).draft.id,
         kind: PartKind::Payment,
         source: Uuid::from_u128(5),
@@ -128,7 +128,7 @@ on_both!(a_source_settles_an_invoice_once, store => {
     let mut tx = store.begin().await.unwrap();
     assert!(invoice::settle(&mut tx, &part, &paid).await.unwrap());
     assert!(!invoice::settle(&mut tx, &part, &paid).await.unwrap());
-    let odd = Part { source: Uuid::from_u128(6), ..part.clone() };
+    let odd = SettlementPart { source: Uuid::from_u128(6), ..part.clone() };
     assert!(invoice::settle(&mut tx, &odd, &paid).await.is_err(), "amounts must add up");
     drop(tx);
     let mut tx = store.begin().await.unwrap();
@@ -228,7 +228,7 @@ on_both!(what_the_steps_after_booking_look_up, store => {
     assert!(invoice::open_with_credit(&mut tx, &[customer_id()]).await.unwrap().is_empty());
     let credited = Settlement { settled_minor: 24_941, ..Settlement::open(InvoiceStatus::Booked) };
     let part =
-        Part { invoice: two, kind: PartKind::Payment, source: Uuid::from_u128(9), document: None, amount_minor: 24_941, on: date("2026-02-02") };
+        SettlementPart { invoice: two, kind: PartKind::Payment, source: Uuid::from_u128(9), document: None, amount_minor: 24_941, on: date("2026-02-02") };
     assert!(invoice::settle(&mut tx, &part, &credited).await.unwrap());
     let open = invoice::open_with_credit(&mut tx, &[customer_id()]).await.unwrap();
     let amounts: Vec<(InvoiceId, i64)> = open.iter().map(|(_, _, d)| (d.id, d.open_minor)).collect();

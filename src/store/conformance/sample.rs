@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::billing::BilledLine;
-use domain::book_file::{Known, LoadSet, Parsed};
+use domain::book_file::{LoadSet, Parsed, StoredBook};
 use domain::catalogue::TaxCategory;
 use domain::customer::Address;
 use domain::exact::Exact;
@@ -73,7 +73,7 @@ pub fn parsed(text: &str) -> Parsed {
 
 /// What a book makes where nothing is stored.
 pub fn read_book(text: &str) -> LoadSet {
-    parsed(text).merge(&Known::default()).unwrap_or_else(|faults| panic!("{faults:?}"))
+    parsed(text).merge(&StoredBook::default()).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
 /// Loads a book within a transaction.

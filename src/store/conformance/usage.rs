@@ -1,8 +1,8 @@
 use super::on_both;
 use super::sample::{self, now};
-use crate::imports::{self, Begun, Committed, ImportState, ImportTotals, NewImport, Staged};
+use crate::imports::{self, Committed, ImportStart, ImportState, ImportTotals, NewImport, Staged};
 use crate::run::{self, RunOptions};
-use crate::segment::{self, Bumped, Compaction, KeyRun, Segment};
+use crate::segment::{self, Compaction, KeyRun, Segment, VersionChange};
 use crate::tx::on;
 use crate::{Store, verify};
 use chrono::Duration;
@@ -63,7 +63,7 @@ fn staged(n: u8, accepted: u64) -> Staged {
 
 async fn bring_in(store: &Store, n: u8, accepted: u64) -> Committed {
     let mut tx = store.begin().await.unwrap();
-    assert_eq!(imports::begin(&mut tx, &new_import(n), now()).await.unwrap(), Begun::New);
+    assert_eq!(imports::begin(&mut tx, &new_import(n), now()).await.unwrap(), ImportStart::New);
     let seen = segment::version(&mut tx).await.unwrap();
     tx.commit().await.unwrap();
     let mut tx = store.begin().await.unwrap();
@@ -109,18 +109,18 @@ on_both!(the_same_bytes_are_brought_in_once_and_an_abandoned_import_makes_room, 
     let mut tx = store.begin().await.unwrap();
     imports::begin(&mut tx, &new_import(1), now()).await.unwrap();
     let other = NewImport { id: Uuid::from_u128(77), ..new_import(1) };
-    assert!(matches!(imports::begin(&mut tx, &other, now()).await.unwrap(), Begun::Writing(i) if i.id == new_import(1).id));
+    assert!(matches!(imports::begin(&mut tx, &other, now()).await.unwrap(), ImportStart::Writing(i) if i.id == new_import(1).id));
     let writing = imports::writing(&mut tx).await.unwrap();
     assert_eq!(writing.iter().map(|i| i.id).collect::<Vec<_>>(), [new_import(1).id]);
     assert!(imports::abandon(&mut tx, new_import(1).id, now()).await.unwrap());
     assert!(imports::writing(&mut tx).await.unwrap().is_empty());
-    assert_eq!(imports::begin(&mut tx, &other, now()).await.unwrap(), Begun::New);
+    assert_eq!(imports::begin(&mut tx, &other, now()).await.unwrap(), ImportStart::New);
     let gone = imports::commit(&mut tx, new_import(1).id, 0, &staged(1, 4), now()).await.unwrap();
     assert_eq!(gone, Committed::NotWriting);
     drop(tx);
     bring_in(&store, 1, 5).await;
     let mut tx = store.begin().await.unwrap();
-    assert!(matches!(imports::begin(&mut tx, &other, now()).await.unwrap(), Begun::Done(i) if i.number == Some(1)));
+    assert!(matches!(imports::begin(&mut tx, &other, now()).await.unwrap(), ImportStart::Done(i) if i.number == Some(1)));
     assert!(!imports::abandon(&mut tx, new_import(1).id, now()).await.unwrap());
 });
 
@@ -167,8 +167,8 @@ on_both!(compaction_keeps_every_row_and_pinned_files_stay, store => {
     let mut tx = store.begin().await.unwrap();
     let claimed = ["segments/merged".to_owned(), "keys/merged".to_owned(), "keys/left".to_owned()];
     segment::claim(&mut tx, &claimed, now() - Duration::minutes(1)).await.unwrap();
-    assert_eq!(segment::compact(&mut tx, 1, &compaction).await.unwrap(), Bumped::Moved { now: 2 });
-    assert_eq!(segment::compact(&mut tx, 2, &compaction).await.unwrap(), Bumped::To(3));
+    assert_eq!(segment::compact(&mut tx, 1, &compaction).await.unwrap(), VersionChange::Moved { now: 2 });
+    assert_eq!(segment::compact(&mut tx, 2, &compaction).await.unwrap(), VersionChange::To(3));
     assert_eq!(segment::visible_at(&mut tx, 2).await.unwrap().len(), 2, "the run reads what it pinned");
     assert_eq!(segment::visible_at(&mut tx, 3).await.unwrap(), compaction.add_bundles[0]);
     assert_eq!(segment::deletable(&mut tx, now()).await.unwrap(), ["keys/1", "keys/2", "keys/left"]);

@@ -12,7 +12,7 @@ pub use list::{
 };
 pub use save::{save_booked, take_numbers, take_references};
 pub use settle::{
-    Part, SettledPart, credit_notes_of, kept_minor, lock_open, lock_settlements, moved_of_payer,
+    SettledPart, SettlementPart, credit_notes_of, kept_minor, lock_open, lock_settlements, moved_of_payer,
     open_with_credit, parts, save_settlements, settle, written_off,
 };
 

@@ -10,8 +10,8 @@ use anyhow::{Context, ensure};
 use chrono::NaiveDate;
 use domain::ids::{CustomerId, InvoiceId};
 use domain::invoice::PaymentStatus;
-pub use domain::invoice::verbs::Part;
 use domain::invoice::verbs::PartKind;
+pub use domain::invoice::verbs::SettlementPart;
 use domain::invoice::{OpenDocument, Settlement};
 use domain::money::Currency;
 use domain::webhook::Event;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 /// Writes a part and the settlement that results from it; `false`, and nothing written, if this source has settled
 /// the invoice before.
-pub async fn settle(tx: &mut Tx, part: &Part, settlement: &Settlement) -> anyhow::Result<bool> {
+pub async fn settle(tx: &mut Tx, part: &SettlementPart, settlement: &Settlement) -> anyhow::Result<bool> {
     const LOCK: PerDriver = PerDriver {
         sqlite: "select settled_minor from invoice_settlement where invoice = $1",
         postgres: "select settled_minor from invoice_settlement where invoice = $1 for update",

@@ -15,7 +15,7 @@ use crate::problem::{
 use crate::route::Route;
 use domain::api_key::Scope;
 use http::Method;
-use operations::lists::{self, Found, Narrow, Noun};
+use operations::lists::{self, Narrow, Noun, RecordPage};
 
 const CUSTOMERS: Listed = Listed {
     noun: Noun::Customer,
@@ -152,5 +152,5 @@ async fn children(call: Call, of: Listed, name: &'static str) -> Result<Answer, 
     let total = u64::try_from(all.len()).ok();
     let records = all.into_iter().skip(page.skip()).take(page.size).collect();
     let entity = of.noun.entity().lists[place].1;
-    Ok(Answer::ok(view::page(entity, &Found { records, total }, page, &Shown::default())))
+    Ok(Answer::ok(view::page(entity, &RecordPage { records, total }, page, &Shown::default())))
 }

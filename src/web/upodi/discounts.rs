@@ -2,7 +2,7 @@
 
 use super::listed;
 use super::objects::{DISCOUNT, body, path_id};
-use super::query::{Page, Shown};
+use super::query::{PageRequest, Shown};
 use super::view;
 use crate::answer::Answer;
 use crate::body::{Body, Faults};
@@ -21,7 +21,7 @@ use domain::refusal::Code as Word;
 use http::{Method, StatusCode};
 use operations::Stop;
 use operations::book::discount::{self, Holder};
-use operations::lists::{self, Found, Noun};
+use operations::lists::{self, Noun, RecordPage};
 use operations::subscriptions::change::{self, Change};
 use uuid::Uuid;
 
@@ -143,8 +143,8 @@ async fn generate(call: Call) -> Result<Answer, Problem> {
     let records: Vec<Record> =
         codes.into_iter().filter(|code| made.iter().any(|name| is_code(code, name))).collect();
     let total = u64::try_from(records.len()).ok();
-    let page = Page { number: 1, size: records.len().max(1) };
-    Ok(Answer::ok(view::page(entity(), &Found { records, total }, page, &Shown::default())))
+    let page = PageRequest { number: 1, size: records.len().max(1) };
+    Ok(Answer::ok(view::page(entity(), &RecordPage { records, total }, page, &Shown::default())))
 }
 
 fn entity() -> &'static domain::query::Entity {
@@ -165,7 +165,7 @@ async fn codes_of(call: &Call, id: Uuid) -> Result<Vec<Record>, Problem> {
 }
 
 /// Codes that are asked for.
-struct Asked {
+struct CodeRequest {
     prefix: String,
     codes: Vec<String>,
     redemption: u32,
@@ -173,7 +173,7 @@ struct Asked {
     plans: Vec<String>,
 }
 
-async fn read(call: &Call, node: &Node) -> Result<Asked, Problem> {
+async fn read(call: &Call, node: &Node) -> Result<CodeRequest, Problem> {
     const NAMES: [&str; 9] = [
         "Prefix",
         "CodePrefix",
@@ -217,7 +217,13 @@ async fn read(call: &Call, node: &Node) -> Result<Asked, Problem> {
         Some(code) => vec![code],
         None => (0..many).map(|_| random_code()).collect(),
     };
-    Ok(Asked { prefix, codes, redemption, expires, plans: plans(call, sent.get(&["ProductPlanIDs"])).await? })
+    Ok(CodeRequest {
+        prefix,
+        codes,
+        redemption,
+        expires,
+        plans: plans(call, sent.get(&["ProductPlanIDs"])).await?,
+    })
 }
 
 async fn plans(call: &Call, node: Option<&Node>) -> Result<Vec<String>, Problem> {

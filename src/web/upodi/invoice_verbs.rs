@@ -14,7 +14,7 @@ use domain::book_file::Node;
 use domain::einvoice::Format;
 use domain::query::Kind;
 use http::{Method, StatusCode};
-use operations::invoices::cancel::{self, Becomes};
+use operations::invoices::cancel::{self, ReleasedPeriods};
 use operations::invoices::mark_paid::{self, Paid, Pending};
 use operations::invoices::refund::{self, Refund, RefundBy};
 use operations::invoices::{book, document, recharge, send, void};
@@ -99,7 +99,7 @@ async fn cancel(call: Call) -> Result<Answer, Problem> {
     let node = object(call.json()?, "Release");
     let body = checked(&node, &["Release"])?;
     let released = matches!(body.get(&["Release"]), Some(Node::Bool(true)));
-    let periods = if released { Becomes::Released } else { Becomes::Waived };
+    let periods = if released { ReleasedPeriods::Released } else { ReleasedPeriods::Waived };
     void::void(call.ctx(), &call.act().await?, &name(&call)?, periods).await?;
     shown(&call).await
 }
@@ -151,7 +151,7 @@ async fn send(call: Call) -> Result<Answer, Problem> {
 }
 
 async fn delete(call: Call) -> Result<Answer, Problem> {
-    cancel::cancel(call.ctx(), &call.act().await?, &name(&call)?, Becomes::Waived).await?;
+    cancel::cancel(call.ctx(), &call.act().await?, &name(&call)?, ReleasedPeriods::Waived).await?;
     Ok(Answer::empty(StatusCode::NO_CONTENT))
 }
 

@@ -15,7 +15,7 @@ use domain::api_key::Scope;
 use domain::query::Kind;
 use http::{Method, StatusCode};
 use operations::book::metadata::{self, Filter, METADATA};
-use operations::lists::{self, Found};
+use operations::lists::{self, RecordPage};
 use uuid::Uuid;
 
 /// Where the texts of an object are asked for.
@@ -105,7 +105,7 @@ async fn by_metadata(call: Call, of: Of) -> Result<Answer, Problem> {
     for id in ids.iter().skip(page.skip()).take(page.size) {
         records.extend(lists::by_id(call.ctx(), of.written.noun, *id).await?);
     }
-    let found = Found { records, total: u64::try_from(ids.len()).ok() };
+    let found = RecordPage { records, total: u64::try_from(ids.len()).ok() };
     Ok(Answer::ok(view::page(of.written.noun.entity(), &found, page, &Shown::default())))
 }
 
@@ -163,7 +163,7 @@ async fn list(call: Call, of: Of) -> Result<Answer, Problem> {
     let all = metadata::list(call.ctx(), of.written.kind, &filter).await?;
     let total = u64::try_from(all.len()).ok();
     let records = all.into_iter().skip(page.skip()).take(page.size).collect();
-    Ok(Answer::ok(view::page(&METADATA, &Found { records, total }, page, &Shown::default())))
+    Ok(Answer::ok(view::page(&METADATA, &RecordPage { records, total }, page, &Shown::default())))
 }
 
 async fn queried(call: Call, of: Of) -> Result<Answer, Problem> {

@@ -15,13 +15,13 @@ const EXPAND_MAX: usize = 5;
 
 /// Which page is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
+pub struct PageRequest {
     /// From 1.
     pub number: usize,
     pub size: usize,
 }
 
-impl Page {
+impl PageRequest {
     pub fn skip(self) -> usize {
         (self.number - 1).saturating_mul(self.size)
     }
@@ -37,7 +37,7 @@ pub struct Shown {
 }
 
 /// The page of a plain list; nothing but pages is asked there.
-pub fn page(call: &Call) -> Result<Page, Problem> {
+pub fn page(call: &Call) -> Result<PageRequest, Problem> {
     for (name, _) in &call.query {
         let plain = name.trim_start_matches('$');
         if !["pagesize", "pagenumber"].iter().any(|known| known.eq_ignore_ascii_case(plain)) {
@@ -48,7 +48,7 @@ pub fn page(call: &Call) -> Result<Page, Problem> {
 }
 
 /// Which page is asked for, whatever else is asked.
-pub fn paged(call: &Call) -> Result<Page, Problem> {
+pub fn paged(call: &Call) -> Result<PageRequest, Problem> {
     let number = |name: &str, default: usize| -> Result<usize, Problem> {
         let Some(text) = call.asked(name).or_else(|| call.asked(&format!("${name}"))) else {
             return Ok(default);
@@ -58,11 +58,11 @@ pub fn paged(call: &Call) -> Result<Page, Problem> {
             _ => Err(bad(name, format!("`{text}` is not a whole number from 1"))),
         }
     };
-    Ok(Page { number: number("pagenumber", 1)?, size: number("pagesize", PAGE)?.min(PAGE_MAX) })
+    Ok(PageRequest { number: number("pagenumber", 1)?, size: number("pagesize", PAGE)?.min(PAGE_MAX) })
 }
 
 /// A query, which page of it, and what is shown.
-pub fn odata(call: &Call, entity: &'static Entity) -> Result<(Query, Page, Shown), Problem> {
+pub fn odata(call: &Call, entity: &'static Entity) -> Result<(Query, PageRequest, Shown), Problem> {
     const KNOWN: [&str; 10] = [
         "$filter",
         "$orderby",
@@ -102,7 +102,7 @@ pub fn odata(call: &Call, entity: &'static Entity) -> Result<(Query, Page, Shown
 }
 
 /// By page, or by `$top` and `$skip`; with how many are passed over.
-fn window(call: &Call) -> Result<(Page, usize), Problem> {
+fn window(call: &Call) -> Result<(PageRequest, usize), Problem> {
     let number = |name: &str| -> Result<Option<usize>, Problem> {
         let Some(text) = call.asked(name) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| bad(name, format!("`{text}` is not a whole number")))
@@ -122,7 +122,7 @@ fn window(call: &Call) -> Result<(Page, usize), Problem> {
         return Err(bad("$top", format!("{top} is more than {PAGE_MAX}")));
     }
     let skip = skip.unwrap_or(0);
-    Ok((Page { number: skip / top.max(1) + 1, size: top }, skip))
+    Ok((PageRequest { number: skip / top.max(1) + 1, size: top }, skip))
 }
 
 fn shown(select: &str, expand: &str, entity: &'static Entity) -> Result<Shown, Problem> {

@@ -16,7 +16,7 @@ use domain::book_file::Node;
 use domain::query::Kind;
 use domain::usage::{Reject, RejectCode};
 use http::{Method, StatusCode};
-use operations::usage::live::{LiveUsage, NewUsage, NotTaken, Taken, Together};
+use operations::usage::live::{LiveUsage, NewUsage, NotTaken, RecordOutcome, Together};
 use operations::usage::stream;
 use uuid::Uuid;
 
@@ -134,9 +134,9 @@ async fn single(call: &Call, node: &Node) -> Result<Answer, Problem> {
     faults.check()?;
     let mut taken = call.app.usage.take(SOURCE, vec![record], Together::Each).await.map_err(not_taken)?;
     match taken.pop() {
-        Some(Taken::Accepted { usage }) => Ok(Answer::json(StatusCode::CREATED, view(&usage))),
-        Some(Taken::Duplicate { usage }) => Ok(Answer::ok(view(&usage))),
-        Some(Taken::Rejected(reject)) => Err(refused(reject)),
+        Some(RecordOutcome::Accepted { usage }) => Ok(Answer::json(StatusCode::CREATED, view(&usage))),
+        Some(RecordOutcome::Duplicate { usage }) => Ok(Answer::ok(view(&usage))),
+        Some(RecordOutcome::Rejected(reject)) => Err(refused(reject)),
         None => Err(Problem::from(anyhow::anyhow!("one record was sent and none was answered"))),
     }
 }
@@ -155,16 +155,16 @@ async fn many(call: &Call, list: &[Node]) -> Result<Answer, Problem> {
     }
     let names: Vec<Option<String>> = records.iter().map(|record| record.id.clone()).collect();
     let taken = call.app.usage.take(SOURCE, records, Together::Each).await.map_err(not_taken)?;
-    let count = |is: fn(&Taken) -> bool| Tree::count(taken.iter().filter(|taken| is(taken)).count());
-    let rejected = taken.iter().filter(|taken| matches!(taken, Taken::Rejected(_))).count();
+    let count = |is: fn(&RecordOutcome) -> bool| Tree::count(taken.iter().filter(|taken| is(taken)).count());
+    let rejected = taken.iter().filter(|taken| matches!(taken, RecordOutcome::Rejected(_))).count();
     let all_rejected = !taken.is_empty() && rejected == taken.len();
     let answer = Tree::object([
         ("Import", Tree::Null),
         ("Read", Tree::count(taken.len())),
-        ("Accepted", count(|t| matches!(t, Taken::Accepted { .. }))),
-        ("Duplicate", count(|t| matches!(t, Taken::Duplicate { .. }))),
+        ("Accepted", count(|t| matches!(t, RecordOutcome::Accepted { .. }))),
+        ("Duplicate", count(|t| matches!(t, RecordOutcome::Duplicate { .. }))),
         ("Rejected", Tree::count(rejected)),
-        ("Late", count(|t| matches!(t, Taken::Accepted { usage } if usage.is_late))),
+        ("Late", count(|t| matches!(t, RecordOutcome::Accepted { usage } if usage.is_late))),
         (
             "Items",
             Tree::List(taken.iter().zip(&names).map(|(taken, name)| item(taken, name.as_deref())).collect()),
@@ -174,11 +174,13 @@ async fn many(call: &Call, list: &[Node]) -> Result<Answer, Problem> {
 }
 
 /// One line of a list's answer.
-fn item(taken: &Taken, name: Option<&str>) -> Tree {
+fn item(taken: &RecordOutcome, name: Option<&str>) -> Tree {
     let (id, state, code, message) = match taken {
-        Taken::Accepted { usage } => (Some(id(usage)), "accepted", None, None),
-        Taken::Duplicate { usage } => (Some(id(usage)), "duplicate", None, None),
-        Taken::Rejected(reject) => (None, "rejected", Some(reject.code.code()), Some(reject.text.as_str())),
+        RecordOutcome::Accepted { usage } => (Some(id(usage)), "accepted", None, None),
+        RecordOutcome::Duplicate { usage } => (Some(id(usage)), "duplicate", None, None),
+        RecordOutcome::Rejected(reject) => {
+            (None, "rejected", Some(reject.code.code()), Some(reject.text.as_str()))
+        }
     };
     Tree::object([
         ("ID", Tree::optional(id.as_deref())),

@@ -1,7 +1,7 @@
 //! Usage as it stands: listed, queried, corrected (routes 114 to 118).
 
 use super::objects::{body, path_id};
-use super::query::{self, Page, Shown};
+use super::query::{self, PageRequest, Shown};
 use super::usage::not_taken;
 use super::view;
 use crate::answer::Answer;
@@ -18,9 +18,9 @@ use domain::book_file::Node;
 use domain::query::{Comparison, Entity, Filter, Kind, Operand, Path, Record, Value, property};
 use domain::{DateTime, Utc};
 use http::Method;
-use operations::lists::{self, Found};
-use operations::usage::list::{self, Asked, UsageRecord};
-use operations::usage::live::{NewUsage, Taken, Together};
+use operations::lists::{self, RecordPage};
+use operations::usage::list::{self, UsageFilter, UsageRecord};
+use operations::usage::live::{NewUsage, RecordOutcome, Together};
 use std::ops::ControlFlow;
 use uuid::Uuid;
 
@@ -109,14 +109,14 @@ fn tree(usage: &UsageRecord) -> Tree {
 async fn page(call: Call) -> Result<Answer, Problem> {
     let page = query::paged(&call)?;
     let wants_count = call.asked("$inlinecount").is_some_and(|text| text.eq_ignore_ascii_case("allpages"));
-    let asked = Asked::default();
+    let asked = UsageFilter::default();
     let found = list::list(call.ctx(), &asked, page.skip(), page.size).await?;
     let total = if wants_count { Some(count(&call, &asked).await?) } else { None };
     let items = found.iter().map(tree).collect();
     Ok(Answer::ok(paged(items, page, total)))
 }
 
-async fn count(call: &Call, asked: &Asked) -> Result<u64, Problem> {
+async fn count(call: &Call, asked: &UsageFilter) -> Result<u64, Problem> {
     let one_more = |count: &mut u64, _| {
         *count += 1;
         ControlFlow::Continue(())
@@ -124,7 +124,7 @@ async fn count(call: &Call, asked: &Asked) -> Result<u64, Problem> {
     Ok(list::fold(call.ctx(), asked, 0_u64, one_more).await?)
 }
 
-fn paged(items: Vec<Tree>, page: Page, total: Option<u64>) -> Tree {
+fn paged(items: Vec<Tree>, page: PageRequest, total: Option<u64>) -> Tree {
     let number = |n: Option<u64>| n.map_or(Tree::Null, |n| Tree::Int(i64::try_from(n).unwrap_or(i64::MAX)));
     let size = u64::try_from(page.size.max(1)).unwrap_or(u64::MAX);
     Tree::object([
@@ -153,12 +153,12 @@ async fn queried(call: Call) -> Result<Answer, Problem> {
         if records.len() < LOOKED_AT_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
     let records = list::fold(call.ctx(), &asked, Vec::new(), gather).await?;
-    let found: Found = lists::sifted(records, &query);
+    let found: RecordPage = lists::sifted(records, &query);
     Ok(Answer::ok(view::page(&USAGE, &found, page, &Shown { lists: Vec::new(), ..shown })))
 }
 
 /// What of a filter the usage store answers.
-fn pushed_down(filter: &Filter) -> Asked {
+fn pushed_down(filter: &Filter) -> UsageFilter {
     let value = |name: &str| USAGE.property(name).and_then(|place| filter.narrowed(place));
     let guid = |name: &str| match value(name) {
         Some(Value::Guid(id)) => Some(*id),
@@ -168,21 +168,21 @@ fn pushed_down(filter: &Filter) -> Asked {
         Some(Value::Text(text)) => Some(text.clone()),
         _ => None,
     };
-    let mut asked = Asked {
+    let mut asked = UsageFilter {
         id: guid("ID"),
         charge: guid("ReferenceID"),
         subject: text("Subject"),
         meter: text("Meter"),
         source: text("Source"),
         event: text("RefKey"),
-        ..Asked::default()
+        ..UsageFilter::default()
     };
     bounds(filter, &mut asked);
     asked
 }
 
 /// The first and last instants that a filter lets through.
-fn bounds(filter: &Filter, asked: &mut Asked) {
+fn bounds(filter: &Filter, asked: &mut UsageFilter) {
     let Some(place) = USAGE.property("EntryDate") else { return };
     match filter {
         Filter::And(parts) => parts.iter().for_each(|part| bounds(part, asked)),
@@ -206,7 +206,7 @@ fn bounds(filter: &Filter, asked: &mut Asked) {
 }
 
 async fn found(call: &Call, id: Uuid) -> Result<UsageRecord, Problem> {
-    let asked = Asked { id: Some(id), ..Asked::default() };
+    let asked = UsageFilter { id: Some(id), ..UsageFilter::default() };
     let found = list::list(call.ctx(), &asked, 0, 1).await?.pop();
     found.ok_or_else(|| Problem::new(USAGE_NOT_FOUND, format!("there is no usagedata {id}")))
 }
@@ -218,7 +218,7 @@ async fn one(call: Call) -> Result<Answer, Problem> {
 async fn by_refkey(call: Call) -> Result<Answer, Problem> {
     let refkey = call.part("refKey").to_owned();
     for source in [Some("api".to_owned()), None] {
-        let asked = Asked { event: Some(refkey.clone()), source, ..Asked::default() };
+        let asked = UsageFilter { event: Some(refkey.clone()), source, ..UsageFilter::default() };
         if let Some(usage) = list::list(call.ctx(), &asked, 0, 1).await?.pop() {
             return Ok(Answer::ok(tree(&usage)));
         }
@@ -270,7 +270,7 @@ async fn correct(call: Call) -> Result<Answer, Problem> {
     };
     let mut taken = call.app.usage.take("api", vec![correction], Together::Each).await.map_err(not_taken)?;
     match taken.pop() {
-        Some(Taken::Rejected(reject)) => Err(super::usage::refused(reject)),
+        Some(RecordOutcome::Rejected(reject)) => Err(super::usage::refused(reject)),
         _ => Ok(Answer::ok(tree(&found(&call, id).await?))),
     }
 }

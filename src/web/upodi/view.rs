@@ -1,9 +1,9 @@
 //! Records as they are answered.
 
-use super::query::{Page, Shown};
+use super::query::{PageRequest, Shown};
 use crate::json::Tree;
 use domain::query::{Entity, Record, Value};
-use operations::lists::Found;
+use operations::lists::RecordPage;
 use std::borrow::Cow;
 
 /// A record with what is shown of it.
@@ -43,7 +43,7 @@ fn tree(value: &Value) -> Tree {
 }
 
 /// `{"Items", "PageNumber", "PageSize", "TotalItems", "TotalPages"}`.
-pub fn page(entity: &'static Entity, found: &Found, page: Page, shown: &Shown) -> Tree {
+pub fn page(entity: &'static Entity, found: &RecordPage, page: PageRequest, shown: &Shown) -> Tree {
     let size = u64::try_from(page.size.max(1)).unwrap_or(u64::MAX);
     let number = |n: Option<u64>| n.map_or(Tree::Null, |n| Tree::Int(i64::try_from(n).unwrap_or(i64::MAX)));
     let items = found.records.iter().map(|one| record(entity, one, shown)).collect();

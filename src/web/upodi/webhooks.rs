@@ -72,7 +72,7 @@ fn tree(view: &impl Serialize) -> Result<Tree, Problem> {
     Ok(named(Tree::value(&value)))
 }
 
-fn pages<T: Serialize>(all: &[T], page: query::Page) -> Result<Answer, Problem> {
+fn pages<T: Serialize>(all: &[T], page: query::PageRequest) -> Result<Answer, Problem> {
     let items: Result<Vec<Tree>, Problem> = all.iter().skip(page.skip()).take(page.size).map(tree).collect();
     Ok(Answer::ok(Tree::object([
         ("Items", Tree::List(items?)),

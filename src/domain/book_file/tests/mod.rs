@@ -15,12 +15,12 @@ fn sample() -> Value {
     serde_json::from_str(SAMPLE).unwrap()
 }
 
-fn load(book: &Value, known: &Known) -> Result<LoadSet, Vec<Fault>> {
+fn load(book: &Value, known: &StoredBook) -> Result<LoadSet, Vec<Fault>> {
     read_text("book.json", &book.to_string(), known)
 }
 
 /// What the store would hold after a load.
-fn stored(set: LoadSet, mut known: Known) -> Known {
+fn stored(set: LoadSet, mut known: StoredBook) -> StoredBook {
     known.catalogue = Some(Arc::new(set.catalogue));
     known.customers.extend(set.customers.into_iter().map(|c| (c.account_number.clone(), c)));
     known.subscriptions.extend(set.subscriptions.into_iter().map(|s| (s.number.clone(), s)));
@@ -32,8 +32,8 @@ fn stored(set: LoadSet, mut known: Known) -> Known {
     known
 }
 
-fn known_sample() -> Known {
-    stored(load(&sample(), &Known::default()).unwrap(), Known::default())
+fn known_sample() -> StoredBook {
+    stored(load(&sample(), &StoredBook::default()).unwrap(), StoredBook::default())
 }
 
 /// The sample with one place changed; `null` removes.
@@ -54,7 +54,7 @@ fn date(text: &str) -> chrono::NaiveDate {
 }
 
 #[track_caller]
-fn assert_refused(book: &Value, known: &Known, pointer: &str, words: &str) {
+fn assert_refused(book: &Value, known: &StoredBook, pointer: &str, words: &str) {
     let faults = load(book, known).expect_err(&format!("{pointer}: {words}"));
     let found = faults.iter().any(|f| {
         f.pointer == pointer
@@ -66,7 +66,7 @@ fn assert_refused(book: &Value, known: &Known, pointer: &str, words: &str) {
 
 #[test]
 fn the_sample_loads_and_loads_again_unchanged() {
-    let set = load(&sample(), &Known::default()).unwrap();
+    let set = load(&sample(), &StoredBook::default()).unwrap();
     let subscription = &set.subscriptions[0];
     assert_eq!(subscription.id, SubscriptionId::of("SUB-0001"));
     assert_eq!(subscription.activated, Some(date("2026-01-31")));
@@ -89,8 +89,8 @@ fn the_sample_loads_and_loads_again_unchanged() {
 
 #[test]
 fn a_parsed_value_a_text_and_ndjson_give_the_same_book() {
-    let text = load(&sample(), &Known::default()).unwrap();
-    let value = read_value(&sample(), &Known::default()).unwrap();
+    let text = load(&sample(), &StoredBook::default()).unwrap();
+    let value = read_value(&sample(), &StoredBook::default()).unwrap();
     let mut lines = String::from("\u{feff}");
     for (name, part) in sample().as_object().unwrap() {
         let single = ObjectKind::ALL.iter().find(|kind| kind.name() == name).unwrap().singular();
@@ -103,7 +103,7 @@ fn a_parsed_value_a_text_and_ndjson_give_the_same_book() {
         }
     }
     let lines = format!("\u{feff}{}", lines.replace('\u{feff}', ""));
-    let ndjson = read_text("book.ndjson", &lines, &Known::default()).unwrap();
+    let ndjson = read_text("book.ndjson", &lines, &StoredBook::default()).unwrap();
     for other in [&value, &ndjson] {
         assert_eq!(text.customers, other.customers);
         assert_eq!(text.subscriptions, other.subscriptions);
@@ -129,7 +129,7 @@ fn names_are_read_in_any_case_and_enumerations_by_upodis_numbers() {
     book["discounts"][0]["expiryperiod"] = json!(400);
     let text =
         book.to_string().replace("\"accountnumber\"", "\"AccountNumber\"").replace("\"sku\"", "\"SKU\"");
-    let set = read_text("f", &text, &Known::default()).unwrap();
+    let set = read_text("f", &text, &StoredBook::default()).unwrap();
     let contact = &set.customers[0].contacts[0];
     assert!(contact.receives_invoice && contact.is_delivery && !contact.is_einvoice);
     let discount = set.catalogue.discounts.values().next().unwrap();
@@ -148,7 +148,7 @@ fn every_fault_is_reported_at_once_in_every_file() {
         ("a.json".to_owned(), source(first.to_string())),
         ("b.ndjson".to_owned(), source(second.to_owned())),
     ];
-    let faults = read(files, &Known::default()).unwrap_err();
+    let faults = read(files, &StoredBook::default()).unwrap_err();
     let places: Vec<String> = faults.iter().map(|f| format!("{} {}", f.file, f.pointer)).collect();
     for expected in [
         "a.json /tenant/currencycode",
@@ -189,7 +189,7 @@ fn what_is_no_book_is_refused_with_line_and_column() {
     ];
     for (bytes, pointer, words) in table {
         let source: Box<dyn Read> = Box::new(std::io::Cursor::new(bytes.to_vec()));
-        let faults = read(vec![("f".to_owned(), source)], &Known::default()).unwrap_err();
+        let faults = read(vec![("f".to_owned(), source)], &StoredBook::default()).unwrap_err();
         let found =
             faults.iter().any(|f| f.pointer == pointer && format!("{f} {:?}", f.hint).contains(words));
         assert!(found, "{words}: {faults:#?}");
@@ -204,9 +204,14 @@ fn a_maximum_below_the_minimum_is_refused() {
     let mut book = sample();
     book["productplans"][0]["charges"][1]["minimumamount"] = json!("10");
     book["productplans"][0]["charges"][1]["maximumamount"] = json!({"DKK": "9.99"});
-    assert_refused(&book, &Known::default(), "/productplans/0/charges/1/maximumamount", "below the minimum");
+    assert_refused(
+        &book,
+        &StoredBook::default(),
+        "/productplans/0/charges/1/maximumamount",
+        "below the minimum",
+    );
     book["productplans"][0]["charges"][1]["maximumamount"] = json!({"DKK": "10"});
-    let set = load(&book, &Known::default()).unwrap();
+    let set = load(&book, &StoredBook::default()).unwrap();
     let charge = &set.catalogue.plans[&PlanId::of("PRO")].charges[1];
     assert_eq!(charge.minimum_amount[&"DKK".parse().unwrap()].to_string(), "10");
 }
@@ -218,7 +223,7 @@ fn bounds_in_the_style_of_0_1_101_are_read_as_the_bound_before() {
         {"currencycode": "DKK", "tierfrom": 0, "tierto": 100, "price": "1"},
         {"currencycode": "DKK", "tierfrom": 101, "tierto": 200, "price": "2"},
         {"currencycode": "DKK", "tierfrom": 201, "tierto": 0, "price": "3"}]);
-    let set = load(&book, &Known::default()).unwrap();
+    let set = load(&book, &StoredBook::default()).unwrap();
     let rows = &set.catalogue.plans[&PlanId::of("PRO")].charges[1].pricings;
     let tiers: Vec<_> = rows.iter().map(|r| (r.segment, r.tier_to.map(|t| t.to_string()))).collect();
     assert_eq!(tiers, [(1, Some("100".into())), (2, Some("200".into())), (3, None)]);
@@ -229,9 +234,9 @@ fn a_charge_priced_in_neither_currency_is_refused() {
     let mut book = sample();
     book["customers"][0]["currencycode"] = json!("EUR");
     // PRO-API has no EUR price, but all of the plan is priced in DKK.
-    assert_eq!(load(&book, &Known::default()).unwrap().subscriptions[0].currency.code(), "DKK");
+    assert_eq!(load(&book, &StoredBook::default()).unwrap().subscriptions[0].currency.code(), "DKK");
     book["productplans"][0]["charges"][0]["pricings"] = json!([{"currencycode": "EUR", "price": "26.90"}]);
-    assert_refused(&book, &Known::default(), "/subscriptions/0", "no price in EUR");
+    assert_refused(&book, &StoredBook::default(), "/subscriptions/0", "no price in EUR");
 }
 
 #[test]
@@ -239,13 +244,13 @@ fn a_tax_rule_without_category_is_standard_rated_or_zero_rated() {
     let mut book = sample();
     book["taxrules"] = json!([{"fullname": "a", "taxpct": "8.875"}, {"fullname": "b", "taxpct": 0},
                               {"fullname": "c", "category": "AE"}]);
-    let rules = load(&book, &Known::default()).unwrap().catalogue.tax_rules;
+    let rules = load(&book, &StoredBook::default()).unwrap().catalogue.tax_rules;
     assert_eq!([rules[0].category, rules[1].category], [TaxCategory::S, TaxCategory::Z]);
     assert!(rules[2].tax_pct.is_zero(), "every category but S says that there is none");
     book["taxrules"] = json!([{"fullname": "a", "category": "S"}]);
-    assert_refused(&book, &Known::default(), "/taxrules/0/taxpct", "is missing");
+    assert_refused(&book, &StoredBook::default(), "/taxrules/0/taxpct", "is missing");
     book["taxrules"] = json!([{"fullname": "a", "taxpct": "8.875"}]);
-    let rules = load(&book, &Known::default()).unwrap().catalogue.tax_rules;
+    let rules = load(&book, &StoredBook::default()).unwrap().catalogue.tax_rules;
     assert_eq!((rules[0].country.as_str(), rules[0].tax_pct.to_string()), ("*", "8.875".to_owned()));
 }
 
@@ -257,10 +262,15 @@ fn a_trial_and_a_custom_price_and_optional_charges() {
         "billingperiod": "monthly", "pricings": [{"price": "10"}]}));
     charges.push(json!({"sku": "DEAL", "chargetype": "recurring", "pricingmodel": "custom", "billingperiod": "annually"}));
     book["subscriptions"][0]["trialdays"] = json!(14);
-    assert_refused(&book, &Known::default(), "/subscriptions/0/charges", "custom charge DEAL has no price");
+    assert_refused(
+        &book,
+        &StoredBook::default(),
+        "/subscriptions/0/charges",
+        "custom charge DEAL has no price",
+    );
     book["subscriptions"][0]["charges"] = json!([{"charge": "DEAL", "unitprice": "5000"},
         {"charge": "SEAT", "amount": 3}, {"charge": "SEAT", "amount": "2", "startdate": "2026-03-01"}]);
-    let subscription = load(&book, &Known::default()).unwrap().subscriptions.remove(0);
+    let subscription = load(&book, &StoredBook::default()).unwrap().subscriptions.remove(0);
     assert_eq!(subscription.trial_end, Some(date("2026-02-14")));
     let got: Vec<_> = subscription.charges.iter().map(|c| format!("{} {}", c.charge, c.amount)).collect();
     assert_eq!(got, ["PRO-BASE 1", "PRO-API 0", "SEAT 3", "SEAT 2", "DEAL 1"]);
@@ -277,7 +287,7 @@ fn references_work_by_refkey_and_by_id() {
         ["kaffe", "0b7e7a52-0000-4000-8000-000000000001", &crate::ids::CustomerId::of("CU-0001").to_string()]
     {
         book["subscriptions"][0]["customer"] = json!(name);
-        let set = load(&book, &Known::default()).unwrap();
+        let set = load(&book, &StoredBook::default()).unwrap();
         assert_eq!(set.subscriptions[0].customer, set.customers[0].id, "{name}");
     }
 }
@@ -288,7 +298,7 @@ fn a_parent_cycle_is_refused_for_all_in_it() {
     let mut book = sample();
     let list = book["customers"].as_array_mut().unwrap();
     list.extend([customer("A", "B"), customer("B", "C"), customer("C", "B"), customer("D", "CU-0001")]);
-    let faults = load(&book, &Known::default()).unwrap_err();
+    let faults = load(&book, &StoredBook::default()).unwrap_err();
     let pointers: Vec<&str> = faults.iter().map(|f| f.pointer.as_str()).collect();
     assert_eq!(pointers, ["/customers/2/parent", "/customers/3/parent"]);
 }
@@ -297,7 +307,7 @@ fn a_parent_cycle_is_refused_for_all_in_it() {
 fn a_code_is_applied_as_often_as_it_may_be() {
     let mut book = sample();
     book["customers"][0]["discount"] = json!({"code": "LAUNCH-A1", "from": "2026-01-31"});
-    let known = stored(load(&book, &Known::default()).unwrap(), Known::default());
+    let known = stored(load(&book, &StoredBook::default()).unwrap(), StoredBook::default());
     let applied = known.customers["CU-0001"].discount.as_ref().unwrap();
     assert_eq!((applied.code.as_str(), applied.from), ("LAUNCH-A1", date("2026-01-31")));
     let other = json!({"customer": {"accountnumber": "CU-2", "fullname": "B", "discount": {"code": "LAUNCH-A1", "from": "2026-02-01"}}});
@@ -449,7 +459,7 @@ fn fixtures() -> Vec<Value> {
 #[test]
 fn documents_of_what_is_stored_are_read_again_as_the_same_book() {
     for book in fixtures() {
-        let set = load(&book, &Known::default()).unwrap();
+        let set = load(&book, &StoredBook::default()).unwrap();
         let mut lines = String::new();
         for (kind, _, document) in catalogue_documents(&set.catalogue) {
             lines.push_str(&format!("{{\"{}\": {}}}\n", kind.singular(), document.text));
@@ -464,8 +474,8 @@ fn documents_of_what_is_stored_are_read_again_as_the_same_book() {
             let document = subscription_document(subscription, account(subscription.customer).unwrap(), plan);
             lines.push_str(&format!("{{\"subscription\": {}}}\n", document.text));
         }
-        let again =
-            read_text("again.ndjson", &lines, &Known::default()).unwrap_or_else(|f| panic!("{f:?}\n{lines}"));
+        let again = read_text("again.ndjson", &lines, &StoredBook::default())
+            .unwrap_or_else(|f| panic!("{f:?}\n{lines}"));
         assert_eq!(
             serde_json::to_value(&again.catalogue).unwrap(),
             serde_json::to_value(&set.catalogue).unwrap()
@@ -496,7 +506,7 @@ fn words_of_other_systems_are_answered_with_ours() {
     ] {
         let book = with(&format!("{pointer}/{word}"), json!("x"));
         let told = format!("it is called `{ours}` here");
-        let faults = load(&book, &Known::default()).unwrap_err();
+        let faults = load(&book, &StoredBook::default()).unwrap_err();
         let found = faults
             .iter()
             .any(|f| f.pointer == format!("{pointer}/{word}") && f.hint == Some(told.as_str().into()));

@@ -289,7 +289,7 @@ fn what_could_only_fail_at_a_run_is_refused_at_load() {
         ),
     ];
     for (place, value, pointer, words) in table {
-        assert_refused(&with(&place, value), &Known::default(), &pointer, words);
+        assert_refused(&with(&place, value), &StoredBook::default(), &pointer, words);
     }
 }
 
@@ -298,33 +298,38 @@ fn codes_prices_and_zones_are_tested_on_their_day() {
     let customer = |from: &str| with("/customers/0/discount", json!({"code": "LAUNCH-A1", "from": from}));
     let mut expired = customer("2026-03-01");
     expired["discounts"][0]["codes"][0]["expiredate"] = json!("2026-03-01");
-    assert_refused(&expired, &Known::default(), "/customers/0/discount/code", "from 2026-03-01 on");
+    assert_refused(&expired, &StoredBook::default(), "/customers/0/discount/code", "from 2026-03-01 on");
     let mut in_time = customer("2026-02-28");
     in_time["discounts"][0]["codes"][0]["expiredate"] = json!("2026-03-01");
-    assert!(load(&in_time, &Known::default()).is_ok());
+    assert!(load(&in_time, &StoredBook::default()).is_ok());
 
     let mut restricted = with("/subscriptions/0/discount", json!("LAUNCH-A1"));
     assert_eq!(
-        load(&restricted, &Known::default()).unwrap().subscriptions[0].discount.as_ref().unwrap().from,
+        load(&restricted, &StoredBook::default()).unwrap().subscriptions[0].discount.as_ref().unwrap().from,
         date("2026-01-31")
     );
     let mut basic = restricted["productplans"][0].clone();
     basic["sku"] = json!("BASIC");
     restricted["productplans"].as_array_mut().unwrap().push(basic);
     restricted["discounts"][0]["codes"][0]["productplans"] = json!(["BASIC"]);
-    assert_refused(&restricted, &Known::default(), "/subscriptions/0/discount", "only for the plans BASIC");
+    assert_refused(
+        &restricted,
+        &StoredBook::default(),
+        "/subscriptions/0/discount",
+        "only for the plans BASIC",
+    );
 
     let late_price = with("/productplans/0/charges/0/pricings/0/validfrom", json!("2026-02-01"));
     assert_refused(
         &late_price,
-        &Known::default(),
+        &StoredBook::default(),
         "/subscriptions/0/charges/0/charge",
         "no DKK price on 2026-01-31",
     );
     let own_rate = with("/rates/-", json!({"currencycode": "DKK", "date": "2026-01-30", "rate": "2"}));
-    assert_refused(&own_rate, &Known::default(), "/rates/1/rate", "its rate is 1");
+    assert_refused(&own_rate, &StoredBook::default(), "/rates/1/rate", "its rate is 1");
     let twice = with("/rates/-", json!({"currencycode": "EUR", "date": "2026-01-30", "rate": "2"}));
-    assert_refused(&twice, &Known::default(), "/rates/1", "occurs twice, first at /rates/0");
+    assert_refused(&twice, &StoredBook::default(), "/rates/1", "occurs twice, first at /rates/0");
 }
 
 #[test]

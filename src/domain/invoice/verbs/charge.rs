@@ -30,7 +30,7 @@ impl Occasion {
 
 /// What is known beside the invoice.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct PayerHistory {
     /// (customer, [`PaymentMethod::health_key`]) of methods that must not be tried.
     pub unhealthy: BTreeSet<(CustomerId, String)>,
     /// (customer, refkey, day) of attempts in the last 30 days.
@@ -73,7 +73,7 @@ pub enum Answer<'a> {
 }
 
 /// Decides. Only positive open balances are collected; the first attempt is made at booking, whoever books (rules Y3).
-pub fn charge(account: &Account<'_>, known: &Known, occasion: Occasion, on: NaiveDate) -> Charge {
+pub fn charge(account: &Account<'_>, known: &PayerHistory, occasion: Occasion, on: NaiveDate) -> Charge {
     let settlement = account.settlement;
     let what = decide(account, known, occasion, on);
     let taken = steps_taken(account, &what, occasion, on);
@@ -172,7 +172,7 @@ enum Decision {
     Misconfigured(String),
 }
 
-fn decide(account: &Account<'_>, known: &Known, occasion: Occasion, on: NaiveDate) -> Decision {
+fn decide(account: &Account<'_>, known: &PayerHistory, occasion: Occasion, on: NaiveDate) -> Decision {
     let (draft, settlement) = (&account.invoice.draft, account.settlement);
     let number = &account.invoice.number;
     let Some(payer) = account.payer else { return Decision::Leave };
@@ -238,7 +238,7 @@ pub fn is_collected(
     unhealthy: &BTreeSet<(CustomerId, String)>,
     on: NaiveDate,
 ) -> bool {
-    let known = Known { unhealthy: unhealthy.clone(), ..Known::default() };
+    let known = PayerHistory { unhealthy: unhealthy.clone(), ..PayerHistory::default() };
     matches!(choose(invoice, payer, &[], &known, Occasion::Booking, on), Choice::Method(_))
 }
 
@@ -257,7 +257,7 @@ fn choose(
     invoice: &Invoice,
     payer: &Customer,
     attempts: &[&Attempt],
-    known: &Known,
+    known: &PayerHistory,
     occasion: Occasion,
     on: NaiveDate,
 ) -> Choice {
@@ -285,7 +285,7 @@ fn choose(
 
 /// The day from which a method may be charged again, if a cap is reached. Attempts are known by the day, so each
 /// counts as made at noon.
-fn capped_until(payer: CustomerId, refkey: &str, known: &Known, on: NaiveDate) -> Option<NaiveDate> {
+fn capped_until(payer: CustomerId, refkey: &str, known: &PayerHistory, on: NaiveDate) -> Option<NaiveDate> {
     let own =
         known.recent.iter().filter(|(customer, method, _)| (*customer, method.as_str()) == (payer, refkey));
     let instants: Vec<DateTime<Utc>> = own.map(|(_, _, day)| noon(*day)).collect();
@@ -327,7 +327,7 @@ mod tests {
         booked: &Booked,
         payer: Option<&Customer>,
         attempts: &[&Attempt],
-        known: &Known,
+        known: &PayerHistory,
         occasion: Occasion,
         on: NaiveDate,
     ) -> Decision {
@@ -380,8 +380,8 @@ mod tests {
         }
     }
 
-    fn known() -> Known {
-        Known { gateways: ["sandbox".to_owned()].into(), ..Known::default() }
+    fn known() -> PayerHistory {
+        PayerHistory { gateways: ["sandbox".to_owned()].into(), ..PayerHistory::default() }
     }
 
     fn charged(decision: Decision) -> Attempt {
@@ -497,7 +497,7 @@ mod tests {
         let (invoice, payer) = (booked(), payer(vec![method("card", "tok_ok")]));
         let with = |days: Vec<NaiveDate>| {
             let recent = days.into_iter().map(|day| (payer.id, "card".to_owned(), day)).collect();
-            let known = Known { recent, ..known() };
+            let known = PayerHistory { recent, ..known() };
             decide(&invoice, Some(&payer), &[], &known, Occasion::Booking, day(2, 20))
         };
         charged(with(vec![day(2, 20); 9]));

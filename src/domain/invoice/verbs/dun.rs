@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 
 /// What is due on an invoice whose day has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coming {
+pub enum NextStep {
     /// The payer is charged.
     Charge(Occasion),
     /// A step that charges nobody.
@@ -19,17 +19,17 @@ pub enum Coming {
 
 /// What comes next. An attempt without an answer is asked about first, and a technical failure is tried again before the
 /// next step.
-pub fn coming(account: &Account<'_>) -> Coming {
+pub fn coming(account: &Account<'_>) -> NextStep {
     let is_repeat = (1..=TECHNICAL_LADDER_MINUTES.len()).contains(&account.technical_in_a_row());
     if account.pending().is_some() || is_repeat {
-        return Coming::Charge(Occasion::Step);
+        return NextStep::Charge(Occasion::Step);
     }
     let taken = usize::try_from(account.settlement.dunning_step).unwrap_or(usize::MAX);
     match account.policy.steps.get(taken).map(|step| step.action) {
-        Some(DunningAction::Retry) => Coming::Charge(Occasion::Step),
-        Some(DunningAction::OtherMethod) => Coming::Charge(Occasion::StepWithOtherMethod),
-        Some(action) => Coming::Act(action),
-        None => Coming::Over,
+        Some(DunningAction::Retry) => NextStep::Charge(Occasion::Step),
+        Some(DunningAction::OtherMethod) => NextStep::Charge(Occasion::StepWithOtherMethod),
+        Some(action) => NextStep::Act(action),
+        None => NextStep::Over,
     }
 }
 
@@ -37,8 +37,8 @@ pub fn coming(account: &Account<'_>) -> Coming {
 /// itself.
 pub fn stepped(account: &Account<'_>, on: NaiveDate) -> Settlement {
     match coming(account) {
-        Coming::Act(_) => account.settlement.stepped(account.policy, account.invoice.payable_by, Some(on)),
-        Coming::Over => Settlement { next_retry: None, ..account.settlement.clone() },
-        Coming::Charge(_) => account.settlement.clone(),
+        NextStep::Act(_) => account.settlement.stepped(account.policy, account.invoice.payable_by, Some(on)),
+        NextStep::Over => Settlement { next_retry: None, ..account.settlement.clone() },
+        NextStep::Charge(_) => account.settlement.clone(),
     }
 }

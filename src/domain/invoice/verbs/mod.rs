@@ -6,8 +6,8 @@ mod charge;
 mod dun;
 mod money;
 
-pub use charge::{Answer, Charge, Charging, Known, Occasion, answered, charge, is_collected};
-pub use dun::{Coming, coming, stepped};
+pub use charge::{Answer, Charge, Charging, Occasion, PayerHistory, answered, charge, is_collected};
+pub use dun::{NextStep, coming, stepped};
 pub use money::{
     Concerned, Owed, meets_write_off, paid_by_bank, paid_by_hand, paid_online, received_minor, refund,
     refund_of_credit, set_off_pair, taken_back, write_off,
@@ -18,7 +18,7 @@ use crate::catalogue::Catalogue;
 use crate::customer::Customer;
 use crate::dunning::DunningPolicy;
 use crate::ids::InvoiceId;
-use crate::invoice::account::Standing;
+use crate::invoice::account::DocumentBalance;
 use crate::ledger::Entry;
 use crate::payment::{Attempt, AttemptState};
 use chrono::NaiveDate;
@@ -43,8 +43,8 @@ impl<'a> Account<'a> {
     }
 
     /// As far as money is concerned.
-    pub fn standing(&self) -> Standing<'a> {
-        Standing { invoice: self.invoice, settlement: self.settlement }
+    pub fn standing(&self) -> DocumentBalance<'a> {
+        DocumentBalance { invoice: self.invoice, settlement: self.settlement }
     }
 
     /// The attempt that has no answer yet.
@@ -76,7 +76,7 @@ pub struct Effects {
     /// An attempt that begins, or has its answer.
     pub attempt: Option<Attempt>,
     /// What settles a part, each once.
-    pub parts: Vec<Part>,
+    pub parts: Vec<SettlementPart>,
     /// The marks after it.
     pub settlement: Option<Settlement>,
     pub entries: Vec<Entry>,
@@ -86,7 +86,7 @@ pub struct Effects {
 
 /// What moved a settlement. Its key is the invoice, the kind and the source: what comes twice settles once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct SettlementPart {
     pub invoice: InvoiceId,
     pub kind: PartKind,
     /// The attempt, credit note or bank line it came from.

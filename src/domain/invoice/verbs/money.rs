@@ -1,6 +1,6 @@
 //! Money that comes, goes back or is given up, and credits that are set against invoices (rules I7, I8, Y5).
 
-use super::{Account, Books, Effects, Part, PartKind};
+use super::{Account, Books, Effects, PartKind, SettlementPart};
 use crate::ids::{AttemptId, InvoiceId, LineId};
 use crate::invoice::account::minor;
 use crate::invoice::{Credit, Invoice, Line, SettledBy, Settlement};
@@ -186,7 +186,7 @@ fn moved(account: &Account<'_>, kind: PartKind, source: Uuid, amount_minor: i64,
     let draft = &account.invoice.draft;
     let by = if kind == PartKind::WriteOff { SettledBy::WriteOff } else { SettledBy::Money };
     let settlement = account.settlement.settled(draft.gross_minor(), amount_minor, by, on);
-    let part = Part { invoice: draft.id, kind, source, document: None, amount_minor, on };
+    let part = SettlementPart { invoice: draft.id, kind, source, document: None, amount_minor, on };
     Effects { parts: vec![part], settlement: Some(settlement), ..Effects::default() }
 }
 
@@ -215,7 +215,7 @@ pub fn set_off_pair(
         on,
     );
     let (kind, document) = (PartKind::SetOff, Some(id));
-    let part = Part { invoice: invoice.draft.id, kind, source, document, amount_minor, on };
+    let part = SettlementPart { invoice: invoice.draft.id, kind, source, document, amount_minor, on };
     Effects { parts: vec![part], settlement: Some(after), ..Effects::default() }
 }
 

@@ -6,7 +6,7 @@
 use super::{Person, rejects};
 use crate::act::Act;
 use crate::context::Context;
-use crate::files::shelf::Named;
+use crate::files::file_store::Named;
 use crate::refusal::Stop;
 use crate::runs::open::{NewRun, Reach};
 use crate::runs::preview;
@@ -39,12 +39,12 @@ pub struct Plan {
     /// Booked invoices whose years are over: their buyer is emptied, their documents go.
     pub invoices: u64,
     pub documents: u64,
-    pub kept: Vec<Kept>,
+    pub kept: Vec<RetainedData>,
 }
 
 /// What stays.
 #[derive(Debug, Clone, Serialize)]
-pub struct Kept {
+pub struct RetainedData {
     pub what: String,
     pub why: String,
     /// Last day on which the law asks for it.
@@ -276,11 +276,12 @@ fn held(person: &Person) -> Vec<&'static str> {
     fields.into_iter().filter(|(_, is_held)| *is_held).map(|(name, _)| name).collect()
 }
 
-fn kept(ctx: &Context, named: usize, until: Option<NaiveDate>) -> Vec<Kept> {
-    let kept = |what: &str, why: &str| Kept { what: what.to_owned(), why: why.to_owned(), until: None };
+fn kept(ctx: &Context, named: usize, until: Option<NaiveDate>) -> Vec<RetainedData> {
+    let kept =
+        |what: &str, why: &str| RetainedData { what: what.to_owned(), why: why.to_owned(), until: None };
     let mut all = Vec::new();
     if named > 0 {
-        all.push(Kept {
+        all.push(RetainedData {
             what: format!(
                 "{named} booked invoice(s) with name and address of the buyer, and their documents"
             ),
@@ -317,7 +318,7 @@ fn delete_mails(ctx: &Context, messages: &[String]) -> anyhow::Result<()> {
 
 async fn erase_invoices(ctx: &Context, tx: &mut Tx, over: &[InvoiceId]) -> anyhow::Result<()> {
     for document in document::of_invoices(tx, over).await? {
-        ctx.shelf.delete(&Named::from(&document).path).await?;
+        ctx.files.delete(&Named::from(&document).path).await?;
     }
     let booked = invoice::by_ids(tx, over).await?;
     let buyers: Vec<_> =

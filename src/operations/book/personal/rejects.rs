@@ -2,9 +2,9 @@
 //! itself, named by its import before it is there, and the old one goes once nothing names it.
 
 use crate::context::Context;
+use crate::files::file_store::Named;
 use crate::files::hash::sha256_hex;
 use crate::files::put;
-use crate::files::shelf::Named;
 use anyhow::Context as _;
 use std::path::Path;
 use store::{Tx, erasure, imports};
@@ -28,7 +28,7 @@ pub(super) async fn rewrite(ctx: &Context, names: &[String]) -> anyhow::Result<V
     drop(tx);
     let mut rewritten = Vec::new();
     for (import, old) in files {
-        ctx.shelf.need([Named { path: old.clone(), sha256: None }]).await?;
+        ctx.files.need([Named { path: old.clone(), sha256: None }]).await?;
         let (path, names) = (ctx.folders.root.join(&old), names.to_vec());
         let blanking = tokio::task::spawn_blocking(move || {
             let mut copy = Vec::new();
@@ -45,7 +45,7 @@ pub(super) async fn rewrite(ctx: &Context, names: &[String]) -> anyhow::Result<V
         imports::add_paths(&mut tx, import, std::slice::from_ref(&new)).await?;
         tx.commit().await?;
         put::put(&ctx.doors, &ctx.folders.root, &new, &copy).await?;
-        ctx.shelf.publish(ctx.doors, [new.clone()]).await?;
+        ctx.files.publish(ctx.doors, [new.clone()]).await?;
         rewritten.push(Rewritten { import, old, new, sha256: sha256_hex(&copy) });
     }
     Ok(rewritten)
@@ -62,13 +62,13 @@ pub(super) async fn replace(tx: &mut Tx, rewritten: &[Rewritten]) -> anyhow::Res
 /// Deletes the files that others have taken the place of, those of an erasure that was cut off too.
 pub(super) async fn delete_replaced(ctx: &Context, rewritten: &[Rewritten]) -> anyhow::Result<()> {
     for file in rewritten {
-        ctx.shelf.delete(&file.old).await?;
+        ctx.files.delete(&file.old).await?;
     }
     let mut tx = ctx.store.read().await?;
     let files = erasure::reject_files(&mut tx).await?;
     drop(tx);
     for before in files.iter().filter_map(|(_, path)| name_before(path)) {
-        ctx.shelf.delete(&before).await?;
+        ctx.files.delete(&before).await?;
     }
     Ok(())
 }

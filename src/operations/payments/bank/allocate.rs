@@ -2,7 +2,7 @@
 //!
 //! Key that makes a repeat quiet: what is left of the entry, read under its lock.
 
-use super::put::{Part, put};
+use super::put::{Placement, put};
 use super::{ReceivedView, committed, locked};
 use crate::act::Act;
 use crate::context::Context;
@@ -39,7 +39,8 @@ pub async fn allocate(
     let amount_minor = amount_of(&entry, asked.amount)?;
     let booked = target(&mut tx, &entry, asked.invoice).await?;
     let id = booked.invoice.draft.id;
-    let part = Part { entry: entry.received.id, invoice: id, amount_minor, on: entry.received.booked_on };
+    let part =
+        Placement { entry: entry.received.id, invoice: id, amount_minor, on: entry.received.booked_on };
     put(ctx, &mut tx, &act.actor, &catalogue, &part).await?;
     let minor = entry.left.minor - amount_minor;
     let left = match minor {

@@ -4,7 +4,7 @@
 //! Keys that make a repeat quiet: the hash of the bytes; the id of an entry, which follows from what the bank says of it.
 
 use super::ReceivedView;
-use super::put::{Part, put};
+use super::put::{Placement, put};
 use crate::act::Actor;
 use crate::context::Context;
 use crate::files::hash::sha256_hex;
@@ -12,7 +12,7 @@ use crate::payments::events::{self, EventView};
 use crate::refusal::Stop;
 use anyhow::Context as _;
 use banking::{BankFile, BankFileError};
-use domain::bank::{Candidate, Found, Placing, Received, place, possible_numbers, possible_references};
+use domain::bank::{Candidate, Candidates, Placing, Received, place, possible_numbers, possible_references};
 use domain::catalogue::Catalogue;
 use domain::ids::{CustomerId, InvoiceId};
 use domain::journal::{Action, Object};
@@ -299,7 +299,7 @@ impl Placed {
                 named.push(candidate);
             }
         }
-        let found = Found { referred, named, same_amount: Vec::new() };
+        let found = Candidates { referred, named, same_amount: Vec::new() };
         (!found.referred.is_empty() || !found.named.is_empty()).then(|| place(entry, &found))
     }
 
@@ -307,7 +307,8 @@ impl Placed {
         let is_same = |c: &&Candidate| {
             (c.open_minor, c.currency) == (entry.amount_minor, entry.currency) && !c.is_credit_note
         };
-        let found = Found { same_amount: self.all.values().filter(is_same).collect(), ..Found::default() };
+        let found =
+            Candidates { same_amount: self.all.values().filter(is_same).collect(), ..Candidates::default() };
         place(entry, &found)
     }
 
@@ -328,7 +329,7 @@ impl Placed {
             }
             Placing::Sure(parts) => {
                 for (invoice, amount_minor) in parts {
-                    let part = Part { entry: entry.id, invoice, amount_minor, on: entry.booked_on };
+                    let part = Placement { entry: entry.id, invoice, amount_minor, on: entry.booked_on };
                     put(ctx, tx, actor, catalogue, &part).await?;
                     self.refresh(tx, invoice).await?;
                 }

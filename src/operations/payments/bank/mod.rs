@@ -81,7 +81,7 @@ impl From<EntryRow> for ReceivedView {
 
 /// Which money to list.
 #[derive(Debug, Clone, Default)]
-pub struct Which {
+pub struct ReceivedSelection {
     /// One of the words of [`ReceivedView::state`].
     pub state: Option<String>,
     /// 0 = all.
@@ -92,7 +92,7 @@ pub struct Which {
 pub const STATES: [&str; 4] = ["placed", "likely", "open", "refunded"];
 
 /// Money that banks have told of, in the order in which it was read.
-pub async fn list(ctx: &Context, which: &Which) -> Result<Vec<ReceivedView>, Stop> {
+pub async fn list(ctx: &Context, which: &ReceivedSelection) -> Result<Vec<ReceivedView>, Stop> {
     let state = match which.state.as_deref().map(|word| (word, EntryState::parse(word))) {
         Some((word, None)) => {
             let message = format!("`{word}` is no state of money that came");

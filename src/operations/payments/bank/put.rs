@@ -18,7 +18,7 @@ use store::{Tx, bank, invoice, payment};
 use uuid::Uuid;
 
 /// So much of an entry for one invoice.
-pub(super) struct Part {
+pub(super) struct Placement {
     pub entry: Uuid,
     pub invoice: InvoiceId,
     pub amount_minor: i64,
@@ -33,7 +33,7 @@ pub(super) async fn put(
     tx: &mut Tx,
     actor: &Actor,
     catalogue: &Catalogue,
-    part: &Part,
+    part: &Placement,
 ) -> anyhow::Result<Settlement> {
     let booked = invoice::by_id(tx, part.invoice).await?.context("the invoice is gone")?;
     let number = &booked.invoice.number;

@@ -61,13 +61,13 @@ impl From<&LedgerExport> for Named {
 
 /// A home's files and the buckets behind them.
 #[derive(Debug, Clone)]
-pub struct Shelf {
+pub struct FileStore {
     root: PathBuf,
     usage: Option<Bucket>,
     documents: Option<Bucket>,
 }
 
-impl Shelf {
+impl FileStore {
     /// `usage` holds segments, keys and rejects, `documents` the documents and the marked exports.
     pub fn new(root: PathBuf, usage: Option<Bucket>, documents: Option<Bucket>) -> Self {
         Self { root, usage, documents }
@@ -275,7 +275,7 @@ mod tests {
         let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let [one, two] = homes
             .each_ref()
-            .map(|home| Shelf::new(home.path().to_owned(), Some(usage.clone()), Some(documents.clone())));
+            .map(|home| FileStore::new(home.path().to_owned(), Some(usage.clone()), Some(documents.clone())));
         let paths =
             ["usage/segments/a.parquet", "rejects/a.ndjson", "documents/2026/INV-1.pdf", "exports/l.csv"];
         for path in paths {
