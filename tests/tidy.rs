@@ -159,17 +159,17 @@ fn every_job_file_is_registered_and_documented() {
 }
 
 #[test]
-fn the_journal_is_written_in_one_place() {
+fn the_audit_log_is_written_in_one_place() {
     let mut writers = Vec::new();
     for path in ["src", "jobs"].iter().flat_map(|folder| rust_files(&root().join(folder))) {
         let code = code(&path);
         let name = path.strip_prefix(root()).unwrap().display().to_string();
         let is_test = name.contains("conformance");
-        if !is_test && (code.contains("journal::record(") || code.contains("journal::Record")) {
+        if !is_test && (code.contains("audit::record(") || code.contains("audit::Record")) {
             writers.push(name.clone());
         }
         let inserts = code.contains("Bulk::into(\"journal\"") || code.contains("insert into journal");
-        assert!(!inserts || name == "src/store/journal.rs", "{name} writes the journal past its own file");
+        assert!(!inserts || name == "src/store/audit.rs", "{name} writes the audit log past its own file");
     }
     assert_eq!(writers, ["src/operations/context.rs"], "acts are noted by `Context::note`");
 }

@@ -1,4 +1,4 @@
-//! `audit`: who did what, newest first. The journal behind it is append-only and holds no secrets.
+//! `audit`: who did what, newest first. The audit log behind it is append-only and holds no secrets.
 
 use crate::app::App;
 use crate::config::Config;

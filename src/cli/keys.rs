@@ -18,7 +18,7 @@ pub struct Args {
 enum Verb {
     /// Make a key; it is printed this once
     Create {
-        /// Who uses it: the journal calls it key:NAME
+        /// Who uses it: the audit log calls it key:NAME
         name: String,
         /// read, write, usage or operate; none implies another
         #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = scope)]
@@ -102,7 +102,7 @@ async fn create(app: &App, new: NewKey, output: &Output) -> Result<Exit, Failure
         Created::NameTaken => refused(
             "duplicate",
             format!("there is a key `{}` already", new.name),
-            "choose another name: the journal tells keys apart by it",
+            "choose another name: the audit log tells keys apart by it",
         ),
         Created::BadName => refused(
             "invalid",

@@ -232,7 +232,7 @@ pub async fn act(app: &App, on: Option<NaiveDate>) -> Result<Act, Failure> {
     Ok(Act { actor: Actor::Person(operator()), on })
 }
 
-/// Who is at the keyboard, for the journal.
+/// Who is at the keyboard, for the audit log.
 pub fn operator() -> String {
     std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "operator".to_owned())
 }

@@ -103,11 +103,11 @@ pub struct Place(u32);
 
 impl Place {
     /// Of what a person does outside a run: after every payer.
-    pub const BY_HAND: Self = Self(0x0fff_ffff);
+    pub const OUTSIDE_RUN: Self = Self(0x0fff_ffff);
 
     /// A payer's place, counted from 0. Beyond 268 million the ids are as good, they only sort together.
     pub fn of(position: u32) -> Self {
-        Self(position.min(Self::BY_HAND.0 - 1))
+        Self(position.min(Self::OUTSIDE_RUN.0 - 1))
     }
 }
 
@@ -165,8 +165,8 @@ mod tests {
             assert_eq!(next.get_version_num(), 8);
             before = next;
         }
-        let by_hand = run_made(7, Place::BY_HAND, "invoice", "a");
-        assert!(before < by_hand && by_hand < made(8, 0, "invoice", "a"));
+        let outside = run_made(7, Place::OUTSIDE_RUN, "invoice", "a");
+        assert!(before < outside && outside < made(8, 0, "invoice", "a"));
         let entry = made_beside(before, "entry", "booking");
         assert_eq!(entry.as_bytes()[..8], before.as_bytes()[..8]);
         assert_ne!(entry, before);

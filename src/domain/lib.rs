@@ -27,7 +27,6 @@ pub mod einvoice;
 pub mod exact;
 pub mod ids;
 pub mod invoice;
-pub mod journal;
 pub mod ledger;
 pub mod mail;
 pub mod measure;

@@ -45,8 +45,8 @@ impl Attempt {
             ordinal,
             amount_minor,
             currency: draft.currency,
-            method: BY_HAND.to_owned(),
-            gateway: BY_HAND.to_owned(),
+            method: MANUAL.to_owned(),
+            gateway: MANUAL.to_owned(),
             on,
             state: AttemptState::Paid,
             provider_reference: None,
@@ -57,7 +57,7 @@ impl Attempt {
 }
 
 /// Gateway of what was paid outside.
-pub const BY_HAND: &str = "manual";
+pub const MANUAL: &str = "manual";
 /// Method of what a bank statement tells of.
 pub const BY_BANK: &str = "bank";
 

@@ -3,8 +3,8 @@
 pub use crate::actor::Actor;
 use crate::context::Context;
 use chrono::NaiveDate;
+use domain::audit::{Action, Object};
 use domain::ids::CustomerId;
-use domain::journal::{Action, Object};
 use store::Tx;
 
 /// Who asks, and on which day it is done.

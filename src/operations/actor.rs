@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Who asks. The words stand in the journal.
+/// Who asks. The words stand in the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
     /// By the name under which they are known here.

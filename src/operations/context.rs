@@ -8,8 +8,8 @@ use crate::refusal::Stop;
 use crate::settings::{Folders, Settings};
 use chrono::{DateTime, NaiveDate, Utc};
 use documents::{Renderer, TemplateError, Templates};
+use domain::audit::{Action, Object};
 use domain::catalogue::Catalogue;
-use domain::journal::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb};
 use domain::webhook::Event;
 use futures_util::Stream;
@@ -151,7 +151,7 @@ impl Context {
         domain::zone::local_date((self.now)(), catalogue.tenant.timezone)
     }
 
-    /// Writes in the journal who did what to which object: the only place that does. In the transaction of the effect,
+    /// Writes in the audit log who did what to which object: the only place that does. In the transaction of the effect,
     /// and only if there is one.
     pub async fn note(
         &self,
@@ -161,7 +161,7 @@ impl Context {
         object: Object<'_>,
         detail: serde_json::Value,
     ) -> anyhow::Result<()> {
-        store::journal::record(tx, (self.now)(), &actor.to_string(), action, &object, &detail).await?;
+        store::audit::record(tx, (self.now)(), &actor.to_string(), action, &object, &detail).await?;
         // Whatever else is told is told where it is written.
         if let (Action::ChangeSubscription(verb), Object::Subscription(number)) = (action, object) {
             let id = domain::ids::SubscriptionId::of(number).0;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     pub id: Uuid,
-    /// The journal calls whoever uses it `key:NAME`.
+    /// The audit log calls whoever uses it `key:NAME`.
     pub name: String,
     pub scopes: Vec<Scope>,
     pub numbers: Numbers,

@@ -264,8 +264,10 @@ pub(crate) async fn documents(
 /// Where a change comes from: what was loaded last is only known of loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
+    /// A book file was loaded.
     File,
-    ByHand,
+    /// An object was put, patched or changed by a command.
+    Request,
 }
 
 /// Who changes the book, when, and from where.
@@ -287,7 +289,7 @@ pub(crate) async fn save(tx: &mut Tx, changes: &[Change], writer: &Writer<'_>) -
         status = excluded.status,
         modified_at = excluded.created_at,
         modified_by = excluded.created_by";
-    const BY_HAND: &str = "on conflict (kind, key) do update set
+    const REQUEST: &str = "on conflict (kind, key) do update set
         document = excluded.document,
         hash = excluded.hash,
         status = excluded.status,
@@ -295,7 +297,7 @@ pub(crate) async fn save(tx: &mut Tx, changes: &[Change], writer: &Writer<'_>) -
         modified_by = excluded.created_by";
     tell(tx, changes).await?;
     for batch in changes.chunks(BATCH) {
-        let on_conflict = if writer.source == Source::File { FILE } else { BY_HAND };
+        let on_conflict = if writer.source == Source::File { FILE } else { REQUEST };
         let mut rows = Bulk::into("book_object", COLUMNS).on_conflict(on_conflict);
         for change in batch {
             let loaded = (writer.source == Source::File).then(|| change.loaded.to_string());

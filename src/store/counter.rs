@@ -21,8 +21,8 @@ pub(crate) const REFERENCE: &str = "payment_reference";
 pub(crate) const BANK_FILE: &str = "bank_file";
 /// What banks say came.
 pub(crate) const BANK_ENTRY: &str = "bank_entry";
-/// Rows of the journal.
-pub(crate) const JOURNAL: &str = "journal";
+/// Rows of the audit log.
+pub(crate) const AUDIT_LOG: &str = "journal";
 
 /// Takes `n` numbers of a counter and returns the first; they start at 1. The counter stays locked until the
 /// transaction ends, so whoever takes the next numbers sees what these were used for.

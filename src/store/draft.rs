@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Stands for the run of drafts that a person wrote.
-pub const BY_HAND: RunId = RunId(Uuid::nil());
+pub const NO_RUN: RunId = RunId(Uuid::nil());
 
 /// What billing one payer gave.
 #[derive(Debug, Clone, Copy)]
@@ -137,7 +137,7 @@ async fn take_over_carried(
 
 /// Adds a draft that a person wrote. One that is open or booked already stays as it is and its state is returned; one
 /// that was dropped is replaced.
-pub async fn add_by_hand(tx: &mut Tx, draft: &Draft) -> anyhow::Result<Option<DraftState>> {
+pub async fn add_manual(tx: &mut Tx, draft: &Draft) -> anyhow::Result<Option<DraftState>> {
     let state: Option<String> = on!(tx, c => sqlx::query_scalar("select state from draft where id = $1")
         .bind(draft.id.0)
         .fetch_optional(c)
@@ -155,7 +155,7 @@ pub async fn add_by_hand(tx: &mut Tx, draft: &Draft) -> anyhow::Result<Option<Dr
     }
     let (drafts, bodies) = (std::slice::from_ref(draft), [DraftBody::of(draft)?]);
     let payer = PayerDrafts { payer: draft.payer, drafts, bodies: &bodies, lines: &[], carried: None };
-    save_drafts(tx, BY_HAND, &[payer]).await?;
+    save_drafts(tx, NO_RUN, &[payer]).await?;
     outbox::tell(tx, &[Event { kind: "Invoice", action: "create", object: draft.id.0 }]).await?;
     Ok(None)
 }

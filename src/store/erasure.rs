@@ -61,8 +61,8 @@ pub struct Words {
     pub reasons: u64,
     /// Payments of bank statements with the name, account and words of who sent them.
     pub received: u64,
-    /// Records of the journal about the customer.
-    pub journal: u64,
+    /// Records of the audit log about the customer.
+    pub audit_records: u64,
 }
 
 /// Counts what [`empty`] would empty.
@@ -85,14 +85,14 @@ pub async fn words(tx: &mut Tx, customer: &Customer) -> anyhow::Result<Words> {
          where (name is not null or sender is not null or words <> '')
            and id in (select p.entry from bank_placing p join invoice i on i.id = p.invoice where i.payer = $1)")
         .bind(id).fetch_one(c).await?);
-    let journal: i64 = on!(tx, c => sqlx::query_scalar("select count(*) from journal where object = $1")
+    let audit_records: i64 = on!(tx, c => sqlx::query_scalar("select count(*) from journal where object = $1")
         .bind(object).fetch_one(c).await?);
     Ok(Words {
         mails: number(mails)?,
         drafts: number(drafts)?,
         reasons: number(reasons)?,
         received: number(received)?,
-        journal: number(journal)?,
+        audit_records: number(audit_records)?,
     })
 }
 

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod api_key;
+pub mod audit;
 pub mod balance;
 pub mod bank;
 pub mod book;
@@ -28,7 +29,6 @@ pub mod erasure;
 pub mod idempotency;
 pub mod imports;
 pub mod invoice;
-pub mod journal;
 pub mod ledger;
 pub mod line_credit;
 pub mod listing;

@@ -1,4 +1,4 @@
-//! Loading book files, and objects by hand: what is known already of what they name, and saving what they change (rules
+//! Loading book files, and objects put one by one: what is known already of what they name, and saving what they change (rules
 //! S6). All in one transaction, some customers and subscriptions at a time.
 
 use crate::book_object::{self, Source, Writer};
@@ -137,14 +137,14 @@ async fn save_catalogue(
     }
 }
 
-/// What is kept of these objects. By hand an object is as it stands, whatever was loaded last.
+/// What is kept of these objects. Outside a file an object is as it stands, whatever was loaded last.
 async fn objects(
     tx: &mut Tx,
     keys: &BTreeMap<ObjectKind, Vec<&str>>,
     writer: &Writer<'_>,
 ) -> anyhow::Result<BTreeMap<ObjectKind, std::collections::HashMap<String, domain::book_file::Stored>>> {
     let mut objects = book_object::stored(tx, keys).await?;
-    if writer.source == Source::ByHand {
+    if writer.source == Source::Request {
         objects.values_mut().flat_map(|of_kind| of_kind.values_mut()).for_each(|stored| stored.loaded = None);
     }
     Ok(objects)

@@ -341,7 +341,7 @@ fn refused(error: MigrateError, ours: &Migrator) -> OpenError {
     }
 }
 
-/// Creates the file for its owner alone before SQLite opens it; its journal files inherit the mode.
+/// Creates the file for its owner alone before SQLite opens it; its audit log files inherit the mode.
 fn create_private(path: &Path) -> Result<(), OpenError> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true);

@@ -104,11 +104,11 @@ fn what_is_put_or_patched_is_what_a_load_makes() {
         assert_eq!(changes(&other.json(&["load", &other.file("changed.json", changed.to_string())])), 0);
         let again = other.json(&["book", "patch", "uom", "call", "--set", r#"{"fullname": "API call"}"#]);
         assert_eq!(again["outcome"], "unchanged");
-        let journal = other.json(&["audit", "--object", "customer CU-0001"]);
+        let records = other.json(&["audit", "--object", "customer CU-0001"]);
         assert_eq!(
-            (&journal[0]["action"], journal.as_array().unwrap().len()),
+            (&records[0]["action"], records.as_array().unwrap().len()),
             (&json!("book.patch"), 1),
-            "{journal}"
+            "{records}"
         );
         let shown = other.json(&["book", "show", "customer", "CU-0001"]);
         assert_eq!(shown["document"]["paymentmethods"][0]["token"], "(hidden)", "{shown}");
@@ -181,7 +181,7 @@ fn the_export_loads_back_unchanged_after_verbs_and_discounts_and_a_patch_keeps_t
         let shown = books.json(&["subscriptions", "show", "SUB-0002"]).to_string();
         assert!(shown.contains("switchplan") && shown.contains("PO 1"), "{shown}");
 
-        // Of two discounts on one customer, the one by hand stands as long as the file says of it what it said.
+        // Of two discounts on one customer, the one that was put stands as long as the file says of it what it said.
         books.json(&[
             "book",
             "patch",

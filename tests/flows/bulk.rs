@@ -1,4 +1,4 @@
-//! One verb over a table of subscriptions: all of it or nothing, and one act in the journal.
+//! One verb over a table of subscriptions: all of it or nothing, and one act in the audit log.
 
 use crate::support::books::both;
 use crate::support::{Home, book};

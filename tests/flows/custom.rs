@@ -53,7 +53,7 @@ fn a_file_becomes_a_draft_and_the_draft_an_invoice_as_it_was_shown() {
 }
 
 #[test]
-fn runs_and_invoices_by_hand_share_a_series_and_do_not_touch_each_other() {
+fn runs_and_custom_invoices_share_a_series_and_do_not_touch_each_other() {
     let home = a_home();
     let path = file(&home, &an_invoice());
     home.run(&["invoices", "create", &path]).exits(0);

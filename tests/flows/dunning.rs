@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// Four payers who owe 248.75 by 15 January: one with two methods of which the second pays, one whose only method is
-/// declined, one who pays by hand, and one on a plan with a policy of its own.
+/// declined, one who pays by transfer, and one on a plan with a policy of its own.
 fn dunned_book() -> Value {
     let mut book = book(4);
     let method = |refkey: &str, token: &str| json!({"refkey": refkey, "type": "token", "gateway": "sandbox", "token": token, "makedefault": refkey == "card"});

@@ -1,6 +1,7 @@
 //! From files to ledger, as an operator would do it.
 
 mod accounting;
+mod audit;
 mod backups;
 mod bank;
 mod book_changes;
@@ -17,7 +18,6 @@ mod fuzz;
 mod golden;
 mod homes;
 mod intake;
-mod journal;
 mod kill;
 mod lost_answers;
 pub mod mail;

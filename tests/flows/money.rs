@@ -166,15 +166,15 @@ fn declined_payments_are_retried_on_the_days_of_the_ladder() {
 }
 
 #[test]
-fn a_new_card_is_charged_at_the_next_step_or_by_hand() {
+fn a_new_card_is_charged_at_the_next_step_or_on_request() {
     let home = home();
     home.json(&["run", "--as-of", "2026-01-01"]);
     let mut changed = tokens(book(TOKENS.len()));
     changed["customers"][3]["paymentmethods"][0]["token"] = json!("tok_ok");
     changed["customers"][4]["paymentmethods"][0]["token"] = json!("tok_ok");
     home.load(&changed);
-    let by_hand = home.json(&["invoices", "recharge", &number_of(&home, "CU-0005"), "--as-of", "2026-01-05"]);
-    assert_eq!(by_hand["outcome"], "paid", "{by_hand:#}");
+    let asked = home.json(&["invoices", "recharge", &number_of(&home, "CU-0005"), "--as-of", "2026-01-05"]);
+    assert_eq!(asked["outcome"], "paid", "{asked:#}");
     retry(&home, "2026-01-15");
     assert_eq!((statuses(&home)[3], statuses(&home)[4]), (PAID, PAID));
 }
@@ -236,7 +236,7 @@ fn a_payment_made_outside_ends_dunning_and_is_made_once() {
 }
 
 #[test]
-fn drafts_for_review_are_booked_or_dropped_by_hand() {
+fn drafts_for_review_are_booked_or_dropped() {
     let home = Home::new();
     let mut review = book(2);
     for customer in review["customers"].as_array_mut().unwrap() {

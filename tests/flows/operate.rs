@@ -60,7 +60,7 @@ fn a_report_reconciles_a_run_in_three_forms() {
 }
 
 #[test]
-fn the_journal_says_who_did_what_to_a_run() {
+fn the_audit_log_says_who_did_what_to_a_run() {
     let home = Home::new();
     home.load(&book(1));
     home.run(&["run", "--as-of", "2026-02-01", "--review", "--skip", "render,send,collect"]).exits(0);

@@ -1,5 +1,5 @@
 //! Two processes change one subscription, customer, plan or draft at once, many times over, with verbs, delays and moments
-//! that a number decides: both changes stand, or one is refused, and the journal holds what was done and nothing else.
+//! that a number decides: both changes stand, or one is refused, and the audit log holds what was done and nothing else.
 //!
 //! `RACE=17 cargo test --release --test tests -- races` plays one round alone, `RACE_ROUNDS=1000` plays many.
 
@@ -18,7 +18,7 @@ const ROUNDS: u64 = 24;
 /// What a process is asked for, and how it is seen afterwards that it was done.
 struct Act {
     args: Vec<String>,
-    /// As the journal has it.
+    /// As the audit log has it.
     action: &'static str,
     mark: Mark,
 }
@@ -53,8 +53,8 @@ enum Mark {
 /// A home with what its rounds share.
 struct Race {
     books: Books,
-    /// Records of the journal so far.
-    journalled: u64,
+    /// Records of the audit log so far.
+    recorded: u64,
     redeemed: u64,
     drafts: Vec<String>,
 }
@@ -64,7 +64,7 @@ fn args(words: &[&str]) -> Vec<String> {
 }
 
 /// What must be seen of the acts on one object. A file replaces the whole object by what stood in it, so it replaces what was
-/// patched before it; of two files the later one is all that stands, and which that was the journal does not tell.
+/// patched before it; of two files the later one is all that stands, and which that was the audit log does not tell.
 fn standing<'a>(done: &[&'a Act], order: &[String]) -> Vec<&'a Act> {
     let is_load = |act: &Act| act.action == "book.load";
     let loads = done.iter().filter(|act| is_load(act)).count();
@@ -95,17 +95,17 @@ impl Race {
             "codes": [{"codeprefix": "LAUNCH", "code": "A1", "redemption": 2}]}]);
         let path = books.file("book.json", book.to_string());
         books.json(&["load", &path]);
-        let mut race = Self { books, journalled: 0, redeemed: 0, drafts: Vec::new() };
+        let mut race = Self { books, recorded: 0, redeemed: 0, drafts: Vec::new() };
         race.news();
         race
     }
 
-    /// What the journal has got since it was last read.
+    /// What the audit log has got since it was last read.
     fn news(&mut self) -> Vec<String> {
-        let after = self.journalled.to_string();
+        let after = self.recorded.to_string();
         let text = self.books.run(&["audit", "--lines", "--after", &after]).exits(0).stdout;
         let links: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        self.journalled = links.last().map_or(self.journalled, |link| link["ordinal"].as_u64().unwrap());
+        self.recorded = links.last().map_or(self.recorded, |link| link["ordinal"].as_u64().unwrap());
         links.iter().map(|link| link["action"].as_str().unwrap().to_owned()).collect()
     }
 
@@ -226,7 +226,7 @@ impl Race {
         let mut expected: Vec<String> = done.iter().map(|act| act.action.to_owned()).collect();
         news.sort();
         expected.sort();
-        assert_eq!(news, expected, "the journal tells something else: {told}");
+        assert_eq!(news, expected, "the audit log tells something else: {told}");
         self.redeemed += done.iter().filter(|act| is_redeemed(act)).count() as u64;
         match draft {
             Some(id) => self.check_draft(&id, &done, &told),

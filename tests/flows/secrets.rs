@@ -1,4 +1,4 @@
-//! Secrets from files, the journal for a log store, and a night that did not happen.
+//! Secrets from files, the audit log for a log store, and a night that did not happen.
 
 use crate::support::{Home, answer, book};
 use serde_json::Value;
@@ -30,7 +30,7 @@ fn a_secret_is_read_from_a_file_that_the_settings_or_the_environment_name() {
 }
 
 #[test]
-fn a_night_without_a_run_is_noticed_and_the_journal_goes_to_a_log_store() {
+fn a_night_without_a_run_is_noticed_and_the_audit_log_goes_to_a_log_store() {
     let home = Home::new();
     home.load(&book(1));
     assert_eq!(home.run(&["doctor", "--since", "26h"]).code, 3, "no run yet");

@@ -61,7 +61,7 @@ fn invoice(day: &str, place: usize, verb: &str, more: Value) -> Value {
 }
 
 fn scenarios() -> Vec<(String, Value)> {
-    let by_hand = json!([
+    let verbs = json!([
         policy("k", true, true, &[(3, "mail"), (10, "hold"), (20, "write_off")]),
         policy("own", false, true, &[(5, "expire")])
     ]);
@@ -72,7 +72,7 @@ fn scenarios() -> Vec<(String, Value)> {
     ]);
     let made = [
         (
-            "money by hand, more than is open, credits, refunds, a write-off",
+            "money from elsewhere, more than is open, credits, refunds, a write-off",
             book(8, &json!([]), &json!([])),
             vec![
                 run("2026-01-01"),
@@ -91,7 +91,7 @@ fn scenarios() -> Vec<(String, Value)> {
             ],
         ),
         (
-            "given up, then paid, credited by hand and by a run",
+            "given up, then paid, credited by a person and by a run",
             book(8, &json!([]), &json!([])),
             vec![
                 run("2026-01-01"),
@@ -110,7 +110,7 @@ fn scenarios() -> Vec<(String, Value)> {
         ),
         (
             "nobody to charge, dunned",
-            book(0, &json!([]), &by_hand),
+            book(0, &json!([]), &verbs),
             vec![
                 run("2026-01-01"),
                 retry("2026-01-02"),

@@ -44,8 +44,8 @@ fn a_key_opens_what_its_scopes_say_until_it_is_revoked() {
         assert_eq!(shown[0]["state"], "revoked", "{shown}");
         assert_eq!(shown[1]["state"], "active", "{shown}");
         assert!(!shown.to_string().contains(&reader));
-        let journal = books.json(&["audit"]).to_string();
-        assert!(journal.contains("key.create") && journal.contains("key.revoke"), "{journal}");
+        let audit_log = books.json(&["audit"]).to_string();
+        assert!(audit_log.contains("key.create") && audit_log.contains("key.revoke"), "{audit_log}");
     }
 }
 

@@ -231,7 +231,7 @@ impl World {
     #[track_caller]
     pub fn act(&mut self, act: &Act, door: &Door) -> Answer {
         let verb = act.args[0].clone();
-        let looked = (act.again == Again::Look && *door != Door::Open).then(|| self.journal(0).len());
+        let looked = (act.again == Again::Look && *door != Door::Open).then(|| self.audit_log(0).len());
         let (mut answer, befell) = door.meet(self, act);
         self.tally.act(&verb, door, befell);
         let mut told = format!(
@@ -247,7 +247,7 @@ impl World {
             assert!(*door != Door::Open || answer.code != 2, "without any fault: {told}: {answer:?}");
             assert!(tries < TRIES_MAX, "barred: {told}: {answer:?}");
             if let Some(before) = looked {
-                let since = self.journal(before);
+                let since = self.audit_log(before);
                 if let Some(done) = since.iter().find(|line| is_of(line, act)) {
                     told += &format!(", done as {}", done["action"]);
                     answer.code = 0;
@@ -291,8 +291,8 @@ impl World {
         }
     }
 
-    /// The journal behind so many lines.
-    pub fn journal(&self, after: usize) -> Vec<Value> {
+    /// The audit log behind so many lines.
+    pub fn audit_log(&self, after: usize) -> Vec<Value> {
         let answer = self.asked(&["audit", "--lines", "--after", &after.to_string()]);
         assert_eq!(answer.code, 0, "{answer:?}");
         answer.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -357,13 +357,13 @@ pub fn account(number: u64) -> String {
     format!("CU-{number:04}")
 }
 
-/// Whether a line of the journal is of this act: `invoice.credit` of `invoices credit N`, `subscription.hold` of
+/// Whether a line of the audit log is of this act: `invoice.credit` of `invoices credit N`, `subscription.hold` of
 /// `subscriptions hold N`.
 fn is_of(line: &Value, act: &Act) -> bool {
     let Some(verb) = act.args.get(1) else { return false };
     let action = line["action"].as_str().unwrap_or_default();
     let done = action.rsplit('.').next().unwrap_or_default();
-    // `discounts apply` is journaled as `applydiscount`, a credit that only bills anew as `rebill`.
+    // `discounts apply` is in the audit log as `applydiscount`, a credit that only bills anew as `rebill`.
     done.starts_with(verb.as_str()) || (verb == "credit" && done == "rebill")
 }
 

@@ -48,7 +48,7 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Write an invoice by hand: a draft from a JSON file
+    /// Write an invoice yourself: a draft from a JSON file
     Create(create::Args),
     /// Change a draft before it is booked: lines, words, reference, term
     Edit(edit::Args),

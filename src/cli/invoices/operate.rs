@@ -46,7 +46,7 @@ pub async fn cancel(app: &App, name: &str, release: bool, output: &Output) -> Re
         output.document(&cancelled);
         return Ok(Exit::Done);
     }
-    let periods = match (cancelled.by_hand, cancelled.released) {
+    let periods = match (cancelled.is_manual, cancelled.released) {
         (true, _) => "it took no period",
         (false, true) => "its periods are due again",
         (false, false) => "its periods are never billed",

@@ -88,7 +88,7 @@ fn answer(plan: &Plan, done: bool, output: &Output) {
         ("copies in drafts".to_owned(), grouped(plan.words.drafts)),
         ("reasons of runs".to_owned(), grouped(plan.words.reasons)),
         ("transfers".to_owned(), grouped(plan.words.received)),
-        ("words of the journal".to_owned(), grouped(plan.words.journal)),
+        ("words of the audit log".to_owned(), grouped(plan.words.audit_records)),
         (
             "invoices whose years are over".to_owned(),
             format!("{}, {} document(s)", plan.invoices, plan.documents),

@@ -73,7 +73,7 @@ pub(super) fn amount_of_slot(
     let plan_charge = charge.terms_on(slot.piece.start).charge;
     if plan_charge.charge_type == ChargeType::Usage {
         let from = (!slot.is_first).then_some(slot.piece.start);
-        return charge.amount_by_hand(from, slot.piece.end);
+        return charge.amount_set(from, slot.piece.end);
     }
     let is_served = plan_charge.is_arrears() && slot.piece.end <= known;
     if is_served && is_cut_by_a_change(&steps(timeline, charge), charge, slot.piece, u32::MAX) {

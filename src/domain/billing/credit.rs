@@ -62,7 +62,7 @@ pub fn credit_note(
     let mut lines: Vec<Line> = Vec::with_capacity(wanted.len());
     for (line, amount_minor) in wanted {
         let natural = format!("{}\u{1f}{}\u{1f}{}", line.id, standing.notes, line.number);
-        let id = LineId(ids::run_made(run_ordinal, Place::BY_HAND, "credit_line", &natural));
+        let id = LineId(ids::run_made(run_ordinal, Place::OUTSIDE_RUN, "credit_line", &natural));
         lines.push(opposite(line, id, amount_minor, invoice));
     }
     let vat_groups = vat(&mut lines, &left, invoice.draft.currency);
@@ -73,7 +73,7 @@ pub fn credit_note(
     let (series, number_pattern) = series_of(catalogue, original.business_unit.as_deref(), true, on);
     let natural = format!("{}\u{1f}{}", original.id, standing.notes);
     Ok(Draft {
-        id: InvoiceId(ids::run_made(run_ordinal, Place::BY_HAND, "credit_note", &natural)),
+        id: InvoiceId(ids::run_made(run_ordinal, Place::OUTSIDE_RUN, "credit_note", &natural)),
         charge_date: on,
         invoice_date: on,
         due_date: on,

@@ -64,7 +64,7 @@ fn check_usage(fields: &mut Fields<'_, '_>, charge: &Charge) {
         let hint = "leave out `billingperiodalignment`, or set period_end";
         fields.hinted(
             "billingperiodalignment",
-            "usage is billed in arrears, not on a date set by hand",
+            "usage is billed in arrears, not on a date that is set",
             hint,
         );
     }

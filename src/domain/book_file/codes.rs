@@ -85,7 +85,7 @@ pub(super) fn refuse(place: &Place, kind: &str, key: &str, faults: &mut Faults) 
     faults.hinted(place, message, "set its `status` to active, or name another one");
 }
 
-/// Keeps the end of a discount that was cleared by hand, when the same one is loaded again.
+/// Keeps the end of a discount that a command cleared, when the same one is loaded again.
 pub(super) fn keep_until(
     new: Option<AppliedDiscount>,
     stored: Option<&AppliedDiscount>,

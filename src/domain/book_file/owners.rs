@@ -66,10 +66,10 @@ fn resolve(
         stored.map(|s| s.business_unit.as_deref()),
         customer.business_unit.as_deref(),
     );
-    // A code applied by hand stays when the book says nothing of a discount.
+    // A code that a command applied stays when the book says nothing of a discount.
     let was = stored.and_then(|s| s.discount.as_ref());
     customer.discount = match discount {
-        // What was written of a discount is as it was: what has been done by hand since stands (rules S6).
+        // What was written of a discount is as it was: what commands have done since stands (rules S6).
         Some(_) if was.is_some() && says_the_same_of_discounts(context.known, &customer, document) => {
             was.cloned()
         }

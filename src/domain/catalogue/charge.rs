@@ -42,7 +42,7 @@ pub struct Charge {
     pub billing_day: Option<u32>,
     /// Month of the year from which `quarterly` and `annually` are counted (1 … 12).
     pub billing_month: Option<u32>,
-    /// Quantity of a new subscription charge, and what a usage charge set by hand returns to.
+    /// Quantity of a new subscription charge, and what a usage charge returns to whose quantity is set.
     pub default_amount: Decimal,
     pub taxable: bool,
     pub exempt_reason: Option<String>,

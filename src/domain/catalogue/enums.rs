@@ -78,7 +78,7 @@ named_enum! {
     }
 }
 named_enum! {
-    /// How events of a window become one quantity (rules Q2). `None` = the quantity is set by hand.
+    /// How events of a window become one quantity (rules Q2). `None` = a command sets the quantity.
     Aggregation {
         None = "none" / 0,
         Average = "average" / 2,
@@ -138,7 +138,7 @@ named_enum! {
     RuleType { Any = "*" / -1, Business = "business" / 1, Consumer = "consumer" / 2, }
 }
 named_enum! {
-    /// Whether a charge is on every subscription or added by hand (Upodi `chargesetup`).
+    /// Whether a charge is on every subscription or added to single ones (Upodi `chargesetup`).
     ChargeSetup { Standard = "standard" / 0, Optional = "optional" / 1, }
 }
 named_enum! {

@@ -116,6 +116,6 @@ pub struct AppliedDiscount {
     pub code: String,
     /// First day on which it counts.
     pub from: NaiveDate,
-    /// First day on which it no longer counts, if it was cleared by hand.
+    /// First day on which it no longer counts, if a command cleared it.
     pub until: Option<NaiveDate>,
 }

@@ -69,7 +69,7 @@ pub enum LineKind {
     ProrationCharge,
     Late,
     TrueUp,
-    /// Written by hand on a custom invoice.
+    /// Written on a custom invoice.
     Custom,
     /// Carried over from an invoice below the minimum (rules I8).
     Carried,

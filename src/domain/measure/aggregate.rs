@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 ///
 /// `samples` are in (time, source, id) order and all inside `stretch`. No samples give 0; an aggregate may be below 0
 /// (pricing takes it as 0). A `sum_average` without a factor divides by 1, a percentile without `percentile` is the
-/// highest; `None` (set by hand) measures nothing. `events` counts the samples, for `unique_count` also those without
+/// highest; `None` (it is set) measures nothing. `events` counts the samples, for `unique_count` also those without
 /// the property.
 pub fn aggregate(
     kind: Aggregation,

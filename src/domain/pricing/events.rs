@@ -61,7 +61,7 @@ fn percentage_of_cut(run: &Run<'_>, cut: &Cut<'_>, number: usize) -> Option<Tier
 }
 
 /// Sum over the events of a stretch, and how many were charged. An event that lies within the included amount is
-/// free, fee and minimum too. Where the single events are not known (a quantity set by hand), they count as one sum;
+/// free, fee and minimum too. Where the single events are not known (a quantity that was set), they count as one sum;
 /// where nothing was used there is no event, also with `chargeatzero`.
 fn cost_of_events(run: &Run<'_>, cut: &Cut<'_>, terms: &EventTerms, fraction: Exact) -> (Exact, u64) {
     let Measure { quantity, events, each } = cut.measure;

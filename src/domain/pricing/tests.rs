@@ -267,8 +267,8 @@ fn percentage_reference_cases() {
     assert!(!wants_events(&peak));
     let measure = Measure { quantity: Exact::int(100), events: 3, each: Vec::new() };
     assert_eq!(priced(&peak, &measure).amount.to_decimal(9).to_string(), "13");
-    let by_hand = percentage("10", Some("1"), Some(("2", "6")));
-    assert_eq!(amount(&by_hand, "30"), "4", "an amount set by hand is one event");
+    let set = percentage("10", Some("1"), Some(("2", "6")));
+    assert_eq!(amount(&set, "30"), "4", "a quantity that is set is one event");
 }
 
 #[test]

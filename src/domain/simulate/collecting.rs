@@ -117,7 +117,7 @@ fn step(world: &mut World, at: usize, on: NaiveDate) {
 /// # Errors
 /// If nothing is open or there is no method that can be charged.
 pub(super) fn recharge(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
-    let charging = begin(world, at, Occasion::ByHand, on)?;
+    let charging = begin(world, at, Occasion::Request, on)?;
     if ask(world, at, charging) {
         return Ok(());
     }
@@ -214,7 +214,7 @@ pub(super) fn mark_paid(
 ) -> Result<(), Refusal> {
     let asked = |account: &Account<'_>| account::payment(account.standing(), amount);
     let amount_minor = with_account(world, at, asked).ok_or_else(not_booked)??;
-    happen(world, at, |account, books| verbs::paid_by_hand(account, amount_minor, on, books))
+    happen(world, at, |account, books| verbs::paid_manually(account, amount_minor, on, books))
 }
 
 /// What is given up: bad debt.

@@ -222,7 +222,7 @@ fn bill(world: &World, options: &Options, context: RunContext) -> Result<BilledO
         if is_out || is_other {
             continue;
         }
-        let place = places.next().unwrap_or(Place::BY_HAND);
+        let place = places.next().unwrap_or(Place::OUTSIDE_RUN);
         if world.billed_as_of.get(&payer.id).is_some_and(|latest| *latest > options.as_of) {
             left_out.push(payer.account_number.clone());
             continue;

@@ -87,7 +87,7 @@ pub(super) struct Transaction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TransactionKind {
     Online,
-    /// Paid elsewhere and marked by hand.
+    /// Paid elsewhere and marked as paid.
     Manual,
     Refund,
 }

@@ -121,13 +121,13 @@ fn in_order(mut acts: Vec<&Act>) -> Vec<&Act> {
     acts
 }
 
-/// The trial as agreed, or as set by hand last.
+/// The trial as agreed, or as set last.
 fn trial(subscription: &Subscription, acts: &[&Act]) -> Option<Period> {
-    let by_hand = acts.iter().rev().find_map(|act| match act.verb {
+    let set = acts.iter().rev().find_map(|act| match act.verb {
         Verb::SetTrialEnd { date } => Some(date),
         _ => None,
     });
-    let end = by_hand.or(subscription.trial_end)?;
+    let end = set.or(subscription.trial_end)?;
     (end > subscription.start).then(|| Period::new(subscription.start, end))
 }
 
@@ -172,8 +172,8 @@ pub struct Terms {
     day: u32,
     renewal: Option<(TermPeriod, u32)>,
     auto_renew: bool,
-    /// Renewals asked for by hand.
-    by_hand: usize,
+    /// Renewals that were asked for.
+    asked_for: usize,
 }
 
 impl Terms {
@@ -192,7 +192,7 @@ impl Terms {
             day,
             renewal: subscription.renewal_term.or(subscription.initial_term),
             auto_renew: subscription.auto_renew,
-            by_hand: acts.iter().filter(|act| matches!(act.verb, Verb::Renew)).count(),
+            asked_for: acts.iter().filter(|act| matches!(act.verb, Verb::Renew)).count(),
         }
     }
 
@@ -206,7 +206,7 @@ impl Terms {
         self.first_end.is_some() && self.renewal.is_some()
     }
 
-    /// First day after the term that holds `day`, renewals by hand included; none = evergreen or over before.
+    /// First day after the term that holds `day`, renewals that were asked for included; none = evergreen or over before.
     pub fn end_after(&self, day: NaiveDate) -> Option<NaiveDate> {
         (0..RENEWALS_MAX).map_while(|n| self.end(n)).find(|end| *end > day)
     }
@@ -217,7 +217,7 @@ impl Terms {
         if n == 0 {
             return Some(first);
         }
-        let renewal = self.renewal.filter(|_| self.auto_renew || n <= self.by_hand)?;
+        let renewal = self.renewal.filter(|_| self.auto_renew || n <= self.asked_for)?;
         Some(after(first, renewal, i64::try_from(n).unwrap_or(i64::MAX), self.day))
     }
 
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn without_autorenew_the_term_runs_out_unless_renewed_by_hand() {
+    fn without_autorenew_the_term_runs_out_unless_somebody_renews_it() {
         let mut s = subscription("2026-01-01");
         s.initial_term = Some((TermPeriod::Quarters, 1));
         let over = known(&s, "2026-02-01").end.unwrap();

@@ -1,5 +1,5 @@
 //! What a subscription agreed over time, folded from its first terms and the acts done so far (rules S4): per
-//! charge the plan charge in force, quantities, prices, and the days set by hand. Service periods are counted from
+//! charge the plan charge in force, quantities, prices, and the days that were set. Service periods are counted from
 //! it in [`super::service`].
 
 use super::life::{Life, acts_known, acts_up_to};
@@ -45,7 +45,7 @@ pub struct ChargeLife<'a> {
     pub prices: Vec<Since<Option<Decimal>>>,
     /// Whether it is switched off, likewise.
     pub toggles: Vec<Since<bool>>,
-    /// Charge dates set by hand, in the order of the acts.
+    /// Charge dates that were set, in the order of the acts.
     pub(super) moved: Vec<Moved>,
     /// Charge dates that are skipped, likewise.
     pub(super) skipped: Vec<Skipped>,
@@ -65,7 +65,7 @@ pub struct ChargeTerms<'a> {
     pub switch: Option<ChangeMark>,
 }
 
-/// A charge date set by hand. It is one of the rhythm that the act found: a later rhythm knows nothing of it.
+/// A charge date that was set. It is one of the rhythm that the act found: a later rhythm knows nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moved {
     pub from: NaiveDate,
@@ -532,9 +532,9 @@ impl<'a> ChargeLife<'a> {
         in_force(&self.amounts, view).map_or(self.amounts[0].value, |since| since.value)
     }
 
-    /// Quantity of a usage charge set by hand for the days `[from, until)`: the last one set in them, else the
+    /// Quantity that was set of a usage charge for the days `[from, until)`: the last one set in them, else the
     /// default (rules Q6). What was agreed or set before counts for the first period alone.
-    pub fn amount_by_hand(&self, from: Option<NaiveDate>, until: NaiveDate) -> Decimal {
+    pub fn amount_set(&self, from: Option<NaiveDate>, until: NaiveDate) -> Decimal {
         let from = from.unwrap_or(NaiveDate::MIN);
         let set = self.amounts.iter().rev().find(|step| from <= step.on && step.on < until);
         set.map_or_else(

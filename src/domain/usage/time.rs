@@ -1,6 +1,6 @@
 //! The time of a usage event: RFC 3339, or a local time without offset (rules Q3).
 //!
-//! Read by hand, byte by byte: tens of millions of times a run, and nearly always in the one form
+//! Read byte by byte, without a parser: tens of millions of times a run, and nearly always in the one form
 //! `YYYY-MM-DDTHH:MM:SS[.f](Z|±HH:MM)`.
 
 use super::{Reject, RejectCode};

@@ -14,12 +14,12 @@
 //! - Each call passes the doors `gateway.call.before` and `gateway.call.after`, so that the tests of crashes reach it.
 //! - `tests` beside it plays a lost answer, no time, a failure and answers in another order; `payment/stripe/tests.rs` is one to copy.
 
-mod journal;
+mod records;
 mod sandbox;
 pub mod stripe;
 mod webhook;
 
-pub use journal::{Charge, JournalError, Outcome, Record, Refund};
+pub use records::{Charge, Outcome, Record, RecordFileError, Refund};
 pub use sandbox::Sandbox;
 pub use stripe::Stripe;
 pub use webhook::{Event, EventFault};

@@ -1,7 +1,7 @@
 //! The sandbox: a provider for demos, tests and first runs. What it answers is decided by
 //! [`domain::payment::sandbox_answer`]; what it has done it remembers across processes.
 
-use super::journal::{Charge, Journal, JournalError, Outcome, Record, Refund};
+use super::records::{Charge, Outcome, Record, RecordFile, RecordFileError, Refund};
 use super::{
     ChargeAnswer, ChargeRequest, GatewayError, LookedUp, PaymentGateway, RefundAnswer, RefundRequest,
 };
@@ -15,32 +15,32 @@ const NAME: &str = "sandbox";
 /// Marks the provider's name for a charge.
 const REFERENCE: &str = "sbx_";
 
-/// The sandbox provider on a journal file.
+/// The sandbox provider on a file of records.
 pub struct Sandbox {
-    journal: Arc<Mutex<Journal>>,
+    file: Arc<Mutex<RecordFile>>,
     doors: Doors,
 }
 
 impl Sandbox {
-    /// On this journal, which is made when the first charge comes.
-    pub fn new(journal: impl Into<PathBuf>, doors: Doors) -> Self {
-        Self { journal: Arc::new(Mutex::new(Journal::new(journal.into()))), doors }
+    /// On this file, which is made when the first charge comes.
+    pub fn new(file: impl Into<PathBuf>, doors: Doors) -> Self {
+        Self { file: Arc::new(Mutex::new(RecordFile::new(file.into()))), doors }
     }
 
-    /// Everything the sandbox of this journal has done, in order.
-    pub fn records(journal: &Path) -> Result<Vec<Record>, JournalError> {
-        Journal::read(journal)
+    /// Everything the sandbox of this file has done, in order.
+    pub fn records(file: &Path) -> Result<Vec<Record>, RecordFileError> {
+        RecordFile::read(file)
     }
 
-    /// Runs a turn at the journal off the async threads, between the doors.
+    /// Runs a turn at the file off the async threads, between the doors.
     async fn turn<T: Send + 'static>(
         &self,
-        decide: impl FnOnce(&mut Journal, &mut Vec<Record>) -> T + Send + 'static,
+        decide: impl FnOnce(&mut RecordFile, &mut Vec<Record>) -> T + Send + 'static,
     ) -> Result<T, GatewayError> {
-        let (journal, doors) = (Arc::clone(&self.journal), self.doors);
+        let (file, doors) = (Arc::clone(&self.file), self.doors);
         let turn = tokio::task::spawn_blocking(move || {
             doors.pass("gateway.call.before");
-            let outcome = journal.lock().unwrap_or_else(PoisonError::into_inner).turn(decide);
+            let outcome = file.lock().unwrap_or_else(PoisonError::into_inner).turn(decide);
             doors.pass("gateway.call.after");
             outcome
         });
@@ -60,7 +60,7 @@ impl PaymentGateway for Sandbox {
     fn charge<'a>(&'a self, request: &'a ChargeRequest) -> Answer<'a, Result<ChargeAnswer, GatewayError>> {
         Box::pin(async move {
             let request = request.clone();
-            self.turn(move |journal, records| charge(journal, records, &request)).await?
+            self.turn(move |file, records| charge(file, records, &request)).await?
         })
     }
 
@@ -71,8 +71,8 @@ impl PaymentGateway for Sandbox {
     ) -> Answer<'a, Vec<Result<ChargeAnswer, GatewayError>>> {
         Box::pin(async move {
             let wanted = requests.to_vec();
-            let all = self.turn(move |journal, records| {
-                wanted.iter().map(|request| charge(journal, records, request)).collect::<Vec<_>>()
+            let all = self.turn(move |file, records| {
+                wanted.iter().map(|request| charge(file, records, request)).collect::<Vec<_>>()
             });
             all.await.unwrap_or_else(|e| requests.iter().map(|_| Err(e.clone())).collect())
         })
@@ -80,7 +80,7 @@ impl PaymentGateway for Sandbox {
 
     fn look_up(&self, attempt: AttemptId) -> Answer<'_, Result<LookedUp, GatewayError>> {
         Box::pin(async move {
-            self.turn(move |journal, _| match journal.charge(attempt) {
+            self.turn(move |file, _| match file.charge(attempt) {
                 None => LookedUp::NeverSeen,
                 Some(charge) => LookedUp::Decided {
                     answer: answer(charge),
@@ -95,26 +95,26 @@ impl PaymentGateway for Sandbox {
     fn refund<'a>(&'a self, request: &'a RefundRequest) -> Answer<'a, Result<RefundAnswer, GatewayError>> {
         Box::pin(async move {
             let request = request.clone();
-            self.turn(move |journal, records| refund(journal, records, &request)).await?
+            self.turn(move |file, records| refund(file, records, &request)).await?
         })
     }
 }
 
 fn charge(
-    journal: &mut Journal,
+    file: &mut RecordFile,
     records: &mut Vec<Record>,
     request: &ChargeRequest,
 ) -> Result<ChargeAnswer, GatewayError> {
     if request.amount_minor <= 0 {
         return Err(refused(format!("amount {} is not above 0", request.amount_minor)));
     }
-    if let Some(known) = journal.charge(request.attempt) {
+    if let Some(known) = file.charge(request.attempt) {
         let is_same = known.token == request.token
             && known.invoice == request.invoice
             && (known.amount_minor, known.currency) == (request.amount_minor, request.currency);
         return if is_same { Ok(answer(known)) } else { Err(refused(key_reused(&request.attempt))) };
     }
-    let prior = journal.soft_declines(&request.token, request.invoice);
+    let prior = file.soft_declines(&request.token, request.invoice);
     let decision = sandbox_answer(&request.token, request.amount_minor, prior);
     let is_lost = matches!(decision, SandboxAnswer::PaidAnswerLost { .. });
     let outcome = match decision {
@@ -133,13 +133,13 @@ fn charge(
     };
     let answer = answer(&charge);
     let record = Record::Charge(charge);
-    journal.learn(&record);
+    file.learn(&record);
     records.push(record);
     if is_lost { Err(unknown(&"no answer in time")) } else { Ok(answer) }
 }
 
 fn refund(
-    journal: &mut Journal,
+    file: &mut RecordFile,
     records: &mut Vec<Record>,
     request: &RefundRequest,
 ) -> Result<RefundAnswer, GatewayError> {
@@ -149,22 +149,22 @@ fn refund(
     let reference = request.reference.strip_prefix(REFERENCE).and_then(|id| id.parse().ok()).map(AttemptId);
     let declined = |code: &str| Ok(RefundAnswer::Declined { code: code.to_owned() });
     let refunded = || RefundAnswer::Refunded { reference: format!("{REFERENCE}re_{}", request.id) };
-    let Some(charge) = reference.and_then(|key| journal.charge(key)) else {
+    let Some(charge) = reference.and_then(|key| file.charge(key)) else {
         return declined("unknown_charge");
     };
-    if let Some(known) = journal.refund(request.id) {
+    if let Some(known) = file.refund(request.id) {
         let is_same = known.charge == charge.key && known.amount_minor == request.amount_minor;
         return if is_same { Ok(refunded()) } else { Err(refused(key_reused(&request.id))) };
     }
     if !matches!(charge.outcome, Outcome::Paid { .. }) || charge.currency != request.currency {
         return declined("not_refundable");
     }
-    if request.amount_minor > charge.amount_minor - journal.refunded_minor(charge.key) {
+    if request.amount_minor > charge.amount_minor - file.refunded_minor(charge.key) {
         return declined("exceeds_charge");
     }
     let record =
         Record::Refund(Refund { key: request.id, charge: charge.key, amount_minor: request.amount_minor });
-    journal.learn(&record);
+    file.learn(&record);
     records.push(record);
     Ok(refunded())
 }
@@ -200,25 +200,25 @@ mod tests {
 
     struct Home {
         _folder: tempfile::TempDir,
-        journal: PathBuf,
+        file: PathBuf,
     }
 
     impl Home {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let journal = folder.path().join("home/sandbox-payments.ndjson");
-            Self { _folder: folder, journal }
+            let file = folder.path().join("home/sandbox-payments.ndjson");
+            Self { _folder: folder, file }
         }
 
         /// A new process, as far as the sandbox can tell.
         fn sandbox(&self) -> Sandbox {
-            Sandbox::new(&self.journal, Doors::OPEN)
+            Sandbox::new(&self.file, Doors::OPEN)
         }
 
         fn paid(&self) -> usize {
             let is_paid =
                 |r: &Record| matches!(r, Record::Charge(Charge { outcome: Outcome::Paid { .. }, .. }));
-            Sandbox::records(&self.journal).unwrap().iter().filter(|r| is_paid(r)).count()
+            Sandbox::records(&self.file).unwrap().iter().filter(|r| is_paid(r)).count()
         }
     }
 
@@ -340,7 +340,7 @@ mod tests {
         let home = Home::new();
         home.sandbox().charge(&request("a", "tok_ok")).await.unwrap();
         let append = |text: &[u8]| {
-            let mut file = std::fs::OpenOptions::new().append(true).open(&home.journal).unwrap();
+            let mut file = std::fs::OpenOptions::new().append(true).open(&home.file).unwrap();
             file.write_all(text).unwrap();
         };
         append(b"{\"kind\":\"charge\",\"key\":\"00");
@@ -356,13 +356,13 @@ mod tests {
         let home = Home::new();
         let sandbox = home.sandbox();
         sandbox.charge(&request("a", "tok_ok")).await.unwrap();
-        std::fs::remove_file(&home.journal).unwrap();
+        std::fs::remove_file(&home.file).unwrap();
         sandbox.charge(&request("a", "tok_ok")).await.unwrap();
         assert_eq!(home.paid(), 1);
     }
 
     #[tokio::test]
-    async fn many_processes_share_one_journal() {
+    async fn many_processes_share_one_file() {
         let home = Home::new();
         let mut running = tokio::task::JoinSet::new();
         for process in 0..8 {

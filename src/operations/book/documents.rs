@@ -1,5 +1,5 @@
 //! Objects of the book written as documents by programs: made with a name if they bring none, and changed by a function
-//! of the document as it stands. Reader, checks and journal are those of [`super::objects`].
+//! of the document as it stands. Reader, checks and audit log are those of [`super::objects`].
 //!
 //! Key that makes a repeat quiet: the content of the object's document.
 
@@ -7,8 +7,8 @@ use crate::actor::Actor;
 use crate::book::load;
 use crate::context::Context;
 use crate::refusal::Stop;
+use domain::audit::{Action, Object};
 use domain::book_file::{Node, ObjectKind, Parsed, Shape, Table};
-use domain::journal::{Action, Object};
 use domain::refusal::{Code, Refusal};
 use store::book_object::{self, BookObject, Source, Status};
 use store::{Tx, name_counter};
@@ -144,7 +144,7 @@ async fn write(
     let Changed { mut document, part } = changed;
     name_references(tx, kind.table(), &mut document).await?;
     let parsed = Parsed::object(kind, "document", &document.written());
-    match load::write(ctx, tx, parsed, actor, Source::ByHand).await {
+    match load::write(ctx, tx, parsed, actor, Source::Request).await {
         Ok(done) => Ok(!done.is_nothing()),
         Err(Stop::Refused(mut refusal)) => {
             for fault in &mut refusal.faults {

@@ -6,9 +6,9 @@
 use crate::act::Actor;
 use crate::context::Context;
 use crate::refusal::Stop;
+use domain::audit::{Action, Object};
 use domain::book_file::{self, LoadReport, ObjectKind, Parsed, Pointers};
 use domain::ids::CustomerId;
-use domain::journal::{Action, Object};
 use domain::refusal::{Code, Fault, Refusal, Verb, WayOut};
 use domain::warning::Warning;
 use std::io::Read;
@@ -96,7 +96,7 @@ fn faulty(faults: Vec<book_file::Fault>, source: Source) -> Refusal {
                 .ask(Verb::LoadBook.plain())
                 .hint(" again")
         }
-        Source::ByHand => {
+        Source::Request => {
             Refusal::new(Code::FaultyBook, format!("the object has {count} fault(s); nothing was changed"))
                 .hint("mend what each of them names, and ask again")
         }

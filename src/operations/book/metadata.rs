@@ -5,9 +5,9 @@
 use crate::actor::Actor;
 use crate::context::Context;
 use crate::refusal::Stop;
+use domain::audit::{Action, Object};
 use domain::book_file::ObjectKind;
 use domain::ids::made_beside;
-use domain::journal::{Action, Object};
 use domain::query::{Entity, Kind, Record, Value, property};
 use domain::refusal::{Code, Refusal};
 use store::book_object::{self, Status};

@@ -1,5 +1,5 @@
 //! One object of the book: shown, put, patched, set aside, taken back, deleted. What is written goes through the same
-//! reader and the same checks as a file, in one transaction with the journal.
+//! reader and the same checks as a file, in one transaction with the audit log.
 //!
 //! Idempotency key: the content of the object's document.
 
@@ -8,8 +8,8 @@ use crate::book::load;
 use crate::context::Context;
 use crate::refusal::Stop;
 use chrono::{DateTime, Utc};
+use domain::audit::{Action, Object};
 use domain::book_file::{ObjectKind, Parsed, nearest};
-use domain::journal::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb};
 use domain::subscription::VerbName;
 use serde::Serialize;
@@ -138,7 +138,7 @@ pub async fn delete(ctx: &Context, actor: &Actor, kind: ObjectKind, key: &str) -
         return Err(load::run_stands(run.ordinal).into());
     }
     let by = actor.to_string();
-    let writer = Writer { at: (ctx.now)(), by: &by, source: Source::ByHand };
+    let writer = Writer { at: (ctx.now)(), by: &by, source: Source::Request };
     book_removal::remove(&mut tx, kind, key, &writer).await?;
     let writing = Writing { actor, action: Action::DeleteObject, kind, key, fields: Vec::new() };
     finish(ctx, tx, &writing, "deleted").await
@@ -150,7 +150,7 @@ struct Writing<'a> {
     action: Action,
     kind: ObjectKind,
     key: &'a str,
-    /// Names of what a patch changes, for the journal: what they hold is nobody's business there.
+    /// Names of what a patch changes, for the audit log: what they hold is nobody's business there.
     fields: Vec<String>,
 }
 
@@ -177,7 +177,7 @@ async fn save(
             format!("the {} `{key}` cannot become `{written}`: names do not change", kind.singular());
         return Err(Refusal::new(Code::NameChanges, message).hint("put it as a new object").into());
     }
-    let changed = load::write(ctx, tx, parsed, actor, Source::ByHand).await?;
+    let changed = load::write(ctx, tx, parsed, actor, Source::Request).await?;
     Ok(match (changed.report.created.values().sum::<u64>(), changed.report.updated.values().sum::<u64>()) {
         (0, 0) => "unchanged",
         (0, _) => "updated",
@@ -185,7 +185,7 @@ async fn save(
     })
 }
 
-/// Journal and commit, if anything was done.
+/// Audit log and commit, if anything was done.
 async fn finish(
     ctx: &Context,
     mut tx: Tx,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use store::parked::{self, Parking};
 use store::run::notices::{self, Channel, Notice};
-use store::{Traffic, bank, delivery, journal, run};
+use store::{Traffic, audit, bank, delivery, run};
 
 /// Runs looked at for the last one that was closed.
 const RUNS_LOOKED_AT: u32 = 100;
@@ -310,7 +310,7 @@ async fn last_backup(ctx: &Context) -> anyhow::Result<Finding> {
         return Ok(Finding::for_a_person(last.at > oldest, WHAT, "old_backup", found));
     }
     let mut tx = ctx.store.read().await?;
-    let is_old = match journal::page(&mut tx, 0, 1).await?.pop() {
+    let is_old = match audit::page(&mut tx, 0, 1).await?.pop() {
         Some((_, Some(first))) => first.at < oldest,
         // Of a version before the chain: older than any backup.
         Some((_, None)) => true,

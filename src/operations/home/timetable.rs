@@ -7,7 +7,7 @@ use crate::context::Context;
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
-use domain::journal::{Action, Object};
+use domain::audit::{Action, Object};
 use domain::refusal::{Verb, WayOut};
 use domain::task::{TickTask, TimedJob};
 use domain::zone;

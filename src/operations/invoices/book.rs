@@ -12,11 +12,11 @@ use crate::payments::{collect, settle};
 use crate::refusal::Stop;
 use anyhow::Context as _;
 use chrono::NaiveDate;
+use domain::audit::Action;
 use domain::billing::{self, BilledLine};
 use domain::catalogue::Catalogue;
 use domain::ids::{ChargeReference, CustomerId, InvoiceId, RunId};
 use domain::invoice::{Draft, Invoice};
-use domain::journal::Action;
 use domain::ledger::Entry;
 use domain::refusal::{Code, Refusal, Verb};
 use domain::run::ItemState;
@@ -25,7 +25,7 @@ use store::draft::{self, DraftKey, DraftState};
 use store::invoice;
 use store::{Tx, payer, run};
 
-/// Books drafts in the order given, on a day and for a run, or by hand; those whose payer changed since, or that a check refuses, are set aside.
+/// Books drafts in the order given, on a day and for a run, or for a person; those whose payer changed since, or that a check refuses, are set aside.
 /// Returns the invoices.
 pub async fn book_drafts(
     tx: &mut Tx,
@@ -174,7 +174,7 @@ async fn book_alone(ctx: &Context, act: &Act, name: &str) -> Result<InvoiceId, S
     if state != DraftState::Open {
         return Err(not_bookable(Code::NotOpen, name, &key, reason).into());
     }
-    let run = (key.run != draft::BY_HAND).then_some(key.run);
+    let run = (key.run != draft::NO_RUN).then_some(key.run);
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let drafts = draft::by_ids(&mut tx, &[key.id]).await?;
     if drafts.iter().any(|draft| draft.lines.is_empty()) {
@@ -200,7 +200,7 @@ fn booked_already(name: &str, number: &str) -> Refusal {
 fn not_bookable(code: Code, name: &str, key: &DraftKey, reason: Option<String>) -> Refusal {
     let reason = reason.unwrap_or_else(|| "it was dropped".to_owned());
     let refusal = Refusal::new(code, format!("draft {name} cannot be booked: {reason}"));
-    match (code, key.run == draft::BY_HAND) {
+    match (code, key.run == draft::NO_RUN) {
         (Code::SetAside, true) => refusal
             .hint("drop it with ")
             .ask(Verb::CancelDraft.on(name))

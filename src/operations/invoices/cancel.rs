@@ -8,8 +8,8 @@ use crate::invoices::edit::not_open;
 use crate::invoices::find;
 use crate::invoices::name::name_of;
 use crate::refusal::Stop;
+use domain::audit::{Action, Object};
 use domain::ids::InvoiceId;
-use domain::journal::{Action, Object};
 use serde::Serialize;
 use store::draft::{self, Periods};
 use store::payer;
@@ -37,7 +37,7 @@ pub struct Cancelled {
     pub account_number: String,
     /// Written by a person: it took no period.
     #[serde(skip)]
-    pub by_hand: bool,
+    pub is_manual: bool,
 }
 
 /// Drops the draft of this name.
@@ -53,13 +53,13 @@ pub async fn cancel(
     let called = name_of(&mut tx, key.id).await?;
     let released = periods == ReleasedPeriods::Released;
     let periods = if released { Periods::Released } else { Periods::Waived };
-    if draft::cancel(&mut tx, &[key.id], periods, "cancelled by hand").await? == 0 {
+    if draft::cancel(&mut tx, &[key.id], periods, "cancelled by a person").await? == 0 {
         return Err(not_open(name).into());
     }
     let detail = serde_json::json!({"account": key.account_number, "released": released});
     ctx.note(&mut tx, &act.actor, Action::CancelDraft, Object::Draft(key.id), detail).await?;
     tx.commit().await?;
-    let by_hand = key.run == draft::BY_HAND;
+    let is_manual = key.run == draft::NO_RUN;
     let (draft, account_number) = (key.id, key.account_number);
-    Ok(Cancelled { draft, state: "cancelled", released, name: called, account_number, by_hand })
+    Ok(Cancelled { draft, state: "cancelled", released, name: called, account_number, is_manual })
 }

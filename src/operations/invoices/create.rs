@@ -1,5 +1,5 @@
 //! Invoices that a person writes: a draft outside any run, taxed and numbered like the others. One transaction: the
-//! payer's book is read, the draft is made by the core, and the journal says who did it.
+//! payer's book is read, the draft is made by the core, and the audit log says who did it.
 //!
 //! Idempotency key: the draft's id, a function of customer and refkey, else of the content. What is a
 //! draft or an invoice already is refused; a draft that was dropped may be made again.
@@ -10,9 +10,9 @@ use crate::invoices::name::name_of;
 use crate::invoices::view::DraftView;
 use crate::refusal::{Stop, unknown_customer};
 use anyhow::Context as _;
+use domain::audit::{Action, Object};
 use domain::billing::{CustomInvoice, custom_draft};
 use domain::invoice::Draft;
-use domain::journal::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb};
 use std::sync::Arc;
 use store::draft::{self, DraftState};
@@ -25,7 +25,7 @@ pub async fn create(ctx: &Context, act: &Act, custom: &CustomInvoice, mode: Mode
         .await
         .map_err(|stop| stop.or("mend the file and run the same command again"))?;
     if mode == Mode::Change {
-        if let Some(state) = draft::add_by_hand(&mut tx, &draft).await? {
+        if let Some(state) = draft::add_manual(&mut tx, &draft).await? {
             return Err(exists(&draft, state).into());
         }
         store::idempotency::made(&mut tx, draft.id.0).await?;

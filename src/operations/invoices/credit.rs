@@ -13,11 +13,11 @@ use crate::refusal::Stop;
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use domain::Decimal;
+use domain::audit::{Action, Object};
 use domain::billing::{self, BilledLine, CreditLine, CreditScope, Standing};
 use domain::catalogue::Catalogue;
 use domain::ids::{ChargeReference, CustomerId, InvoiceId};
 use domain::invoice::{Draft, Invoice, LineKey, account};
-use domain::journal::{Action, Object};
 use domain::money::Currency;
 use domain::payment::AttemptState;
 use domain::refusal::{Code, Refusal, Verb, WayOut};
@@ -173,7 +173,7 @@ pub async fn draft_note(ctx: &Context, act: &Act, asked: &Credit<'_>) -> Result<
     let (_, mut draft) = drafted(&mut tx, act, invoice.draft.id, &scope, &catalogue).await?;
     let payer = payer::locked_refs(&mut tx, &[draft.payer]).await?.pop().context("the payer is gone")?;
     draft.revision = payer.revision;
-    if store::draft::add_by_hand(&mut tx, &draft).await?.is_some() {
+    if store::draft::add_manual(&mut tx, &draft).await?.is_some() {
         let message = format!("there is a credit note on {} with this name already", invoice.number);
         return Err(Refusal::new(Code::Exists, message).hint("ask again").into());
     }

@@ -1,5 +1,5 @@
 //! Drafts that a person changes before they are booked. One transaction under the payer's lock: a changed draft
-//! is made anew by the core, lines taken off are waived, and the journal says who did what.
+//! is made anew by the core, lines taken off are waived, and the audit log says who did what.
 //!
 //! Idempotency key: none is needed; what is changed twice is changed to the same.
 
@@ -10,8 +10,8 @@ use crate::invoices::name::name_of;
 use crate::invoices::view::DraftView;
 use crate::refusal::Stop;
 use anyhow::Context as _;
+use domain::audit::{Action, Object};
 use domain::billing::{self, DraftEdit};
-use domain::journal::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb};
 use std::sync::Arc;
 use store::draft::{self, DraftState};
@@ -36,7 +36,7 @@ pub async fn edit(
     let state = draft::state(&mut tx, key.id).await?.map(|(state, _)| state);
     let before = draft::by_ids(&mut tx, &[key.id]).await?.pop();
     let before = before.filter(|_| state == Some(DraftState::Open)).ok_or_else(|| not_open(name))?;
-    if before.is_credit_note && key.run == draft::BY_HAND {
+    if before.is_credit_note && key.run == draft::NO_RUN {
         let message = "a credit note that is drafted is not changed";
         return Err(Refusal::new(Code::CreditNote, message)
             .hint("drop it, and draft another one that names lines and amounts")

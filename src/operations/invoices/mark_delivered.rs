@@ -1,7 +1,7 @@
 //! An invoice was handed over otherwise: by hand, by post, through a portal. What waits or was refused is closed (rules
 //! I10).
 //!
-//! Idempotency key: the delivery by hand, of which an invoice has one.
+//! Idempotency key: the handed-over delivery, of which an invoice has one.
 
 use crate::act::{Act, note};
 use crate::context::Context;
@@ -9,7 +9,7 @@ use crate::delivery::send::is_invoice;
 use crate::invoices::find;
 use crate::refusal::Stop;
 use chrono::NaiveDate;
-use domain::journal::Action;
+use domain::audit::Action;
 use domain::mail::message_id;
 use serde::Serialize;
 use store::delivery::{self, Closed, Delivery, DeliveryState};
@@ -35,16 +35,16 @@ pub async fn mark_delivered(
     let mut tx = ctx.store.begin().await?;
     let booked = find::booked(&mut tx, invoice, "delivered").await?.invoice;
     let id = booked.draft.id;
-    let why = remark.clone().unwrap_or_else(|| "handed over by hand".to_owned());
+    let why = remark.clone().unwrap_or_else(|| "handed over by a person".to_owned());
     let closed = Closed { on: act.on, why };
     let mut open = delivery::of_invoices(&mut tx, &[id]).await?;
     open.retain(|d| d.is_open() && (is_invoice(d) || d.state == DeliveryState::Failed));
     let mut changed = delivery::close(&mut tx, &open, &closed).await?;
     let noted = Delivery {
         invoice: id,
-        channel: delivery::BY_HAND.to_owned(),
+        channel: delivery::HANDED_OVER.to_owned(),
         address: String::new(),
-        message_id: message_id(id, delivery::BY_HAND, "", ""),
+        message_id: message_id(id, delivery::HANDED_OVER, "", ""),
         state: DeliveryState::Sent,
         reason: None,
         attempts: 0,
@@ -53,7 +53,7 @@ pub async fn mark_delivered(
     };
     changed += delivery::plan(&mut tx, &[noted]).await?;
     if changed > 0 {
-        // The remark may name people: it stays with the delivery, and out of a journal that is never changed.
+        // The remark may name people: it stays with the delivery, and out of a audit log that is never changed.
         note(ctx, &mut tx, &booked.number, Action::MarkDelivered, act).await?;
     }
     tx.commit().await?;

@@ -11,9 +11,9 @@ use crate::payments::settle;
 use crate::refusal::Stop;
 use anyhow::{Context as _, ensure};
 use domain::Decimal;
+use domain::audit::Action;
 use domain::invoice::account as amounts;
 use domain::invoice::verbs::{self, Books};
-use domain::journal::Action;
 use domain::payment::{Attempt, AttemptState};
 use domain::refusal::{Code, Refusal, Verb};
 use store::{Tx, payment};
@@ -50,7 +50,7 @@ pub async fn mark_paid(ctx: &Context, act: &Act, paid: &Paid<'_>) -> Result<Invo
     let books = Books { catalogue: &catalogue, open_from: store::ledger::open_from(&mut tx).await? };
     let policy = policy_of(&catalogue, &booked);
     let account = account(&booked, &attempts, None, &policy);
-    let effects = verbs::paid_by_hand(&account, amount_minor, act.on, books).map_err(anyhow::Error::from)?;
+    let effects = verbs::paid_manually(&account, amount_minor, act.on, books).map_err(anyhow::Error::from)?;
     if let Some(attempt) = &effects.attempt {
         begin(&mut tx, attempt, &number).await?;
     }

@@ -23,7 +23,7 @@ pub async fn recharge(ctx: &Context, act: &Act, invoice: &str) -> Result<Tried, 
             .into());
     }
     let ids = [booked.invoice.draft.id];
-    let collected = collect::collect(ctx, &ids, Occasion::ByHand, act.on, None).await?;
+    let collected = collect::collect(ctx, &ids, Occasion::Request, act.on, None).await?;
     let tried = collected.tried.into_iter().next().ok_or_else(|| {
         Refusal::new(Code::NoMethod, format!("{invoice} has no online payment method"))
             .hint("load one with the book, or note a payment with ")

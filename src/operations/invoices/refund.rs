@@ -12,10 +12,10 @@ use crate::payments::settle::{keep, next_entry};
 use crate::refusal::Stop;
 use anyhow::Context as _;
 use domain::Decimal;
+use domain::audit::Action;
 use domain::ids::{CustomerId, InvoiceId};
 use domain::invoice::account as amounts;
 use domain::invoice::verbs::{self, Books, Concerned, PartKind};
-use domain::journal::Action;
 use domain::ledger::EntryKind;
 use domain::money::Money;
 use domain::payment::{Attempt, AttemptState};
@@ -40,7 +40,7 @@ pub struct Refund<'a> {
 /// How money goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefundBy {
-    /// Through the provider that took it; by hand if it was not taken online.
+    /// Through the provider that took it; outside of tallybook if it was not taken online.
     Provider,
     /// By bank transfer, outside.
     Hand,
@@ -137,7 +137,7 @@ pub(crate) async fn finish_all(ctx: &Context, act: &Act) -> anyhow::Result<Vec<(
     Ok(aside)
 }
 
-/// Writes a refund that is made: its part of the settlement, its entry, and the journal.
+/// Writes a refund that is made: its part of the settlement, its entry, and the audit log.
 async fn keep_refund(
     ctx: &Context,
     tx: &mut Tx,
@@ -185,7 +185,7 @@ pub(crate) async fn received_minor(tx: &mut Tx, booked: &Booked) -> anyhow::Resu
 
 /// Writes a refund made by bank transfer, in the transaction of the caller, which holds the document; one that a provider has
 /// been asked for comes first.
-pub(crate) async fn keep_by_hand(
+pub(crate) async fn keep_manual(
     ctx: &Context,
     tx: &mut Tx,
     act: &Act,

@@ -5,7 +5,7 @@
 
 use crate::act::Act;
 use crate::context::Context;
-use crate::invoices::refund::{keep_by_hand, received_minor};
+use crate::invoices::refund::{keep_manual, received_minor};
 use crate::payments::tried::decimal;
 use crate::refusal::Stop;
 use domain::Decimal;
@@ -58,7 +58,7 @@ pub async fn refund_credit(
     let mut invoices = Vec::new();
     for (place, amount_minor) in verbs::refund_of_credit(&standing, amount)? {
         let booked = &owed[place].0;
-        keep_by_hand(ctx, &mut tx, act, booked.invoice.draft.id, amount_minor).await?;
+        keep_manual(ctx, &mut tx, act, booked.invoice.draft.id, amount_minor).await?;
         let amount = Money::new(amount_minor, booked.invoice.draft.currency);
         invoices.push(DocumentRefund { invoice: booked.invoice.number.clone(), amount });
     }

@@ -11,7 +11,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::InvoiceId;
 use domain::invoice::TransactionWire;
 use domain::money::Money;
-use domain::payment::BY_HAND;
+use domain::payment::MANUAL;
 use domain::payment::{Attempt, AttemptState};
 use serde::Serialize;
 use store::delivery::{self, Delivery, DeliveryState};
@@ -86,7 +86,7 @@ impl Delivered {
     /// The state in words.
     pub fn words(&self) -> &'static str {
         match self.state {
-            DeliveryState::Sent if self.channel == delivery::BY_HAND => "handed over",
+            DeliveryState::Sent if self.channel == delivery::HANDED_OVER => "handed over",
             DeliveryState::Sent => "sent",
             _ if self.closed_on.is_some() => "closed",
             DeliveryState::Pending => "waits",
@@ -174,7 +174,7 @@ fn stored(d: Document) -> Stored {
 
 fn transaction(booked: &Booked, attempt: Attempt) -> Transaction {
     let (state_code, kind) = match attempt.state {
-        AttemptState::Paid if attempt.gateway == BY_HAND => (32, 8),
+        AttemptState::Paid if attempt.gateway == MANUAL => (32, 8),
         AttemptState::Paid => (1, 8),
         AttemptState::SoftDecline | AttemptState::HardDecline => (8, 32),
         AttemptState::Technical => (16, 8),

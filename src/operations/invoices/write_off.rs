@@ -11,9 +11,9 @@ use crate::payments::settle::{keep, next_entry};
 use crate::refusal::Stop;
 use anyhow::Context as _;
 use domain::Decimal;
+use domain::audit::Action;
 use domain::invoice::account as amounts;
 use domain::invoice::verbs::{self, Books};
-use domain::journal::Action;
 use domain::ledger::EntryKind;
 
 /// Gives up what is open of the invoice of this number, or this much of it, in major units.

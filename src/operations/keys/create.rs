@@ -4,7 +4,7 @@ use super::{ApiKey, Numbers, Scope, hash_of};
 use crate::act::Actor;
 use crate::context::Context;
 use chrono::{DateTime, Utc};
-use domain::journal::{Action, Object};
+use domain::audit::{Action, Object};
 use uuid::Uuid;
 
 /// Letters of a name.
@@ -25,7 +25,7 @@ pub struct NewKey {
 pub enum Created {
     /// The key itself, this once.
     Key { id: Uuid, key: String },
-    /// The name is taken, also by a key that was revoked: the journal names it.
+    /// The name is taken, also by a key that was revoked: the audit log names it.
     NameTaken,
     /// The name is empty, too long or holds what cannot be shown.
     BadName,

@@ -2,7 +2,7 @@
 
 use crate::act::Actor;
 use crate::context::Context;
-use domain::journal::{Action, Object};
+use domain::audit::{Action, Object};
 use uuid::Uuid;
 
 /// What came of it.

@@ -1,15 +1,15 @@
-//! Who did what: the journal, read back.
+//! Who did what: the audit log, read back.
 
 use crate::context::Context;
 use crate::refusal::Stop;
 use chrono::{DateTime, NaiveDate, Utc};
+use domain::audit::Object;
 use domain::book_file::nearest;
-use domain::journal::Object;
 use domain::refusal::{Code, Refusal};
 use domain::zone::start_of_day;
 use serde::Serialize;
 use serde_json::Value;
-use store::journal;
+use store::audit;
 
 /// Records read together.
 const PAGE: u32 = 5_000;
@@ -51,9 +51,9 @@ pub async fn newest(ctx: &Context, filter: &Filter, limit: u32) -> Result<Vec<Re
         Some(day) => Some(start_of_day(day, ctx.catalogue().await?.tenant.timezone)),
         None => None,
     };
-    let wanted = journal::Filter { object: filter.object.clone(), actor: filter.actor.clone(), since };
+    let wanted = audit::Filter { object: filter.object.clone(), actor: filter.actor.clone(), since };
     let mut tx = ctx.store.read().await?;
-    let records = journal::newest(&mut tx, &wanted, limit).await?.into_iter();
+    let records = audit::newest(&mut tx, &wanted, limit).await?.into_iter();
     let views = records.map(|r| Record {
         at: r.at,
         actor: r.actor,
@@ -64,13 +64,13 @@ pub async fn newest(ctx: &Context, filter: &Filter, limit: u32) -> Result<Vec<Re
     Ok(views.collect())
 }
 
-/// The journal names objects by their kind first: `run 18`.
+/// The audit log names objects by their kind first: `run 18`.
 fn insist_on_kind(object: &str) -> Result<(), Refusal> {
     let kind = object.split(' ').next().unwrap_or_default();
     if Object::kinds().any(|known| known == kind) {
         return Ok(());
     }
-    let refusal = Refusal::new(Code::UnknownKind, format!("the journal names no object `{object}`"));
+    let refusal = Refusal::new(Code::UnknownKind, format!("the audit log names no object `{object}`"));
     Err(match nearest(kind, Object::kinds()) {
         Some(near) => refusal.hint(format!("did you mean `{}`?", object.replacen(kind, near, 1))),
         None => refusal.hint("an object is named as the list names it: `run 18`, `invoice INV-0000007`"),
@@ -80,7 +80,7 @@ fn insist_on_kind(object: &str) -> Result<(), Refusal> {
 /// The next records after this one as they stand in the chain, oldest first; none = that was all.
 pub async fn links(ctx: &Context, after: u64) -> Result<Vec<Link>, Stop> {
     let mut tx = ctx.store.read().await?;
-    let page = journal::page(&mut tx, after, PAGE).await?;
+    let page = audit::page(&mut tx, after, PAGE).await?;
     let links = page.into_iter().map(|(ordinal, record)| Link {
         ordinal,
         hash: record.as_ref().map(|r| r.hash.to_string()),

@@ -66,7 +66,7 @@ pub async fn checks(ctx: &Context) -> anyhow::Result<Vec<Check>> {
     checks.push(credited_lines(&mut tx).await?);
     checks.push(chain(&mut tx).await?);
     checks.push(usage_files(ctx, &mut tx).await?);
-    checks.push(journal(&mut tx).await?);
+    checks.push(audit_log(&mut tx).await?);
     checks.push(documents(ctx, &mut tx).await?);
     checks.push(exports(ctx, &mut tx).await?);
     checks.push(closed_months(ctx, &mut tx).await?);
@@ -95,12 +95,12 @@ async fn chain(tx: &mut store::Tx) -> anyhow::Result<Check> {
     Ok(check("ledger chain", end.sequence, difference))
 }
 
-/// Every record of the journal follows the one before it and says what it said. Records of versions that kept no chain
+/// Every record of the audit log follows the one before it and says what it said. Records of versions that kept no chain
 /// stand before it.
-async fn journal(tx: &mut store::Tx) -> anyhow::Result<Check> {
+async fn audit_log(tx: &mut store::Tx) -> anyhow::Result<Check> {
     let (mut end, mut is_chained) = (ChainState::default(), false);
     loop {
-        let page = store::journal::page(tx, end.sequence, PAGE).await?;
+        let page = store::audit::page(tx, end.sequence, PAGE).await?;
         if page.is_empty() {
             break;
         }
@@ -118,9 +118,9 @@ async fn journal(tx: &mut store::Tx) -> anyhow::Result<Check> {
             }
         }
     }
-    let known = store::journal::last_ordinal(tx).await?;
+    let known = store::audit::last_ordinal(tx).await?;
     let difference = (known != end.sequence)
-        .then(|| format!("{known} records were written, the journal ends at {}", end.sequence));
+        .then(|| format!("{known} records were written, the audit log ends at {}", end.sequence));
     Ok(check("journal chain", end.sequence, difference))
 }
 

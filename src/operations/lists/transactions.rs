@@ -1,7 +1,7 @@
-//! Movements of money as records: every attempt to collect, and every payment noted by hand.
+//! Movements of money as records: every attempt to collect, and every payment that a person noted.
 
 use domain::money::Money;
-use domain::payment::BY_HAND;
+use domain::payment::MANUAL;
 use domain::payment::{Attempt, AttemptState};
 use domain::query::{Entity, Kind, Record, Value, property};
 use store::{Tx, payment};
@@ -36,7 +36,7 @@ pub async fn load(tx: &mut Tx, ids: &[Uuid]) -> anyhow::Result<Vec<Record>> {
 /// Upodi's numbers: what came of it, and what it is.
 fn codes(attempt: &Attempt) -> (i64, i64) {
     match attempt.state {
-        AttemptState::Paid if attempt.gateway == BY_HAND => (32, 8),
+        AttemptState::Paid if attempt.gateway == MANUAL => (32, 8),
         AttemptState::Paid => (1, 8),
         AttemptState::SoftDecline | AttemptState::HardDecline => (8, 32),
         AttemptState::Technical => (16, 8),

@@ -1,4 +1,4 @@
-//! What settles an invoice beside its own life in a run: payments, credits set off, payments by hand, refunds,
+//! What settles an invoice beside its own life in a run: payments, credits set off, payments that a person noted, refunds,
 //! write-offs. Each is a part of the settlement with its source as key, and its ledger entry in the same transaction.
 //!
 //! Idempotency keys: (invoice, kind, source) of a part; (document, kind, ordinal) of an entry.

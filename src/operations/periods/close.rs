@@ -11,7 +11,7 @@ use crate::ledger::{export, recognize, seal, verify};
 use crate::periods::PeriodView;
 use crate::refusal::Stop;
 use crate::reports::{self, Ask};
-use domain::journal::{Action, Object};
+use domain::audit::{Action, Object};
 use domain::refusal::{Code, Fault, Refusal, Verb};
 use domain::report::{Agreement, Cell, MonthRange, Name, ReportHead, Sheet};
 use ledger::Format;

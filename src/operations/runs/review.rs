@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::refusal::Stop;
 use crate::runs::bill::Approved;
 use crate::runs::flow;
-use domain::journal::{Action, Object};
+use domain::audit::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb};
 use domain::run::{ItemState, RunState, no_draft, not_parked, wrong_state};
 use store::draft::{self, DraftFilter, DraftState};

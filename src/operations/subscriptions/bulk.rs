@@ -1,5 +1,5 @@
 //! One verb on every subscription of a table: a price rise, another plan, an end. All of them or none: every fault of
-//! every line is told at once, and the journal has one act.
+//! every line is told at once, and the audit log has one act.
 //!
 //! One transaction, so that a crash leaves nothing; done twice it is refused by the states that it led to, or sets what is
 //! set already.
@@ -11,10 +11,10 @@ use crate::refusal::Stop;
 use crate::subscriptions::change::{lock_code, methods};
 use anyhow::Context as _;
 use chrono::NaiveDate;
+use domain::audit::{Action, Object};
 use domain::billing::PayerBook;
 use domain::catalogue::Catalogue;
 use domain::ids::{CustomerId, SubscriptionId};
-use domain::journal::{Action, Object};
 use domain::money::{Currency, Money};
 use domain::refusal::{Code, Fault, Refusal};
 use domain::subscription::{

@@ -1,5 +1,5 @@
 //! What a person does to a subscription, or to the discount of a customer: the verbs of rules S2, through the same
-//! function as `simulate`. One transaction: the payer's book is read, checked and changed, and the journal says who
+//! function as `simulate`. One transaction: the payer's book is read, checked and changed, and the audit log says who
 //! did it. `preview` bills the payer with and without the change and writes nothing.
 //!
 //! Idempotency key: none is needed, as a verb done twice is refused by the state that it led to, or
@@ -11,12 +11,12 @@ use crate::refusal::Stop;
 use crate::subscriptions::view::{self, SubscriptionView};
 use anyhow::Context as _;
 use chrono::NaiveDate;
+use domain::audit::{Action, Object};
 use domain::billing::PayerBook;
 use domain::catalogue::Catalogue;
 use domain::customer::PaymentMethod;
 use domain::ids::{ChargeReference, CustomerId, InvoiceId};
 use domain::invoice::Settlement;
-use domain::journal::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb, WayOut};
 use domain::subscription::{ActContext, Request, Subscription, act};
 use serde_json::{Map, Value};
@@ -43,7 +43,7 @@ pub struct Change {
 pub(crate) struct DatedRequest {
     pub number: String,
     pub request: Request,
-    /// The verb's arguments as they were given, for the journal.
+    /// The verb's arguments as they were given, for the audit log.
     pub arguments: Map<String, Value>,
     pub effective: NaiveDate,
     /// Day on which it is done.

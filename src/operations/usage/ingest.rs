@@ -9,7 +9,7 @@ use crate::refusal::Stop;
 use crate::usage::import_lock::{self, ImportLock};
 use crate::usage::snapshot::Snapshot;
 use crate::usage::{import_rows, refused};
-use domain::journal::{Action, Object};
+use domain::audit::{Action, Object};
 use domain::refusal::{Code, Refusal};
 use metering::{InputFile, IntakeContext, IntakeError, OutDirs};
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ pub struct Request {
     pub source: Option<String>,
     /// Count, and write nothing that stays.
     pub dry_run: bool,
-    /// Who asked, for the journal.
+    /// Who asked, for the audit log.
     pub actor: Actor,
 }
 

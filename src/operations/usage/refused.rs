@@ -7,7 +7,7 @@ use crate::act::Actor;
 use crate::context::Context;
 use crate::refusal::Stop;
 use chrono::{DateTime, Utc};
-use domain::journal::{Action, Object};
+use domain::audit::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb};
 use serde::Serialize;
 use std::path::Path;

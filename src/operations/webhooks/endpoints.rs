@@ -4,7 +4,7 @@ use crate::actor::Actor;
 use crate::context::Context;
 use crate::refusal::Stop;
 use chrono::{DateTime, Utc};
-use domain::journal::{Action, Object};
+use domain::audit::{Action, Object};
 use domain::refusal::{Code, Fault, Refusal};
 use domain::webhook::{Event, FORMER_SIGNS, pattern_fault};
 use serde::Serialize;

@@ -1,13 +1,13 @@
 use super::on_both;
 use super::sample::{self, now};
+use crate::audit::{self, Filter};
 use crate::delivery::{self, Claim, Closed, Delivery, DeliveryState, OpenFilter};
 use crate::document::{self, Document};
-use crate::journal::{self, Filter};
 use crate::run::notices::{self, Channel, Notice};
 use crate::schedule;
 use chrono::Duration;
+use domain::audit::{Action, Object};
 use domain::ids::InvoiceId;
-use domain::journal::{Action, Object};
 
 fn document_of(n: u32) -> Document {
     Document {
@@ -110,7 +110,7 @@ on_both!(two_schedulers_make_one_tick, store => {
     assert_eq!(schedule::prune(&mut tx, now() + Duration::days(1)).await.unwrap(), 1);
 });
 
-on_both!(the_journal_keeps_everything_in_order, store => {
+on_both!(the_audit_log_keeps_everything_in_order, store => {
     let detail = serde_json::json!({"reason": "goodwill"});
     let mut tx = store.begin().await.unwrap();
     let done = [
@@ -119,17 +119,17 @@ on_both!(the_journal_keeps_everything_in_order, store => {
         (Action::CancelRun, Object::Run(1)),
     ];
     for (action, object) in done {
-        journal::record(&mut tx, now(), "anna", action, &object, &detail).await.unwrap();
+        audit::record(&mut tx, now(), "anna", action, &object, &detail).await.unwrap();
     }
     let one = Filter { object: Some("run 1".to_owned()), ..Filter::default() };
     let none = Filter { since: Some(now() + Duration::seconds(1)), ..Filter::default() };
-    assert_eq!(journal::newest(&mut tx, &none, 9).await.unwrap(), []);
+    assert_eq!(audit::newest(&mut tx, &none, 9).await.unwrap(), []);
     let since_then = Filter { since: Some(now()), actor: Some("anna".to_owned()), object: None };
-    assert_eq!(journal::newest(&mut tx, &since_then, 9).await.unwrap().len(), 3);
-    let of_run = journal::newest(&mut tx, &one, 9).await.unwrap();
+    assert_eq!(audit::newest(&mut tx, &since_then, 9).await.unwrap().len(), 3);
+    let of_run = audit::newest(&mut tx, &one, 9).await.unwrap();
     assert_eq!(of_run.iter().map(|r| r.action.as_str()).collect::<Vec<_>>(), ["run.cancel", "run.open"]);
     assert!(of_run.iter().all(|r| (r.at, r.actor.as_str(), &r.detail) == (now(), "anna", &detail)));
-    assert_eq!(journal::newest(&mut tx, &Filter::default(), 1).await.unwrap()[0].object, "run 1");
+    assert_eq!(audit::newest(&mut tx, &Filter::default(), 1).await.unwrap()[0].object, "run 1");
 });
 
 on_both!(a_notice_of_a_run_is_claimed_once_and_freed_when_its_claimant_is_gone, store => {

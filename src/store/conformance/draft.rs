@@ -131,17 +131,17 @@ on_both!(a_cancelled_draft_releases_or_waives_its_periods, store => {
     assert!(left.iter().all(|l| l.key.revision == 2 && l.line.is_none() && l.invoice.is_none() && l.net_minor == 0));
 });
 
-on_both!(a_draft_by_hand_is_added_once_and_again_after_it_was_dropped, store => {
+on_both!(a_manual_draft_is_added_once_and_again_after_it_was_dropped, store => {
     sample::load(&store).await;
     let draft = sample::draft(1);
     let mut tx = store.begin().await.unwrap();
-    assert_eq!(draft::add_by_hand(&mut tx, &draft).await.unwrap(), None);
-    assert_eq!(draft::add_by_hand(&mut tx, &draft).await.unwrap(), Some(DraftState::Open));
-    let filter = DraftFilter { run: Some(draft::BY_HAND), ..DraftFilter::default() };
+    assert_eq!(draft::add_manual(&mut tx, &draft).await.unwrap(), None);
+    assert_eq!(draft::add_manual(&mut tx, &draft).await.unwrap(), Some(DraftState::Open));
+    let filter = DraftFilter { run: Some(draft::NO_RUN), ..DraftFilter::default() };
     assert_eq!(draft::keys(&mut tx, &filter).await.unwrap().len(), 1);
     assert_eq!(draft::cancel(&mut tx, &[draft.id], Periods::Released, "not wanted").await.unwrap(), 1);
-    assert_eq!(draft::add_by_hand(&mut tx, &draft).await.unwrap(), None);
+    assert_eq!(draft::add_manual(&mut tx, &draft).await.unwrap(), None);
     draft::mark(&mut tx, &[draft.id], DraftState::Booked, None).await.unwrap();
-    assert_eq!(draft::add_by_hand(&mut tx, &draft).await.unwrap(), Some(DraftState::Booked));
+    assert_eq!(draft::add_manual(&mut tx, &draft).await.unwrap(), Some(DraftState::Booked));
     tx.commit().await.unwrap();
 });

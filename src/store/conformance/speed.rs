@@ -1,4 +1,4 @@
-//! How long bulk writing takes. Run by hand, in release: `cargo test --release -p store -- --ignored`.
+//! How long bulk writing takes. Run when it is asked for, in release: `cargo test --release -p store -- --ignored`.
 
 use super::sample;
 use crate::{Store, invoice, ledger};

@@ -30,7 +30,7 @@ pub enum DeliveryState {
 }
 
 /// Channel of what a person handed over: nothing is mailed.
-pub const BY_HAND: &str = "by_hand";
+pub const HANDED_OVER: &str = "by_hand";
 
 /// One delivery of one invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -61,7 +61,7 @@ const PATCH: Doc = Doc::new("Change a payment method", Gives::Object(NOUN)).take
 ]);
 const DELETE: Doc = Doc::new("Take a payment method away", Gives::Nothing).success(204);
 const SET_DEFAULT: Doc = Doc::new(
-    "Choose how a customer pays; null is by hand",
+    "Choose how a customer pays; null is none: the customer pays by transfer",
     Gives::Object(Noun::Customer),
 )
 .takes(&[field("PaymentMethodID", Kind::Guid, "one of its own")]);

@@ -24,7 +24,7 @@ pub fn credit(world: &mut World) {
     act(world, &Act::once(&args).with_step(step));
 }
 
-/// A draft by hand; most are booked at once.
+/// A custom invoice as a draft; most are booked at once.
 pub fn create(world: &mut World) {
     let day = world.today.to_string();
     let price = format!("{}.{:02}", world.dice.within(1, 900), world.dice.within(0, 99));

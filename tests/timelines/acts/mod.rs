@@ -33,7 +33,7 @@ pub struct Act {
 pub enum Again {
     /// It changes nothing the second time.
     Quiet,
-    /// A second time is a second act: the operator looks into the journal first.
+    /// A second time is a second act: the operator looks into the audit log first.
     Look,
 }
 

@@ -40,7 +40,7 @@ pub fn night(world: &mut World) {
     for _ in 0..world.dice.within(0, 2) {
         drop_into_inbox(world);
     }
-    let before = world.journal(0).len();
+    let before = world.audit_log(0).len();
     let mut told = "a night by the timetable".to_owned();
     for _ in 0..world.dice.weighted(&[(5, 0), (3, 1), (1, 2)]) {
         let worker = Worker::start(world, Keeps::Timetable);
@@ -61,7 +61,7 @@ pub fn night(world: &mut World) {
         worker.stop();
     }
     world.say(&told);
-    let done = world.journal(before);
+    let done = world.audit_log(before);
     let steps: Vec<Step> = done.iter().filter_map(|line| step_of(world, line)).collect();
     let (night, has_run) = (world.steps.len(), steps.iter().any(|step| step.value.get("run").is_some()));
     world.steps.extend(steps);
@@ -74,7 +74,7 @@ pub fn night(world: &mut World) {
     }
 }
 
-/// What the journal says was done, as a step: the order of two jobs of one night is the worker's.
+/// What the audit log says was done, as a step: the order of two jobs of one night is the worker's.
 fn step_of(world: &World, line: &Value) -> Option<Step> {
     let detail = &line["detail"];
     let value = match line["action"].as_str()? {
@@ -111,7 +111,7 @@ fn until_quiet(world: &World, worker: &Worker) {
     while quiet_since.elapsed() < QUIET {
         assert!(since.elapsed() < PATIENCE, "the night does not end: {}", worker.said());
         pause(300);
-        let now = world.journal(0).len() + worker.said().lines().count();
+        let now = world.audit_log(0).len() + worker.said().lines().count();
         let runs = world.look(&["runs"]);
         let is_open = runs.as_array().unwrap().iter().any(|run| run["state"] == "open");
         if now != seen || is_open {

@@ -114,7 +114,7 @@ static CHARGE: Table = Table {
             "usagedatacalculationtype",
             Choice(Aggregation::NAMES),
             "none",
-            "How the events of a period become one quantity; `none` is set by hand.",
+            "How the events of a period become one quantity; with `none` a command sets it.",
         ),
         assumed(
             "usagedataperiod",

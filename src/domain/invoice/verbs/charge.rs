@@ -4,7 +4,7 @@ use super::{Account, Effects};
 use crate::customer::{Customer, PaymentMethod};
 use crate::ids::{AttemptId, CustomerId};
 use crate::invoice::{Invoice, PaymentStatus, Settlement};
-use crate::payment::{Attempt, AttemptState, BY_HAND, Decline, DeclineClass, blocked_until};
+use crate::payment::{Attempt, AttemptState, Decline, DeclineClass, MANUAL, blocked_until};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ pub enum Occasion {
     /// One that charges another method of the payer.
     StepWithOtherMethod,
     /// A person asks for it.
-    ByHand,
+    Request,
 }
 
 impl Occasion {
@@ -87,7 +87,7 @@ pub fn charge(account: &Account<'_>, known: &PayerHistory, occasion: Occasion, o
         Decision::NobodyToCharge => occasion.is_step().then(|| settlement.stepped(policy, payable_by, None)),
         Decision::Charge(..) => Some(counted.awaiting_answer()),
         Decision::Unusable { .. } => Some(counted.declined(policy, payable_by, DeclineClass::Hard, 0, on)),
-        Decision::Blocked { .. } if occasion == Occasion::ByHand => None,
+        Decision::Blocked { .. } if occasion == Occasion::Request => None,
         Decision::Blocked { until, .. } => Some(later(account, *until)),
         Decision::Misconfigured(_) => occasion.is_step().then(|| later(account, on.succ_opt().unwrap_or(on))),
     };
@@ -117,7 +117,7 @@ fn steps_taken(account: &Account<'_>, what: &Decision, occasion: Occasion, on: N
         Occasion::Booking if matches!(what, Decision::Charge(..)) => {
             account.policy.steps_at_booking(account.invoice.payable_by, on).max(taken)
         }
-        Occasion::Booking | Occasion::ByHand => taken,
+        Occasion::Booking | Occasion::Request => taken,
     }
 }
 
@@ -190,7 +190,7 @@ fn decide(account: &Account<'_>, known: &PayerHistory, occasion: Occasion, on: N
         Occasion::Step | Occasion::StepWithOtherMethod => {
             settlement.next_retry.is_some_and(|day| day <= on) && last_day < Some(on)
         }
-        Occasion::ByHand => true,
+        Occasion::Request => true,
     };
     let open_minor = account.open_minor();
     if open_minor <= 0 || draft.gross_minor() <= 0 || !is_time {
@@ -250,7 +250,7 @@ enum Choice {
     Method(PaymentMethod),
 }
 
-/// The method that the invoice names, else, if that one is gone or may not be tried, the payer's default. By hand a
+/// The method that the invoice names, else, if that one is gone or may not be tried, the payer's default. On request a
 /// method that was declined for good may be tried once more. A step that asks for another method takes the payer's first
 /// one that was not tried last, if there is one.
 fn choose(
@@ -263,7 +263,7 @@ fn choose(
 ) -> Choice {
     let named = invoice.draft.payment_method.as_ref();
     let named = named.and_then(|refkey| payer.payment_methods.iter().find(|m| m.refkey == *refkey));
-    let tried = attempts.iter().filter(|a| a.gateway != BY_HAND);
+    let tried = attempts.iter().filter(|a| a.gateway != MANUAL);
     let last = tried.max_by_key(|a| a.ordinal).map(|a| a.method.as_str());
     let others = payer.payment_methods.iter().filter(|m| Some(m.refkey.as_str()) != last);
     let others = others.filter(|_| occasion == Occasion::StepWithOtherMethod);
@@ -271,7 +271,7 @@ fn choose(
     for method in others.chain(named).chain(payer.default_method()).filter(|m| m.is_online()) {
         let expired = method.expires.is_some_and(|day| day <= on);
         let declined = known.unhealthy.contains(&(payer.id, method.health_key()));
-        let reason = match (expired, declined && occasion != Occasion::ByHand) {
+        let reason = match (expired, declined && occasion != Occasion::Request) {
             (true, _) => "the method has expired",
             (_, true) => "the method was declined for good",
             (false, false) => return Choice::Method(method.clone()),
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_collected_of_what_is_paid_credited_or_paid_by_hand() {
+    fn nothing_is_collected_of_what_is_paid_credited_or_paid_outside() {
         let payer = payer(vec![method("card", "tok_ok")]);
         let decide = |booked: &Booked, payer: &Customer| {
             decide(booked, Some(payer), &[], &known(), Occasion::Booking, day(2, 1))
@@ -455,7 +455,7 @@ mod tests {
         assert!(
             matches!(try_it(&payer, Occasion::Booking), Decision::Unusable { method, .. } if method == "card")
         );
-        assert_eq!(charged(try_it(&payer, Occasion::ByHand)).method, "card");
+        assert_eq!(charged(try_it(&payer, Occasion::Request)).method, "card");
         payer.payment_methods[1].is_default = true;
         assert_eq!(charged(try_it(&payer, Occasion::Booking)).method, "new");
         payer.payment_methods[0].token = Some("tok_ok".into());
@@ -483,13 +483,13 @@ mod tests {
         let one = payer(vec![method("card", "tok_soft_decline")]);
         assert_eq!(step(&one, Occasion::StepWithOtherMethod), "card", "there is no other");
         let (first, second) = (first(&two), AttemptId::nth(InvoiceId::of("INV-1"), 2));
-        let by_hand = BY_HAND.to_owned();
+        let manual = MANUAL.to_owned();
         let paid =
-            Attempt { id: second, ordinal: 2, gateway: by_hand, state: AttemptState::Paid, ..first.clone() };
-        let paid = Attempt { method: BY_HAND.to_owned(), ..paid };
+            Attempt { id: second, ordinal: 2, gateway: manual, state: AttemptState::Paid, ..first.clone() };
+        let paid = Attempt { method: MANUAL.to_owned(), ..paid };
         let occasion = Occasion::StepWithOtherMethod;
         let other = decide(&invoice, Some(&two), &[&first, &paid], &known(), occasion, day(2, 15));
-        assert_eq!(charged(other).method, "new", "money by hand tries no method");
+        assert_eq!(charged(other).method, "new", "a payment outside tries no method");
     }
 
     #[test]

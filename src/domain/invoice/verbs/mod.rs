@@ -9,7 +9,7 @@ mod money;
 pub use charge::{Answer, Charge, Charging, Occasion, PayerHistory, answered, charge, is_collected};
 pub use dun::{NextStep, coming, stepped};
 pub use money::{
-    Concerned, Owed, meets_write_off, paid_by_bank, paid_by_hand, paid_online, received_minor, refund,
+    Concerned, Owed, meets_write_off, paid_by_bank, paid_manually, paid_online, received_minor, refund,
     refund_of_credit, set_off_pair, taken_back, write_off,
 };
 
@@ -29,7 +29,7 @@ use uuid::Uuid;
 pub struct Account<'a> {
     pub invoice: &'a Invoice,
     pub settlement: &'a Settlement,
-    /// Attempts on it, oldest first, those made by hand too.
+    /// Attempts on it, oldest first, payments that a person noted too.
     pub attempts: Vec<&'a Attempt>,
     /// None if the payer is gone.
     pub payer: Option<&'a Customer>,

@@ -6,7 +6,7 @@ use crate::invoice::account::minor;
 use crate::invoice::{Credit, Invoice, Line, SettledBy, Settlement};
 use crate::ledger::{self, Happening, PostingFault};
 use crate::money::{Currency, Money};
-use crate::payment::{Attempt, BY_BANK, BY_HAND};
+use crate::payment::{Attempt, BY_BANK, MANUAL};
 use crate::refusal::{Code, Refusal};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -27,7 +27,7 @@ pub fn paid_online(
     let through = |amount_minor| {
         let happening = Happening { ordinal: attempt.ordinal, on: attempt.on, amount_minor, settled_minor };
         // What came past every gateway has its own way: a bank, or a person's mark.
-        let is_outside = attempt.gateway == BY_HAND;
+        let is_outside = attempt.gateway == MANUAL;
         (if is_outside { attempt.method.as_str() } else { attempt.gateway.as_str() }, happening)
     };
     let (catalogue, open_from) = (books.catalogue, books.open_from);
@@ -48,16 +48,16 @@ pub fn paid_online(
 ///
 /// # Errors
 /// If it cannot be posted.
-pub fn paid_by_hand(
+pub fn paid_manually(
     account: &Account<'_>,
     amount_minor: i64,
     on: NaiveDate,
     books: Books<'_>,
 ) -> Result<Effects, PostingFault> {
-    paid_outside(account, amount_minor, on, BY_HAND, books)
+    paid_outside(account, amount_minor, on, MANUAL, books)
 }
 
-/// As [`paid_by_hand`], of money that a bank statement tells of.
+/// As [`paid_manually`], of money that a bank statement tells of.
 ///
 /// # Errors
 /// If it cannot be posted.

@@ -319,7 +319,7 @@ fn optional_charges_come_with_a_stub_and_go() {
 }
 
 #[test]
-fn a_charge_is_toggled_skipped_or_moved_by_hand() {
+fn a_charge_is_toggled_skipped_or_moved() {
     let months = |scenario: Scenario| {
         let starts = |invoice: &String| invoice.split('[').nth(1).unwrap()[..10].to_owned();
         scenario.run("2026-04-01").invoices().iter().map(starts).collect::<Vec<_>>()

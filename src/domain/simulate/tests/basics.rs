@@ -164,11 +164,11 @@ fn a_second_run_makes_nothing_and_a_preview_changes_nothing() {
 }
 
 #[test]
-fn usage_set_by_hand_returns_to_the_default_after_billing() {
-    let by_hand = json!({"sku": "HOURS", "fullname": "Hours", "chargetype": "usage", "pricingmodel": "per_unit",
+fn a_quantity_that_was_set_returns_to_the_default_after_billing() {
+    let unmeasured = json!({"sku": "HOURS", "fullname": "Hours", "chargetype": "usage", "pricingmodel": "per_unit",
         "billingperiod": "monthly", "defaultamount": "2", "taxable": true,
         "pricings": [{"currencycode": "DKK", "price": "10.00"}]});
-    let scenario = Scenario::new("2026-01-01", vec![by_hand])
+    let scenario = Scenario::new("2026-01-01", vec![unmeasured])
         .act("2026-01-20", "setamount", json!({"charge": "HOURS", "amount": "7.5"}))
         .run("2026-03-01");
     assert_eq!(

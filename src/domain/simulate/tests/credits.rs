@@ -1,4 +1,4 @@
-//! One balance per billed line (rules M3): credits by hand and by the engine in any order.
+//! One balance per billed line (rules M3): credit notes of people and of runs in any order.
 
 use super::{Scenario, World, calls, seats};
 use crate::billing::{CreditedLine, over_credited};
@@ -206,7 +206,7 @@ fn who_pays_from_today_on_is_not_billed_again_and_gets_what_comes_of_the_past() 
         .iter()
         .map(|invoice| (invoice["AccountNumber"].as_str().unwrap(), invoice["Total"].as_str().unwrap()))
         .collect();
-    // 300.00 − 150.00 by hand leaves 150.00 of the line: −200.00 × 14 ÷ 28 is −100.00, within it.
+    // 300.00 − 150.00 credited leaves 150.00 of the line: −200.00 × 14 ÷ 28 is −100.00, within it.
     assert_eq!(
         told,
         [

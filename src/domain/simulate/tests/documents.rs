@@ -1,4 +1,4 @@
-//! From draft to paid: booking by hand, payments, credit notes, refunds, and the ledger that follows.
+//! From draft to paid: booking, payments, credit notes, refunds, and the ledger that follows.
 
 use super::*;
 
@@ -53,7 +53,7 @@ fn the_sandboxs_tokens_pay_decline_and_pay_later() {
 }
 
 #[test]
-fn a_draft_waits_is_booked_by_hand_or_cancelled() {
+fn a_draft_waits_is_booked_or_cancelled() {
     let draft = || {
         Scenario::new("2026-01-01", vec![base("100.00")])
             .with("/customers/0/autobill", json!(false))
@@ -301,7 +301,7 @@ fn a_note_neither_raises_what_is_owed_nor_exceeds_the_invoice() {
 }
 
 #[test]
-fn an_invoice_written_by_hand_is_drafted_booked_and_credited_like_the_others() {
+fn a_custom_invoice_is_drafted_booked_and_credited_like_the_others() {
     let custom = json!({"customer": "CU-1", "refkey": "workshop", "lines": [
         {"title": "Workshop", "quantity": "1.5", "unitprice": "100.01", "discount": "0.10"}]});
     let create = |on: &str, invoice: &Value| json!({"on": on, "do": "create", "invoice": invoice});

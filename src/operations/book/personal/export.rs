@@ -1,4 +1,4 @@
-//! A payer's data as one document: what the books, the mails and the journal hold of them.
+//! A payer's data as one document: what the books, the mails and the audit log hold of them.
 //!
 //! Idempotency key: it only reads.
 
@@ -9,12 +9,12 @@ use crate::refusal::Stop;
 use domain::customer::Customer;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use store::audit;
 use store::bank::{self, EntryFilter};
 use store::invoice::{self, Booked, InvoiceFilter};
-use store::journal;
 use store::{Tx, delivery, document, erasure, payment};
 
-/// Records of the journal about one customer; there are as many as somebody changed it.
+/// Records of the audit log about one customer; there are as many as somebody changed it.
 const RECORDS_MAX: u32 = 100_000;
 
 /// Everything, as JSON. A payment method's token is a key to money and no data about a person: it is left out.
@@ -60,7 +60,7 @@ pub async fn export(ctx: &Context, account: &str) -> Result<Value, Stop> {
         .into_iter()
         .map(|d| json!({"invoice": number(d.invoice), "file": format!("documents/{}", d.path)}))
         .collect();
-    let journal = of_journal(&mut tx, account).await?;
+    let records = records_of(&mut tx, account).await?;
     drop(tx);
     Ok(json!({
         "account": account,
@@ -73,7 +73,7 @@ pub async fn export(ctx: &Context, account: &str) -> Result<Value, Stop> {
         "mails": mails,
         "documents": documents,
         "usage": usage(ctx, &booked).await?,
-        "journal": journal,
+        "journal": records,
     }))
 }
 
@@ -95,10 +95,9 @@ fn of_invoice(booked: &Booked) -> anyhow::Result<Value> {
     }))
 }
 
-async fn of_journal(tx: &mut Tx, account: &str) -> anyhow::Result<Vec<Value>> {
-    let filter =
-        journal::Filter { object: Some(format!("customer {account}")), ..journal::Filter::default() };
-    let records = journal::newest(tx, &filter, RECORDS_MAX).await?;
+async fn records_of(tx: &mut Tx, account: &str) -> anyhow::Result<Vec<Value>> {
+    let filter = audit::Filter { object: Some(format!("customer {account}")), ..audit::Filter::default() };
+    let records = audit::newest(tx, &filter, RECORDS_MAX).await?;
     let told = records.into_iter().map(
         |r| json!({"at": r.at, "actor": r.actor, "action": r.action, "object": r.object, "detail": r.detail}),
     );

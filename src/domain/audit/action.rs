@@ -1,4 +1,4 @@
-//! What the journal can say: which act was done to which object. The words are a contract: `audit` filters by them.
+//! What the audit log can say: which act was done to which object. The words are a contract: `audit` filters by them.
 
 use crate::book_file::ObjectKind;
 use crate::ids::InvoiceId;

@@ -1,12 +1,16 @@
-//! The hash chain over the journal of who did what. Its canonical form holds no names and no free text: those are bound
+//! The hash chain over the audit log of who did what. Its canonical form holds no names and no free text: those are bound
 //! by a salted hash, so that a person can be erased (salt and words go, the hash stays) and every other record is
 //! still proved.
+
+mod action;
 
 use crate::ledger::{ChainHash, ChainState};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
+
+pub use action::{Action, Object};
 
 /// First line of the two canonical forms; a change of a form changes it.
 const LINK_VERSION: &str = "tallybook journal 1";
@@ -38,7 +42,7 @@ pub struct AuditRecord {
     pub hash: ChainHash,
 }
 
-/// The first thing that is wrong with the journal.
+/// The first thing that is wrong with the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuditFault {
     #[error("record {expected} is missing: {found} follows {}", expected - 1)]
@@ -61,7 +65,7 @@ pub fn content_hash(salt: &str, content: Content<'_>) -> ChainHash {
 /// The hash of a record behind `previous`. Instants count to the microsecond, which both databases keep.
 ///
 /// ```text
-/// tallybook journal 1
+/// tallybook audit log 1
 /// previous hash  ordinal  instant  action  content hash
 /// ```
 pub fn link_hash(

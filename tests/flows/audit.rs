@@ -1,10 +1,10 @@
-//! The journal tells what was done, and nothing of what was refused.
+//! The audit log tells what was done, and nothing of what was refused.
 
 use crate::support::books::{Books, both};
 use crate::support::{book, january};
 use serde_json::{Value, json};
 
-fn journal(books: &Books) -> Vec<Value> {
+fn audit_log(books: &Books) -> Vec<Value> {
     books.json(&["audit", "--limit", "1000"]).as_array().unwrap().clone()
 }
 
@@ -23,7 +23,7 @@ fn a_home(books: &Books) -> (String, String) {
 }
 
 #[test]
-fn a_refused_verb_leaves_the_journal_as_it_was() {
+fn a_refused_verb_leaves_the_audit_log_as_it_was() {
     for books in both() {
         let (paid, dropped) = a_home(&books);
         let bad_book = books.file("bad.json", json!({"customers": [{"accountnumber": "CU-9"}]}).to_string());
@@ -61,10 +61,10 @@ fn a_refused_verb_leaves_the_journal_as_it_was() {
             vec!["discounts", "apply", "NONE-1", "--customer", "CU-9"],
             vec!["discounts", "clear", "--customer", "CU-0001"],
         ];
-        let before = journal(&books);
+        let before = audit_log(&books);
         for command in refused {
             books.run(&command).exits(1);
-            assert_eq!(journal(&books), before, "{command:?}");
+            assert_eq!(audit_log(&books), before, "{command:?}");
         }
     }
 }
@@ -73,7 +73,7 @@ fn a_refused_verb_leaves_the_journal_as_it_was() {
 fn what_is_done_is_told_once_and_what_changes_nothing_is_not_told() {
     for books in both() {
         let (paid, dropped) = a_home(&books);
-        let told: Vec<String> = journal(&books)
+        let told: Vec<String> = audit_log(&books)
             .iter()
             .rev()
             .map(|r| format!("{} {}", r["action"].as_str().unwrap(), r["object"].as_str().unwrap()))
@@ -83,9 +83,9 @@ fn what_is_done_is_told_once_and_what_changes_nothing_is_not_told() {
         assert_eq!(told, [&expected[..], &[&cancelled]].concat());
         let same = books.file("book.json", book(2).to_string());
         books.json(&["load", &same]);
-        assert_eq!(journal(&books).len(), told.len(), "nothing was new");
+        assert_eq!(audit_log(&books).len(), told.len(), "nothing was new");
         books.run(&["invoices", "credit", &paid, "--as-of", "2026-02-03"]).exits(0);
-        let newest = &journal(&books)[0];
+        let newest = &audit_log(&books)[0];
         assert_eq!(newest["action"], "invoice.credit");
     }
 }

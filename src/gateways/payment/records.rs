@@ -12,7 +12,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// A line of the journal.
+/// A line of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
@@ -63,13 +63,13 @@ pub struct Refund {
     pub amount_minor: i64,
 }
 
-/// The journal cannot be used.
+/// The file cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum JournalError {
+pub enum RecordFileError {
     /// The system refused.
     #[error("{path}: {source}")]
     Io {
-        /// The journal.
+        /// The file.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -77,7 +77,7 @@ pub enum JournalError {
     /// A whole line is not ours; it is never skipped, because it may be a charge.
     #[error("{path}: line {line} is broken: {why}")]
     Broken {
-        /// The journal.
+        /// The file.
         path: PathBuf,
         /// From 1.
         line: usize,
@@ -86,8 +86,8 @@ pub enum JournalError {
     },
 }
 
-/// What has been read of the journal so far.
-pub(super) struct Journal {
+/// What has been read of the file so far.
+pub(super) struct RecordFile {
     path: PathBuf,
     read_bytes: u64,
     lines: usize,
@@ -97,7 +97,7 @@ pub(super) struct Journal {
     soft_declines: HashMap<(String, InvoiceId), u32>,
 }
 
-impl Journal {
+impl RecordFile {
     pub fn new(path: PathBuf) -> Self {
         Self {
             path,
@@ -133,9 +133,9 @@ impl Journal {
     pub fn turn<T>(
         &mut self,
         decide: impl FnOnce(&mut Self, &mut Vec<Record>) -> T,
-    ) -> Result<T, JournalError> {
+    ) -> Result<T, RecordFileError> {
         let path = self.path.clone();
-        let io = |source| JournalError::Io { path: path.clone(), source };
+        let io = |source| RecordFileError::Io { path: path.clone(), source };
         let mut file = self.open().map_err(io)?;
         file.lock().map_err(io)?;
         self.catch_up(&mut file)?;
@@ -146,7 +146,7 @@ impl Journal {
             if let Err(source) = written {
                 // What is on disk is unknown: read it anew at the next turn.
                 *self = Self::new(path.clone());
-                return Err(JournalError::Io { path, source });
+                return Err(RecordFileError::Io { path, source });
             }
         }
         Ok(answer)
@@ -186,9 +186,9 @@ impl Journal {
 
     /// Reads whole lines behind what is known. Half a line at the end is what a crash left of an answer that nobody
     /// heard: it is cut off.
-    fn catch_up(&mut self, file: &mut File) -> Result<(), JournalError> {
+    fn catch_up(&mut self, file: &mut File) -> Result<(), RecordFileError> {
         let path = self.path.clone();
-        let io = |source| JournalError::Io { path: path.clone(), source };
+        let io = |source| RecordFileError::Io { path: path.clone(), source };
         if file.metadata().map_err(io)?.len() < self.read_bytes {
             // The home was made anew: what was known is gone.
             *self = Self::new(path.clone());
@@ -199,7 +199,7 @@ impl Journal {
         let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
         for line in text[..whole].split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
             self.lines += 1;
-            let broken = |e: serde_json::Error| JournalError::Broken {
+            let broken = |e: serde_json::Error| RecordFileError::Broken {
                 path: path.clone(),
                 line: self.lines,
                 why: e.to_string(),
@@ -227,16 +227,16 @@ impl Journal {
         Ok(())
     }
 
-    /// Every record of a journal, in order: for tests that count what the provider did.
-    pub fn read(path: &Path) -> Result<Vec<Record>, JournalError> {
-        let io = |source| JournalError::Io { path: path.to_owned(), source };
+    /// Every record of a file, in order: for tests that count what the provider did.
+    pub fn read(path: &Path) -> Result<Vec<Record>, RecordFileError> {
+        let io = |source| RecordFileError::Io { path: path.to_owned(), source };
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(e) => return Err(io(e)),
         };
         let parse = |(place, line): (usize, &str)| {
-            serde_json::from_str(line).map_err(|e| JournalError::Broken {
+            serde_json::from_str(line).map_err(|e| RecordFileError::Broken {
                 path: path.to_owned(),
                 line: place + 1,
                 why: e.to_string(),

@@ -1,13 +1,13 @@
-//! The journal: who did what to which object, written in the transaction that did it. Append-only, and each record is
-//! bound to the one before it ([`domain::audit`]).
+//! The audit log: who did what to which object, written in the transaction that did it. Append-only, and each record is
+//! bound to the one before it ([`domain::audit`]). Its table is called `journal`, as it was in the first version.
 
 use crate::bulk::{Bulk, Cell};
 use crate::counter;
 use crate::tx::{Tx, on};
 use crate::words::{count, stored};
 use chrono::{DateTime, Utc};
+use domain::audit::{Action, Object};
 use domain::audit::{AuditRecord, Content, content_hash, link_hash};
-use domain::journal::{Action, Object};
 use domain::ledger::ChainHash;
 use serde_json::Value;
 use sqlx::types::Json;
@@ -34,7 +34,7 @@ pub async fn record(
     object: &Object<'_>,
     detail: &Value,
 ) -> anyhow::Result<()> {
-    let ordinal = counter::take(tx, counter::JOURNAL, 1).await?;
+    let ordinal = counter::take(tx, counter::AUDIT_LOG, 1).await?;
     let (action, object) = (action.to_string(), object.to_string());
     let link = link(tx, ordinal, at, &action, Content { actor, object: &object, detail }).await?;
     let columns = &["ordinal", "at", "actor", "action", "object", "detail", "salt", "content_hash", "hash"];
@@ -120,7 +120,7 @@ struct Link {
 
 /// The ordinal that was given last.
 pub async fn last_ordinal(tx: &mut Tx) -> anyhow::Result<u64> {
-    count(counter::last(tx, counter::JOURNAL).await?, "counter.last")
+    count(counter::last(tx, counter::AUDIT_LOG).await?, "counter.last")
 }
 
 /// Records after an ordinal, oldest first, as links of the chain; none for one of a version before there was a chain.
