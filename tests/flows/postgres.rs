@@ -99,6 +99,30 @@ fn many_workers_of_whom_one_is_killed_and_one_frozen_book_what_one_books() {
     is_as_undisturbed(&home);
 }
 
+#[test]
+fn mails_that_a_dying_process_still_holds_are_waited_for_and_sent() {
+    let home = ready();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut without_relay = home.command(&RUN);
+    without_relay
+        .env("TALLYBOOK_MAIL_TRANSPORT", "smtp")
+        .env("TALLYBOOK_MAIL_HOST", "127.0.0.1")
+        .env("TALLYBOOK_MAIL_PORT", closed.to_string());
+    assert_eq!(without_relay.output().unwrap().status.code(), Some(3), "the mails wait");
+    let mut dying = stopped_at(&home, &["mails", "send"], "mail.send");
+    let held = "select count(*) from delivery where claimed_by is not null";
+    assert_ne!(home.sql(held).unwrap(), "0");
+    let sending = home.command(&["--json", "mails", "send"]).stdout(Stdio::piped()).spawn().unwrap();
+    // As the server would see it: the process is there for a while after others have begun on its work.
+    std::thread::sleep(Duration::from_secs(1));
+    dying.kill().unwrap();
+    dying.wait().unwrap();
+    let sent = sending.wait_with_output().unwrap();
+    assert_eq!(sent.status.code(), Some(0), "{sent:?}");
+    assert_eq!(home.json(&["mails"]), serde_json::json!([]));
+    is_as_undisturbed(&home);
+}
+
 /// Everything that a process that should be dead could have written: rows of each table, and charges.
 fn written(home: &PgHome) -> Vec<String> {
     let tables = [
@@ -129,7 +153,12 @@ fn written(home: &PgHome) -> Vec<String> {
 
 /// A run that stops itself at a door, outside any transaction, with a slice claimed.
 fn frozen_at(home: &PgHome, door: &str) -> Child {
-    let mut command = home.command(&RUN);
+    stopped_at(home, &RUN, door)
+}
+
+/// A command that stops itself at a door.
+fn stopped_at(home: &PgHome, args: &[&str], door: &str) -> Child {
+    let mut command = home.command(args);
     command.env("TALLYBOOK_FREEZE_AT", door).stdout(Stdio::null()).stderr(Stdio::null());
     let mut frozen = command.spawn().unwrap();
     let state = format!("/proc/{}/stat", frozen.id());

@@ -6,7 +6,7 @@ use chrono::Duration;
 use std::path::Path;
 use std::sync::Mutex;
 use store::Tx;
-use store::delivery::{self, Claim, Delivery};
+use store::delivery::{self, Claim, Claimed, Delivery};
 use store::worker::{self, WorkerLock};
 
 /// From then on others may send what a pass has claimed and not answered. A batch of mails takes minutes at most.
@@ -48,7 +48,7 @@ impl Pass {
     }
 
     /// Claims what is still to be sent and nobody else is at.
-    pub async fn claim(&self, tx: &mut Tx, batch: Vec<Delivery>) -> anyhow::Result<Vec<Delivery>> {
+    pub async fn claim(&self, tx: &mut Tx, batch: Vec<Delivery>) -> anyhow::Result<Claimed> {
         delivery::claim(tx, batch, self.new_claim()).await
     }
 

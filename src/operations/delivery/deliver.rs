@@ -17,7 +17,8 @@ use domain::run::MailCounts;
 use gateways::Delivery as Answer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::delivery::{self, Delivery, DeliveryState};
+use std::time::Instant;
+use store::delivery::{self, Claimed, Delivery, DeliveryState};
 use store::document::{self, Document};
 use store::invoice::{self, Booked};
 use store::payment;
@@ -37,6 +38,12 @@ const FAULTS_IN_A_ROW_MAX: usize = 8;
 
 /// Pause before the second try of a pass.
 pub(crate) const SECOND_TRY: std::time::Duration = std::time::Duration::from_millis(300);
+
+/// So long a pass waits for mails that another holds.
+const OTHERS: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Pause between two looks at them.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// What became of a number of deliveries; the reasons name the invoice and the address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,34 +107,64 @@ impl Sent {
     }
 }
 
-/// Delivers, and tries what met a passing fault once more at the end.
+/// Delivers, tries what met a passing fault once more at the end, and waits a while for what another pass holds.
 pub async fn deliver_twice(ctx: &Context, due: Vec<Delivery>, sent: &mut Sent) -> anyhow::Result<()> {
     if due.is_empty() {
         return Ok(());
     }
     let pass = Pass::begin(ctx).await?;
     let mut first = Sent::default();
-    let again = deliver(ctx, &pass, due, &mut first).await?;
-    if again.is_empty() {
-        sent.extend(first);
-        return Ok(());
+    let Left { again, held } = deliver(ctx, &pass, due, &mut first).await?;
+    if !again.is_empty() {
+        first.waiting.clear();
+        tokio::time::sleep(SECOND_TRY).await;
+        deliver(ctx, &pass, again, &mut first).await?;
     }
-    first.waiting.clear();
     sent.extend(first);
-    tokio::time::sleep(SECOND_TRY).await;
-    deliver(ctx, &pass, again, sent).await.map(drop)
+    take_from_others(ctx, &pass, held, sent).await
 }
 
-/// Hands mails to the transport batch by batch and writes each batch's answers. Returns what met a passing fault
-/// and deserves another try; a relay that answers nobody ends the pass, and the rest waits for its time.
+/// Sends what another pass held once that is known to be gone. A process that was killed is seen as gone by the database
+/// only moments later, and must not leave its mails behind; a pass at work answers for them itself.
+pub async fn take_from_others(
+    ctx: &Context,
+    pass: &Pass,
+    mut held: Vec<Delivery>,
+    sent: &mut Sent,
+) -> anyhow::Result<()> {
+    let until = Instant::now() + OTHERS;
+    while !sent.is_cut_short {
+        held = delivery::untried(&mut ctx.store.read().await?, held).await?;
+        if held.is_empty() || Instant::now() >= until {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+        held = deliver(ctx, pass, held, sent).await?.held;
+    }
+    let left = held.iter().map(|d| format!("mail to {} waits: another process has it in hand", d.address));
+    sent.waiting.extend(left);
+    Ok(())
+}
+
+/// What a pass did not answer.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// It met a passing fault, and deserves another try.
+    pub again: Vec<Delivery>,
+    /// Another pass holds it, or has sent it.
+    pub held: Vec<Delivery>,
+}
+
+/// Hands mails to the transport batch by batch and writes each batch's answers. A relay that answers nobody ends the
+/// pass, and the rest waits for its time.
 pub async fn deliver(
     ctx: &Context,
     pass: &Pass,
     due: Vec<Delivery>,
     sent: &mut Sent,
-) -> anyhow::Result<Vec<Delivery>> {
+) -> anyhow::Result<Left> {
     let mut left = due.into_iter().peekable();
-    let mut again = Vec::new();
+    let Left { mut again, mut held } = Left::default();
     let (mut size, mut faults_in_a_row) = (PROBE, 0);
     let mut tx = ctx.store.begin().await?;
     pass.free_abandoned(&mut tx).await?;
@@ -136,8 +173,9 @@ pub async fn deliver(
         anyhow::ensure!(!ctx.is_stopping(), "stopped between two mails; the next worker goes on");
         let batch: Vec<Delivery> = left.by_ref().take(size).collect();
         let mut tx = ctx.store.begin().await?;
-        let batch = pass.claim(&mut tx, batch).await?;
+        let Claimed { mine: batch, others } = pass.claim(&mut tx, batch).await?;
         tx.commit().await?;
+        held.extend(others);
         if batch.is_empty() {
             continue;
         }
@@ -166,11 +204,11 @@ pub async fn deliver(
         if let Some(why) = last_fault.filter(|_| faults_in_a_row >= FAULTS_IN_A_ROW_MAX) {
             postpone(ctx, pass, left.collect(), &why, sent).await?;
             sent.is_cut_short = true;
-            return Ok(Vec::new());
+            return Ok(Left::default());
         }
         size = if faults_in_a_row > 0 { PROBE } else { BATCH };
     }
-    Ok(again)
+    Ok(Left { again, held })
 }
 
 /// Leaves deliveries for later without a try: one fault after another, and the next would meet the same.
@@ -182,7 +220,7 @@ async fn postpone(
     sent: &mut Sent,
 ) -> anyhow::Result<()> {
     let mut tx = ctx.store.begin().await?;
-    let mut rest = pass.claim(&mut tx, rest).await?;
+    let mut rest = pass.claim(&mut tx, rest).await?.mine;
     for delivery in &mut rest {
         // Counted as a try, so that the pauses grow and the next pass does not begin with it.
         answer_of(delivery, &Answer::Unreachable(format!("not tried, as others met: {why}")), (ctx.now)());

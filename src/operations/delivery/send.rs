@@ -3,7 +3,7 @@
 
 use crate::context::Context;
 use crate::delivery::claims::Pass;
-use crate::delivery::deliver::{Sent, deliver, deliver_twice};
+use crate::delivery::deliver::{Sent, deliver, deliver_twice, take_from_others};
 use crate::delivery::plan::{plan_invoices, same_address};
 use anyhow::Context as _;
 use chrono::NaiveDate;
@@ -121,6 +121,7 @@ pub async fn send_all(ctx: &Context, which: MailSelection) -> anyhow::Result<Sen
     let pass = Pass::begin(ctx).await?;
     let mut sent = Sent::default();
     let mut last: Option<Delivery> = None;
+    let mut held = Vec::new();
     while !sent.is_cut_short {
         let mut tx = ctx.store.read().await?;
         let page = delivery::waiting(&mut tx, last.as_ref(), PAGE).await?;
@@ -129,8 +130,9 @@ pub async fn send_all(ctx: &Context, which: MailSelection) -> anyhow::Result<Sen
         if last.is_none() {
             break;
         }
-        deliver(ctx, &pass, page, &mut sent).await?;
+        held.extend(deliver(ctx, &pass, page, &mut sent).await?.held);
     }
+    take_from_others(ctx, &pass, held, &mut sent).await?;
     Ok(sent)
 }
 

@@ -63,8 +63,8 @@ on_both!(a_delivery_is_planned_once_and_answered_until_it_is_sent, store => {
     let due = delivery::due(&mut tx, now(), 9).await.unwrap();
     assert_eq!(due.len(), 2);
     let by = |claimant| Claim { by: claimant, now: now(), until: now() + Duration::hours(1) };
-    assert_eq!(delivery::claim(&mut tx, due.clone(), by("one")).await.unwrap().len(), 2);
-    assert_eq!(delivery::claim(&mut tx, due.clone(), by("two")).await.unwrap(), [], "somebody is at it");
+    assert_eq!(delivery::claim(&mut tx, due.clone(), by("one")).await.unwrap().mine, due);
+    assert_eq!(delivery::claim(&mut tx, due.clone(), by("two")).await.unwrap().others, due, "somebody is at it");
     assert_eq!(delivery::claimants(&mut tx).await.unwrap(), ["one"]);
     let later = Delivery {
         reason: Some("451 later".to_owned()),
@@ -80,7 +80,12 @@ on_both!(a_delivery_is_planned_once_and_answered_until_it_is_sent, store => {
     };
     assert_eq!(delivery::answer(&mut tx, &[later.clone(), failed.clone()], "two").await.unwrap(), 0, "not its claim");
     assert_eq!(delivery::answer(&mut tx, &[later.clone(), failed.clone()], "one").await.unwrap(), 2);
-    assert_eq!(delivery::claim(&mut tx, due, by("two")).await.unwrap(), [], "it was tried since it was read");
+    assert_eq!(
+        delivery::claim(&mut tx, due.clone(), by("two")).await.unwrap().mine,
+        [],
+        "it was tried since it was read"
+    );
+    assert_eq!(delivery::untried(&mut tx, due).await.unwrap(), [], "it was tried since it was read");
     assert_eq!(delivery::due(&mut tx, now(), 9).await.unwrap(), []);
     assert_eq!(delivery::due(&mut tx, now() + Duration::minutes(5), 9).await.unwrap(), std::slice::from_ref(&later));
     let sent = Delivery { state: DeliveryState::Sent, attempts: 2, due_at: None, reason: None, ..later };

@@ -15,13 +15,17 @@ pub struct Claim<'a> {
     pub until: DateTime<Utc>,
 }
 
-/// Claims those that are still as they were read and that nobody else is at; the others are left out.
-pub async fn claim(
-    tx: &mut Tx,
-    deliveries: Vec<Delivery>,
-    claim: Claim<'_>,
-) -> anyhow::Result<Vec<Delivery>> {
-    let mut claimed = Vec::with_capacity(deliveries.len());
+/// Deliveries that were asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claimed {
+    pub mine: Vec<Delivery>,
+    /// Another claimant is at them, or they are not as they were read.
+    pub others: Vec<Delivery>,
+}
+
+/// Claims those that are still as they were read and that nobody else is at.
+pub async fn claim(tx: &mut Tx, deliveries: Vec<Delivery>, claim: Claim<'_>) -> anyhow::Result<Claimed> {
+    let mut claimed = Claimed::default();
     for d in deliveries {
         let rows = on!(tx, c => sqlx::query(
             "update delivery
@@ -42,10 +46,33 @@ pub async fn claim(
             .await?
             .rows_affected());
         if rows == 1 {
-            claimed.push(d);
+            claimed.mine.push(d);
+        } else {
+            claimed.others.push(d);
         }
     }
     Ok(claimed)
+}
+
+/// Those that are still as they were read: nobody has sent them, or met a fault.
+pub async fn untried(tx: &mut Tx, deliveries: Vec<Delivery>) -> anyhow::Result<Vec<Delivery>> {
+    let mut untried = Vec::new();
+    for d in deliveries {
+        let is_untried: Option<i32> = on!(tx, c => sqlx::query_scalar(
+            "select 1 from delivery
+             where invoice = $1 and channel = $2 and address = $3
+               and state = 'pending' and closed_on is null and attempts = $4")
+            .bind(d.invoice.0)
+            .bind(&d.channel)
+            .bind(&d.address)
+            .bind(i64::from(d.attempts))
+            .fetch_optional(c)
+            .await?);
+        if is_untried.is_some() {
+            untried.push(d);
+        }
+    }
+    Ok(untried)
 }
 
 /// Everybody who holds a claim, on a mail or on the notice of a run.

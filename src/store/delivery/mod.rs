@@ -5,7 +5,7 @@
 mod claims;
 mod open;
 
-pub use claims::{Claim, claim, claimants, release};
+pub use claims::{Claim, Claimed, claim, claimants, release, untried};
 pub use open::{OpenDelivery, OpenFilter, OpenState, counts_of_run, list_open, open_counts, open_of_others};
 
 use crate::bulk::Bulk;
