@@ -13,7 +13,7 @@ use crate::exact::Exact;
 use crate::measure::Measure;
 use crate::period::Period;
 use crate::pricing::{self, Stretch};
-use crate::subscription::{ChangeMark, ChargeLife, ChargeTerms, Slot, Timeline, View, interval_of};
+use crate::subscription::{ChargeLife, ChargeTerms, Slot, Timeline, View, interval_of};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
@@ -93,8 +93,8 @@ pub(super) struct Replay<'r, 'a> {
 
 impl<'a> Replay<'_, 'a> {
     /// The lines that changes make of a period that is taken; `later` are the periods of the charge that begin within it
-    /// or after it, with their charge dates.
-    pub fn of_period(&self, taken: &Taken<'a>, later: &[(Period, NaiveDate)]) -> Vec<Change<'a>> {
+    /// or after it, with their charge dates and the acts that they have seen.
+    pub fn of_period(&self, taken: &Taken<'a>, later: &[(Period, NaiveDate, u32)]) -> Vec<Change<'a>> {
         if taken.as_nothing || taken.terms.charge.charge_type == ChargeType::Usage {
             return Vec::new();
         }
@@ -103,11 +103,7 @@ impl<'a> Replay<'_, 'a> {
             book.in_arrears();
             return book.lines;
         }
-        let retaken = later.iter().map(|(days, date)| Step {
-            on: days.start,
-            mark: ChangeMark { ordinal: 0, done: *date, prorate: None },
-            what: StepKind::Retaken(*days),
-        });
+        let retaken = later.iter().map(|(days, date, seen)| Step::retaken(*days, *date, *seen, self.steps));
         let mut steps: Vec<Step<'a>> = self.steps.iter().copied().chain(retaken).collect();
         steps.sort_by_key(Step::moment);
         for step in &steps {
@@ -131,8 +127,11 @@ impl<'a> Replay<'_, 'a> {
     fn slot_with(&self, start: NaiveDate, ordinal: u32, horizon: NaiveDate) -> Option<Slot> {
         let timeline = Timeline::seen(self.timeline.subscription, self.catalogue, ordinal, horizon).ok()?;
         let life = timeline.life_at(self.charge.reference, start)?;
-        let slots = timeline.charges[life].slots(&timeline.life, horizon);
-        slots.into_iter().find(|slot| slot.piece.start == start)
+        let (charge, life) = (&timeline.charges[life], &timeline.life);
+        if charge.triggers(life, horizon).contains(&start) {
+            return Some(Slot::of_days(Period::single(start), start));
+        }
+        charge.slots(life, horizon).into_iter().find(|slot| slot.piece.start == start)
     }
 }
 
@@ -149,7 +148,7 @@ impl<'a> Changes<'_, '_, 'a> {
         let is_first_day = step.on <= self.paid.piece.start;
         let is_seen = step.mark.ordinal <= self.taken.seen;
         match step.what {
-            StepKind::Retaken(days) => self.retaken(step, days),
+            StepKind::Retaken { days, .. } => self.retaken(step, days),
             StepKind::Amount | StepKind::Price | StepKind::Toggle | StepKind::Terms(_) => self.change(step),
             _ if is_seen => {} // what was billed ended with it, or began with it
             StepKind::Refund => self.end(step),
@@ -409,7 +408,7 @@ impl<'a> Changes<'_, '_, 'a> {
     /// The period whose share a part is, and its first charged day (rules R2). A price that is never prorated is whole for
     /// whatever it is for (rules R1); of days that another period charges it is the share of the days that it paid.
     fn counted_in(&self, step: &Step<'a>, part: Period, level: Level<'a>) -> (Period, NaiveDate) {
-        let is_retaken = matches!(step.what, StepKind::Retaken(_));
+        let is_retaken = matches!(step.what, StepKind::Retaken { .. });
         match level.terms.charge.pricing_model {
             PricingModel::Custom if is_retaken => (self.paid.piece, self.paid.piece.start),
             PricingModel::Custom => (part, self.paid.charged_from),

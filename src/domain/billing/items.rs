@@ -334,8 +334,11 @@ impl<'a> Walk<'a> {
             let slot = Slot::of_days(piece, day);
             let mut taken = taken_at(timeline, charge, slot, reopened.first_date.unwrap_or(date), date);
             let once = !repeats(taken.terms);
-            let is_taken = self.is_billed(charge.reference, |line| once || line.period.start == day)
-                || self.keys.iter().any(|k| k.charge == charge.reference && (once || k.period_start == day));
+            let is_it = |start: NaiveDate| {
+                start == day || (once && !steps::is_given_back(timeline, charge.reference, start))
+            };
+            let is_taken = self.is_billed(charge.reference, |line| is_it(line.period.start))
+                || self.keys.iter().any(|k| k.charge == charge.reference && is_it(k.period_start));
             if !is_taken {
                 (taken.seen, taken.reopened) = (epoch.acts, reopened.on);
                 let item = self.period(timeline, charge, ItemKind::OneTime, &taken);
@@ -439,11 +442,11 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let reach = steps::reach(&known, taken.slot.full.end);
-            let later: Vec<(Period, NaiveDate)> = periods[place + 1..]
+            let later: Vec<(Period, NaiveDate, u32)> = periods[place + 1..]
                 .iter()
                 .take_while(|other| other.slot.piece.start < reach)
                 .filter(|other| takes_days(other))
-                .map(|other| (other.slot.piece, other.known))
+                .map(|other| (other.slot.piece, other.known, self.seen_by(charge.reference, other)))
                 .collect();
             for change in replay.of_period(taken, &later) {
                 let date = taken.reopened.map_or(change.date, |on| on.max(change.date));
@@ -458,6 +461,16 @@ impl<'a> Walk<'a> {
             }
         }
         found
+    }
+
+    /// The acts that a period has seen which takes days of another. An earlier version took them before all acts of the day:
+    /// what it has booked stays as it is.
+    fn seen_by(&self, reference: ChargeReference, taken: &Taken<'_>) -> u32 {
+        let credit = (LineKind::ProrationCredit, 0, taken.slot.piece.start);
+        let is_booked = self
+            .billed(reference)
+            .any(|line| (line.key.kind, line.key.ordinal, line.key.period_start) == credit);
+        if is_booked { 0 } else { taken.seen }
     }
 
     fn item(

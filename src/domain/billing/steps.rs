@@ -1,6 +1,8 @@
 //! What may change a period that is billed: quantities, prices, switches, ends and holds, in the order in which they are
 //! billed (rules R3, R4).
 
+use crate::catalogue::ChargeType;
+use crate::ids::ChargeReference;
 use crate::period::Period;
 use crate::subscription::{
     ChangeMark, ChargeLife, ChargeTerms, Moment, RemovedBy, ResumeOption, Timeline, Verb,
@@ -34,8 +36,11 @@ pub(super) enum StepKind<'a> {
     Extended,
     /// Service goes on after a hold.
     Resumed,
-    /// Another period, on a new anchor, charges these days (rules S4).
-    Retaken(Period),
+    /// Another period, on a new anchor, charges these days (rules S4): after the act of that day with this ordinal.
+    Retaken {
+        days: Period,
+        after: u32,
+    },
 }
 
 /// Terms that are compared by identity.
@@ -51,9 +56,20 @@ impl PartialEq for Terms<'_> {
 impl Eq for Terms<'_> {}
 
 impl Step<'_> {
+    /// These days are charged by another period on a day, with the acts up to an ordinal. A hold or a switch of that day has
+    /// given them back already: a run may have come before the resume (rules R4).
+    pub fn retaken(days: Period, done: NaiveDate, seen: u32, steps: &[Self]) -> Self {
+        let gives_back = |step: &&Self| matches!(step.what, StepKind::Refund | StepKind::Dropped);
+        let before = steps.iter().filter(gives_back).map(Self::moment);
+        let before = before.filter(|(day, ordinal)| *day == done && *ordinal <= seen);
+        let after = before.map(|(_, ordinal)| ordinal).max().unwrap_or(0);
+        let mark = ChangeMark { ordinal: 0, done, prorate: None };
+        Self { on: days.start, mark, what: StepKind::Retaken { days, after } }
+    }
+
     pub fn moment(&self) -> Moment {
         match self.what {
-            StepKind::Retaken(_) => (self.mark.done, 0),
+            StepKind::Retaken { after, .. } => (self.mark.done, after),
             _ => self.mark.moment(self.on),
         }
     }
@@ -74,12 +90,29 @@ pub(super) fn is_cut_by_a_change(
     })
 }
 
-/// The ends of earlier lives of a charge by switches: a period billed in one of them may go on in this one.
+/// The ends of earlier lives of a charge: a period billed in one of them may go on in this one.
 pub(super) fn steps_of_earlier_lives<'a>(timeline: &Timeline<'a>, at: usize) -> Vec<Step<'a>> {
     let reference = timeline.charges[at].reference;
     let earlier = timeline.charges[..at].iter().filter(|life| life.reference == reference);
-    let removed = earlier.filter_map(|life| life.removed).filter(|removed| removed.by == RemovedBy::Switch);
-    removed.map(|removed| Step { on: removed.on, mark: removed.mark, what: StepKind::Dropped }).collect()
+    earlier.filter_map(removal).collect()
+}
+
+/// The end of one charge, if it gives back what is paid.
+fn removal<'a>(charge: &ChargeLife<'a>) -> Option<Step<'a>> {
+    let removed = charge.removed?;
+    let what = match removed.by {
+        RemovedBy::Switch => StepKind::Dropped,
+        RemovedBy::Hand { refund_prorated: true } => StepKind::Refund,
+        RemovedBy::Hand { .. } => return None,
+    };
+    Some(Step { on: removed.on, mark: removed.mark, what })
+}
+
+/// Whether an end of its own has given back a one-time charge that fired on a day: it may fire again if a switch brings
+/// it back.
+pub(super) fn is_given_back(timeline: &Timeline<'_>, reference: ChargeReference, day: NaiveDate) -> bool {
+    let life = timeline.life_at(reference, day).map(|at| &timeline.charges[at]);
+    life.and_then(removal).is_some_and(|removed| removed.on <= day)
 }
 
 /// How far into time the periods of a charge reach that may share days with one that ends on `end`.
@@ -112,16 +145,11 @@ pub(super) fn steps<'a>(timeline: &Timeline<'a>, charge: &ChargeLife<'a>) -> Vec
     for terms in &charge.terms[1..] {
         push(terms.from, terms.switch, StepKind::Terms(Terms(*terms)));
     }
-    if let Some(removed) = charge.removed {
-        match removed.by {
-            RemovedBy::Switch => push(removed.on, Some(removed.mark), StepKind::Dropped),
-            RemovedBy::Hand { refund_prorated: true } => {
-                push(removed.on, Some(removed.mark), StepKind::Refund)
-            }
-            RemovedBy::Hand { .. } => {}
-        }
+    if let Some(removed) = removal(charge) {
+        push(removed.on, Some(removed.mark), removed.what);
     }
-    for (on, mark, what) in ends_and_holds(timeline) {
+    let is_once = charge.terms[0].charge.charge_type == ChargeType::OneTime;
+    for (on, mark, what) in ends_and_holds(timeline, is_once) {
         push(on, Some(mark), what);
     }
     // A switch gives the plan's price back: its own step comes first, and says all.
@@ -130,8 +158,8 @@ pub(super) fn steps<'a>(timeline: &Timeline<'a>, charge: &ChargeLife<'a>) -> Vec
 }
 
 /// What ends service and gives back the rest of what was paid in advance, if asked (rules R4); what takes an end back; and
-/// what resumes service.
-fn ends_and_holds<'a>(timeline: &Timeline<'a>) -> Vec<(NaiveDate, ChangeMark, StepKind<'a>)> {
+/// what resumes service. A one-time charge is no paid time, of which a hold could give something back (rules S4).
+fn ends_and_holds<'a>(timeline: &Timeline<'a>, is_once: bool) -> Vec<(NaiveDate, ChangeMark, StepKind<'a>)> {
     let acts = &timeline.subscription.acts;
     let is_known = |ordinal: u32| ordinal <= timeline.acts;
     let mut found = Vec::new();
@@ -142,7 +170,7 @@ fn ends_and_holds<'a>(timeline: &Timeline<'a>) -> Vec<(NaiveDate, ChangeMark, St
             Verb::Cancel { refund_prorated: true, .. } | Verb::Expire { refund_prorated: true } => {
                 found.extend(ends.map(|on| (on, mark, StepKind::Refund)));
             }
-            Verb::Hold { refund_prorated: true } => found.push((act.on, mark, StepKind::Refund)),
+            Verb::Hold { refund_prorated: true } if !is_once => found.push((act.on, mark, StepKind::Refund)),
             _ => {}
         }
         let extends = matches!(
@@ -151,7 +179,7 @@ fn ends_and_holds<'a>(timeline: &Timeline<'a>) -> Vec<(NaiveDate, ChangeMark, St
         );
         if extends {
             found.push((act.done, mark, StepKind::Extended));
-        } else if matches!(act.verb, Verb::Resume { .. }) {
+        } else if !is_once && matches!(act.verb, Verb::Resume { .. }) {
             found.push((act.on, mark, StepKind::Resumed));
         }
     }

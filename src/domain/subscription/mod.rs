@@ -9,6 +9,7 @@ pub(crate) mod sample;
 mod service;
 mod state;
 mod timeline;
+mod triggers;
 mod verbs;
 
 pub use life::{EndCause, Ending, Hold, Life, Terms, acts_known, acts_up_to};

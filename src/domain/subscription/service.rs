@@ -1,8 +1,8 @@
 //! Service periods of a charge, counted from its anchor (rules T2–T5, S4).
 
-use super::life::{EndCause, Hold, Life};
+use super::ResumeOption;
+use super::life::{Hold, Life};
 use super::timeline::{ChargeLife, ChargeTerms};
-use super::{CancelOption, ResumeOption};
 use crate::catalogue::{Alignment, Charge, ChargeType, PricingModel};
 use crate::period::{Interval, Period};
 use chrono::NaiveDate;
@@ -109,51 +109,6 @@ impl ChargeLife<'_> {
         let skipped = self.skipped.iter().any(|skipped| is_of_it(skipped.date, skipped.act));
         slot.date = moved.map_or(slot.nominal, |moved| moved.to);
         slot.skipped = skipped;
-    }
-
-    /// Days on which a one-time charge is billed, up to `horizon` (rules T4, T5).
-    pub fn triggers(&self, life: &Life, horizon: NaiveDate) -> Vec<NaiveDate> {
-        let charge = self.terms[0].charge;
-        let Some(activated) = life.activated.filter(|_| charge.charge_type == ChargeType::OneTime) else {
-            return Vec::new();
-        };
-        let after_trial = |day: NaiveDate| day.max(life.trial.map_or(day, |trial| trial.end));
-        let own = |day: NaiveDate| self.own_start.map_or(day, |own| own.max(day));
-        let ended = |is_meant: fn(EndCause) -> bool| life.end.filter(|e| is_meant(e.cause)).map(|e| e.on);
-        let mut days: Vec<NaiveDate> = match charge.alignment {
-            Alignment::SubscriptionStart => vec![own(life.service_start)],
-            Alignment::SubscriptionActivation => vec![own(after_trial(activated))],
-            Alignment::CustomerDate => self.own_start.into_iter().collect(),
-            Alignment::PeriodEnd => {
-                let interval = interval_of(charge);
-                let from = own(life.service_start);
-                vec![interval.bound(interval.anchor_on_or_after(from), 1)]
-            }
-            Alignment::SubscriptionRenewal => life.renewals.clone(),
-            Alignment::SubscriptionEnd => ended(|_| true).into_iter().collect(),
-            Alignment::SubscriptionCancellation => {
-                let at_once = |cause| cause == EndCause::Cancelled(CancelOption::Immediately);
-                ended(at_once).into_iter().collect()
-            }
-        };
-        let fires_at_the_end = matches!(
-            charge.alignment,
-            Alignment::SubscriptionEnd | Alignment::SubscriptionCancellation | Alignment::PeriodEnd
-        );
-        days.retain(|day| {
-            let gone = self.removed.is_some_and(|removed| removed.on <= *day);
-            let over =
-                life.ends_on().is_some_and(|end| if fires_at_the_end { end < *day } else { end <= *day });
-            !gone && !over && life.hold_on(*day).is_none_or(|_| fires_at_the_end)
-        });
-        for day in &mut days {
-            if let Some(moved) = self.moved.iter().rev().find(|moved| moved.from == *day) {
-                *day = moved.to;
-            }
-        }
-        let is_skipped = |day: NaiveDate| self.skipped.iter().any(|skipped| skipped.date == day);
-        days.retain(|day| *day <= horizon && !is_skipped(*day));
-        days
     }
 
     /// Days on which nothing of this charge is served although the subscription has begun, up to `until`: before its

@@ -67,6 +67,7 @@ fn charges() -> Vec<Value> {
         ),
         of("EXTRA", but(base("12.34"), json!({"chargesetup": "optional"}))),
         of("SETUP", but(base("5.00"), json!({"chargetype": "one_time"}))),
+        of("ONCE", but(base("7.00"), json!({"chargetype": "one_time", "chargesetup": "optional"}))),
         of(
             "HOURS",
             json!({"fullname": "Hours", "chargetype": "usage", "pricingmodel": "per_unit",
@@ -146,9 +147,11 @@ fn verb(agreement: Agreement, number: u8, day: u64, prorate: u8) -> (&'static st
         41 => ("cancel", json!({"option": "on_date", "date": ahead})),
         42 => ("removecharge", json!({"charge": "EXTRA"})),
         43 => ("cancel", json!({"option": "immediately"})),
-        _ => ("hold", json!({})),
+        44 => ("hold", json!({})),
+        45 => ("addoptionalcharge", json!({"charge": "ONCE"})),
+        _ => ("removecharge", json!({"charge": "ONCE", "refund": "prorated"})),
     };
-    (verb, arguments, number >= 41)
+    (verb, arguments, (41..=44).contains(&number))
 }
 
 /// Net of every SKU, and which acts were refused.
@@ -210,7 +213,7 @@ proptest! {
 
     #[test]
     fn run_and_act_of_one_day_in_either_order(
-        acts in proptest::collection::vec((day(), 0_u8..45, 0_u8..8), 1..7),
+        acts in proptest::collection::vec((day(), 0_u8..47, 0_u8..8), 1..7),
         (start, changehandle, is_discounted) in (0_usize..2, 0_u8..3, any::<bool>()),
         evenings in any::<u64>(),
     ) {
@@ -218,6 +221,68 @@ proptest! {
         let on_time = money(&acts, agreement, Runs::Evening);
         for runs in [Runs::Morning, Runs::Always, Runs::Late(evenings), Runs::Late(0)] {
             prop_assert_eq!(&money(&acts, agreement, runs), &on_time, "{:?}", runs);
+        }
+    }
+}
+
+/// One-time charges, whose day is no paid time (rules S4): what is done, and what they come to.
+const ONE_TIME: [(&[Act], i64, i64); 14] = [
+    (&[(0, 32, 0), (0, 33, 0)], 500, 0),
+    (&[(0, 32, 0), (0, 34, 0)], 500, 0),
+    (&[(0, 32, 0)], 500, 0),
+    (&[(0, 32, 0), (8, 33, 0)], 500, 0),
+    (&[(0, 32, 0), (8, 34, 0)], 500, 0),
+    (&[(0, 44, 0), (0, 35, 0)], 500, 0),
+    (&[(0, 44, 0), (8, 35, 0)], 500, 0),
+    (&[(0, 44, 0), (8, 33, 0)], 500, 0),
+    (&[(0, 36, 0), (0, 37, 0)], 500, 0),
+    (&[(0, 39, 0)], 0, 0),
+    (&[(0, 40, 0)], 0, 0),
+    (&[(8, 45, 0), (8, 32, 0), (8, 33, 0)], 500, 700),
+    (&[(8, 32, 0), (9, 45, 0), (1, 33, 0)], 500, 700),
+    (&[(8, 45, 0), (8, 46, 0)], 500, 0),
+];
+
+#[test]
+fn a_hold_neither_gives_back_a_one_time_charge_nor_charges_it_again() {
+    for start in [0, 1] {
+        let agreement = Agreement { start, changehandle: 0, is_discounted: false };
+        for (acts, setup, once) in ONE_TIME {
+            let on_time = money(acts, agreement, Runs::Evening);
+            let of = |sku: &str| on_time.0.get(sku).copied().unwrap_or(0);
+            assert_eq!((of("SETUP"), of("ONCE"), &on_time.1[..]), (setup, once, &[][..]), "{acts:?}");
+            for runs in [Runs::Morning, Runs::Always, Runs::Late(0)] {
+                assert_eq!(money(acts, agreement, runs), on_time, "{acts:?} {runs:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_one_time_charge_that_a_switch_dropped_on_its_day_fires_when_a_switch_brings_it_back() {
+    let once =
+        |sku: &str| but(base("5.00"), json!({"sku": sku, "anchorcode": sku, "chargetype": "one_time"}));
+    let big = json!({"sku": "BIG", "fullname": "Big", "currencycode": "DKK", "currencies": ["DKK"],
+                     "changehandle": 1, "charges": [but(base("62.00"), json!({"sku": "BIG-BASE"}))]});
+    for (away, back) in [("01", "01"), ("01", "20"), ("10", "10"), ("10", "20")] {
+        for runs in 0_u8..16 {
+            let mut scenario = Scenario::new("2026-01-01", vec![base("31.00"), once("SETUP")])
+                .with("/productplans/-", big.clone());
+            let acts = [("01", None), (away, Some("BIG")), (back, Some("PRO")), ("25", None)];
+            for (place, (day, plan)) in acts.into_iter().enumerate() {
+                let on = format!("2026-01-{day}");
+                if let Some(plan) = plan {
+                    scenario = scenario.act(&on, "switchplan", json!({"plan": plan}));
+                }
+                if runs >> place & 1 == 1 {
+                    scenario = scenario.run(&on);
+                }
+            }
+            let (invoices, is_once) =
+                (scenario.run("2026-01-25").invoices().join("; "), |line: &&str| line.contains("SETUP "));
+            let lines: Vec<&str> = invoices.split("; ").filter(is_once).collect();
+            let credited = lines.iter().filter(|line| line.contains("SETUP -5.00")).count();
+            assert_eq!(lines.len() - 2 * credited, 1, "{away} {back} {runs:04b}: {invoices}");
         }
     }
 }
