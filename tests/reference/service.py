@@ -68,7 +68,7 @@ class Served:
         self.rhythm = None if spec["chargetype"] == "one_time" else Rhythm(spec, anchor or start)
         self.next = start  # the first day that no period holds yet
         self.moved = None  # a charge date set by hand
-        self.fired = False
+        self.fired, self.once = False, None
         self.paid, self.open, self.closed = [], None, []
         self.began = {}  # the first charged day of a full period (R2)
 
@@ -146,13 +146,15 @@ class Served:
         """What is due or begins on a day: charges in advance, one-time charges, the next period in arrears. Periods that
         begin on or after a day are left alone."""
         if self.spec["chargetype"] == "one_time":
-            if not self.fired and self.start <= day and self.sub.serves:
+            served = self.sub.serves or self.sub.held == self.start  # a hold of its own day takes nothing from it (S4)
+            if not self.fired and self.start <= day and served and self.on_service(self.start):
                 self.fired = True
                 value = self.value(self.start, self.on)
                 if value > 0:
                     net = part(value * (1 - self.sub.off(self, self.start)), self.sub.currency, self.start,
                                self.start + DAY, (self.start, self.start + DAY))
-                    yield day, Line(self, self.spec, self.start, self.start + DAY, net, REGULAR, self.start, None)
+                    self.once = Line(self, self.spec, self.start, self.start + DAY, net, REGULAR, self.start, None)
+                    yield day, self.once
             return
         while self.sub.serves and self.on_service(self.next) and self.next < before:
             first, end, full, begins = self.next_period()
@@ -281,7 +283,9 @@ class Served:
             self.open.cease(day)
 
     def resume(self, day, held, option):
-        if self.rhythm is None:
+        if self.rhythm is None:  # what falls into a hold waits for its end
+            if self.start > held and option != "from_hold_date":
+                self.start = max(self.start, day)
             return
         postpaid = self.arrears or self.metered
         if option == "from_hold_date":  # what was held is due now, at what was agreed then
@@ -334,3 +338,6 @@ class Served:
             period.line.own = period.cut(period.value, period.off, period.first, day, self.sub.currency)
         if refund:
             self.give_back(day, day)
+            if self.once and self.start == day:  # it ends on its very day
+                line = Line(self, self.once.spec, day, day + DAY, -self.once.own, CREDIT, day, self.once)
+                self.sub.owe(day, line)

@@ -57,6 +57,13 @@ def metered(rng, sku, code, like=None):
     return charge
 
 
+def one_time(rng, sku):
+    """Billed once, and at the same price in both plans."""
+    return {"sku": sku, "fullname": sku, "chargetype": "one_time", "pricingmodel": "flat", "defaultamount": "1",
+            "billingperiodalignment": "subscription_start", "taxable": True, "anchorcode": "once",
+            "pricings": [{"currencycode": "DKK", "price": price(rng)}]}
+
+
 def plans(rng, handle):
     """Two plans whose charges are paired, with an optional charge in both."""
     kinds = rng.choice([["a"], ["a"], ["a", "a"], ["p"], ["a", "p"], ["u"], ["a", "u"], ["a", "p", "u"]])
@@ -75,6 +82,9 @@ def plans(rng, handle):
     option.pop("billingday", None)
     if option["pricingmodel"] == "custom":
         option |= {"pricingmodel": "flat", "pricings": [{"currencycode": "DKK", "price": price(rng)}]}
+    if rng.random() < 0.3:
+        first.append(one_time(rng, "ONCE"))
+        second.append({**first[-1], "sku": "TWICE"})
     made = [{"sku": sku, "fullname": sku, "currencycode": "DKK", "changehandle": handle, "charges": charges + [option]}
             for sku, charges in (("P", first), ("Q", second))]
     return made
