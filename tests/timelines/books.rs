@@ -1,5 +1,6 @@
 //! The book of a timeline, drawn: who is sold what, how they pay, and the usage that comes of it.
 
+use super::acts::open_items;
 use super::dice::Dice;
 use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Value, json};
@@ -14,6 +15,13 @@ const CARDS: [(u64, &str); 7] = [
     (1, "tok_hard_decline"),
     (2, ""),
 ];
+
+/// Who has open items of another system, and nothing else.
+pub fn payer_of_open_items() -> Value {
+    json!({"accountnumber": open_items::PAYER, "fullname": "Kunde fra før", "currencycode": "DKK", "autobill": true,
+        "country": "DK", "addressline1": "Torvet 99", "postalcode": "8000", "city": "Aarhus", "paymentmethods": [],
+        "contacts": [{"fullname": "Bogholder", "contacttype": ["invoice"], "primaryemail": "bogholder@foer.example"}]})
+}
 
 /// The book of the first day.
 pub fn first(dice: &mut Dice, start: NaiveDate) -> Value {

@@ -1,6 +1,6 @@
 //! What must hold after every day, and at the end.
 
-use super::acts::worker;
+use super::acts::{open_items, worker};
 use super::oracle;
 use super::world::World;
 use crate::support::files_below;
@@ -15,6 +15,7 @@ pub fn after_a_day(world: &mut World) {
     charges_are_made_once(world);
     mails_go_out_once(world);
     files_are_somewhere(world);
+    open_items_are_there_once(world);
     oracle::compare(world);
 }
 
@@ -74,11 +75,26 @@ fn files_are_somewhere(world: &World) {
     assert_eq!(lying.len(), world.inbox.len(), "something else lies there: {lying:?}");
 }
 
+/// Open items of another system are there as they were handed in, each once; whatever was taken over is nobody else's.
+fn open_items_are_there_once(world: &World) {
+    let field = |invoice: &Value, name: &str| invoice[name].as_str().unwrap().to_owned();
+    let is_old = |invoice: &&Value| field(invoice, "InvoiceNumber").starts_with(open_items::NUMBERS);
+    let there: Vec<(String, String)> = world
+        .invoices
+        .iter()
+        .filter(is_old)
+        .map(|invoice| (field(invoice, "InvoiceNumber"), field(invoice, "TotalAmount")))
+        .collect();
+    let mut sorted = there.clone();
+    sorted.sort();
+    assert_eq!(sorted, Vec::from_iter(world.taken_over.clone()), "open items that were taken over");
+}
+
 /// Every booked document has its PDF, and has reached its buyer or stands on the list of what is open.
 fn every_document_is_there(world: &World) {
     let pdfs = files_below(&world.home().join("documents"), "pdf").len();
     assert!(
-        pdfs + world.unmailed.len() >= world.invoices.len(),
+        pdfs + world.unmailed.len() + world.taken_over.len() >= world.invoices.len(),
         "{pdfs} PDFs of {} documents",
         world.invoices.len()
     );
@@ -86,6 +102,9 @@ fn every_document_is_there(world: &World) {
     let mails = mails(world);
     for invoice in &world.invoices {
         let number = invoice["InvoiceNumber"].as_str().unwrap();
+        if number.starts_with(open_items::NUMBERS) {
+            continue; // the payer has the paper already
+        }
         let is_erased = world.erased.contains(invoice["AccountNumber"].as_str().unwrap());
         if is_erased || world.unmailed.iter().any(|unmailed| unmailed == number) {
             continue;

@@ -1,6 +1,6 @@
 //! A day of an operator: some acts, then the checks.
 
-use super::acts::{self, Act};
+use super::acts::{self, Act, WITH_ALL_VERBS};
 use super::doors::Door;
 use super::world::World;
 use super::{books, checks};
@@ -9,8 +9,12 @@ use chrono::TimeDelta;
 /// The first day: a book.
 pub fn first(world: &mut World) {
     let today = world.today;
-    let book = books::first(&mut world.dice, today);
-    world.customers = u64::try_from(book["customers"].as_array().unwrap().len()).unwrap();
+    let mut book = books::first(&mut world.dice, today);
+    let customers = book["customers"].as_array_mut().unwrap();
+    world.customers = u64::try_from(customers.len()).unwrap();
+    if world.seed >= WITH_ALL_VERBS {
+        customers.push(books::payer_of_open_items());
+    }
     world.book = book.clone();
     let path = world.file("book.json", &book.to_string());
     world.act(&Act::quiet(&["load", &path]), &Door::Open);

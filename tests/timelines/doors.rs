@@ -74,7 +74,7 @@ impl Door {
                 disk @ Disk::Flipped => Self::Disk { disk, at: dice.within(1, 8) },
                 disk => Self::Disk { disk, at: dice.within(1, 150) },
             },
-            13 => Self::Clock { days: *dice.pick(&[400, 40, -40, -400]) },
+            13 if !act.is_by_the_clock => Self::Clock { days: *dice.pick(&[400, 40, -40, -400]) },
             // A second act is no repeat of the first.
             _ if act.again == Again::Quiet => Self::Twice,
             _ => Self::DiesAt { place: dice.within(1, places) },

@@ -1,9 +1,10 @@
 //! One home and its operator: the clock of the day, what was handed in and done, and a diary of it.
 
-use super::acts::{Act, Again, Step};
+use super::acts::{Act, Again, Step, bank};
 use super::dice::Dice;
 use super::disk::Disk;
 use super::doors::Door;
+use super::oracle;
 use super::processes::{ended, pause, spawn};
 use super::proxy::{self, Proxy};
 use super::tally::Tally;
@@ -17,7 +18,7 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -60,6 +61,14 @@ pub struct World {
     pub unmailed: Vec<String>,
     /// Accounts whose people were erased.
     pub erased: BTreeSet<String>,
+    /// The last statement of the bank.
+    pub statement: Option<Vec<Value>>,
+    /// The last month that was closed, by its first day.
+    pub closed: Option<NaiveDate>,
+    /// Open items of another system that were handed in: number and amount.
+    pub taken_over: BTreeMap<String, String>,
+    /// Of the HTTP API, once it is asked.
+    pub api_key: Option<String>,
     /// `invoices --json` as of the last look.
     pub invoices: Vec<Value>,
     /// How long each verb took last and at how many places it could have died, by its first word.
@@ -113,6 +122,10 @@ impl World {
             away: None,
             unmailed: Vec::new(),
             erased: BTreeSet::new(),
+            statement: None,
+            closed: None,
+            taken_over: BTreeMap::new(),
+            api_key: None,
             invoices: Vec::new(),
             takes: BTreeMap::new(),
             worker: None,
@@ -139,6 +152,7 @@ impl World {
             .env("TALLYBOOK_BOUNDS_DAYS_AHEAD", "31")
             .env("TALLYBOOK_SLICE_PAYERS", "2")
             .envs(self.bucket.iter().cloned());
+        bank::settings(&mut command);
         if let Some(relay) = &self.relay {
             to_relay(&mut command, relay.port);
         }
@@ -259,6 +273,10 @@ impl World {
             }
             answer = Door::Open.meet(self, act).0;
             told += &format!(", again → {}", answer.code);
+            if answer.code == 1 && act.done_says.is_some_and(|code| answer.error()["code"] == code) {
+                answer.code = 0;
+                told += ", as it was done";
+            }
             tries += 1;
         }
         if answer.code == 1 {
@@ -305,14 +323,17 @@ impl World {
         if there.is_empty() { self.dice.within(1, self.customers) } else { *self.dice.pick(&there) }
     }
 
-    /// Whether drafts of this payer are booked by runs.
-    pub fn bills_itself(&self, draft: &Value) -> bool {
-        let loads = self.steps.iter().filter_map(|step| step.value.get("load"));
+    /// A customer as it was handed in last.
+    pub fn customer(&self, account: &str) -> Value {
+        let loads = self.steps.iter().rev().filter_map(|step| step.value.get("load"));
         let mut customers =
             loads.chain([&self.book]).filter_map(|book| book["customers"].as_array()).flatten();
-        customers
-            .find(|c| c["accountnumber"] == draft["AccountNumber"])
-            .is_some_and(|c| c["autobill"] == true)
+        customers.find(|c| c["accountnumber"] == account).unwrap().clone()
+    }
+
+    /// Whether drafts of this payer are booked by runs.
+    pub fn bills_itself(&self, draft: &Value) -> bool {
+        self.customer(draft["AccountNumber"].as_str().unwrap())["autobill"] == true
     }
 
     /// Runs a command to its end, and learns how long it takes and at how many places it could die.
@@ -367,13 +388,30 @@ fn is_of(line: &Value, act: &Act) -> bool {
     done.starts_with(verb.as_str()) || (verb == "credit" && done == "rebill")
 }
 
+impl World {
+    /// What a timeline that failed leaves for whoever looks into it: the home, and the same days for `simulate`.
+    fn keep(&self) -> PathBuf {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("timeline-{}", self.seed));
+        drop(std::fs::remove_dir_all(&folder));
+        drop(std::fs::create_dir_all(&folder));
+        let scenario = folder.join("scenario.json");
+        drop(std::fs::write(scenario, format!("{:#}", oracle::scenario(self, self.steps.len()))));
+        drop(std::fs::write(folder.join("diary"), &self.diary));
+        let copied = Command::new("cp").arg("-r").arg(self.home()).arg(folder.join("home")).status();
+        drop(copied);
+        folder
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
-        if std::thread::panicking() && !self.aloud {
-            eprintln!(
-                "{}\nthis was timeline {}; see it again with TIMELINE={}",
-                self.diary, self.seed, self.seed
-            );
+        if !std::thread::panicking() {
+            return;
         }
+        let (kept, seed) = (self.keep().display().to_string(), self.seed);
+        if !self.aloud {
+            eprintln!("{}", self.diary);
+        }
+        eprintln!("this was timeline {seed}; see it again with TIMELINE={seed}; its home and its scenario are kept in {kept}");
     }
 }

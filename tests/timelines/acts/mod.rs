@@ -1,9 +1,13 @@
 //! What an operator does, verb by verb: how it is typed, and what it is as steps of `simulate`.
 
+pub mod bank;
 mod invoices;
 mod money;
+pub mod open_items;
 mod payers;
+mod periods;
 mod runs;
+mod server;
 mod subscriptions;
 mod upkeep;
 mod usage;
@@ -26,6 +30,10 @@ pub struct Act {
     pub again: Again,
     /// Who refuses it may have reasons that `simulate` does not know: then its steps are left out.
     pub may_be_refused: bool,
+    /// A try after a death is refused with this code if the one that died has done it.
+    pub done_says: Option<&'static str>,
+    /// No day is typed: the machine's clock dates it.
+    pub is_by_the_clock: bool,
 }
 
 /// Whether the same command may simply be given again.
@@ -48,7 +56,7 @@ pub struct Step {
 impl Act {
     pub fn quiet(args: &[&str]) -> Self {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
-        Self { args, steps: Vec::new(), again: Again::Quiet, may_be_refused: false }
+        Self { args, steps: Vec::new(), again: Again::Quiet, may_be_refused: false, done_says: None, is_by_the_clock: false }
     }
 
     pub fn once(args: &[&str]) -> Self {
@@ -57,6 +65,16 @@ impl Act {
 
     pub fn with_step(self, value: Value) -> Self {
         Self { steps: vec![Step { value, done: None }], ..self }
+    }
+
+    /// See [`Self::is_by_the_clock`].
+    pub fn by_the_clock(self) -> Self {
+        Self { is_by_the_clock: true, ..self }
+    }
+
+    /// See [`Self::done_says`].
+    pub fn done_says(self, code: &'static str) -> Self {
+        Self { done_says: Some(code), ..self }
     }
 
     /// See [`Self::may_be_refused`].
@@ -68,8 +86,8 @@ impl Act {
 /// How often something is done beside the others, and what it is.
 type Task = (u64, fn(&mut World));
 
-/// What there is to do, and how often it is done.
-const TASKS: [Task; 23] = [
+/// What there is to do, and how often it is done; timelines before [`WITH_ALL_VERBS`] know these.
+const FIRST_TASKS: [Task; 23] = [
     (16, usage::ingest),
     (18, runs::run),
     (4, runs::review),
@@ -95,9 +113,29 @@ const TASKS: [Task; 23] = [
     (4, worker::night),
 ];
 
+/// Tasks that have joined since; a timeline's number keeps its meaning.
+const LATER_TASKS: [Task; 9] = [
+    (5, bank::import),
+    (3, bank::allocate),
+    (2, bank::refund),
+    (3, periods::close),
+    (2, periods::recognize),
+    (3, subscriptions::bulk),
+    (2, open_items::take_over),
+    (3, payers::patch),
+    (5, server::write),
+];
+
+/// From this number on.
+pub const WITH_ALL_VERBS: u64 = 1000;
+
 /// One task, as the dice choose.
 pub fn one(world: &mut World) {
-    let task = world.dice.weighted(&TASKS);
+    let mut tasks = FIRST_TASKS.to_vec();
+    if world.seed >= WITH_ALL_VERBS {
+        tasks.extend(LATER_TASKS);
+    }
+    let task = world.dice.weighted(&tasks);
     task(world);
 }
 
@@ -116,10 +154,12 @@ fn today(world: &World, mut step: Value) -> Value {
     step
 }
 
-/// Some booked document of this kind.
+/// Some booked document of this kind that `simulate` knows, too.
 fn some(world: &mut World, is: impl Fn(&Value) -> bool) -> Option<Value> {
     world.look_at_invoices();
-    let fitting: Vec<Value> = world.invoices.iter().filter(|invoice| is(invoice)).cloned().collect();
+    let is_known = |invoice: &Value| !number(invoice).starts_with(open_items::NUMBERS);
+    let fitting: Vec<Value> =
+        world.invoices.iter().filter(|i| !i["InvoiceNumber"].is_null() && is_known(i) && is(i)).cloned().collect();
     if fitting.is_empty() { None } else { Some(world.dice.pick(&fitting).clone()) }
 }
 

@@ -1,7 +1,26 @@
 //! Payers: looked at, exported, erased.
 
-use super::{Act, act};
+use super::{Act, act, today};
 use crate::timelines::world::{World, account};
+use serde_json::json;
+
+/// One field of a customer is written: a new card, or a term.
+pub fn patch(world: &mut World) {
+    let account = account(world.someone());
+    let patch = match world.dice.chance(50) {
+        true => json!({"paymentterm": world.dice.within(5, 40)}),
+        false => {
+            let token = *world.dice.pick(&["tok_ok", "tok_soft_decline", "tok_ok_after_2"]);
+            let card = json!({"refkey": "card", "type": "token", "gateway": "sandbox", "token": token, "makedefault": true});
+            json!({"paymentmethods": [card]})
+        }
+    };
+    let mut customer = world.customer(&account);
+    customer.as_object_mut().unwrap().extend(patch.as_object().unwrap().clone());
+    let step = today(world, json!({"load": {"customers": [customer]}}));
+    let patch = patch.to_string();
+    act(world, &Act::quiet(&["book", "patch", "customer", &account, "--set", &patch]).with_step(step));
+}
 
 /// A payer's data goes out, or the person is erased; most of them still owe or are served, and that is refused.
 pub fn personal(world: &mut World) {

@@ -1,7 +1,7 @@
 //! Verbs on subscriptions, discounts, and new customers.
 
-use super::{Act, act, today};
-use crate::timelines::books;
+use super::{Act, Step, act, today};
+use crate::timelines::{books, oracle};
 use crate::timelines::world::{World, account};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -41,6 +41,40 @@ pub fn change(world: &mut World) {
     }
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     act(world, &Act::once(&args).with_step(step));
+}
+
+/// One verb on several subscriptions: all of them or none.
+pub fn bulk(world: &mut World) {
+    let numbers: std::collections::BTreeSet<String> =
+        (0..world.dice.within(1, 3)).map(|_| format!("SUB-{:04}", world.someone())).collect();
+    let (day, amount) = (world.today.to_string(), world.dice.within(1, 4).to_string());
+    let (verb, argument, value) = *world.dice.pick(&[
+        ("setprice", "unitprice", "188.88"),
+        ("setamount", "amount", ""),
+        ("cancel", "option", "before_next_billing"),
+        ("hold", "refund", "none"),
+    ]);
+    let value = if value.is_empty() { amount } else { value.to_owned() };
+    let charge = ["setprice", "setamount"].contains(&verb).then_some("base");
+    let steps: Vec<Step> = numbers
+        .iter()
+        .map(|number| {
+            let mut step = json!({"subscription": number, "do": verb, argument: value});
+            if let Some(charge) = charge {
+                step["charge"] = json!(charge);
+            }
+            Step { value: today(world, step), done: None }
+        })
+        .collect();
+    let may = oracle::would_be_done(world, &steps);
+    let path = world.file("bulk.csv", &format!("subscription\n{}\n", Vec::from_iter(numbers).join("\n")));
+    let mut args =
+        vec!["subscriptions".to_owned(), "bulk".to_owned(), verb.to_owned(), path, "--on".to_owned(), day];
+    args.extend(["--set".to_owned(), format!("{argument}={value}")]);
+    args.extend(charge.into_iter().flat_map(|charge| ["--set".to_owned(), format!("charge={charge}")]));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let answer = act(world, &Act { steps: if may { steps } else { Vec::new() }, ..Act::once(&args) });
+    assert_eq!(answer.code == 0, may, "simulate would {}do all of it: {answer:?}", if may { "" } else { "not " });
 }
 
 /// A code on a customer, or its end.

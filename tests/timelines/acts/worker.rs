@@ -40,6 +40,9 @@ pub fn night(world: &mut World) {
     for _ in 0..world.dice.within(0, 2) {
         drop_into_inbox(world);
     }
+    // A run of `simulate` takes the dunning morning of its day first, if nobody has asked for it by name. Which of both comes
+    // first is not the same: a card bears only so many attempts.
+    money::retry(world);
     let before = world.audit_log(0).len();
     let mut told = "a night by the timetable".to_owned();
     for _ in 0..world.dice.weighted(&[(5, 0), (3, 1), (1, 2)]) {
@@ -63,15 +66,8 @@ pub fn night(world: &mut World) {
     world.say(&told);
     let done = world.audit_log(before);
     let steps: Vec<Step> = done.iter().filter_map(|line| step_of(world, line)).collect();
-    let (night, has_run) = (world.steps.len(), steps.iter().any(|step| step.value.get("run").is_some()));
     world.steps.extend(steps);
     *world.tally.acts.entry("night by the timetable".to_owned()).or_default() += 1;
-    money::retry(world);
-    if has_run {
-        // A run of `simulate` takes the dunning morning of its day first, if nobody has asked for it by name; one morning is
-        // one step. That the home takes it after the run is the same: what a run books is due later.
-        world.steps[night..].rotate_right(1);
-    }
 }
 
 /// What the audit log says was done, as a step: the order of two jobs of one night is the worker's.
