@@ -412,6 +412,8 @@ impl Drop for World {
         if !self.aloud {
             eprintln!("{}", self.diary);
         }
-        eprintln!("this was timeline {seed}; see it again with TIMELINE={seed}; its home and its scenario are kept in {kept}");
+        eprintln!(
+            "this was timeline {seed}; see it again with TIMELINE={seed}; its home and its scenario are kept in {kept}"
+        );
     }
 }

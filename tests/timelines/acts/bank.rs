@@ -85,8 +85,5 @@ pub fn refund(world: &mut World) {
     }
     let account = account(world.someone());
     let step = today(world, json!({"payments": "refund", "customer": account}));
-    act(
-        world,
-        &Act::once(&["payments", "refund", "--customer", &account]).with_step(step).by_the_clock(),
-    );
+    act(world, &Act::once(&["payments", "refund", "--customer", &account]).with_step(step).by_the_clock());
 }

@@ -56,7 +56,14 @@ pub struct Step {
 impl Act {
     pub fn quiet(args: &[&str]) -> Self {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
-        Self { args, steps: Vec::new(), again: Again::Quiet, may_be_refused: false, done_says: None, is_by_the_clock: false }
+        Self {
+            args,
+            steps: Vec::new(),
+            again: Again::Quiet,
+            may_be_refused: false,
+            done_says: None,
+            is_by_the_clock: false,
+        }
     }
 
     pub fn once(args: &[&str]) -> Self {
@@ -158,8 +165,12 @@ fn today(world: &World, mut step: Value) -> Value {
 fn some(world: &mut World, is: impl Fn(&Value) -> bool) -> Option<Value> {
     world.look_at_invoices();
     let is_known = |invoice: &Value| !number(invoice).starts_with(open_items::NUMBERS);
-    let fitting: Vec<Value> =
-        world.invoices.iter().filter(|i| !i["InvoiceNumber"].is_null() && is_known(i) && is(i)).cloned().collect();
+    let fitting: Vec<Value> = world
+        .invoices
+        .iter()
+        .filter(|i| !i["InvoiceNumber"].is_null() && is_known(i) && is(i))
+        .cloned()
+        .collect();
     if fitting.is_empty() { None } else { Some(world.dice.pick(&fitting).clone()) }
 }
 

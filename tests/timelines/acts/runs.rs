@@ -103,13 +103,15 @@ pub fn reverse(world: &mut World) {
     let step = |invoice: &Value| json!({"invoice": number(invoice), "do": "credit", "rebill": rebill});
     let steps =
         of_run.iter().map(|invoice| Step { value: today(world, step(invoice)), done: None }).collect();
+    let is_one = of_run.len() == 1;
     world.look_at_invoices();
     let before: Vec<String> = world.invoices.iter().map(number).collect();
     let answer = act(world, &Act { steps, ..Act::quiet(&args) });
-    if answer.code == 3
+    if answer.code != 1
+        && is_one
         && let [.., step] = &mut world.steps[..]
     {
-        // Some invoice was set aside, perhaps the only one: the notes that are there say which.
+        // Some invoice was set aside, or was credited before, perhaps the only one: the notes that are there say which.
         step.done = None;
     }
     if !mail {

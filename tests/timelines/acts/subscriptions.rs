@@ -1,8 +1,8 @@
 //! Verbs on subscriptions, discounts, and new customers.
 
 use super::{Act, Step, act, today};
-use crate::timelines::{books, oracle};
 use crate::timelines::world::{World, account};
+use crate::timelines::{books, oracle};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -74,7 +74,12 @@ pub fn bulk(world: &mut World) {
     args.extend(charge.into_iter().flat_map(|charge| ["--set".to_owned(), format!("charge={charge}")]));
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let answer = act(world, &Act { steps: if may { steps } else { Vec::new() }, ..Act::once(&args) });
-    assert_eq!(answer.code == 0, may, "simulate would {}do all of it: {answer:?}", if may { "" } else { "not " });
+    assert_eq!(
+        answer.code == 0,
+        may,
+        "simulate would {}do all of it: {answer:?}",
+        if may { "" } else { "not " }
+    );
 }
 
 /// A code on a customer, or its end.
