@@ -16,7 +16,7 @@ use futures_util::Stream;
 use gateways::webhook::Teller;
 use gateways::{Bucket, MailTransport, PaymentGateway, Ping};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -214,6 +214,11 @@ impl Context {
         }
     }
 
+    /// Whether another process of this host, by its name, has ended.
+    pub(crate) fn has_ended(&self, process: &str) -> bool {
+        has_ended(process, &self.worker)
+    }
+
     /// Asks long jobs to stop between two payers; what they have not committed is rolled back.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
@@ -250,5 +255,37 @@ impl Stream for Bell {
     type Item = ();
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<()>> {
         self.0.as_mut().poll_next(cx)
+    }
+}
+
+/// Names are `host:process id:nonce`; a SQLite home is worked from one host, and of any other nothing is known.
+fn has_ended(process: &str, own: &str) -> bool {
+    let parts = |name: &str| -> Option<(String, String)> {
+        let (rest, _nonce) = name.rsplit_once(':')?;
+        let (host, pid) = rest.rsplit_once(':')?;
+        Some((host.to_owned(), pid.to_owned()))
+    };
+    match (parts(process), parts(own)) {
+        (Some((host, pid)), Some((own_host, own_pid))) => {
+            host == own_host && (pid == own_pid || !Path::new("/proc").join(&pid).exists())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_is_known_by_its_number() {
+        let own = format!("host:{}:abcdef", std::process::id());
+        assert!(!has_ended("host:1:123456", &own), "the first process lives");
+        assert!(has_ended("host:4194305:123456", &own), "beyond every number that Linux gives");
+        assert!(
+            has_ended(&format!("host:{}:123456", std::process::id()), &own),
+            "its number was given again"
+        );
+        assert!(!has_ended("other:4194305:123456", &own), "nothing is known of another machine");
     }
 }

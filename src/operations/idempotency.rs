@@ -6,12 +6,16 @@
 use crate::context::Context;
 use chrono::Duration;
 use sha2::{Digest, Sha256};
+use std::sync::Mutex;
 use std::time::Instant;
-use store::idempotency::{self, State};
-pub use store::idempotency::{Answered, Named, marking};
+use store::Tx;
+use store::idempotency::{self, Claimant, State};
+pub use store::idempotency::{Answered, Named};
+pub use store::request::{Answers, Holds, Request, at_work, beside, goes_on, within};
+use store::worker::{self, WorkerLock};
 use uuid::Uuid;
 
-/// A request takes no longer; one whose worker has not answered by then was left by a process that died.
+/// A request takes no longer; one whose worker has not answered by then is free, whoever works on it.
 const LEASE: Duration = Duration::seconds(60);
 /// How long the second of two waits for the first.
 const WAIT: std::time::Duration = std::time::Duration::from_secs(2);
@@ -44,14 +48,58 @@ pub fn fingerprint(method: &str, url: &str, body: &[u8]) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// As long as it lives, others leave alone what this process works on.
+pub struct Presence {
+    name: String,
+    /// On PostgreSQL the server knows as long as this is held that the process is alive.
+    _held: Mutex<Option<WorkerLock>>,
+}
+
+impl Presence {
+    pub async fn begin(ctx: &Context) -> anyhow::Result<Self> {
+        let name = format!("{}{SUFFIX}", ctx.worker);
+        let held = worker::hold(&ctx.store, &name).await?;
+        Ok(Self { name, _held: Mutex::new(held) })
+    }
+
+    fn claimant(&self, ctx: &Context) -> Claimant<'_> {
+        Claimant { process: &self.name, now: (ctx.now)() }
+    }
+
+    /// Whether whoever claimed a request is gone, or has let go of it.
+    async fn is_left(
+        &self,
+        ctx: &Context,
+        tx: &mut Tx,
+        known: &idempotency::Request,
+    ) -> anyhow::Result<bool> {
+        let Some(by) = &known.claimed_by else { return Ok(true) };
+        if *by == self.name {
+            return Ok(false);
+        }
+        if tx.is_sqlite() {
+            return Ok(by.strip_suffix(SUFFIX).is_some_and(|process| ctx.has_ended(process)));
+        }
+        worker::is_gone(tx, by).await
+    }
+}
+
+/// Tells the claims on requests from those on other work of a process.
+const SUFFIX: &str = "/api";
+
 /// Begins a request, or says what became of it; waits a moment for another one that is at it.
-pub async fn begin(ctx: &Context, named: Named, fingerprint: &str) -> anyhow::Result<RequestStart> {
+pub async fn begin(
+    ctx: &Context,
+    presence: &Presence,
+    named: Named,
+    fingerprint: &str,
+) -> anyhow::Result<RequestStart> {
     let since = Instant::now();
     let claim = Uuid::new_v4();
     loop {
-        let now = (ctx.now)();
+        let by = presence.claimant(ctx);
         let mut tx = ctx.store.begin().await?;
-        if idempotency::claim(&mut tx, named, claim, fingerprint, now).await? {
+        if idempotency::claim(&mut tx, named, claim, fingerprint, &by).await? {
             tx.commit().await?;
             return Ok(RequestStart::Ours(claim));
         }
@@ -62,12 +110,12 @@ pub async fn begin(ctx: &Context, named: Named, fingerprint: &str) -> anyhow::Re
         if let Some(answered) = known.answered {
             return Ok(RequestStart::Answered(answered));
         }
-        if idempotency::take_over(&mut tx, named, claim, now - LEASE, now).await? {
+        let is_free = known.claimed_at < by.now - LEASE || presence.is_left(ctx, &mut tx, &known).await?;
+        if is_free && idempotency::take_over(&mut tx, named, claim, known.claim, &by).await? {
             tx.commit().await?;
-            return Ok(if known.state == State::Effected {
-                RequestStart::Effected { claim, made: known.made }
-            } else {
-                RequestStart::Ours(claim)
+            return Ok(match known.state {
+                State::Effected => RequestStart::Effected { claim, made: known.made },
+                State::Running | State::Answered => RequestStart::Ours(claim),
             });
         }
         drop(tx);
@@ -85,7 +133,7 @@ pub async fn answer(ctx: &Context, named: Named, claim: Uuid, answered: &Answere
     tx.commit().await
 }
 
-/// Forgets a request whose answer is not kept, unless it had an effect.
+/// Forgets a request whose answer is not kept; one that had an effect may be taken over at once.
 pub async fn release(ctx: &Context, named: Named, claim: Uuid) -> anyhow::Result<()> {
     let mut tx = ctx.store.begin().await?;
     idempotency::release(&mut tx, named, claim).await?;

@@ -154,7 +154,8 @@ fn escaped(text: &str) -> String {
 
 /// Nobody else can write the book until the transaction ends.
 pub async fn hold(tx: &mut Tx) -> anyhow::Result<()> {
-    crate::counter::take(tx, crate::counter::LOAD, 0).await.map(drop)
+    crate::counter::take(tx, crate::counter::LOAD, 0).await?;
+    crate::request::held(tx).await
 }
 
 /// A row of an export.

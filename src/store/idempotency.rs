@@ -1,8 +1,6 @@
-//! Requests under an Idempotency-Key. Inside [`marking`] every transaction that writes marks the row of the request first,
-//! so that effect and mark are there together or not at all; a claim that somebody else has taken over lets nothing be
-//! written any more.
+//! The rows of requests under an Idempotency-Key: claimed, marked and answered. What a request does in its transactions
+//! stands in [`crate::request`].
 
-use crate::open::Store;
 use crate::tx::{Tx, on};
 use crate::words::{count, read_word};
 use anyhow::ensure;
@@ -15,6 +13,14 @@ use uuid::Uuid;
 pub struct Named {
     pub api_key: Uuid,
     pub key: Uuid,
+}
+
+/// Who claims a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimant<'a> {
+    /// Name of the process.
+    pub process: &'a str,
+    pub now: DateTime<Utc>,
 }
 
 /// How far a request has come.
@@ -41,43 +47,32 @@ pub struct Answered {
 pub struct Request {
     pub fingerprint: String,
     pub state: State,
+    pub claim: Uuid,
     pub claimed_at: DateTime<Utc>,
+    /// Process that works on it; none once it has let go of it.
+    pub claimed_by: Option<String>,
     /// Id of what it has made.
     pub made: Option<Uuid>,
     pub answered: Option<Answered>,
 }
 
-tokio::task_local! {
-    /// The request that this task works on, with its claim.
-    static WORKED_ON: (Named, Uuid);
+/// Marks a request in a transaction that writes for it.
+pub(crate) async fn mark(tx: &mut Tx, named: Named, claim: Uuid) -> anyhow::Result<()> {
+    let marked = on!(tx, c => sqlx::query(
+        "update idempotency set state = case when state = 'answered' then state else 'effected' end
+         where api_key = $1 and key = $2 and claim = $3")
+        .bind(named.api_key)
+        .bind(named.key)
+        .bind(claim)
+        .execute(c)
+        .await?
+        .rows_affected());
+    ensure!(marked == 1, "the request {} was taken over by somebody else", named.key);
+    Ok(())
 }
 
-/// Does some work under a claim.
-pub async fn marking<W: Future>(named: Named, claim: Uuid, work: W) -> W::Output {
-    WORKED_ON.scope((named, claim), work).await
-}
-
-impl Store {
-    /// Marks the request that this task works on, if it works on one.
-    pub(crate) async fn mark(tx: &mut Tx) -> anyhow::Result<()> {
-        let Ok((named, claim)) = WORKED_ON.try_with(|request| *request) else { return Ok(()) };
-        let marked = on!(tx, c => sqlx::query(
-            "update idempotency set state = 'effected'
-             where api_key = $1 and key = $2 and claim = $3 and state in ('running', 'effected')")
-            .bind(named.api_key)
-            .bind(named.key)
-            .bind(claim)
-            .execute(c)
-            .await?
-            .rows_affected());
-        ensure!(marked == 1, "the request {} was taken over by somebody else", named.key);
-        Ok(())
-    }
-}
-
-/// Says what the request that this task works on has made, in the transaction that makes it.
-pub async fn made(tx: &mut Tx, id: Uuid) -> anyhow::Result<()> {
-    let Ok((named, claim)) = WORKED_ON.try_with(|request| *request) else { return Ok(()) };
+/// Keeps the id of what a request has made.
+pub(crate) async fn made(tx: &mut Tx, named: Named, claim: Uuid, id: Uuid) -> anyhow::Result<()> {
     on!(tx, c => sqlx::query(
         "update idempotency set made = $4 where api_key = $1 and key = $2 and claim = $3")
         .bind(named.api_key)
@@ -96,39 +91,41 @@ pub async fn claim(
     named: Named,
     claim: Uuid,
     fingerprint: &str,
-    now: DateTime<Utc>,
+    by: &Claimant<'_>,
 ) -> anyhow::Result<bool> {
     let claimed = on!(tx, c => sqlx::query(
-        "insert into idempotency (api_key, key, fingerprint, claim, state, claimed_at)
-         values ($1, $2, $3, $4, 'running', $5)
+        "insert into idempotency (api_key, key, fingerprint, claim, state, claimed_at, claimed_by)
+         values ($1, $2, $3, $4, 'running', $5, $6)
          on conflict (api_key, key) do nothing")
         .bind(named.api_key)
         .bind(named.key)
         .bind(fingerprint)
         .bind(claim)
-        .bind(now)
+        .bind(by.now)
+        .bind(by.process)
         .execute(c)
         .await?
         .rows_affected());
     Ok(claimed == 1)
 }
 
-/// Takes a request over whose worker has not been heard of since `before`; `false` if somebody else was first.
+/// Takes a request over from the claim that it was last seen under; `false` if somebody else was first.
 pub async fn take_over(
     tx: &mut Tx,
     named: Named,
     claim: Uuid,
-    before: DateTime<Utc>,
-    now: DateTime<Utc>,
+    from: Uuid,
+    by: &Claimant<'_>,
 ) -> anyhow::Result<bool> {
     let taken = on!(tx, c => sqlx::query(
-        "update idempotency set claim = $3, claimed_at = $5
-         where api_key = $1 and key = $2 and state <> 'answered' and claimed_at < $4")
+        "update idempotency set claim = $3, claimed_at = $5, claimed_by = $6
+         where api_key = $1 and key = $2 and state <> 'answered' and claim = $4")
         .bind(named.api_key)
         .bind(named.key)
         .bind(claim)
-        .bind(before)
-        .bind(now)
+        .bind(from)
+        .bind(by.now)
+        .bind(by.process)
         .execute(c)
         .await?
         .rows_affected());
@@ -138,16 +135,24 @@ pub async fn take_over(
 /// What is known under a key.
 pub async fn find(tx: &mut Tx, named: Named) -> anyhow::Result<Option<Request>> {
     type Headers = Option<Json<Vec<(String, String)>>>;
-    type Row = (String, String, DateTime<Utc>, Option<Uuid>, Option<i64>, Headers, Option<String>);
+    type Claim = (Uuid, DateTime<Utc>, Option<String>);
+    type Row = (String, String, Option<Uuid>, Option<i64>, Headers, Option<String>);
+    let claim: Option<Claim> = on!(tx, c => sqlx::query_as(
+        "select claim, claimed_at, claimed_by from idempotency where api_key = $1 and key = $2")
+        .bind(named.api_key)
+        .bind(named.key)
+        .fetch_optional(c)
+        .await?);
     let row: Option<Row> = on!(tx, c => sqlx::query_as(
-        "select fingerprint, state, claimed_at, made, status, headers, body
+        "select fingerprint, state, made, status, headers, body
          from idempotency
          where api_key = $1 and key = $2")
         .bind(named.api_key)
         .bind(named.key)
         .fetch_optional(c)
         .await?);
-    let Some((fingerprint, state, claimed_at, made, status, headers, body)) = row else { return Ok(None) };
+    let (Some((claim, claimed_at, claimed_by)), Some(row)) = (claim, row) else { return Ok(None) };
+    let (fingerprint, state, made, status, headers, body) = row;
     let answered = match status {
         None => None,
         Some(status) => Some(Answered {
@@ -157,7 +162,7 @@ pub async fn find(tx: &mut Tx, named: Named) -> anyhow::Result<Option<Request>> 
         }),
     };
     let state = read_word(&state, "idempotency.state")?;
-    Ok(Some(Request { fingerprint, state, claimed_at, made, answered }))
+    Ok(Some(Request { fingerprint, state, claim, claimed_at, claimed_by, made, answered }))
 }
 
 /// Keeps the answer.
@@ -177,16 +182,21 @@ pub async fn answer(tx: &mut Tx, named: Named, claim: Uuid, answered: &Answered)
     Ok(())
 }
 
-/// Forgets a request that had no effect and whose answer is not kept.
+/// Forgets a request that had no effect and whose answer is not kept; of one that had an effect, lets go.
 pub async fn release(tx: &mut Tx, named: Named, claim: Uuid) -> anyhow::Result<()> {
-    on!(tx, c => sqlx::query(
-        "delete from idempotency where api_key = $1 and key = $2 and claim = $3 and state = 'running'")
-        .bind(named.api_key)
-        .bind(named.key)
-        .bind(claim)
-        .execute(c)
-        .await
-        .map(drop))?;
+    const STATEMENTS: [&str; 2] = [
+        "delete from idempotency where api_key = $1 and key = $2 and claim = $3 and state = 'running'",
+        "update idempotency set claimed_by = null where api_key = $1 and key = $2 and claim = $3",
+    ];
+    for statement in STATEMENTS {
+        on!(tx, c => sqlx::query(statement)
+            .bind(named.api_key)
+            .bind(named.key)
+            .bind(claim)
+            .execute(c)
+            .await
+            .map(drop))?;
+    }
     Ok(())
 }
 

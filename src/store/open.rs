@@ -1,8 +1,10 @@
 //! Opening a database: create, check the version, migrate, and set what makes it durable.
 
+use crate::lent::{self, Held};
 use crate::postgres_url;
+use crate::request;
 use crate::tx::Tx;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use apalis_postgres::PostgresStorage;
 use apalis_sqlite::SqliteStorage;
 use sqlx::migrate::{MigrateError, Migrator};
@@ -132,19 +134,26 @@ impl Store {
 
     /// Begins a transaction that writes. On SQLite it holds the write lock from here on: keep it under a second.
     pub async fn begin(&self) -> anyhow::Result<Tx> {
+        ensure!(!lent::is_lent(), "what shows an object does not write");
         let mut tx = match &self.pools {
-            Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("begin immediate").await?),
-            Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Pools::Sqlite { writer, .. } => {
+                Tx::Sqlite(Held::new(writer.begin_with("begin immediate").await?))
+            }
+            Pools::Postgres(pool) => Tx::Postgres(Held::new(pool.begin().await?)),
         };
-        Self::mark(&mut tx).await?;
+        request::begun(&mut tx).await?;
         Ok(tx)
     }
 
-    /// Begins a read: one consistent snapshot that neither waits for writers nor holds them up. Writing in it fails.
+    /// Begins a read: one consistent snapshot that neither waits for writers nor holds them up. Writing in it fails. While a
+    /// transaction is lent to this task, the read is made in it.
     pub async fn read(&self) -> anyhow::Result<Tx> {
+        if let Some(lent) = lent::borrowed()? {
+            return Ok(lent);
+        }
         Ok(match &self.pools {
-            Pools::Sqlite { reader, .. } => Tx::Sqlite(reader.begin().await?),
-            Pools::Postgres(pool) => Tx::Postgres(pool.begin_with(POSTGRES_READ).await?),
+            Pools::Sqlite { reader, .. } => Tx::Sqlite(Held::new(reader.begin().await?)),
+            Pools::Postgres(pool) => Tx::Postgres(Held::new(pool.begin_with(POSTGRES_READ).await?)),
         })
     }
 

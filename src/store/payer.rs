@@ -108,7 +108,7 @@ pub async fn lock(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<()> {
     crate::catalogue::keep(tx).await?;
     let sql = tx.pick(&SQL);
     let _: i64 = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(payers)).fetch_one(c).await?);
-    Ok(())
+    crate::request::held(tx).await
 }
 
 /// As [`lock`], of the payer of a customer, which is returned: a load may move the customer to another one until the lock

@@ -3,14 +3,15 @@
 //! `on!(tx, c => expr)` expands `expr` per driver; what the drivers cannot agree on is a [`PerDriver`] text or one
 //! of the newtypes of [`crate::value`].
 
-use sqlx::{Postgres, Sqlite, Transaction};
+use crate::lent::Held;
+use sqlx::{Postgres, Sqlite};
 
 /// A transaction on either database. Dropped without [`Tx::commit`] it rolls back.
 pub enum Tx {
     /// SQLite: `begin immediate` on the one writer, or a snapshot on a reader.
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Held<Sqlite>),
     /// PostgreSQL.
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(Held<Postgres>),
 }
 
 /// `on!(tx, c => expr)`: `c` is `&mut SqliteConnection` in one arm, `&mut PgConnection` in the other.
@@ -64,12 +65,14 @@ impl Tx {
         }
     }
 
-    /// Makes everything durable. The door `store.commit` of the crash tests: nothing has an effect before it.
-    pub async fn commit(self) -> anyhow::Result<()> {
+    /// Makes everything durable, with the answer to the request that it is done for. The door `store.commit` of the crash
+    /// tests: nothing has an effect before it.
+    pub async fn commit(mut self) -> anyhow::Result<()> {
+        crate::request::answer(&mut self).await?;
         crate::crash::point("store.commit");
         match self {
-            Tx::Sqlite(t) => t.commit().await?,
-            Tx::Postgres(t) => t.commit().await?,
+            Tx::Sqlite(t) => t.taken()?.commit().await?,
+            Tx::Postgres(t) => t.taken()?.commit().await?,
         }
         crate::crash::point("store.commit");
         Ok(())
@@ -87,8 +90,8 @@ impl Tx {
     /// Undoes everything now, instead of when the transaction is dropped.
     pub async fn rollback(self) -> anyhow::Result<()> {
         match self {
-            Tx::Sqlite(t) => t.rollback().await?,
-            Tx::Postgres(t) => t.rollback().await?,
+            Tx::Sqlite(t) => t.taken()?.rollback().await?,
+            Tx::Postgres(t) => t.taken()?.rollback().await?,
         }
         Ok(())
     }

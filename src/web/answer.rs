@@ -11,6 +11,8 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub content: Content,
+    /// It tells a secret: a repeat is answered without.
+    pub is_told_once: bool,
 }
 
 /// A body.
@@ -22,8 +24,12 @@ pub enum Content {
 }
 
 impl Answer {
+    fn of(status: StatusCode, content: Content) -> Self {
+        Self { status, headers: HeaderMap::new(), content, is_told_once: false }
+    }
+
     pub fn json(status: StatusCode, tree: Tree) -> Self {
-        Self { status, headers: HeaderMap::new(), content: Content::Json(tree) }
+        Self::of(status, Content::Json(tree))
     }
 
     /// 200 with an object.
@@ -32,12 +38,12 @@ impl Answer {
     }
 
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), content: Content::Empty }
+        Self::of(status, Content::Empty)
     }
 
     /// 200 with something that is no JSON.
     pub fn bytes(media: &'static str, bytes: Vec<u8>) -> Self {
-        Self { status: StatusCode::OK, headers: HeaderMap::new(), content: Content::Bytes(media, bytes) }
+        Self::of(StatusCode::OK, Content::Bytes(media, bytes))
     }
 
     /// As it goes out.
@@ -51,7 +57,7 @@ impl Answer {
         if let Some(media) = media {
             headers.entry(header::CONTENT_TYPE).or_insert_with(|| HeaderValue::from_static(media));
         }
-        Rendered { status: self.status.as_u16(), headers, body }
+        Rendered { headers, is_told_once: self.is_told_once, ..Rendered::new(self.status.as_u16(), body) }
     }
 }
 
@@ -60,9 +66,16 @@ pub struct Rendered {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+    pub is_told_once: bool,
+    /// It is in the books already, together with what was done.
+    pub is_kept: bool,
 }
 
 impl Rendered {
+    pub fn new(status: u16, body: Vec<u8>) -> Self {
+        Self { status, headers: HeaderMap::new(), body, is_told_once: false, is_kept: false }
+    }
+
     /// What tells this state of an object from another.
     pub fn tag(&self) -> String {
         let hash = operations::idempotency::fingerprint("", "", &self.body);

@@ -3,6 +3,7 @@
 use crate::caller::Callers;
 use crate::pace::Pace;
 use operations::Context;
+use operations::idempotency::Presence;
 use operations::usage::live::Live;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,14 +42,17 @@ pub struct App {
     pub callers: Callers,
     pub pace: Pace,
     pub usage: Live,
+    /// Others see by it that requests which are worked on here are not left.
+    pub presence: Presence,
     /// A place for each request that is worked on.
     pub places: Arc<Semaphore>,
     draining: AtomicBool,
 }
 
 impl App {
-    pub fn new(ctx: Context, settings: Settings) -> Self {
+    pub fn new(ctx: Context, settings: Settings, presence: Presence) -> Self {
         Self {
+            presence,
             callers: Callers::default(),
             usage: Live::start(ctx.clone()),
             pace: Pace::new(settings.rate_per_second, settings.rate_burst),

@@ -1,14 +1,16 @@
 //! One request as a handler sees it.
 
+use crate::answer::Answer;
 use crate::app::App;
 use crate::problem::{BAD_ID, Fault, MALFORMED, MEDIA_TYPE, Problem};
+use crate::route::{Answering, Handler};
 use bytes::Bytes;
 use domain::book_file::Node;
 use http::{HeaderMap, header};
 use operations::Context;
 use operations::keys::ApiKey;
 use operations::usage::stream::Received;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 /// A request whose key, pace and size are in order.
@@ -24,13 +26,32 @@ pub struct Call {
     pub body: Bytes,
     /// The body, where a route wants it in a file.
     pub received: Option<Arc<Received>>,
-    /// What this very request has made, before its answer was lost.
+    /// What this very request has made.
     pub made: Option<Uuid>,
+    /// How a handler wants what it does to be answered.
+    pub own_answer: OwnAnswer,
 }
+
+/// Set by a handler before it asks its operation.
+pub type OwnAnswer = Arc<Mutex<Option<Handler>>>;
 
 impl Call {
     pub fn ctx(&self) -> &Context {
         &self.app.ctx
+    }
+
+    /// Says how what is about to be done is answered: in the transaction that does it, from what is in the books then.
+    pub fn answer_with<F, Fut>(&self, answer: F)
+    where
+        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
+    {
+        let answer = move |call| -> Answering { Box::pin(answer(call)) };
+        *self.own_answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(answer));
+    }
+
+    pub fn own_answer(&self) -> Option<Handler> {
+        self.own_answer.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The part of the path that the route calls so.

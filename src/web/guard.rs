@@ -2,7 +2,7 @@
 
 use crate::answer::Rendered;
 use crate::app::App;
-use crate::call::{Call, query};
+use crate::call::{Call, OwnAnswer, query};
 use crate::caller::insist;
 use crate::once;
 use crate::problem::{DRAINING, MALFORMED, OVERLOADED, Problem, TIMEOUT, TOO_LARGE};
@@ -71,7 +71,7 @@ async fn admitted(app: &App, route: &Route, headers: &HeaderMap) -> Result<Optio
 
 async fn handled(
     app: &Arc<App>,
-    route: &Route,
+    route: &Arc<Route>,
     asked: &RequestInfo,
     key: Option<Arc<ApiKey>>,
     numbers: Numbers,
@@ -93,6 +93,7 @@ async fn handled(
         body,
         received,
         made: None,
+        own_answer: OwnAnswer::default(),
     };
     Ok(once::answer(route, call, asked, numbers).await)
 }

@@ -58,7 +58,7 @@ async fn take(call: &Call, events: &[Node]) -> Result<Vec<Tree>, Problem> {
     let read = events.iter().map(|event| read(event, now, &mut faults)).collect::<Result<Vec<_>, _>>()?;
     faults.check().map_err(as_lago)?;
     let records = read.iter().map(|event| event.usage.clone()).collect();
-    let taken = call.app.usage.take(SOURCE, records, Together::All).await.map_err(not_taken)?;
+    let taken = call.app.usage.take(SOURCE, records, Together::All, None).await.map_err(not_taken)?;
     let mut faults = Faults::default();
     let mut answers = Vec::with_capacity(taken.len());
     for (taken, event) in taken.into_iter().zip(&read) {

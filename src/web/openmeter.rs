@@ -35,7 +35,7 @@ async fn ingest(call: Call) -> Result<Answer, Problem> {
         let message = format!("{} events at once; {LIST_MAX} are taken", events.len());
         return Err(Problem::new(TOO_LARGE, message));
     }
-    let taken = call.app.usage.take(SOURCE, events, Together::All).await.map_err(not_taken)?;
+    let taken = call.app.usage.take(SOURCE, events, Together::All, None).await.map_err(not_taken)?;
     let mut faults = Faults::default();
     for (at, taken) in taken.into_iter().enumerate() {
         if let RecordOutcome::Rejected(reject) = taken {

@@ -61,6 +61,7 @@ pub const IMMUTABLE: Code = code(409, 40904, "immutable");
 pub const NOT_ITS_OWN: Code = code(409, 40908, "not_its_own");
 pub const NOT_ELIGIBLE: Code = code(409, 40908, "not_eligible");
 pub const NOTHING_APPLIED: Code = code(409, 40908, "nothing_applied");
+pub const NOT_CALLED: Code = code(409, 40908, "not_called");
 pub const BOOKED: Code = code(409, 40900, "booked");
 pub const BILLED: Code = code(409, 40900, "billed");
 pub const INCOMPLETE: Code = code(409, 40908, "incomplete");
@@ -233,9 +234,26 @@ impl Problem {
     }
 }
 
+/// Why a transaction was given up: what the request holds to is not so.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct Unmet {
+    code: Code,
+    message: String,
+}
+
+impl Problem {
+    pub fn unmet(self) -> Unmet {
+        Unmet { code: self.code, message: self.message }
+    }
+}
+
 /// What nobody expected: told to the log, not to the caller.
 impl From<anyhow::Error> for Problem {
     fn from(error: anyhow::Error) -> Self {
+        if let Some(unmet) = error.downcast_ref::<Unmet>() {
+            return Self::new(unmet.code, unmet.message.clone());
+        }
         if operations::context::is_transient(&error) {
             tracing::warn!(error = format!("{error:#}"), "the database was busy");
             return Self::new(BUSY, "the database is busy; ask again in a moment").retry_after(1);

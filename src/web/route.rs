@@ -44,9 +44,21 @@ pub struct Route {
     handler: Handler,
     /// Shows what the handler has changed.
     shows: Option<Handler>,
+    /// Answers what the handler has done, where that is more than how the object stands.
+    tells: Option<Handler>,
+    pub again: Again,
 }
 
-type Handler = Arc<dyn Fn(Call) -> Answering + Send + Sync>;
+/// What is done for a request whose effect is there, and whose answer went with the server that was at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// What it has changed is shown.
+    Show,
+    /// The handler goes on where it was: what it has begun it does not begin again.
+    Resume,
+}
+
+pub type Handler = Arc<dyn Fn(Call) -> Answering + Send + Sync>;
 
 impl Route {
     /// A route that no key is needed for.
@@ -64,6 +76,8 @@ impl Route {
             doc,
             handler: Arc::new(handler),
             shows: None,
+            tells: None,
+            again: Again::Show,
         }
     }
 
@@ -88,6 +102,28 @@ impl Route {
     {
         let handler = move |call| -> Answering { Box::pin(handler(call)) };
         Self { shows: Some(Arc::new(handler)), ..self }
+    }
+
+    /// Names the handler that answers what this one has done, from what the books say of it.
+    pub fn answered_by<F, Fut>(self, handler: F) -> Self
+    where
+        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
+    {
+        let handler = move |call| -> Answering { Box::pin(handler(call)) };
+        Self { tells: Some(Arc::new(handler)), ..self }
+    }
+
+    pub fn again(self, again: Again) -> Self {
+        Self { again, ..self }
+    }
+
+    /// The answer to what was done: the books are read as they are now.
+    pub fn answer(&self, call: Call) -> Option<Answering> {
+        if let Some(own) = call.own_answer() {
+            return Some(own(call));
+        }
+        self.tells.as_ref().or(self.shows.as_ref()).map(|tells| tells(call))
     }
 
     pub fn show(&self, call: Call) -> Option<Answering> {
@@ -127,6 +163,32 @@ impl Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Handlers that say themselves what is answered, or whose usage is kept with its answer.
+    const THEMSELVES: &[&str] = &[
+        "/v3/discounts/{discountId}/generatediscountcodes",
+        "/v3/webhooks/{webhookId}/replay",
+        "/v3/usagedata",
+        "/v3/usagedata/import",
+        // All or nothing, and quiet by the ids of the events.
+        "/api/v1/events",
+        "/lago/api/v1/events",
+        "/lago/api/v1/events/batch",
+    ];
+
+    #[test]
+    fn whatever_changes_something_can_be_answered_in_the_transaction_that_does_it() {
+        let changes = [Method::POST, Method::PUT, Method::PATCH];
+        let all = crate::routes::all();
+        let changing = all.iter().filter(|route| changes.contains(&route.method));
+        let unanswered: Vec<&str> = changing
+            .filter(|route| route.access != Access::Key(Scope::Read))
+            .filter(|route| route.tells.is_none() && route.shows.is_none())
+            .map(|route| route.path)
+            .filter(|path| !THEMSELVES.contains(path))
+            .collect();
+        assert!(unanswered.is_empty(), "{unanswered:?}");
+    }
 
     #[test]
     fn fixed_parts_are_read_in_any_case_and_values_as_they_were_sent() {

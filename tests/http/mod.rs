@@ -1,6 +1,7 @@
 //! `tallybook serve`, asked over real connections, on both databases.
 
 mod contract;
+mod crash;
 mod idempotency;
 mod invoices;
 mod keys;

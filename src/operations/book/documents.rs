@@ -42,7 +42,7 @@ pub async fn create(ctx: &Context, actor: &Actor, kind: ObjectKind, document: No
     }
     write(ctx, &mut tx, kind, Changed::whole(document), actor).await?;
     let id = domain::ids::book_id(kind, &key);
-    store::idempotency::made(&mut tx, id).await?;
+    store::request::made(&mut tx, id).await?;
     ctx.note(&mut tx, actor, Action::PutObject, Object::Part(kind, &key), serde_json::json!({})).await?;
     tx.commit().await?;
     Ok(id)
@@ -90,7 +90,7 @@ async fn change_and_make(
         return Ok(made);
     }
     if let Some(made) = made {
-        store::idempotency::made(&mut tx, made).await?;
+        store::request::made(&mut tx, made).await?;
     }
     let object = Object::Part(kind, &stored.key);
     ctx.note(&mut tx, actor, Action::PatchObject, object, serde_json::json!({})).await?;

@@ -96,7 +96,7 @@ pub async fn set(
         modified_by: by,
     };
     metadata::save(&mut tx, kind, &row).await?;
-    store::idempotency::made(&mut tx, row.id).await?;
+    store::request::made(&mut tx, row.id).await?;
     let detail = serde_json::json!({"key": key});
     ctx.note(&mut tx, actor, Action::SetMetadata, Object::Part(kind, &owner.key), detail).await?;
     tx.commit().await?;

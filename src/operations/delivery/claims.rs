@@ -3,7 +3,6 @@
 
 use crate::context::Context;
 use chrono::Duration;
-use std::path::Path;
 use std::sync::Mutex;
 use store::Tx;
 use store::delivery::{self, Claim, Claimed, Delivery};
@@ -66,11 +65,7 @@ impl Pass {
         if process == self.ctx.worker {
             return Ok(!self.ctx.is_passing(pass));
         }
-        if tx.is_sqlite() {
-            Ok(has_ended(process, &self.ctx.worker))
-        } else {
-            worker::is_gone(tx, claimant).await
-        }
+        if tx.is_sqlite() { Ok(self.ctx.has_ended(process)) } else { worker::is_gone(tx, claimant).await }
     }
 }
 
@@ -79,38 +74,5 @@ impl Drop for Pass {
         if let Some((_, pass)) = self.name.rsplit_once('/') {
             self.ctx.end_pass(pass);
         }
-    }
-}
-
-/// Whether another process of this host has ended. Names are `host:process id:nonce`; a SQLite home is worked from one
-/// host, and of any other nothing is known.
-fn has_ended(process: &str, own: &str) -> bool {
-    let parts = |name: &str| -> Option<(String, String)> {
-        let (rest, _nonce) = name.rsplit_once(':')?;
-        let (host, pid) = rest.rsplit_once(':')?;
-        Some((host.to_owned(), pid.to_owned()))
-    };
-    match (parts(process), parts(own)) {
-        (Some((host, pid)), Some((own_host, own_pid))) => {
-            host == own_host && (pid == own_pid || !Path::new("/proc").join(&pid).exists())
-        }
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_that_has_ended_is_known_by_its_number() {
-        let own = format!("host:{}:abcdef", std::process::id());
-        assert!(!has_ended("host:1:123456", &own), "the first process lives");
-        assert!(has_ended("host:4194305:123456", &own), "beyond every number that Linux gives");
-        assert!(
-            has_ended(&format!("host:{}:123456", std::process::id()), &own),
-            "its number was given again"
-        );
-        assert!(!has_ended("other:4194305:123456", &own), "nothing is known of another machine");
     }
 }

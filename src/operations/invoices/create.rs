@@ -28,7 +28,7 @@ pub async fn create(ctx: &Context, act: &Act, custom: &CustomInvoice, mode: Mode
         if let Some(state) = draft::add_manual(&mut tx, &draft).await? {
             return Err(exists(&draft, state).into());
         }
-        store::idempotency::made(&mut tx, draft.id.0).await?;
+        store::request::made(&mut tx, draft.id.0).await?;
         let detail = serde_json::json!({"account": draft.account_number, "date": draft.invoice_date, "refkey": custom.refkey});
         ctx.note(&mut tx, &act.actor, Action::CreateDraft, Object::Draft(draft.id), detail).await?;
         let name = name_of(&mut tx, draft.id).await?;

@@ -177,7 +177,7 @@ pub async fn draft_note(ctx: &Context, act: &Act, asked: &Credit<'_>) -> Result<
         let message = format!("there is a credit note on {} with this name already", invoice.number);
         return Err(Refusal::new(Code::Exists, message).hint("ask again").into());
     }
-    store::idempotency::made(&mut tx, draft.id.0).await?;
+    store::request::made(&mut tx, draft.id.0).await?;
     let detail = serde_json::json!({"account": draft.account_number, "credits": invoice.number});
     ctx.note(&mut tx, &act.actor, Action::CreateDraft, Object::Draft(draft.id), detail).await?;
     tx.commit().await?;

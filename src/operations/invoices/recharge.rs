@@ -9,6 +9,16 @@ use crate::payments::collect;
 use crate::payments::tried::{Occasion, Tried};
 use crate::refusal::Stop;
 use domain::refusal::{Code, Refusal, Verb};
+use store::payment;
+
+/// What became of the newest charge of this invoice: why it was declined, if it was.
+pub async fn declined(ctx: &Context, invoice: &str) -> Result<Option<String>, Stop> {
+    let mut tx = ctx.store.read().await?;
+    let booked = find::booked(&mut tx, invoice, "charged").await?;
+    let attempts = payment::of_invoices(&mut tx, &[booked.invoice.draft.id]).await?;
+    let newest = attempts.into_iter().max_by_key(|attempt| attempt.ordinal);
+    Ok(newest.and_then(|attempt| attempt.decline_code))
+}
 
 /// Charges the invoice of this number.
 pub async fn recharge(ctx: &Context, act: &Act, invoice: &str) -> Result<Tried, Stop> {

@@ -67,6 +67,7 @@ pub async fn refund(ctx: &Context, act: &Act, asked: &Refund<'_>) -> Result<Invo
     };
     let intent = AskedRefund { id: key, invoice: id, charge: charge.id, amount_minor, on: act.on };
     store::refund::ask(&mut tx, &intent).await?;
+    store::request::goes_on();
     tx.commit().await?;
     finish(ctx, act, &intent).await
 }

@@ -133,6 +133,10 @@ async fn begin(
     }
     keep_new(&mut tx, &begun).await?;
     invoice::save_settlements(&mut tx, &marks).await?;
+    if !begun.is_empty() {
+        // Whoever asked is answered with what the provider says.
+        store::request::goes_on();
+    }
     tx.commit().await?;
     Ok(begun)
 }

@@ -6,6 +6,7 @@ use crate::act::Act;
 use crate::context::Context;
 use crate::refusal::Stop;
 use crate::runs::flow;
+use anyhow::Context as _;
 use chrono::{Days, NaiveDate};
 use domain::audit::{Action, Object};
 use domain::ids::RunId;
@@ -70,7 +71,7 @@ impl Opened {
 ///
 /// What has come over HTTP by now is moved into the usage store first, so that this run bills it.
 pub async fn open(ctx: &Context, act: &Act, what: &NewRun) -> Result<Opened, Stop> {
-    crate::usage::waiting::move_all(ctx).await?;
+    store::request::beside(crate::usage::waiting::move_all(ctx)).await?;
     let mut tx = ctx.store.begin().await?;
     run::lock_opening(&mut tx).await?;
     if let Some(run) = run::unfinished(&mut tx, &what.scope).await? {
@@ -107,9 +108,16 @@ pub async fn open(ctx: &Context, act: &Act, what: &NewRun) -> Result<Opened, Sto
     flow::begin(&mut tx, run.id).await?;
     let detail = serde_json::json!({"as_of": run.as_of, "scope": run.scope.key(), "payers": items.len()});
     ctx.note(&mut tx, &act.actor, Action::OpenRun, Object::Run(run.ordinal), detail).await?;
+    store::request::made(&mut tx, run.id.0).await?;
     tx.commit().await?;
     ctx.ring();
     Ok(Opened::of(&run, false))
+}
+
+/// The run of this id, as it is after it was opened.
+pub async fn opened(ctx: &Context, id: RunId) -> Result<Opened, Stop> {
+    let run = run::by_id(&mut ctx.store.read().await?, id).await?;
+    Ok(Opened::of(&run.context("the run is gone")?, false))
 }
 
 /// The payers of a scope; every customer that it names is one.

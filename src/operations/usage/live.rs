@@ -11,6 +11,8 @@ use metering::LiveIntake;
 pub use metering::LiveUsage;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use store::idempotency::{self, Answered};
+use store::request::Request;
 use store::waiting::{self, IntakeVersions, WaitingEvent};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -70,10 +72,17 @@ pub enum NotTaken {
     Broke(String),
 }
 
+/// Keeps the answer to a request in the transaction that takes its usage in.
+pub struct Keeps {
+    pub request: Arc<Request>,
+    pub render: Box<dyn Fn(&[RecordOutcome]) -> Option<Answered> + Send + Sync>,
+}
+
 struct Submission {
     source: &'static str,
     events: Vec<NewUsage>,
     together: Together,
+    keeps: Option<Keeps>,
     reply: oneshot::Sender<Result<Vec<RecordOutcome>, NotTaken>>,
 }
 
@@ -96,10 +105,11 @@ impl Live {
         source: &'static str,
         events: Vec<NewUsage>,
         together: Together,
+        keeps: Option<Keeps>,
     ) -> Result<Vec<RecordOutcome>, NotTaken> {
         let (reply, answer) = oneshot::channel();
         let gone = |_| NotTaken::Broke("the intake has ended".to_owned());
-        self.0.send(Submission { source, events, together, reply }).await.map_err(|_| gone(()))?;
+        self.0.send(Submission { source, events, together, keeps, reply }).await.map_err(|_| gone(()))?;
         answer.await.map_err(|_| gone(()))?
     }
 }
@@ -183,17 +193,39 @@ async fn commit(
             continue;
         }
         judged.know_what_waits(&mut tx, &checked).await?;
-        let answers =
+        let answers: Answers =
             checked.into_iter().zip(batch).map(|(list, s)| judged.judge(list, s.together)).collect();
         let added = judged.added((ctx.now)());
         if !added.is_empty() {
             waiting::add(&mut tx, &added).await?;
+            let kept = keep_answers(&mut tx, batch, &answers).await?;
             tx.commit().await?;
+            kept.into_iter().for_each(|(request, answered)| request.has_answered(answered));
         }
         *book = Some(current);
         return Ok(Ok(answers));
     }
     anyhow::bail!("the book and the usage store kept moving on")
+}
+
+/// Keeps what is answered to requests under an Idempotency-Key.
+async fn keep_answers(
+    tx: &mut store::Tx,
+    batch: &[Submission],
+    answers: &Answers,
+) -> anyhow::Result<Vec<(Arc<Request>, Answered)>> {
+    let mut kept = Vec::new();
+    for (submission, taken) in batch.iter().zip(answers) {
+        let Some(Keeps { request, render }) = &submission.keeps else { continue };
+        let Some((named, claim)) = request.claim else { continue };
+        if !taken.iter().any(|taken| matches!(taken, RecordOutcome::Accepted { .. })) {
+            continue;
+        }
+        let Some(answered) = render(taken) else { continue };
+        idempotency::answer(tx, named, claim, &answered).await?;
+        kept.push((Arc::clone(request), answered));
+    }
+    Ok(kept)
 }
 
 type Checked = Vec<Result<Arc<LiveUsage>, Reject>>;

@@ -104,7 +104,7 @@ pub async fn add(ctx: &Context, actor: &Actor, new: &NewEndpoint) -> Result<(End
     };
     let mut tx = ctx.store.begin().await?;
     outbox::save(&mut tx, &webhook).await?;
-    store::idempotency::made(&mut tx, webhook.id).await?;
+    store::request::made(&mut tx, webhook.id).await?;
     note(ctx, &mut tx, actor, Action::AddWebhook, &webhook).await?;
     tx.commit().await?;
     Ok((view(&webhook), webhook.secret))

@@ -6,6 +6,8 @@ mod endpoints;
 
 use chrono::Duration;
 
+pub use store::outbox::State;
+
 pub use deliver::{deliver_due, keep};
 pub use endpoints::{
     Changes, DeliveryView, EndpointView, NewEndpoint, Secret, add, change, deliveries, list, one, ping,

@@ -87,7 +87,7 @@ async fn a_frozen_writer_loses_its_locks_on_postgresql() {
     assert_eq!(patience(home.store.read().await.unwrap()).await, "1h", "a reader holds nobody up");
     let QueuePool::Postgres(queue) = home.store.queue_pool() else { panic!("PostgreSQL") };
     assert_eq!(
-        patience(crate::Tx::Postgres(queue.begin().await.unwrap())).await,
+        patience(crate::Tx::Postgres(crate::lent::Held::new(queue.begin().await.unwrap()))).await,
         "30s",
         "apalis fetches in a transaction"
     );

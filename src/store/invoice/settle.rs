@@ -72,7 +72,7 @@ pub async fn lock_settlements(tx: &mut Tx, invoices: &[InvoiceId]) -> anyhow::Re
     };
     let sql = tx.pick(&SQL);
     let _: i64 = on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(invoices)).fetch_one(c).await?);
-    Ok(())
+    crate::request::held(tx).await
 }
 
 /// Nobody else can move what is open of these payers until the transaction ends. Before numbers are taken.

@@ -8,6 +8,7 @@ use crate::routes;
 use anyhow::Context as _;
 use axum::Router;
 use connection::Link;
+use operations::idempotency::Presence;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +42,8 @@ pub async fn listen(ctx: operations::Context, settings: Settings) -> anyhow::Res
         .await
         .with_context(|| format!("cannot listen on {}", settings.listen))?;
     let address = listener.local_addr()?;
-    Ok(Listening { listener, certificate, app: Arc::new(App::new(ctx, settings)), address })
+    let presence = Presence::begin(&ctx).await?;
+    Ok(Listening { listener, certificate, app: Arc::new(App::new(ctx, settings, presence)), address })
 }
 
 impl Listening {

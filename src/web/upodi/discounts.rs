@@ -23,6 +23,7 @@ use operations::Stop;
 use operations::book::discount::{self, Holder};
 use operations::lists::{self, Noun, RecordPage};
 use operations::subscriptions::change::{self, Change};
+use std::sync::Arc;
 use uuid::Uuid;
 
 const GENERATE: Doc = Doc::new("Make codes", Gives::Free).takes(&[
@@ -115,7 +116,14 @@ pub fn routes() -> Vec<Route> {
 async fn generate(call: Call) -> Result<Answer, Problem> {
     let node = body(&call)?;
     let asked = read(&call, &node).await?;
-    let mut made: Vec<String> = Vec::new();
+    let made: Arc<[String]> = asked.codes.iter().map(|code| format!("{}-{code}", asked.prefix)).collect();
+    call.answer_with({
+        let made = Arc::clone(&made);
+        move |call| {
+            let made = Arc::clone(&made);
+            async move { shown(&call, &made).await }
+        }
+    });
     DISCOUNT
         .write(&call, path_id(&call)?, &node, |_, mut stored| {
             if let Some(list) = stored.list_mut("codes") {
@@ -132,14 +140,18 @@ async fn generate(call: Call) -> Result<Answer, Problem> {
                         let plans = asked.plans.iter().cloned().map(Node::Text).collect();
                         one.set("productplans", Node::List(plans));
                     }
-                    made.push(format!("{}-{code}", asked.prefix));
                     list.push(one);
                 }
             }
             stored
         })
         .await?;
-    let codes = codes_of(&call, path_id(&call)?).await?;
+    shown(&call, &made).await
+}
+
+/// Codes that were made.
+async fn shown(call: &Call, made: &[String]) -> Result<Answer, Problem> {
+    let codes = codes_of(call, path_id(call)?).await?;
     let records: Vec<Record> =
         codes.into_iter().filter(|code| made.iter().any(|name| is_code(code, name))).collect();
     let total = u64::try_from(records.len()).ok();

@@ -7,8 +7,8 @@ use crate::answer::Answer;
 use crate::body::{Body, Faults};
 use crate::call::Call;
 use crate::doc::{Doc, Gives, field};
-use crate::problem::{DECLINED, INVOICE_NOT_FOUND, Problem};
-use crate::route::Route;
+use crate::problem::{BUSY, DECLINED, INVOICE_NOT_FOUND, NOT_CALLED, Problem};
+use crate::route::{Again, Route};
 use domain::api_key::Scope;
 use domain::book_file::Node;
 use domain::einvoice::Format;
@@ -53,8 +53,10 @@ pub fn routes() -> Vec<Route> {
         verb("/v3/invoices/{invoiceId}/book", BOOK, book),
         verb("/v3/invoices/{invoiceId}/cancel", CANCEL, cancel),
         verb("/v3/invoices/{invoiceId}/markpaid", MARK_PAID, mark_paid),
-        verb("/v3/invoices/{invoiceId}/recharge", RECHARGE, recharge),
-        verb("/v3/invoices/{invoiceId}/refund", REFUND, refund),
+        verb("/v3/invoices/{invoiceId}/recharge", RECHARGE, recharge)
+            .answered_by(|call| async move { recharged(&call).await })
+            .again(Again::Resume),
+        verb("/v3/invoices/{invoiceId}/refund", REFUND, refund).again(Again::Resume),
         verb("/v3/invoices/{invoiceId}/sendasemail", SEND, send),
         Route::new(Method::DELETE, "/v3/invoices/{invoiceId}", Scope::Write, DELETE, delete),
         Route::new(Method::GET, "/v3/invoices/{invoiceId}/getpdfwithid", Scope::Read, PDF, pdf),
@@ -118,11 +120,25 @@ async fn mark_paid(call: Call) -> Result<Answer, Problem> {
 
 async fn recharge(call: Call) -> Result<Answer, Problem> {
     let tried = recharge::recharge(call.ctx(), &call.act().await?, &name(&call)?).await?;
-    if tried.outcome == TriedOutcome::Declined {
-        let why = tried.reason.unwrap_or_else(|| "no reason was given".to_owned());
-        return Err(Problem::new(DECLINED, format!("the payment was declined: {why}")));
+    let why = || tried.reason.clone().unwrap_or_else(|| "no reason was given".to_owned());
+    match tried.outcome {
+        TriedOutcome::Declined => Err(declined(&why())),
+        TriedOutcome::Unanswered => Err(Problem::new(BUSY, why()).retry_after(5)),
+        TriedOutcome::NotCalled => Err(Problem::new(NOT_CALLED, format!("nobody was charged: {}", why()))),
+        TriedOutcome::Paid | TriedOutcome::Acted => shown(&call).await,
     }
-    shown(&call).await
+}
+
+fn declined(why: &str) -> Problem {
+    Problem::new(DECLINED, format!("the payment was declined: {why}"))
+}
+
+/// What the provider has said.
+async fn recharged(call: &Call) -> Result<Answer, Problem> {
+    match recharge::declined(call.ctx(), &name(call)?).await? {
+        Some(why) => Err(declined(&why)),
+        None => shown(call).await,
+    }
 }
 
 async fn refund(call: Call) -> Result<Answer, Problem> {

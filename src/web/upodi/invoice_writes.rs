@@ -7,7 +7,7 @@ use crate::body::{Body, Faults};
 use crate::call::Call;
 use crate::doc::{Doc, Gives, field, required};
 use crate::problem::{BOOKED, CUSTOMER_NOT_FOUND, INVALID, INVOICE_NOT_FOUND, Problem};
-use crate::route::Route;
+use crate::route::{Again, Route};
 use domain::api_key::Scope;
 use domain::billing::{CustomInvoice, DraftEdit};
 use domain::book_file::{Node, ObjectKind};
@@ -16,6 +16,7 @@ use domain::query::{Kind, Record, Value};
 use http::{HeaderValue, Method, StatusCode, header};
 use operations::act::Mode;
 use operations::book::documents;
+use operations::idempotency;
 use operations::invoices::credit::{self, Credit};
 use operations::invoices::{book, create, edit};
 use operations::lists::{self, Noun};
@@ -78,7 +79,8 @@ pub fn routes() -> Vec<Route> {
         })
         .shown_by(show),
         Route::new(Method::POST, "/v3/invoices/{invoiceId}/duplicate", Scope::Write, DUPLICATE, duplicate)
-            .shown_by(made),
+            .shown_by(made)
+            .again(Again::Resume),
     ]
 }
 
@@ -386,14 +388,21 @@ async fn duplicate(call: Call) -> Result<Answer, Problem> {
     };
     let is_true = |name: &str| matches!(sent.get(&[name]), Some(Node::Bool(true)));
     let act = call.act().await?;
-    let made = if is_true("Reverse") {
+    let books_it = is_true("Book");
+    if books_it && call.made.is_none() {
+        // The draft alone is not what was asked for.
+        idempotency::goes_on();
+    }
+    let made = if let Some(made) = call.made {
+        made
+    } else if is_true("Reverse") {
         let name = id.to_string();
         let asked = Credit { invoice: &name, lines: &wanted, rebill: false };
         credit::draft_note(call.ctx(), &act, &asked).await?.0
     } else {
         copy(&call, &record).await?
     };
-    if is_true("Book") {
+    if books_it {
         book::book(call.ctx(), &act, &made.to_string()).await?;
     }
     created(&call, made).await

@@ -139,7 +139,10 @@ async fn made(call: Call, of: Of) -> Result<Answer, Problem> {
     let filter = Filter { id: call.made, ..Filter::default() };
     match metadata::list(call.ctx(), of.written.kind, &filter).await?.pop() {
         Some(record) if call.made.is_some() => {
-            Ok(Answer::json(StatusCode::CREATED, view::whole(&METADATA, &record)))
+            let at = |name: &str| METADATA.property(name).and_then(|place| record.values.get(place));
+            let is_new = at("CreatedDate") == at("ModifiedDate");
+            let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+            Ok(Answer::json(status, view::whole(&METADATA, &record)))
         }
         _ => Err(anyhow::anyhow!("what was made is not known").into()),
     }

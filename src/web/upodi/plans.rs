@@ -18,6 +18,7 @@ use http::{Method, StatusCode};
 use operations::book::documents::{self, Changed};
 use operations::book::objects;
 use operations::lists::{self, Noun, plan_charge_id};
+use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 const NOUN: Noun = Noun::ProductPlan;
@@ -241,10 +242,15 @@ async fn add(call: Call) -> Result<Answer, Problem> {
         name_dependency(&call, &mut charge).await?;
         charges.push(charge);
     }
-    let mut skus: Vec<String> = Vec::new();
-    let mut key = String::new();
+    let added = Added::default();
+    call.answer_with({
+        let added = added.clone();
+        move |call| {
+            let added = added.clone();
+            async move { shown_added(&call, plan, &added).await }
+        }
+    });
     documents::change(call.ctx(), &call.actor(), ObjectKind::ProductPlan, plan, |object, mut stored| {
-        key.clone_from(&object.key);
         let mut part = "/charges".to_owned();
         if let Some(list) = stored.list_mut("charges") {
             let from = list.len();
@@ -253,19 +259,27 @@ async fn add(call: Call) -> Result<Answer, Problem> {
             }
             list.extend(charges);
             name_charges(list, from);
-            skus.extend(list[from..].iter().filter_map(|charge| match charge.member("sku") {
-                Some(Node::Text(sku)) => Some(sku.clone()),
+            let ids = list[from..].iter().filter_map(|charge| match charge.member("sku") {
+                Some(Node::Text(sku)) => Some(plan_charge_id(&object.key, sku)),
                 _ => None,
-            }));
+            });
+            *added.lock().unwrap_or_else(PoisonError::into_inner) = ids.collect();
         }
         Ok(Changed { document: stored, part })
     })
     .await
     .map_err(|stop| refused(stop, &node, &form(), PLAN_NOT_FOUND))?;
-    let ids: Vec<Uuid> = skus.iter().map(|sku| plan_charge_id(&key, sku)).collect();
+    shown_added(&call, plan, &added).await
+}
+
+/// Ids of charges that a request has added.
+type Added = Arc<Mutex<Vec<Uuid>>>;
+
+async fn shown_added(call: &Call, plan: Uuid, added: &Added) -> Result<Answer, Problem> {
+    let ids = added.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut items = Vec::with_capacity(ids.len());
     for id in &ids {
-        items.push(charge_tree(&call, plan, *id).await?);
+        items.push(charge_tree(call, plan, *id).await?);
     }
     let told = |id: &Uuid| Tree::Text(id.to_string());
     Ok(Answer::json(

@@ -12,12 +12,13 @@ use crate::problem::{INVALID, Problem};
 use crate::route::Route;
 use domain::api_key::Scope as May;
 use domain::book_file::Node;
+use domain::ids::RunId;
 use domain::query::Kind;
 use domain::run::{Scope, Step};
 use http::{Method, StatusCode};
 use operations::Act;
 use operations::runs::list::{self, Detail};
-use operations::runs::open::{self, NewRun, Reach};
+use operations::runs::open::{self, NewRun, Opened, Reach};
 use operations::runs::preview;
 use operations::runs::requests::{self, Verb};
 use operations::runs::view::RunView;
@@ -59,7 +60,10 @@ pub fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/v3/runs/{ordinal}", May::Read, ONE, |call| async move {
             shown(&call, StatusCode::OK).await
         }),
-        Route::new(Method::POST, "/v3/runs", May::Operate, OPEN, begin),
+        Route::new(Method::POST, "/v3/runs", May::Operate, OPEN, begin).answered_by(|call| async move {
+            let id = call.made.ok_or_else(|| anyhow::anyhow!("what was opened is not known"))?;
+            Ok(begun(&open::opened(call.ctx(), RunId(id)).await?))
+        }),
         verb("/v3/runs/{ordinal}/approve", APPROVE, "approve"),
         verb("/v3/runs/{ordinal}/cancel", CANCEL, "cancel"),
         verb("/v3/runs/{ordinal}/rerun", RERUN, "rerun"),
@@ -142,8 +146,12 @@ async fn begin(call: Call) -> Result<Answer, Problem> {
         return Ok(Answer::ok(named(Tree::value(&value))));
     }
     let opened = open::open(call.ctx(), &act, &what).await?;
+    Ok(begun(&opened))
+}
+
+fn begun(opened: &Opened) -> Answer {
     let run = Tree::Int(i64::try_from(opened.run).unwrap_or(i64::MAX));
-    Ok(Answer::json(
+    Answer::json(
         StatusCode::ACCEPTED,
         Tree::object([
             ("Run", run),
@@ -151,7 +159,7 @@ async fn begin(call: Call) -> Result<Answer, Problem> {
             ("State", Tree::text(opened.state.name())),
             ("GoesOn", Tree::Bool(opened.goes_on)),
         ]),
-    ))
+    )
 }
 
 fn is_true(body: &Body<'_>, name: &str) -> bool {

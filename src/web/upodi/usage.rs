@@ -132,11 +132,16 @@ async fn single(call: &Call, node: &Node) -> Result<Answer, Problem> {
     let mut record = read(node, "", &mut faults)?;
     name(call, &mut record, 0)?;
     faults.check()?;
-    let mut taken = call.app.usage.take(SOURCE, vec![record], Together::Each).await.map_err(not_taken)?;
-    match taken.pop() {
-        Some(RecordOutcome::Accepted { usage }) => Ok(Answer::json(StatusCode::CREATED, view(&usage))),
-        Some(RecordOutcome::Duplicate { usage }) => Ok(Answer::ok(view(&usage))),
-        Some(RecordOutcome::Rejected(reject)) => Err(refused(reject)),
+    let keeps = once::keeps(call, |taken| answered(taken.first()).ok());
+    let taken = call.app.usage.take(SOURCE, vec![record], Together::Each, keeps).await.map_err(not_taken)?;
+    answered(taken.first())
+}
+
+fn answered(taken: Option<&RecordOutcome>) -> Result<Answer, Problem> {
+    match taken {
+        Some(RecordOutcome::Accepted { usage }) => Ok(Answer::json(StatusCode::CREATED, view(usage))),
+        Some(RecordOutcome::Duplicate { usage }) => Ok(Answer::ok(view(usage))),
+        Some(RecordOutcome::Rejected(reject)) => Err(refused(reject.clone())),
         None => Err(Problem::from(anyhow::anyhow!("one record was sent and none was answered"))),
     }
 }
@@ -154,7 +159,15 @@ async fn many(call: &Call, list: &[Node]) -> Result<Answer, Problem> {
         name(call, record, at)?;
     }
     let names: Vec<Option<String>> = records.iter().map(|record| record.id.clone()).collect();
-    let taken = call.app.usage.take(SOURCE, records, Together::Each).await.map_err(not_taken)?;
+    let keeps = once::keeps(call, {
+        let names = names.clone();
+        move |taken| Some(answered_list(taken, &names))
+    });
+    let taken = call.app.usage.take(SOURCE, records, Together::Each, keeps).await.map_err(not_taken)?;
+    Ok(answered_list(&taken, &names))
+}
+
+fn answered_list(taken: &[RecordOutcome], names: &[Option<String>]) -> Answer {
     let count = |is: fn(&RecordOutcome) -> bool| Tree::count(taken.iter().filter(|taken| is(taken)).count());
     let rejected = taken.iter().filter(|taken| matches!(taken, RecordOutcome::Rejected(_))).count();
     let all_rejected = !taken.is_empty() && rejected == taken.len();
@@ -167,10 +180,10 @@ async fn many(call: &Call, list: &[Node]) -> Result<Answer, Problem> {
         ("Late", count(|t| matches!(t, RecordOutcome::Accepted { usage } if usage.is_late))),
         (
             "Items",
-            Tree::List(taken.iter().zip(&names).map(|(taken, name)| item(taken, name.as_deref())).collect()),
+            Tree::List(taken.iter().zip(names).map(|(taken, name)| item(taken, name.as_deref())).collect()),
         ),
     ]);
-    Ok(Answer::json(if all_rejected { StatusCode::BAD_REQUEST } else { StatusCode::CREATED }, answer))
+    Answer::json(if all_rejected { StatusCode::BAD_REQUEST } else { StatusCode::CREATED }, answer)
 }
 
 /// One line of a list's answer.

@@ -268,7 +268,8 @@ async fn correct(call: Call) -> Result<Answer, Problem> {
         corrects: Some(now.event.clone()),
         properties: properties.or_else(|| Some(now.properties.clone()).filter(|text| !text.is_empty())),
     };
-    let mut taken = call.app.usage.take("api", vec![correction], Together::Each).await.map_err(not_taken)?;
+    let mut taken =
+        call.app.usage.take("api", vec![correction], Together::Each, None).await.map_err(not_taken)?;
     match taken.pop() {
         Some(RecordOutcome::Rejected(reject)) => Err(super::usage::refused(reject)),
         _ => Ok(Answer::ok(tree(&found(&call, id).await?))),

@@ -14,7 +14,7 @@ use domain::api_key::Scope;
 use domain::book_file::Node;
 use domain::query::Kind;
 use http::{HeaderValue, Method, StatusCode, header};
-use operations::webhooks::{self, Changes, NewEndpoint};
+use operations::webhooks::{self, Changes, DeliveryView, EndpointView, NewEndpoint, State};
 use serde::Serialize;
 
 const PAGE: Doc = Doc::new("Endpoints that are told what has changed", Gives::Free).query(QueryDoc::Page);
@@ -56,12 +56,13 @@ pub fn routes() -> Vec<Route> {
             // The secret that was told went with the answer.
             let id = call.made.ok_or_else(|| anyhow::anyhow!("what was made is not known"))?;
             let view = webhooks::one(call.ctx(), id).await?;
-            Ok(Answer::json(StatusCode::CREATED, tree(&view)?))
+            Ok(placed(&view, with_secret(tree(&view)?, None)))
         }),
         Route::new(Method::GET, ONE_PATH, Scope::Read, ONE, one),
         Route::new(Method::PATCH, ONE_PATH, Scope::Write, CHANGE, change).shown_by(one),
         Route::new(Method::DELETE, ONE_PATH, Scope::Write, REMOVE, remove),
-        Route::new(Method::POST, "/v3/webhooks/{webhookId}/ping", Scope::Write, PING, ping),
+        Route::new(Method::POST, "/v3/webhooks/{webhookId}/ping", Scope::Write, PING, ping)
+            .answered_by(|_| async move { Ok(Answer::empty(StatusCode::ACCEPTED)) }),
         Route::new(Method::GET, "/v3/webhooks/{webhookId}/deliveries", Scope::Read, TOLD, told),
         Route::new(Method::POST, "/v3/webhooks/{webhookId}/replay", Scope::Write, REPLAY, replay),
     ]
@@ -158,11 +159,18 @@ async fn add(call: Call) -> Result<Answer, Problem> {
         is_active: changes.is_active.unwrap_or(true),
     };
     let (view, secret) = webhooks::add(call.ctx(), &call.actor(), &new).await?;
-    let mut answer = Answer::json(StatusCode::CREATED, with_secret(tree(&view)?, Some(&secret)));
+    let mut answer = placed(&view, with_secret(tree(&view)?, Some(&secret)));
+    answer.is_told_once = true;
+    Ok(answer)
+}
+
+/// A new endpoint, with where it is.
+fn placed(view: &EndpointView, tree: Tree) -> Answer {
+    let mut answer = Answer::json(StatusCode::CREATED, tree);
     if let Ok(place) = HeaderValue::from_str(&format!("/v3/webhooks/{}", view.id)) {
         answer.headers.insert(header::LOCATION, place);
     }
-    Ok(answer)
+    answer
 }
 
 fn with_secret(tree: Tree, secret: Option<&str>) -> Tree {
@@ -179,7 +187,9 @@ async fn change(call: Call) -> Result<Answer, Problem> {
     let node = body(&call)?;
     let changes = read(&node, &["RotateSecret"])?;
     let (view, secret) = webhooks::change(call.ctx(), &call.actor(), path_id(&call)?, &changes).await?;
-    Ok(Answer::ok(with_secret(tree(&view)?, secret.as_deref())))
+    let mut answer = Answer::ok(with_secret(tree(&view)?, secret.as_deref()));
+    answer.is_told_once = secret.is_some();
+    Ok(answer)
 }
 
 async fn remove(call: Call) -> Result<Answer, Problem> {
@@ -214,7 +224,19 @@ async fn replay(call: Call) -> Result<Answer, Problem> {
         faults.add("/From".to_owned(), INVALID.word, "is missing, or no number");
     }
     faults.check()?;
-    let count = webhooks::replay(call.ctx(), path_id(&call)?, first.unwrap_or_default(), last).await?;
+    let (first, last) = (first.unwrap_or_default(), last.unwrap_or(i64::MAX));
+    call.answer_with(move |call| async move {
+        let told = webhooks::deliveries(call.ctx(), path_id(&call)?).await?;
+        let is_told_again = |told: &&DeliveryView| {
+            (first..=last).contains(&told.sequence) && told.state == State::Pending && told.attempts == 0
+        };
+        let count = told.iter().filter(is_told_again).count();
+        Ok(counted(u64::try_from(count).unwrap_or(u64::MAX)))
+    });
+    Ok(counted(webhooks::replay(call.ctx(), path_id(&call)?, first, Some(last)).await?))
+}
+
+fn counted(count: u64) -> Answer {
     let count = Tree::Int(i64::try_from(count).unwrap_or(i64::MAX));
-    Ok(Answer::json(StatusCode::ACCEPTED, Tree::object([("Count", count)])))
+    Answer::json(StatusCode::ACCEPTED, Tree::object([("Count", count)]))
 }

@@ -1,0 +1,151 @@
+//! Death of the server at any door while it works on a request under an Idempotency-Key: the same request again, to a
+//! server that was started anew, has one effect in all, and one answer from then on.
+
+use crate::support::book;
+use crate::support::books::{Books, both};
+use crate::support::http::{Client, Reply, Server, key};
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::path::Path;
+
+/// Doors that one request may come to.
+const DOORS_MAX: u64 = 40;
+
+/// A home with a year of booked invoices of one customer, unpaid, and what is asked of it.
+struct Scene {
+    books: Books,
+    key: String,
+    /// Requests so far: each is another one.
+    asked: Cell<u64>,
+}
+
+impl Scene {
+    fn new(books: Books) -> Self {
+        let file = books.file("book.json", book(1).to_string());
+        books.run(&["load", &file]).exits(0);
+        for month in 1..=12 {
+            let day = &format!("2026-{month:02}-01");
+            books.run(&["run", "--as-of", day, "--skip", "render,send,collect"]).exits(0);
+        }
+        let key = key(&books, "all", &["read", "write", "usage", "operate"]);
+        Self { books, key, asked: Cell::new(0) }
+    }
+
+    /// A server that aborts after so many doors more than it has come to when it listens.
+    fn server(&self, dies_after: Option<u64>) -> Server {
+        let count = self.books.home().path().with_file_name("doors");
+        let mut command = self.books.command(&["serve", "--listen", "127.0.0.1:0", "--no-work"]);
+        if let Some(more) = dies_after {
+            let begun = self.doors_of_a_start(&count);
+            command.env("TALLYBOOK_CRASH_AT", (begun + more).to_string());
+        }
+        Server::started(command)
+    }
+
+    /// Doors that a server comes to before it listens.
+    fn doors_of_a_start(&self, count: &Path) -> u64 {
+        drop(std::fs::remove_file(count));
+        let mut command = self.books.command(&["serve", "--listen", "127.0.0.1:0", "--no-work"]);
+        command.env("TALLYBOOK_CRASH_COUNT", count);
+        drop(Server::started(command));
+        std::fs::read_to_string(count).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    }
+
+    fn client<'s>(&self, server: &'s Server, name: u64) -> Client<'s> {
+        let key = format!("0191f8a4-7d1c-4abc-8def-{name:012x}");
+        server.with(&self.key).header("Idempotency-Key", &key)
+    }
+
+    /// Asks at every door, until the server answers before it would die; how often it was asked.
+    fn asks(&self, ask: impl Fn(&Client<'_>, u64) -> Reply, effects: impl Fn(u64) -> usize) -> u64 {
+        for door in 1..=DOORS_MAX {
+            let n = self.asked.get() + 1;
+            self.asked.set(n);
+            let server = self.server(Some(door));
+            let first = ask(&self.client(&server, n), n);
+            drop(server);
+            let server = self.server(None);
+            let client = self.client(&server, n);
+            let again = ask(&client, n);
+            assert!((200..300).contains(&again.status), "door {door}: {} {}", again.status, again.text());
+            let third = ask(&client, n);
+            assert_eq!((third.status, &third.body), (again.status, &again.body), "door {door}");
+            assert_eq!(third.header("idempotency-replayed"), Some("true"), "door {door}");
+            assert_eq!(effects(n), 1, "door {door}: {}", third.text());
+            if first.status != 0 {
+                assert_eq!((first.status, &first.body), (third.status, &third.body), "door {door}");
+                return door;
+            }
+        }
+        panic!("the server dies for ever");
+    }
+}
+
+fn items(books: &Books, key: &str, path: &str) -> Vec<Value> {
+    let server = Server::start(books, &["--no-work"]);
+    server.with(key).get(path).is(200).json()["Items"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_server_that_dies_at_any_door_has_done_a_request_once_or_not_at_all() {
+    for books in both() {
+        let scene = Scene::new(books);
+        let (books, api_key) = (&scene.books, scene.key.as_str());
+        let acts = |action: &str| {
+            books.json(&["audit"]).as_array().unwrap().iter().filter(|act| act["action"] == action).count()
+        };
+        let named = |path: &'static str, name: String| {
+            items(books, api_key, path).iter().filter(|item| item["FullName"] == name.as_str()).count()
+        };
+
+        let doors = scene.asks(
+            |client, n| client.post("/v3/customers", &json!({"FullName": format!("Ada {n}")})),
+            |n| named("/v3/customers", format!("Ada {n}")),
+        );
+        // Claimed, and done with its answer.
+        assert_eq!(doors, 5, "the answer is not in the transaction of the effect");
+
+        let subscription = items(books, api_key, "/v3/subscriptions")[0]["ID"].as_str().unwrap().to_owned();
+        let path = format!("/v3/subscriptions/{subscription}/setamount");
+        let before = Cell::new(acts("subscription.setamount"));
+        scene.asks(
+            |client, n| client.put(&path, &json!({"Quantity": n, "All": true})),
+            |_| {
+                let now = acts("subscription.setamount");
+                now - before.replace(now)
+            },
+        );
+
+        scene.asks(
+            |client, n| {
+                let event = json!({"Amount": n, "EntryDate": "2026-05-10T10:00:00Z", "Subject": "SUB-0001", "Meter": "api_calls"});
+                client.post("/v3/usagedata", &event)
+            },
+            |n| {
+                let all = items(books, api_key, "/v3/usagedata?pagesize=1000");
+                all.iter().filter(|usage| usage["Amount"].as_u64() == Some(n)).count()
+            },
+        );
+
+        // The provider is asked for one attempt, whoever dies before or after it has answered.
+        let open: Vec<String> = items(books, api_key, "/v3/invoices")
+            .iter()
+            .map(|invoice| invoice["ID"].as_str().unwrap().to_owned())
+            .collect();
+        let first = scene.asked.get() + 1;
+        let invoice = |n: u64| &open[usize::try_from(n - first).unwrap()];
+        let charges = || {
+            let all = std::fs::read_to_string(books.home().path().join("sandbox-payments.ndjson"));
+            all.map_or(0, |text| text.lines().count())
+        };
+        let before = Cell::new(0);
+        scene.asks(
+            |client, n| client.put(&format!("/v3/invoices/{}/recharge", invoice(n)), &json!({})),
+            |_| {
+                let now = charges();
+                now - before.replace(now)
+            },
+        );
+        assert_eq!(books.json(&["verify"])["ok"], true);
+    }
+}
