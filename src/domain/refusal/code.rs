@@ -167,7 +167,6 @@ codes! {
         NothingPaid "nothing_paid"
         NothingToRebill "nothing_to_rebill"
         NothingToSend "nothing_to_send"
-        Raises "raises"
         RefundRefused "refund_refused"
         RestrictedCode "restricted_code"
         RunStands "run_stands"

@@ -47,7 +47,9 @@ pub(super) fn apply(
         redeemed: &redeemed,
     };
     let changed = crate::subscription::act(subscription, &context, request, effective, on)?;
+    let owner = changed.customer;
     world.known.subscriptions.insert(number.to_owned(), changed);
+    world.change_bills_of(&[owner].into());
     Ok(())
 }
 
@@ -135,12 +137,17 @@ fn apply_to_customer(world: &mut World, account: &str, code: &str, on: NaiveDate
     let discount = applicable(&context, code, on, None)?;
     let customer = world.known.customers.get_mut(account).ok_or_else(|| unknown_customer(account))?;
     customer.apply_discount(discount);
+    let id = customer.id;
+    world.change_bills_of(&[id].into());
     Ok(())
 }
 
 fn clear_of_customer(world: &mut World, account: &str, on: NaiveDate) -> Result<(), Refusal> {
     let customer = world.known.customers.get_mut(account).ok_or_else(|| unknown_customer(account))?;
-    customer.clear_discount(on)
+    customer.clear_discount(on)?;
+    let id = customer.id;
+    world.change_bills_of(&[id].into());
+    Ok(())
 }
 
 fn unknown_customer(account: &str) -> Refusal {

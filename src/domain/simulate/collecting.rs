@@ -7,10 +7,10 @@ use crate::catalogue::Catalogue;
 use crate::dunning::DunningAction;
 use crate::ids::{CustomerId, InvoiceId};
 use crate::invoice::verbs::{
-    self, Account, Answer, Books, Charging, Effects, NextStep, Occasion, PartKind, PayerHistory,
-    SettlementPart,
+    self, Account, Answer, BookingFault, Books, Charging, Effects, NextStep, Occasion, PartKind,
+    PayerHistory, SettlementPart,
 };
-use crate::invoice::{OpenDocument, account, set_off as parts_of};
+use crate::invoice::{Invoice, OpenDocument, account, set_off as parts_of};
 use crate::ledger::{EntryKind, PostingFault};
 use crate::money::{Currency, Money};
 use crate::payment::{Attempt, AttemptState, SandboxAnswer, sandbox_answer};
@@ -320,12 +320,12 @@ fn next_entry(world: &World, at: usize, kind: EntryKind) -> u32 {
     before.map(|entry| entry.ordinal).max().unwrap_or(0) + 1
 }
 
-fn not_booked() -> Refusal {
+pub(super) fn not_booked() -> Refusal {
     Refusal::new(Code::Conflict, "it is not booked").hint("book it first")
 }
 
 /// Looks at a booked document as an account.
-fn with_account<R>(world: &World, at: usize, look: impl FnOnce(&Account<'_>) -> R) -> Option<R> {
+pub(super) fn with_account<R>(world: &World, at: usize, look: impl FnOnce(&Account<'_>) -> R) -> Option<R> {
     let document = &world.documents[at];
     let (invoice, catalogue) = (document.booked.as_ref()?, world.catalogue.as_ref()?);
     let policy = catalogue.dunning_policy(invoice.draft.dunning_policy.as_deref());
@@ -342,9 +342,9 @@ pub(super) fn happen(
     verb: impl FnOnce(&Account<'_>, Books<'_>) -> Result<Effects, PostingFault>,
 ) -> Result<(), Refusal> {
     let catalogue: Arc<Catalogue> = Arc::clone(world.catalogue()?);
-    let books = Books { catalogue: &catalogue, open_from: None };
+    let books = Books { catalogue: &catalogue, calendar: world.calendar };
     let effects = with_account(world, at, |account| verb(account, books)).ok_or_else(not_booked)?;
-    let effects = effects.map_err(super::running::cannot_post)?;
+    let effects = effects.map_err(BookingFault::from)?;
     let on = effects.parts.first().map(|part| part.on);
     apply(world, at, effects);
     let Some(on) = on else { return Ok(()) };
@@ -359,10 +359,10 @@ pub(super) fn happen(
 /// What was given up and came after all is no bad debt any more (rules Y5).
 fn take_back(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
     let catalogue: Arc<Catalogue> = Arc::clone(world.catalogue()?);
-    let books = Books { catalogue: &catalogue, open_from: None };
+    let books = Books { catalogue: &catalogue, calendar: world.calendar };
     let ordinal = next_entry(world, at, EntryKind::WriteOff);
     let effects = with_account(world, at, |account| verbs::taken_back(account, ordinal, on, books));
-    if let Some(effects) = effects.transpose().map_err(super::running::cannot_post)?.flatten() {
+    if let Some(effects) = effects.transpose().map_err(BookingFault::from)?.flatten() {
         apply(world, at, effects);
     }
     Ok(())
@@ -400,12 +400,21 @@ pub(super) fn meet_write_offs(world: &mut World, note: usize, on: NaiveDate) -> 
     Ok(())
 }
 
+/// A draft became this invoice.
+pub(super) fn keep_booked(world: &mut World, at: usize, invoice: Invoice, effects: Effects) {
+    let document = &mut world.documents[at];
+    document.draft = invoice.draft.clone();
+    document.booked = Some(invoice);
+    apply(world, at, effects);
+}
+
 /// Keeps what came of a verb on a document.
-fn apply(world: &mut World, at: usize, effects: Effects) {
+pub(super) fn apply(world: &mut World, at: usize, effects: Effects) {
     let document = &mut world.documents[at];
     document.parts.extend(effects.parts);
     document.settlement = effects.settlement.unwrap_or_else(|| document.settlement.clone());
-    world.entries.extend(effects.entries);
+    // What is zero posts nothing, and a scenario shows what is posted.
+    world.entries.extend(effects.entries.into_iter().filter(|entry| !entry.postings.is_empty()));
     let Some(attempt) = effects.attempt else { return };
     match world.transactions.iter_mut().find(|t| t.attempt.id == attempt.id) {
         Some(begun) => begun.attempt = attempt,

@@ -1,17 +1,16 @@
-//! Verbs on invoices: book, cancel, create, credit, edit, markpaid, recharge, refund, send, writeoff (rules I4, I7, Y4, Y5).
+//! Verbs on invoices: book, cancel, create, credit, edit, markdelivered, markpaid, recharge, refund, send, writeoff (rules I4, I7, Y4, Y5).
 
 use super::collecting;
 use super::world::{Document, World};
 use super::{running, steps};
 use crate::billing::{
-    BilledLine, CreditLine, CreditScope, PayerBook, ReopenedLine, Standing, credit_note, custom_draft,
-    edited, reopens,
+    self, BilledLine, CreditLine, CreditScope, ReopenedLine, Standing, custom_draft, edited,
 };
 use crate::book_file::{read_custom_invoice, read_draft_edit};
-use crate::customer::Customer;
 use crate::decimal::{Digits, parse};
 use crate::exact::Exact;
 use crate::ids::CustomerId;
+use crate::invoice::verbs::{self, Books};
 use crate::invoice::{Invoice, InvoiceStatus, LineKey};
 use crate::money::Currency;
 use crate::refusal::{Code, Refusal};
@@ -19,6 +18,7 @@ use crate::subscription::Arguments;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// Amounts as people write them.
 const AMOUNT: Digits = Digits { integer_digits: 15, scale: 4 };
@@ -59,7 +59,8 @@ pub(super) fn act(
         "cancel" => cancel(world, at, arguments.flag(&["release"])?.unwrap_or(false)),
         "credit" => {
             let rebill = arguments.flag(&["rebill"])?.unwrap_or(false);
-            credit(world, at, step, rebill, on)
+            let scope = scope(step, &booked(world, at)?)?;
+            credit(world, at, &scope, rebill, on).map(drop)
         }
         "edit" => edit(world, at, step),
         "markpaid" => {
@@ -98,7 +99,7 @@ fn create(world: &mut World, custom: &Map<String, Value>, on: NaiveDate) -> Resu
     let unknown =
         || Refusal::new(Code::UnknownCustomer, format!("there is no customer `{}`", custom.account_number));
     let owner = world.known.customers.get(&custom.account_number).ok_or_else(unknown)?.id;
-    let draft = custom_draft(&book_of(world, owner)?, &custom)?;
+    let draft = custom_draft(&world.book_of(owner)?, &custom)?;
     let is_there = |document: &Document| {
         document.draft.id == draft.id && document.settlement.status != InvoiceStatus::Cancelled
     };
@@ -109,16 +110,6 @@ fn create(world: &mut World, custom: &Map<String, Value>, on: NaiveDate) -> Resu
     }
     world.documents.push(Document::draft(draft));
     Ok(())
-}
-
-/// The book of the payer of a customer.
-fn book_of(world: &World, customer: CustomerId) -> Result<PayerBook, Refusal> {
-    let roots = world.payers();
-    let payer =
-        *roots.get(&customer).ok_or_else(|| Refusal::new(Code::UnknownCustomer, "the customer is gone"))?;
-    let members: Vec<&Customer> =
-        world.known.customers.values().filter(|c| roots.get(&c.id) == Some(&payer)).collect();
-    world.payer_book(payer, &members)
 }
 
 /// rules I4: a draft is changed before it is booked, in the form of `invoices edit`.
@@ -137,9 +128,7 @@ fn edit(world: &mut World, at: usize, step: &Map<String, Value>) -> Result<(), R
     let edit = read_draft_edit("edit", &Value::Object(asked).to_string())
         .map_err(|faults| steps::refused(Code::BadArgument, &faults))?;
     let draft = document.draft.clone();
-    // A scenario's books have no revisions: the draft is as new as its book.
-    let book = PayerBook { revision: draft.revision, ..book_of(world, draft.payer)? };
-    let edited = edited(&book, &draft, &edit)?;
+    let edited = edited(&world.book_of(draft.payer)?, &draft, &edit)?;
     world.documents[at].draft = edited.draft;
     let lines = world.documents[at].draft.lines.clone();
     for billed in world.billed.values_mut().flatten() {
@@ -154,6 +143,7 @@ fn edit(world: &mut World, at: usize, step: &Map<String, Value>) -> Result<(), R
 /// Billed lines that nobody pays stay taken.
 fn waive(world: &mut World, is_waived: impl Fn(&BilledLine) -> bool) {
     for line in world.billed.values_mut().flatten().filter(|line| is_waived(line)) {
+        world.waived.insert(line.key.clone());
         (line.invoice, line.line, line.net_minor) = (None, None, 0);
     }
 }
@@ -163,9 +153,23 @@ fn book(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
     if !document.is_draft() {
         return Err(not_a_draft(document, "booked"));
     }
+    let aside = document.set_aside.clone().or_else(|| unbookable(world, at));
+    if let Some(reason) = aside {
+        let message = format!("the draft cannot be booked: {reason}");
+        return Err(Refusal::new(Code::SetAside, message).hint("cancel it with `release` and run again"));
+    }
     running::book(world, &[at], on)?;
     collecting::at_booking(world, &[at], on);
     Ok(())
+}
+
+/// Why a draft is not booked: its payer's book changed since, or its sums disagree.
+pub(super) fn unbookable(world: &World, at: usize) -> Option<String> {
+    let draft = &world.documents[at].draft;
+    if draft.revision != world.revision(draft.payer) {
+        return Some("changed since draft".to_owned());
+    }
+    billing::check(draft).err().map(|fault| fault.to_string())
 }
 
 /// rules I4: cancelling a draft waives its periods unless they are released.
@@ -192,74 +196,66 @@ fn not_a_draft(document: &Document, wanted: &str) -> Refusal {
 }
 
 fn booked(world: &World, at: usize) -> Result<Invoice, Refusal> {
-    let document = &world.documents[at];
-    document
-        .booked
-        .clone()
-        .ok_or_else(|| Refusal::new(Code::Conflict, "it is not booked").hint("book it first"))
+    world.documents[at].booked.clone().ok_or_else(collecting::not_booked)
 }
 
-/// Makes and books a credit note, and sets it against its invoice first, then against the oldest open ones.
-fn credit(
+/// Makes and books a credit note, and sets it against its invoice first, then against the oldest open ones. Whether there is a
+/// note: what was credited before may only be billed anew.
+///
+/// # Errors
+/// If there is nothing to credit, or too much is asked for.
+pub(super) fn credit(
     world: &mut World,
     at: usize,
-    step: &Map<String, Value>,
+    scope: &CreditScope,
     rebill: bool,
     on: NaiveDate,
-) -> Result<(), Refusal> {
+) -> Result<bool, Refusal> {
     let invoice = booked(world, at)?;
-    let scope = scope(step, &invoice)?;
-    if rebill && scope != CreditScope::Whole {
-        return Err(Refusal::new(Code::BadArgument, "a whole invoice is billed anew, not a line of it")
-            .hint("leave out `lines`"));
-    }
-    let reopened = if rebill { reopens(&invoice, &world.billed)? } else { Vec::new() };
-    let notes = world
-        .documents
-        .iter()
-        .filter_map(|document| document.booked.as_ref())
-        .filter(|note| note.draft.is_credit_note && note.draft.credits == [invoice.number.clone()])
-        .filter(|note| note.draft.lines.iter().all(|line| is_credit_of(line, &invoice)))
-        .count();
-    let standing = Standing { credited: &world.credited(), notes };
+    let all = world.documents.iter().filter_map(|document| document.booked.as_ref());
+    let notes = verbs::notes_on(&invoice, all).count();
+    let credited = world.credited();
+    let standing = Standing { credited: &credited, notes };
+    let asked = verbs::Credit { scope, rebill, on, run_ordinal: world.newest_run() };
     let catalogue = world.catalogue()?.clone();
-    let draft = match credit_note(&invoice, standing, &scope, on, world.runs.max(1), &catalogue) {
-        Err(refusal) if rebill && refusal.code == Code::NothingLeft => {
-            reopen(world, &reopened, on); // credited before, and only billed anew
-            return Ok(());
+    let made = verbs::credit_draft(&invoice, asked, standing, &world.billed, &catalogue)?;
+    let has_note = made.note.is_some();
+    if let Some(draft) = made.note {
+        let begins = || billing::first_sequence(&catalogue, &draft) - 1;
+        let sequence = world.sequences.get(&draft.series).copied().unwrap_or_else(begins) + 1;
+        let series = draft.series.clone();
+        let books = Books { catalogue: &catalogue, calendar: world.calendar };
+        let noted = collecting::with_account(world, at, |account| {
+            verbs::credit(account, draft.clone(), sequence, on, books)
+        });
+        let verbs::Noted { note, booked, credited } = noted.ok_or_else(collecting::not_booked)??;
+        world.sequences.insert(series, sequence);
+        world.documents.push(Document::draft(draft));
+        let place = world.documents.len() - 1;
+        collecting::keep_booked(world, place, note, booked);
+        if let Some(credited) = credited {
+            collecting::apply(world, at, credited);
         }
-        draft => draft?,
-    };
-    let note = world.documents.len();
-    world.documents.push(Document::draft(draft));
-    let open = world.documents[at].settlement.open_minor(invoice.draft.gross_minor());
-    let owed = world.documents[note].draft.gross_minor();
-    if let Err(refusal) = running::book_only(world, &[note], on) {
-        world.documents.truncate(note); // a step that is refused leaves nothing behind
-        return Err(refusal);
+        collecting::meet_write_offs(world, place, on)?;
+        collecting::set_off(world, invoice.draft.payer, on);
     }
-    let part = open.min(-owed).max(0);
-    if part > 0 {
-        collecting::set_off_pair(world, note, at, part, on);
-    }
-    collecting::meet_write_offs(world, note, on)?;
-    collecting::set_off(world, invoice.draft.payer, on);
-    reopen(world, &reopened, on);
-    Ok(())
+    reopen(world, &made.reopens, on);
+    Ok(has_note)
 }
 
 /// rules I4: what was billed is due again.
 fn reopen(world: &mut World, keys: &[LineKey], on: NaiveDate) {
+    let of_key = |line: &&BilledLine| keys.contains(&line.key);
+    let reopened: BTreeSet<_> =
+        world.billed.values().flatten().filter(of_key).map(|l| l.subscription).collect();
+    let owners = world.known.subscriptions.values().filter(|s| reopened.contains(&s.id)).map(|s| s.customer);
+    let owners: BTreeSet<CustomerId> = owners.collect();
+    world.change_bills_of(&owners);
     for key in keys {
         let Some(lines) = world.billed.get_mut(&key.charge) else { continue };
         let gone = lines.extract_if(.., |line| line.key == *key).map(|line| ReopenedLine { line, on });
         world.reopened.entry(key.charge).or_default().extend(gone);
     }
-}
-
-/// Lines of a credit note keep number and key of what they credit.
-fn is_credit_of(line: &crate::invoice::Line, invoice: &Invoice) -> bool {
-    invoice.draft.lines.iter().any(|own| own.number == line.number && own.key == line.key)
 }
 
 fn scope(step: &Map<String, Value>, invoice: &Invoice) -> Result<CreditScope, Refusal> {

@@ -1,8 +1,8 @@
 //! Scenarios on a book held in memory: the same core as `run` and `run --preview`, without database or files. It is
 //! also how people explore a price list, and what golden scenarios are held against.
 //!
-//! `steps` reads the timeline and hands each step to its file: `intake` takes usage, `running` bills and books,
-//! `documents` and `agreements` do the verbs, `collecting` charges the sandbox's tokens, `answer` writes what
+//! `steps` reads the timeline and hands each step to its file: `intake` takes usage, `running` bills and books, `runs`
+//! approves, repeats and reverses, `documents` and `agreements` do the verbs, `collecting` charges the sandbox's tokens, `answer` writes what
 //! came of it. `world` is the book.
 
 mod agreements;
@@ -11,7 +11,9 @@ mod collecting;
 mod documents;
 mod intake;
 mod received;
+mod run_options;
 mod running;
+mod runs;
 mod steps;
 mod world;
 

@@ -1,48 +1,39 @@
 //! The `run` step: measure, bill, book in rank order, collect.
 
-use super::collecting;
+use super::run_options::Options;
 use super::steps::StepAnswer;
-use super::world::{Document, World};
+use super::world::World;
+use super::{collecting, runs};
 use crate::billing::{self, Billed, PayerBook, RunContext};
 use crate::customer::Customer;
 use crate::ids::{CustomerId, InvoiceId, Place, SubscriptionId};
-use crate::invoice::at_booking;
+use crate::invoice::verbs::{self, BookingFault, Books, Numbers};
 use crate::ledger::{self, Entry, deferred_codes};
 use crate::measure::{self, Measured, StoredEvent, Window};
 use crate::money::Money;
-use crate::refusal::{Code, Refusal};
+use crate::refusal::Refusal;
 use crate::report::MonthRange;
-use crate::subscription::Arguments;
 use chrono::NaiveDate;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Charge dates per charge that one run may catch up (rules T6).
-const CATCH_UP_MAX: u32 = 36;
-
-/// Options of the step, as on the command line.
-struct Options {
-    as_of: NaiveDate,
-    preview: bool,
-    /// Stops at drafts.
-    review: bool,
-    accounts: Vec<String>,
-    business_unit: Option<String>,
-    collect: bool,
-}
+pub(super) const CATCH_UP_MAX: u32 = 36;
 
 /// Runs everything that is due.
 ///
 /// # Errors
-/// If an option is wrong.
+/// If an option is wrong, or a run of the same scope waits for review.
 pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<StepAnswer, Refusal> {
     let options = Options::read(world, options, on)?;
-    if options.collect && !options.preview {
-        collecting::morning(world, options.as_of);
+    if !options.preview {
+        runs::refuse_review(world, &options.scope())?;
+        if options.collect {
+            collecting::morning(world, options.as_of);
+        }
     }
-    let ordinal = world.runs + 1;
     let context = RunContext {
-        ordinal,
+        ordinal: world.next_run(),
         place: Place::of(0),
         as_of: options.as_of,
         usage_mark: world.imports,
@@ -50,7 +41,10 @@ pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<S
     };
     let (billed, left_out) = bill(world, &options, context)?;
     let hash = billing::run_hash(
-        billed.iter().filter(|(_, b)| !b.hash.is_empty()).map(|(a, b)| (a.as_str(), b.hash.as_str())),
+        billed
+            .iter()
+            .map(|b| (b.account.as_str(), b.billed.hash.as_str()))
+            .filter(|(_, hash)| !hash.is_empty()),
     );
     let mut said = told(&billed, &hash, &options);
     if !left_out.is_empty() {
@@ -59,49 +53,20 @@ pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<S
     if options.preview {
         return Ok(said);
     }
-    said.remove("preview");
-    world.runs = ordinal;
-    let mut drafts = Vec::new();
-    for (account, billed) in billed {
-        if billed.parked.is_some() {
-            continue;
-        }
-        let payer = world.known.customers.get(&account).map(|payer| payer.id);
-        if let Some(payer) = payer {
-            let roots = world.payers();
-            world.carried.retain(|of, _| roots.get(of) != Some(&payer)); // taken over with the rest (rules I8)
-            world.carried.insert(payer, billed.carried);
-        }
-        for line in billed.lines {
-            world.billed.entry(line.key.charge).or_default().push(line);
-        }
-        drafts.extend(billed.drafts);
+    let review = options.review;
+    let at = runs::open(world, options, context.usage_mark);
+    runs::keep(world, at, billed);
+    if !review {
+        runs::book(world, at, None)?;
     }
-    let first = world.documents.len();
-    drafts.sort_by(|a, b| billing::rank(a).cmp(&billing::rank(b)));
-    for draft in drafts {
-        world.note_billed(&draft);
-        world.documents.push(Document::draft(draft));
-    }
-    if options.review {
-        return Ok(said);
-    }
-    let ready =
-        (first..world.documents.len()).filter(|at| world.documents[*at].draft.autobill).collect::<Vec<_>>();
-    book(world, &ready, options.as_of)?;
-    for at in &ready {
-        let latest = world.billed_as_of.entry(world.documents[*at].draft.payer).or_insert(options.as_of);
-        *latest = options.as_of.max(*latest);
-    }
-    if options.collect {
-        collecting::at_booking(world, &ready, options.as_of);
-    }
-    recognize(world, MonthRange::month_of(options.as_of).start)?;
     Ok(said)
 }
 
 /// Recognises what is earned before this day, the first of a month, month after month (rules L1).
-fn recognize(world: &mut World, until: NaiveDate) -> Result<(), Refusal> {
+///
+/// # Errors
+/// If it cannot be posted.
+pub(super) fn recognize(world: &mut World, until: NaiveDate) -> Result<(), Refusal> {
     let catalogue = world.catalogue()?.clone();
     let codes = deferred_codes(&catalogue.tenant.accounts, catalogue.business_units.values());
     loop {
@@ -118,88 +83,27 @@ fn recognize(world: &mut World, until: NaiveDate) -> Result<(), Refusal> {
             let own: Vec<Entry> =
                 world.entries.iter().filter(|entry| entry.invoice == invoice.draft.id).cloned().collect();
             let entry = ledger::recognition_entry(invoice, &catalogue, None, month.end, &own);
-            earned.extend(entry.map_err(cannot_post)?);
+            earned.extend(entry.map_err(BookingFault::from)?);
         }
         world.entries.extend(earned);
         world.calendar.recognized_until = Some(month.end);
     }
 }
 
-/// Options by their plain names; those of the command line that change nothing in memory are let be.
-const OPTIONS: [&str; 10] =
-    ["asof", "ahead", "preview", "review", "customer", "customers", "businessunit", "skip", "expect", "json"];
-
-/// Steps of a run that may be left out.
-const SKIPPED: [&str; 3] = ["render", "send", "collect"];
-
-/// A text, several with commas between them, or a list of texts.
-fn texts(option: &str, value: Option<&Value>) -> Result<Vec<String>, Refusal> {
-    let split = |text: &str| text.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>();
-    let wrong = || Refusal::new(Code::BadArgument, format!("`{option}` is a text or a list of texts"));
-    match value {
-        None => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(split(text)),
-        Some(Value::Array(list)) => {
-            list.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
-        }
-        Some(_) => Err(wrong()),
-    }
+/// A payer with what it is billed.
+pub(super) struct BilledPayer {
+    pub payer: CustomerId,
+    pub account: String,
+    pub place: Place,
+    pub billed: Billed,
 }
-
-/// An option's name without case and marks: `as-of`, `as_of` and `asOf` are one.
-fn plain(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
-}
-
-impl Options {
-    fn read(world: &World, options: &Value, on: NaiveDate) -> Result<Self, Refusal> {
-        let empty = Map::new();
-        let map = match options {
-            Value::Object(map) => map,
-            Value::Null | Value::Bool(true) => &empty,
-            _ => return Err(Refusal::new(Code::Malformed, "`run` is an object of options")),
-        };
-        if let Some(unknown) = map.keys().find(|name| !OPTIONS.contains(&plain(name).as_str())) {
-            let message = format!("`{unknown}` is no option of a run");
-            return Err(Refusal::new(Code::UnknownOption, message)
-                .hint("as-of, preview, review, customer, business-unit, skip"));
-        }
-        let read = Arguments::of(map);
-        let as_of = read.date(&["as-of", "asof", "as_of"])?.unwrap_or(on);
-        let accounts = texts("customer", read.value(&["customer", "customers"]))?;
-        if let Some(unknown) = accounts.iter().find(|account| !world.known.customers.contains_key(*account)) {
-            return Err(Refusal::new(Code::UnknownCustomer, format!("there is no customer `{unknown}`")));
-        }
-        let business_unit = read.text(&["business-unit", "businessunit", "business_unit"]);
-        let known =
-            |unit: &String| world.catalogue.as_ref().is_some_and(|c| c.business_units.contains_key(unit));
-        if let Some(unknown) = business_unit.as_ref().filter(|unit| !known(unit)) {
-            return Err(Refusal::new(
-                Code::UnknownBusinessUnit,
-                format!("there is no business unit `{unknown}`"),
-            ));
-        }
-        let skipped = texts("skip", read.value(&["skip"]))?;
-        if let Some(unknown) = skipped.iter().find(|step| !SKIPPED.contains(&step.as_str())) {
-            let message = format!("`{unknown}` is no step of a run to skip");
-            return Err(Refusal::new(Code::UnknownOption, message).hint(SKIPPED.join(", ")));
-        }
-        Ok(Self {
-            as_of,
-            preview: read.flag(&["preview"])?.unwrap_or(false),
-            review: read.flag(&["review"])?.unwrap_or(false),
-            accounts,
-            business_unit,
-            collect: !skipped.iter().any(|step| step == "collect"),
-        })
-    }
-}
-
-/// Payers by account with what they are billed, and accounts that are left out.
-type BilledOf = (Vec<(String, Billed)>, Vec<String>);
 
 /// Bills the payers of the scope, in account-number order, and names those for whom the as-of is too early.
-fn bill(world: &World, options: &Options, context: RunContext) -> Result<BilledOf, Refusal> {
+fn bill(
+    world: &World,
+    options: &Options,
+    context: RunContext,
+) -> Result<(Vec<BilledPayer>, Vec<String>), Refusal> {
     let roots = world.payers();
     let mut members: BTreeMap<CustomerId, Vec<&Customer>> = BTreeMap::new();
     for customer in world.known.customers.values() {
@@ -228,13 +132,30 @@ fn bill(world: &World, options: &Options, context: RunContext) -> Result<BilledO
             continue;
         }
         let book = world.payer_book(payer.id, &members[&payer.id])?;
-        let measured = events.measure(&book, options.as_of, context.usage_mark);
-        all.push((
-            payer.account_number.clone(),
-            billing::bill(&book, &measured, RunContext { place, ..context }),
-        ));
+        all.push(bill_one(&book, &events, RunContext { place, ..context }));
     }
     Ok((all, left_out))
+}
+
+fn bill_one(book: &PayerBook, events: &Events<'_>, context: RunContext) -> BilledPayer {
+    let measured = events.measure(book, context.as_of, context.usage_mark);
+    let payer = book.payer;
+    let account = book.customers.get(&payer).map(|payer| payer.account_number.clone()).unwrap_or_default();
+    BilledPayer { payer, account, place: context.place, billed: billing::bill(book, &measured, context) }
+}
+
+/// Bills payers of a run once more, each at the place that it has in it.
+pub(super) fn bill_again(
+    world: &World,
+    payers: &[(CustomerId, Place)],
+    context: RunContext,
+) -> Result<Vec<BilledPayer>, Refusal> {
+    let events = Events::of(world);
+    let billed = payers.iter().map(|(payer, place)| {
+        let book = world.book_of(*payer)?;
+        Ok(bill_one(&book, &events, RunContext { place: *place, ..context }))
+    });
+    billed.collect()
 }
 
 /// Events by subscription. A correction may name another subject than what it corrects, so all are looked at where
@@ -268,22 +189,28 @@ impl<'w> Events<'w> {
     }
 }
 
-/// What a preview answers; of a real run only what was set aside is told.
-fn told(billed: &[(String, Billed)], hash: &str, options: &Options) -> StepAnswer {
-    let mut said = StepAnswer::new();
+/// Who is parked, and why.
+pub(super) fn told_parked(billed: &[BilledPayer]) -> StepAnswer {
     let parked: Vec<Value> = billed
         .iter()
-        .filter_map(|(account, b)| Some(json!({"account": account, "reason": b.parked.as_ref()?})))
+        .filter_map(|b| Some(json!({"account": b.account, "reason": b.billed.parked.as_ref()?})))
         .collect();
-    if !parked.is_empty() {
-        said.insert("parked".to_owned(), Value::Array(parked));
+    if parked.is_empty() {
+        StepAnswer::new()
+    } else {
+        StepAnswer::from_iter([("parked".to_owned(), Value::Array(parked))])
     }
+}
+
+/// What a preview answers; of a real run only what was set aside is told.
+fn told(billed: &[BilledPayer], hash: &str, options: &Options) -> StepAnswer {
+    let mut said = told_parked(billed);
     if !options.preview {
         return said;
     }
     let mut totals: BTreeMap<crate::money::Currency, (u64, i64, i64)> = BTreeMap::new();
     let mut invoices = Vec::new();
-    for draft in billed.iter().flat_map(|(_, b)| &b.drafts) {
+    for draft in billed.iter().flat_map(|b| &b.billed.drafts) {
         let total = totals.entry(draft.currency).or_default();
         *total = (total.0 + 1, total.1 + draft.net_minor, total.2 + draft.vat_minor);
         invoices.push(super::answer::value(&crate::invoice::InvoiceWire::draft(draft)));
@@ -305,20 +232,8 @@ fn told(billed: &[(String, Billed)], hash: &str, options: &Options) -> StepAnswe
 /// # Errors
 /// If a draft's sums do not agree, or it cannot be posted.
 pub(super) fn book(world: &mut World, places: &[usize], on: NaiveDate) -> Result<(), Refusal> {
-    book_only(world, places, on)?;
-    for at in places {
-        collecting::meet_write_offs(world, *at, on)?;
-    }
-    let payers: BTreeSet<CustomerId> = places.iter().map(|at| world.documents[*at].draft.payer).collect();
-    for payer in payers {
-        collecting::set_off(world, payer, on);
-    }
-    Ok(())
-}
-
-/// As [`book`], and sets nothing off.
-pub(super) fn book_only(world: &mut World, places: &[usize], on: NaiveDate) -> Result<(), Refusal> {
     let catalogue = world.catalogue()?.clone();
+    let books = Books { catalogue: &catalogue, calendar: world.calendar };
     let mut sequences = world.sequences.clone();
     let mut numbers: BTreeMap<InvoiceId, (u64, String)> = BTreeMap::new();
     for at in places {
@@ -326,8 +241,8 @@ pub(super) fn book_only(world: &mut World, places: &[usize], on: NaiveDate) -> R
         let begins = || billing::first_sequence(&catalogue, draft) - 1;
         let next = sequences.entry(draft.series.clone()).or_insert_with(begins);
         *next += 1;
-        let number =
-            billing::format_number(&draft.number_pattern, *next, draft.invoice_date).map_err(cannot_book)?;
+        let number = billing::format_number(&draft.number_pattern, *next, draft.invoice_date)
+            .map_err(BookingFault::from)?;
         numbers.insert(draft.id, (*next, number));
     }
     world.sequences = sequences;
@@ -339,28 +254,19 @@ pub(super) fn book_only(world: &mut World, places: &[usize], on: NaiveDate) -> R
         let billed_of = |charge| world.billed.get(&charge).map_or(&[][..], Vec::as_slice);
         billing::name_amended(&mut draft, billed_of);
         let Some((sequence, _)) = numbers.get(&draft.id) else { continue };
-        let refers = billing::takes_reference(&draft, &catalogue);
-        let mut invoice = billing::book(draft, *sequence, on, &catalogue).map_err(cannot_book)?;
-        if refers {
+        let reference = billing::takes_reference(&draft, &catalogue).then(|| {
             world.references += 1;
-            billing::refer(&mut invoice, world.references, &catalogue);
-        }
-        let entry = ledger::book_entry(&invoice, &catalogue, world.calendar).map_err(cannot_post)?;
-        if !entry.postings.is_empty() {
-            world.entries.push(entry);
-        }
-        let document = &mut world.documents[*at];
-        document.settlement = at_booking(invoice.draft.gross_minor(), on);
-        document.draft = invoice.draft.clone();
-        document.booked = Some(invoice);
+            world.references
+        });
+        let (invoice, effects) = verbs::book(draft, Numbers { sequence: *sequence, reference }, on, books)?;
+        collecting::keep_booked(world, *at, invoice, effects);
+    }
+    for at in places {
+        collecting::meet_write_offs(world, *at, on)?;
+    }
+    let payers: BTreeSet<CustomerId> = places.iter().map(|at| world.documents[*at].draft.payer).collect();
+    for payer in payers {
+        collecting::set_off(world, payer, on);
     }
     Ok(())
-}
-
-fn cannot_book(error: billing::BookError) -> Refusal {
-    Refusal::new(Code::CannotBook, error.to_string())
-}
-
-pub(super) fn cannot_post(error: ledger::PostingFault) -> Refusal {
-    Refusal::new(Code::CannotPost, error.to_string())
 }

@@ -2,7 +2,7 @@
 
 use super::answer;
 use super::world::World;
-use super::{agreements, collecting, documents, intake, received, running};
+use super::{agreements, collecting, documents, intake, received, running, runs};
 use crate::book_file::{self, Fault};
 use crate::refusal::{Code, Refusal, Wording};
 use crate::subscription::Arguments;
@@ -79,6 +79,8 @@ fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<StepAnswer, 
         quiet(intake::ingest(world, events, on))
     } else if let Some(options) = step.get("run") {
         running::run(world, options, on)
+    } else if step.contains_key("runs") {
+        runs::act(world, &verb()?, step, on)
     } else if let Some(what) = step.get("payments") {
         match what.as_str().map(str::to_ascii_lowercase).as_deref() {
             Some("import") => received::import(world, step, on),
@@ -93,7 +95,7 @@ fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<StepAnswer, 
     } else if step.contains_key("subscription") {
         quiet(agreements::act(world, &verb()?, step, on))
     } else {
-        let message = "a step is one of load, ingest, run, subscription, invoice, discount, payments";
+        let message = "a step is one of load, ingest, run, runs, subscription, invoice, discount, payments";
         Err(Refusal::new(Code::UnknownStep, message))
     }
 }

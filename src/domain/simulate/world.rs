@@ -1,13 +1,14 @@
 //! The book in memory, and what has happened to it.
 
 use super::received::Waiting;
+use super::runs::Run;
 use crate::billing::{BilledLine, CarriedDraft, Credited, LateHint, PayerBook, ReopenedLine, credits_of};
-use crate::book_file::{Change, LoadSet, ObjectKind, Stored, StoredBook};
+use crate::book_file::{Change, LoadSet, ObjectKind, Reach, Stored, StoredBook};
 use crate::catalogue::Catalogue;
 use crate::customer::Customer;
 use crate::ids::{ChargeReference, CustomerId, DiscountId, InvoiceId, SubscriptionId};
 use crate::invoice::verbs::SettlementPart;
-use crate::invoice::{Draft, Invoice, InvoiceStatus, InvoiceWire, Settlement};
+use crate::invoice::{Draft, Invoice, InvoiceStatus, InvoiceWire, LineKey, Settlement};
 use crate::ledger::{Calendar, Entry};
 use crate::measure::{Instants, StoredEvent};
 use crate::payment::Attempt;
@@ -36,8 +37,11 @@ pub(super) struct World {
     pub rejects: Vec<Rejected>,
     /// Number of the newest import.
     pub imports: i64,
-    /// Runs so far.
-    pub runs: u64,
+    pub runs: Vec<Run>,
+    /// How often what a payer's bills depend on has changed.
+    revisions: BTreeMap<CustomerId, i64>,
+    /// Billed periods that a person has waived.
+    pub waived: BTreeSet<LineKey>,
     /// The latest as-of of a run that booked something of the payer: an earlier one is too early for it (rules I9).
     pub billed_as_of: BTreeMap<CustomerId, NaiveDate>,
     pub billed: BTreeMap<ChargeReference, Vec<BilledLine>>,
@@ -75,6 +79,10 @@ pub(super) struct Document {
     pub settlement: Settlement,
     /// What has settled it.
     pub parts: Vec<SettlementPart>,
+    /// Place of the run that made it.
+    pub run: Option<usize>,
+    /// Why its run did not book it.
+    pub set_aside: Option<String>,
 }
 
 /// A movement of money, or the attempt at one.
@@ -95,7 +103,7 @@ pub(super) enum TransactionKind {
 impl Document {
     pub fn draft(draft: Draft) -> Self {
         let settlement = Settlement::open(InvoiceStatus::Draft);
-        Self { draft, booked: None, settlement, parts: Vec::new() }
+        Self { draft, booked: None, settlement, parts: Vec::new(), run: None, set_aside: None }
     }
 
     pub fn id(&self) -> InvoiceId {
@@ -118,6 +126,8 @@ impl Document {
 impl World {
     /// Takes what a load changes.
     pub fn load(&mut self, set: LoadSet) {
+        let touched = self.touched_by(&set);
+        self.change_bills_of(&touched);
         let catalogue = Arc::new(set.catalogue);
         self.known.catalogue = Some(Arc::clone(&catalogue));
         self.catalogue = Some(catalogue);
@@ -134,6 +144,59 @@ impl World {
             let stored = Stored { loaded: Some(loaded), content, is_deleted: false };
             self.known.objects.entry(kind).or_default().insert(key, stored);
         }
+        self.change_bills_of(&touched);
+    }
+
+    /// Customers whose bills a load may move: those that it names, and those of what it changes in the catalogue.
+    fn touched_by(&self, set: &LoadSet) -> BTreeSet<CustomerId> {
+        let mut touched: BTreeSet<CustomerId> = set.customers.iter().map(|customer| customer.id).collect();
+        for subscription in &set.subscriptions {
+            let before = self.known.subscriptions.get(&subscription.number).map(|before| before.customer);
+            touched.extend(before.into_iter().chain([subscription.customer]));
+        }
+        match &set.reach {
+            Reach::Everybody => touched.extend(self.known.customers.values().map(|customer| customer.id)),
+            Reach::Plans(plans) => {
+                let subscriptions = self.known.subscriptions.values();
+                let has_plan = |s: &&Subscription| !s.plans().is_disjoint(plans);
+                touched.extend(subscriptions.filter(has_plan).map(|s| s.customer));
+            }
+        }
+        touched
+    }
+
+    /// Something changed that the bills of those who pay for these customers depend on: what is drafted of them is old.
+    pub fn change_bills_of(&mut self, customers: &BTreeSet<CustomerId>) {
+        let roots = self.payers();
+        let payers: BTreeSet<CustomerId> = customers.iter().filter_map(|id| roots.get(id).copied()).collect();
+        for payer in payers {
+            *self.revisions.entry(payer).or_default() += 1;
+        }
+    }
+
+    /// The revision of a payer's book.
+    pub fn revision(&self, payer: CustomerId) -> i64 {
+        self.revisions.get(&payer).copied().unwrap_or_default()
+    }
+
+    /// The ordinal of the next run.
+    pub fn next_run(&self) -> u64 {
+        u64::try_from(self.runs.len()).unwrap_or(u64::MAX) + 1
+    }
+
+    /// The ordinal of the newest run; 1 before the first.
+    pub fn newest_run(&self) -> u64 {
+        (self.next_run() - 1).max(1)
+    }
+
+    /// The book of the payer of a customer.
+    pub fn book_of(&self, customer: CustomerId) -> Result<PayerBook, Refusal> {
+        let roots = self.payers();
+        let gone = || Refusal::new(Code::UnknownCustomer, "the customer is gone");
+        let payer = *roots.get(&customer).ok_or_else(gone)?;
+        let members: Vec<&Customer> =
+            self.known.customers.values().filter(|c| roots.get(&c.id) == Some(&payer)).collect();
+        self.payer_book(payer, &members)
     }
 
     pub fn catalogue(&self) -> Result<&Arc<Catalogue>, Refusal> {
@@ -180,7 +243,7 @@ impl World {
         let mut book = PayerBook {
             catalogue: Arc::clone(self.catalogue()?),
             payer,
-            revision: 0,
+            revision: self.revision(payer),
             customers,
             subscriptions,
             billed,

@@ -16,8 +16,8 @@ use domain::audit::Action;
 use domain::billing::{self, BilledLine};
 use domain::catalogue::Catalogue;
 use domain::ids::{ChargeReference, CustomerId, InvoiceId, RunId};
+use domain::invoice::verbs::{self, Books, Numbers};
 use domain::invoice::{Draft, Invoice};
-use domain::ledger::Entry;
 use domain::refusal::{Code, Refusal, Verb};
 use domain::run::ItemState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,24 +64,20 @@ pub async fn book_drafts(
     let mut numbered = Vec::with_capacity(ready.len());
     for draft in ready {
         let sequence = next.get_mut(&draft.series).context("a series without numbers")?;
-        numbered.push((draft, *sequence));
+        let refers = billing::takes_reference(&draft, catalogue);
+        let reference = if refers { references.next() } else { None };
+        numbered.push((draft, Numbers { sequence: *sequence, reference }));
         *sequence += 1;
     }
     name_amended(tx, &mut numbered).await?;
-    let mut invoices = Vec::with_capacity(numbered.len());
-    for (draft, sequence) in numbered {
-        let refers = billing::takes_reference(&draft, catalogue);
-        let mut invoice = billing::book(draft, sequence, booked_on, catalogue)?;
-        if refers && let Some(number) = references.next() {
-            billing::refer(&mut invoice, number, catalogue);
-        }
+    let books = Books { catalogue, calendar: store::ledger::calendar(tx).await? };
+    let (mut invoices, mut entries) =
+        (Vec::with_capacity(numbered.len()), Vec::with_capacity(numbered.len()));
+    for (draft, numbers) in numbered {
+        let (invoice, effects) = verbs::book(draft, numbers, booked_on, books)?;
         invoices.push(invoice);
+        entries.extend(effects.entries);
     }
-    let calendar = store::ledger::calendar(tx).await?;
-    let entries: Vec<Entry> = invoices
-        .iter()
-        .map(|i| domain::ledger::book_entry(i, catalogue, calendar))
-        .collect::<Result<_, _>>()?;
     store::invoice::save_booked(tx, run, &invoices, &entries).await?;
     let booked: Vec<InvoiceId> = invoices.iter().map(|i| i.draft.id).collect();
     draft::mark(tx, &booked, DraftState::Booked, None).await?;
@@ -92,15 +88,19 @@ pub async fn book_drafts(
 
 /// Names the invoices that lines amend where both come of one run: when they were drafted there was no number yet. Most
 /// runs have none.
-async fn name_amended(tx: &mut Tx, numbered: &mut [(Draft, u64)]) -> anyhow::Result<()> {
-    let lacking = numbered.iter().map(|(draft, _)| draft).filter(|draft| billing::lacks_amended(draft));
-    let payers: BTreeSet<CustomerId> = lacking.map(|draft| draft.payer).collect();
+async fn name_amended(tx: &mut Tx, numbered: &mut [(Draft, Numbers)]) -> anyhow::Result<()> {
+    let payers: BTreeSet<CustomerId> = numbered
+        .iter()
+        .map(|(draft, _)| draft)
+        .filter(|d| billing::lacks_amended(d))
+        .map(|d| d.payer)
+        .collect();
     if payers.is_empty() {
         return Ok(());
     }
     let mut numbers: BTreeMap<InvoiceId, String> = BTreeMap::new();
-    for (draft, sequence) in numbered.iter() {
-        let number = billing::format_number(&draft.number_pattern, *sequence, draft.invoice_date)?;
+    for (draft, numbers_of) in numbered.iter() {
+        let number = billing::format_number(&draft.number_pattern, numbers_of.sequence, draft.invoice_date)?;
         numbers.insert(draft.id, number);
     }
     let payers: Vec<CustomerId> = payers.into_iter().collect();

@@ -1,6 +1,6 @@
 //! Credit notes: one transaction with number and entry; document and mail follow.
 //!
-//! Key that makes a repeat quiet: the note's id, a function of the invoice and of how many notes it has.
+//! Idempotency key: the note's id, a function of the invoice and of how many notes it has.
 
 use crate::act::{Act, note};
 use crate::context::Context;
@@ -8,18 +8,19 @@ use crate::delivery::deliver::Sent;
 use crate::delivery::{plan, send};
 use crate::invoices::find;
 use crate::invoices::view::InvoiceView;
-use crate::payments::settle::{meet_write_offs, set_off_of_payers, set_off_pair};
+use crate::payments::account::{account, policy_of};
+use crate::payments::settle::{keep, meet_write_offs, set_off_of_payers};
 use crate::refusal::Stop;
-use anyhow::Context as _;
-use chrono::NaiveDate;
+use anyhow::{Context as _, ensure};
 use domain::Decimal;
 use domain::audit::{Action, Object};
 use domain::billing::{self, BilledLine, CreditLine, CreditScope, Standing};
 use domain::catalogue::Catalogue;
 use domain::ids::{ChargeReference, CustomerId, InvoiceId};
-use domain::invoice::{Draft, Invoice, LineKey, account};
+use domain::invoice::account as amounts;
+use domain::invoice::verbs::{self, Books, CreditDraft};
+use domain::invoice::{Draft, Invoice};
 use domain::money::Currency;
-use domain::payment::AttemptState;
 use domain::refusal::{Code, Refusal, Verb, WayOut};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,8 +93,8 @@ fn scope(lines: &[(u32, Option<Decimal>)], currency: Currency) -> Result<CreditS
     }
     let line = |(number, amount): &(u32, Option<Decimal>)| {
         let amount_minor = match amount {
-            Some(amount) if amount.is_sign_negative() => Some(-account::minor(-*amount, currency)?),
-            Some(amount) => Some(account::minor(*amount, currency)?),
+            Some(amount) if amount.is_sign_negative() => Some(-amounts::minor(-*amount, currency)?),
+            Some(amount) => Some(amounts::minor(*amount, currency)?),
             None => None,
         };
         Ok(CreditLine { number: *number, amount_minor })
@@ -128,15 +129,15 @@ pub(crate) async fn credit_in(
     ctx: &Context,
     act: &Act,
     invoice: &Invoice,
-    (scope, rebill): (&CreditScope, bool),
+    what: (&CreditScope, bool),
     catalogue: &Catalogue,
 ) -> Result<Noted, Stop> {
-    let reopens = if rebill { reopens(tx, invoice, scope).await? } else { Vec::new() };
-    let note = match note_in(tx, ctx, act, invoice.draft.id, scope, catalogue).await {
-        Ok(note) => Some(note),
-        Err(stop) if stop.code() == Some(Code::NothingLeft) && rebill => None,
-        Err(stop) => return Err(stop),
+    let CreditDraft { note: draft, reopens } = drafted(tx, act, invoice, what, catalogue).await?;
+    let note = match draft {
+        Some(draft) => Some(book_note(tx, ctx, act, invoice.draft.id, draft, catalogue).await?),
+        None => None,
     };
+    let (_, rebill) = what;
     if rebill {
         let payers = payers_of(tx, std::slice::from_ref(invoice)).await?;
         store::reopened::reopen(tx, &payers, &reopens, act.on).await?;
@@ -145,32 +146,17 @@ pub(crate) async fn credit_in(
     Ok(Noted { note, reopened: reopens.len() })
 }
 
-/// The billed lines of an invoice that a rebill makes due again.
-async fn reopens(tx: &mut Tx, invoice: &Invoice, scope: &CreditScope) -> Result<Vec<LineKey>, Stop> {
-    if *scope != CreditScope::Whole {
-        let message = "a whole invoice is billed anew, not a line of it";
-        return Err(Refusal::new(Code::BadArgument, message).hint("leave out ").switch("line").into());
-    }
-    let mut billed: BTreeMap<ChargeReference, Vec<BilledLine>> = BTreeMap::new();
-    let payers = payers_of(tx, std::slice::from_ref(invoice)).await?;
-    for (_, line, reopened) in store::payer::billed_lines(tx, &payers).await? {
-        if reopened.is_none() {
-            billed.entry(line.key.charge).or_default().push(line);
-        }
-    }
-    Ok(billing::reopens(invoice, &billed)?)
-}
-
 /// Makes a draft of a credit note, which can be looked at and changed; booking it numbers it and sets it off.
 ///
-/// Key that makes a repeat quiet: the note's id, a function of the invoice and of how many notes it has.
+/// Idempotency key: the note's id, a function of the invoice and of how many notes it has.
 pub async fn draft_note(ctx: &Context, act: &Act, asked: &Credit<'_>) -> Result<InvoiceId, Stop> {
     let mut tx = ctx.store.begin().await?;
     let invoice = find::booked(&mut tx, asked.invoice, "credited").await?.invoice;
     let scope = scope(asked.lines, invoice.draft.currency)?;
     lock(&mut tx, std::slice::from_ref(&invoice)).await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
-    let (_, mut draft) = drafted(&mut tx, act, invoice.draft.id, &scope, &catalogue).await?;
+    let made = drafted(&mut tx, act, &invoice, (&scope, false), &catalogue).await?;
+    let mut draft = made.note.context("what is not billed anew has a note")?;
     let payer = payer::locked_refs(&mut tx, &[draft.payer]).await?.pop().context("the payer is gone")?;
     draft.revision = payer.revision;
     if store::draft::add_manual(&mut tx, &draft).await?.is_some() {
@@ -184,67 +170,75 @@ pub async fn draft_note(ctx: &Context, act: &Act, asked: &Credit<'_>) -> Result<
     Ok(draft.id)
 }
 
-/// The note as it would be, and the invoice that it is on.
+/// The note as it would be, and what is billed anew with it.
 async fn drafted(
     tx: &mut Tx,
     act: &Act,
-    id: InvoiceId,
-    scope: &CreditScope,
+    invoice: &Invoice,
+    (scope, rebill): (&CreditScope, bool),
     catalogue: &Catalogue,
-) -> Result<(Booked, Draft), Stop> {
-    let booked = invoice::by_id(tx, id).await?.context("the invoice is gone")?;
-    let notes = notes_on(tx, &booked.invoice).await?;
-    let payers = payers_of(tx, std::slice::from_ref(&booked.invoice)).await?;
+) -> Result<CreditDraft, Stop> {
+    let payers = payers_of(tx, std::slice::from_ref(invoice)).await?;
+    let notes = notes_on(tx, invoice).await?.len();
     let credits = store::line_credit::of_payers(tx, &payers).await?.into_values().flatten();
     let once: BTreeMap<_, _> = credits.map(|(by, credit)| ((by, credit.line), (by, credit))).collect();
     let credited = billing::Credited::of(&once.into_values().collect::<Vec<_>>());
-    let standing = Standing { credited: &credited, notes: notes.len() };
-    let ordinal = run::newest_ordinal(tx).await?;
-    let draft = billing::credit_note(&booked.invoice, standing, scope, act.on, ordinal, catalogue)?;
-    if draft.gross_minor() > 0 {
-        let message = format!("crediting this of {} would raise what is owed", booked.invoice.number);
-        return Err(Refusal::new(Code::Raises, message).into());
-    }
+    let billed = if rebill { standing_lines(tx, &payers).await? } else { BTreeMap::new() };
+    let asked = verbs::Credit { scope, rebill, on: act.on, run_ordinal: run::newest_ordinal(tx).await? };
+    let standing = Standing { credited: &credited, notes };
+    let made = verbs::credit_draft(invoice, asked, standing, &billed, catalogue)?;
     // Both would have one id: what a person has drafted is not replaced behind their back.
-    if let Some((DraftState::Open, _)) = store::draft::state(tx, draft.id).await? {
-        let message = format!("there is a draft of a credit note on {} already", booked.invoice.number);
+    if let Some(draft) = &made.note
+        && let Some((DraftState::Open, _)) = store::draft::state(tx, draft.id).await?
+    {
+        let message = format!("there is a draft of a credit note on {} already", invoice.number);
         return Err(Refusal::new(Code::Exists, message).hint("book it, or drop it first").into());
     }
-    Ok((booked, draft))
+    Ok(made)
 }
 
-async fn note_in(
+/// What is billed of these payers and not due again, by charge.
+async fn standing_lines(
+    tx: &mut Tx,
+    payers: &[CustomerId],
+) -> anyhow::Result<BTreeMap<ChargeReference, Vec<BilledLine>>> {
+    let mut billed: BTreeMap<ChargeReference, Vec<BilledLine>> = BTreeMap::new();
+    for (_, line, reopened) in payer::billed_lines(tx, payers).await? {
+        if reopened.is_none() {
+            billed.entry(line.key.charge).or_default().push(line);
+        }
+    }
+    Ok(billed)
+}
+
+/// Books a note with its number and its entry, and sets it against its invoice, then against the payer's oldest open ones
+/// (rules I8).
+async fn book_note(
     tx: &mut Tx,
     ctx: &Context,
     act: &Act,
     id: InvoiceId,
-    scope: &CreditScope,
+    draft: Draft,
     catalogue: &Catalogue,
-) -> Result<Booked, Stop> {
-    let (booked, draft) = drafted(tx, act, id, scope, catalogue).await?;
-    let note_booked = post(tx, draft, act.on, catalogue).await?;
-    let pending = payment::of_invoices(tx, &[id]).await?.iter().any(|a| a.state == AttemptState::Pending);
-    let open = booked.settlement.open_minor(booked.invoice.draft.gross_minor());
-    let amount_minor = open.min(-note_booked.draft.gross_minor());
-    if amount_minor > 0 && !pending {
-        set_off_pair(tx, note_booked.draft.id, id, amount_minor, act.on).await?;
-    }
-    meet_write_offs(tx, std::slice::from_ref(&note_booked), act.on).await?;
-    // What it leaves is set against the payer's oldest open invoices (rules I8).
-    set_off_of_payers(tx, &[booked.invoice.draft.payer], act.on).await?;
-    note(ctx, tx, &note_booked.number, Action::CreditInvoice, act).await?;
-    Ok(invoice::by_id(tx, note_booked.draft.id).await?.context("the note was just booked")?)
-}
-
-/// Books the note, with its number and its entry.
-async fn post(tx: &mut Tx, draft: Draft, on: NaiveDate, catalogue: &Catalogue) -> anyhow::Result<Invoice> {
+) -> anyhow::Result<Booked> {
+    let booked = invoice::by_id(tx, id).await?.context("the invoice is gone")?;
+    let attempts = payment::of_invoices(tx, &[id]).await?;
+    let policy = policy_of(catalogue, &booked);
+    let account = account(&booked, &attempts, None, &policy);
+    let books = Books { catalogue, calendar: store::ledger::calendar(tx).await? };
     let begins = billing::first_sequence(catalogue, &draft);
     let sequence = invoice::take_numbers(tx, &draft.series, begins, 1).await?;
-    let booked = billing::book(draft, sequence, on, catalogue)?;
-    let calendar = store::ledger::calendar(tx).await?;
-    let entry = domain::ledger::book_entry(&booked, catalogue, calendar)?;
-    invoice::save_booked(tx, None, std::slice::from_ref(&booked), &[entry]).await?;
-    Ok(booked)
+    let verbs::Noted { note, booked: mut effects, credited } =
+        verbs::credit(&account, draft, sequence, act.on, books)?;
+    let entries = std::mem::take(&mut effects.entries);
+    invoice::save_booked(tx, None, std::slice::from_ref(&note), &entries).await?;
+    for effects in [Some(effects), credited].into_iter().flatten() {
+        ensure!(keep(tx, &effects, None).await?, "{} was set off a moment ago", note.number);
+    }
+    meet_write_offs(tx, std::slice::from_ref(&note), act.on).await?;
+    set_off_of_payers(tx, &[booked.invoice.draft.payer], act.on).await?;
+    self::note(ctx, tx, &note.number, Action::CreditInvoice, act).await?;
+    invoice::by_id(tx, note.draft.id).await?.context("the note was just booked")
 }
 
 /// Credit notes that mirror lines of this invoice, oldest first. Notes that a run has made name it too, but have
@@ -256,16 +250,6 @@ pub(crate) async fn notes_on(tx: &mut Tx, invoice: &Invoice) -> anyhow::Result<V
         ..InvoiceFilter::default()
     };
     let ids = invoice::ids(tx, &filter).await?;
-    let notes = invoice::by_ids(tx, &ids).await?.into_iter().map(|b| b.invoice);
-    Ok(notes.filter(|note| note.draft.credits.contains(&invoice.number) && mirrors(note, invoice)).collect())
-}
-
-fn mirrors(note: &Invoice, invoice: &Invoice) -> bool {
-    note.draft.lines.iter().all(|line| {
-        invoice
-            .draft
-            .lines
-            .iter()
-            .any(|own| own.number == line.number && own.key == line.key && own.sku == line.sku)
-    })
+    let notes: Vec<Invoice> = invoice::by_ids(tx, &ids).await?.into_iter().map(|b| b.invoice).collect();
+    Ok(verbs::notes_on(invoice, &notes).cloned().collect())
 }

@@ -47,7 +47,7 @@ pub async fn mark_paid(ctx: &Context, act: &Act, paid: &Paid<'_>) -> Result<Invo
         overrule(&mut tx, under_way, paid.pending, &number).await?;
     }
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
-    let books = Books { catalogue: &catalogue, open_from: store::ledger::open_from(&mut tx).await? };
+    let books = Books { catalogue: &catalogue, calendar: store::ledger::calendar(&mut tx).await? };
     let policy = policy_of(&catalogue, &booked);
     let account = account(&booked, &attempts, None, &policy);
     let effects = verbs::paid_manually(&account, amount_minor, act.on, books).map_err(anyhow::Error::from)?;

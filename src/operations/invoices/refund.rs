@@ -147,7 +147,7 @@ async fn keep_refund(
     (key, amount_minor): (Uuid, i64),
 ) -> anyhow::Result<()> {
     let catalogue = store::catalogue::load(tx).await?.context("the book is empty")?;
-    let books = Books { catalogue: &catalogue, open_from: store::ledger::open_from(tx).await? };
+    let books = Books { catalogue: &catalogue, calendar: store::ledger::calendar(tx).await? };
     let ordinal = next_entry(tx, booked.invoice.draft.id, EntryKind::Refund).await?;
     let policy = policy_of(&catalogue, booked);
     let account = account(booked, &[], None, &policy);

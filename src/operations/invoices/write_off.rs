@@ -27,7 +27,7 @@ pub async fn write_off(
     let booked = find::locked(&mut tx, invoice, "written off").await?;
     let amount_minor = amounts::write_off(find::standing(&booked), amount)?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
-    let books = Books { catalogue: &catalogue, open_from: store::ledger::open_from(&mut tx).await? };
+    let books = Books { catalogue: &catalogue, calendar: store::ledger::calendar(&mut tx).await? };
     let ordinal = next_entry(&mut tx, booked.invoice.draft.id, EntryKind::WriteOff).await?;
     let policy = policy_of(&catalogue, &booked);
     let account = account(&booked, &[], None, &policy);

@@ -32,7 +32,7 @@ pub(crate) async fn record(
     }
     let mut tx = ctx.store.begin().await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
-    let open_from = store::ledger::open_from(&mut tx).await?;
+    let calendar = store::ledger::calendar(&mut tx).await?;
     let ids: Vec<InvoiceId> = answered.iter().map(|(b, _)| b.attempt.invoice).collect();
     invoice::lock_settlements(&mut tx, &ids).await?;
     let fresh = invoice::by_ids(&mut tx, &ids).await?;
@@ -52,7 +52,7 @@ pub(crate) async fn record(
                 begun.attempt.state = AttemptState::Paid;
                 begun.attempt.provider_reference = Some(reference);
                 begun.attempt.fee_minor = fee_minor;
-                let books = Books { catalogue: &catalogue, open_from };
+                let books = Books { catalogue: &catalogue, calendar };
                 paid(&mut tx, &begun, books, run, collected).await?;
             }
             Ok(ChargeAnswer::Declined(decline)) => {

@@ -71,7 +71,7 @@ pub(crate) async fn keep(tx: &mut Tx, effects: &Effects, run: Option<RunId>) -> 
 async fn take_back(tx: &mut Tx, id: InvoiceId, on: NaiveDate) -> anyhow::Result<Option<Settlement>> {
     let booked = invoice::by_id(tx, id).await?.context("a settled document is gone")?;
     let catalogue = store::catalogue::load(tx).await?.context("the book is empty")?;
-    let books = Books { catalogue: &catalogue, open_from: store::ledger::open_from(tx).await? };
+    let books = Books { catalogue: &catalogue, calendar: store::ledger::calendar(tx).await? };
     let ordinal = next_entry(tx, id, EntryKind::WriteOff).await?;
     let policy = policy_of(&catalogue, &booked);
     let Some(effects) = verbs::taken_back(&account(&booked, &[], None, &policy), ordinal, on, books)? else {

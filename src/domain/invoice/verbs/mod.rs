@@ -1,11 +1,13 @@
-//! What may be done to a booked invoice: charge, dun, mark paid, refund, write off, set off. Pure functions from an
+//! What is done to an invoice from its booking on: book, credit, charge, dun, mark paid, refund, write off, set off. Pure functions from an
 //! [`Account`] to [`Effects`]: the operations load an account and save the effects in one transaction, and a simulation keeps
 //! accounts in memory and applies the same.
 
+mod book;
 mod charge;
 mod dun;
 mod money;
 
+pub use book::{BookingFault, Credit, CreditDraft, Noted, Numbers, book, credit, credit_draft, notes_on};
 pub use charge::{Answer, Charge, Charging, Occasion, PayerHistory, answered, charge, is_collected};
 pub use dun::{NextStep, coming, stepped};
 pub use money::{
@@ -19,7 +21,7 @@ use crate::customer::Customer;
 use crate::dunning::DunningPolicy;
 use crate::ids::InvoiceId;
 use crate::invoice::account::DocumentBalance;
-use crate::ledger::Entry;
+use crate::ledger::{Calendar, Entry};
 use crate::payment::{Attempt, AttemptState};
 use chrono::NaiveDate;
 use uuid::Uuid;
@@ -66,8 +68,8 @@ impl<'a> Account<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Books<'a> {
     pub catalogue: &'a Catalogue,
-    /// First day of the earliest open accounting period, if any is closed (rules I2).
-    pub open_from: Option<NaiveDate>,
+    /// How far they have come (rules I2, L1).
+    pub calendar: Calendar,
 }
 
 /// What comes of a verb, to be kept in one transaction.

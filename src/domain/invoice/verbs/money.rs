@@ -30,7 +30,7 @@ pub fn paid_online(
         let is_outside = attempt.gateway == MANUAL;
         (if is_outside { attempt.method.as_str() } else { attempt.gateway.as_str() }, happening)
     };
-    let (catalogue, open_from) = (books.catalogue, books.open_from);
+    let (catalogue, open_from) = (books.catalogue, books.calendar.open_from);
     let mut entries =
         vec![ledger::payment_entry(invoice, catalogue, open_from, through(attempt.amount_minor))?];
     if attempt.fee_minor != 0 {
@@ -98,7 +98,8 @@ pub fn write_off(
     let kind = PartKind::WriteOff;
     let settled_minor = account.settlement.settled_minor;
     let happening = Happening { ordinal, on, amount_minor, settled_minor };
-    let entry = ledger::write_off_entry(account.invoice, books.catalogue, books.open_from, happening)?;
+    let entry =
+        ledger::write_off_entry(account.invoice, books.catalogue, books.calendar.open_from, happening)?;
     let source = nth(account.invoice.draft.id, kind, ordinal);
     Ok(Effects { entries: vec![entry], ..moved(account, kind, source, amount_minor, on) })
 }
@@ -135,7 +136,7 @@ pub fn refund(
 ) -> Result<Effects, PostingFault> {
     let settled_minor = account.settlement.settled_minor;
     let happening = Happening { ordinal, on, amount_minor, settled_minor };
-    let entry = ledger::refund_entry(account.invoice, books.catalogue, books.open_from, happening)?;
+    let entry = ledger::refund_entry(account.invoice, books.catalogue, books.calendar.open_from, happening)?;
     Ok(Effects { entries: vec![entry], ..moved(account, PartKind::Refund, source, -amount_minor, on) })
 }
 

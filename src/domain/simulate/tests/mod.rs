@@ -10,6 +10,7 @@ mod credits;
 mod documents;
 mod either_order;
 mod prices;
+mod runs;
 mod taking_over;
 mod usage;
 
@@ -19,7 +20,7 @@ use super::world::World;
 use crate::refusal::{Phrase, WayOut};
 use serde_json::{Value, json};
 
-/// The words of a way out, without what a face has its own word for.
+/// The words of a way out, without what a front end has its own word for.
 pub fn words(way_out: &WayOut) -> String {
     let words = way_out.0.iter().filter_map(|phrase| match phrase {
         Phrase::Words(words) => Some(words.as_str()),

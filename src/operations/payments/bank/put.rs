@@ -38,7 +38,7 @@ pub(super) async fn put(
     let booked = invoice::by_id(tx, part.invoice).await?.context("the invoice is gone")?;
     let number = &booked.invoice.number;
     let attempts = payment::of_invoices(tx, &[part.invoice]).await?;
-    let books = Books { catalogue, open_from: store::ledger::open_from(tx).await? };
+    let books = Books { catalogue, calendar: store::ledger::calendar(tx).await? };
     let policy = policy_of(catalogue, &booked);
     let account = account(&booked, &attempts, None, &policy);
     let effects = verbs::paid_by_bank(&account, part.amount_minor, part.on, books)?;
