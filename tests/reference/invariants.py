@@ -32,7 +32,7 @@ def broken(scenario, answer):
     inclusive = plans[0].get("taxinclusive", False)
     by_hand = any(step.get("do") == "credit" for step in scenario["timeline"])
     below = {c["sku"] for p in plans for c in p["charges"] if c["pricingmodel"] == "dynamic"}  # events may be below zero
-    found = vat_groups(answer, inclusive) + over_credited(answer, below) + over_refunded(answer)
+    found = vat_groups(answer, inclusive) + over_credited(answer, below, inclusive) + over_refunded(answer)
     if not by_hand and "story" in scenario["name"] and not any(d["type"] == "fixed" for d in scenario["book"].get("discounts", [])):
         found += days_paid(plans, answer)
     return found
@@ -63,13 +63,14 @@ def vat_groups(answer, inclusive):
     return found
 
 
-def over_credited(answer, below):
-    """No charge is given back more than was charged for it (M3)."""
+def over_credited(answer, below, inclusive):
+    """No charge is given back more than was charged for it (M3), gross where the plan's prices are (M4)."""
     sums = {}
     for line in lines(answer):
-        sums[line["SKU"]] = sums.get(line["SKU"], F(0)) + F(line["SubTotal"])
-    return [f"{sku} is credited beyond itself: {net} is left" for sku, net in sums.items()
-            if net < 0 and sku not in below]
+        own = F(line["SubTotal"]) + (F(line["TotalVat"]) if inclusive else 0)
+        sums[line["SKU"]] = sums.get(line["SKU"], F(0)) + own
+    return [f"{sku} is credited beyond itself: {own} is left" for sku, own in sums.items()
+            if own < 0 and sku not in below]
 
 
 def over_refunded(answer):

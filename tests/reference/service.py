@@ -243,12 +243,16 @@ class Served:
             if whole or prorate or (prorate is None and handle > 0 and value > period.value):
                 due = period.end if handle == 2 and not whole else day
                 period.on, period.spec = on, spec
-                self.replace(period, start, value, due)
+                self.replace(period, start, value, day, due)
 
-    def replace(self, period, start, value, due):
+    def replace(self, period, start, value, day, due):
         """Credit and charge of the rest of a paid period (R3)."""
         cut = lambda v, off: period.cut(v, off, start, period.end, self.sub.currency)
         old = period.line
+        if period.caught == day and any(line is old for _, line in self.sub.owed):  # no run has billed it yet
+            period.value, period.off = value, self.sub.off(self, start)
+            old.spec, old.own = period.spec, cut(value, period.off)
+            return
         self.sub.owe(due, Line(self, old.spec, start, period.end, -cut(period.value, period.off), CREDIT, old.taxdate, old))
         period.value, period.off = value, self.sub.off(self, start)
         period.line = Line(self, period.spec, start, period.end, cut(value, period.off), CHANGE, start, None)

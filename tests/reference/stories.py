@@ -83,8 +83,8 @@ def plans(rng, handle):
     if option["pricingmodel"] == "custom":
         option |= {"pricingmodel": "flat", "pricings": [{"currencycode": "DKK", "price": price(rng)}]}
     if rng.random() < 0.3:
-        first.append(one_time(rng, "ONCE"))
-        second.append({**first[-1], "sku": "TWICE"})
+        first.append(one_time(rng, "R9"))
+        second.append({**first[-1], "sku": "S9"})
     made = [{"sku": sku, "fullname": sku, "currencycode": "DKK", "changehandle": handle, "charges": charges + [option]}
             for sku, charges in (("P", first), ("Q", second))]
     return made
