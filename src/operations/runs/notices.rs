@@ -18,7 +18,7 @@ use gateways::Delivery as Answer;
 use gateways::ping::PingSignal;
 use serde::Serialize;
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::Tx;
 use store::delivery::DeliveryState;
 use store::run::notices::{self, Channel, Notice};
@@ -53,6 +53,12 @@ impl From<Notice> for NoticeView {
 
 /// How often a worker looks for notices that are due.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// So long is waited for notices that another process has in hand.
+const OTHERS: Duration = Duration::from_secs(15);
+
+/// Pause between two looks at them.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Plans what is told of a run that has just been closed.
 pub async fn plan_ended(ctx: &Context, tx: &mut Tx, run: &Run) -> anyhow::Result<()> {
@@ -118,7 +124,8 @@ fn sender<'a>(ctx: &'a Context, catalogue: &'a Catalogue) -> Option<&'a str> {
 pub async fn keep(ctx: Context) -> Infallible {
     loop {
         tokio::time::sleep(LOOK).await;
-        if let Err(error) = tell_due(&ctx).await {
+        // What others have in hand is looked at again anyway.
+        if let Err(error) = tell_due(&ctx, Duration::ZERO).await {
             tracing::warn!(error = format!("{error:#}"), "cannot tell of runs that have ended");
         }
     }
@@ -127,7 +134,7 @@ pub async fn keep(ctx: Context) -> Infallible {
 /// Tells the operator and the monitor of a run that this process has worked. That neither could be reached is no fault of
 /// the run; that the run stands still is told even where it could not be written down.
 pub async fn tell_ended(ctx: &Context, is_stuck: bool) {
-    let told = tell_due(ctx).await;
+    let told = tell_due(ctx, OTHERS).await;
     if let Err(error) = &told {
         tracing::warn!(error = format!("{error:#}"), "cannot tell of the run");
     }
@@ -137,11 +144,11 @@ pub async fn tell_ended(ctx: &Context, is_stuck: bool) {
 }
 
 /// Tells what is due now.
-async fn tell_due(ctx: &Context) -> anyhow::Result<()> {
+async fn tell_due(ctx: &Context, patience: Duration) -> anyhow::Result<()> {
     let mut tx = ctx.store.read().await?;
     let due = notices::due(&mut tx, Some((ctx.now)())).await?;
     drop(tx);
-    tell(ctx, due).await.map(drop)
+    tell(ctx, due, patience).await.map(drop)
 }
 
 /// A report that did not arrive.
@@ -162,7 +169,7 @@ pub async fn tell_all(ctx: &Context, refused: bool) -> anyhow::Result<Vec<Unsent
     }
     let due = notices::due(&mut tx, None).await?;
     tx.commit().await?;
-    let reports = tell(ctx, due).await?.into_iter().filter(|notice| notice.channel == Channel::Report);
+    let reports = tell(ctx, due, OTHERS).await?.into_iter().filter(|notice| notice.channel == Channel::Report);
     let untold = reports.map(|notice| UnsentReport {
         address: notice.address,
         reason: notice.reason.unwrap_or_default(),
@@ -171,35 +178,53 @@ pub async fn tell_all(ctx: &Context, refused: bool) -> anyhow::Result<Vec<Unsent
     Ok(untold.collect())
 }
 
-/// Sends these, each claimed first and tried twice; returns those that did not arrive.
-async fn tell(ctx: &Context, due: Vec<Notice>) -> anyhow::Result<Vec<Notice>> {
+/// Sends these, each claimed first and tried twice; returns those that did not arrive. What another process has in hand is
+/// waited for: one that was killed is known to be gone only moments later, and must not leave a report behind until the
+/// next run.
+async fn tell(ctx: &Context, due: Vec<Notice>, patience: Duration) -> anyhow::Result<Vec<Notice>> {
+    let mut unsent = Vec::new();
     if due.is_empty() {
-        return Ok(Vec::new());
+        return Ok(unsent);
     }
     let pass = Pass::begin(ctx).await?;
-    let mut tx = ctx.store.begin().await?;
-    pass.free_abandoned(&mut tx).await?;
-    let claimed = notices::claim(&mut tx, due, pass.new_claim()).await?;
-    tx.commit().await?;
-    let mut unsent = Vec::new();
-    for mut notice in claimed {
-        let mut answer = hand_over(ctx, &notice).await?;
-        if matches!(answer, Answer::Transient(_) | Answer::Unreachable(_)) {
-            tokio::time::sleep(SECOND_TRY).await;
-            answer = hand_over(ctx, &notice).await?;
-        }
-        (notice.state, notice.reason, notice.due_at) = after_answer(&answer, notice.tries, (ctx.now)());
-        notice.tries += 1;
+    let until = Instant::now() + patience;
+    let mut waiting = due;
+    loop {
         let mut tx = ctx.store.begin().await?;
-        notices::answer(&mut tx, &notice, pass.name()).await?;
+        pass.free_abandoned(&mut tx).await?;
+        let claimed = notices::claim(&mut tx, waiting.clone(), pass.new_claim()).await?;
         tx.commit().await?;
-        if notice.state != DeliveryState::Sent {
-            let (what, reason) = (notice.channel.name(), notice.reason.as_deref().unwrap_or_default());
-            tracing::warn!(what, reason, tries = notice.tries, "a run's notice did not arrive");
-            unsent.push(notice);
+        waiting.retain(|notice| !claimed.contains(notice));
+        for notice in claimed {
+            unsent.extend(tell_one(ctx, &pass, notice).await?);
         }
+        if waiting.is_empty() || Instant::now() >= until {
+            return Ok(unsent);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+        let untold = notices::due(&mut ctx.store.read().await?, None).await?;
+        waiting.retain(|notice| untold.contains(notice));
     }
-    Ok(unsent)
+}
+
+/// Hands a claimed notice over and writes what became of it; the notice, if it did not arrive.
+async fn tell_one(ctx: &Context, pass: &Pass, mut notice: Notice) -> anyhow::Result<Option<Notice>> {
+    let mut answer = hand_over(ctx, &notice).await?;
+    if matches!(answer, Answer::Transient(_) | Answer::Unreachable(_)) {
+        tokio::time::sleep(SECOND_TRY).await;
+        answer = hand_over(ctx, &notice).await?;
+    }
+    (notice.state, notice.reason, notice.due_at) = after_answer(&answer, notice.tries, (ctx.now)());
+    notice.tries += 1;
+    let mut tx = ctx.store.begin().await?;
+    notices::answer(&mut tx, &notice, pass.name()).await?;
+    tx.commit().await?;
+    if notice.state == DeliveryState::Sent {
+        return Ok(None);
+    }
+    let (what, reason) = (notice.channel.name(), notice.reason.as_deref().unwrap_or_default());
+    tracing::warn!(what, reason, tries = notice.tries, "a run's notice did not arrive");
+    Ok(Some(notice))
 }
 
 /// Makes the mail or the call as the run stands now.

@@ -27,9 +27,16 @@ pub fn close(world: &mut World) {
     if next > month_before(world.today) {
         return;
     }
-    let month = name(next);
-    let answer = act(world, &Act::quiet(&["books", "close", &month]).done_says("period_closed"));
+    let mut month = name(next);
+    let close = |month: &str| Act::quiet(&["books", "close", month]).done_says("period_closed");
+    let mut answer = act(world, &close(&month));
+    if answer.code == 1 && answer.error()["code"] == "period_before" {
+        // The first one: the hint says where the books begin.
+        let hint = answer.error()["hint"].as_str().unwrap().to_owned();
+        month = hint.trim_matches('`').rsplit(' ').next().unwrap().to_owned();
+        answer = act(world, &close(&month));
+    }
     assert_eq!(answer.code, 0, "a month that is over cannot be closed: {answer:?}");
-    world.closed = Some(next);
+    world.closed = format!("{month}-01").parse().ok();
     assert!(world.home().join(format!("exports/books-{month}.csv")).exists(), "{month} has no file");
 }

@@ -28,9 +28,11 @@ pub fn write(world: &mut World) {
     }
     let server = start(world, losses);
     let client = server.with(&key).header("Idempotency-Key", &id);
-    let reply = client.post(path, &body).is(201);
-    let again = client.post(path, &body).is(201);
-    assert_eq!(again.body, reply.body, "a repeat is answered otherwise");
+    let reply = client.post(path, &body);
+    // 200 says that the event was there already.
+    assert!(reply.status == 201 || losses > 0 && reply.status == 200, "{}: {}", reply.status, reply.text());
+    let again = client.post(path, &body);
+    assert_eq!((again.status, &again.body), (reply.status, &reply.body), "a repeat is answered otherwise");
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     server.signal("-TERM");
     drop(server);
@@ -81,6 +83,6 @@ fn usage(world: &mut World) -> (&'static str, Value, Value) {
     let record = json!({"id": id, "subject": subject, "meter": "api_calls", "quantity": amount.to_string(), "time": time});
     let body =
         json!({"RefKey": id, "Amount": amount, "EntryDate": time, "Subject": subject, "Meter": "api_calls"});
-    world.handed_in.push(record.clone());
+    // No file repeats it: what came over HTTP has a source of its own, and is another event there.
     ("/v3/usagedata", body, today(world, json!({"ingest": [record]})))
 }

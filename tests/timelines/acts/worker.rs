@@ -76,6 +76,9 @@ fn step_of(world: &World, line: &Value) -> Option<Step> {
     let value = match line["action"].as_str()? {
         "usage.ingest" => {
             let name = detail["file"].as_str()?.rsplit('/').next()?.to_owned();
+            if name.starts_with("api-") {
+                return None; // what came over HTTP, and has its step already
+            }
             json!({"ingest": world.inbox.get(&name).unwrap_or_else(|| panic!("{name} was not handed in"))})
         }
         "run.open" => json!({"run": {"as-of": detail["as_of"]}}),
