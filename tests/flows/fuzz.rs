@@ -73,8 +73,13 @@ fn edited(good: impl AsRef<[u8]>, edits: &[Edit]) -> Vec<u8> {
     bytes
 }
 
+/// As many in every run of the tests; `FUZZ_CASES=100000 cargo test --release --test tests -- flows::fuzz` for longer.
+fn cases() -> u32 {
+    std::env::var("FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(192)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// What a damaged one says of its pages is held against what a machine can bear before it is unpacked.
     #[test]

@@ -169,7 +169,8 @@ pub async fn tell_all(ctx: &Context, refused: bool) -> anyhow::Result<Vec<Unsent
     }
     let due = notices::due(&mut tx, None).await?;
     tx.commit().await?;
-    let reports = tell(ctx, due, OTHERS).await?.into_iter().filter(|notice| notice.channel == Channel::Report);
+    let reports =
+        tell(ctx, due, OTHERS).await?.into_iter().filter(|notice| notice.channel == Channel::Report);
     let untold = reports.map(|notice| UnsentReport {
         address: notice.address,
         reason: notice.reason.unwrap_or_default(),

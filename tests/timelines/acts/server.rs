@@ -66,7 +66,7 @@ fn send(server: &Server, key: &str, id: &str, path: &str, body: &Value) {
 
 fn draft(world: &mut World) -> (&'static str, Value, Value) {
     let account = account(world.someone());
-    let customer = world.look(&["book", "show", "customer", &account])["ID"].clone();
+    let customer = world.look(&["book", "show", "customer", &account])["id"].clone();
     let price = format!("{}.{:02}", world.dice.within(1, 900), world.dice.within(0, 99));
     let day = world.today.to_string();
     let body = json!({"CustomerID": customer, "InvoiceDate": day,
