@@ -2,27 +2,32 @@
 //! gives are compared with the entries, so that half a file is not taken for a whole one.
 
 use crate::xml::{self, Element};
-use crate::{BankFile, BankFileError, ENTRIES_MAX, Format, PassedBy};
+use crate::{BankFile, BankFileError, ENTRIES_MAX, Format, pain002};
 use chrono::{DateTime, NaiveDate};
 use domain::Decimal;
 use domain::Uuid;
 use domain::bank::{EntryIds, Received};
+use domain::direct_debit::{DebitMark, GivenBack};
 use domain::invoice::account::minor;
 use domain::money::Currency;
 
 const NAMESPACE: &str = "urn:iso:std:iso:20022:tech:xsd:camt.";
+const REPORT: &str = "urn:iso:std:iso:20022:tech:xsd:pain.002.";
 
-/// Reads a statement or notification.
+/// Reads a statement, a notification, or a report of debits.
 pub(crate) fn read(bytes: &[u8]) -> Result<BankFile, BankFileError> {
     let root = xml::parse(bytes)?;
     let kind = root.namespace.as_deref().and_then(|space| space.strip_prefix(NAMESPACE)).unwrap_or_default();
     let (format, parts): (Format, Vec<&Element>) = match kind.get(..3) {
         Some("053") => (Format::Camt053, of(&root, "BkToCstmrStmt", "Stmt")),
         Some("054") => (Format::Camt054, of(&root, "BkToCstmrDbtCdtNtfctn", "Ntfctn")),
+        _ if root.namespace.as_deref().is_some_and(|space| space.starts_with(REPORT)) => {
+            return pain002::read(&root);
+        }
         _ => {
             let what = root.namespace.as_deref().unwrap_or("no namespace");
             return Err(BankFileError::Unsupported(format!(
-                "<{}> of {what} is not camt.053 or camt.054",
+                "<{}> of {what} is not camt.053, camt.054 or pain.002",
                 root.name
             )));
         }
@@ -30,12 +35,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<BankFile, BankFileError> {
     if parts.is_empty() {
         return Err(BankFileError::Damaged("it has no statement".to_owned()));
     }
-    let mut reading =
-        Reading { received: Vec::new(), passed_by: PassedBy::default(), ids: EntryIds::default() };
+    let mut reading = Reading { file: BankFile::new(format), ids: EntryIds::default() };
     for part in parts {
         reading.part(part)?;
     }
-    Ok(BankFile { format, received: reading.received, passed_by: reading.passed_by })
+    Ok(reading.file)
 }
 
 fn of<'e>(root: &'e Element, message: &'e str, part: &'e str) -> Vec<&'e Element> {
@@ -43,8 +47,7 @@ fn of<'e>(root: &'e Element, message: &'e str, part: &'e str) -> Vec<&'e Element
 }
 
 struct Reading {
-    received: Vec<Received>,
-    passed_by: PassedBy,
+    file: BankFile,
     ids: EntryIds,
 }
 
@@ -66,9 +69,9 @@ impl Reading {
             if is_booked(entry) {
                 self.entry(entry, amount, &place)?;
             } else {
-                self.passed_by.pending += 1;
+                self.file.passed_by.pending += 1;
             }
-            if self.received.len() > ENTRIES_MAX {
+            if self.file.received.len() + self.file.given_back.len() > ENTRIES_MAX {
                 return Err(BankFileError::TooMany);
             }
         }
@@ -83,17 +86,18 @@ impl Reading {
         amount: Signed,
         place: &EntryPlace<'_>,
     ) -> Result<(), BankFileError> {
-        if amount.minor <= 0 {
-            self.passed_by.outgoing += 1;
-            return Ok(());
-        }
         let details: Vec<&Element> = entry.all("NtryDtls").flat_map(|d| d.all("TxDtls")).collect();
+        if amount.minor <= 0 {
+            return self.went_out(entry, amount, place, &details);
+        }
         let in_batch = entry.text("NtryDtls/Btch/NbOfTxs").and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
+        let batch = entry.text("NtryDtls/Btch/PmtInfId").or(entry.text("NtryDtls/Btch/MsgId"));
+        let booked_on = place.day(entry)?;
         if details.is_empty() && in_batch > 1 {
-            self.passed_by.batches += 1;
+            self.file.passed_by.batches += 1;
+            self.sum(entry, amount, (place.account, booked_on), batch);
             return Ok(());
         }
-        let booked_on = place.day(entry)?;
         let bank_reference = |detail: Option<&Element>| {
             let own = detail.and_then(|d| d.text("Refs/AcctSvcrRef").or(d.text("Refs/TxId")));
             own.or_else(|| entry.text("AcctSvcrRef").filter(|_| details.len() < 2)).map(str::to_owned)
@@ -124,11 +128,79 @@ impl Reading {
                 return Err(place.damaged("a payment of it is not above 0"));
             }
             self.ids.give(&mut received);
-            self.received.push(received);
+            let end_to_end = detail.and_then(|detail| detail.text("Refs/EndToEndId"));
+            let own = detail.and_then(|detail| detail.text("Refs/PmtInfId"));
+            let batch = own.or(batch).filter(|_| each.len() == 1);
+            let mark =
+                DebitMark { end_to_end: end_to_end.map(str::to_owned), batch: batch.map(str::to_owned) };
+            if !mark.is_empty() {
+                self.file.marks.insert(received.id, mark);
+            }
+            self.file.received.push(received);
         }
         if whole != i128::from(amount.minor) {
             return Err(place
                 .damaged(&format!("its payments add up to {whole} minor units, it says {}", amount.minor)));
+        }
+        Ok(())
+    }
+
+    /// A sum whose payments the file does not name; it may be what a batch of debits has come to.
+    fn sum(
+        &mut self,
+        entry: &Element,
+        amount: Signed,
+        (account, booked_on): (&str, NaiveDate),
+        batch: Option<&str>,
+    ) {
+        let Some(batch) = batch else { return };
+        let mut received = Received {
+            account: account.to_owned(),
+            booked_on,
+            amount_minor: amount.minor,
+            currency: amount.currency,
+            bank_reference: entry.text("AcctSvcrRef").map(str::to_owned),
+            ..said(entry, None)
+        };
+        self.ids.give(&mut received);
+        let mark = DebitMark { end_to_end: None, batch: Some(batch.to_owned()) };
+        self.file.marks.insert(received.id, mark);
+        self.file.sums.push(received);
+    }
+
+    /// Money that went out: debits that came back, and what is passed by.
+    fn went_out(
+        &mut self,
+        entry: &Element,
+        amount: Signed,
+        place: &EntryPlace<'_>,
+        details: &[&Element],
+    ) -> Result<(), BankFileError> {
+        let family = entry.text("BkTxCd/Domn/Fmly/SubFmlyCd").unwrap_or_default();
+        let is_return = |detail: &Element| detail.at("RtrInf").is_some() || matches!(family, "UPDD" | "PRDD");
+        let back: Vec<&Element> = details.iter().copied().filter(|detail| is_return(detail)).collect();
+        if back.len() < details.len() || back.is_empty() {
+            self.file.passed_by.outgoing += 1;
+        }
+        for detail in back {
+            let Some(end_to_end) = detail.text("Refs/EndToEndId") else {
+                self.file.passed_by.outgoing += 1;
+                continue;
+            };
+            let own = match detail.at("Amt").or(detail.at("AmtDtls/TxAmt/Amt")) {
+                Some(own) if details.len() > 1 => place.amount(own)?,
+                _ if details.len() > 1 => return Err(place.damaged("a debit of it has no amount")),
+                _ => Signed { minor: -amount.minor, currency: amount.currency },
+            };
+            let reason = detail.at("RtrInf/Rsn");
+            let code = reason.and_then(|reason| reason.text("Cd").or(reason.text("Prtry")));
+            self.file.given_back.push(GivenBack {
+                end_to_end: end_to_end.to_owned(),
+                amount_minor: own.minor,
+                currency: own.currency,
+                code: code.map(str::to_owned),
+                on: place.day(entry)?,
+            });
         }
         Ok(())
     }
@@ -296,7 +368,7 @@ mod tests {
     fn a_statement_gives_what_came_and_counts_the_rest() {
         let file = read_text(STATEMENT).unwrap();
         assert_eq!(file.format, Format::Camt053);
-        assert_eq!(file.passed_by, PassedBy { outgoing: 1, pending: 1, batches: 1 });
+        assert_eq!(file.passed_by, crate::PassedBy { outgoing: 1, pending: 1, batches: 1 });
         let said: Vec<_> = file
             .received
             .iter()

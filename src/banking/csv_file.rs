@@ -76,7 +76,7 @@ pub(crate) fn read(bytes: &[u8], mapping: &CsvMapping) -> Result<BankFile, BankF
             return Err(BankFileError::TooMany);
         }
     }
-    Ok(BankFile { format: Format::Csv, received, passed_by })
+    Ok(BankFile { received, passed_by, ..BankFile::new(Format::Csv) })
 }
 
 fn delimiter(mapping: &CsvMapping, head: &str) -> u8 {

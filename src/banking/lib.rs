@@ -1,15 +1,21 @@
-//! What banks send: account statements and notifications of credits in ISO 20022 (camt.053, camt.054) and CSV. Bytes in,
-//! values out; a file is read whole or refused, and what is read is bounded.
+//! What banks send: account statements and notifications of credits in ISO 20022 (camt.053, camt.054), what became of direct
+//! debits (pain.002), and CSV. Bytes in, values out; a file is read whole or refused, and what is read is bounded. And what
+//! banks are sent: direct debits (pain.008).
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod camt;
 mod csv_file;
+mod pain002;
+pub mod pain008;
 mod xml;
 
 pub use csv_file::{CsvMapping, DATE_FORMATS};
 
+use domain::Uuid;
 use domain::bank::Received;
+use domain::direct_debit::{DebitMark, GivenBack, NotCarriedOut};
+use std::collections::BTreeMap;
 
 /// Largest file.
 pub const BYTES_MAX: usize = 32 << 20;
@@ -22,6 +28,7 @@ pub enum Format {
     Camt053,
     Camt054,
     Csv,
+    Pain002,
 }
 
 impl Format {
@@ -31,6 +38,7 @@ impl Format {
             Self::Camt053 => "camt.053",
             Self::Camt054 => "camt.054",
             Self::Csv => "csv",
+            Self::Pain002 => "pain.002",
         }
     }
 }
@@ -42,17 +50,41 @@ pub struct BankFile {
     /// Money that came, in the order of the file.
     pub received: Vec<Received>,
     pub passed_by: PassedBy,
+    /// Sums without their payments that name a batch: direct debits, if the batch is ours. Each is passed by otherwise.
+    pub sums: Vec<Received>,
+    /// By the id of what came: which debits it may be for.
+    pub marks: BTreeMap<Uuid, DebitMark>,
+    /// Debits whose money went back.
+    pub given_back: Vec<GivenBack>,
+    /// Of a report: our file, and what was not carried out of it.
+    pub message: Option<String>,
+    pub not_carried_out: Vec<NotCarriedOut>,
+}
+
+impl BankFile {
+    pub(crate) fn new(format: Format) -> Self {
+        Self {
+            format,
+            received: Vec::new(),
+            passed_by: PassedBy::default(),
+            sums: Vec::new(),
+            marks: BTreeMap::new(),
+            given_back: Vec::new(),
+            message: None,
+            not_carried_out: Vec::new(),
+        }
+    }
 }
 
 /// What the file holds beside money that came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PassedBy {
     /// Money that went out.
-    pub outgoing: u32,
+    pub outgoing: usize,
     /// Not booked yet: a later file says it again.
-    pub pending: u32,
+    pub pending: usize,
     /// Booked as one sum, whose payments a notification (camt.054) names.
-    pub batches: u32,
+    pub batches: usize,
 }
 
 /// Why a file is not read.

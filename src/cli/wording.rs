@@ -73,6 +73,7 @@ fn verb(verb: Verb) -> String {
         Verb::DeleteObject => "book delete",
         Verb::IngestUsage => "ingest",
         Verb::ImportPayments => "payments import",
+        Verb::ExportDebits => "payments export",
         Verb::ListReceived => "payments received",
         Verb::AllocatePayment => "payments allocate",
         Verb::RefundPayment => "payments refund",

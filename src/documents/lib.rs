@@ -28,7 +28,7 @@ mod speed;
 pub use einvoice::{EInvoice, Gap};
 pub use error::{DocumentError, TemplateError};
 pub use figures::Figures;
-pub use invoice::{Collection, InvoiceDocument};
+pub use invoice::{Collection, DebitNotice, InvoiceDocument};
 pub use mail::{InvoiceMail, MailKind};
 pub use report::{RunMail, run_page};
 pub use templates::{Labels, Templates, Theme};

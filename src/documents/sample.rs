@@ -29,6 +29,8 @@ pub fn tenant() -> Tenant {
         address: seller_address(),
         iban: Some("DK5000400440116243".to_owned()),
         bic: Some("NDEADKKK".to_owned()),
+        creditor_id: None,
+        debit_notice_days: None,
         email: Some("billing@nordlys.example".to_owned()),
         phone: Some("+45 70 10 20 30".to_owned()),
         identifiers: Default::default(),

@@ -1,6 +1,7 @@
 //! Customers, their contacts and payment methods.
 
 use crate::catalogue::AppliedDiscount;
+use crate::direct_debit::{self, Mandate};
 use crate::einvoice::Identifiers;
 use crate::ids::CustomerId;
 use crate::money::Currency;
@@ -118,6 +119,9 @@ pub struct PaymentMethod {
     pub is_default: bool,
     /// First day on which it is no longer valid.
     pub expires: Option<NaiveDate>,
+    /// What money is fetched from an account with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mandate: Option<Mandate>,
 }
 
 impl PaymentMethod {
@@ -126,8 +130,16 @@ impl PaymentMethod {
         self.gateway.is_some() && self.token.is_some()
     }
 
+    /// Whether what is owed in this currency comes without the customer: charged at a provider, or fetched by the bank.
+    pub fn is_collected(&self, currency: Currency) -> bool {
+        self.is_online() || self.mandate.is_some() && direct_debit::is_taken(currency)
+    }
+
     /// Its name in the list of methods that were declined for good: with another token it is another method, and healthy.
     pub fn health_key(&self) -> String {
+        if let Some(mandate) = &self.mandate {
+            return mandate.health_key(&self.refkey);
+        }
         let digest = Sha256::digest(self.token.as_deref().unwrap_or_default().as_bytes());
         let digits: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         format!("{}#{digits}", self.refkey)

@@ -21,6 +21,7 @@ pub mod book_file;
 pub mod catalogue;
 pub mod customer;
 pub mod decimal;
+pub mod direct_debit;
 pub mod discount;
 pub mod dunning;
 pub mod einvoice;

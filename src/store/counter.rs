@@ -21,6 +21,8 @@ pub(crate) const REFERENCE: &str = "payment_reference";
 pub(crate) const BANK_FILE: &str = "bank_file";
 /// What banks say came.
 pub(crate) const BANK_ENTRY: &str = "bank_entry";
+/// Files for the bank: one waits for another.
+pub(crate) const DEBIT_FILE: &str = "debit_file";
 /// Rows of the audit log.
 pub(crate) const AUDIT_LOG: &str = "journal";
 

@@ -20,6 +20,7 @@ pub mod catalogue;
 mod conformance;
 pub mod counter;
 pub mod crash;
+pub mod debit;
 pub mod delivery;
 pub mod document;
 pub mod draft;

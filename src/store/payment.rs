@@ -191,10 +191,11 @@ pub async fn by_ids(tx: &mut Tx, ids: &[Uuid]) -> anyhow::Result<Vec<Attempt>> {
     rows.into_iter().map(Attempt::try_from).collect()
 }
 
-/// Attempts without an answer, oldest invoice first: they are asked again with the same id.
+/// Attempts without an answer, oldest invoice first: they are asked again with the same id. Direct debits are not: the bank
+/// answers with a file.
 pub async fn pending(tx: &mut Tx, limit: u32) -> anyhow::Result<Vec<Attempt>> {
     let rows: Vec<Row> = on!(tx, c => sqlx::query_as(
-        select_attempt!("where state = 'pending' order by attempted_on, invoice, ordinal limit $1"))
+        select_attempt!("where state = 'pending' and gateway <> 'sepa' order by attempted_on, invoice, ordinal limit $1"))
         .bind(i64::from(limit))
         .fetch_all(c)
         .await?);

@@ -12,6 +12,7 @@ mod bulk;
 mod crash;
 mod credits;
 mod custom;
+mod debits;
 mod dunning;
 mod flights;
 mod fuzz;

@@ -97,7 +97,8 @@ pub async fn recharge(
         let next = tried.next_retry.map(|day| format!("; next retry {day}")).unwrap_or_default();
         output.line(&format!("{name}: {}{reason}{next}", payments::outcome(&tried)));
     }
-    Ok(if tried.outcome == TriedOutcome::Paid { Exit::Done } else { Exit::SetAside })
+    let is_well = matches!(tried.outcome, TriedOutcome::Paid | TriedOutcome::AwaitsFile);
+    Ok(if is_well { Exit::Done } else { Exit::SetAside })
 }
 
 /// A credit note, rendered and mailed.

@@ -68,6 +68,17 @@ fn say(file: &FileView<Failure>, output: &Output) {
             "passed by: {outgoing} outgoing, {pending} not booked yet, {batches} sums without their payments"
         ));
     }
+    for back in &read.returned {
+        let (code, words, currency) = (&back.code, back.words, back.currency);
+        let (sum, fee) = (i128::from(back.amount.minor), i128::from(back.fee.minor));
+        let fee =
+            if fee == 0 { String::new() } else { format!(", and the bank keeps {}", amount(fee, currency)) };
+        let sum = amount(sum, currency);
+        output.line(&format!(
+            "{}: the debit of {sum} {currency} was {} ({code}: {words}){fee}",
+            back.invoice, back.became
+        ));
+    }
     let waiting: Vec<&ReceivedView> = read.payments.iter().filter(|p| p.left.minor > 0).collect();
     if !waiting.is_empty() {
         table(waiting, output);
@@ -121,6 +132,21 @@ pub async fn allocate(
     let app = App::open_existing(config).await?;
     let act = act(&app).await?;
     one(&allocate::allocate(&app.ctx, &act, payment, asked).await?, output);
+    Ok(Exit::Done)
+}
+
+/// What a payer has to their credit, on their oldest open invoices.
+pub async fn allocate_credit(account: &str, config: &Config, output: &Output) -> Result<Exit, Failure> {
+    let app = App::open_existing(config).await?;
+    let allocated = allocate::allocate_credit(&app.ctx, &act(&app).await?, account).await?;
+    if output.is_json() {
+        output.document(&allocated);
+        return Ok(Exit::Done);
+    }
+    for part in &allocated.parts {
+        let sum = amount(i128::from(part.amount.minor), part.currency);
+        output.line(&format!("{}: {sum} {} of the credit on {}", part.invoice, part.currency, part.credit));
+    }
     Ok(Exit::Done)
 }
 

@@ -1,6 +1,7 @@
 //! `payments`: retries that are due, and money that banks tell of.
 
 mod bank;
+mod debits;
 
 use crate::app::App;
 use crate::config::Config;
@@ -11,6 +12,7 @@ use domain::{Decimal, NaiveDate};
 use operations::dunning::retry::{self, Retried};
 use operations::payments::bank::ReceivedSelection;
 use operations::payments::bank::allocate::Allocation;
+use operations::payments::debits::DebitsAsked;
 use operations::payments::tried::{Tried, TriedOutcome};
 use std::path::PathBuf;
 
@@ -28,10 +30,25 @@ enum Verb {
         #[arg(long, value_name = "DATE")]
         as_of: Option<NaiveDate>,
     },
-    /// Read bank files (camt.053, camt.054, CSV) and put the money on the invoices that it is for
+    /// Read bank files (camt.053, camt.054, pain.002, CSV) and put the money on the invoices that it is for
     Import {
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
+    },
+    /// Write the next file of direct debits for the bank into exports/
+    Export {
+        /// pain008, or pain008-02 for banks that want the older form
+        #[arg(long, default_value = "pain008")]
+        format: String,
+        /// Everything that the bank is to fetch up to this day; within a week unless given
+        #[arg(long, value_name = "DATE")]
+        until: Option<NaiveDate>,
+        /// The day of the file; today unless given
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+        /// Make this file once more, byte for byte
+        #[arg(long, value_name = "NUMBER", conflicts_with_all = ["until", "as_of"])]
+        file: Option<i64>,
     },
     /// List money that banks have told of
     Received {
@@ -42,14 +59,18 @@ enum Verb {
         #[arg(long, default_value_t = 0, hide_default_value = true)]
         limit: u32,
     },
-    /// Put money on an invoice: the one that is proposed, or another
+    /// Put money on an invoice: the one that is proposed, or another; or on a payer's oldest, or a payer's credit
     Allocate {
-        /// Number of the payment, as `payments received` shows it
-        payment: i64,
+        /// Number of the payment, as `payments received` shows it; without it, the credit of the customer
+        #[arg(required_unless_present = "customer")]
+        payment: Option<i64>,
         #[arg(long, value_name = "NUMBER")]
         invoice: Option<String>,
+        /// The oldest open invoices of this payer, by account number
+        #[arg(long, value_name = "ACCOUNT", conflicts_with = "invoice")]
+        customer: Option<String>,
         /// Only so much of it
-        #[arg(long)]
+        #[arg(long, requires = "payment")]
         amount: Option<Decimal>,
     },
     /// Note that money went back to who sent it: what is on no invoice, or a payer's credit
@@ -71,12 +92,19 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     match args.verb {
         Verb::Retry { as_of } => retry(as_of, config, output).await,
         Verb::Import { files } => bank::import(&files, config, output).await,
+        Verb::Export { format, until, as_of, file } => {
+            let asked = DebitsAsked { until, again: file, version: debits::version(&format)? };
+            debits::export(&asked, as_of, config, output).await
+        }
         Verb::Received { state, limit } => {
             bank::list(ReceivedSelection { state, limit }, config, output).await
         }
-        Verb::Allocate { payment, invoice, amount } => {
-            let asked = Allocation { invoice: invoice.as_deref(), amount };
+        Verb::Allocate { payment: Some(payment), invoice, customer, amount } => {
+            let asked = Allocation { invoice: invoice.as_deref(), customer: customer.as_deref(), amount };
             bank::allocate(payment, &asked, config, output).await
+        }
+        Verb::Allocate { customer, .. } => {
+            bank::allocate_credit(&customer.unwrap_or_default(), config, output).await
         }
         Verb::Refund { payment: Some(payment), .. } => bank::refund(payment, config, output).await,
         Verb::Refund { customer, amount, .. } => {
@@ -111,6 +139,7 @@ pub fn outcome(tried: &Tried) -> &'static str {
         TriedOutcome::Declined => "declined",
         TriedOutcome::Unanswered => "no answer",
         TriedOutcome::NotCalled => "not called",
+        TriedOutcome::AwaitsFile => "waits for the bank's file",
         TriedOutcome::Acted => "done",
     }
 }

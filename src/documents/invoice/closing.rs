@@ -191,10 +191,17 @@ fn sentence(layout: &Layout) -> String {
         return paid_on
             .map_or_else(|| words.settled.clone(), |on| words.paid_on.replace("{date}", &figures.date(on)));
     }
-    let text =
-        if layout.document.collection == Collection::Automatic { &words.collected } else { &words.pay };
-    let date = figures.date(layout.document.pay_by());
-    text.replace("{amount}", &figures.money(open, draft.currency)).replace("{date}", &date)
+    let amount = figures.money(open, draft.currency);
+    let (text, day) = match layout.document.collection {
+        Collection::Transfer => (words.pay.clone(), layout.document.pay_by()),
+        Collection::Automatic => (words.collected.clone(), layout.document.pay_by()),
+        Collection::Debit(notice) => {
+            let text =
+                words.debited.replace("{account}", notice.account).replace("{creditor}", notice.creditor);
+            (text.replace("{mandate}", notice.mandate), notice.on)
+        }
+    };
+    text.replace("{amount}", &amount).replace("{date}", &figures.date(day))
 }
 
 fn bank_facts<'a>(layout: &'a Layout) -> Vec<(&'a str, String)> {

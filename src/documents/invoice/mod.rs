@@ -27,12 +27,26 @@ const BOTTOM: f32 = 778.0;
 
 /// How the invoice will be paid, which decides the words under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Collection {
+pub enum Collection<'a> {
     /// The customer pays to the seller's account.
     #[default]
     Transfer,
     /// An online payment method is charged.
     Automatic,
+    /// The bank fetches it: this is the notice that must come before (rules Y8).
+    Debit(DebitNotice<'a>),
+}
+
+/// What a payer is told before the bank fetches money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DebitNotice<'a> {
+    /// The first day on which it may be fetched.
+    pub on: NaiveDate,
+    pub mandate: &'a str,
+    /// The account, as far as it may be read by all.
+    pub account: &'a str,
+    /// The creditor identifier.
+    pub creditor: &'a str,
 }
 
 /// What to print: built of domain values alone.
@@ -42,7 +56,7 @@ pub struct InvoiceDocument<'a> {
     pub(crate) invoice: Option<&'a Invoice>,
     pub(crate) tenant: &'a Tenant,
     pub(crate) settlement: Option<&'a Settlement>,
-    pub(crate) collection: Collection,
+    pub(crate) collection: Collection<'a>,
 }
 
 impl<'a> InvoiceDocument<'a> {
@@ -62,7 +76,7 @@ impl<'a> InvoiceDocument<'a> {
     }
 
     /// Says how it will be paid.
-    pub fn with_collection(self, collection: Collection) -> Self {
+    pub fn with_collection(self, collection: Collection<'a>) -> Self {
         Self { collection, ..self }
     }
 

@@ -184,6 +184,8 @@ struct InvoiceText {
 #[derive(Serialize)]
 struct PaymentText {
     automatic: bool,
+    /// The bank fetches it.
+    debit: bool,
     /// What the payer states with a transfer.
     reference: String,
     iban: Option<String>,
@@ -251,7 +253,17 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
         credits: draft.credits.join(", "),
     };
     let days = days_overdue.to_string();
-    let places: [(&str, &str); 8] = [
+    let (debit_date, debit) = match document.collection {
+        Collection::Debit(notice) => {
+            (plain(figures.date(notice.on)), [notice.account, notice.mandate, notice.creditor])
+        }
+        Collection::Transfer | Collection::Automatic => (String::new(), [""; 3]),
+    };
+    let places: [(&str, &str); 12] = [
+        ("debit_date", &debit_date),
+        ("account", debit[0]),
+        ("mandate", debit[1]),
+        ("creditor", debit[2]),
         ("number", &invoice.number),
         ("date", &invoice.date),
         ("due_date", &invoice.due_date),
@@ -277,7 +289,8 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
         },
         buyer: BuyerText { name: draft.buyer.name.clone(), account: draft.account_number.clone() },
         payment: PaymentText {
-            automatic: document.collection == Collection::Automatic,
+            automatic: document.collection != Collection::Transfer,
+            debit: matches!(document.collection, Collection::Debit(_)),
             reference: document.invoice.map_or_else(|| document.name(), Invoice::stated_reference),
             iban: document.tenant.iban.as_deref().map(in_fours),
             bic: document.tenant.bic.clone(),

@@ -107,6 +107,7 @@ words![
     payment_reference,
     pay,
     collected,
+    debited,
     nothing_to_pay,
     credited,
     paid_on,
@@ -116,8 +117,8 @@ words![
 ];
 
 words![
-    /// The sentences of mails; `{number}`, `{date}`, `{due_date}`, `{gross}`, `{open}`, `{days}`, `{seller}` and `{buyer}`
-    /// are places that the mail fills.
+    /// The sentences of mails; `{number}`, `{date}`, `{due_date}`, `{gross}`, `{open}`, `{days}`, `{seller}`, `{buyer}`,
+    /// and of a direct debit `{debit_date}`, `{account}`, `{mandate}` and `{creditor}` are places that the mail fills.
     MailWords: payable_by,
     dear,
     regards,
@@ -125,6 +126,7 @@ words![
     invoice_attached,
     nothing_to_pay,
     collected,
+    debited,
     please_pay,
     credit_note_subject,
     credit_note_attached,

@@ -37,6 +37,8 @@ pub enum Action {
     WriteOff,
     Refund,
     ImportPayments,
+    ExportDebits,
+    ReturnDebit,
     AllocatePayment,
     RefundPayment,
     /// Open items of another system.
@@ -89,6 +91,8 @@ impl fmt::Display for Action {
             Self::WriteOff => "invoice.writeoff",
             Self::Refund => "invoice.refund",
             Self::ImportPayments => "payments.import",
+            Self::ExportDebits => "payments.export",
+            Self::ReturnDebit => "payments.return",
             Self::AllocatePayment => "payments.allocate",
             Self::RefundPayment => "payments.refund",
             Self::TakeOver => "invoices.takeover",
@@ -126,6 +130,10 @@ pub enum Object<'a> {
     Invoice(&'a str),
     /// A bank file, by its number.
     BankFile(i64),
+    /// For the bank.
+    DebitFile(i64),
+    /// By the name of the file that it is about.
+    DebitReport(&'a str),
     /// Money that a bank tells of, by its number.
     Received(i64),
     Subscription(&'a str),
@@ -161,6 +169,8 @@ impl fmt::Display for Object<'_> {
             Self::Draft(id) => write!(f, "draft {id}"),
             Self::Invoice(number) => write!(f, "invoice {number}"),
             Self::BankFile(number) => write!(f, "bank file {number}"),
+            Self::DebitReport(message) => write!(f, "debit report {message}"),
+            Self::DebitFile(number) => write!(f, "debit file {number}"),
             Self::Received(number) => write!(f, "received {number}"),
             Self::Subscriptions => f.write_str("subscriptions"),
             Self::Subscription(number) => write!(f, "subscription {number}"),

@@ -70,18 +70,21 @@ pub enum WhyNot {
     UnknownReference,
     /// The text names invoices of several payers, or a credit note.
     Ambiguous,
+    /// It is for direct debits, and comes to another sum than those that wait for it.
+    DebitsDiffer,
     /// Nothing says which invoice it is for.
     Nothing,
 }
 
 impl WhyNot {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::AmountAndName,
         Self::PaymentUnderWay,
         Self::WrongCurrency,
         Self::WrongCheckDigits,
         Self::UnknownReference,
         Self::Ambiguous,
+        Self::DebitsDiffer,
         Self::Nothing,
     ];
 
@@ -94,6 +97,7 @@ impl WhyNot {
             Self::WrongCheckDigits => "wrong_check_digits",
             Self::UnknownReference => "unknown_reference",
             Self::Ambiguous => "ambiguous",
+            Self::DebitsDiffer => "debits_differ",
             Self::Nothing => "nothing",
         }
     }
@@ -112,6 +116,7 @@ impl WhyNot {
             Self::WrongCheckDigits => "the check digits of the reference do not fit",
             Self::UnknownReference => "the reference is of no invoice",
             Self::Ambiguous => "it names invoices of several payers, or a credit note",
+            Self::DebitsDiffer => "it comes to another sum than the direct debits that wait for it",
             Self::Nothing => "nothing says which invoice it is for",
         }
     }
@@ -133,19 +138,21 @@ pub fn place(received: &Received, found: &Candidates<'_>) -> Placing {
     if let Some(under_way) = said.iter().find(|candidate| candidate.is_under_way) {
         return Placing::Likely(under_way.id, WhyNot::PaymentUnderWay);
     }
-    Placing::Sure(spread(received.amount_minor, said))
+    let open: Vec<(InvoiceId, i64)> =
+        said.iter().map(|candidate| (candidate.id, candidate.open_minor)).collect();
+    Placing::Sure(spread(received.amount_minor, &open))
 }
 
 /// What is open of each, in order, and all that is left on the last: beyond what is open it is the payer's credit (rules
 /// Y5).
-fn spread(amount_minor: i64, said: &[&Candidate]) -> Vec<(InvoiceId, i64)> {
+pub fn spread(amount_minor: i64, invoices: &[(InvoiceId, i64)]) -> Vec<(InvoiceId, i64)> {
     let mut left = amount_minor;
     let mut parts: Vec<(InvoiceId, i64)> = Vec::new();
-    for (place, candidate) in said.iter().enumerate() {
-        let is_last = place + 1 == said.len();
-        let part = if is_last { left } else { left.min(candidate.open_minor.max(0)) };
+    for (place, (id, open_minor)) in invoices.iter().enumerate() {
+        let is_last = place + 1 == invoices.len();
+        let part = if is_last { left } else { left.min((*open_minor).max(0)) };
         if part > 0 {
-            parts.push((candidate.id, part));
+            parts.push((*id, part));
             left -= part;
         }
     }

@@ -27,6 +27,8 @@ pub fn catalogue() -> Catalogue {
             address: Address::default(),
             iban: None,
             bic: None,
+            creditor_id: None,
+            debit_notice_days: None,
             email: None,
             phone: None,
             identifiers: Default::default(),

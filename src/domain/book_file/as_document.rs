@@ -159,10 +159,18 @@ fn payment_method(method: &PaymentMethod) -> Members {
     let mut doc = Members::default();
     doc.text("refkey", &method.refkey);
     doc.text("type", &method.kind);
-    doc.some("gateway", method.gateway.as_deref());
+    doc.some("gateway", method.gateway.as_deref().filter(|_| method.mandate.is_none()));
     doc.some("token", method.token.as_deref());
     doc.unless("makedefault", method.is_default, false);
     doc.some("expires", method.expires.map(|day| day.to_string()).as_deref());
+    if let Some(mandate) = &method.mandate {
+        doc.text("iban", &mandate.iban);
+        doc.some("bic", mandate.bic.as_deref());
+        doc.text("mandateid", &mandate.id);
+        doc.text("mandatedate", &mandate.signed_on.to_string());
+        doc.text("mandatescheme", mandate.scheme.name());
+        doc.text("mandatesequence", if mandate.is_one_off { "one_off" } else { "recurring" });
+    }
     doc
 }
 
@@ -176,6 +184,8 @@ fn tenant(tenant: &Tenant) -> Members {
     doc.address(&tenant.address);
     doc.some("iban", tenant.iban.as_deref());
     doc.some("bic", tenant.bic.as_deref());
+    doc.some("creditorid", tenant.creditor_id.as_deref());
+    doc.number("debitnotice", tenant.debit_notice_days);
     doc.some("email", tenant.email.as_deref());
     doc.some("phone", tenant.phone.as_deref());
     doc.identifiers(&tenant.identifiers);

@@ -4,6 +4,7 @@ use super::checks;
 use super::discount::{self, WrittenMark};
 use super::fields::{Fields, Ref};
 use crate::customer::{Contact, Customer, Delivery, PaymentMethod};
+use crate::direct_debit::{self, Mandate, SEPA, Scheme};
 use crate::ids::CustomerId;
 use crate::money::Currency;
 use std::collections::BTreeSet;
@@ -150,7 +151,11 @@ fn read_methods(fields: &mut Fields<'_, '_>) -> Vec<PaymentMethod> {
 fn read_method(fields: &mut Fields<'_, '_>) -> Option<PaymentMethod> {
     fields.ignore(&["id", "fullname", "issuer", "isonline"]);
     let refkey = fields.key("refkey");
-    let kind = fields.choice("type|paymentmethodtype", method_kind, &["token", "card", "fi", "ls", "manual"]);
+    let kind = fields.choice(
+        "type|paymentmethodtype",
+        method_kind,
+        &["token", "sepa", "card", "fi", "ls", "manual"],
+    );
     let kind = fields.require("type|paymentmethodtype", kind);
     let gateway = fields.text("gateway");
     let token = fields.text("token");
@@ -161,9 +166,53 @@ fn read_method(fields: &mut Fields<'_, '_>) -> Option<PaymentMethod> {
             }
         }
     }
+    let is_debit = kind.as_deref() == Some(SEPA);
+    if is_debit && (gateway.is_some() || token.is_some()) {
+        fields.fault("type|paymentmethodtype", "sepa has a mandate, and neither `gateway` nor `token`");
+    }
     let is_default = fields.boolean("makedefault|isdefault").unwrap_or(false);
     let expires = fields.date("expires|expirydate");
-    Some(PaymentMethod { refkey: refkey?, kind: kind?, gateway, token, is_default, expires })
+    let mandate = read_mandate(fields, is_debit);
+    let gateway = if is_debit { Some(SEPA.to_owned()) } else { gateway };
+    Some(PaymentMethod { refkey: refkey?, kind: kind?, gateway, token, is_default, expires, mandate })
+}
+
+/// What a payer has signed; the method of any other type has none.
+fn read_mandate(fields: &mut Fields<'_, '_>, is_debit: bool) -> Option<Mandate> {
+    const NEEDED: [&str; 3] = ["iban", "mandateid", "mandatedate"];
+    let iban = checks::iban(fields, "iban");
+    let bic = checks::bic(fields, "bic");
+    let id = fields.text("mandateid");
+    let signed_on = fields.date("mandatedate");
+    let scheme = fields.choice("mandatescheme", Scheme::parse, Scheme::NAMES);
+    let sequence = fields.choice("mandatesequence", one_off, &["recurring", "one_off"]);
+    let of_mandate = NEEDED.into_iter().chain(["bic", "mandatescheme", "mandatesequence"]);
+    if !is_debit {
+        for name in of_mandate.filter(|name| fields.has(name)).collect::<Vec<_>>() {
+            fields.hinted(name, "only the type sepa has it", "\"type\": \"sepa\"");
+        }
+        return None;
+    }
+    for name in NEEDED {
+        if !fields.has(name) {
+            fields.fault(name, "is missing: the type sepa needs it");
+        }
+    }
+    let is_named = |id: &String| direct_debit::is_bank_text(id) && id.len() <= direct_debit::TEXT_MAX;
+    if let Some(id) = id.as_ref().filter(|id| !is_named(id)) {
+        let hint = "1 to 35 of A-Z a-z 0-9 + ? - : ( ) . , ' and single slashes within";
+        fields.hinted("mandateid", format!("banks do not take the mandate reference `{id}`"), hint);
+    }
+    let (scheme, is_one_off) = (scheme.unwrap_or_default(), sequence.unwrap_or(false));
+    Some(Mandate { id: id.filter(is_named)?, signed_on: signed_on?, iban: iban?, bic, scheme, is_one_off })
+}
+
+fn one_off(text: &str) -> Option<bool> {
+    match text {
+        "recurring" => Some(false),
+        "one_off" => Some(true),
+        _ => None,
+    }
 }
 
 /// Upodi's numbers, or a word: only `token` is collected by us.

@@ -7,6 +7,7 @@ use crate::catalogue::{
     BusinessUnit, InvoiceDateRule, ProductFamily, Rate, RuleType, TaxCategory, TaxRule, Tenant, Uom,
 };
 use crate::decimal::RATE;
+use crate::direct_debit;
 use crate::einvoice::Identifiers;
 use crate::ledger::Chart;
 use crate::payment_reference::{ReferenceKind, ReferenceRule};
@@ -36,6 +37,8 @@ pub(super) fn tenant(fields: &mut Fields<'_, '_>) -> Option<Tenant> {
         address: tenant.address,
         iban: tenant.iban,
         bic: tenant.bic,
+        creditor_id: tenant.creditor_id,
+        debit_notice_days: tenant.debit_notice_days,
         email: tenant.email,
         phone: tenant.phone,
         identifiers: tenant.identifiers,
@@ -59,6 +62,8 @@ struct TenantRest {
     address: crate::customer::Address,
     iban: Option<String>,
     bic: Option<String>,
+    creditor_id: Option<String>,
+    debit_notice_days: Option<u32>,
     email: Option<String>,
     phone: Option<String>,
     identifiers: Identifiers,
@@ -90,6 +95,10 @@ impl TenantRest {
             address: checks::address(fields),
             iban: checks::iban(fields, "iban"),
             bic: checks::bic(fields, "bic"),
+            creditor_id: creditor_id(fields),
+            debit_notice_days: fields
+                .integer("debitnotice", 1..=60)
+                .and_then(|days| u32::try_from(days).ok()),
             email: checks::email(fields, "email|primaryemail"),
             phone: fields.text("phone|businessphone"),
             identifiers: checks::identifiers(fields),
@@ -103,6 +112,19 @@ impl TenantRest {
             accounts: chart(fields),
         }
     }
+}
+
+/// By which banks know who fetches money.
+fn creditor_id(fields: &mut Fields<'_, '_>) -> Option<String> {
+    const NAME: &str = "creditorid";
+    let text = fields.text(NAME)?;
+    let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_uppercase();
+    if !direct_debit::is_creditor_id(&plain) {
+        let message = format!("`{text}` is not a SEPA creditor identifier: form or check digits are wrong");
+        fields.hinted(NAME, message, "as the central bank gave it, for example DE98ZZZ09999999999");
+        return None;
+    }
+    Some(plain)
 }
 
 /// What payment references are made of, as agreed with the bank.

@@ -2,6 +2,7 @@
 
 use super::{InvoiceDateRule, RuleType, TaxCategory};
 use crate::customer::Address;
+use crate::direct_debit;
 use crate::einvoice::Identifiers;
 use crate::ledger::Chart;
 use crate::money::Currency;
@@ -26,6 +27,12 @@ pub struct Tenant {
     pub address: Address,
     pub iban: Option<String>,
     pub bic: Option<String>,
+    /// By which banks know who fetches money by direct debit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creditor_id: Option<String>,
+    /// Days between an invoice and its debit; none = 14.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debit_notice_days: Option<u32>,
     pub email: Option<String>,
     pub phone: Option<String>,
     #[serde(default)]
@@ -51,6 +58,19 @@ pub struct Tenant {
     pub payment_reference: Option<ReferenceRule>,
     /// Overrides of the chart of accounts.
     pub accounts: Chart,
+}
+
+impl Tenant {
+    /// The day on which the bank fetches the money for an invoice.
+    pub fn debited_on(&self, payable_by: NaiveDate, booked_on: NaiveDate) -> NaiveDate {
+        let notice_days = self.debit_notice_days.unwrap_or(direct_debit::NOTICE_DAYS);
+        direct_debit::collected_on(payable_by, booked_on, notice_days)
+    }
+
+    /// Whether direct debits can be made: an account, and an identifier to make them in the name of.
+    pub fn debits(&self) -> bool {
+        self.creditor_id.is_some() && self.iban.is_some()
+    }
 }
 
 /// A branch of the tenant (rules B1).

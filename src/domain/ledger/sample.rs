@@ -25,6 +25,8 @@ pub fn catalogue(chart: Chart) -> Catalogue {
         address: Address::default(),
         iban: None,
         bic: None,
+        creditor_id: None,
+        debit_notice_days: None,
         email: None,
         phone: None,
         identifiers: Default::default(),

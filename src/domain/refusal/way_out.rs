@@ -36,6 +36,7 @@ pub enum Verb {
     RefundInvoice,
     RetryPayments,
     ImportPayments,
+    ExportDebits,
     ListReceived,
     AllocatePayment,
     RefundPayment,

@@ -5,8 +5,9 @@ use super::steps::StepAnswer;
 use super::world::World;
 use crate::bank::{
     Candidate, Candidates, EntryIds, Placing, Received, WhyNot, place, possible_numbers, possible_references,
+    spread,
 };
-use crate::ids::CustomerId;
+use crate::ids::{CustomerId, InvoiceId};
 use crate::invoice::account;
 use crate::invoice::verbs;
 use crate::money::Money;
@@ -194,6 +195,9 @@ pub(super) fn allocate(world: &mut World, step: &Map<String, Value>, on: NaiveDa
     arguments.refuse_others(&["payments", "payment", "invoice", "customer", "amount"])?;
     if let Some(account) = arguments.text(&["customer"]) {
         let payer = payer(world, &account)?;
+        if arguments.text(&["payment"]).is_some() {
+            return on_oldest(world, &arguments, (payer, &account));
+        }
         collecting::set_off(world, payer, on);
         return Ok(());
     }
@@ -219,8 +223,13 @@ pub(super) fn allocate(world: &mut World, step: &Map<String, Value>, on: NaiveDa
             format!("the payment is in {currency}, {} in {}", invoice.number, invoice.draft.currency);
         return Err(Refusal::new(Code::WrongCurrency, message));
     }
-    let left_minor = world.received[at].left_minor;
-    let amount_minor = match amount(&arguments)? {
+    let amount_minor = amount_of(world, at, &arguments)?;
+    put(world, at, document, amount_minor)
+}
+
+fn amount_of(world: &World, at: usize, arguments: &Arguments<'_>) -> Result<i64, Refusal> {
+    let (left_minor, currency) = (world.received[at].left_minor, world.received[at].entry.currency);
+    let amount_minor = match amount(arguments)? {
         Some(amount) => account::minor(amount, currency)?,
         None => left_minor,
     };
@@ -228,7 +237,44 @@ pub(super) fn allocate(world: &mut World, step: &Map<String, Value>, on: NaiveDa
         let left = Money::new(left_minor, currency);
         return Err(Refusal::new(Code::TooMuch, format!("only {left} is left of it")));
     }
-    put(world, at, document, amount_minor)
+    Ok(amount_minor)
+}
+
+/// On a payer's open invoices, the oldest first; what is over stays on the last, and where nothing is open on the newest.
+fn on_oldest(
+    world: &mut World,
+    arguments: &Arguments<'_>,
+    (payer, account): (CustomerId, &str),
+) -> Result<(), Refusal> {
+    let at = payment(world, arguments)?;
+    let amount_minor = amount_of(world, at, arguments)?;
+    let currency = world.received[at].entry.currency;
+    let mut all: Vec<_> = world
+        .documents
+        .iter()
+        .filter_map(|document| Some((document.booked.as_ref()?, &document.settlement)))
+        .filter(|(invoice, _)| {
+            let draft = &invoice.draft;
+            (draft.payer, draft.currency) == (payer, currency) && draft.gross_minor() > 0
+        })
+        .collect();
+    all.sort_by_key(|(i, _)| (i.draft.invoice_date, i.draft.series.clone(), i.sequence));
+    let standing: Vec<(InvoiceId, i64)> =
+        all.iter().map(|(i, marks)| (i.draft.id, marks.open_minor(i.draft.gross_minor()))).collect();
+    let mut open: Vec<(InvoiceId, i64)> = standing.iter().copied().filter(|(_, open)| *open > 0).collect();
+    if open.is_empty() {
+        open.extend(standing.last().copied());
+    }
+    if open.is_empty() {
+        let message = format!("{account} has no invoice in {currency} that money can be put on");
+        return Err(Refusal::new(Code::UnknownInvoice, message));
+    }
+    for (id, amount_minor) in spread(amount_minor, &open) {
+        if let Some(document) = world.documents.iter().position(|document| document.id() == id) {
+            put(world, at, document, amount_minor)?;
+        }
+    }
+    Ok(())
 }
 
 /// What is left of a payment went back; without a payment, so much of a payer's credit, the oldest first.

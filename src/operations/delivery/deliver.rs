@@ -327,8 +327,9 @@ impl BatchContext {
             .find(|c| c.email.as_deref().is_some_and(|address| same_address(address, &delivery.address)));
         let kind = MailKind::of_channel(&delivery.channel, will_retry(&booked.settlement))
             .ok_or_else(|| for_good(&format!("there is no mail of the kind {}", delivery.channel)))?;
+        let by = render::CollectedBy::of(&booked.invoice, payer, &self.unhealthy);
         let mail = InvoiceMail {
-            document: render::document_of(booked, &self.catalogue, payer, &self.unhealthy),
+            document: render::document_of(booked, &self.catalogue, &by),
             kind,
             to: Mailbox { name: contact.map(|c| c.fullname.clone()), address: delivery.address.clone() },
             from: ctx.settings.mail_from.as_deref(),

@@ -6,11 +6,14 @@ use crate::files::file_store::Named;
 use crate::files::{hash, put};
 use anyhow::{Context as _, ensure};
 use chrono::Datelike;
-use documents::{Collection, InvoiceDocument, Renderer};
+use documents::{Collection, DebitNotice, InvoiceDocument, Renderer};
 use domain::catalogue::Catalogue;
-use domain::customer::Customer;
+use domain::customer::{Customer, PaymentMethod};
+use domain::direct_debit::Mandate;
 use domain::ids::{CustomerId, InvoiceId};
-use domain::invoice::verbs::is_collected;
+
+use domain::invoice::Invoice;
+use domain::invoice::verbs::collected_by;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -131,7 +134,8 @@ fn render_all(ctx: &Context, renderer: &Renderer, work: &Work) -> anyhow::Result
 fn render_one(renderer: &Renderer, work: &Work, booked: &Booked) -> Outcome {
     let invoice = &booked.invoice;
     let (id, payer) = (invoice.draft.id, invoice.draft.payer);
-    let document = document_of(booked, &work.catalogue, work.payers.get(&payer), &work.unhealthy);
+    let by = CollectedBy::of(invoice, work.payers.get(&payer), &work.unhealthy);
+    let document = document_of(booked, &work.catalogue, &by);
     let outcome = catch_unwind(AssertUnwindSafe(|| renderer.render_invoice(&document)));
     match outcome {
         Ok(Ok(bytes)) => Ok(RenderedDocument { invoice: id, path: path_of(booked, &document), bytes }),
@@ -140,19 +144,46 @@ fn render_one(renderer: &Renderer, work: &Work, booked: &Booked) -> Outcome {
     }
 }
 
+/// How what is open of an invoice comes, as of its booking.
+pub struct CollectedBy {
+    method: Option<PaymentMethod>,
+    account: String,
+}
+
+impl CollectedBy {
+    /// Of a payer, whose methods may have been declined for good.
+    pub fn of(
+        invoice: &Invoice,
+        payer: Option<&Customer>,
+        unhealthy: &BTreeSet<(CustomerId, String)>,
+    ) -> Self {
+        let owed = payer.filter(|_| invoice.draft.gross_minor() > 0);
+        let method = owed.and_then(|payer| collected_by(invoice, payer, unhealthy, invoice.booked_on));
+        let mandate = method.as_ref().and_then(|method| method.mandate.as_ref());
+        Self { account: mandate.map(Mandate::short_account).unwrap_or_default(), method }
+    }
+}
+
 /// The document as it is sent and hashed: as booked, less what was set off by then, with the words for how the rest will be
 /// paid (rules Y3).
 pub fn document_of<'a>(
     booked: &'a Booked,
     catalogue: &'a Catalogue,
-    payer: Option<&Customer>,
-    unhealthy: &BTreeSet<(CustomerId, String)>,
+    by: &'a CollectedBy,
 ) -> InvoiceDocument<'a> {
-    let invoice = &booked.invoice;
-    let is_collected = |payer: &Customer| is_collected(invoice, payer, unhealthy, invoice.booked_on);
-    let automatic = invoice.draft.gross_minor() > 0 && payer.is_some_and(is_collected);
-    let collection = if automatic { Collection::Automatic } else { Collection::Transfer };
-    let document = InvoiceDocument::booked(invoice, &catalogue.tenant).with_collection(collection);
+    let (invoice, tenant) = (&booked.invoice, &catalogue.tenant);
+    let mandate = by.method.as_ref().and_then(|method| method.mandate.as_ref());
+    let collection = match (&by.method, mandate, tenant.creditor_id.as_deref()) {
+        (Some(_), Some(mandate), Some(creditor)) => Collection::Debit(DebitNotice {
+            on: tenant.debited_on(invoice.payable_by, invoice.booked_on),
+            mandate: &mandate.id,
+            account: &by.account,
+            creditor,
+        }),
+        (Some(_), None, _) => Collection::Automatic,
+        _ => Collection::Transfer,
+    };
+    let document = InvoiceDocument::booked(invoice, tenant).with_collection(collection);
     if invoice.draft.is_credit_note { document } else { document.with_settlement(&booked.settlement) }
 }
 

@@ -13,6 +13,7 @@ use crate::refusal::Stop;
 use anyhow::Context as _;
 use domain::Decimal;
 use domain::audit::Action;
+use domain::direct_debit::SEPA;
 use domain::ids::{CustomerId, InvoiceId};
 use domain::invoice::account as amounts;
 use domain::invoice::verbs::{self, Books, Concerned, PartKind};
@@ -222,7 +223,8 @@ async fn charge_to_refund(
     }
     let attempts = payment::of_invoices(tx, &documents).await?;
     let fits = |a: &Attempt| {
-        a.state == AttemptState::Paid && a.provider_reference.is_some() && a.amount_minor >= amount_minor
+        let is_at_provider = a.provider_reference.is_some() && a.gateway != SEPA;
+        a.state == AttemptState::Paid && is_at_provider && a.amount_minor >= amount_minor
     };
     Ok(attempts.into_iter().filter(fits).max_by_key(|a| (a.on, a.ordinal)))
 }

@@ -18,7 +18,7 @@ use domain::catalogue::Catalogue;
 use domain::customer::Customer;
 use domain::decimal::{PRICE, parse};
 use domain::ids::{CustomerId, InvoiceId};
-use domain::invoice::verbs::is_collected;
+use domain::invoice::verbs::collected_by;
 use domain::invoice::{Invoice, Settlement, TAKEN_OVER};
 use domain::ledger;
 use domain::money::{Currency, Money};
@@ -396,7 +396,7 @@ impl TakeOver<'_> {
                 let policy = self.catalogue.dunning_policy(invoice.draft.dunning_policy.as_deref());
                 let payer = by_payer.get(&invoice.draft.payer);
                 let is_collected =
-                    payer.is_some_and(|payer| is_collected(invoice, payer, &unhealthy, self.on));
+                    payer.is_some_and(|payer| collected_by(invoice, payer, &unhealthy, self.on).is_some());
                 let is_dunned = policy.is_for_manual || is_collected;
                 (invoice.draft.id, billing::taken_over_marks(invoice, &policy, is_dunned, self.on))
             })

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use chrono::{Days, NaiveDate};
 use domain::catalogue::Catalogue;
 use domain::customer::{Customer, PaymentMethod};
+use domain::direct_debit::SEPA;
 use domain::ids::{AttemptId, CustomerId, InvoiceId, RunId};
 use domain::invoice::verbs::{self, Charge, Charging, PayerHistory};
 use domain::payment::Attempt;
@@ -100,7 +101,8 @@ async fn begin(
     let attempts = payment::of_invoices(&mut tx, invoices).await?;
     let asked_with = payment::tokens_asked(&mut tx, invoices).await?;
     let mut known = known(ctx, &mut tx, &ids, on).await?;
-    let (mut begun, mut marks) = (Vec::new(), Vec::new());
+    known.gateways.extend(catalogue.tenant.debits().then(|| SEPA.to_owned()));
+    let (mut begun, mut marks, mut to_debit) = (Vec::new(), Vec::new(), Vec::new());
     for booked in booked {
         let policy = policy_of(catalogue, &booked);
         let payer = payers.get(&booked.invoice.draft.payer);
@@ -122,6 +124,11 @@ async fn begin(
                 let booked = Booked { settlement: after, ..booked };
                 begun.push(asked_first(booked, attempt, technical_in_a_row, method));
             }
+            Charging::AwaitFile(method) => {
+                to_debit.push(booked.invoice.draft.id);
+                let (method, outcome) = (Some(method.refkey), TriedOutcome::AwaitsFile);
+                collected.tried.push(tried(&booked, &after, method, outcome, None));
+            }
             Charging::NotCalled { method, reason } => {
                 collected.tried.push(not_called(Some(method), reason));
             }
@@ -132,6 +139,7 @@ async fn begin(
         }
     }
     keep_new(&mut tx, &begun).await?;
+    store::debit::ask(&mut tx, &to_debit, on).await?;
     invoice::save_settlements(&mut tx, &marks).await?;
     if !begun.is_empty() {
         // Whoever asked is answered with what the provider says.
@@ -193,6 +201,7 @@ fn asked_before(
         token: asked_with.clone(),
         is_default: false,
         expires: None,
+        mandate: None,
     });
     CommittedAttempt {
         booked,

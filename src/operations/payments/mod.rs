@@ -4,6 +4,7 @@ pub mod account;
 pub mod answers;
 pub mod bank;
 pub mod collect;
+pub mod debits;
 pub mod events;
 pub mod look_up;
 pub mod settle;

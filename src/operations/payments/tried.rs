@@ -45,6 +45,8 @@ pub enum TriedOutcome {
     Unanswered,
     /// The provider was not called: no usable method, or a card scheme's cap.
     NotCalled,
+    /// The bank will be asked by the next file of direct debits.
+    AwaitsFile,
     /// A step of the dunning policy that charges nobody was taken.
     Acted,
 }

@@ -4,6 +4,7 @@ use super::Shape::*;
 use super::{Table, assumed, not_used, optional, plan, required, seller};
 use crate::book_file::content::ObjectKind;
 use crate::customer::Delivery;
+use crate::direct_debit::Scheme;
 
 const STATUS: &[&str] = &["active", "inactive"];
 
@@ -119,12 +120,27 @@ static PAYMENT_METHOD: Table = Table {
         required(
             "type|paymentmethodtype",
             Text,
-            "`token` is collected by a provider; `card`, `fi`, `ls`, `manual` or another word are collected elsewhere.",
+            "`token` is collected by a provider, `sepa` by direct debit; `card`, `fi`, `ls`, `manual` or another word are collected elsewhere.",
         ),
         optional("gateway", Text, "Provider; needed for `token`."),
         optional("token", Text, "What the provider knows it by; needed for `token`. Never printed."),
         assumed("makedefault|isdefault", Boolean, "false", "Used unless a subscription names another one."),
-        optional("expires|expirydate", Date, "First day on which it is no longer valid."),
+        optional(
+            "expires|expirydate",
+            Date,
+            "First day on which it is no longer valid, or the mandate has ended.",
+        ),
+        optional("iban", Text, "Account that `sepa` fetches from; needed for it."),
+        optional("bic", Text, "BIC of its bank; none is needed within the EU."),
+        optional("mandateid", Text, "Reference of the mandate, once per creditor; needed for `sepa`."),
+        optional("mandatedate", Date, "Day on which the mandate was signed; needed for `sepa`."),
+        assumed("mandatescheme", Choice(Scheme::NAMES), "core", "`b2b` between businesses."),
+        assumed(
+            "mandatesequence",
+            Choice(&["recurring", "one_off"]),
+            "recurring",
+            "`one_off` is for one debit.",
+        ),
         not_used("id"),
         not_used("fullname"),
         not_used("issuer"),

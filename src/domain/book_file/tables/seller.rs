@@ -35,6 +35,13 @@ pub(super) static TENANT: Table = Table {
         not_used("county"),
         optional("iban", Text, "Bank account that payers transfer to."),
         optional("bic", Text, "The bank's BIC."),
+        optional("creditorid", Text, "SEPA creditor identifier: direct debits are made in its name."),
+        assumed(
+            "debitnotice",
+            Integer(1, 60),
+            "14",
+            "Days between an invoice and its direct debit, as agreed with payers.",
+        ),
         optional("email|primaryemail", Text, "Sender of mails, and address on documents."),
         optional("phone|businessphone", Text, "Telephone number on documents."),
         optional("legalid", Object(&LEGAL_ID), "Number in a register of companies, on electronic invoices."),

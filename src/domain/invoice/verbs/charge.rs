@@ -2,6 +2,7 @@
 
 use super::{Account, Effects};
 use crate::customer::{Customer, PaymentMethod};
+use crate::direct_debit::SEPA;
 use crate::ids::{AttemptId, CustomerId};
 use crate::invoice::{Invoice, PaymentStatus, Settlement};
 use crate::payment::{Attempt, AttemptState, Decline, DeclineClass, MANUAL, blocked_until};
@@ -56,6 +57,8 @@ pub enum Charging {
     AskAgain(Attempt, Option<PaymentMethod>),
     /// A new attempt, to be kept before the provider is called (rules Y1).
     Begin(Attempt, PaymentMethod),
+    /// The bank fetches it: it waits for the next file (rules Y8).
+    AwaitFile(PaymentMethod),
     /// No provider is called: no method that may be tried, or a cap of the card schemes.
     NotCalled { method: String, reason: String },
     /// The payer has no online method at all.
@@ -86,6 +89,8 @@ pub fn charge(account: &Account<'_>, known: &PayerHistory, occasion: Occasion, o
         }
         Decision::NobodyToCharge => occasion.is_step().then(|| settlement.stepped(policy, payable_by, None)),
         Decision::Charge(..) => Some(counted.awaiting_answer()),
+        // The dunning rests until the bank has answered.
+        Decision::AwaitFile(_) => Some(Settlement { next_retry: None, ..counted }),
         Decision::Unusable { .. } => Some(counted.declined(policy, payable_by, DeclineClass::Hard, 0, on)),
         Decision::Blocked { .. } if occasion == Occasion::Request => None,
         Decision::Blocked { until, .. } => Some(later(account, *until)),
@@ -96,6 +101,7 @@ pub fn charge(account: &Account<'_>, known: &PayerHistory, occasion: Occasion, o
         Decision::AskAgain(attempt, method) => Charging::AskAgain(attempt, method),
         Decision::NobodyToCharge => Charging::NobodyToCharge,
         Decision::Charge(attempt, method) => Charging::Begin(attempt, method),
+        Decision::AwaitFile(method) => Charging::AwaitFile(method),
         Decision::Unusable { method, reason } => Charging::NotCalled { method, reason },
         Decision::Blocked { method, until } => {
             let reason = format!("the card schemes allow no attempt before {until}");
@@ -114,7 +120,7 @@ fn steps_taken(account: &Account<'_>, what: &Decision, occasion: Occasion, on: N
         Occasion::Step | Occasion::StepWithOtherMethod => {
             taken + u32::from(account.technical_in_a_row() == 0)
         }
-        Occasion::Booking if matches!(what, Decision::Charge(..)) => {
+        Occasion::Booking if matches!(what, Decision::Charge(..) | Decision::AwaitFile(_)) => {
             account.policy.steps_at_booking(account.invoice.payable_by, on).max(taken)
         }
         Occasion::Booking | Occasion::Request => taken,
@@ -158,6 +164,7 @@ enum Decision {
     Leave,
     AskAgain(Attempt, Option<PaymentMethod>),
     Charge(Attempt, PaymentMethod),
+    AwaitFile(PaymentMethod),
     /// The payer has online methods, but none that may be tried.
     Unusable {
         method: String,
@@ -177,6 +184,9 @@ fn decide(account: &Account<'_>, known: &PayerHistory, occasion: Occasion, on: N
     let number = &account.invoice.number;
     let Some(payer) = account.payer else { return Decision::Leave };
     if let Some(pending) = account.pending() {
+        if pending.gateway == SEPA {
+            return Decision::Leave; // the bank has the file, and answers with one
+        }
         let is_same = |m: &&PaymentMethod| {
             m.refkey == pending.method && m.token.is_some() && m.gateway.as_ref() == Some(&pending.gateway)
         };
@@ -203,46 +213,64 @@ fn decide(account: &Account<'_>, known: &PayerHistory, occasion: Occasion, on: N
     };
     let gateway = method.gateway.clone().unwrap_or_default();
     if !known.gateways.contains(&gateway) {
-        return Decision::Misconfigured(format!(
-            "method {} of {number} is at `{gateway}`, a gateway that is not set up",
-            method.refkey
-        ));
+        let refkey = &method.refkey;
+        return Decision::Misconfigured(match method.mandate {
+            Some(_) => format!(
+                "method {refkey} of {number} is a direct debit, and the tenant has no `iban` and `creditorid`"
+            ),
+            None => format!("method {refkey} of {number} is at `{gateway}`, a gateway that is not set up"),
+        });
+    }
+    if method.mandate.is_some() {
+        return Decision::AwaitFile(method);
     }
     if let Some(until) = capped_until(payer.id, &method.refkey, known, on) {
         return Decision::Blocked { method: method.refkey, until };
     }
-    let ordinal = account.next_ordinal();
-    let attempt = Attempt {
+    Decision::Charge(new_attempt(account, payer, &method, on), method)
+}
+
+/// An attempt on what is open, before anybody is asked.
+pub(super) fn new_attempt(
+    account: &Account<'_>,
+    payer: &Customer,
+    method: &PaymentMethod,
+    on: NaiveDate,
+) -> Attempt {
+    let (draft, ordinal) = (&account.invoice.draft, account.next_ordinal());
+    Attempt {
         id: AttemptId::nth(draft.id, ordinal),
         invoice: draft.id,
         customer: payer.id,
         ordinal,
-        amount_minor: open_minor,
+        amount_minor: account.open_minor(),
         currency: draft.currency,
         method: method.refkey.clone(),
-        gateway,
+        gateway: method.gateway.clone().unwrap_or_default(),
         on,
         state: AttemptState::Pending,
         provider_reference: None,
         decline_code: None,
         fee_minor: 0,
-    };
-    Decision::Charge(attempt, method)
+    }
 }
 
-/// Whether an online method will be charged for what is open on a day, so that the payer need not do anything: never
-/// one that was declined for good (rules Y3).
-pub fn is_collected(
+/// The method by which what is open comes on a day, so that the payer need not do anything: never one that was declined
+/// for good (rules Y3).
+pub fn collected_by(
     invoice: &Invoice,
     payer: &Customer,
     unhealthy: &BTreeSet<(CustomerId, String)>,
     on: NaiveDate,
-) -> bool {
+) -> Option<PaymentMethod> {
     let known = PayerHistory { unhealthy: unhealthy.clone(), ..PayerHistory::default() };
-    matches!(choose(invoice, payer, &[], &known, Occasion::Booking, on), Choice::Method(_))
+    match choose(invoice, payer, &[], &known, Occasion::Booking, on) {
+        Choice::Method(method) => Some(method),
+        Choice::Manual | Choice::Unusable(..) => None,
+    }
 }
 
-enum Choice {
+pub(super) enum Choice {
     /// Nobody can be charged without the payer.
     Manual,
     /// Why no online method may be tried.
@@ -253,7 +281,7 @@ enum Choice {
 /// The method that the invoice names, else, if that one is gone or may not be tried, the payer's default. On request a
 /// method that was declined for good may be tried once more. A step that asks for another method takes the payer's first
 /// one that was not tried last, if there is one.
-fn choose(
+pub(super) fn choose(
     invoice: &Invoice,
     payer: &Customer,
     attempts: &[&Attempt],
@@ -268,7 +296,9 @@ fn choose(
     let others = payer.payment_methods.iter().filter(|m| Some(m.refkey.as_str()) != last);
     let others = others.filter(|_| occasion == Occasion::StepWithOtherMethod);
     let mut why = Choice::Manual;
-    for method in others.chain(named).chain(payer.default_method()).filter(|m| m.is_online()) {
+    for method in
+        others.chain(named).chain(payer.default_method()).filter(|m| m.is_collected(invoice.draft.currency))
+    {
         let expired = method.expires.is_some_and(|day| day <= on);
         let declined = known.unhealthy.contains(&(payer.id, method.health_key()));
         let reason = match (expired, declined && occasion != Occasion::Request) {
@@ -345,6 +375,7 @@ mod tests {
             token: Some(token.into()),
             is_default: false,
             expires: None,
+            mandate: None,
         }
     }
 

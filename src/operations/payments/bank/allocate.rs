@@ -6,22 +6,32 @@ use super::put::{Placement, put};
 use super::{ReceivedView, committed, locked};
 use crate::act::Act;
 use crate::context::Context;
+use crate::payments::settle;
+use crate::payments::tried::decimal;
 use crate::refusal::Stop;
+use anyhow::Context as _;
 use domain::Decimal;
 use domain::audit::{Action, Object};
-use domain::invoice::account;
-use domain::money::Money;
-use domain::payment::AttemptState;
+use domain::bank::spread;
+use domain::direct_debit::SEPA;
+use domain::ids::{CustomerId, InvoiceId};
+use domain::invoice::{OpenDocument, account, set_off};
+use domain::money::{Currency, Money};
+use domain::payment::{Attempt, AttemptState};
 use domain::refusal::{Code, Refusal, Verb};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use store::bank::{self, EntryRow, EntryState, Left};
-use store::invoice::{self, Booked};
-use store::{Tx, payment};
+use store::invoice::{self, Booked, InvoiceFilter};
+use store::{Tx, payer, payment};
 
 /// What is put where.
 #[derive(Debug, Clone, Default)]
 pub struct Allocation<'a> {
     /// Number of an invoice; none = the one that is proposed.
     pub invoice: Option<&'a str>,
+    /// Account number of a payer, whose oldest open invoices are paid.
+    pub customer: Option<&'a str>,
     /// Major units; none = all that is left.
     pub amount: Option<Decimal>,
 }
@@ -37,11 +47,18 @@ pub async fn allocate(
     let catalogue = crate::context::catalogue(&mut tx).await?;
     let entry = locked(&mut tx, payment).await?;
     let amount_minor = amount_of(&entry, asked.amount)?;
-    let booked = target(&mut tx, &entry, asked.invoice).await?;
-    let id = booked.invoice.draft.id;
-    let part =
-        Placement { entry: entry.received.id, invoice: id, amount_minor, on: entry.received.booked_on };
-    put(ctx, &mut tx, &act.actor, &catalogue, &part).await?;
+    let parts = match asked.customer {
+        Some(account) => of_payer(&mut tx, &entry, account, amount_minor).await?,
+        None => {
+            let booked = target(&mut tx, &entry, asked.invoice, amount_minor).await?;
+            vec![(booked.invoice.draft.id, amount_minor)]
+        }
+    };
+    for (invoice, amount_minor) in parts {
+        let part =
+            Placement { entry: entry.received.id, invoice, amount_minor, on: entry.received.booked_on };
+        put(ctx, &mut tx, &act.actor, &catalogue, &part).await?;
+    }
     let minor = entry.left.minor - amount_minor;
     let left = match minor {
         0 => Left { minor, state: EntryState::Placed, why: None, proposed: None },
@@ -84,8 +101,116 @@ fn amount_of(entry: &EntryRow, asked: Option<Decimal>) -> Result<i64, Refusal> {
     }
 }
 
+/// The payer's open invoices in the currency of the money, the oldest first; what is over stays on the last, and where nothing is
+/// open on the newest, as the payer's credit (rules Y5). Invoices whose payment is under way are left out.
+async fn of_payer(
+    tx: &mut Tx,
+    entry: &EntryRow,
+    account: &str,
+    amount_minor: i64,
+) -> Result<Vec<(InvoiceId, i64)>, Stop> {
+    let payer = payer_called(tx, account).await?;
+    invoice::lock_open(tx, &[payer]).await?;
+    let ids = invoice::ids(tx, &InvoiceFilter { payer: Some(payer), ..InvoiceFilter::default() }).await?;
+    let under_way: Vec<InvoiceId> = payment::of_invoices(tx, &ids)
+        .await?
+        .into_iter()
+        .filter(|attempt| attempt.state == AttemptState::Pending)
+        .map(|attempt| attempt.invoice)
+        .collect();
+    let currency = entry.received.currency;
+    let mut all = invoice::by_ids(tx, &ids).await?;
+    all.retain(|b| b.invoice.draft.currency == currency && b.invoice.draft.gross_minor() > 0);
+    all.retain(|booked| !under_way.contains(&booked.invoice.draft.id));
+    all.sort_by_key(|b| (b.invoice.draft.invoice_date, b.invoice.draft.series.clone(), b.invoice.sequence));
+    let standing = |b: &Booked| (b.invoice.draft.id, b.settlement.open_minor(b.invoice.draft.gross_minor()));
+    let mut open: Vec<(InvoiceId, i64)> = all.iter().map(standing).filter(|(_, open)| *open > 0).collect();
+    if open.is_empty() {
+        open.extend(all.last().map(standing));
+    }
+    if open.is_empty() {
+        let message = format!("{account} has no invoice in {currency} that money can be put on");
+        let refusal = Refusal::new(Code::UnknownInvoice, message).hint("send it back and note that with ");
+        return Err(refusal.ask(Verb::RefundPayment.on(entry.number)).into());
+    }
+    let ids: Vec<InvoiceId> = open.iter().map(|(id, _)| *id).collect();
+    invoice::lock_settlements(tx, &ids).await?;
+    Ok(spread(amount_minor, &open))
+}
+
+async fn payer_called(tx: &mut Tx, account: &str) -> Result<CustomerId, Stop> {
+    let unknown = || {
+        let refusal = Refusal::new(Code::UnknownCustomer, format!("there is no customer {account}"));
+        refusal.ask(Verb::ListPayers.plain()).hint(" lists them by account number")
+    };
+    let named = store::book::customer(tx, account).await?.ok_or_else(unknown)?;
+    Ok(payer::lock_of(tx, named.id).await?)
+}
+
+/// What of a payer's credit paid which invoices. The fields are a contract.
+#[derive(Debug, Clone, Serialize)]
+pub struct CreditAllocated {
+    pub account: String,
+    pub parts: Vec<CreditPart>,
+}
+
+/// So much of one document's credit.
+#[derive(Debug, Clone, Serialize)]
+pub struct CreditPart {
+    pub credit: String,
+    pub invoice: String,
+    pub currency: Currency,
+    #[serde(serialize_with = "decimal")]
+    pub amount: Money,
+}
+
+/// Sets a payer's credit against their oldest open invoices, as the next booking would: what could not be while a payment was
+/// under way (rules Y5).
+///
+/// Key that makes a repeat quiet: what is owed and open then.
+pub async fn allocate_credit(ctx: &Context, act: &Act, account: &str) -> Result<CreditAllocated, Stop> {
+    let mut tx = ctx.store.begin().await?;
+    let payer = payer_called(&mut tx, account).await?;
+    invoice::lock_open(&mut tx, &[payer]).await?;
+    let mut by_currency: BTreeMap<Currency, Vec<OpenDocument>> = BTreeMap::new();
+    for (_, currency, document) in invoice::open_with_credit(&mut tx, &[payer]).await? {
+        by_currency.entry(currency).or_default().push(document);
+    }
+    let mut parts = Vec::new();
+    for (currency, documents) in by_currency {
+        for pair in set_off(&documents) {
+            settle::set_off_pair(&mut tx, pair.credit, pair.invoice, pair.amount_minor, act.on).await?;
+            let amount = Money::new(pair.amount_minor, currency);
+            let (credit, invoice) =
+                (number(&mut tx, pair.credit).await?, number(&mut tx, pair.invoice).await?);
+            let detail =
+                serde_json::json!({"amount": amount.decimal().to_string(), "credit": credit, "on": act.on});
+            ctx.note(&mut tx, &act.actor, Action::AllocatePayment, Object::Invoice(&invoice), detail).await?;
+            parts.push(CreditPart { credit, invoice, currency, amount });
+        }
+    }
+    if parts.is_empty() {
+        let message = format!("{account} has no credit that an open invoice in its currency could use");
+        return Err(Refusal::new(Code::NothingLeft, message)
+            .hint("what is owed to them is paid back with ")
+            .ask(Verb::RefundPayment.plain().with("customer", account))
+            .into());
+    }
+    tx.commit().await?;
+    Ok(CreditAllocated { account: account.to_owned(), parts })
+}
+
+async fn number(tx: &mut Tx, id: InvoiceId) -> anyhow::Result<String> {
+    Ok(invoice::by_id(tx, id).await?.context("a settled document is gone")?.invoice.number)
+}
+
 /// The invoice, held until the transaction ends.
-async fn target(tx: &mut Tx, entry: &EntryRow, asked: Option<&str>) -> Result<Booked, Stop> {
+async fn target(
+    tx: &mut Tx,
+    entry: &EntryRow,
+    asked: Option<&str>,
+    amount_minor: i64,
+) -> Result<Booked, Stop> {
     let number = entry.number;
     let Some(name) = asked.or(entry.proposed.as_deref()) else {
         let message = format!("nothing says which invoice payment {number} is for");
@@ -115,7 +240,14 @@ async fn target(tx: &mut Tx, entry: &EntryRow, asked: Option<&str>) -> Result<Bo
         return Err(refusal.ask(Verb::RefundPayment.on(number)).into());
     }
     let attempts = payment::of_invoices(tx, &[id]).await?;
-    if attempts.iter().any(|attempt| attempt.state == AttemptState::Pending) {
+    if let Some(pending) = attempts.iter().find(|attempt| attempt.state == AttemptState::Pending) {
+        if pending.gateway == SEPA {
+            return if pending.amount_minor == amount_minor {
+                Ok(booked)
+            } else {
+                Err(other_sum(name, pending).into())
+            };
+        }
         let message = format!("a payment of {name} is under way and has no answer yet");
         return Err(Refusal::new(Code::PaymentUnderWay, message)
             .hint("ask for the answer with ")
@@ -123,4 +255,14 @@ async fn target(tx: &mut Tx, entry: &EntryRow, asked: Option<&str>) -> Result<Bo
             .into());
     }
     Ok(booked)
+}
+
+/// A direct debit is paid whole, or not at all.
+fn other_sum(name: &str, debit: &Attempt) -> Refusal {
+    let owed = Money::new(debit.amount_minor, debit.currency);
+    let message =
+        format!("a direct debit of {owed} is under way for {name}, and it is paid whole or not at all");
+    Refusal::new(Code::PaymentUnderWay, message)
+        .option("amount", owed.decimal())
+        .hint(", if that came for it")
 }

@@ -8,12 +8,16 @@ use super::put::{Placement, put};
 use crate::act::Actor;
 use crate::context::Context;
 use crate::files::hash::sha256_hex;
+use crate::payments::debits::answers::{CarriedOut, Reading, ReturnedView};
 use crate::payments::events::{self, EventView};
 use crate::refusal::Stop;
 use anyhow::Context as _;
-use banking::{BankFile, BankFileError};
+use banking::{BankFile, BankFileError, Format};
+use domain::Uuid;
 use domain::audit::{Action, Object};
-use domain::bank::{Candidate, Candidates, Placing, Received, place, possible_numbers, possible_references};
+use domain::bank::{
+    Candidate, Candidates, Placing, Received, WhyNot, place, possible_numbers, possible_references,
+};
 use domain::catalogue::Catalogue;
 use domain::ids::{CustomerId, InvoiceId};
 use domain::refusal::{Code, Refusal, WayOut};
@@ -22,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use store::bank::{self, BankFileRow, EntryFilter, EntryState, Left};
-use store::{Tx, invoice};
+use store::{Tx, debit, invoice};
 
 /// What came of one file; each face words a refusal. The fields are a contract.
 #[derive(Debug, Clone, Serialize)]
@@ -55,9 +59,11 @@ pub struct Imported {
     pub likely: usize,
     pub open: usize,
     /// Money that went out, what is not booked yet, and sums whose payments another file names.
-    pub outgoing: u32,
-    pub pending: u32,
-    pub batches: u32,
+    pub outgoing: usize,
+    pub pending: usize,
+    pub batches: usize,
+    /// Direct debits that were not carried out, or whose money went back.
+    pub returned: Vec<ReturnedView>,
     /// What is new.
     pub payments: Vec<ReceivedView>,
 }
@@ -146,6 +152,9 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Refusal> {
 pub async fn one(ctx: &Context, actor: &Actor, name: &str, bytes: &[u8]) -> Result<Imported, Stop> {
     let file = banking::read(bytes, &ctx.settings.bank).map_err(|e| refusal(name, &e))?;
     let hash = sha256_hex(bytes);
+    if file.format == Format::Pain002 {
+        return report(ctx, actor, name, (&file, &hash)).await;
+    }
     let mut tx = ctx.store.begin().await?;
     let catalogue = crate::context::catalogue(&mut tx).await?;
     let who = actor.to_string();
@@ -154,18 +163,34 @@ pub async fn one(ctx: &Context, actor: &Actor, name: &str, bytes: &[u8]) -> Resu
     let Some(number) = bank::begin_file(&mut tx, &row).await? else {
         return Ok(Imported { known: entries, ..told(&file, None) });
     };
-    let ids: Vec<_> = file.received.iter().map(|entry| entry.id).collect();
+    let reading = Reading { ctx, actor, catalogue: &catalogue, hash: &hash };
+    let all: Vec<&Received> = file.received.iter().chain(&file.sums).collect();
+    let ids: Vec<_> = all.iter().map(|entry| entry.id).collect();
     let known = bank::known(&mut tx, &ids).await?;
-    let new: Vec<&Received> = file.received.iter().filter(|entry| !known.contains(&entry.id)).collect();
-    let lefts =
-        Placed::of(&mut tx, &new).await?.place(ctx, &mut tx, (actor, number), &catalogue, &new).await?;
+    let fresh: Vec<&Received> = all.into_iter().filter(|entry| !known.contains(&entry.id)).collect();
+    let debits = reading.carried_out(&mut tx, number, &fresh, &file.marks).await?;
+    let given_back = reading.given_back(&mut tx, name, &file.given_back).await?;
+    // A sum whose payments are not named is read if its batch is ours.
+    let is_ours = |sum: &&Received| debits.has(&sum.id) || known.contains(&sum.id);
+    let sums: BTreeSet<Uuid> = file.sums.iter().filter(|sum| !is_ours(sum)).map(|sum| sum.id).collect();
+    let is_new =
+        |e: &&Received| !debits.is_done(&e.id) && (debits.differ.contains(&e.id) || !sums.contains(&e.id));
+    let new: Vec<&Received> = fresh.into_iter().filter(is_new).collect();
+    let placed = Placed::of(&mut tx, &new).await?;
+    let lefts = placed.place(ctx, &mut tx, (actor, number), &catalogue, (&new, &debits)).await?;
     let count = |state| lefts.iter().filter(|left| left.state == state).count();
+    let summed = file.sums.len() - sums.len();
+    let told = told(&file, Some(number));
     let imported = Imported {
-        known: file.received.len() - new.len(),
-        placed: count(EntryState::Placed),
+        read: told.read + summed + file.given_back.len() - given_back.foreign,
+        known: known.len() + debits.known.len() + given_back.known,
+        placed: count(EntryState::Placed) + debits.placed.len(),
         likely: count(EntryState::Likely),
         open: count(EntryState::Open),
-        ..told(&file, Some(number))
+        outgoing: told.outgoing + given_back.foreign,
+        batches: told.batches - summed,
+        returned: given_back.views,
+        ..told
     };
     let detail = serde_json::json!({"file": name, "hash": hash, "read": imported.read, "known": imported.known,
                                     "placed": imported.placed, "likely": imported.likely, "open": imported.open});
@@ -173,6 +198,28 @@ pub async fn one(ctx: &Context, actor: &Actor, name: &str, bytes: &[u8]) -> Resu
     let rows = bank::entries(&mut tx, EntryFilter { file: Some(number), ..EntryFilter::default() }).await?;
     tx.commit().await?;
     Ok(Imported { payments: rows.into_iter().map(ReceivedView::from).collect(), ..imported })
+}
+
+/// What a bank says of our file of debits.
+async fn report(
+    ctx: &Context,
+    actor: &Actor,
+    name: &str,
+    (file, hash): (&BankFile, &str),
+) -> Result<Imported, Stop> {
+    let mut tx = ctx.store.begin().await?;
+    let catalogue = crate::context::catalogue(&mut tx).await?;
+    let is_new = debit::note_report(&mut tx, (hash, name), ((ctx.now)(), &actor.to_string())).await?;
+    let reading = Reading { ctx, actor, catalogue: &catalogue, hash };
+    let (returned, known) = reading.not_carried_out(&mut tx, name, file).await?;
+    let imported = Imported { read: returned.len() + known, known, returned, ..told(file, None) };
+    if is_new {
+        let detail = serde_json::json!({"file": name, "hash": hash, "declined": imported.returned.len(), "known": known});
+        let message = file.message.as_deref().unwrap_or_default();
+        ctx.note(&mut tx, actor, Action::ImportPayments, Object::DebitReport(message), detail).await?;
+    }
+    tx.commit().await?;
+    Ok(imported)
 }
 
 fn told(file: &BankFile, import: Option<i64>) -> Imported {
@@ -188,6 +235,7 @@ fn told(file: &BankFile, import: Option<i64>) -> Imported {
         outgoing: file.passed_by.outgoing,
         pending: file.passed_by.pending,
         batches: file.passed_by.batches,
+        returned: Vec::new(),
         payments: Vec::new(),
     }
 }
@@ -200,7 +248,9 @@ fn refusal(name: &str, error: &BankFileError) -> Refusal {
         }
         BankFileError::CutOff(_) => (Code::FileTruncated, "fetch it again: nothing of it was taken"),
         BankFileError::Damaged(_) => (Code::FileDamaged, "fetch it again: nothing of it was taken"),
-        BankFileError::Unsupported(_) => (Code::FileUnsupported, "camt.053, camt.054 and CSV are read"),
+        BankFileError::Unsupported(_) => {
+            (Code::FileUnsupported, "camt.053, camt.054, pain.002 and CSV are read")
+        }
         BankFileError::Unmapped(_) => {
             let out = WayOut::from("say what its columns are called with ").setting("bank.csv_date");
             let out = out.words(", ").setting("bank.csv_amount").words(" and their kin");
@@ -251,12 +301,15 @@ impl Placed {
         tx: &mut Tx,
         (actor, file): (&Actor, i64),
         catalogue: &Catalogue,
-        new: &[&Received],
+        (new, debits): (&[&Received], &CarriedOut),
     ) -> anyhow::Result<Vec<Left>> {
         bank::save(tx, file, new).await?;
         let mut lefts = Vec::with_capacity(new.len());
         for entry in new {
-            let found = self.named(entry);
+            let found = match debits.differ.contains(&entry.id) {
+                true => Some(Placing::Open(WhyNot::DebitsDiffer)),
+                false => self.named(entry),
+            };
             lefts.push(match found {
                 Some(placing) => Some(self.carry_out(ctx, tx, actor, catalogue, entry, placing).await?),
                 None => None,

@@ -10,10 +10,12 @@ use anyhow::{Context as _, ensure};
 use chrono::NaiveDate;
 use domain::audit::{Action, Object};
 use domain::catalogue::Catalogue;
+use domain::direct_debit::SEPA;
 use domain::ids::InvoiceId;
 use domain::invoice::Settlement;
 use domain::invoice::verbs::{self, Books};
 use domain::money::Money;
+use domain::payment::{Attempt, AttemptState};
 use store::{Tx, bank, invoice, payment};
 use uuid::Uuid;
 
@@ -41,11 +43,24 @@ pub(super) async fn put(
     let books = Books { catalogue, calendar: store::ledger::calendar(tx).await? };
     let policy = policy_of(catalogue, &booked);
     let account = account(&booked, &attempts, None, &policy);
-    let effects = verbs::paid_by_bank(&account, part.amount_minor, part.on, books)?;
-    if let Some(attempt) = &effects.attempt {
-        let begun = payment::begin(tx, std::slice::from_ref(attempt)).await?;
-        ensure!(begun == 1, "attempt {} of {number} is taken", attempt.ordinal);
-    }
+    let debit = account.pending().filter(|attempt| attempt.gateway == SEPA).cloned();
+    let effects = match debit {
+        // The money is what its direct debit has brought.
+        Some(debit) => {
+            ensure!(debit.amount_minor == part.amount_minor, "a direct debit of {number} is paid whole");
+            let paid = Attempt { state: AttemptState::Paid, on: part.on, ..debit };
+            ensure!(payment::answer(tx, &paid).await?, "the direct debit of {number} has its answer");
+            verbs::paid_online(&account, paid, books)?
+        }
+        None => {
+            let effects = verbs::paid_by_bank(&account, part.amount_minor, part.on, books)?;
+            if let Some(attempt) = &effects.attempt {
+                let begun = payment::begin(tx, std::slice::from_ref(attempt)).await?;
+                ensure!(begun == 1, "attempt {} of {number} is taken", attempt.ordinal);
+            }
+            effects
+        }
+    };
     let settlement = settle::keep_money(tx, &booked, effects, None).await?;
     let times = bank::times_placed(tx, part.entry, part.invoice).await?;
     let key = (part.entry, part.invoice, times + 1);

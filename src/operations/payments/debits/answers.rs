@@ -1,0 +1,347 @@
+//! What a bank says of debits: money that came settles invoices, what was not carried out is a decline, and what went back opens
+//! its invoice again, months later too (rules Y8). In the transaction of the import.
+//!
+//! Keys that make a repeat quiet: an attempt is answered once; a debit goes back once; the id of a bank's entry.
+
+use crate::act::Actor;
+use crate::context::Context;
+use crate::delivery::plan;
+use crate::payments::account::{account, policy_of};
+use crate::payments::settle;
+use crate::payments::tried::decimal;
+use crate::refusal::Stop;
+use anyhow::{Context as _, ensure};
+use banking::BankFile;
+use chrono::NaiveDate;
+use domain::Uuid;
+use domain::audit::{Action, Object};
+use domain::bank::Received;
+use domain::catalogue::Catalogue;
+use domain::direct_debit::{DebitMark, GivenBack, NO_CODE, Part, health_key, words_of};
+use domain::ids::{AttemptId, CustomerId, InvoiceId};
+use domain::invoice::verbs::{self, Books, Effects, Returned};
+use domain::money::{Currency, Money};
+use domain::payment::{Attempt, AttemptState};
+use domain::refusal::{Code, Refusal};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use store::bank::{self, EntryState, Left};
+use store::debit::{self, DebitRow, ReturnRow};
+use store::invoice::{self, Booked};
+use store::{Tx, payment};
+
+/// A debit that was not carried out, or came back. The fields are a contract.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReturnedView {
+    pub invoice: String,
+    #[serde(serialize_with = "decimal")]
+    pub amount: Money,
+    pub currency: Currency,
+    /// What the bank keeps for it.
+    #[serde(serialize_with = "decimal")]
+    pub fee: Money,
+    pub code: String,
+    pub on: NaiveDate,
+    /// `declined`: no money had come. `returned`: it went back.
+    pub became: &'static str,
+    #[serde(skip)]
+    pub words: &'static str,
+}
+
+/// Who reads which file, and the books that it is read into.
+pub(crate) struct Reading<'a> {
+    pub ctx: &'a Context,
+    pub actor: &'a Actor,
+    pub catalogue: &'a Catalogue,
+    /// Of the bytes.
+    pub hash: &'a str,
+}
+
+/// What came of the entries that are for debits.
+#[derive(Debug, Default)]
+pub(crate) struct CarriedOut {
+    /// Ids of entries that have settled debits.
+    pub placed: BTreeSet<Uuid>,
+    /// Ids of entries whose debits have their answers already.
+    pub known: BTreeSet<Uuid>,
+    /// Ids of entries that come to another sum than their debits.
+    pub differ: BTreeSet<Uuid>,
+}
+
+impl CarriedOut {
+    /// Whether an entry is for debits, and nothing else need be done about it.
+    pub fn is_done(&self, id: &Uuid) -> bool {
+        self.placed.contains(id) || self.known.contains(id)
+    }
+
+    /// Whether an entry is for debits.
+    pub fn has(&self, id: &Uuid) -> bool {
+        self.is_done(id) || self.differ.contains(id)
+    }
+}
+
+/// What came of the entries by which money went back.
+#[derive(Debug, Default)]
+pub(crate) struct WentBack {
+    pub views: Vec<ReturnedView>,
+    /// Told before.
+    pub known: usize,
+    /// Of debits that are nobody's here.
+    pub foreign: usize,
+}
+
+impl Reading<'_> {
+    /// Debits whose money has come, by entries of a file that is of this number.
+    pub async fn carried_out(
+        &self,
+        tx: &mut Tx,
+        file: i64,
+        entries: &[&Received],
+        marks: &BTreeMap<Uuid, DebitMark>,
+    ) -> anyhow::Result<CarriedOut> {
+        let mut done = CarriedOut::default();
+        for entry in entries {
+            let Some(mark) = marks.get(&entry.id) else { continue };
+            let (debits, is_one) = marked(tx, mark).await?;
+            if debits.is_empty() {
+                continue;
+            }
+            let attempts = self.held(tx, &debits).await?;
+            let pending: Vec<Attempt> =
+                attempts.into_iter().filter(|attempt| attempt.state == AttemptState::Pending).collect();
+            let owed: i64 = pending.iter().map(|attempt| attempt.amount_minor).sum();
+            // Of one debit the bank may have kept its fee.
+            let fee_minor = if is_one { owed - entry.amount_minor } else { 0 };
+            let is_whole =
+                entry.currency == Currency::EUR && fee_minor >= 0 && owed - fee_minor == entry.amount_minor;
+            if pending.is_empty() {
+                done.known.insert(entry.id);
+            } else if is_whole {
+                bank::save(tx, file, &[entry]).await?;
+                for attempt in pending {
+                    self.paid(tx, entry, Attempt { fee_minor, ..attempt }).await?;
+                }
+                let left = Left { minor: 0, state: EntryState::Placed, why: None, proposed: None };
+                bank::save_left(tx, entry.id, left).await?;
+                done.placed.insert(entry.id);
+            } else {
+                done.differ.insert(entry.id);
+            }
+        }
+        Ok(done)
+    }
+
+    /// The attempts of these debits, while nobody else can answer them.
+    async fn held(&self, tx: &mut Tx, debits: &[DebitRow]) -> anyhow::Result<Vec<Attempt>> {
+        let ids: Vec<Uuid> = debits.iter().map(|debit| debit.attempt.0).collect();
+        let first = payment::by_ids(tx, &ids).await?;
+        let payers: BTreeSet<CustomerId> = first.iter().map(|attempt| attempt.customer).collect();
+        invoice::lock_open(tx, &payers.into_iter().collect::<Vec<_>>()).await?;
+        let invoices: Vec<InvoiceId> = first.iter().map(|attempt| attempt.invoice).collect();
+        invoice::lock_settlements(tx, &invoices).await?;
+        let mut attempts = payment::by_ids(tx, &ids).await?;
+        attempts.sort_by_key(|attempt| attempt.id.0);
+        Ok(attempts)
+    }
+
+    async fn paid(&self, tx: &mut Tx, entry: &Received, attempt: Attempt) -> anyhow::Result<()> {
+        let reference = entry.bank_reference.clone().unwrap_or_else(|| entry.id.to_string());
+        let attempt = Attempt {
+            state: AttemptState::Paid,
+            provider_reference: Some(reference),
+            on: entry.booked_on,
+            ..attempt
+        };
+        ensure!(payment::answer(tx, &attempt).await?, "debit {} was answered a moment ago", attempt.id);
+        let booked = self.booked(tx, attempt.invoice).await?;
+        let books = self.books(tx).await?;
+        settle::payment(tx, &booked, &attempt, books, None).await?;
+        let times = bank::times_placed(tx, entry.id, attempt.invoice).await?;
+        let amount_minor = attempt.amount_minor - attempt.fee_minor;
+        let (at, who) = ((self.ctx.now)(), self.actor.to_string());
+        if amount_minor > 0 {
+            bank::place(tx, (entry.id, attempt.invoice, times + 1), amount_minor, (at, &who)).await?;
+        }
+        let amount = Money::new(attempt.amount_minor, attempt.currency).decimal().to_string();
+        let detail = serde_json::json!({"amount": amount, "entry": entry.id, "on": entry.booked_on, "debit": attempt.id});
+        let number = &booked.invoice.number;
+        self.ctx.note(tx, self.actor, Action::AllocatePayment, Object::Invoice(number), detail).await
+    }
+
+    /// Debits whose money went back.
+    pub async fn given_back(&self, tx: &mut Tx, name: &str, all: &[GivenBack]) -> Result<WentBack, Stop> {
+        let mut back = WentBack::default();
+        for told in all {
+            let debits = by_name(tx, &told.end_to_end).await?;
+            let Some(debit) = debits.first() else {
+                back.foreign += 1;
+                continue;
+            };
+            if told.currency != Currency::EUR || told.amount_minor < debit.amount_minor {
+                let (came, owed) = (
+                    Money::new(told.amount_minor, told.currency),
+                    Money::new(debit.amount_minor, Currency::EUR),
+                );
+                let message = format!(
+                    "{name}: of the debit {}, {owed}, only {came} is said to have gone back",
+                    told.end_to_end
+                );
+                return Err(Refusal::new(Code::FileDamaged, message)
+                    .hint("ask the bank: nothing of the file was taken")
+                    .into());
+            }
+            let code = told.code.as_deref().unwrap_or(NO_CODE);
+            let fee_minor = told.amount_minor - debit.amount_minor;
+            let returned = Returned { code, fee_minor, on: told.on };
+            match self.came_back(tx, debit, returned).await? {
+                Some(view) => back.views.push(view),
+                None => back.known += 1,
+            }
+        }
+        Ok(back)
+    }
+
+    /// What the bank has not carried out of our file, and how much of it was known.
+    ///
+    /// # Errors
+    /// If the file is not ours.
+    pub async fn not_carried_out(
+        &self,
+        tx: &mut Tx,
+        name: &str,
+        file: &BankFile,
+    ) -> Result<(Vec<ReturnedView>, usize), Stop> {
+        let (mut views, mut known) = (Vec::new(), 0);
+        let message = file.message.as_deref().unwrap_or_default();
+        let own: BTreeSet<AttemptId> =
+            debit::of_message(tx, message).await?.into_iter().map(|debit| debit.attempt).collect();
+        if own.is_empty() {
+            let text = format!("{name} is about the file {message}, which was not made here");
+            return Err(Refusal::new(Code::UnknownFile, text).hint("is it of another home?").into());
+        }
+        for told in &file.not_carried_out {
+            let debits = match &told.what {
+                Part::File(message) => debit::of_message(tx, message).await?,
+                Part::Batch(batch) => debit::of_batch(tx, batch).await?,
+                Part::Debit(end_to_end) => by_name(tx, end_to_end).await?,
+            };
+            if debits.is_empty() || debits.iter().any(|debit| !own.contains(&debit.attempt)) {
+                let text = format!("{name} names what is not in the file {message}: {:?}", told.what);
+                return Err(Refusal::new(Code::FileDamaged, text)
+                    .hint("ask the bank: nothing of the file was taken")
+                    .into());
+            }
+            let code = told.code.as_deref().unwrap_or(NO_CODE);
+            for debit in &debits {
+                let returned = Returned { code, fee_minor: 0, on: told.on };
+                let is_pending = self.attempt(tx, debit).await?.state == AttemptState::Pending;
+                match if is_pending { self.came_back(tx, debit, returned).await? } else { None } {
+                    Some(view) => views.push(view),
+                    None => known += 1,
+                }
+            }
+        }
+        Ok((views, known))
+    }
+
+    async fn attempt(&self, tx: &mut Tx, debit: &DebitRow) -> anyhow::Result<Attempt> {
+        let held = self.held(tx, std::slice::from_ref(debit)).await?;
+        held.into_iter().next().context("the attempt of a debit is gone")
+    }
+
+    /// None if that was told before.
+    async fn came_back(
+        &self,
+        tx: &mut Tx,
+        debit: &DebitRow,
+        returned: Returned<'_>,
+    ) -> anyhow::Result<Option<ReturnedView>> {
+        let attempt = self.attempt(tx, debit).await?;
+        let Returned { code, fee_minor, on } = returned;
+        let row = ReturnRow { attempt: attempt.id, told_in: self.hash, code, on, fee_minor };
+        let is_open = matches!(attempt.state, AttemptState::Pending | AttemptState::Paid);
+        if !is_open || !debit::note_return(tx, &row).await? {
+            return Ok(None);
+        }
+        let booked = self.booked(tx, attempt.invoice).await?;
+        let attempts = payment::of_invoices(tx, &[attempt.invoice]).await?;
+        let policy = policy_of(self.catalogue, &booked);
+        let account = account(&booked, &attempts, None, &policy);
+        let books = self.books(tx).await?;
+        let became = if attempt.state == AttemptState::Pending { "declined" } else { "returned" };
+        let effects = match attempt.state {
+            AttemptState::Pending => verbs::rejected(&account, attempt.clone(), returned, books)?,
+            _ => verbs::given_back(&account, &attempt, returned, books)?,
+        };
+        let ordinal = effects.attempt.as_ref().map_or(attempt.ordinal, |attempt| attempt.ordinal);
+        if effects.declined_for_good {
+            let key = health_key(&attempt.method, &debit.mandate, &debit.debtor_iban);
+            payment::mark_unhealthy(tx, attempt.customer, &key, on, code).await?;
+        }
+        self.keep(tx, &booked, effects).await?;
+        let booked = self.booked(tx, attempt.invoice).await?;
+        if booked.settlement.open_minor(booked.invoice.draft.gross_minor()) > 0 {
+            plan::plan_declined(self.ctx, tx, self.catalogue, &booked, ordinal).await?;
+        }
+        let money = |minor| Money::new(minor, attempt.currency);
+        let number = booked.invoice.number;
+        let detail = serde_json::json!({"amount": money(attempt.amount_minor).decimal().to_string(), "code": code,
+            "fee": money(fee_minor).decimal().to_string(), "on": on, "debit": attempt.id, "became": became});
+        self.ctx.note(tx, self.actor, Action::ReturnDebit, Object::Invoice(&number), detail).await?;
+        Ok(Some(ReturnedView {
+            invoice: number,
+            amount: money(attempt.amount_minor),
+            currency: attempt.currency,
+            fee: money(fee_minor),
+            code: code.to_owned(),
+            on,
+            became,
+            words: words_of(code),
+        }))
+    }
+
+    /// An answer to an attempt that waits, or money that goes back as an attempt of its own.
+    async fn keep(&self, tx: &mut Tx, booked: &Booked, effects: Effects) -> anyhow::Result<()> {
+        let attempt = effects.attempt.clone().context("a debit without its attempt")?;
+        if effects.parts.is_empty() {
+            ensure!(payment::answer(tx, &attempt).await?, "debit {} was answered a moment ago", attempt.id);
+            store::ledger::save_entries(tx, None, &effects.entries).await?;
+            let after = effects.settlement.context("a declined debit without the marks after it")?;
+            return invoice::save_settlements(tx, &[(booked.invoice.draft.id, after)]).await;
+        }
+        let begun = payment::begin(tx, std::slice::from_ref(&attempt)).await?;
+        ensure!(begun == 1, "attempt {} of {} is taken", attempt.ordinal, booked.invoice.number);
+        settle::keep_money(tx, booked, effects, None).await.map(drop)
+    }
+
+    async fn booked(&self, tx: &mut Tx, id: InvoiceId) -> anyhow::Result<Booked> {
+        invoice::by_id(tx, id).await?.context("a debited invoice is gone")
+    }
+
+    async fn books(&self, tx: &mut Tx) -> anyhow::Result<Books<'_>> {
+        Ok(Books { catalogue: self.catalogue, calendar: store::ledger::calendar(tx).await? })
+    }
+}
+
+/// The debits that a credit is for, and whether it names one alone.
+async fn marked(tx: &mut Tx, mark: &DebitMark) -> anyhow::Result<(Vec<DebitRow>, bool)> {
+    if let Some(end_to_end) = &mark.end_to_end {
+        let one = by_name(tx, end_to_end).await?;
+        if !one.is_empty() {
+            return Ok((one, true));
+        }
+    }
+    let Some(name) = &mark.batch else { return Ok((Vec::new(), false)) };
+    let of_batch = debit::of_batch(tx, name).await?;
+    if !of_batch.is_empty() {
+        return Ok((of_batch, false));
+    }
+    Ok((debit::of_message(tx, name).await?, false))
+}
+
+async fn by_name(tx: &mut Tx, end_to_end: &str) -> anyhow::Result<Vec<DebitRow>> {
+    match Uuid::parse_str(end_to_end) {
+        Ok(attempt) => debit::of_attempts(tx, &[attempt]).await,
+        Err(_) => Ok(Vec::new()),
+    }
+}
