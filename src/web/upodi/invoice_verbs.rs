@@ -125,7 +125,7 @@ async fn recharge(call: Call) -> Result<Answer, Problem> {
         TriedOutcome::Declined => Err(declined(&why())),
         TriedOutcome::Unanswered => Err(Problem::new(BUSY, why()).retry_after(5)),
         TriedOutcome::NotCalled => Err(Problem::new(NOT_CALLED, format!("nobody was charged: {}", why()))),
-        TriedOutcome::Paid | TriedOutcome::Acted => shown(&call).await,
+        TriedOutcome::Paid | TriedOutcome::AwaitsFile | TriedOutcome::Acted => shown(&call).await,
     }
 }
 
