@@ -359,8 +359,8 @@ pub async fn replay(
     (first, last): (i64, i64),
     now: DateTime<Utc>,
 ) -> anyhow::Result<u64> {
-    type Told = (i64, String, String, Uuid);
-    let events: Vec<Told> = on!(tx, c => sqlx::query_as(
+    type EventRow = (i64, String, String, Uuid);
+    let events: Vec<EventRow> = on!(tx, c => sqlx::query_as(
         "select sequence, type, action, object from outbox where sequence >= $1 and sequence <= $2 order by sequence")
         .bind(first)
         .bind(last)

@@ -19,13 +19,13 @@ sys.exit(done.returncode)
 
 /// What came of a command: exit code, what it said, and its peak in megabytes.
 #[derive(Debug)]
-struct Taken {
+struct Measured {
     code: i32,
     said: String,
     peak_mb: u64,
 }
 
-fn measured(home: &Home, args: &[&str], input: &Path) -> Taken {
+fn measured(home: &Home, args: &[&str], input: &Path) -> Measured {
     let program = home.command(args);
     let mut command = Command::new("python3");
     command.args(["-c", MEASURE]).arg(program.get_program()).args(program.get_args());
@@ -36,7 +36,7 @@ fn measured(home: &Home, args: &[&str], input: &Path) -> Taken {
     let output = command.stdin(input).stdout(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let (said, peak) = said.trim_end().rsplit_once('\n').unwrap_or(("", said.trim_end()));
-    Taken {
+    Measured {
         code: output.status.code().unwrap_or(-1),
         said: said.to_owned(),
         peak_mb: peak.parse::<u64>().unwrap_or_else(|e| panic!("{e}: {output:?}")) / 1024,

@@ -30,10 +30,10 @@ pub(super) fn gaps(written: &Written<'_>) -> Vec<Gap> {
 }
 
 /// A part of an address: its field in the book, and how it is found.
-type Part = (&'static str, fn(&Address) -> Option<&String>);
-const STREET: Part = ("addressline1", |address| address.line1.as_ref());
-const POSTAL_CODE: Part = ("postalcode", |address| address.postal_code.as_ref());
-const CITY: Part = ("city", |address| address.city.as_ref());
+type AddressPart = (&'static str, fn(&Address) -> Option<&String>);
+const STREET: AddressPart = ("addressline1", |address| address.line1.as_ref());
+const POSTAL_CODE: AddressPart = ("postalcode", |address| address.postal_code.as_ref());
+const CITY: AddressPart = ("city", |address| address.city.as_ref());
 
 #[derive(Clone, Copy)]
 enum Of {
@@ -58,7 +58,7 @@ impl Written<'_> {
 }
 
 /// What is missing of an address.
-fn address(written: &Written<'_>, of: Of, parts: &[Part], rule: &str) -> Vec<Gap> {
+fn address(written: &Written<'_>, of: Of, parts: &[AddressPart], rule: &str) -> Vec<Gap> {
     let address = &written.side(of).party.address;
     let missing = parts.iter().filter(|(_, part)| part(address).is_none());
     missing

@@ -1,4 +1,4 @@
-//! One balance per billed line (rules M3): whatever is credited of it, by hand or by the engine, counts against it,
+//! One balance per billed line (rules M3): whatever is credited of it, by a person or by a run, counts against it,
 //! and together it is never more than the line.
 
 use super::BilledLine;

@@ -2,11 +2,11 @@
 //! that a late run makes the invoices of the on-time runs (rules T5, T6, I1, I8).
 
 use super::balance::{self, Credited};
-use super::drafting::{self, Drafted, Group, Sheet};
+use super::drafting::{self, Drafted, Group, InvoiceLines};
 use super::hash::payer_hash;
 use super::items::{Item, ItemKind, due_items};
 use super::late::{self, LatePeriod};
-use super::rating::{Desk, FixedGrant, Parked, Rated, Rating};
+use super::rating::{FixedGrant, Parked, Rated, Rating, RatingInput};
 use super::{Billed, BilledLine, CarriedDraft, PayerBook, RunContext};
 use crate::customer::Customer;
 use crate::exact::Exact;
@@ -38,22 +38,23 @@ fn bill_or_park(book: &PayerBook, measured: &Measured, run: RunContext) -> Resul
     let items = due_items(book, run.as_of).map_err(|missing| Parked(missing.to_string()))?;
     check_catch_up(&items, run)?;
     let late = late::periods(book, &items, run.as_of);
-    let mut desk = Billing::open(book, payer, measured, run);
-    desk.plan_releases();
+    let mut billing = Billing::open(book, payer, measured, run);
+    billing.plan_releases();
     let mut dates: BTreeSet<NaiveDate> = items.iter().map(|item| item.date).collect();
     dates.extend(late.iter().map(|period| period.item.date));
-    while let Some(date) = desk.next_date(&mut dates) {
+    while let Some(date) = billing.next_date(&mut dates) {
         let due: Vec<&Item<'_>> = items.iter().filter(|item| item.date == date).collect();
         let late: Vec<&LatePeriod<'_>> = late.iter().filter(|period| period.item.date == date).collect();
-        desk.bill_date(date, &due, &late)?;
+        billing.bill_date(date, &due, &late)?;
     }
-    let hash = if desk.drafts.is_empty() { String::new() } else { payer_hash(&desk.drafts) };
-    let mut carried = desk.carried;
+    let hash = if billing.drafts.is_empty() { String::new() } else { payer_hash(&billing.drafts) };
+    let mut carried = billing.carried;
     carried.sort_by_key(|c| (c.since, c.draft.id));
-    let mut lines = desk.drafts.iter().chain(carried.iter().map(|c| &c.draft)).flat_map(|draft| &draft.lines);
+    let mut lines =
+        billing.drafts.iter().chain(carried.iter().map(|c| &c.draft)).flat_map(|draft| &draft.lines);
     let credits_any = lines.any(|line| !line.credits.is_empty());
     let credited = credits_any.then(|| book.credited.clone());
-    Ok(Billed { drafts: desk.drafts, lines: desk.taken, carried, parked: None, credited, hash })
+    Ok(Billed { drafts: billing.drafts, lines: billing.taken, carried, parked: None, credited, hash })
 }
 
 /// rules T6: a bound on what one run catches up.
@@ -125,49 +126,51 @@ impl<'a> Billing<'a> {
         due: &[&Item<'_>],
         late: &[&LatePeriod<'_>],
     ) -> Result<(), Parked> {
-        let mut sheets: BTreeMap<Group, Vec<Rated>> = BTreeMap::new();
+        let mut all_lines: BTreeMap<Group, Vec<Rated>> = BTreeMap::new();
         let (changes, periods): (Vec<&Item<'_>>, Vec<&Item<'_>>) =
             due.iter().partition(|item| item.kind.is_change());
         for item in periods {
-            let rating = self.desk(due, &[]).rate(item)?;
-            self.collect(item, rating, &mut sheets);
+            let rating = self.rating_input(due, &[]).rate(item)?;
+            self.collect(item, rating, &mut all_lines);
         }
         for period in late {
-            let rating = self.desk(due, &[]).rate_late(period)?;
-            self.collect(&period.item, rating, &mut sheets);
+            let rating = self.rating_input(due, &[]).rate_late(period)?;
+            self.collect(&period.item, rating, &mut all_lines);
         }
-        self.grant_fixed(date, &mut sheets);
+        self.grant_fixed(date, &mut all_lines);
         let today: Vec<BilledLine> = match changes.is_empty() {
             true => Vec::new(),
-            false => sheets.values().flatten().map(|rated| rated.taken.clone()).collect(),
+            false => all_lines.values().flatten().map(|rated| rated.taken.clone()).collect(),
         };
         for item in changes {
-            let rating = self.desk(due, &today).rate(item)?;
-            self.collect(item, rating, &mut sheets);
+            let rating = self.rating_input(due, &today).rate(item)?;
+            self.collect(item, rating, &mut all_lines);
         }
-        for (group, rated) in sheets {
-            self.draft(date, Sheet { group, rated })?;
+        for (group, rated) in all_lines {
+            self.draft(date, InvoiceLines { group, rated })?;
         }
         self.release(date)
     }
 
     /// Grants the day's fixed discounts before anything changes what they were granted to (rules D1, M5).
-    fn grant_fixed(&self, date: NaiveDate, sheets: &mut BTreeMap<Group, Vec<Rated>>) {
-        let mut in_order: Vec<Sheet> =
-            std::mem::take(sheets).into_iter().map(|(group, rated)| Sheet { group, rated }).collect();
-        in_order.sort_by_key(|sheet| !sheet.rated.iter().any(|rated| rated.line.arrears)); // by invoice date
+    fn grant_fixed(&self, date: NaiveDate, all_lines: &mut BTreeMap<Group, Vec<Rated>>) {
+        let mut in_order: Vec<InvoiceLines> = std::mem::take(all_lines)
+            .into_iter()
+            .map(|(group, rated)| InvoiceLines { group, rated })
+            .collect();
+        in_order.sort_by_key(|lines| !lines.rated.iter().any(|rated| rated.line.arrears)); // by invoice date
         let before = self.granted_before(date, &in_order);
         drafting::grant_fixed(&self.book.catalogue, &mut in_order, &before);
-        sheets.extend(in_order.into_iter().map(|sheet| (sheet.group, sheet.rated)));
+        all_lines.extend(in_order.into_iter().map(|lines| (lines.group, lines.rated)));
     }
 
-    fn desk<'d>(&'d self, due: &'d [&'d Item<'d>], today: &'d [BilledLine]) -> Desk<'d> {
+    fn rating_input<'d>(&'d self, due: &'d [&'d Item<'d>], today: &'d [BilledLine]) -> RatingInput<'d> {
         let (billed_now, credited) = (&self.billed_now, &self.credited);
         let (book, measured, run) = (self.book, self.measured, self.run);
-        Desk { book, measured, run, billed_now, credited, due, today }
+        RatingInput { book, measured, run, billed_now, credited, due, today }
     }
 
-    fn collect(&mut self, item: &Item<'_>, rating: Rating, sheets: &mut BTreeMap<Group, Vec<Rated>>) {
+    fn collect(&mut self, item: &Item<'_>, rating: Rating, all_lines: &mut BTreeMap<Group, Vec<Rated>>) {
         for line in rating.silent {
             self.take(line);
         }
@@ -175,7 +178,7 @@ impl<'a> Billing<'a> {
             self.credited.add_amount(credit);
         }
         if !rating.rated.is_empty() {
-            sheets.entry(self.group(item)).or_default().extend(rating.rated);
+            all_lines.entry(self.group(item)).or_default().extend(rating.rated);
         }
     }
 
@@ -195,11 +198,11 @@ impl<'a> Billing<'a> {
         self.taken.push(line);
     }
 
-    fn draft(&mut self, date: NaiveDate, sheet: Sheet) -> Result<(), Parked> {
-        let joining = self.joining(date, &sheet)?;
+    fn draft(&mut self, date: NaiveDate, lines: InvoiceLines) -> Result<(), Parked> {
+        let joining = self.joining(date, &lines)?;
         let since = joining.iter().map(|carried| carried.since).min();
         let joined: Vec<Draft> = joining.into_iter().map(|carried| carried.draft).collect();
-        let drafted = self.drafted(date, sheet, joined)?;
+        let drafted = self.drafted(date, lines, joined)?;
         let is_carried = self.is_below_minimum(&drafted.draft, date, since);
         for mut line in drafted.taken {
             if is_carried {
@@ -217,13 +220,13 @@ impl<'a> Billing<'a> {
         Ok(())
     }
 
-    /// The carried drafts that join the invoice of a sheet: none if that is a credit note, by its gross (rules I8).
-    fn joining(&mut self, date: NaiveDate, sheet: &Sheet) -> Result<Vec<CarriedDraft>, Parked> {
-        let is_of_it = |carried: &CarriedDraft| carried.draft.currency == sheet.group.currency;
+    /// The carried drafts that join the invoice of these lines: none if that is a credit note, by its gross (rules I8).
+    fn joining(&mut self, date: NaiveDate, lines: &InvoiceLines) -> Result<Vec<CarriedDraft>, Parked> {
+        let is_of_it = |carried: &CarriedDraft| carried.draft.currency == lines.group.currency;
         if !self.carried.iter().any(is_of_it) {
             return Ok(Vec::new());
         }
-        let alone = drafting::draft(self.book, self.payer, date, sheet.clone(), Vec::new(), self.run)?;
+        let alone = drafting::draft(self.book, self.payer, date, lines.clone(), Vec::new(), self.run)?;
         if alone.draft.gross_minor() < 0 {
             return Ok(Vec::new());
         }
@@ -234,11 +237,16 @@ impl<'a> Billing<'a> {
 
     /// Makes a draft; the VAT that it gives back is at most what is left of it (rules M3). What is carried was counted
     /// before, and is taxed anew.
-    fn drafted(&mut self, date: NaiveDate, sheet: Sheet, carried: Vec<Draft>) -> Result<Drafted, Parked> {
+    fn drafted(
+        &mut self,
+        date: NaiveDate,
+        lines: InvoiceLines,
+        carried: Vec<Draft>,
+    ) -> Result<Drafted, Parked> {
         for credit in carried.iter().flat_map(|draft| &draft.lines).flat_map(|line| &line.credits) {
             self.given_back.take_out(credit);
         }
-        let mut drafted = drafting::draft(self.book, self.payer, date, sheet, carried, self.run)?;
+        let mut drafted = drafting::draft(self.book, self.payer, date, lines, carried, self.run)?;
         let draft = &mut drafted.draft;
         if draft.lines.iter().any(|line| !line.credits.is_empty()) {
             let before = self.book.billed.values().flatten();
@@ -312,17 +320,20 @@ impl<'a> Billing<'a> {
                 currency: carried.draft.currency,
                 payment_method: carried.draft.payment_method.clone().filter(|_| own.is_some()),
             };
-            let sheet = Sheet { group, rated: Vec::new() };
-            let drafted = self.drafted(date, sheet, vec![carried.draft])?;
+            let lines = InvoiceLines { group, rated: Vec::new() };
+            let drafted = self.drafted(date, lines, vec![carried.draft])?;
             self.drafts.push(drafted.draft);
         }
         Ok(())
     }
 
     /// Fixed-amount discounts that an earlier run has granted for this charge date (rules D1).
-    fn granted_before(&self, date: NaiveDate, sheets: &[Sheet]) -> BTreeSet<FixedGrant> {
-        let grants: BTreeSet<&FixedGrant> =
-            sheets.iter().flat_map(|sheet| &sheet.rated).filter_map(|rated| rated.fixed.as_ref()).collect();
+    fn granted_before(&self, date: NaiveDate, all_lines: &[InvoiceLines]) -> BTreeSet<FixedGrant> {
+        let grants: BTreeSet<&FixedGrant> = all_lines
+            .iter()
+            .flat_map(|lines| &lines.rated)
+            .filter_map(|rated| rated.fixed.as_ref())
+            .collect();
         if grants.is_empty() {
             return BTreeSet::new();
         }

@@ -4,7 +4,7 @@ use super::BilledLine;
 use super::changes::version_day;
 use super::items::{Item, ItemKind};
 use super::rating::{
-    Desk, LineTax, Parked, Rated, Rating, Value, keep_tax, lift_to_minimum, line_id, rounded,
+    LineTax, Parked, Rated, Rating, RatingInput, Value, keep_tax, lift_to_minimum, line_id, rounded,
 };
 use crate::exact::Exact;
 use crate::ids::LineId;
@@ -31,7 +31,7 @@ struct Granted {
     piece: Period,
 }
 
-impl Desk<'_> {
+impl RatingInput<'_> {
     /// What a change gives back: with the discount, the tax and the price version of what it gives back, and never more
     /// than is left of that (rules M3, M5).
     pub(super) fn credit(&self, item: &Item<'_>) -> Result<Rating, Parked> {

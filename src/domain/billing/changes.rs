@@ -5,8 +5,8 @@
 //! whole of it; a later one is prorated for the days that are left, or waits for the next period. What each day is paid
 //! at is kept throughout, so that nothing is given back that was not paid, and no day is paid twice.
 
-use super::items::{ChangeTiming, ItemKind, Taken};
-use super::paid::{Billed, Level, Paid};
+use super::items::{BilledPeriod, ChangeTiming, ItemKind};
+use super::paid::{Billed, Paid, PriceLevel};
 use super::steps::{Step, StepKind, Terms, is_cut_by_a_change, steps};
 use crate::catalogue::{Catalogue, Charge, ChargeType, PricingModel};
 use crate::exact::Exact;
@@ -61,7 +61,7 @@ pub(super) fn price_day(
     level_day.min(activated.map_or(start, |activated| activated.max(start)))
 }
 
-/// Quantity that a slot is billed at (rules R3, Q6): of usage set by hand what was set in its days, otherwise what
+/// Quantity that a slot is billed at (rules R3, Q6): of usage that is set what was set in its days, otherwise what
 /// is in force on a day. A period in arrears that a prorated change cuts starts from what was in force at its start.
 pub(super) fn amount_of_slot(
     timeline: &Timeline<'_>,
@@ -94,7 +94,7 @@ pub(super) struct Replay<'r, 'a> {
 impl<'a> Replay<'_, 'a> {
     /// The lines that changes make of a period that is taken; `later` are the periods of the charge that begin within it
     /// or after it, with their charge dates and the acts that they have seen.
-    pub fn of_period(&self, taken: &Taken<'a>, later: &[(Period, NaiveDate, u32)]) -> Vec<Change<'a>> {
+    pub fn of_period(&self, taken: &BilledPeriod<'a>, later: &[(Period, NaiveDate, u32)]) -> Vec<Change<'a>> {
         if taken.as_nothing || taken.terms.charge.charge_type == ChargeType::Usage {
             return Vec::new();
         }
@@ -113,8 +113,8 @@ impl<'a> Replay<'_, 'a> {
         book.lines
     }
 
-    fn level_in(&self, view: View, switched_by: NaiveDate, priced_by: NaiveDate) -> Level<'a> {
-        Level {
+    fn level_in(&self, view: View, switched_by: NaiveDate, priced_by: NaiveDate) -> PriceLevel<'a> {
+        PriceLevel {
             terms: self.charge.terms_in(View { day: switched_by, ..view }),
             amount: self.timeline.amount_in(self.charge, view),
             unit_price: self.charge.unit_price_in(View { day: priced_by, ..view }),
@@ -138,7 +138,7 @@ impl<'a> Replay<'_, 'a> {
 /// The replay of one period.
 struct Changes<'r, 't, 'a> {
     replay: Replay<'r, 'a>,
-    taken: &'t Taken<'a>,
+    taken: &'t BilledPeriod<'a>,
     paid: Paid<'a>,
     lines: Vec<Change<'a>>,
 }
@@ -203,11 +203,11 @@ impl<'a> Changes<'_, '_, 'a> {
             self.line(step, date, days, new, Sign::Charge, ChangeTiming::AtOnce);
         }
         let billed = is_same_money.then(|| old.billed());
-        self.paid.levels[0].1 = Some(Level { billed, ..new });
+        self.paid.levels[0].1 = Some(PriceLevel { billed, ..new });
     }
 
     /// What the whole period is charged at with a step.
-    fn whole_level(&self, step: &Step<'a>) -> Level<'a> {
+    fn whole_level(&self, step: &Step<'a>) -> PriceLevel<'a> {
         let (day, acts, until) = (self.taken.level_day, self.taken.seen, Some(step.moment()));
         let view = View { day, acts, until, last_of_day: None };
         self.replay.level_in(view, self.paid.piece.start, self.taken.price_day)
@@ -215,7 +215,7 @@ impl<'a> Changes<'_, '_, 'a> {
 
     /// A switch on the first day to a charge with another length of period, or one that brings the charge back: what is
     /// paid is given back, and the period that begins on that day is charged in its place.
-    fn takes_another_rhythm(&mut self, step: &Step<'a>, new: Level<'a>, date: NaiveDate) {
+    fn takes_another_rhythm(&mut self, step: &Step<'a>, new: PriceLevel<'a>, date: NaiveDate) {
         for (days, level) in self.paid.give_back(self.paid.piece) {
             self.line(step, date, days, level, Sign::Credit, ChangeTiming::AtOnce);
         }
@@ -235,14 +235,14 @@ impl<'a> Changes<'_, '_, 'a> {
         let (acts, until) = (self.taken.seen, Some(step.moment()));
         let view = View { day: step.on, acts, until, last_of_day: None };
         let amount = self.replay.timeline.amount_in(self.replay.charge, view);
-        let old_rest = Level { billed: None, ..old };
+        let old_rest = PriceLevel { billed: None, ..old };
         let new = match step.what {
             StepKind::Terms(Terms(terms)) => {
-                Level { terms, amount, unit_price: self.replay.charge.unit_price_in(view), ..old_rest }
+                PriceLevel { terms, amount, unit_price: self.replay.charge.unit_price_in(view), ..old_rest }
             }
-            _ => Level { amount, ..old_rest },
+            _ => PriceLevel { amount, ..old_rest },
         };
-        let is_custom = |level: Level<'_>| level.terms.charge.pricing_model == PricingModel::Custom;
+        let is_custom = |level: PriceLevel<'_>| level.terms.charge.pricing_model == PricingModel::Custom;
         if is_custom(old) || is_custom(new) {
             return; // rules R1: never prorated
         }
@@ -351,7 +351,7 @@ impl<'a> Changes<'_, '_, 'a> {
             let last_of_day = Some(step.mark.ordinal);
             let view = View { day: step.on, acts: self.taken.seen, until: None, last_of_day };
             let amount = self.replay.timeline.amount_in(self.replay.charge, view);
-            let new = Level { amount, billed: None, ..old };
+            let new = PriceLevel { amount, billed: None, ..old };
             if new.terms.charge.pricing_model == PricingModel::Custom {
                 return;
             }
@@ -372,7 +372,7 @@ impl<'a> Changes<'_, '_, 'a> {
     }
 
     /// Whether and when a change within a period is prorated (rules R3).
-    fn proration(&self, old: Level<'a>, new: Level<'a>, step: &Step<'a>) -> Option<ChangeTiming> {
+    fn proration(&self, old: PriceLevel<'a>, new: PriceLevel<'a>, step: &Step<'a>) -> Option<ChangeTiming> {
         let change_handle = old.terms.plan.change_handle;
         let (before, after) = (self.whole_amount(old), self.whole_amount(new));
         let is_prorated = match step.mark.prorate {
@@ -385,7 +385,7 @@ impl<'a> Changes<'_, '_, 'a> {
     }
 
     /// Price of a whole period at a level, by the price version at its start (rules P9); major units.
-    fn whole_amount(&self, level: Level<'a>) -> Exact {
+    fn whole_amount(&self, level: PriceLevel<'a>) -> Exact {
         if level.off {
             return Exact::ZERO;
         }
@@ -396,9 +396,9 @@ impl<'a> Changes<'_, '_, 'a> {
             .amount
     }
 
-    fn is_same_money(&self, old: Level<'a>, new: Level<'a>) -> bool {
-        let tax = |level: Level<'a>| (level.terms.charge.taxable, level.terms.plan.tax_inclusive);
-        let minimum = |level: Level<'a>| level.terms.charge.minimum_amount.clone();
+    fn is_same_money(&self, old: PriceLevel<'a>, new: PriceLevel<'a>) -> bool {
+        let tax = |level: PriceLevel<'a>| (level.terms.charge.taxable, level.terms.plan.tax_inclusive);
+        let minimum = |level: PriceLevel<'a>| level.terms.charge.minimum_amount.clone();
         self.whole_amount(old) == self.whole_amount(new)
             && old.off == new.off
             && tax(old) == tax(new)
@@ -407,7 +407,7 @@ impl<'a> Changes<'_, '_, 'a> {
 
     /// The period whose share a part is, and its first charged day (rules R2). A price that is never prorated is whole for
     /// whatever it is for (rules R1); of days that another period charges it is the share of the days that it paid.
-    fn counted_in(&self, step: &Step<'a>, part: Period, level: Level<'a>) -> (Period, NaiveDate) {
+    fn counted_in(&self, step: &Step<'a>, part: Period, level: PriceLevel<'a>) -> (Period, NaiveDate) {
         let is_retaken = matches!(step.what, StepKind::Retaken { .. });
         match level.terms.charge.pricing_model {
             PricingModel::Custom if is_retaken => (self.paid.piece, self.paid.piece.start),
@@ -421,7 +421,7 @@ impl<'a> Changes<'_, '_, 'a> {
         step: &Step<'a>,
         date: NaiveDate,
         part: Period,
-        level: Level<'a>,
+        level: PriceLevel<'a>,
         sign: Sign,
         timing: ChangeTiming,
     ) {

@@ -32,10 +32,10 @@ pub struct CreditLine {
 
 /// What stands against an invoice already.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing<'a> {
+pub struct EarlierCredits<'a> {
     /// Of all lines of its payer.
     pub credited: &'a Credited,
-    /// Credit notes written by hand on it: tells the ids of one from those of the next.
+    /// Credit notes that people wrote on it: tells the ids of one from those of the next.
     pub notes: usize,
 }
 
@@ -47,7 +47,7 @@ pub struct Standing<'a> {
 /// If there is no such line, nothing is left, or more is asked for than is left.
 pub fn credit_note(
     invoice: &Invoice,
-    standing: Standing<'_>,
+    standing: EarlierCredits<'_>,
     scope: &CreditScope,
     on: NaiveDate,
     run_ordinal: u64,
@@ -57,7 +57,7 @@ pub fn credit_note(
         let message = format!("{} is a credit note", invoice.number);
         return Err(Refusal::new(Code::Conflict, message).hint("credit the invoice that it amends"));
     }
-    let left = Left::of(invoice, standing.credited);
+    let left = Uncredited::of(invoice, standing.credited);
     let wanted = wanted(invoice, &left, scope)?;
     let mut lines: Vec<Line> = Vec::with_capacity(wanted.len());
     for (line, amount_minor) in wanted {
@@ -91,7 +91,7 @@ pub fn credit_note(
 }
 
 /// rules M3: where an invoice has lines below zero too, its notes neither raise what is owed nor exceed it.
-fn check_gross(invoice: &Invoice, left: &Left, gross_minor: i64) -> Result<(), Refusal> {
+fn check_gross(invoice: &Invoice, left: &Uncredited, gross_minor: i64) -> Result<(), Refusal> {
     let left_minor: i64 = left.groups.iter().map(|(key, rest)| rest.gross_minor(key.2)).sum();
     if gross_minor <= 0 && left_minor + gross_minor >= 0 {
         return Ok(());
@@ -116,30 +116,30 @@ fn group_of(line: &Line) -> GroupKey {
 
 /// What is left of a line or of a group, minor units.
 #[derive(Debug, Clone, Copy, Default)]
-struct Rest {
+struct Remainder {
     /// As [`Line::priced_minor`].
     amount_minor: i64,
     vat_minor: i64,
 }
 
-impl Rest {
+impl Remainder {
     fn gross_minor(self, tax_inclusive: bool) -> i64 {
         if tax_inclusive { self.amount_minor } else { self.amount_minor + self.vat_minor }
     }
 }
 
 /// What earlier credits have left of an invoice.
-struct Left {
+struct Uncredited {
     /// By line number.
-    lines: BTreeMap<u32, Rest>,
-    groups: BTreeMap<GroupKey, Rest>,
+    lines: BTreeMap<u32, Remainder>,
+    groups: BTreeMap<GroupKey, Remainder>,
 }
 
-impl Left {
+impl Uncredited {
     fn of(invoice: &Invoice, credited: &Credited) -> Self {
         let mut left = Self { lines: BTreeMap::new(), groups: BTreeMap::new() };
         for line in &invoice.draft.lines {
-            let rest = Rest {
+            let rest = Remainder {
                 amount_minor: line.priced_minor() - credited.amount_of(line.id),
                 vat_minor: line.vat_minor - credited.vat_of(line.id),
             };
@@ -151,7 +151,7 @@ impl Left {
         left
     }
 
-    fn of_line(&self, number: u32) -> Rest {
+    fn of_line(&self, number: u32) -> Remainder {
         self.lines.get(&number).copied().unwrap_or_default()
     }
 }
@@ -159,7 +159,7 @@ impl Left {
 /// Lines with the amount that is credited of each.
 fn wanted<'i>(
     invoice: &'i Invoice,
-    left: &Left,
+    left: &Uncredited,
     scope: &CreditScope,
 ) -> Result<Vec<(&'i Line, i64)>, Refusal> {
     let nothing_left = || {
@@ -186,7 +186,7 @@ fn wanted<'i>(
     if wanted.is_empty() { Err(nothing_left()) } else { Ok(wanted) }
 }
 
-fn amount_of(line: &Line, credit: CreditLine, left: &Left, currency: Currency) -> Result<i64, Refusal> {
+fn amount_of(line: &Line, credit: CreditLine, left: &Uncredited, currency: Currency) -> Result<i64, Refusal> {
     let rest = left.of_line(line.number).amount_minor;
     let Some(asked) = credit.amount_minor else {
         let message = || format!("nothing is left of line {} to be credited", line.number);
@@ -234,7 +234,7 @@ fn opposite(line: &Line, id: LineId, amount_minor: i64, invoice: &Invoice) -> Li
 }
 
 /// VAT of the credited lines by group. Lines come in with the amount of their price and leave with their net.
-fn vat(lines: &mut [Line], left: &Left, currency: Currency) -> Vec<VatGroup> {
+fn vat(lines: &mut [Line], left: &Uncredited, currency: Currency) -> Vec<VatGroup> {
     let mut members: BTreeMap<GroupKey, Vec<usize>> = BTreeMap::new();
     for (at, line) in lines.iter().enumerate() {
         members.entry(group_of(line)).or_default().push(at);
@@ -264,7 +264,7 @@ fn vat_of_lines(
     lines: &[Line],
     members: &[usize],
     key: GroupKey,
-    left: &Left,
+    left: &Uncredited,
     currency: Currency,
 ) -> Vec<i64> {
     let rest = left.groups.get(&key).copied().unwrap_or_default();
@@ -284,7 +284,7 @@ fn vat_of_lines(
 
 /// VAT of a part of a group: round(net × rate), or gross − round(gross ÷ (1 + rate)) where prices include it (rules
 /// M2, M4), half away from zero, but neither more VAT nor, of a gross amount, more net than is left.
-fn vat_within(amount_minor: i64, key: GroupKey, rest: Rest, currency: Currency) -> i64 {
+fn vat_within(amount_minor: i64, key: GroupKey, rest: Remainder, currency: Currency) -> i64 {
     let (_, rate_pct, tax_inclusive) = key;
     let rate = Exact::of(rate_pct).times(Exact::ratio(1, 100));
     let amount = Exact::of_minor(amount_minor, currency);
@@ -312,7 +312,7 @@ mod tests {
     fn credit(invoice: &Invoice, earlier: &[&Invoice], scope: &CreditScope) -> Result<Invoice, Refusal> {
         let catalogue = sample::catalogue();
         let credited = Credited::of(&credits_of(earlier.iter().flat_map(|note| &note.draft.lines)));
-        let standing = Standing { credited: &credited, notes: earlier.len() };
+        let standing = EarlierCredits { credited: &credited, notes: earlier.len() };
         let draft = credit_note(invoice, standing, scope, sample::day("2026-03-01"), 1, &catalogue)?;
         check(&draft).unwrap();
         let number = format!("CN-{}", earlier.len() + 1);

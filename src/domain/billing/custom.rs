@@ -81,7 +81,7 @@ pub fn custom_draft(book: &PayerBook, custom: &CustomInvoice) -> Result<Draft, R
     let id = custom.id();
     let mut lines = Vec::with_capacity(custom.lines.len());
     for (number, asked) in (1..).zip(&custom.lines) {
-        let place = Place { book, owner, invoice: id, number, date: custom.date, currency };
+        let place = LinePosition { book, owner, invoice: id, number, date: custom.date, currency };
         lines.push(line(place, asked)?);
     }
     let treatments: Vec<Treatment<'_>> = custom.lines.iter().map(treatment).collect();
@@ -116,7 +116,7 @@ pub(super) fn treatment(line: &CustomLine) -> Treatment<'_> {
 }
 
 /// Where a line stands.
-pub(super) struct Place<'a> {
+pub(super) struct LinePosition<'a> {
     pub book: &'a PayerBook,
     pub owner: &'a Customer,
     pub invoice: InvoiceId,
@@ -125,8 +125,8 @@ pub(super) struct Place<'a> {
     pub currency: Currency,
 }
 
-pub(super) fn line(place: Place<'_>, asked: &CustomLine) -> Result<Line, Refusal> {
-    let Place { book, owner, invoice, number, date, currency } = place;
+pub(super) fn line(place: LinePosition<'_>, asked: &CustomLine) -> Result<Line, Refusal> {
+    let LinePosition { book, owner, invoice, number, date, currency } = place;
     let amount = Exact::of(asked.quantity).times(Exact::of(asked.unit_price));
     let minor = amount.checked_round_half_away(currency.decimals());
     if minor.is_none_or(|minor| minor.abs() > LINE_MAX_MINOR) {

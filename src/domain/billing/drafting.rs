@@ -28,7 +28,7 @@ pub(super) struct Group {
 
 /// Lines of one invoice to be.
 #[derive(Debug, Clone)]
-pub(super) struct Sheet {
+pub(super) struct InvoiceLines {
     pub group: Group,
     pub rated: Vec<Rated>,
 }
@@ -42,10 +42,14 @@ pub(super) struct Drafted {
 
 /// Spreads each fixed-amount discount of the day over the lines that may carry it, in the order in which the invoices
 /// will be numbered (rules D1). `granted` holds those that were granted for this charge date before.
-pub(super) fn grant_fixed(catalogue: &Catalogue, sheets: &mut [Sheet], granted: &BTreeSet<FixedGrant>) {
+pub(super) fn grant_fixed(
+    catalogue: &Catalogue,
+    all_lines: &mut [InvoiceLines],
+    granted: &BTreeSet<FixedGrant>,
+) {
     let mut grants: BTreeMap<FixedGrant, Vec<(usize, usize)>> = BTreeMap::new();
-    for (at, sheet) in sheets.iter().enumerate() {
-        for (number, rated) in sheet.rated.iter().enumerate() {
+    for (at, lines) in all_lines.iter().enumerate() {
+        for (number, rated) in lines.rated.iter().enumerate() {
             if let Some(grant) = rated.fixed.as_ref().filter(|grant| !granted.contains(grant)) {
                 grants.entry(grant.clone()).or_default().push((at, number));
             }
@@ -53,13 +57,13 @@ pub(super) fn grant_fixed(catalogue: &Catalogue, sheets: &mut [Sheet], granted: 
     }
     for (grant, places) in grants {
         let Some(discount) = catalogue.discounts.get(&grant.discount) else { continue };
-        let currency = sheets[places[0].0].group.currency;
+        let currency = all_lines[places[0].0].group.currency;
         let lines: Vec<i64> =
-            places.iter().map(|(at, n)| sheets[*at].rated[*n].line.subtotal_minor).collect();
+            places.iter().map(|(at, n)| all_lines[*at].rated[*n].line.subtotal_minor).collect();
         let wanted =
             Exact::of(discount.amount).checked_round_half_away(currency.decimals()).unwrap_or(i64::MAX);
         for ((at, number), share) in places.into_iter().zip(allocate_fixed(wanted, &lines)) {
-            let rated = &mut sheets[at].rated[number];
+            let rated = &mut all_lines[at].rated[number];
             rated.line.subtotal_minor -= share;
             rated.line.discount_minor += share;
             rated.taken.net_minor -= share;
@@ -72,18 +76,18 @@ pub(super) fn grant_fixed(catalogue: &Catalogue, sheets: &mut [Sheet], granted: 
     }
 }
 
-/// Makes the draft of a sheet. `carried` are drafts below the minimum whose lines join it (rules I8). A line for which
+/// Makes the draft of an invoice's lines. `carried` are drafts below the minimum whose lines join it (rules I8). A line for which
 /// no tax rule matches parks the payer (rules X1).
 pub(super) fn draft(
     book: &PayerBook,
     payer: &Customer,
     charge_date: NaiveDate,
-    mut sheet: Sheet,
+    mut own: InvoiceLines,
     carried: Vec<Draft>,
     run: RunContext,
 ) -> Result<Drafted, Parked> {
-    let group = sheet.group;
-    sheet.rated.sort_by(|a, b| a.place.cmp(&b.place));
+    let group = own.group;
+    own.rated.sort_by(|a, b| a.place.cmp(&b.place));
     // What was carried is older: it comes first.
     let mut lines: Vec<Line> = carried.iter().flat_map(|draft| &draft.lines).map(before_tax).collect();
     let carried_lines = lines.len();
@@ -91,19 +95,19 @@ pub(super) fn draft(
         .iter()
         .flat_map(|draft| draft.lines.iter().map(|line| treatment_of_carried(book, draft, line)))
         .collect();
-    lines.extend(sheet.rated.iter().map(|rated| rated.line.clone()));
-    treatments.extend(sheet.rated.iter().map(|rated| treatment(&rated.tax)));
+    lines.extend(own.rated.iter().map(|rated| rated.line.clone()));
+    treatments.extend(own.rated.iter().map(|rated| treatment(&rated.tax)));
     for (number, line) in (1..).zip(&mut lines) {
         line.number = number;
     }
-    let id = draft_id(book, &group, charge_date, sheet.rated.is_empty(), run);
+    let id = draft_id(book, &group, charge_date, own.rated.is_empty(), run);
     let heading = Heading { id, group: &group, charge_date };
-    let of_plans = dunning_policy_of_plans(&sheet.rated);
+    let of_plans = dunning_policy_of_plans(&own.rated);
     let mut draft =
         assemble(book, payer, &heading, lines, &treatments).map_err(|gap| Parked(gap.to_string()))?;
     draft.dunning_policy = of_plans.or(draft.dunning_policy);
     draft.due_date = due_date(&draft, run.as_of);
-    let taken = sheet.rated.into_iter().zip(&draft.lines[carried_lines..]).map(|(rated, line)| BilledLine {
+    let taken = own.rated.into_iter().zip(&draft.lines[carried_lines..]).map(|(rated, line)| BilledLine {
         invoice: Some(id),
         tax_category: line.tax_category,
         tax_pct: line.tax_pct,

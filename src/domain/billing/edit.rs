@@ -181,7 +181,7 @@ fn put_on(book: &PayerBook, draft: &Draft, before: &[Line], added: &CustomLine) 
     let owner =
         book.customers.get(&book.payer).ok_or_else(|| Refusal::new(Code::Gone, "the payer is gone"))?;
     let number = u32::try_from(before.len() + 1).unwrap_or(u32::MAX);
-    let place = custom::Place {
+    let place = custom::LinePosition {
         book,
         owner,
         invoice: draft.id,

@@ -47,7 +47,7 @@ pub(super) struct Item<'a> {
     /// Quantity; of metered charges it is measured.
     pub amount: Decimal,
     pub unit_price: Option<Decimal>,
-    /// The period is taken but nothing is billed: switched off or skipped by hand.
+    /// The period is taken but nothing is billed: switched off or skipped.
     pub as_nothing: bool,
     pub subscription_discount: Option<AppliedDiscount>,
     pub charge_discount: Option<AppliedDiscount>,
@@ -123,7 +123,7 @@ impl Item<'_> {
 
 /// A period that is taken, by this run or an earlier one.
 #[derive(Debug, Clone)]
-pub(super) struct Taken<'a> {
+pub(super) struct BilledPeriod<'a> {
     pub slot: Slot,
     /// The day whose quantity and switch it has.
     pub level_day: NaiveDate,
@@ -139,13 +139,13 @@ pub(super) struct Taken<'a> {
     pub amount: Decimal,
     pub unit_price: Option<Decimal>,
     pub toggled_off: bool,
-    /// Skipped or waived by hand: nothing is paid for it.
+    /// Skipped or waived: nothing is paid for it.
     pub as_nothing: bool,
     /// What an earlier run billed; none if this run takes it, or another system has billed it (rules S7).
     pub billed: Option<&'a BilledLine>,
 }
 
-impl Taken<'_> {
+impl BilledPeriod<'_> {
     /// Whether it was billed when its days were over.
     pub fn is_served(&self) -> bool {
         let charge = self.terms.charge;
@@ -200,7 +200,7 @@ struct Walk<'a> {
     subscription: &'a Subscription,
     owner: &'a Customer,
     /// Periods taken so far, by charge and first day.
-    taken: BTreeMap<(ChargeReference, NaiveDate), Taken<'a>>,
+    taken: BTreeMap<(ChargeReference, NaiveDate), BilledPeriod<'a>>,
     /// Keys of one-time charges and changes taken by this run.
     keys: BTreeSet<LineKey>,
 }
@@ -247,7 +247,7 @@ impl<'a> Walk<'a> {
                 lines.iter().map(|l| l.charge_date.max(l.period.end)).max().unwrap_or(NaiveDate::MIN);
             let mut taken = self.taken_lines(&lines, evening, horizon)?;
             if morning != evening {
-                let fits = |taken: &Option<Taken<'_>>| {
+                let fits = |taken: &Option<BilledPeriod<'_>>| {
                     taken
                         .as_ref()
                         .is_some_and(|t| t.billed.is_some_and(|line| line.quantity == Exact::of(t.amount)))
@@ -284,7 +284,7 @@ impl<'a> Walk<'a> {
         lines: &[&'a BilledLine],
         acts: u32,
         horizon: NaiveDate,
-    ) -> Result<Vec<Option<Taken<'a>>>, NotInCatalogue> {
+    ) -> Result<Vec<Option<BilledPeriod<'a>>>, NotInCatalogue> {
         let timeline = self.seen(acts, horizon)?;
         let mut slots: BTreeMap<usize, BTreeMap<NaiveDate, Slot>> = BTreeMap::new();
         let mut taken = Vec::with_capacity(lines.len());
@@ -395,7 +395,7 @@ impl<'a> Walk<'a> {
         timeline: &Timeline<'a>,
         charge: &ChargeLife<'a>,
         kind: ItemKind,
-        taken: &Taken<'a>,
+        taken: &BilledPeriod<'a>,
     ) -> Item<'a> {
         let slot = &taken.slot;
         let mut item = self.item(timeline, charge, kind, taken.known, slot.piece, slot.full);
@@ -435,7 +435,7 @@ impl<'a> Walk<'a> {
         known.extend(steps::steps_of_earlier_lives(timeline, at));
         let replay = changes::Replay { catalogue: &self.book.catalogue, timeline, charge, steps: &known };
         let range = (charge.reference, NaiveDate::MIN)..=(charge.reference, NaiveDate::MAX);
-        let periods: Vec<&Taken<'a>> = self.taken.range(range).map(|(_, taken)| taken).collect();
+        let periods: Vec<&BilledPeriod<'a>> = self.taken.range(range).map(|(_, taken)| taken).collect();
         let mut found = Vec::new();
         for (place, taken) in periods.iter().enumerate() {
             if timeline.life_at(charge.reference, taken.slot.piece.start) != Some(at) {
@@ -465,7 +465,7 @@ impl<'a> Walk<'a> {
 
     /// The acts that a period has seen which takes days of another. An earlier version took them before all acts of the day:
     /// what it has booked stays as it is.
-    fn seen_by(&self, reference: ChargeReference, taken: &Taken<'_>) -> u32 {
+    fn seen_by(&self, reference: ChargeReference, taken: &BilledPeriod<'_>) -> u32 {
         let credit = (LineKind::ProrationCredit, 0, taken.slot.piece.start);
         let is_booked = self
             .billed(reference)
@@ -537,11 +537,11 @@ fn taken_at<'a>(
     slot: Slot,
     date: NaiveDate,
     known: NaiveDate,
-) -> Taken<'a> {
+) -> BilledPeriod<'a> {
     let terms = charge.terms_of(slot.piece);
     let level_day = changes::level_day(terms.charge, &slot, date, known);
     let price_day = changes::price_day(terms.charge, &slot, level_day, timeline.life.activated);
-    Taken {
+    BilledPeriod {
         slot,
         level_day,
         price_day,
@@ -559,7 +559,7 @@ fn taken_at<'a>(
 
 /// Whether what a period has of another's days is credited. What a version billed that did not note the acts it saw is
 /// left alone.
-fn takes_days(taken: &Taken<'_>) -> bool {
+fn takes_days(taken: &BilledPeriod<'_>) -> bool {
     taken.billed.is_none_or(|line| line.acts_seen.is_some())
 }
 

@@ -2,7 +2,7 @@
 
 use super::BilledLine;
 use super::late::LatePeriod;
-use super::rating::{Desk, Parked, Rated, Rating, Value, keep_tax, rounded};
+use super::rating::{Parked, Rated, Rating, RatingInput, Value, keep_tax, rounded};
 use super::windows::window_key;
 use crate::catalogue::PricingModel;
 use crate::discount;
@@ -13,7 +13,7 @@ use crate::pricing;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
-impl Desk<'_> {
+impl RatingInput<'_> {
     /// Lines of late usage: what the period is worth now, less what has been billed of it (rules M5, Q5). Nothing
     /// came in since: nothing.
     pub fn rate_late(&self, period: &LatePeriod<'_>) -> Result<Rating, Parked> {

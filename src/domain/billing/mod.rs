@@ -30,7 +30,7 @@ pub use booking::{
     BookError, book, check, first_sequence, format_number, lacks_amended, name_amended, numbered, rank,
     refer, takes_reference,
 };
-pub use credit::{CreditLine, CreditScope, Standing, credit_note};
+pub use credit::{CreditLine, CreditScope, EarlierCredits, credit_note};
 pub use custom::{CUSTOM_SKU, CustomInvoice, CustomLine, custom_draft};
 pub use drafting::{buyer_tax, seller_tax};
 pub use edit::{DraftEdit, Edited, LineEdit, edited};
@@ -69,7 +69,7 @@ pub struct PayerBook {
     pub billed: BTreeMap<ChargeReference, Vec<BilledLine>>,
     /// What was billed, was credited, and is due again, oldest first, per charge reference (rules I4).
     pub reopened: BTreeMap<ChargeReference, Vec<ReopenedLine>>,
-    /// What has been credited of the payer's lines, by hand and by runs, open drafts included (rules M3).
+    /// What has been credited of the payer's lines, by people and by runs, open drafts included (rules M3).
     pub credited: Credited,
     /// Lines of drafts below the tenant's minimum that wait for a larger invoice (rules I8).
     pub carried: Vec<CarriedDraft>,

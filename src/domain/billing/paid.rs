@@ -1,7 +1,7 @@
 //! What is paid for each day of a period that is billed, so that nothing is given back that was not paid, and nothing twice
 //! (rules M3, S4).
 
-use super::items::Taken;
+use super::items::BilledPeriod;
 use crate::period::Period;
 use crate::subscription::ChargeTerms;
 use chrono::NaiveDate;
@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 
 /// What a period is charged at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Level<'a> {
+pub(super) struct PriceLevel<'a> {
     pub terms: ChargeTerms<'a>,
     pub amount: Decimal,
     pub unit_price: Option<Decimal>,
@@ -27,7 +27,7 @@ pub(super) struct Billed<'a> {
     pub unit_price: Option<Decimal>,
 }
 
-impl<'a> Level<'a> {
+impl<'a> PriceLevel<'a> {
     /// What the line that pays it was charged at.
     pub fn billed(&self) -> Billed<'a> {
         let Self { terms, amount, unit_price, .. } = *self;
@@ -42,12 +42,12 @@ pub(super) struct Paid<'a> {
     pub full: Period,
     pub charged_from: NaiveDate,
     /// The level from a day on, ascending, the first day's first; none = nothing is paid, or it is given back.
-    pub levels: Vec<(NaiveDate, Option<Level<'a>>)>,
+    pub levels: Vec<(NaiveDate, Option<PriceLevel<'a>>)>,
 }
 
 impl<'a> Paid<'a> {
-    pub fn of(taken: &Taken<'a>) -> Self {
-        let level = Level {
+    pub fn of(taken: &BilledPeriod<'a>) -> Self {
+        let level = PriceLevel {
             terms: taken.terms,
             amount: taken.amount,
             unit_price: taken.unit_price,
@@ -84,7 +84,7 @@ impl<'a> Paid<'a> {
     }
 
     /// Takes back what is paid for these days: each stretch with its level.
-    pub fn give_back(&mut self, days: Period) -> Vec<(Period, Level<'a>)> {
+    pub fn give_back(&mut self, days: Period) -> Vec<(Period, PriceLevel<'a>)> {
         let Some(days) = self.piece.intersect(days) else { return Vec::new() };
         let first = self.part_at(days.start);
         if days.end < self.piece.end {

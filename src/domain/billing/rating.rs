@@ -30,7 +30,7 @@ pub(super) struct Rated {
     pub tax: LineTax,
     /// The fixed-amount discount that the line may carry.
     pub fixed: Option<FixedGrant>,
-    pub place: Place,
+    pub place: LineOrder,
     /// The policy that the line's plan names.
     pub dunning_policy: Option<String>,
 }
@@ -47,7 +47,7 @@ pub(super) enum LineTax {
 }
 
 /// Order of lines on an invoice: subscription number, charge order in the plan, period, kind, ordinal.
-pub(super) type Place = (String, usize, NaiveDate, LineKind, u32, ids::ChargeReference);
+pub(super) type LineOrder = (String, usize, NaiveDate, LineKind, u32, ids::ChargeReference);
 
 /// One application of a fixed-amount discount: it is granted once per charge date (rules D1).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +73,7 @@ pub(super) struct Rating {
 
 /// What rating looks at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Desk<'a> {
+pub(super) struct RatingInput<'a> {
     pub book: &'a PayerBook,
     pub measured: &'a Measured,
     pub run: RunContext,
@@ -87,7 +87,7 @@ pub(super) struct Desk<'a> {
     pub today: &'a [BilledLine],
 }
 
-impl Desk<'_> {
+impl RatingInput<'_> {
     /// Lines of a due item. A quantity of 0 takes its period without a line (rules P4, Q5).
     pub fn rate(&self, item: &Item<'_>) -> Result<Rating, Parked> {
         if item.as_nothing {
@@ -124,13 +124,13 @@ impl Desk<'_> {
 
     /// What each group of an item is worth: quantities measured, or the one that is agreed.
     fn values(&self, item: &Item<'_>) -> Result<Vec<Value>, Parked> {
-        let by_hand;
+        let as_set;
         let window = if is_measured(item) {
             self.measured.get(&window_key(item)).map(|window| window.groups.as_slice()).unwrap_or_default()
         } else {
             let measure = Measure { quantity: Exact::of(item.amount), events: 0, each: Vec::new() };
-            by_hand = [GroupMeasure { group: None, stretches: vec![measure] }];
-            &by_hand[..]
+            as_set = [GroupMeasure { group: None, stretches: vec![measure] }];
+            &as_set[..]
         };
         self.values_of(item, window)
     }
@@ -430,7 +430,7 @@ pub(super) fn lift_to_minimum(rated: &mut Rated, item: &Item<'_>, price: Exact, 
     rated.taken.net_minor = line.subtotal_minor;
 }
 
-fn place(subscription: &Subscription, item: &Item<'_>, key: &LineKey) -> Place {
+fn place(subscription: &Subscription, item: &Item<'_>, key: &LineKey) -> LineOrder {
     (subscription.number.clone(), item.terms.order, item.piece.start, key.kind, key.ordinal, key.charge)
 }
 

@@ -62,7 +62,7 @@ pub fn reopens(
     let keyed: BTreeSet<ChargeReference> =
         invoice.draft.lines.iter().filter_map(|line| line.key.as_ref()).map(|key| key.charge).collect();
     if keyed.is_empty() {
-        let message = format!("{number} was written by hand: no period of a subscription is on it");
+        let message = format!("{number} was written by a person: no period of a subscription is on it");
         return Err(Refusal::new(Code::NothingToRebill, message)
             .hint("credit it without a rebill, and write the new one with ")
             .ask(Verb::CreateInvoice.on("FILE")));

@@ -3,7 +3,7 @@
 //! and are never billed, rendered or mailed as new (rules S7).
 
 use super::PayerBook;
-use super::custom::{self, CustomLine, Place};
+use super::custom::{self, CustomLine, LinePosition};
 use super::drafting::{Group, Heading, assemble};
 use crate::catalogue::{Catalogue, TaxCategory};
 use crate::customer::Customer;
@@ -50,7 +50,8 @@ pub fn taken_over(
     (sequence, on): (u64, NaiveDate),
 ) -> Result<Invoice, Refusal> {
     let id = InvoiceId::of(&format!("{TAKEN_OVER}\u{1f}{}", item.number));
-    let place = Place { book, owner, invoice: id, number: 1, date: item.date, currency: item.currency };
+    let place =
+        LinePosition { book, owner, invoice: id, number: 1, date: item.date, currency: item.currency };
     let mut line = custom::line(place, &one_line(item))?;
     line.tax_inclusive = true;
     line.subscription = subscription.map(|s| s.id);

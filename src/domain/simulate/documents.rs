@@ -4,7 +4,7 @@ use super::collecting;
 use super::world::{Document, World};
 use super::{running, steps};
 use crate::billing::{
-    self, BilledLine, CreditLine, CreditScope, ReopenedLine, Standing, custom_draft, edited,
+    self, BilledLine, CreditLine, CreditScope, EarlierCredits, ReopenedLine, custom_draft, edited,
 };
 use crate::book_file::{read_custom_invoice, read_draft_edit};
 use crate::decimal::{Digits, parse};
@@ -215,7 +215,7 @@ pub(super) fn credit(
     let all = world.documents.iter().filter_map(|document| document.booked.as_ref());
     let notes = verbs::notes_on(&invoice, all).count();
     let credited = world.credited();
-    let standing = Standing { credited: &credited, notes };
+    let standing = EarlierCredits { credited: &credited, notes };
     let asked = verbs::Credit { scope, rebill, on, run_ordinal: world.newest_run() };
     let catalogue = world.catalogue()?.clone();
     let made = verbs::credit_draft(&invoice, asked, standing, &world.billed, &catalogue)?;

@@ -24,7 +24,7 @@ pub struct Slot {
     pub nominal: NaiveDate,
     /// Charge date.
     pub date: NaiveDate,
-    /// Billed as nothing, by hand.
+    /// Billed as nothing, as it was asked.
     pub skipped: bool,
     /// First slot of the charge.
     pub is_first: bool,
@@ -40,7 +40,7 @@ impl Slot {
 
 /// Uninterrupted service on one anchor.
 #[derive(Debug, Clone)]
-struct Span {
+struct ServiceSpan {
     from: NaiveDate,
     until: Option<NaiveDate>,
     anchor: NaiveDate,
@@ -75,7 +75,7 @@ impl ChargeLife<'_> {
             let known = slots.len();
             slots.extend(span.slots(reach));
             for slot in &mut slots[known..] {
-                self.take_by_hand(&span, slot);
+                self.take_asked(&span, slot);
             }
         }
         count_from_the_first_charged_day(&mut slots);
@@ -103,7 +103,7 @@ impl ChargeLife<'_> {
     }
 
     /// What a person has set for a charge date, in the rhythm that it is of.
-    fn take_by_hand(&self, span: &Span, slot: &mut Slot) {
+    fn take_asked(&self, span: &ServiceSpan, slot: &mut Slot) {
         let is_of_it = |date: NaiveDate, act: u32| date == slot.nominal && act > span.since;
         let moved = self.moved.iter().rev().find(|moved| is_of_it(moved.from, moved.act));
         let skipped = self.skipped.iter().any(|skipped| is_of_it(skipped.date, skipped.act));
@@ -147,7 +147,7 @@ impl ChargeLife<'_> {
         end.into_iter().chain(self.removed.map(|removed| removed.on)).min()
     }
 
-    fn spans(&self, life: &Life) -> Vec<Span> {
+    fn spans(&self, life: &Life) -> Vec<ServiceSpan> {
         let mut spans = Vec::new();
         let mut segment = self.first_segment(life);
         for terms in &self.terms[1..] {
@@ -163,7 +163,7 @@ impl ChargeLife<'_> {
             let anchor = interval.anchor_on_or_after(from);
             let since = terms.switch.map_or(0, |mark| mark.ordinal);
             let arrears = current.arrears;
-            let next = Span { from, until: None, anchor, interval, since, arrears, cuts: Vec::new() };
+            let next = ServiceSpan { from, until: None, anchor, interval, since, arrears, cuts: Vec::new() };
             current.until = Some(from);
             spans.extend(segment.replace(next));
         }
@@ -172,7 +172,8 @@ impl ChargeLife<'_> {
         for span in &mut spans {
             span.until = [span.until, gone].into_iter().flatten().min();
         }
-        let on_hold: Vec<Span> = spans.into_iter().flat_map(|span| span.without_holds(&life.holds)).collect();
+        let on_hold: Vec<ServiceSpan> =
+            spans.into_iter().flat_map(|span| span.without_holds(&life.holds)).collect();
         on_hold.into_iter().filter(|span| span.until.is_none_or(|until| span.from < until)).collect()
     }
 
@@ -186,7 +187,12 @@ impl ChargeLife<'_> {
 
     /// Another interval begins with the switch (rules S2); if a person says that nothing is prorated, and with a price that
     /// never is, with the end of what has been charged in advance.
-    fn new_rhythm_from(&self, current: &Span, switched: NaiveDate, prorate: Option<bool>) -> NaiveDate {
+    fn new_rhythm_from(
+        &self,
+        current: &ServiceSpan,
+        switched: NaiveDate,
+        prorate: Option<bool>,
+    ) -> NaiveDate {
         let before = self.terms_on(switched.pred_opt().unwrap_or(switched)).charge;
         let waits = prorate == Some(false) || before.pricing_model == PricingModel::Custom;
         let at_once = current.arrears || !waits || switched <= current.from;
@@ -199,7 +205,7 @@ impl ChargeLife<'_> {
     }
 
     /// Service from the charge's first day on, by its alignment (rules T4); none if that day is not known yet.
-    fn first_segment(&self, life: &Life) -> Option<Span> {
+    fn first_segment(&self, life: &Life) -> Option<ServiceSpan> {
         let charge = self.terms[0].charge;
         let activated = life.activated?;
         let after_trial = |day: NaiveDate| day.max(life.trial.map_or(day, |trial| trial.end));
@@ -221,7 +227,7 @@ impl ChargeLife<'_> {
         let interval = interval_of(charge);
         let anchor = interval.anchor_on_or_after(counted_from);
         let arrears = charge.is_arrears();
-        Some(Span { from, until: None, anchor, interval, since: 0, arrears, cuts: Vec::new() })
+        Some(ServiceSpan { from, until: None, anchor, interval, since: 0, arrears, cuts: Vec::new() })
     }
 }
 
@@ -238,9 +244,9 @@ fn next(day: NaiveDate) -> NaiveDate {
     day.succ_opt().unwrap_or(day)
 }
 
-impl Span {
+impl ServiceSpan {
     /// What holds leave of the span (rules S4).
-    fn without_holds(self, holds: &[Hold]) -> Vec<Span> {
+    fn without_holds(self, holds: &[Hold]) -> Vec<ServiceSpan> {
         let mut left = Vec::new();
         let mut current = self;
         // The day of the resume from which on service waits for its next period.
@@ -287,7 +293,7 @@ impl Span {
         self.since = act;
     }
 
-    fn after_hold(&self, hold: &Hold, resumed: NaiveDate, option: ResumeOption) -> Span {
+    fn after_hold(&self, hold: &Hold, resumed: NaiveDate, option: ResumeOption) -> ServiceSpan {
         let mut after = self.clone();
         after.from = resumed.max(self.from);
         if option == ResumeOption::Today {

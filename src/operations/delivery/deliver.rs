@@ -114,7 +114,7 @@ pub async fn deliver_twice(ctx: &Context, due: Vec<Delivery>, sent: &mut Sent) -
     }
     let pass = Pass::begin(ctx).await?;
     let mut first = Sent::default();
-    let Left { again, held } = deliver(ctx, &pass, due, &mut first).await?;
+    let Unsent { again, held } = deliver(ctx, &pass, due, &mut first).await?;
     if !again.is_empty() {
         first.waiting.clear();
         tokio::time::sleep(SECOND_TRY).await;
@@ -148,7 +148,7 @@ pub async fn take_from_others(
 
 /// What a pass did not answer.
 #[derive(Debug, Default)]
-pub struct Left {
+pub struct Unsent {
     /// It met a passing fault, and deserves another try.
     pub again: Vec<Delivery>,
     /// Another pass holds it, or has sent it.
@@ -162,9 +162,9 @@ pub async fn deliver(
     pass: &Pass,
     due: Vec<Delivery>,
     sent: &mut Sent,
-) -> anyhow::Result<Left> {
+) -> anyhow::Result<Unsent> {
     let mut left = due.into_iter().peekable();
-    let Left { mut again, mut held } = Left::default();
+    let Unsent { mut again, mut held } = Unsent::default();
     let (mut size, mut faults_in_a_row) = (PROBE, 0);
     let mut tx = ctx.store.begin().await?;
     pass.free_abandoned(&mut tx).await?;
@@ -204,11 +204,11 @@ pub async fn deliver(
         if let Some(why) = last_fault.filter(|_| faults_in_a_row >= FAULTS_IN_A_ROW_MAX) {
             postpone(ctx, pass, left.collect(), &why, sent).await?;
             sent.is_cut_short = true;
-            return Ok(Left::default());
+            return Ok(Unsent::default());
         }
         size = if faults_in_a_row > 0 { PROBE } else { BATCH };
     }
-    Ok(Left { again, held })
+    Ok(Unsent { again, held })
 }
 
 /// Leaves deliveries for later without a try: one fault after another, and the next would meet the same.

@@ -14,7 +14,7 @@ use crate::refusal::Stop;
 use anyhow::{Context as _, ensure};
 use domain::Decimal;
 use domain::audit::{Action, Object};
-use domain::billing::{self, BilledLine, CreditLine, CreditScope, Standing};
+use domain::billing::{self, BilledLine, CreditLine, CreditScope, EarlierCredits};
 use domain::catalogue::Catalogue;
 use domain::ids::{ChargeReference, CustomerId, InvoiceId};
 use domain::invoice::account as amounts;
@@ -185,7 +185,7 @@ async fn drafted(
     let credited = billing::Credited::of(&once.into_values().collect::<Vec<_>>());
     let billed = if rebill { standing_lines(tx, &payers).await? } else { BTreeMap::new() };
     let asked = verbs::Credit { scope, rebill, on: act.on, run_ordinal: run::newest_ordinal(tx).await? };
-    let standing = Standing { credited: &credited, notes };
+    let standing = EarlierCredits { credited: &credited, notes };
     let made = verbs::credit_draft(invoice, asked, standing, &billed, catalogue)?;
     // Both would have one id: what a person has drafted is not replaced behind their back.
     if let Some(draft) = &made.note

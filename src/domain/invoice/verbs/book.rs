@@ -1,7 +1,7 @@
 //! A draft becomes an invoice, and a credit note takes back what an invoice asked for (rules I5, I7, L1).
 
 use super::{Account, Books, Effects, set_off_pair};
-use crate::billing::{self, BilledLine, BookError, CreditScope, Standing};
+use crate::billing::{self, BilledLine, BookError, CreditScope, EarlierCredits};
 use crate::catalogue::Catalogue;
 use crate::ids::ChargeReference;
 use crate::invoice::{Draft, Invoice, Line, LineKey, at_booking};
@@ -85,7 +85,7 @@ pub struct CreditDraft {
 pub fn credit_draft(
     invoice: &Invoice,
     asked: Credit<'_>,
-    standing: Standing<'_>,
+    standing: EarlierCredits<'_>,
     billed: &BTreeMap<ChargeReference, Vec<BilledLine>>,
     catalogue: &Catalogue,
 ) -> Result<CreditDraft, Refusal> {
