@@ -152,47 +152,84 @@ impl Config {
     }
 
     fn check(&self, faults: &mut Vec<Fault>) {
-        let mut number = |key: &str, low: u32, high: u32| match self.text(key).parse::<u32>() {
-            Ok(n) if (low..=high).contains(&n) => {}
-            _ => faults.push(Fault::new(
-                key,
-                format!("`{}` is not a whole number from {low} to {high}", self.text(key)),
-            )),
-        };
-        number("threads", 0, 1024);
-        number("slice_payers", 1, 5000);
-        number("catch_up_max", 1, 1000);
-        number("bounds.invoices_per_payer", 0, 1_000_000);
-        number("bounds.amount_growth_pct", 0, 1_000_000);
-        number("bounds.days_ahead", 0, 36_500);
-        number("inbox.still_s", 0, 300);
-        number("api.rate_per_second", 0, 1_000_000);
-        number("api.rate_burst", 1, 1_000_000);
-        number("mail.port", 1, 65535);
-        number("backup.keep", 1, 1000);
-        number("retention.years", 0, 100);
-        number("datev.consultant", 1_001, 9_999_999);
-        number("datev.client", 1, 99_999);
-        number("mail.timeout_s", 1, 600);
-        number("mail.per_second", 0, 100_000);
-        let mut one_of = |key: &str, words: &[&str]| {
-            if !words.contains(&self.text(key)) {
-                faults.push(Fault::new(
-                    key,
-                    format!("`{}` is not one of {}", self.text(key), words.join(", ")),
-                ));
+        self.check_numbers(faults);
+        self.check_words(faults);
+        self.check_urls(faults);
+        for address in self.report_to() {
+            if let Err(why) = check_address(&address) {
+                faults.push(Fault::new("report.mail_to", why));
             }
-        };
-        one_of("log.format", &["text", "json"]);
-        one_of("bank.csv_decimal", &[".", ","]);
-        one_of("bank.csv_delimiter", &["", ",", ";", "tab"]);
-        one_of("bank.csv_date_format", &DATE_FORMATS.map(|(name, _)| name));
-        one_of("mail.transport", &["files", "smtp"]);
-        one_of("mail.tls", &["", "none", "starttls", "tls"]);
+        }
+        let has_login = self.text("mail.transport") == "smtp" && self.optional("mail.user").is_some();
+        if has_login && self.text("mail.tls") == "none" && !is_this_machine(self.text("mail.host")) {
+            let message = format!(
+                "a login needs encryption: `none` is for a relay on this machine, and mail.host is `{}`",
+                self.text("mail.host")
+            );
+            faults.push(Fault::new("mail.tls", message));
+        }
+        for setting in SETTINGS.iter().filter(|s| s.key.starts_with("jobs.")) {
+            let pattern = self.text(setting.key);
+            if pattern != "off"
+                && let Err(why) = timetable::check_pattern(pattern)
+            {
+                faults.push(Fault::new(setting.key, format!("`{pattern}` is not a cron pattern: {why}")));
+            }
+        }
+    }
+
+    fn check_numbers(&self, faults: &mut Vec<Fault>) {
+        const RANGES: [(&str, u32, u32); 16] = [
+            ("threads", 0, 1024),
+            ("slice_payers", 1, 5000),
+            ("catch_up_max", 1, 1000),
+            ("bounds.invoices_per_payer", 0, 1_000_000),
+            ("bounds.amount_growth_pct", 0, 1_000_000),
+            ("bounds.days_ahead", 0, 36_500),
+            ("inbox.still_s", 0, 300),
+            ("api.rate_per_second", 0, 1_000_000),
+            ("api.rate_burst", 1, 1_000_000),
+            ("mail.port", 1, 65535),
+            ("backup.keep", 1, 1000),
+            ("retention.years", 0, 100),
+            ("datev.consultant", 1_001, 9_999_999),
+            ("datev.client", 1, 99_999),
+            ("mail.timeout_s", 1, 600),
+            ("mail.per_second", 0, 100_000),
+        ];
+        for (key, low, high) in RANGES {
+            let text = self.text(key);
+            if !text.parse::<u32>().is_ok_and(|n| (low..=high).contains(&n)) {
+                let message = format!("`{text}` is not a whole number from {low} to {high}");
+                faults.push(Fault::new(key, message));
+            }
+        }
+    }
+
+    fn check_words(&self, faults: &mut Vec<Fault>) {
+        let dates = DATE_FORMATS.map(|(name, _)| name);
+        let choices: [(&str, &[&str]); 6] = [
+            ("log.format", &["text", "json"]),
+            ("bank.csv_decimal", &[".", ","]),
+            ("bank.csv_delimiter", &["", ",", ";", "tab"]),
+            ("bank.csv_date_format", &dates),
+            ("mail.transport", &["files", "smtp"]),
+            ("mail.tls", &["", "none", "starttls", "tls"]),
+        ];
+        for (key, words) in choices.into_iter().filter(|(key, words)| !words.contains(&self.text(key))) {
+            let message = format!("`{}` is not one of {}", self.text(key), words.join(", "));
+            faults.push(Fault::new(key, message));
+        }
         let currency = self.text("bank.csv_default_currency");
         if currency.parse::<domain::money::Currency>().is_err() {
             faults.push(Fault::new("bank.csv_default_currency", format!("`{currency}` is no currency")));
         }
+        if !["true", "false"].contains(&self.text("webhooks.allow_private")) {
+            faults.push(Fault::new("webhooks.allow_private", "is neither true nor false".to_owned()));
+        }
+    }
+
+    fn check_urls(&self, faults: &mut Vec<Fault>) {
         let url = self.text("database_url");
         if !url.is_empty() && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             faults.push(Fault::new(
@@ -213,33 +250,9 @@ impl Config {
             let shown = without_login(endpoint);
             faults.push(Fault::new("s3.endpoint", format!("`{shown}` is not an http:// or https:// URL")));
         }
-        for address in self.report_to() {
-            if let Err(why) = check_address(&address) {
-                faults.push(Fault::new("report.mail_to", why));
-            }
-        }
-        if !["true", "false"].contains(&self.text("webhooks.allow_private")) {
-            faults.push(Fault::new("webhooks.allow_private", "is neither true nor false".to_owned()));
-        }
         for key in ["ping.url", "ping.fail_url"] {
             if let Some(Err(why)) = self.optional(key).map(check_ping_url) {
                 faults.push(Fault::new(key, why));
-            }
-        }
-        let has_login = self.text("mail.transport") == "smtp" && self.optional("mail.user").is_some();
-        if has_login && self.text("mail.tls") == "none" && !is_this_machine(self.text("mail.host")) {
-            let message = format!(
-                "a login needs encryption: `none` is for a relay on this machine, and mail.host is `{}`",
-                self.text("mail.host")
-            );
-            faults.push(Fault::new("mail.tls", message));
-        }
-        for setting in SETTINGS.iter().filter(|s| s.key.starts_with("jobs.")) {
-            let pattern = self.text(setting.key);
-            if pattern != "off"
-                && let Err(why) = timetable::check_pattern(pattern)
-            {
-                faults.push(Fault::new(setting.key, format!("`{pattern}` is not a cron pattern: {why}")));
             }
         }
     }

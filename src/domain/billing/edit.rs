@@ -61,15 +61,7 @@ pub fn edited(book: &PayerBook, draft: &Draft, edit: &DraftEdit) -> Result<Edite
             .ask(Verb::CancelDraft.on(draft.id).switch("release"))
             .hint(", and let the next run draft it anew")
     })?;
-    for (at, change) in edit.lines.iter().enumerate() {
-        if !draft.lines.iter().any(|line| line.number == change.number) {
-            return Err(Refusal::new(Code::UnknownLine, format!("the draft has no line {}", change.number))
-                .hint(format!("it has the lines 1 to {}", draft.lines.len())));
-        }
-        if edit.lines[..at].iter().any(|other| other.number == change.number) {
-            return Err(Refusal::new(Code::UnknownLine, format!("line {} is named twice", change.number)));
-        }
-    }
+    refuse_unknown_lines(draft, edit)?;
     let mut lines = Vec::with_capacity(draft.lines.len() + edit.add.len());
     let mut treatments = Vec::with_capacity(lines.capacity());
     let mut removed = Vec::new();
@@ -103,12 +95,7 @@ pub fn edited(book: &PayerBook, draft: &Draft, edit: &DraftEdit) -> Result<Edite
     let heading = Heading { id: draft.id, group: &group, charge_date: draft.charge_date };
     let mut made = assemble(book, payer, &heading, lines, &treatments).map_err(custom::no_rule)?;
     share_vat(&mut made.lines);
-    if made.is_credit_note != draft.is_credit_note {
-        let total = Money::new(made.gross_minor(), draft.currency);
-        return Err(Refusal::new(Code::ChangesSign, format!("the draft would add up to {total}")).hint(
-            "an invoice stays above zero and a credit note below: credit the invoice after it is booked",
-        ));
-    }
+    refuse_other_sign(draft, &made)?;
     let payment_term = edit.payment_term.unwrap_or(draft.payment_term);
     let (series, number_pattern) = series(&book.catalogue, payer, made.is_credit_note, draft.invoice_date);
     let edited = Draft {
@@ -123,6 +110,30 @@ pub fn edited(book: &PayerBook, draft: &Draft, edit: &DraftEdit) -> Result<Edite
         ..made
     };
     Ok(Edited { draft: edited, removed })
+}
+
+/// Every line that is changed is there, and is named once.
+fn refuse_unknown_lines(draft: &Draft, edit: &DraftEdit) -> Result<(), Refusal> {
+    for (at, change) in edit.lines.iter().enumerate() {
+        if !draft.lines.iter().any(|line| line.number == change.number) {
+            return Err(Refusal::new(Code::UnknownLine, format!("the draft has no line {}", change.number))
+                .hint(format!("it has the lines 1 to {}", draft.lines.len())));
+        }
+        if edit.lines[..at].iter().any(|other| other.number == change.number) {
+            return Err(Refusal::new(Code::UnknownLine, format!("line {} is named twice", change.number)));
+        }
+    }
+    Ok(())
+}
+
+fn refuse_other_sign(draft: &Draft, made: &Draft) -> Result<(), Refusal> {
+    if made.is_credit_note != draft.is_credit_note {
+        let total = Money::new(made.gross_minor(), draft.currency);
+        return Err(Refusal::new(Code::ChangesSign, format!("the draft would add up to {total}")).hint(
+            "an invoice stays above zero and a credit note below: credit the invoice after it is booked",
+        ));
+    }
+    Ok(())
 }
 
 fn changed(mut line: Line, change: Option<&LineEdit>, currency: Currency) -> Result<Line, Refusal> {

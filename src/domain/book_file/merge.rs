@@ -154,74 +154,29 @@ impl PartialCatalogue {
         })
     }
 
-    /// Currency and zones are fixed once anything is billed (rules T1).
     fn seller(
         &mut self,
         context: &mut MergeContext<'_>,
         tenant: Vec<Item<Tenant>>,
         units: Vec<Item<BusinessUnit>>,
     ) {
-        let billed = context.known.anything_billed;
         let tenant_place = tenant.last().map(|item| item.place.clone());
         let unit_places = units.iter().map(|item| (item.key.clone(), item.place.clone())).collect();
         for item in tenant {
-            if let Some(stored) = self.tenant.as_ref().filter(|_| billed) {
-                let fixed = [
-                    ("currencycode", stored.currency == item.value.currency, stored.currency.to_string()),
-                    ("timezone", stored.timezone == item.value.timezone, stored.timezone.to_string()),
-                ];
-                for (name, _, was) in fixed.iter().filter(|(_, is_kept, _)| !is_kept) {
-                    let message = format!("cannot change from {was}: something has been billed");
-                    context.faults.hinted(
-                        &item.place.member(name),
-                        message,
-                        "begin a new home for another tenant",
-                    );
-                }
-            }
             if let Some(stored) = &self.tenant {
-                let new = &item.value;
-                let first = [
-                    ("firstinvoicenumber", &stored.first_invoice_number, &new.first_invoice_number),
-                    (
-                        "firstcreditnotenumber",
-                        &stored.first_credit_note_number,
-                        &new.first_credit_note_number,
-                    ),
-                ];
-                number_series::check_first("", first, &context.known.series, &item.place, context.faults);
+                check_tenant(context, stored, &item);
             }
             context.remember(ObjectKind::Tenant, &item.key, item.content);
             self.tenant = Some(item.value);
         }
         for item in units {
-            let stored = self.business_units.get(&item.key).filter(|_| billed);
-            if stored.is_some_and(|stored| stored.timezone != item.value.timezone) {
-                context
-                    .faults
-                    .add(&item.place.member("timezone"), "cannot change: something has been billed");
+            let stored = self.business_units.get(&item.key);
+            if let Some(stored) = stored {
+                check_unit(context, stored, &item);
             }
-            if let Some(stored) = self.business_units.get(&item.key) {
-                let new = &item.value;
-                let first = [
-                    ("firstinvoicenumber", &stored.first_invoice_number, &new.first_invoice_number),
-                    (
-                        "firstcreditnotenumber",
-                        &stored.first_credit_note_number,
-                        &new.first_credit_note_number,
-                    ),
-                ];
-                let name = format!("{}/", item.key);
-                number_series::check_first(&name, first, &context.known.series, &item.place, context.faults);
-            }
-            let was = self.business_units.get(&item.key).and_then(|unit| unit.dunning_policy.as_deref());
-            dunning::resolve(
-                context,
-                &self.dunning_policies,
-                &item.place,
-                item.value.dunning_policy.as_deref(),
-                was,
-            );
+            let policy = item.value.dunning_policy.as_deref();
+            let was = stored.and_then(|unit| unit.dunning_policy.as_deref());
+            dunning::resolve(context, &self.dunning_policies, &item.place, policy, was);
             context.remember(ObjectKind::BusinessUnit, &item.key, item.content);
             self.business_units.insert(item.key, item.value);
         }
@@ -329,6 +284,39 @@ impl PartialCatalogue {
             self.discounts.insert(id, discount);
         }
     }
+}
+
+/// Currency and zone are fixed once anything is billed, and first numbers once their series has begun (rules T1, S7).
+fn check_tenant(context: &mut MergeContext<'_>, stored: &Tenant, item: &Item<Tenant>) {
+    let new = &item.value;
+    let fixed = [
+        ("currencycode", stored.currency == new.currency, stored.currency.to_string()),
+        ("timezone", stored.timezone == new.timezone, stored.timezone.to_string()),
+    ];
+    let billed = context.known.anything_billed;
+    for (name, _, was) in fixed.iter().filter(|(_, is_kept, _)| billed && !is_kept) {
+        let message = format!("cannot change from {was}: something has been billed");
+        context.faults.hinted(&item.place.member(name), message, "begin a new home for another tenant");
+    }
+    let first = [
+        ("firstinvoicenumber", &stored.first_invoice_number, &new.first_invoice_number),
+        ("firstcreditnotenumber", &stored.first_credit_note_number, &new.first_credit_note_number),
+    ];
+    number_series::check_first("", first, &context.known.series, &item.place, context.faults);
+}
+
+/// As [`check_tenant`], of the zone and the series of a business unit.
+fn check_unit(context: &mut MergeContext<'_>, stored: &BusinessUnit, item: &Item<BusinessUnit>) {
+    let new = &item.value;
+    if context.known.anything_billed && stored.timezone != new.timezone {
+        context.faults.add(&item.place.member("timezone"), "cannot change: something has been billed");
+    }
+    let first = [
+        ("firstinvoicenumber", &stored.first_invoice_number, &new.first_invoice_number),
+        ("firstcreditnotenumber", &stored.first_credit_note_number, &new.first_credit_note_number),
+    ];
+    let series = format!("{}/", item.key);
+    number_series::check_first(&series, first, &context.known.series, &item.place, context.faults);
 }
 
 /// rules P9.
