@@ -4,7 +4,7 @@
 use crate::xml::Element;
 use crate::{BankFile, BankFileError, ENTRIES_MAX, Format};
 use chrono::{DateTime, NaiveDate};
-use domain::direct_debit::{NotCarriedOut, Part};
+use domain::direct_debit::{FilePart, NotCarriedOut};
 
 const REJECTED: &str = "RJCT";
 
@@ -21,7 +21,7 @@ pub(crate) fn read(root: &Element) -> Result<BankFile, BankFileError> {
     let mut file = BankFile::new(Format::Pain002);
     file.message = Some(message.to_owned());
     if original.text("GrpSts") == Some(REJECTED) {
-        let what = Part::File(message.to_owned());
+        let what = FilePart::File(message.to_owned());
         file.not_carried_out.push(NotCarriedOut { what, code: code(original), on });
         return Ok(file);
     }
@@ -31,13 +31,13 @@ pub(crate) fn read(root: &Element) -> Result<BankFile, BankFileError> {
         // A batch that is refused as a whole names no debit, or every one of them.
         if own.is_empty() && batch.text("PmtInfSts") == Some(REJECTED) {
             let name = batch.text("OrgnlPmtInfId").ok_or_else(|| damaged("a batch of it has no name"))?;
-            let what = Part::Batch(name.to_owned());
+            let what = FilePart::Batch(name.to_owned());
             file.not_carried_out.push(NotCarriedOut { what, code: code(batch), on });
         }
         for debit in own {
             let name = debit.text("OrgnlEndToEndId").ok_or_else(|| damaged("a debit of it has no name"))?;
             let code = code(debit).or_else(|| code(batch));
-            file.not_carried_out.push(NotCarriedOut { what: Part::Debit(name.to_owned()), code, on });
+            file.not_carried_out.push(NotCarriedOut { what: FilePart::Debit(name.to_owned()), code, on });
             if file.not_carried_out.len() > ENTRIES_MAX {
                 return Err(BankFileError::TooMany);
             }
@@ -73,7 +73,7 @@ mod tests {
         )
     }
 
-    fn told(file: &BankFile) -> Vec<(Part, Option<&str>)> {
+    fn told(file: &BankFile) -> Vec<(FilePart, Option<&str>)> {
         file.not_carried_out.iter().map(|n| (n.what.clone(), n.code.as_deref())).collect()
     }
 
@@ -81,18 +81,21 @@ mod tests {
     fn what_is_rejected_is_read_at_every_level_and_the_rest_is_passed_by() {
         let reason = "<StsRsnInf><Rsn><Cd>AM04</Cd></Rsn></StsRsnInf>";
         let whole = read_text(&format!("<GrpSts>RJCT</GrpSts>{reason}"), "").unwrap();
-        assert_eq!(told(&whole), [(Part::File("TB1".to_owned()), Some("AM04"))]);
+        assert_eq!(told(&whole), [(FilePart::File("TB1".to_owned()), Some("AM04"))]);
         let batch = format!(
             "<OrgnlPmtInfAndSts><OrgnlPmtInfId>TB1-1</OrgnlPmtInfId><PmtInfSts>RJCT</PmtInfSts>{reason}</OrgnlPmtInfAndSts>"
         );
-        assert_eq!(told(&read_text("", &batch).unwrap()), [(Part::Batch("TB1-1".to_owned()), Some("AM04"))]);
+        assert_eq!(
+            told(&read_text("", &batch).unwrap()),
+            [(FilePart::Batch("TB1-1".to_owned()), Some("AM04"))]
+        );
         let debits = format!(
             "<OrgnlPmtInfAndSts><OrgnlPmtInfId>TB1-1</OrgnlPmtInfId><PmtInfSts>PART</PmtInfSts>\
              <TxInfAndSts><OrgnlEndToEndId>a</OrgnlEndToEndId><TxSts>ACSC</TxSts></TxInfAndSts>\
              <TxInfAndSts><OrgnlEndToEndId>b</OrgnlEndToEndId><TxSts>RJCT</TxSts>{reason}</TxInfAndSts></OrgnlPmtInfAndSts>"
         );
         let part = read_text("<GrpSts>PART</GrpSts>", &debits).unwrap();
-        assert_eq!(told(&part), [(Part::Debit("b".to_owned()), Some("AM04"))]);
+        assert_eq!(told(&part), [(FilePart::Debit("b".to_owned()), Some("AM04"))]);
         assert_eq!((part.format, part.message.as_deref()), (Format::Pain002, Some("TB1")));
         assert!(matches!(
             read_text(

@@ -56,7 +56,7 @@ impl EntryState {
 
 /// What is left of an entry, why, and the invoice that it may be for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Left {
+pub struct Unplaced {
     pub minor: i64,
     pub state: EntryState,
     pub why: Option<WhyNot>,
@@ -70,7 +70,7 @@ pub struct EntryRow {
     pub number: i64,
     pub file: String,
     pub received: Received,
-    pub left: Left,
+    pub left: Unplaced,
     /// Numbers of the proposed invoice, and of those that it was put on with minor units.
     pub proposed: Option<String>,
     pub placed: Vec<(String, i64)>,
@@ -146,7 +146,7 @@ pub async fn save(tx: &mut Tx, file: i64, entries: &[&Received]) -> anyhow::Resu
 }
 
 /// What is left of an entry after some of it was placed or went back.
-pub async fn save_left(tx: &mut Tx, entry: Uuid, left: Left) -> anyhow::Result<()> {
+pub async fn save_left(tx: &mut Tx, entry: Uuid, left: Unplaced) -> anyhow::Result<()> {
     let saved = on!(tx, c => sqlx::query(
         "update bank_left set left_minor = $2, state = $3, why = $4, proposed = $5 where entry = $1")
         .bind(entry)
@@ -351,7 +351,7 @@ impl Row {
             Some(word) => Some(WhyNot::parse(&word).ok_or_else(|| anyhow!("bank_left.why holds `{word}`"))?),
             None => None,
         };
-        let left = Left { minor: self.left_minor, state, why, proposed: self.proposed.map(InvoiceId) };
+        let left = Unplaced { minor: self.left_minor, state, why, proposed: self.proposed.map(InvoiceId) };
         let received = Received {
             id: self.id,
             account: self.account,

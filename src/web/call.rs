@@ -90,7 +90,7 @@ impl Call {
                         pointer: f.pointer,
                         code: MALFORMED.word,
                         message: f.message,
-                        hint: f.hint.as_ref().and_then(crate::refused::words),
+                        hint: f.hint.as_ref().map(crate::wording::words),
                     })
                     .collect(),
             )),

@@ -29,6 +29,7 @@ mod routes;
 mod server;
 mod system;
 mod upodi;
+mod wording;
 
 pub use app::{Settings, TlsFiles};
 pub use server::{Listening, listen};

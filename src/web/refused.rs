@@ -1,7 +1,8 @@
 //! Refusals of operations in the numbers of the API (the table of docs/api.md).
 
 use crate::problem::{BUSY, Code, Fault, Problem};
-use domain::refusal::{Code as Word, Kind, Phrase, Refusal, WayOut};
+use crate::wording::words;
+use domain::refusal::{Code as Word, Kind, Refusal};
 use operations::Stop;
 
 impl From<Stop> for Problem {
@@ -31,11 +32,11 @@ impl From<Refusal> for Problem {
                 pointer: fault.pointer,
                 code: word,
                 message: fault.message,
-                hint: fault.way_out.as_ref().and_then(words),
+                hint: fault.way_out.as_ref().map(words),
             })
             .collect();
         if problem.faults.is_empty()
-            && let Some(hint) = refusal.way_out.as_ref().and_then(words)
+            && let Some(hint) = refusal.way_out.as_ref().map(words)
         {
             problem = problem.at("", problem_message(word));
             problem.faults[0].hint = Some(hint);
@@ -82,17 +83,4 @@ fn numbers(code: Word) -> (u16, u32) {
             Kind::Busy | Kind::Unavailable => (503, 50300),
         },
     }
-}
-
-/// The words of a way out; what a face has its own name for is left to the documentation of the routes.
-pub fn words(way_out: &WayOut) -> Option<String> {
-    let is_words = |phrase: &Phrase| matches!(phrase, Phrase::Words(_));
-    if !way_out.0.iter().all(is_words) {
-        return None;
-    }
-    let text = way_out.0.iter().filter_map(|phrase| match phrase {
-        Phrase::Words(words) => Some(words.as_str()),
-        _ => None,
-    });
-    Some(text.collect::<String>()).filter(|text| !text.is_empty())
 }

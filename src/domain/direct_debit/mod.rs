@@ -7,7 +7,7 @@ mod reasons;
 mod target_days;
 
 pub use letters::{bank_letters, is_bank_text};
-pub use news::{DebitMark, GivenBack, NO_CODE, NotCarriedOut, Part};
+pub use news::{DebitMark, FilePart, GivenBack, NO_CODE, NotCarriedOut};
 pub use reasons::{class_of, words_of};
 pub use target_days::{is_target_day, next_target_day, on_or_after};
 

@@ -34,14 +34,14 @@ pub struct GivenBack {
 /// What a bank has not carried out, before any money moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotCarriedOut {
-    pub what: Part,
+    pub what: FilePart,
     pub code: Option<String>,
     pub on: NaiveDate,
 }
 
 /// How much of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub enum FilePart {
     /// All of it, by its message.
     File(String),
     Batch(String),

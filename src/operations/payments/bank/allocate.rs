@@ -21,7 +21,7 @@ use domain::payment::{Attempt, AttemptState};
 use domain::refusal::{Code, Refusal, Verb};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use store::bank::{self, EntryRow, EntryState, Left};
+use store::bank::{self, EntryRow, EntryState, Unplaced};
 use store::invoice::{self, Booked, InvoiceFilter};
 use store::{Tx, payer, payment};
 
@@ -61,8 +61,8 @@ pub async fn allocate(
     }
     let minor = entry.left.minor - amount_minor;
     let left = match minor {
-        0 => Left { minor, state: EntryState::Placed, why: None, proposed: None },
-        _ => Left { minor, state: EntryState::Open, proposed: None, ..entry.left },
+        0 => Unplaced { minor, state: EntryState::Placed, why: None, proposed: None },
+        _ => Unplaced { minor, state: EntryState::Open, proposed: None, ..entry.left },
     };
     bank::save_left(&mut tx, entry.received.id, left).await?;
     committed(tx, payment).await
@@ -74,7 +74,7 @@ pub async fn refund(ctx: &Context, act: &Act, payment: i64) -> Result<ReceivedVi
     let entry = locked(&mut tx, payment).await?;
     let minor = amount_of(&entry, None)?;
     // The books have not taken it in: coming and going meet on the bank's account alone.
-    let left = Left { minor: 0, state: EntryState::Refunded, why: None, proposed: None };
+    let left = Unplaced { minor: 0, state: EntryState::Refunded, why: None, proposed: None };
     bank::save_left(&mut tx, entry.received.id, left).await?;
     let amount = Money::new(minor, entry.received.currency).decimal();
     let detail = serde_json::json!({"amount": amount.to_string(), "on": act.on});

@@ -25,7 +25,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use store::bank::{self, BankFileRow, EntryFilter, EntryState, Left};
+use store::bank::{self, BankFileRow, EntryFilter, EntryState, Unplaced};
 use store::{Tx, debit, invoice};
 
 /// What came of one file; each face words a refusal. The fields are a contract.
@@ -302,7 +302,7 @@ impl Placed {
         (actor, file): (&Actor, i64),
         catalogue: &Catalogue,
         (new, debits): (&[&Received], &CarriedOut),
-    ) -> anyhow::Result<Vec<Left>> {
+    ) -> anyhow::Result<Vec<Unplaced>> {
         bank::save(tx, file, new).await?;
         let mut lefts = Vec::with_capacity(new.len());
         for entry in new {
@@ -373,12 +373,12 @@ impl Placed {
         catalogue: &Catalogue,
         entry: &Received,
         placing: Placing,
-    ) -> anyhow::Result<Left> {
+    ) -> anyhow::Result<Unplaced> {
         let minor = entry.amount_minor;
         let left = match placing {
-            Placing::Open(why) => Left { minor, state: EntryState::Open, why: Some(why), proposed: None },
+            Placing::Open(why) => Unplaced { minor, state: EntryState::Open, why: Some(why), proposed: None },
             Placing::Likely(invoice, why) => {
-                Left { minor, state: EntryState::Likely, why: Some(why), proposed: Some(invoice) }
+                Unplaced { minor, state: EntryState::Likely, why: Some(why), proposed: Some(invoice) }
             }
             Placing::Sure(parts) => {
                 for (invoice, amount_minor) in parts {
@@ -386,7 +386,7 @@ impl Placed {
                     put(ctx, tx, actor, catalogue, &part).await?;
                     self.refresh(tx, invoice).await?;
                 }
-                Left { minor: 0, state: EntryState::Placed, why: None, proposed: None }
+                Unplaced { minor: 0, state: EntryState::Placed, why: None, proposed: None }
             }
         };
         bank::save_left(tx, entry.id, left).await?;

@@ -17,7 +17,7 @@ use domain::Uuid;
 use domain::audit::{Action, Object};
 use domain::bank::Received;
 use domain::catalogue::Catalogue;
-use domain::direct_debit::{DebitMark, GivenBack, NO_CODE, Part, health_key, words_of};
+use domain::direct_debit::{DebitMark, FilePart, GivenBack, NO_CODE, health_key, words_of};
 use domain::ids::{AttemptId, CustomerId, InvoiceId};
 use domain::invoice::verbs::{self, Books, Effects, Returned};
 use domain::money::{Currency, Money};
@@ -25,7 +25,7 @@ use domain::payment::{Attempt, AttemptState};
 use domain::refusal::{Code, Refusal};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use store::bank::{self, EntryState, Left};
+use store::bank::{self, EntryState, Unplaced};
 use store::debit::{self, DebitRow, ReturnRow};
 use store::invoice::{self, Booked};
 use store::{Tx, payment};
@@ -121,7 +121,7 @@ impl Reading<'_> {
                 for attempt in pending {
                     self.paid(tx, entry, Attempt { fee_minor, ..attempt }).await?;
                 }
-                let left = Left { minor: 0, state: EntryState::Placed, why: None, proposed: None };
+                let left = Unplaced { minor: 0, state: EntryState::Placed, why: None, proposed: None };
                 bank::save_left(tx, entry.id, left).await?;
                 done.placed.insert(entry.id);
             } else {
@@ -221,9 +221,9 @@ impl Reading<'_> {
         }
         for told in &file.not_carried_out {
             let debits = match &told.what {
-                Part::File(message) => debit::of_message(tx, message).await?,
-                Part::Batch(batch) => debit::of_batch(tx, batch).await?,
-                Part::Debit(end_to_end) => by_name(tx, end_to_end).await?,
+                FilePart::File(message) => debit::of_message(tx, message).await?,
+                FilePart::Batch(batch) => debit::of_batch(tx, batch).await?,
+                FilePart::Debit(end_to_end) => by_name(tx, end_to_end).await?,
             };
             if debits.is_empty() || debits.iter().any(|debit| !own.contains(&debit.attempt)) {
                 let text = format!("{name} names what is not in the file {message}: {:?}", told.what);
