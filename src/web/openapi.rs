@@ -5,7 +5,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::doc::{Doc, Field, Gives, QueryDoc};
 use crate::json::Tree;
-use crate::problem::Problem;
+use crate::problem::{Problem, Style};
 use crate::route::{Access, Route};
 use crate::routes;
 use domain::query::{Entity, Kind};
@@ -48,7 +48,8 @@ fn of(routes: &[Route]) -> Tree {
 }
 
 fn components() -> Tree {
-    let mut schemas: Members = vec![(Cow::Borrowed("Problem"), problem())];
+    let mut schemas: Members =
+        vec![(Cow::Borrowed("Problem"), problem()), (Cow::Borrowed("ProblemDetails"), problem_details())];
     for noun in Noun::ALL {
         let entity = noun.entity();
         schemas.push((Cow::Borrowed(entity.name), whole(entity)));
@@ -149,12 +150,21 @@ fn responses(route: &Route) -> Tree {
     done.extend(body.map(|body| ("content".into(), body)));
     let refused = Tree::object([
         ("description", Tree::text("not done; nothing was changed")),
-        ("content", content("application/json", reference("Problem"))),
+        ("content", refusal(route.path)),
     ]);
     Tree::Object(vec![
         (Cow::Owned(doc.success.to_string()), Tree::Object(done)),
         (Cow::Borrowed("default"), refused),
     ])
+}
+
+/// How a part of the API tells its problems.
+fn refusal(path: &str) -> Tree {
+    match Style::of(path) {
+        Style::Upodi => content("application/json", reference("Problem")),
+        Style::ProblemJson => content("application/problem+json", reference("ProblemDetails")),
+        Style::Lago => content("application/json", Tree::object([("type", Tree::text("object"))])),
+    }
 }
 
 fn content(media: &str, schema: Tree) -> Tree {
@@ -240,6 +250,19 @@ fn problem() -> Tree {
         ("Type", text()),
         ("TraceId", text()),
         ("Errors", faults),
+    ];
+    object(members.into_iter(), &[])
+}
+
+/// RFC 9457.
+fn problem_details() -> Tree {
+    let members = [
+        ("type", schema(Kind::Text)),
+        ("title", schema(Kind::Text)),
+        ("status", schema(Kind::Int)),
+        ("detail", schema(Kind::Text)),
+        ("instance", schema(Kind::Text)),
+        ("extensions", Tree::object([("type", Tree::text("object"))])),
     ];
     object(members.into_iter(), &[])
 }
