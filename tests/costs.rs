@@ -96,7 +96,10 @@ fn cost(home: &Home, args: &[&str]) -> Cost {
     let out = home.path().with_file_name("dhat.json");
     let plain = home.command(args);
     let mut command = Command::new("valgrind");
-    command.args(["-q", "--tool=dhat"]).arg(format!("--dhat-out-file={}", out.display()));
+    // The program brings its allocator along, and is not to be counted by the C library's.
+    command
+        .args(["-q", "--tool=dhat", "--soname-synonyms=somalloc=NONE"])
+        .arg(format!("--dhat-out-file={}", out.display()));
     command.arg(plain.get_program()).args(plain.get_args());
     for (name, value) in plain.get_envs() {
         match value {

@@ -8,9 +8,14 @@ use anyhow::Context;
 use domain::ids::InvoiceId;
 use domain::invoice::Draft;
 use sqlx::types::Json;
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::get_frame_content_size;
 
 /// zstd's quickest: higher levels gain little on 4 kB.
 const LEVEL: i32 = 1;
+
+/// Of a draft's JSON; one that claims more is damaged.
+const BYTES_MAX: usize = 1 << 30;
 
 /// A draft's content, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,14 +24,31 @@ pub struct DraftBody(Vec<u8>);
 impl DraftBody {
     /// Packs a draft.
     pub fn of(draft: &Draft) -> anyhow::Result<Self> {
-        let json = serde_json::to_vec(draft)?;
-        let packed = zstd::bulk::compress(&json, LEVEL);
-        Ok(Self(packed.with_context(|| format!("packing draft {}", draft.id))?))
+        Packer::new()?.pack(draft)
     }
 
     /// Packs drafts, in their order.
     pub fn of_all(drafts: &[Draft]) -> anyhow::Result<Vec<Self>> {
-        drafts.iter().map(Self::of).collect()
+        Packer::new()?.pack_all(drafts)
+    }
+}
+
+/// Packs the drafts of many payers: its tables are larger than what it packs, and made once.
+pub struct Packer(Compressor<'static>);
+
+impl Packer {
+    pub fn new() -> anyhow::Result<Self> {
+        Ok(Self(Compressor::new(LEVEL)?))
+    }
+
+    fn pack(&mut self, draft: &Draft) -> anyhow::Result<DraftBody> {
+        let packed = self.0.compress(&serde_json::to_vec(draft)?);
+        Ok(DraftBody(packed.with_context(|| format!("packing draft {}", draft.id))?))
+    }
+
+    /// In their order.
+    pub fn pack_all(&mut self, drafts: &[Draft]) -> anyhow::Result<Vec<DraftBody>> {
+        drafts.iter().map(|draft| self.pack(draft)).collect()
     }
 }
 
@@ -38,11 +60,15 @@ pub(crate) struct BodyRow {
 }
 
 impl BodyRow {
-    pub fn draft(self) -> anyhow::Result<Draft> {
+    fn draft(self, unpacker: &mut Decompressor<'_>) -> anyhow::Result<Draft> {
         match (self.packed, self.body) {
             (Some(packed), _) => {
-                let json = zstd::stream::decode_all(&*packed).context("unpacking a draft")?;
-                Ok(serde_json::from_slice(&json)?)
+                let bytes = get_frame_content_size(&packed).ok().flatten().context("a draft has no size")?;
+                let bytes = usize::try_from(bytes).ok().filter(|bytes| *bytes <= BYTES_MAX);
+                let bytes = bytes.context("a draft is larger than any that is made")?;
+                Ok(serde_json::from_slice(
+                    &unpacker.decompress(&packed, bytes).context("unpacking a draft")?,
+                )?)
             }
             (None, body) => Ok(body.context("a draft has no content")?.0),
         }
@@ -81,5 +107,6 @@ pub(crate) async fn drop_booked(tx: &mut Tx, ids: &[InvoiceId]) -> anyhow::Resul
 }
 
 pub(crate) fn read(rows: Vec<BodyRow>) -> anyhow::Result<Vec<Draft>> {
-    rows.into_iter().map(BodyRow::draft).collect()
+    let mut unpacker = Decompressor::new()?;
+    rows.into_iter().map(|row| row.draft(&mut unpacker)).collect()
 }

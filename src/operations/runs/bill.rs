@@ -9,7 +9,7 @@ use domain::billing::{self, Credited, RunContext};
 use domain::ids::{CustomerId, Place};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use store::draft_body::DraftBody;
+use store::draft_body::{DraftBody, Packer};
 use store::run::{Run, RunItem};
 use store::{Tx, payer};
 
@@ -62,9 +62,9 @@ pub struct Drafted {
 }
 
 impl Drafted {
-    fn of(outcome: Outcome) -> anyhow::Result<Self> {
+    fn of(outcome: Outcome, packer: &mut Packer) -> anyhow::Result<Self> {
         let bodies = match &outcome {
-            Outcome::Billed(billed) => DraftBody::of_all(&billed.drafts)?,
+            Outcome::Billed(billed) => packer.pack_all(&billed.drafts)?,
             _ => Vec::new(),
         };
         Ok(Self { outcome, bodies })
@@ -92,12 +92,14 @@ fn bill_all(ctx: &Context, gate: &Gate, work: &[Work]) -> anyhow::Result<BTreeMa
             .map(|part| {
                 scope.spawn(move || {
                     let mut outcomes = Vec::with_capacity(part.len());
+                    let mut packer = Packer::new()?;
                     for Work { book, measured, context } in part {
                         anyhow::ensure!(
                             !ctx.is_stopping(),
                             "stopped between two payers; the next worker goes on"
                         );
-                        outcomes.push((book.payer, Drafted::of(bill_one(book, measured, *context, gate))?));
+                        let outcome = bill_one(book, measured, *context, gate);
+                        outcomes.push((book.payer, Drafted::of(outcome, &mut packer)?));
                     }
                     Ok(outcomes)
                 })
