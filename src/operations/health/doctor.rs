@@ -14,7 +14,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use store::parked::{self, Parking};
 use store::run::notices::{self, Channel, Notice};
-use store::{Traffic, audit, bank, delivery, run};
+use store::{Traffic, audit, bank, debit, delivery, run};
 
 /// Runs looked at for the last one that was closed.
 const RUNS_LOOKED_AT: u32 = 100;
@@ -245,6 +245,13 @@ async fn payers(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
             Finding::for_a_person(false, "money received", "payments_not_placed", found)
                 .way_out(Verb::ListReceived.plain().with("state", "open")),
         );
+    }
+    let (_, unwritten) = debit::waiting(&mut tx).await?;
+    if unwritten > 0 {
+        let found =
+            format!("{unwritten} file(s) of direct debits were made, and nobody has written them down");
+        let finding = Finding::for_a_person(false, "direct debits", "debits_not_written", found);
+        findings.push(finding.way_out(Verb::ExportDebits.plain()));
     }
     for notice in notices::open(&mut tx).await? {
         let run = run::by_id(&mut tx, notice.run).await?.map_or(0, |run| run.ordinal);

@@ -8,6 +8,8 @@ use crate::invoices::find;
 use crate::payments::collect;
 use crate::payments::tried::{Occasion, Tried};
 use crate::refusal::Stop;
+use domain::direct_debit::SEPA;
+use domain::payment::AttemptState;
 use domain::refusal::{Code, Refusal, Verb};
 use store::payment;
 
@@ -24,7 +26,13 @@ pub async fn declined(ctx: &Context, invoice: &str) -> Result<Option<String>, St
 pub async fn recharge(ctx: &Context, act: &Act, invoice: &str) -> Result<Tried, Stop> {
     let mut tx = ctx.store.read().await?;
     let booked = find::booked(&mut tx, invoice, "charged").await?;
+    let attempts = payment::of_invoices(&mut tx, &[booked.invoice.draft.id]).await?;
     drop(tx);
+    if attempts.iter().any(|attempt| attempt.state == AttemptState::Pending && attempt.gateway == SEPA) {
+        let message = format!("a direct debit of {invoice} is under way: the bank answers with a file");
+        let refusal = Refusal::new(Code::PaymentUnderWay, message).hint("read what the bank has sent with ");
+        return Err(refusal.ask(Verb::ImportPayments.on("FILE")).into());
+    }
     let gross = booked.invoice.draft.gross_minor();
     if gross <= 0 || booked.settlement.open_minor(gross) <= 0 {
         return Err(Refusal::new(Code::NothingOpen, format!("nothing is open on {invoice}"))
