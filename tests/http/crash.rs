@@ -7,6 +7,7 @@ use crate::support::http::{Client, Reply, Server, key};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Doors that one request may come to.
 const DOORS_MAX: u64 = 40;
@@ -56,8 +57,10 @@ impl Scene {
         server.with(&self.key).header("Idempotency-Key", &key)
     }
 
-    /// Asks at every door, until the server answers before it would die; how often it was asked.
-    fn asks(&self, ask: impl Fn(&Client<'_>, u64) -> Reply, effects: impl Fn(u64) -> usize) -> u64 {
+    /// Asks at every door, until the server answers before it would die. At one of them at least the effect was there
+    /// and its answer with it.
+    fn asks(&self, ask: impl Fn(&Client<'_>, u64) -> Reply, effects: impl Fn(u64) -> usize) {
+        let mut kept = 0;
         for door in 1..=DOORS_MAX {
             let n = self.asked.get() + 1;
             self.asked.set(n);
@@ -66,18 +69,34 @@ impl Scene {
             drop(server);
             let server = self.server(None);
             let client = self.client(&server, n);
-            let again = ask(&client, n);
+            let again = until_free(|| ask(&client, n));
             assert!((200..300).contains(&again.status), "door {door}: {} {}", again.status, again.text());
+            let is_replayed = again.header("idempotency-replayed") == Some("true");
+            kept += usize::from(first.status == 0 && is_replayed);
             let third = ask(&client, n);
             assert_eq!((third.status, &third.body), (again.status, &again.body), "door {door}");
             assert_eq!(third.header("idempotency-replayed"), Some("true"), "door {door}");
             assert_eq!(effects(n), 1, "door {door}: {}", third.text());
             if first.status != 0 {
                 assert_eq!((first.status, &first.body), (third.status, &third.body), "door {door}");
-                return door;
+                assert!(kept > 0, "the answer is not in the transaction of the effect");
+                return;
             }
         }
         panic!("the server dies for ever");
+    }
+}
+
+/// Asks again as long as the server that died still seems to be at it: a database server sees that late on a busy machine.
+fn until_free(ask: impl Fn() -> Reply) -> Reply {
+    let until = Instant::now() + Duration::from_secs(90);
+    loop {
+        let reply = ask();
+        let is_held = reply.status == 409 && reply.text().contains("idempotency_running");
+        if !is_held || Instant::now() > until {
+            return reply;
+        }
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 
@@ -98,12 +117,10 @@ fn a_server_that_dies_at_any_door_has_done_a_request_once_or_not_at_all() {
             items(books, api_key, path).iter().filter(|item| item["FullName"] == name.as_str()).count()
         };
 
-        let doors = scene.asks(
+        scene.asks(
             |client, n| client.post("/v3/customers", &json!({"FullName": format!("Ada {n}")})),
             |n| named("/v3/customers", format!("Ada {n}")),
         );
-        // Claimed, and done with its answer.
-        assert_eq!(doors, 5, "the answer is not in the transaction of the effect");
 
         let subscription = items(books, api_key, "/v3/subscriptions")[0]["ID"].as_str().unwrap().to_owned();
         let path = format!("/v3/subscriptions/{subscription}/setamount");
