@@ -91,21 +91,6 @@ fn by_number(invoices: &[Value]) -> Vec<Value> {
     booked
 }
 
-/// A draft by its place among all that `simulate` has made.
-pub struct DraftAt {
-    pub place: usize,
-    pub autobill: bool,
-}
-
-/// Drafts of the run that was the last step, in the order in which they are booked.
-pub fn drafts_of_the_last_run(world: &World) -> Vec<DraftAt> {
-    let made = |steps: usize| played_until(world, steps)["invoices"].as_array().unwrap().clone();
-    let (before, after) = (made(world.steps.len() - 1).len(), made(world.steps.len()));
-    (before..after.len())
-        .map(|at| DraftAt { place: at + 1, autobill: world.bills_itself(&after[at]) })
-        .collect()
-}
-
 /// The place of a draft of the home: same payer, subscription, day and amount.
 pub fn place_of(world: &World, draft: &Value) -> Option<usize> {
     let same = ["AccountNumber", "SubscriptionNumber", "InvoiceDate", "Total", "TotalAmount"];

@@ -331,11 +331,6 @@ impl World {
         customers.find(|c| c["accountnumber"] == account).unwrap().clone()
     }
 
-    /// Whether drafts of this payer are booked by runs.
-    pub fn bills_itself(&self, draft: &Value) -> bool {
-        self.customer(draft["AccountNumber"].as_str().unwrap())["autobill"] == true
-    }
-
     /// Runs a command to its end, and learns how long it takes and at how many places it could die.
     pub fn undisturbed(&mut self, mut command: Command, verb: &str) -> Answer {
         let count = PathBuf::from(self.file("places", "1"));

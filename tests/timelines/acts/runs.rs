@@ -2,7 +2,6 @@
 
 use super::{Act, Step, act, money, number, today};
 use crate::timelines::doors::Door;
-use crate::timelines::oracle;
 use crate::timelines::world::{World, account};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -58,17 +57,10 @@ pub fn review(world: &mut World) {
         assert_eq!(drafts(world).len(), before, "drafts of a run that is closed");
         return;
     };
-    let theirs = oracle::drafts_of_the_last_run(world);
     let verb = if world.dice.chance(70) { "approve" } else { "cancel" };
-    let booked = |place: usize| json!({"invoice": place, "do": "book"});
-    let steps = theirs.iter().filter(|draft| verb == "approve" && draft.autobill);
-    let steps =
-        steps.map(|draft| Step { value: today(world, booked(draft.place)), done: Some(true) }).collect();
-    act(world, &Act { steps, ..Act::once(&["runs", verb, &run]) });
-    if verb == "cancel" {
-        // As if it had never been: `simulate` can drop drafts, but not periods in which nothing was used.
-        world.steps.pop();
-    }
+    let number: u64 = run.parse().unwrap();
+    let step = today(world, json!({"runs": number, "do": verb}));
+    act(world, &Act::once(&["runs", verb, &run]).with_step(step));
     let shown = world.asked(&["runs", "show", &run]);
     assert!([0, 3].contains(&shown.code), "{shown:?}");
     if shown.json()["state"] == "open" {
