@@ -17,9 +17,18 @@ pub enum Debiting {
     /// Nothing is to be fetched any more: it was paid, or a debit of it is under way.
     Nothing,
     /// It goes into the file; the attempt is kept before the file is written (rules Y1).
-    Take(Attempt, PaymentMethod, Settlement),
+    Take(Box<Taken>),
     /// It cannot be fetched, and its dunning goes on.
     Unusable(String, Settlement),
+}
+
+/// A debit of the next file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    pub attempt: Attempt,
+    pub method: PaymentMethod,
+    /// The marks while the bank has not answered.
+    pub settlement: Settlement,
 }
 
 /// Decides. `used` has the last day on which money was fetched with each mandate; `collect_on` is the day for this one.
@@ -53,8 +62,8 @@ pub fn debit(
         return unusable(&method.refkey, why, DeclineClass::Hard);
     }
     let attempt = new_attempt(account, payer, &method, collect_on);
-    let after = account.settlement.awaiting_answer();
-    Debiting::Take(attempt, method, after)
+    let settlement = account.settlement.awaiting_answer();
+    Debiting::Take(Box::new(Taken { attempt, method, settlement }))
 }
 
 /// A debit that was not carried out, or came back.

@@ -20,7 +20,7 @@ use domain::customer::Customer;
 use domain::direct_debit::{Mandate, SEPA, Sequence, next_target_day};
 use domain::ids::{CustomerId, InvoiceId};
 use domain::invoice::Settlement;
-use domain::invoice::verbs::{self, Debiting, PayerHistory};
+use domain::invoice::verbs::{self, Debiting, PayerHistory, Taken};
 use domain::money::{Currency, Money};
 use domain::payment::Attempt;
 use domain::refusal::{Code, Refusal};
@@ -215,7 +215,8 @@ async fn sort(
                 sorted.aside.push(format!("{number}: {why}"));
                 sorted.marks.push((id, after));
             }
-            Debiting::Take(attempt, method, after) => {
+            Debiting::Take(taken) => {
+                let Taken { attempt, method, settlement: after } = *taken;
                 let mandate = method.mandate.context("a debit without a mandate")?;
                 let sequence = mandate.sequence(used.get(&mandate.id).copied());
                 used.entry(mandate.id.clone())
