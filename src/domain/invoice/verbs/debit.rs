@@ -17,14 +17,14 @@ pub enum Debiting {
     /// Nothing is to be fetched any more: it was paid, or a debit of it is under way.
     Nothing,
     /// It goes into the file; the attempt is kept before the file is written (rules Y1).
-    Take(Box<Taken>),
+    Take(Box<FileEntry>),
     /// It cannot be fetched, and its dunning goes on.
     Unusable(String, Settlement),
 }
 
 /// A debit of the next file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Taken {
+pub struct FileEntry {
     pub attempt: Attempt,
     pub method: PaymentMethod,
     /// The marks while the bank has not answered.
@@ -63,7 +63,7 @@ pub fn debit(
     }
     let attempt = new_attempt(account, payer, &method, collect_on);
     let settlement = account.settlement.awaiting_answer();
-    Debiting::Take(Box::new(Taken { attempt, method, settlement }))
+    Debiting::Take(Box::new(FileEntry { attempt, method, settlement }))
 }
 
 /// A debit that was not carried out, or came back.

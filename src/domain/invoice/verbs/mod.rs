@@ -10,7 +10,7 @@ mod money;
 
 pub use book::{BookingFault, Credit, CreditDraft, Noted, Numbers, book, credit, credit_draft, notes_on};
 pub use charge::{Answer, Charge, Charging, Occasion, PayerHistory, answered, charge, collected_by};
-pub use debit::{Debiting, Returned, Taken, debit, given_back, rejected};
+pub use debit::{Debiting, FileEntry, Returned, debit, given_back, rejected};
 pub use dun::{NextStep, coming, stepped};
 pub use money::{
     Concerned, Owed, meets_write_off, paid_by_bank, paid_manually, paid_online, received_minor, refund,

@@ -20,7 +20,7 @@ use domain::customer::Customer;
 use domain::direct_debit::{Mandate, SEPA, Sequence, next_target_day};
 use domain::ids::{CustomerId, InvoiceId};
 use domain::invoice::Settlement;
-use domain::invoice::verbs::{self, Debiting, PayerHistory, Taken};
+use domain::invoice::verbs::{self, Debiting, FileEntry, PayerHistory};
 use domain::money::{Currency, Money};
 use domain::payment::Attempt;
 use domain::refusal::{Code, Refusal};
@@ -216,7 +216,7 @@ async fn sort(
                 sorted.marks.push((id, after));
             }
             Debiting::Take(taken) => {
-                let Taken { attempt, method, settlement: after } = *taken;
+                let FileEntry { attempt, method, settlement: after } = *taken;
                 let mandate = method.mandate.context("a debit without a mandate")?;
                 let sequence = mandate.sequence(used.get(&mandate.id).copied());
                 used.entry(mandate.id.clone())
