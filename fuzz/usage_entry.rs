@@ -22,6 +22,7 @@ pub fn usage_file(bytes: &[u8]) {
         seed: 7,
         out: &out,
         import: Uuid::from_u128(1),
+        rejects: "usage.rejects.csv",
         dry_run: false,
         threads: 1,
         progress: &|_| {},

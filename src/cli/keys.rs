@@ -123,6 +123,9 @@ async fn list(app: &App, output: &Output) -> Result<Exit, Failure> {
         output.document(&keys);
         return Ok(Exit::Done);
     }
+    if keys.is_empty() {
+        output.say("no key yet: `tallybook keys create NAME --scope read`");
+    }
     let day =
         |at: Option<DateTime<Utc>>| at.map(|at| at.format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
     let rows = keys

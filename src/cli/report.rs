@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::out_file::Pieces;
-use crate::output::{self, Output, grouped};
+use crate::output::{self, Output, grouped, grouped_text};
 use clap::ValueEnum;
 use domain::NaiveDate;
 use domain::refusal::{Code, Refusal, Verb};
@@ -137,8 +137,11 @@ impl Sheet for Table<'_> {
         for agreement in agreements {
             let word = if agreement.ok { "agrees" } else { "DIFFERS" };
             let told = match agreement.ok {
-                true => agreement.ledger.clone(),
-                false => format!("{} in the report, {} in the ledger", agreement.report, agreement.ledger),
+                true => grouped_text(&agreement.ledger),
+                false => {
+                    let [report, ledger] = [&agreement.report, &agreement.ledger].map(|sum| grouped_text(sum));
+                    format!("{report} in the report, {ledger} in the ledger")
+                }
             };
             self.output.say(&format!("{word}: {}: {told}", agreement.name));
         }

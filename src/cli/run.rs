@@ -10,7 +10,7 @@ use domain::NaiveDate;
 use domain::run::{Scope, Step};
 use operations::runs::open::{NewRun, Reach};
 use operations::runs::preview;
-use operations::runs::view::{RunAnswer, RunView};
+use operations::runs::view::{RunAnswer, RunView, State};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -74,6 +74,13 @@ pub fn answer(ended: &RunAnswer, output: &Output) -> Exit {
 pub fn people(run: &RunView, output: &Output) {
     figures(run, output);
     mails::hints(&run.mails, output);
+    if let Some(ordinal) = run.run.filter(|_| run.drafts > 0) {
+        let booking = match run.state {
+            State::Review => format!("`tallybook runs approve {ordinal}` books them"),
+            _ => "`tallybook invoices book DRAFT` books one".to_owned(),
+        };
+        output.say(&format!("hint: `tallybook invoices --run {ordinal} --state draft` lists drafts, {booking}"));
+    }
     if let Some(ordinal) = run.run.filter(|_| run.is_set_aside()) {
         output.say(&format!("hint: `tallybook runs show {ordinal}` says who is set aside and why"));
     }
@@ -132,17 +139,19 @@ const NAMED: usize = 5;
 /// What was booked, what went out, what was paid, and what waits for somebody: the last line.
 pub fn effects(run: &RunView, output: &Output) {
     let (mails, payments) = (run.mails, run.payments);
+    let invoices = if run.run.is_some() { run.booked } else { run.invoiced };
     let parts = [
-        (run.invoiced, "invoice(s)"),
+        (invoices, "invoice(s)"),
+        (run.drafts, "draft(s) to review"),
         (mails.sent, "mail(s) sent"),
-        (mails.waiting, "waiting"),
-        (mails.refused, "refused"),
+        (mails.waiting, "mail(s) waiting"),
+        (mails.refused, "mail(s) refused"),
         (mails.nobody, "without an address"),
         (payments.paid, "payment(s) taken"),
-        (payments.declined, "declined"),
-        (payments.pending, "without an answer"),
+        (payments.declined, "payment(s) declined"),
+        (payments.pending, "payment(s) without an answer"),
         (run.failed, "payer(s) failed"),
-        (run.parked, "parked"),
+        (run.parked, "payer(s) parked"),
         (run.older, "left by older runs"),
     ];
     let told: Vec<String> =

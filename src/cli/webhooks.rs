@@ -133,6 +133,9 @@ fn list(endpoints: &[EndpointView], output: &Output) {
         output.document(&endpoints);
         return;
     }
+    if endpoints.is_empty() {
+        output.say("nobody is told of what changes: `tallybook webhooks create --help`");
+    }
     let rows = endpoints.iter().map(|one| {
         let events = if one.events.is_empty() { "*".to_owned() } else { one.events.join(", ") };
         let state = match &one.disabled {

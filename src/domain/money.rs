@@ -114,6 +114,21 @@ impl Total {
     pub fn new(minor: i128, currency: Currency) -> Self {
         Self { minor, currency }
     }
+
+    /// As people read it, in groups of three, without the currency: `1 234.50`.
+    pub fn grouped(&self) -> String {
+        let text = self.to_string();
+        let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |digits| ("-", digits));
+        let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(w, f)| (w, Some(f)));
+        let mut shown = sign.to_owned();
+        for (place, digit) in whole.chars().enumerate() {
+            if place > 0 && (whole.len() - place) % 3 == 0 {
+                shown.push(' ');
+            }
+            shown.push(digit);
+        }
+        fraction.map_or(shown.clone(), |fraction| format!("{shown}.{fraction}"))
+    }
 }
 
 impl fmt::Display for Total {

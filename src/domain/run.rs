@@ -201,7 +201,11 @@ pub struct RunSummary {
     pub scope: Scope,
     pub state: RunState,
     pub payers: u64,
+    /// Invoices; drafts until there are any.
     pub invoiced: u64,
+    pub booked: u64,
+    /// Drafts that wait for a person.
+    pub drafts: u64,
     /// Payers that were set aside, and those whose invoices reach nobody (rules I10).
     pub failed: u64,
     pub parked: u64,

@@ -21,7 +21,7 @@ mod sound;
 #[cfg(test)]
 mod speed;
 
-pub use intake::rejects::blank_rejects;
+pub use intake::rejects::{blank_rejects, reject_name};
 pub use intake::{
     Billed, Compression, DEFAULT_SOURCE, InputFile, IntakeContext, IntakeError, LiveIntake, LiveUsage,
     OutDirs, Progress, RejectFile, Staged, Subjects, Target, holds_any, intake, open, open_or_copy,

@@ -138,6 +138,7 @@ fn speed_of_measuring() {
         seed: 7,
         out: &out,
         import: Uuid::from_u128(1),
+        rejects: "usage.csv.rejects.csv",
         dry_run: false,
         threads: 2,
         progress: &|_| {},

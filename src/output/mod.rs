@@ -125,14 +125,16 @@ pub fn amount(minor: i128, currency: domain::money::Currency) -> String {
 
 /// A total in groups of three, without its currency: `1 234.50`.
 pub fn total(total: &Total) -> String {
-    let text = total.to_string();
-    let (whole, fraction) = text.split_once('.').map_or((text.as_str(), None), |(w, f)| (w, Some(f)));
-    let digits = whole.trim_start_matches('-');
-    let sign = if whole.len() > digits.len() { "-" } else { "" };
-    let whole = digits.parse::<i128>().map_or_else(|_| digits.to_owned(), grouped);
-    match fraction {
-        Some(fraction) => format!("{sign}{whole}.{fraction}"),
-        None => format!("{sign}{whole}"),
+    total.grouped()
+}
+
+/// An amount with its currency as an answer tells it, `1234.50 DKK`, in groups of three.
+pub fn grouped_text(told: &str) -> String {
+    let (amount, rest) = told.split_once(' ').unwrap_or((told, ""));
+    let (whole, fraction) = amount.split_once('.').map_or((amount, String::new()), |(w, f)| (w, format!(".{f}")));
+    match whole.parse::<i128>() {
+        Ok(number) if number != 0 => format!("{}{fraction} {rest}", grouped(number)).trim_end().to_owned(),
+        _ => told.to_owned(),
     }
 }
 
@@ -156,6 +158,18 @@ mod tests {
             (1, "KWD", "0.001"),
         ] {
             assert_eq!(amount(minor, of(code)), text);
+        }
+    }
+
+    #[test]
+    fn an_amount_in_a_text_is_grouped_and_other_texts_are_left() {
+        for (told, shown) in [
+            ("24440.84 DKK", "24 440.84 DKK"),
+            ("-1000 JPY", "-1 000 JPY"),
+            ("-0.50 DKK", "-0.50 DKK"),
+            ("none", "none"),
+        ] {
+            assert_eq!(grouped_text(told), shown);
         }
     }
 }

@@ -65,15 +65,23 @@ pub(super) fn table(columns: &[Column], rows: Vec<Vec<String>>, width: Option<us
 
 /// Each row by itself, what is empty left out, and a blank line between two.
 pub(super) fn records(columns: &[Column], rows: &[Vec<String>]) -> String {
-    let names = columns.iter().map(|column| column.name().chars().count()).max().unwrap_or(0);
+    let labels: Vec<&str> = columns.iter().enumerate().map(label).collect();
+    let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
     let record = |row: &Vec<String>| {
-        let cells = columns.iter().zip(row).filter(|(_, cell)| !cell.is_empty());
-        let lines: Vec<String> = cells
-            .map(|(column, cell)| format!("{:<names$}  {}", column.name(), cell.replace('\n', ", ")))
-            .collect();
+        let cells = labels.iter().zip(row).filter(|(_, cell)| !cell.is_empty());
+        let lines: Vec<String> =
+            cells.map(|(label, cell)| format!("{label:<width$}  {}", cell.replace('\n', ", "))).collect();
         lines.join("\n")
     };
     rows.iter().map(record).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Beside its amount a currency needs no name; on a line of its own it does.
+fn label((place, column): (usize, &Column)) -> &'static str {
+    match column.name() {
+        "" if place > 0 => "currency",
+        name => name,
+    }
 }
 
 #[cfg(test)]
@@ -105,5 +113,8 @@ mod tests {
         let shown =
             "run    12\nas of  2026-02-01\nwhy    no rate from EUR to DKK\ngross  21 965.09 DKK, 928.15 EUR";
         assert_eq!(records(&columns, &rows), shown);
+        let columns = [Column::Right("open"), Column::Left("")];
+        let rows = [["0.00", "EUR"].map(str::to_owned).to_vec()];
+        assert_eq!(records(&columns, &rows), "open      0.00\ncurrency  EUR");
     }
 }

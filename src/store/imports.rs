@@ -141,6 +141,27 @@ pub async fn add_paths(tx: &mut Tx, import: Uuid, paths: &[String]) -> anyhow::R
     rows.insert(tx).await.map(drop)
 }
 
+/// Names one further path that an import will write, unless another import has it; commit before writing it.
+pub async fn reserve_path(tx: &mut Tx, import: Uuid, path: &str) -> anyhow::Result<bool> {
+    Ok(on!(tx, c => sqlx::query(
+        "insert into usage_path (path, import) values ($1, $2) on conflict (path) do nothing")
+        .bind(path)
+        .bind(import)
+        .execute(c)
+        .await?
+        .rows_affected()) == 1)
+}
+
+/// Names that an import has not used are free for others.
+async fn free_reject_paths(tx: &mut Tx, import: Uuid) -> anyhow::Result<()> {
+    on!(tx, c => sqlx::query("delete from usage_path where import = $1 and path like 'rejects/%'")
+        .bind(import)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
 /// Makes an import visible: raises the version if it is still `seen`, gives the import the next number under the
 /// same lock (rules Q5), and writes what it brought.
 pub async fn commit(
@@ -180,6 +201,9 @@ pub async fn commit(
         .rows_affected());
     if done == 0 {
         return Ok(Committed::NotWriting);
+    }
+    if staged.reject_path.is_none() {
+        free_reject_paths(tx, import).await?;
     }
     let own = |s: &Segment| Segment { import: Some(import), import_number: Some(number), ..s.clone() };
     let segments: Vec<Segment> = staged.segments.iter().map(own).collect();

@@ -1,5 +1,6 @@
 //! Usage files on their way in: good ones beside bad ones, an inbox, a process that dies or stands still, pipes.
 
+use crate::support::books;
 use crate::support::postgres::PgHome;
 use crate::support::{Answer, Home, answer, book, january};
 use serde_json::Value;
@@ -173,6 +174,33 @@ fn good_files_go_in_beside_a_bad_one_and_the_run_tells_that_it_is_missing() {
     let run = home.json(&["run", "--as-of", "2026-03-01"]);
     assert_eq!(run["refusedfiles"], Value::Array(Vec::new()), "{run}");
     home.run(&["runs", "show", "1"]).exits(0);
+}
+
+#[test]
+fn what_is_refused_of_a_file_lies_under_its_name_and_takes_nobody_elses() {
+    for home in books::both() {
+        let load = home.file("book.json", book(1).to_string());
+        home.json(&["load", &load]);
+        let folder = home.home().path().join("rejects");
+        let bad = |id: &str| format!("{HEADER}{}", event(id, 1).replace("SUB-0001", "SUB-9999"));
+        let bring = |name: &str, text: String| {
+            let file = home.file(name, text);
+            let answer = home.run(&["--json", "ingest", &file]).json();
+            answer["files"][0]["rejectfile"].as_str().map(str::to_owned)
+        };
+        assert_eq!(bring("day.csv", bad("a")).unwrap(), "rejects/day.csv.rejects.csv");
+        assert_eq!(bring("day.csv", format!("{HEADER}{}", event("b", 1))), None);
+        assert_eq!(bring("day.csv", bad("c")).unwrap(), "rejects/day.csv.2.rejects.csv");
+
+        let copy = folder.join("day.csv.3.rejects.csv");
+        std::fs::copy(folder.join("day.csv.2.rejects.csv"), &copy).unwrap();
+        let mended = std::fs::read_to_string(&copy).unwrap().replace("\"c,SUB-9999", "\"d,SUB-9998");
+        std::fs::write(&copy, &mended).unwrap();
+        let answer = home.run(&["--json", "ingest", path(&copy)]).exits(3).json();
+        assert_eq!(answer["files"][0]["rejectfile"], "rejects/day.csv.4.rejects.csv", "{answer}");
+        assert_eq!(std::fs::read_to_string(&copy).unwrap(), mended);
+        assert_eq!(home.json(&["verify"])["ok"], true);
+    }
 }
 
 #[test]

@@ -52,6 +52,22 @@ fn a_draft_changed_in_review_is_booked_as_changed_and_its_periods_stay_taken() {
 }
 
 #[test]
+fn the_last_line_tells_drafts_from_invoices() {
+    let home = Home::new();
+    home.load(&book(3));
+    let last = |args: &[&str]| {
+        let said = home.run(args).exits(0).stdout;
+        said.lines().last().unwrap_or_default().to_owned()
+    };
+    assert_eq!(last(&["run", "--as-of", "2026-01-01", "--review"]), "3 draft(s) to review");
+    let one = last(&["runs", "approve", "1", "--customer", "CU-0002"]);
+    assert!(one.starts_with("1 invoice(s), 2 draft(s) to review, "), "{one}");
+    assert_eq!(last(&["runs", "show", "1"]), one);
+    let all = last(&["runs", "approve", "1"]);
+    assert!(all.starts_with("3 invoice(s), ") && !all.contains("draft"), "{all}");
+}
+
+#[test]
 fn a_draft_whose_book_has_changed_and_a_faulty_file_are_refused_with_a_way_out() {
     let home = Home::new();
     home.load(&book(1));

@@ -5,7 +5,7 @@ use super::{BilledLine, PayerBook};
 use crate::exact::Exact;
 use crate::ids::{ChargeReference, InvoiceId};
 use crate::invoice::{Draft, LineKind};
-use crate::money::Money;
+use crate::money::Total;
 use crate::period::Period;
 use chrono::NaiveDate;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,7 @@ pub fn beyond(book: &PayerBook, drafts: &[Draft], lines: &[BilledLine], bounds: 
         if before <= Exact::int(0) || grown <= allowed {
             return None;
         }
-        let money = |minor: Exact| Money::new(minor.round_half_away(0), draft.currency).decimal();
+        let money = |minor: Exact| Total::new(minor.round_half_away(0).into(), draft.currency).grouped();
         Some(format!(
             "an invoice of {date}: {now} {currency} net, against {before} for the period before, is beyond \
              bounds.amount_growth_pct = {pct}",

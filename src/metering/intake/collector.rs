@@ -13,9 +13,6 @@ use anyhow::{Result, anyhow, ensure};
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 
-/// Of the usage file's name in that of its reject file: file systems take 255 bytes in all.
-const STEM_BYTES_MAX: usize = 160;
-
 /// Takes blocks in the order of the file. What was written is removed when it is dropped before [`Collector::finish`].
 pub(crate) struct Collector<'a> {
     bounds: MemoryLimits,
@@ -39,7 +36,8 @@ impl<'a> Collector<'a> {
         let plan = RejectPlan {
             temp: context.out.temp.clone(),
             folder: context.out.rejects.clone(),
-            name: reject_name(input, context),
+            name: context.rejects.to_owned(),
+            import: context.import,
             input: input.name(),
             header: header_of(format),
             source: source.to_owned(),
@@ -198,14 +196,6 @@ impl Drop for Collector<'_> {
 fn refused(block: &Parsed, row: &Row, verdict: Verdict) -> Option<Refused> {
     let reject = verdict.reject(block.text(row.id), block.text(block.rest(row).corrects))?;
     Some(Refused { line: block.line(row), code: reject.code, text: reject.text, raw: row.raw })
-}
-
-/// `usage-2026-03.csv` of import 0197… → `0197…-usage-2026-03.csv.rejects.csv`: like every file of an import it
-/// starts with its id, by which `upkeep` knows what an abandoned import has left.
-fn reject_name(input: &InputFile, context: &IntakeContext<'_>) -> String {
-    let mut stem: String = input.name().chars().filter(|c| !c.is_control()).collect();
-    stem.truncate(stem.floor_char_boundary(STEM_BYTES_MAX));
-    format!("{}-{stem}.rejects.csv", context.import)
 }
 
 fn header_of(format: &Format) -> String {

@@ -102,8 +102,10 @@ pub struct IntakeContext<'a> {
     /// The usage store's secret, made once and never changed: the key runs depend on it.
     pub seed: u128,
     pub out: &'a OutDirs,
-    /// The import; every file written bears it in its name.
+    /// The import; every file written bears it in its name, but for the reject file.
     pub import: Uuid,
+    /// Name of the reject file, that no other one has.
+    pub rejects: &'a str,
     /// Counts, and writes nothing that stays.
     pub dry_run: bool,
     /// Parsing threads, 1 or more.

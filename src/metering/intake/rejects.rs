@@ -12,12 +12,31 @@ use anyhow::Result;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use uuid::Uuid;
+
+/// Of the usage file's name in that of its reject file: file systems take 255 bytes in all.
+const STEM_BYTES_MAX: usize = 160;
+
+const ENDING: &str = ".rejects.csv";
+
+/// The n-th name for what is refused of a usage file: `u.csv` → `u.csv.rejects.csv`, `u.csv.2.rejects.csv`. What is
+/// refused of a mended reject file is still of that usage file.
+pub fn reject_name(usage_file: &str, nth: u32) -> String {
+    let mut stem: String = usage_file.chars().filter(|c| !c.is_control()).collect();
+    if let Some(mended) = stem.strip_suffix(ENDING) {
+        let is_nth = |(_, nth): &(&str, &str)| nth.parse::<u32>().is_ok();
+        stem = mended.rsplit_once('.').filter(is_nth).map_or(mended, |(stem, _)| stem).to_owned();
+    }
+    stem.truncate(stem.floor_char_boundary(STEM_BYTES_MAX));
+    if nth == 1 { format!("{stem}{ENDING}") } else { format!("{stem}.{nth}{ENDING}") }
+}
 
 /// What every line of the file repeats, and where it goes.
 pub(crate) struct RejectFile {
     temp: PathBuf,
     folder: PathBuf,
     name: String,
+    import: Uuid,
     input: String,
     header: String,
     source: String,
@@ -33,6 +52,8 @@ pub(crate) struct RejectPlan {
     pub temp: PathBuf,
     pub folder: PathBuf,
     pub name: String,
+    /// Begins its name as long as it is written, by which `upkeep` knows it.
+    pub import: Uuid,
     /// Name of the usage file.
     pub input: String,
     /// Header of its records; empty for NDJSON.
@@ -44,8 +65,8 @@ pub(crate) struct RejectPlan {
 
 impl RejectFile {
     pub fn new(plan: RejectPlan) -> Self {
-        let RejectPlan { temp, folder, name, input, header, source, is_dry } = plan;
-        Self { temp, folder, name, input, header, source, draft: None, is_dry, line: Vec::new() }
+        let RejectPlan { temp, folder, name, import, input, header, source, is_dry } = plan;
+        Self { temp, folder, name, import, input, header, source, draft: None, is_dry, line: Vec::new() }
     }
 
     /// Appends a refused record of a block.
@@ -54,7 +75,7 @@ impl RejectFile {
             return Ok(());
         }
         if self.draft.is_none() {
-            self.draft = Some(Draft::create(&self.temp, &self.name)?);
+            self.draft = Some(Draft::create(&self.temp, &format!("{}-rejects", self.import))?);
             let names = REJECT_HEADER.map(str::as_bytes);
             self.put(names)?;
             let (input, source, header) = (self.input.clone(), self.source.clone(), self.header.clone());
@@ -150,6 +171,22 @@ fn holds(record: &[u8], name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reject_file_is_named_as_its_usage_file_is() {
+        let names = [
+            ("u.csv", 1, "u.csv.rejects.csv"),
+            ("u.csv", 12, "u.csv.12.rejects.csv"),
+            ("u.csv.rejects.csv", 2, "u.csv.2.rejects.csv"),
+            ("u.csv.2.rejects.csv", 3, "u.csv.3.rejects.csv"),
+            ("a\u{1}b", 1, "ab.rejects.csv"),
+        ];
+        for (file, nth, name) in names {
+            assert_eq!(reject_name(file, nth), name, "{file} {nth}");
+        }
+        let long = reject_name(&"語".repeat(80), u32::MAX);
+        assert!(long.contains("語語語") && long.ends_with(".rejects.csv") && long.len() < 250, "{long}");
+    }
 
     #[test]
     fn what_names_a_person_goes_and_its_place_stays() {

@@ -223,12 +223,3 @@ fn a_pipe_is_copied_and_read_and_one_without_a_writer_is_not_waited_for() {
     assert_eq!(std::fs::read_dir(&home.out.temp).unwrap().count(), 0);
     assert_eq!(open(std::path::Path::new("/dev/zero")).unwrap_err().code().word(), "file_unsupported");
 }
-
-#[test]
-fn a_reject_file_has_a_name_that_every_file_system_takes() {
-    let mut home = Home::new();
-    let path = home.write(&"語".repeat(80), format!("{HEADER}{}", line("a", "x")).as_bytes());
-    let staged = home.ingest_file(&path, false).unwrap();
-    let name = staged.reject_file.unwrap().path.file_name().unwrap().to_str().unwrap().to_owned();
-    assert!(name.contains("語語語") && name.ends_with(".rejects.csv") && name.len() < 250, "{name}");
-}

@@ -60,6 +60,7 @@ impl Home {
             seed: 7,
             out: &self.out,
             import: Uuid::from_u128(self.imports),
+            rejects: &format!("{}.rejects.csv", self.imports),
             dry_run,
             threads: 2,
             progress: &|_| {},

@@ -42,7 +42,6 @@ pub async fn render(ctx: &Context, invoices: &[InvoiceId]) -> anyhow::Result<Unm
     for outcome in rendered {
         match outcome {
             Err((invoice, payer, reason)) => {
-                tracing::warn!(%invoice, "document not rendered");
                 unmade.insert(invoice, (payer, reason));
             }
             Ok(page) => {
@@ -137,11 +136,13 @@ fn render_one(renderer: &Renderer, work: &Work, booked: &Booked) -> Outcome {
     let by = CollectedBy::of(invoice, work.payers.get(&payer), &work.unhealthy);
     let document = document_of(booked, &work.catalogue, &by);
     let outcome = catch_unwind(AssertUnwindSafe(|| renderer.render_invoice(&document)));
-    match outcome {
-        Ok(Ok(bytes)) => Ok(RenderedDocument { invoice: id, path: path_of(booked, &document), bytes }),
-        Ok(Err(error)) => Err((id, payer, error.to_string())),
-        Err(_) => Err((id, payer, format!("rendering {} broke an invariant", invoice.number))),
-    }
+    let reason = match outcome {
+        Ok(Ok(bytes)) => return Ok(RenderedDocument { invoice: id, path: path_of(booked, &document), bytes }),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("rendering {} broke an invariant", invoice.number),
+    };
+    tracing::warn!(invoice = invoice.number, "document not rendered");
+    Err((id, payer, reason))
 }
 
 /// How what is open of an invoice comes, as of its booking.

@@ -228,7 +228,10 @@ async fn payers(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
     let warnings = warnings::of_book(ctx).await?.into_iter();
     let mut findings: Vec<Finding> = warnings
         .map(|w| {
-            let pointer = format!("{} {}", w.kind.singular(), w.key);
+            let pointer = match w.kind.singular() {
+                kind if kind == w.key => w.key, // there is one tenant
+                kind => format!("{kind} {}", w.key),
+            };
             let found = format!("{pointer}: {}", w.message);
             let warning = Some(Warned { code: w.code, pointer, message: w.message });
             Finding { ok: false, what: "book", found, warning, way_out: None }

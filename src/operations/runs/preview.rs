@@ -121,6 +121,8 @@ pub async fn preview(ctx: &Context, act: &Act, what: &NewRun) -> Result<RunPrevi
         state: run.state,
         payers: payers_count,
         invoiced: sums.totals.values().map(|t| t.invoices).sum(),
+        booked: 0,
+        drafts: 0,
         failed: of(ItemState::Failed),
         parked: of(ItemState::Parked),
         totals: sums.totals.into_values().collect(),

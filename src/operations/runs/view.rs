@@ -21,6 +21,11 @@ pub struct RunView {
     pub scope: String,
     pub payers: u64,
     pub invoiced: u64,
+    #[serde(skip)]
+    pub booked: u64,
+    /// Drafts that wait for a person.
+    #[serde(skip)]
+    pub drafts: u64,
     pub failed: u64,
     pub parked: u64,
     pub totals: Vec<TotalView>,
@@ -142,6 +147,8 @@ impl From<RunSummary> for RunView {
             scope: summary.scope.key(),
             payers: summary.payers,
             invoiced: summary.invoiced,
+            booked: summary.booked,
+            drafts: summary.drafts,
             failed: summary.failed,
             parked: summary.parked,
             totals: summary.totals.into_iter().map(TotalView::from).collect(),

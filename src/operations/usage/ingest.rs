@@ -8,7 +8,7 @@ use crate::files::file_store::relative;
 use crate::refusal::Stop;
 use crate::usage::import_lock::{self, ImportLock};
 use crate::usage::snapshot::Snapshot;
-use crate::usage::{import_rows, refused};
+use crate::usage::{import_rows, refused, reject_name};
 use domain::audit::{Action, Object};
 use domain::refusal::{Code, Refusal};
 use metering::{InputFile, IntakeContext, IntakeError, OutDirs};
@@ -138,13 +138,14 @@ pub(crate) async fn bring_in(
     );
     let (sha256, snapshot) = (hashed.map_err(anyhow::Error::from)??, snapshot?);
     let id = Uuid::new_v4();
-    let incoming = Incoming { id, file, sha256, origin };
+    let mut incoming = Incoming { id, file, sha256, origin, rejects: String::new() };
     if request.dry_run {
         return write_and_commit(ctx, &incoming, request, &report, snapshot).await;
     }
     let lock = ImportLock::take(ctx, id).await?;
     let file = &incoming.file;
-    match begin(ctx, id, file, &incoming.sha256, request).await? {
+    let (begun, rejects) = begin(ctx, id, file, &incoming.sha256, request).await?;
+    match begun {
         ImportStart::New => {}
         ImportStart::Done(import) => {
             let mut tx = ctx.store.begin().await?;
@@ -154,6 +155,7 @@ pub(crate) async fn bring_in(
         }
         ImportStart::Writing(import) => return Err(in_progress(&file.name(), &import.owner).into()),
     }
+    incoming.rejects = rejects;
     let outcome = write_and_commit(ctx, &incoming, request, &report, snapshot).await;
     if outcome.is_err()
         && let Err(error) = abandon(ctx, id).await
@@ -185,15 +187,16 @@ pub(crate) async fn abandon_dead(ctx: &Context) -> anyhow::Result<u64> {
     Ok(given_up)
 }
 
-/// Writes the intent. Of a writer that died the bytes are taken over at once; one that was killed a moment ago may hold
-/// its lock until that is noticed, so it is asked for a while before it is taken for living.
+/// Writes the intent, and gives the name that is reserved for a reject file. Of a writer that died the bytes are taken
+/// over at once; one that was killed a moment ago may hold its lock until that is noticed, so it is asked for a while
+/// before it is taken for living.
 async fn begin(
     ctx: &Context,
     id: Uuid,
     file: &InputFile,
     sha256: &str,
     request: &Request,
-) -> anyhow::Result<ImportStart> {
+) -> anyhow::Result<(ImportStart, String)> {
     let now = (ctx.now)();
     let import = NewImport {
         id,
@@ -202,7 +205,7 @@ async fn begin(
         source: request.source.clone(),
         owner: ctx.worker.clone(),
         deadline: now + DEADLINE,
-        paths: ["usage/segments", "usage/keys", "usage/temp", "rejects"]
+        paths: ["usage/segments", "usage/keys", "usage/temp"]
             .map(|f| format!("{f}/{id}*"))
             .to_vec(),
     };
@@ -217,9 +220,13 @@ async fn begin(
             imports::abandon(&mut tx, other.id, now).await?;
             begun = imports::begin(&mut tx, &import, now).await?;
         }
+        let rejects = match begun {
+            ImportStart::New => reject_name::reserve(ctx, &mut tx, id, file).await?,
+            ImportStart::Done(_) | ImportStart::Writing(_) => String::new(),
+        };
         tx.commit().await?;
         if !matches!(begun, ImportStart::Writing(_)) || since.elapsed() > DEAD_NOTICED {
-            return Ok(begun);
+            return Ok((begun, rejects));
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -248,6 +255,8 @@ struct Incoming {
     file: Arc<InputFile>,
     sha256: String,
     origin: Origin,
+    /// Name of its reject file.
+    rejects: String,
 }
 
 async fn write_and_commit(
@@ -257,8 +266,8 @@ async fn write_and_commit(
     report: &Report,
     snapshot: Snapshot,
 ) -> Result<Ingested, Stop> {
-    let Incoming { id, file, sha256, origin } = incoming;
-    let (id, origin) = (*id, *origin);
+    let Incoming { file, sha256, .. } = incoming;
+    let (id, origin) = (incoming.id, incoming.origin);
     let mut first = Some(snapshot);
     for _ in 0..TRIES_MAX {
         let snapshot = match first.take() {
@@ -267,7 +276,7 @@ async fn write_and_commit(
         };
         let seen = snapshot.version;
         snapshot.insist_keys(ctx).await?;
-        let staged = match take_in(ctx, id, file, request, report, snapshot).await? {
+        let staged = match take_in(ctx, incoming, request, report, snapshot).await? {
             Ok(staged) if staged.sha256 == *sha256 => staged,
             Ok(changed) => {
                 changed.discard();
@@ -361,8 +370,7 @@ async fn told_from_change(
 
 async fn take_in(
     ctx: &Context,
-    id: Uuid,
-    file: &Arc<InputFile>,
+    incoming: &Incoming,
     request: &Request,
     report: &Report,
     snapshot: Snapshot,
@@ -373,7 +381,8 @@ async fn take_in(
         rejects: ctx.folders.rejects.clone(),
         temp: ctx.folders.usage.join("temp"),
     };
-    let (file, request, report) = (Arc::clone(file), request.clone(), Arc::clone(report));
+    let (id, file, rejects) = (incoming.id, Arc::clone(&incoming.file), incoming.rejects.clone());
+    let (request, report) = (request.clone(), Arc::clone(report));
     let threads = ctx.settings.threads;
     let history: Vec<PathBuf> =
         snapshot.key_runs.iter().map(|run| ctx.folders.root.join(&run.path)).collect();
@@ -386,6 +395,7 @@ async fn take_in(
             seed: snapshot.seed,
             out: &out,
             import: id,
+            rejects: &rejects,
             dry_run: request.dry_run,
             threads,
             progress: &|progress| report(progress.bytes_read),

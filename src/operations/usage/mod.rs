@@ -11,6 +11,7 @@ pub mod list;
 pub mod live;
 pub mod measure;
 pub mod refused;
+mod reject_name;
 mod snapshot;
 pub mod stream;
 pub mod waiting;

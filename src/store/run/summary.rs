@@ -15,8 +15,17 @@ pub async fn summary(tx: &mut Tx, run: &Run) -> anyhow::Result<RunSummary> {
         payments: effects::payments(tx, run.id).await?,
         older: effects::older(tx, run).await?,
         left_out,
+        drafts: open_drafts(tx, run.id).await?,
         ..head(tx, run).await?
     })
+}
+
+async fn open_drafts(tx: &mut Tx, run: RunId) -> anyhow::Result<u64> {
+    let n: i64 = on!(tx, c => sqlx::query_scalar("select count(*) from draft where run = $1 and state = 'open'")
+        .bind(run.0)
+        .fetch_one(c)
+        .await?);
+    count(n, "draft")
 }
 
 /// The run in a list. Totals are of booked invoices, and of drafts until there are any.
@@ -31,6 +40,7 @@ pub async fn head(tx: &mut Tx, run: &Run) -> anyhow::Result<RunSummary> {
         count(n, "run_item")
     };
     let mut totals = totals(tx, run.id, Totals::Invoices).await?;
+    let booked = totals.iter().map(|t| t.invoices).sum();
     if totals.is_empty() {
         totals = self::totals(tx, run.id, Totals::Drafts).await?;
     }
@@ -42,6 +52,8 @@ pub async fn head(tx: &mut Tx, run: &Run) -> anyhow::Result<RunSummary> {
         state: run.state,
         payers: count(states.iter().map(|(_, n)| n).sum(), "run_item")?,
         invoiced: totals.iter().map(|t| t.invoices).sum(),
+        booked,
+        drafts: 0,
         failed: failed(tx, run.id).await?,
         parked: of(ItemState::Parked)?,
         totals,
