@@ -253,7 +253,14 @@ impl<'a> Changes<'_, '_, 'a> {
             }
             return;
         }
-        let Some(timing) = self.proration(old, new, step) else { return };
+        let Some(timing) = self.proration(old, new, step) else {
+            // Nothing is charged for what comes to the same money; what follows starts from it.
+            if step.mark.prorate != Some(false) && self.is_same_money(old, new) {
+                let place = self.paid.part_at(step.on);
+                self.paid.levels[place].1 = Some(PriceLevel { billed: Some(old.billed()), ..new });
+            }
+            return;
+        };
         let date = match timing {
             ChangeTiming::AtOnce => billed_at_once,
             ChangeTiming::NextCharge => self.next_charge_date().max(billed_at_once),
