@@ -203,6 +203,7 @@ fn operations_stand_on_floors() {
         "book",
         "health",
         "lists",
+        "metered",
     ];
     let folder = root().join("src/operations");
     let of = |path: &Path| -> Option<usize> {

@@ -31,6 +31,7 @@ pub mod invoice;
 pub mod ledger;
 pub mod mail;
 pub mod measure;
+pub mod metered;
 pub mod money;
 pub mod payment;
 pub mod payment_reference;

@@ -4,7 +4,7 @@
 //! A folder imports only from folders that stand before it: `files`, `settings`, `aside`, `refusal`, `actor` → `context` →
 //! `act` → `keys`, `idempotency`, `webhooks` → `delivery`, `usage` → `payments`, `ledger`, `home` → `invoices` → `payers`, `runs`, `reports`,
 //! `periods` →
-//! `subscriptions` → `dunning`, `book` → `health`, `lists`.
+//! `subscriptions` → `dunning`, `book` → `health`, `lists` → `metered`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -23,6 +23,7 @@ pub mod invoices;
 pub mod keys;
 pub mod ledger;
 pub mod lists;
+pub mod metered;
 pub mod payers;
 pub mod payments;
 pub mod periods;

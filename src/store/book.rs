@@ -346,6 +346,15 @@ pub async fn customer(tx: &mut Tx, account_number: &str) -> anyhow::Result<Optio
     Ok(row.map(|j| j.0))
 }
 
+/// Account number of the first customer with this RefKey.
+pub async fn customer_of_refkey(tx: &mut Tx, refkey: &str) -> anyhow::Result<Option<String>> {
+    Ok(on!(tx, c => sqlx::query_scalar(
+        "select account_number from customer where body->>'refkey' = $1 order by account_number limit 1")
+        .bind(refkey)
+        .fetch_optional(c)
+        .await?))
+}
+
 /// The customers of these account numbers; unknown ones are left out.
 pub async fn customers_called(tx: &mut Tx, account_numbers: &[String]) -> anyhow::Result<Vec<Customer>> {
     const SQL: PerDriver = by_keys!("select body from customer where account_number", text, "");

@@ -33,6 +33,8 @@ struct Progress {
     /// The next commit is not the end of it.
     goes_on: bool,
     made: Option<Uuid>,
+    /// The same of what has an id of another kind.
+    called: Option<String>,
     answered: Option<Answered>,
 }
 
@@ -44,6 +46,11 @@ tokio::task_local! {
 impl Request {
     pub fn new(claim: Option<(Named, Uuid)>, holds: Option<Holds>, answers: Answers) -> Self {
         Self { claim, holds, answers, progress: Mutex::default() }
+    }
+
+    /// What was made, by an id that is none of ours.
+    pub fn called(&self) -> Option<String> {
+        self.progress().called.clone()
     }
 
     /// The answer that was kept with the effect.
@@ -112,6 +119,13 @@ pub async fn made(tx: &mut Tx, id: Uuid) -> anyhow::Result<()> {
     match request.claim {
         Some((named, claim)) => idempotency::made(tx, named, claim, id).await,
         None => Ok(()),
+    }
+}
+
+/// The same of what has an id of another kind.
+pub fn made_called(id: &str) {
+    if let Some(request) = at_work() {
+        request.progress().called = Some(id.to_owned());
     }
 }
 

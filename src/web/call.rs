@@ -50,6 +50,11 @@ impl Call {
         *self.own_answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(answer));
     }
 
+    /// The same of what has an id that is no GUID.
+    pub fn made_called(&self) -> Option<String> {
+        operations::idempotency::at_work()?.called()
+    }
+
     pub fn own_answer(&self) -> Option<Handler> {
         self.own_answer.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

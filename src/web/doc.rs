@@ -35,6 +35,14 @@ pub enum QueryDoc {
     Preview,
     /// A page of what has a text under a key.
     Metadata,
+    /// `limit` and `offset`.
+    Offset,
+    /// The same of subscriptions to plans that carry quotas.
+    Metered,
+    /// `?detail=true`.
+    Detail,
+    /// Some time, cut into windows.
+    Windows,
 }
 
 /// What is answered.

@@ -27,9 +27,11 @@ mod respond;
 mod route;
 mod routes;
 mod server;
+mod stripe;
 mod system;
 mod upodi;
 mod wording;
+mod zuplo;
 
 pub use app::{Settings, TlsFiles};
 pub use server::{Listening, listen};

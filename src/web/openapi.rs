@@ -92,7 +92,10 @@ fn operation_id(route: &Route) -> String {
 fn tag(path: &str) -> &str {
     let mut parts = path.split('/').filter(|part| !part.is_empty());
     let first = parts.next().unwrap_or_default();
-    if matches!(first, "v3" | "api" | "lago") { parts.next().unwrap_or(first) } else { "system" }
+    if matches!(first, "v1" | "v3" | "api" | "lago") {
+        return parts.next().unwrap_or(first);
+    }
+    if first == "stripe" { first } else { "system" }
 }
 
 fn parameters(route: &Route) -> Vec<Tree> {
@@ -128,10 +131,29 @@ fn parameters(route: &Route) -> Vec<Tree> {
             let texts = [("key", "string", "needed"), ("value", "string", "any unless given")];
             pages.into_iter().chain(texts).collect()
         }
+        QueryDoc::Offset => OFFSET.to_vec(),
+        QueryDoc::Metered => OFFSET
+            .into_iter()
+            .chain([
+                ("customerKey", "string", ""),
+                ("subscriptionExternalId", "string", ""),
+                ("status", "string", ""),
+            ])
+            .collect(),
+        QueryDoc::Detail => vec![("detail", "boolean", "the whole of each quota")],
+        QueryDoc::Windows => vec![
+            ("from", "string", "an instant; the start of the cycle unless given"),
+            ("to", "string", "an instant; the end of the cycle unless given"),
+            ("windowSize", "string", "HOUR, DAY or MONTH"),
+            ("meter", "string", "all unless given"),
+        ],
     };
     all.extend(query.into_iter().map(|(name, kind, about)| parameter(name, "query", false, kind, about)));
     all
 }
+
+const OFFSET: [(&str, &str, &str); 2] =
+    [("limit", "integer", "1,000 at most, and unless given"), ("offset", "integer", "from 0")];
 
 fn responses(route: &Route) -> Tree {
     let doc = &route.doc;

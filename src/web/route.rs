@@ -170,6 +170,9 @@ mod tests {
         "/v3/webhooks/{webhookId}/replay",
         "/v3/usagedata",
         "/v3/usagedata/import",
+        "/v1/metering/{bucketId}/subscriptions/{subscriptionId}/consumption",
+        // Nobody's key is asked for, and so no Idempotency-Key: events have names of their own.
+        "/stripe/events",
         // All or nothing, and quiet by the ids of the events.
         "/api/v1/events",
         "/lago/api/v1/events",

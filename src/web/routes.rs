@@ -8,8 +8,10 @@ use crate::openmeter;
 use crate::openmeter_reads;
 use crate::respond::{no_route, other_method};
 use crate::route::Route;
+use crate::stripe;
 use crate::system;
 use crate::upodi;
+use crate::zuplo;
 use axum::Router;
 use axum::routing::{MethodFilter, on};
 use http::Request;
@@ -24,6 +26,8 @@ pub fn all() -> Vec<Route> {
     routes.extend(openmeter::routes());
     routes.extend(openmeter_reads::routes());
     routes.extend(lago::routes());
+    routes.extend(zuplo::routes());
+    routes.extend(stripe::routes());
     routes
 }
 

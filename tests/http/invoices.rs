@@ -120,3 +120,33 @@ fn queries_narrow_order_and_count() {
         }
     }
 }
+
+#[test]
+fn invoices_and_charges_are_found_by_the_names_that_their_callers_gave_them() {
+    for books in both().map(billed) {
+        let all = key(&books, "all", &["read", "write"]);
+        let server = Server::start(&books, &["--no-work"]);
+        let client = server.with(&all);
+        let customer = client.get("/v3/customers?pagesize=1").is(200).json()["Items"][0]["ID"].clone();
+        let lines = json!([{"Title": "Setup", "Quantity": 1, "UnitPrice": "10.00"}]);
+        let draft = json!({"CustomerID": customer, "RefKey": "order 7/1", "InvoiceLines": lines});
+        let made = client.post("/v3/invoices", &draft).is(201).json();
+        assert_eq!(made["RefKey"], "order 7/1");
+        let found = client.get("/v3/invoices/byrefkey/order%207%2F1").is(200).json();
+        assert_eq!(found["ID"], made["ID"]);
+        client.get("/v3/invoices/byrefkey/none").refused(404, "not_found");
+
+        let charge = client.get("/v3/subscriptioncharges?pagesize=1000").is(200).json()["Items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|charge| charge["PreviousChargeDate"].is_null())
+            .unwrap()
+            .clone();
+        let path = format!("/v3/subscriptioncharges/{}", charge["ID"].as_str().unwrap());
+        assert_eq!(client.patch(&path, &json!({"RefKey": "seat"})).is(200).json()["RefKey"], "seat");
+        let found = client.get("/v3/subscriptioncharges/byrefkey/seat").is(200).json();
+        assert_eq!(found["ReferenceID"], charge["ReferenceID"]);
+        client.get("/v3/subscriptioncharges/byrefkey/none").refused(404, "not_found");
+    }
+}

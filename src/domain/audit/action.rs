@@ -54,6 +54,10 @@ pub enum Action {
     ChangeWebhook,
     RemoveWebhook,
     CreateKey,
+    /// A bucket, plan or subscription of metering.
+    CreateMetering,
+    ChangeMetering,
+    DeleteMetering,
     RevokeKey,
     /// A month of the books.
     ClosePeriod,
@@ -105,6 +109,9 @@ impl fmt::Display for Action {
             Self::ChangeWebhook => "webhook.change",
             Self::RemoveWebhook => "webhook.remove",
             Self::CreateKey => "key.create",
+            Self::CreateMetering => "metering.create",
+            Self::ChangeMetering => "metering.change",
+            Self::DeleteMetering => "metering.delete",
             Self::RevokeKey => "key.revoke",
             Self::ClosePeriod => "books.close",
             Self::GoOn => "timetable.go_on",
@@ -147,6 +154,8 @@ pub enum Object<'a> {
     Period(&'a str),
     /// An endpoint that is told what has changed.
     Webhook(Uuid),
+    /// By the id of a bucket, plan or subscription of metering.
+    Metering(&'a str),
 }
 
 impl Object<'_> {
@@ -178,6 +187,7 @@ impl fmt::Display for Object<'_> {
             Self::Key(name) => write!(f, "key {name}"),
             Self::Period(month) => write!(f, "period {month}"),
             Self::Webhook(id) => write!(f, "webhook {id}"),
+            Self::Metering(id) => write!(f, "metering {id}"),
         }
     }
 }

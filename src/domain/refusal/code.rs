@@ -119,8 +119,14 @@ codes! {
         UnknownRun "unknown_run"
         UnknownSubscription "unknown_subscription"
         UnknownWebhook "unknown_webhook"
+        UnknownMetering "unknown_metering"
     }
     Conflict {
+        Billed "billed"
+        HasSubscriptions "hasSubscriptions"
+        NoAccess "no_access"
+        NotEntitled "not_entitled"
+        OverQuota "over_quota"
         BeforeBooked "before_booked"
         Booked "booked"
         PeriodClosed "period_closed"

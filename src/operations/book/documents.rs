@@ -31,21 +31,32 @@ impl Changed {
 /// Makes an object; one without a name gets the next free one. Its id.
 pub async fn create(ctx: &Context, actor: &Actor, kind: ObjectKind, document: Node) -> Result<Uuid, Stop> {
     let mut tx = ctx.store.begin().await?;
-    book_object::hold(&mut tx).await?;
+    let id = create_in(ctx, &mut tx, actor, kind, document).await?;
+    store::request::made(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// The same within a transaction.
+pub(crate) async fn create_in(
+    ctx: &Context,
+    tx: &mut Tx,
+    actor: &Actor,
+    kind: ObjectKind,
+    document: Node,
+) -> Result<Uuid, Stop> {
+    book_object::hold(tx).await?;
     let mut document = document;
-    let key = name(&mut tx, kind, &mut document).await?;
-    if book_object::get(&mut tx, kind, &key).await?.is_some() {
+    let key = name(tx, kind, &mut document).await?;
+    if book_object::get(tx, kind, &key).await?.is_some() {
         let message = format!("there is a {} `{key}` already", kind.singular());
         return Err(Refusal::new(Code::Exists, message)
             .hint("give it another name, or change that one")
             .into());
     }
-    write(ctx, &mut tx, kind, Changed::whole(document), actor).await?;
-    let id = domain::ids::book_id(kind, &key);
-    store::request::made(&mut tx, id).await?;
-    ctx.note(&mut tx, actor, Action::PutObject, Object::Part(kind, &key), serde_json::json!({})).await?;
-    tx.commit().await?;
-    Ok(id)
+    write(ctx, tx, kind, Changed::whole(document), actor).await?;
+    ctx.note(tx, actor, Action::PutObject, Object::Part(kind, &key), serde_json::json!({})).await?;
+    Ok(domain::ids::book_id(kind, &key))
 }
 
 /// Changes the object of this id by a function of its document; the same content changes nothing.

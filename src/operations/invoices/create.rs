@@ -16,6 +16,7 @@ use domain::invoice::Draft;
 use domain::refusal::{Code, Refusal, Verb};
 use std::sync::Arc;
 use store::draft::{self, DraftState};
+use store::refkey::{self, Named};
 use store::{Tx, book, payer};
 
 /// Makes the draft, or shows what it would be.
@@ -27,6 +28,9 @@ pub async fn create(ctx: &Context, act: &Act, custom: &CustomInvoice, mode: Mode
     if mode == Mode::Change {
         if let Some(state) = draft::add_manual(&mut tx, &draft).await? {
             return Err(exists(&draft, state).into());
+        }
+        if let Some(refkey) = &custom.refkey {
+            refkey::set(&mut tx, Named::Invoice, draft.id.0, draft.id.0, refkey).await?;
         }
         store::request::made(&mut tx, draft.id.0).await?;
         let detail = serde_json::json!({"account": draft.account_number, "date": draft.invoice_date, "refkey": custom.refkey});

@@ -35,6 +35,7 @@ pub static CHARGE: Entity = Entity {
         property("StateCode", Kind::Int),
         property("Status", Kind::Int),
         property("DiscountCode", Kind::Text),
+        property("RefKey", Kind::Text),
     ],
     objects: &[],
     lists: &[],
@@ -52,6 +53,8 @@ pub enum CycleSelection {
 /// What was billed of some subscriptions.
 pub struct Cycles {
     billed: BTreeMap<ChargeReference, Vec<BilledLine>>,
+    /// By the reference of a charge.
+    refkeys: BTreeMap<Uuid, String>,
     today: NaiveDate,
 }
 
@@ -72,14 +75,16 @@ impl Cycles {
         for line in payer::billed_of_subscriptions(tx, &ids).await? {
             billed.entry(line.key.charge).or_default().push(line);
         }
-        Ok(Self { billed, today })
+        let refkeys = store::refkey::of_owners(tx, ids.iter().map(|id| id.0).collect()).await?;
+        Ok(Self { billed, refkeys, today })
     }
 
     /// Rows of a subscription, by charge.
     pub fn of(&self, s: &Subscription, catalogue: &Catalogue, which: CycleSelection) -> Vec<Record> {
         let Ok(timeline) = Timeline::known(s, catalogue, self.today, self.today) else { return Vec::new() };
         let rows = timeline.charges.iter().flat_map(|life| {
-            let row = Row { timeline: &timeline, life, today: self.today };
+            let refkey = self.refkeys.get(&life.reference.0).map(String::as_str);
+            let row = Row { timeline: &timeline, life, refkey, today: self.today };
             let billed = self.billed.get(&life.reference).map_or(&[][..], Vec::as_slice);
             let past = billed.iter().filter(|_| which == CycleSelection::All);
             let mut rows: Vec<Record> = past.map(|line| row.billed(line)).collect();
@@ -93,6 +98,7 @@ impl Cycles {
 struct Row<'t> {
     timeline: &'t Timeline<'t>,
     life: &'t ChargeLife<'t>,
+    refkey: Option<&'t str>,
     today: NaiveDate,
 }
 
@@ -203,6 +209,7 @@ impl Row<'_> {
             Value::Int(state),
             Value::Int(1),
             discount.map(|discount| discount.code.as_str()).into(),
+            self.refkey.into(),
         ]
     }
 }

@@ -6,7 +6,7 @@ use domain::invoice::{Draft, Invoice, InvoiceStatus, Line, Settlement};
 use domain::money::{Currency, Money};
 use domain::query::{Entity, Kind, Record, Value, property};
 use store::draft::{self, DraftState};
-use store::{Tx, invoice};
+use store::{Tx, invoice, refkey};
 use uuid::Uuid;
 
 /// Digits as they are shown: without zeros at the end.
@@ -43,6 +43,7 @@ pub static INVOICE: Entity = Entity {
         property("NextRetry", Kind::Day),
         property("BusinessUnit", Kind::Text),
         property("PaymentReference", Kind::Text),
+        property("RefKey", Kind::Text),
     ],
     objects: &[],
     lists: &[("InvoiceLines", &LINE)],
@@ -77,8 +78,21 @@ pub static LINE: Entity = Entity {
     lists: &[],
 };
 
-/// Booked invoices and drafts of these ids.
+/// Booked invoices and drafts of these ids, with the names that their writers gave them.
 pub async fn load(tx: &mut Tx, ids: &[Uuid]) -> anyhow::Result<Vec<Record>> {
+    let refkeys = refkey::of_owners(tx, ids.to_vec()).await?;
+    let mut records = unnamed(tx, ids).await?;
+    for record in &mut records {
+        let name = match record.id() {
+            Value::Guid(id) => refkeys.get(id).map(String::as_str),
+            _ => None,
+        };
+        record.values.push(name.into());
+    }
+    Ok(records)
+}
+
+async fn unnamed(tx: &mut Tx, ids: &[Uuid]) -> anyhow::Result<Vec<Record>> {
     let ids: Vec<InvoiceId> = ids.iter().copied().map(InvoiceId).collect();
     let booked = invoice::by_ids(tx, &ids).await?;
     let is_booked = |id: &InvoiceId| booked.iter().any(|b| b.invoice.draft.id == *id);

@@ -19,7 +19,7 @@ use domain::catalogue::Catalogue;
 use domain::query::{Entity, Filter, OrderKey, Record, Value, compare};
 use std::collections::HashMap;
 use store::listing::{self, Listing, Window};
-use store::{Tx, book, book_object};
+use store::{Tx, book, book_object, refkey};
 use uuid::Uuid;
 
 pub use catalogue::plan_charge_id;
@@ -220,6 +220,15 @@ pub async fn by_id(ctx: &Context, noun: Noun, id: Uuid) -> anyhow::Result<Option
     let Some(kind) = noun.kind() else { return Ok(None) };
     let object = book_object::by_id(&mut tx, id).await?.filter(|object| object.kind == kind);
     Ok(object.map(|object| documented::deleted(noun.entity(), &object)))
+}
+
+/// The invoice or charge that its caller has named so.
+pub async fn named(ctx: &Context, noun: Noun, refkey: &str) -> anyhow::Result<Option<Uuid>> {
+    let kind = match noun {
+        Noun::Invoice => refkey::Named::Invoice,
+        _ => refkey::Named::Charge,
+    };
+    refkey::find(&mut ctx.store.read().await?, kind, refkey).await
 }
 
 /// What belongs to something whose id stands beside its own; a charge is also found by its reference.

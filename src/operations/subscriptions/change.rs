@@ -63,12 +63,51 @@ pub async fn change(ctx: &Context, act: &Act, change: &Change) -> Result<Subscri
 
 /// Does several verbs, all or none.
 pub async fn change_all(ctx: &Context, act: &Act, changes: &[Change]) -> Result<(), Stop> {
+    change_charge(ctx, act, changes, None).await
+}
+
+/// The same of one charge, which may be given a name.
+pub async fn change_charge(
+    ctx: &Context,
+    act: &Act,
+    changes: &[Change],
+    name: Option<(ChargeReference, &str)>,
+) -> Result<(), Stop> {
+    if changes.is_empty() && name.is_none() {
+        return Ok(());
+    }
     let mut tx = ctx.store.begin().await?;
+    if let Some((charge, refkey)) = name {
+        name_charge(ctx, &mut tx, act, charge, refkey).await?;
+    }
     for change in changes {
         let asked = read(&mut tx, act, change).await?;
         change_in(&mut tx, ctx, &act.actor, &asked).await.map_err(|stop| look_at(stop, &asked.number))?;
     }
     Ok(tx.commit().await?)
+}
+
+/// Keeps the name that a caller gives to a charge.
+async fn name_charge(
+    ctx: &Context,
+    tx: &mut Tx,
+    act: &Act,
+    charge: ChargeReference,
+    refkey: &str,
+) -> Result<(), Stop> {
+    let number = owner_of(tx, &charge.0.to_string()).await?;
+    let owner = book::subscription(tx, &number).await?.context("the subscription is gone")?;
+    payer::lock_of(tx, owner.customer).await?;
+    store::refkey::set(tx, store::refkey::Named::Charge, charge.0, owner.id.0, refkey).await?;
+    let detail = serde_json::json!({"charge": charge, "refkey": refkey});
+    let object = Object::Part(domain::book_file::ObjectKind::Subscription, &number);
+    Ok(ctx.note(tx, &act.actor, Action::PatchObject, object, detail).await?)
+}
+
+/// Does a verb within a transaction.
+pub(crate) async fn ask_in(tx: &mut Tx, ctx: &Context, act: &Act, change: &Change) -> Result<(), Stop> {
+    let asked = read(tx, act, change).await?;
+    change_in(tx, ctx, &act.actor, &asked).await.map_err(|stop| look_at(stop, &asked.number)).map(drop)
 }
 
 /// Reads what is asked. A charge's reference says whose it is.

@@ -8,7 +8,7 @@ use crate::problem::{INVOICE_NOT_FOUND, Problem};
 use crate::route::Route;
 use domain::api_key::Scope;
 use http::Method;
-use operations::lists::{Narrow, Noun};
+use operations::lists::{self, Narrow, Noun};
 
 const NOUN: Noun = Noun::Invoice;
 
@@ -16,6 +16,7 @@ const PAGE: Doc = Doc::new("Invoices, booked and drafted", Gives::Page(NOUN)).qu
 const QUERY: Doc = Doc::new("Invoices that pass a query", Gives::Page(NOUN)).query(QueryDoc::OData);
 const ONE: Doc = Doc::new("An invoice with its lines", Gives::Object(NOUN));
 const BY_NUMBER: Doc = Doc::new("The invoice of a number", Gives::Object(NOUN));
+const BY_REFKEY: Doc = Doc::new("The invoice that has this name", Gives::Object(NOUN));
 const OF_CUSTOMER: Doc = Doc::new("Invoices of a payer, drafts too", Gives::Page(NOUN)).query(QueryDoc::Page);
 
 pub fn routes() -> Vec<Route> {
@@ -24,6 +25,7 @@ pub fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/v3/invoices/query", Scope::Read, QUERY, query),
         Route::new(Method::GET, "/v3/invoices/{invoiceId}", Scope::Read, ONE, one),
         Route::new(Method::GET, "/v3/invoices/bynumber/{invoiceNumber}", Scope::Read, BY_NUMBER, by_number),
+        Route::new(Method::GET, "/v3/invoices/byrefkey/{refKey}", Scope::Read, BY_REFKEY, by_refkey),
         Route::new(Method::GET, "/v3/customers/{customerId}/invoices", Scope::Read, OF_CUSTOMER, of_customer),
     ]
 }
@@ -43,6 +45,14 @@ async fn one(call: Call) -> Result<Answer, Problem> {
 async fn by_number(call: Call) -> Result<Answer, Problem> {
     let number = call.part("invoiceNumber").to_owned();
     listed::by_text(&call, NOUN, "InvoiceNumber", &number, INVOICE_NOT_FOUND).await
+}
+
+async fn by_refkey(call: Call) -> Result<Answer, Problem> {
+    let refkey = call.part("refKey");
+    match lists::named(call.ctx(), NOUN, refkey).await? {
+        Some(id) => listed::one(&call, NOUN, id, INVOICE_NOT_FOUND).await,
+        None => Err(listed::absent(NOUN, INVOICE_NOT_FOUND, refkey)),
+    }
 }
 
 async fn of_customer(call: Call) -> Result<Answer, Problem> {

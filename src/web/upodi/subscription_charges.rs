@@ -11,6 +11,7 @@ use crate::problem::{BILLED, INVALID, Problem, SUBSCRIPTION_CHARGE_NOT_FOUND};
 use crate::route::Route;
 use domain::api_key::Scope;
 use domain::book_file::Node;
+use domain::ids::ChargeReference;
 use domain::query::{Kind, Record, Value};
 use http::{Method, StatusCode};
 use operations::Act;
@@ -36,7 +37,9 @@ const CHANGE: Doc = Doc::new("Change a charge from its next period on", Gives::O
     field("Amount", Kind::Exact, "quantity"),
     field("UnitPrice", Kind::Exact, "a price of its own; null is the plan's again"),
     field("NextChargeDate", Kind::Day, "bill it on this day"),
+    field("RefKey", Kind::Text, "a name of the caller's"),
 ]);
+const BY_REFKEY: Doc = Doc::new("The pending row of the charge that has this name", Gives::Object(NOUN));
 const DELETE: Doc = Doc::new("Take a charge off its subscription", Gives::Nothing).success(204);
 const SET_AMOUNT: Doc = Doc::new("Set the quantity", Gives::Object(NOUN)).takes(&[
     field("Quantity", Kind::Exact, "or Amount, or the number alone"),
@@ -55,6 +58,13 @@ pub fn routes() -> Vec<Route> {
         Route::new(Method::PATCH, ONE, Scope::Write, CHANGE, change_one).shown_by(show),
         Route::new(Method::PUT, ONE, Scope::Write, CHANGE, change_one).shown_by(show),
         Route::new(Method::DELETE, ONE, Scope::Write, DELETE, remove),
+        Route::new(
+            Method::GET,
+            "/v3/subscriptioncharges/byrefkey/{refKey}",
+            Scope::Read,
+            BY_REFKEY,
+            by_refkey,
+        ),
     ]);
     let verbs = [
         (
@@ -140,6 +150,10 @@ async fn change_one(call: Call) -> Result<Answer, Problem> {
     sent.only(&known, &mut faults);
     let amount = sent.plain(&["Amount"], &mut faults);
     let price = sent.plain(&["UnitPrice", "CustomPrice"], &mut faults);
+    let refkey = sent.plain(&["RefKey"], &mut faults);
+    if refkey.as_ref().is_some_and(|refkey| refkey.len() > 255 || refkey.contains(char::is_control)) {
+        faults.add(sent.at("RefKey"), INVALID.word, "is longer than 255 bytes, or has a control character");
+    }
     faults.check()?;
     let mut changes = Vec::new();
     if let Some(amount) = amount {
@@ -158,8 +172,25 @@ async fn change_one(call: Call) -> Result<Answer, Problem> {
             changes.push(verb("setnextchargedate", reference, &[("date", day.to_string().into())]));
         }
     }
-    change::change_all(call.ctx(), &call.act().await?, &changes).await?;
+    let name = match &refkey {
+        Some(refkey) => {
+            let before = lists::by_id(call.ctx(), NOUN, reference).await?;
+            let is_same = before.as_ref().and_then(|record| value(record, "RefKey"))
+                == Some(&Value::Text(refkey.clone()));
+            (!is_same).then_some((ChargeReference(reference), refkey.as_str()))
+        }
+        None => None,
+    };
+    change::change_charge(call.ctx(), &call.act().await?, &changes, name).await?;
     shown(&call).await
+}
+
+async fn by_refkey(call: Call) -> Result<Answer, Problem> {
+    let refkey = call.part("refKey");
+    match lists::named(call.ctx(), NOUN, refkey).await? {
+        Some(reference) => listed::one(&call, NOUN, reference, SUBSCRIPTION_CHARGE_NOT_FOUND).await,
+        None => Err(listed::absent(NOUN, SUBSCRIPTION_CHARGE_NOT_FOUND, refkey)),
+    }
 }
 
 async fn remove(call: Call) -> Result<Answer, Problem> {

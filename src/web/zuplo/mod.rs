@@ -1,0 +1,82 @@
+//! Zuplo's metering v1, below `/v1/metering`: buckets, plans that carry quotas, subscriptions to them, and their use.
+
+mod buckets;
+mod plans;
+mod quotas;
+mod read;
+mod subscriptions;
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::json::Tree;
+use crate::problem::{BAD_QUERY, Problem};
+use crate::route::Route;
+use domain::book_file::nearest;
+use http::{HeaderValue, StatusCode, header};
+
+/// Records of a list at most, and unless asked for fewer.
+const LIMIT: usize = 1_000;
+
+pub fn routes() -> Vec<Route> {
+    let mut routes = Vec::new();
+    routes.extend(subscriptions::routes());
+    routes.extend(buckets::routes());
+    routes.extend(plans::routes());
+    routes.extend(quotas::routes());
+    routes
+}
+
+/// `{data, limit, offset, total}` of all there is.
+fn list<T>(call: &Call, all: &[T], tree: impl Fn(&T) -> Tree) -> Result<Answer, Problem> {
+    let number = |name: &str, default: usize| match call.asked(name) {
+        None => Ok(default),
+        Some(text) => {
+            text.parse::<usize>().map_err(|_| bad(name, format!("`{text}` is not a whole number from 0")))
+        }
+    };
+    let limit = number("limit", LIMIT)?.clamp(1, LIMIT);
+    let offset = number("offset", 0)?;
+    let data = all.iter().skip(offset).take(limit).map(tree).collect();
+    Ok(Answer::ok(Tree::object([
+        ("data", Tree::List(data)),
+        ("limit", Tree::count(limit)),
+        ("offset", Tree::count(offset)),
+        ("total", Tree::count(all.len())),
+    ])))
+}
+
+/// Nothing but these is asked.
+fn only(call: &Call, known: &[&'static str]) -> Result<(), Problem> {
+    for (name, _) in &call.query {
+        if !known.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            let mut problem = bad(name, format!("`{name}` cannot be asked here"));
+            problem.faults[0].hint =
+                nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            return Err(problem);
+        }
+    }
+    Ok(())
+}
+
+fn bad(name: &str, message: String) -> Problem {
+    Problem::new(BAD_QUERY, format!("{name}: {message}")).at(name, message)
+}
+
+/// 201 with where it is.
+fn created(tree: Tree, path: &str) -> Answer {
+    let mut answer = Answer::json(StatusCode::CREATED, tree);
+    if let Ok(place) = HeaderValue::from_str(path) {
+        answer.headers.insert(header::LOCATION, place);
+    }
+    answer
+}
+
+/// Members that are there, in their order.
+fn present(members: Vec<(&'static str, Option<Tree>)>) -> Tree {
+    Tree::Object(members.into_iter().filter_map(|(name, value)| Some((name.into(), value?))).collect())
+}
+
+/// The id that this very request has made.
+fn made(call: &Call) -> Result<String, Problem> {
+    call.made_called().ok_or_else(|| anyhow::anyhow!("what was made is not known").into())
+}
