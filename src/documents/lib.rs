@@ -28,6 +28,7 @@ mod speed;
 pub use einvoice::{EInvoice, Gap};
 pub use error::{DocumentError, TemplateError};
 pub use figures::Figures;
+pub use invoice::letter::{OpenItem, ReminderLevel, StatementDocument, StatementLine};
 pub use invoice::{Collection, DebitNotice, InvoiceDocument};
 pub use mail::{InvoiceMail, MailKind};
 pub use report::{RunMail, run_page};
@@ -62,6 +63,16 @@ impl Renderer {
         match writable::unwritable(&self.fonts, document.texts().chain(labels.texts())) {
             Some(unwritable) => Err(DocumentError::Unwritable { document: document.name(), unwritable }),
             None => invoice::render(self, document),
+        }
+    }
+
+    /// A payer's statement of account as PDF.
+    pub fn render_statement(&self, statement: &StatementDocument<'_>) -> Result<Vec<u8>, DocumentError> {
+        let document = &statement.newest;
+        let labels = self.templates.labels(&document.draft.language);
+        match writable::unwritable(&self.fonts, document.texts().chain(labels.texts())) {
+            Some(unwritable) => Err(DocumentError::Unwritable { document: document.name(), unwritable }),
+            None => invoice::letter::statement(self, statement),
         }
     }
 

@@ -353,3 +353,91 @@ fn two_processes_that_read_one_file_place_its_money_once() {
         assert!(books.json(&["verify"])["ok"].as_bool().unwrap());
     }
 }
+
+/// The same as a notification.
+fn notification(credits: &[Credit]) -> String {
+    let text =
+        statement(credits).replace("camt.053", "camt.054").replace("BkToCstmrStmt", "BkToCstmrDbtCdtNtfctn");
+    text.replace("<Stmt>", "<Ntfctn>").replace("</Stmt>", "</Ntfctn>")
+}
+
+#[test]
+fn whatever_meets_money_is_placed_once_and_too_much_is_the_payers() {
+    for books in both() {
+        let mut book = a_book();
+        let card = json!([{"refkey": "card", "type": "token", "gateway": "sandbox", "token": "tok_ok", "makedefault": true}]);
+        book["customers"][0]["paymentmethods"] = card;
+        let path = books.file("book.json", book.to_string());
+        books.json(&["load", &path]);
+        books.run(&["run", "--as-of", "2026-01-01", "--skip", "render,send"]).exits(0);
+        assert_eq!(marks(&books)[0].1, 20, "the card has paid");
+        // The notification comes first, the statement tells it again, and another part follows.
+        let part = [credit(10_000, "INV-0000002", "1"), credit(24_875, "INV-0000001", "2")];
+        import(&books, "notification.xml", &notification(&part)).exits(0);
+        let again = import(&books, "statement.xml", &statement(&part)).exits(0).json();
+        assert_eq!((&again["files"][0]["known"], &again["files"][0]["placed"]), (&json!(2), &json!(0)));
+        import(&books, "rest.xml", &statement(&[credit(14_875, "INV-0000002", "3")])).exits(0);
+        assert_eq!(
+            marks(&books)[..2],
+            [("INV-0000001".to_owned(), 20, 8), ("INV-0000002".to_owned(), 20, 4)]
+        );
+        // What nobody can tell is put on a payer's oldest invoices, and what is over on the last.
+        books.run(&["run", "--as-of", "2026-02-01", "--skip", "render,send,collect"]).exits(0);
+        let unknown =
+            import(&books, "unknown.xml", &statement(&[credit(50_000, "hello", "4")])).exits(3).json();
+        let number = unknown["files"][0]["payments"][0]["payment"].to_string();
+        let placed = books.json(&["payments", "allocate", &number, "--customer", "CU-0003"]);
+        let on: Vec<(&str, &str)> = placed["placed"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| (p["invoice"].as_str().unwrap(), p["amount"].as_str().unwrap()))
+            .collect();
+        assert_eq!(on, [("INV-0000003", "248.75"), ("INV-0000007", "251.25")]);
+        let credit_of = |account: &str| books.json(&["payers", account]);
+        assert!(credit_of("CU-0003").to_string().contains("-2.50"), "{}", credit_of("CU-0003"));
+        for (args, code) in [
+            (vec!["allocate", &number, "--customer", "CU-0003"], "nothing_left"),
+            (vec!["allocate", "--customer", "CU-0004"], "nothing_left"),
+            (vec!["allocate", "--customer", "CU-9999"], "unknown_customer"),
+        ] {
+            let all: Vec<&str> = ["--json", "payments"].into_iter().chain(args).collect();
+            assert_eq!(books.run(&all).exits(1).error()["code"], code);
+        }
+        assert!(books.json(&["verify"])["ok"].as_bool().unwrap());
+    }
+}
+
+#[test]
+fn death_at_any_effect_of_an_import_places_its_money_once() {
+    let ready = || {
+        let books = Books::Sqlite(Home::new());
+        billed(&books);
+        let credits =
+            [credit(24_875, "INV-0000001", "1"), credit(30_000, "INV-0000002", "2"), credit(9, "?", "3")];
+        let path = books.file("a.xml", statement(&credits));
+        (books, path)
+    };
+    let ends = |books: &Books, path: &str, name: &str, value: &str| {
+        let mut command = books.command(&["--json", "payments", "import", path]);
+        let quiet = || std::process::Stdio::null();
+        command.env(name, value).stdout(quiet()).stderr(quiet()).status().unwrap()
+    };
+    let (books, path) = ready();
+    let count = books.home().path().join("count");
+    assert_eq!(ends(&books, &path, "TALLYBOOK_CRASH_COUNT", count.to_str().unwrap()).code(), Some(3));
+    let places: u64 = std::fs::read_to_string(&count).unwrap().trim().parse().unwrap();
+    assert!(places >= 2, "the program under test has no crash points: {places}");
+    let expected = (marks(&books), books.json(&["payments", "received"]));
+    for place in 1..=places {
+        let (books, path) = ready();
+        ends(&books, &path, "TALLYBOOK_CRASH_AT", &place.to_string());
+        ends(&books, &path, "UNUSED", "");
+        assert_eq!(
+            (marks(&books), books.json(&["payments", "received"])),
+            expected,
+            "after death at place {place}"
+        );
+        assert!(books.json(&["verify"])["ok"].as_bool().unwrap());
+    }
+}

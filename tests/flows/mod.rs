@@ -20,6 +20,7 @@ mod golden;
 mod homes;
 mod intake;
 mod kill;
+mod letters;
 mod lost_answers;
 pub mod mail;
 mod money;

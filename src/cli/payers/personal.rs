@@ -24,6 +24,9 @@ pub enum Verb {
         /// Last day; today unless given
         #[arg(long, value_name = "DATE")]
         to: Option<NaiveDate>,
+        /// Write it to this file as PDF, with what is open and how to pay it
+        #[arg(long, value_name = "FILE")]
+        pdf: Option<PathBuf>,
     },
     /// All that is held of one payer, as one JSON document
     Export {
@@ -46,8 +49,8 @@ pub enum Verb {
 pub(super) async fn run(app: &App, verb: Verb, output: &Output) -> Result<Exit, Failure> {
     app.catalogue().await?;
     match verb {
-        Verb::Statement { account, from, to } => {
-            super::statement::run(app, &account, from, to, output).await?;
+        Verb::Statement { account, from, to, pdf } => {
+            super::statement::run(app, &account, (from, to), pdf.as_deref(), output).await?;
         }
         Verb::Export { account, out } => {
             let document = export::export(&app.ctx, &account).await?;

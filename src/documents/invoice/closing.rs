@@ -111,7 +111,7 @@ fn vat(layout: &Layout, sheet: &mut Sheet, top: f32) -> f32 {
     base - 6.0
 }
 
-fn payment(layout: &Layout, sheet: &mut Sheet, top: f32) -> f32 {
+pub(super) fn payment(layout: &Layout, sheet: &mut Sheet, top: f32) -> f32 {
     let words = &layout.labels.words;
     let facts = if is_to_be_transferred(layout) { bank_facts(layout) } else { Vec::new() };
     let code = layout.document.invoice.filter(|_| !facts.is_empty());

@@ -100,6 +100,9 @@ fn facts(layout: &Layout, sheet: &mut Sheet, top: f32) -> f32 {
 }
 
 fn fact_rows<'a>(layout: &'a Layout) -> Vec<(&'a str, String)> {
+    if let Some(heading) = &layout.heading {
+        return heading.facts.iter().map(|(label, value)| (label.as_str(), value.clone())).collect();
+    }
     let (draft, words, figures) = (layout.draft, &layout.labels.words, layout.figures);
     let credit = draft.is_credit_note;
     let number = if credit { &words.credit_note_number } else { &words.number };

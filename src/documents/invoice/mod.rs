@@ -5,6 +5,7 @@ mod closing;
 mod columns;
 mod flow;
 mod head;
+pub(crate) mod letter;
 mod row;
 
 pub(crate) use closing::in_fours;
@@ -144,9 +145,32 @@ struct Layout<'a> {
     theme: &'a Theme,
     fonts: &'a Fonts,
     logo: Option<&'a Logo>,
+    /// Of a letter that is no invoice.
+    heading: Option<Heading>,
 }
 
-impl Layout<'_> {
+/// What a letter has in the place of an invoice's title and facts.
+struct Heading {
+    title: String,
+    number: String,
+    facts: Vec<(String, String)>,
+}
+
+impl<'a> Layout<'a> {
+    fn of(renderer: &'a Renderer, document: &'a InvoiceDocument<'a>, heading: Option<Heading>) -> Self {
+        let labels = renderer.templates.labels(&document.draft.language);
+        Self {
+            document,
+            draft: document.draft,
+            labels,
+            figures: Figures::of(labels),
+            theme: &renderer.templates.theme,
+            fonts: &renderer.fonts,
+            logo: renderer.logo.as_ref(),
+            heading,
+        }
+    }
+
     fn plain(&self, size: f32) -> TextStyle {
         TextStyle { face: Face::Regular, size, colour: self.theme.ink }
     }
@@ -164,12 +188,19 @@ impl Layout<'_> {
     }
 
     fn title(&self) -> &str {
+        if let Some(heading) = &self.heading {
+            return &heading.title;
+        }
         if self.draft.is_credit_note { &self.labels.words.credit_note } else { &self.labels.words.invoice }
     }
 
     /// The number, or the word for a draft.
     fn number(&self) -> &str {
-        self.document.invoice.map_or(&self.labels.words.draft, |invoice| &invoice.number)
+        match (&self.heading, self.document.invoice) {
+            (Some(heading), _) => &heading.number,
+            (None, Some(invoice)) => &invoice.number,
+            (None, None) => &self.labels.words.draft,
+        }
     }
 
     fn wrap(&self, ink: TextStyle, text: &str, width: f32) -> Vec<String> {
@@ -204,16 +235,7 @@ impl Layout<'_> {
 
 /// Renders one document.
 pub(crate) fn render(renderer: &Renderer, document: &InvoiceDocument) -> Result<Vec<u8>, DocumentError> {
-    let labels = renderer.templates.labels(&document.draft.language);
-    let layout = Layout {
-        document,
-        draft: document.draft,
-        labels,
-        figures: Figures::of(labels),
-        theme: &renderer.templates.theme,
-        fonts: &renderer.fonts,
-        logo: renderer.logo.as_ref(),
-    };
+    let layout = Layout::of(renderer, document, None);
     let sheets = flow::pages(&layout);
     let pages = sheets.len();
     let finished =

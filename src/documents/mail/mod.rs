@@ -4,6 +4,7 @@
 use crate::Renderer;
 use crate::error::{DocumentError, TemplateError};
 use crate::figures::Figures;
+use crate::invoice::letter::{self, ReminderLevel};
 use crate::invoice::{Collection, InvoiceDocument, in_fours};
 use crate::templates::{MailWords, Templates, Words};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -81,6 +82,8 @@ pub struct InvoiceMail<'a> {
     pub from: Option<&'a str>,
     /// The PDF as rendered; `None` sends no attachment.
     pub pdf: Option<Vec<u8>>,
+    /// Of a reminder: which it is. Its letter goes along.
+    pub level: ReminderLevel,
     /// The `Date` header, from the edge.
     pub at: DateTime<Utc>,
 }
@@ -199,7 +202,9 @@ pub(crate) fn compose(renderer: &Renderer, mail: &InvoiceMail) -> Result<Mail, D
     let sender = sender.ok_or_else(|| DocumentError::NoSender { document: document.name() })?;
     let name = mail.kind.template(draft.is_credit_note);
     let language = renderer.templates.mail_language(name, &draft.language);
-    let context = Value::from(Serde(context(renderer, mail, &language)));
+    let context = context(renderer, mail, &language);
+    let letter = reminder(renderer, mail, &context)?;
+    let context = Value::from(Serde(context));
     let part = |part: &str| {
         let template = renderer.templates.mail_part(name, &language, part);
         renderer.mails.render(&template, &context, document)
@@ -217,9 +222,33 @@ pub(crate) fn compose(renderer: &Renderer, mail: &InvoiceMail) -> Result<Mail, D
         subject,
         text: part("body.txt")?.trim().to_owned() + "\n",
         html: part("body.html")?,
-        attachments: attachments.collect(),
+        attachments: letter.into_iter().chain(attachments).collect(),
         date: mail.at,
     })
+}
+
+/// The letter of a reminder. One that no font can write is left out: the mail says the same.
+fn reminder(
+    renderer: &Renderer,
+    mail: &InvoiceMail,
+    context: &Context,
+) -> Result<Option<Attachment>, DocumentError> {
+    let MailKind::Reminder { on, .. } = mail.kind else { return Ok(None) };
+    let said = &context.mail;
+    let overdue = match context.days_overdue {
+        0 => &said.overdue,
+        1 => &said.overdue_day,
+        _ => &said.overdue_days,
+    };
+    let sentences = [said.dear.as_str(), overdue, &said.pay_now];
+    let labels = renderer.templates.labels(&mail.document.draft.language);
+    let texts = mail.document.texts().chain(labels.texts()).chain(sentences);
+    if renderer.unwritable(texts).is_some() {
+        return Ok(None);
+    }
+    let bytes = letter::reminder(renderer, &mail.document, (mail.level, on), &sentences)?;
+    let file_name = format!("{}-{}-{}", labels.words.reminder, mail.level.number, mail.document.file_name());
+    Ok(Some(Attachment { file_name, content_type: "application/pdf".to_owned(), bytes }))
 }
 
 fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {

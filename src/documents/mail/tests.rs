@@ -15,6 +15,7 @@ fn mail<'a>(document: InvoiceDocument<'a>, kind: MailKind) -> InvoiceMail<'a> {
         to: Mailbox::bare("bogholder@kaffe.example"),
         from: None,
         pdf: Some(b"%PDF".to_vec()),
+        level: ReminderLevel { number: 1, is_last: false },
         at: DateTime::from_timestamp(1_769_846_400, 0).unwrap(),
     }
 }

@@ -114,6 +114,20 @@ words![
     settled,
     page,
     phone,
+    reminder,
+    reminder_nth,
+    reminder_last,
+    letter_date,
+    statement,
+    currency,
+    movement,
+    document,
+    balance,
+    opening_balance,
+    closing_balance,
+    refund,
+    written_off,
+    open_items,
 ];
 
 words![

@@ -7,9 +7,10 @@ use crate::delivery::plan::same_address;
 use crate::delivery::render::{self, Changed, PDF, Unmade};
 use anyhow::Context as _;
 use chrono::{DateTime, Duration, Utc};
-use documents::{InvoiceMail, MailKind, Renderer};
+use documents::{InvoiceMail, MailKind, ReminderLevel, Renderer};
 use domain::catalogue::Catalogue;
 use domain::customer::Customer;
+use domain::dunning::DunningAction;
 use domain::ids::{CustomerId, InvoiceId};
 use domain::invoice::{PaymentStatus, Settlement};
 use domain::mail::{Mail, Mailbox};
@@ -265,6 +266,17 @@ fn will_retry(settlement: &Settlement) -> bool {
     settlement.next_retry.is_some() && settlement.payment_status == PaymentStatus::PendingRetry
 }
 
+/// Which of its policy's mails a reminder is.
+fn reminder_level(catalogue: &Catalogue, booked: &Booked, kind: MailKind) -> ReminderLevel {
+    let MailKind::Reminder { step, .. } = kind else { return ReminderLevel { number: 1, is_last: false } };
+    let policy = catalogue.dunning_policy(booked.invoice.draft.dunning_policy.as_deref());
+    let mails = (1u32..).zip(&policy.steps).filter(|(_, step)| step.action == DunningAction::Mail);
+    let (before, after): (Vec<u32>, Vec<u32>) =
+        mails.map(|(place, _)| place).partition(|place| *place <= step);
+    let number = u32::try_from(before.len()).unwrap_or(u32::MAX).max(1);
+    ReminderLevel { number, is_last: after.is_empty() }
+}
+
 /// Everything that composing a batch needs.
 struct BatchContext {
     renderer: Arc<Renderer>,
@@ -331,6 +343,7 @@ impl BatchContext {
         let mail = InvoiceMail {
             document: render::document_of(booked, &self.catalogue, &by),
             kind,
+            level: reminder_level(&self.catalogue, booked, kind),
             to: Mailbox { name: contact.map(|c| c.fullname.clone()), address: delivery.address.clone() },
             from: ctx.settings.mail_from.as_deref(),
             pdf,

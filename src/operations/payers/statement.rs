@@ -3,13 +3,15 @@
 use crate::context::Context;
 use crate::payments::tried::decimal;
 use crate::refusal::Stop;
+use anyhow::Context as _;
 use chrono::NaiveDate;
+use documents::{InvoiceDocument, OpenItem, StatementDocument, StatementLine};
 use domain::invoice::statement::{Moved, Movement, statement};
 use domain::money::{Currency, Money};
 use domain::refusal::{Code, Refusal, Verb};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use store::invoice::{self, InvoiceFilter};
+use store::invoice::{self, Booked, InvoiceFilter};
 
 /// Which days; without a first one, from the beginning.
 #[derive(Debug, Clone, Copy)]
@@ -105,4 +107,65 @@ fn view(account: &str, name: &str, currency: Currency, days: Days, all: Vec<Move
         lines: of.lines.into_iter().map(line).collect(),
         closing: money(of.closing_minor),
     }
+}
+
+/// A statement on paper.
+#[derive(Debug)]
+pub struct StatementPdf {
+    pub account: String,
+    pub currency: Currency,
+    pub bytes: Vec<u8>,
+}
+
+/// The statements of a payer as PDF, one per currency, with what is open today and how to pay it (rules Y3).
+pub async fn render(ctx: &Context, account: &str, days: Days) -> Result<Vec<StatementPdf>, Stop> {
+    let shown = show(ctx, account, days).await?;
+    let renderer = ctx.renderer().map_err(anyhow::Error::from)?;
+    let mut tx = ctx.store.read().await?;
+    let catalogue = crate::context::catalogue(&mut tx).await?;
+    let mut pages = Vec::new();
+    for view in shown {
+        let named = store::book::customer(&mut tx, &view.account).await?.context("the payer is gone")?;
+        let filter = InvoiceFilter { payer: Some(named.id), ..InvoiceFilter::default() };
+        let ids = invoice::ids(&mut tx, &filter).await?;
+        let mut all = invoice::by_ids(&mut tx, &ids).await?;
+        all.retain(|booked| booked.invoice.draft.currency == view.currency);
+        all.sort_by_key(|b| {
+            (b.invoice.draft.invoice_date, b.invoice.draft.series.clone(), b.invoice.sequence)
+        });
+        let Some(newest) = all.last() else { continue };
+        let document = StatementDocument {
+            newest: InvoiceDocument::booked(&newest.invoice, &catalogue.tenant),
+            from: view.from,
+            to: view.to,
+            opening_minor: view.opening.minor,
+            lines: view.lines.iter().map(line).collect(),
+            closing_minor: view.closing.minor,
+            open: all.iter().filter_map(open_item).collect(),
+        };
+        let bytes = renderer.render_statement(&document).map_err(anyhow::Error::from)?;
+        pages.push(StatementPdf { account: view.account, currency: view.currency, bytes });
+    }
+    Ok(pages)
+}
+
+fn line(line: &LineView) -> StatementLine {
+    StatementLine {
+        on: line.date,
+        movement: line.what,
+        document: line.document.clone(),
+        amount_minor: line.amount.minor,
+        balance_minor: line.balance.minor,
+    }
+}
+
+fn open_item(booked: &Booked) -> Option<OpenItem> {
+    let invoice = &booked.invoice;
+    let open_minor = booked.settlement.open_minor(invoice.draft.gross_minor());
+    (open_minor != 0).then(|| OpenItem {
+        number: invoice.number.clone(),
+        pay_by: invoice.payable_by,
+        open_minor,
+        reference: invoice.stated_reference(),
+    })
 }
