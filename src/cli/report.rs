@@ -139,7 +139,8 @@ impl Sheet for Table<'_> {
             let told = match agreement.ok {
                 true => grouped_text(&agreement.ledger),
                 false => {
-                    let [report, ledger] = [&agreement.report, &agreement.ledger].map(|sum| grouped_text(sum));
+                    let [report, ledger] =
+                        [&agreement.report, &agreement.ledger].map(|sum| grouped_text(sum));
                     format!("{report} in the report, {ledger} in the ledger")
                 }
             };

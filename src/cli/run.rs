@@ -79,7 +79,9 @@ pub fn people(run: &RunView, output: &Output) {
             State::Review => format!("`tallybook runs approve {ordinal}` books them"),
             _ => "`tallybook invoices book DRAFT` books one".to_owned(),
         };
-        output.say(&format!("hint: `tallybook invoices --run {ordinal} --state draft` lists drafts, {booking}"));
+        output.say(&format!(
+            "hint: `tallybook invoices --run {ordinal} --state draft` lists drafts, {booking}"
+        ));
     }
     if let Some(ordinal) = run.run.filter(|_| run.is_set_aside()) {
         output.say(&format!("hint: `tallybook runs show {ordinal}` says who is set aside and why"));

@@ -131,7 +131,8 @@ pub fn total(total: &Total) -> String {
 /// An amount with its currency as an answer tells it, `1234.50 DKK`, in groups of three.
 pub fn grouped_text(told: &str) -> String {
     let (amount, rest) = told.split_once(' ').unwrap_or((told, ""));
-    let (whole, fraction) = amount.split_once('.').map_or((amount, String::new()), |(w, f)| (w, format!(".{f}")));
+    let (whole, fraction) =
+        amount.split_once('.').map_or((amount, String::new()), |(w, f)| (w, format!(".{f}")));
     match whole.parse::<i128>() {
         Ok(number) if number != 0 => format!("{}{fraction} {rest}", grouped(number)).trim_end().to_owned(),
         _ => told.to_owned(),

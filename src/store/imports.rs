@@ -149,7 +149,8 @@ pub async fn reserve_path(tx: &mut Tx, import: Uuid, path: &str) -> anyhow::Resu
         .bind(import)
         .execute(c)
         .await?
-        .rows_affected()) == 1)
+        .rows_affected())
+        == 1)
 }
 
 /// Names that an import has not used are free for others.

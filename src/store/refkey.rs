@@ -40,8 +40,7 @@ pub async fn set(tx: &mut Tx, kind: Named, object: Uuid, owner: Uuid, refkey: &s
 pub async fn of_owners(tx: &mut Tx, owners: Vec<Uuid>) -> anyhow::Result<BTreeMap<Uuid, String>> {
     const SQL: PerDriver = by_keys!("select object, refkey from object_refkey where owner", uuid, "");
     let sql = tx.pick(&SQL);
-    let rows: Vec<(Uuid, String)> =
-        on!(tx, c => sqlx::query_as(sql).bind(Ids(owners)).fetch_all(c).await?);
+    let rows: Vec<(Uuid, String)> = on!(tx, c => sqlx::query_as(sql).bind(Ids(owners)).fetch_all(c).await?);
     Ok(rows.into_iter().collect())
 }
 

@@ -28,7 +28,9 @@ pub fn routes() -> Vec<Route> {
 async fn take(call: Call) -> Result<Answer, Problem> {
     let header = call.headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
     let Some(header) = header else {
-        return Err(Problem::new(INVALID, "the header Stripe-Signature is missing").at(SIGNATURE, "is missing"));
+        return Err(
+            Problem::new(INVALID, "the header Stripe-Signature is missing").at(SIGNATURE, "is missing")
+        );
     };
     let view = events::take(call.ctx(), "stripe", header, &call.body).await?;
     let became = serde_json::to_value(view.became).map_err(anyhow::Error::from)?;

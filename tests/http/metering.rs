@@ -22,8 +22,7 @@ impl Metering {
             let plan = json!({"label": name, "planExternalId": name, "meters": meters(max), "trialDays": 14, "trialEndStatus": "paused"});
             client.post(&it.path("/plans"), &plan).is(201);
         }
-        let billed =
-            json!({"label": "Pro", "planExternalId": "PRO", "meters": {"api_calls": {"label": "Calls", "max": 1000}}});
+        let billed = json!({"label": "Pro", "planExternalId": "PRO", "meters": {"api_calls": {"label": "Calls", "max": 1000}}});
         client.post(&it.path("/plans"), &billed).is(201);
         it
     }
@@ -68,40 +67,57 @@ fn a_quota_is_used_up_counted_once_and_changed_with_its_plan() {
         let it = Metering::new(&client);
         let anchor = json!({"quotaResetAnchor": "2024-01-31T10:00:00+02:00"});
         let one = it.subscribe(&client, "sub_1", "prod_free", anchor.clone());
-        assert_eq!((&one["status"], &one["quotaResetAnchor"]), (&json!("active"), &json!("2024-01-31T08:00:00Z")));
+        assert_eq!(
+            (&one["status"], &one["quotaResetAnchor"]),
+            (&json!("active"), &json!("2024-01-31T08:00:00Z"))
+        );
         assert!(one["nextBillingCycle"].is_string(), "{one}");
 
         // The same again is the same one; another body, or another one of the same customer, is none.
-        let again = client.post(&it.path("/subscriptions"), &it.body("sub_1", "prod_free", anchor)).is(200).json();
+        let again =
+            client.post(&it.path("/subscriptions"), &it.body("sub_1", "prod_free", anchor)).is(200).json();
         assert_eq!(again["id"], one["id"]);
         let other = it.body("sub_1", "prod_big", json!({}));
         assert_eq!(client.post(&it.path("/subscriptions"), &other).is(409).json()["status"], 409);
         let second = it.body("sub_2", "prod_big", json!({"customerKey": "key-sub_1"}));
         client.post(&it.path("/subscriptions"), &second).is(409);
 
-        let use_it = |n: u64, id: &str| client.post(&it.of(&one, "/consumption"), &json!({"meters": {"requests": n}, "id": id}));
-        assert_eq!(use_it(4, "a").is(200).json(), json!({"allowed": true, "meters": {"requests": {"max": 10, "available": 6}}}));
+        let use_it = |n: u64, id: &str| {
+            client.post(&it.of(&one, "/consumption"), &json!({"meters": {"requests": n}, "id": id}))
+        };
+        assert_eq!(
+            use_it(4, "a").is(200).json(),
+            json!({"allowed": true, "meters": {"requests": {"max": 10, "available": 6}}})
+        );
         assert_eq!(use_it(4, "a").is(200).json()["meters"]["requests"]["available"], 6);
         use_it(5, "a").is(409);
         use_it(7, "b").is(429);
         assert_eq!(client.get(&it.of(&one, "/quotas")).is(200).json(), json!({"requests": 6}));
-        client.post(&it.of(&one, "/consumption"), &json!({"meters": {"requests": 7}, "id": "c", "force": true})).is(200);
+        client
+            .post(&it.of(&one, "/consumption"), &json!({"meters": {"requests": 7}, "id": "c", "force": true}))
+            .is(200);
         let detail = client.get(&it.of(&one, "/quotas?detail=true")).is(200).json()["data"][0].clone();
-        assert_eq!((&detail["used"], &detail["available"], &detail["overage"]), (&json!(11), &json!(0), &json!(1)));
+        assert_eq!(
+            (&detail["used"], &detail["available"], &detail["overage"]),
+            (&json!(11), &json!(0), &json!(1))
+        );
         use_it(0, "d").is(429);
         client.post(&it.of(&one, "/consumption"), &json!({"meters": {"other": 1}})).is(403);
         let used = client.get(&it.of(&one, "/consumption?windowSize=MONTH")).is(200).json();
-        let sum: i64 = used["data"].as_array().unwrap().iter().map(|window| window["value"].as_i64().unwrap()).sum();
+        let sum: i64 =
+            used["data"].as_array().unwrap().iter().map(|window| window["value"].as_i64().unwrap()).sum();
         assert_eq!(sum, 11, "{used}");
 
         // Plans that somebody has keep what they let through; a new plan swaps it, or begins a part of the cycle.
         let plan = it.path(&format!("/plans/{}", one["planIds"][0].as_str().unwrap()));
-        let told = client.patch(&plan, &json!({"meters": {"requests": {"label": "R", "max": 11}}})).is(409).json();
+        let told =
+            client.patch(&plan, &json!({"meters": {"requests": {"label": "R", "max": 11}}})).is(409).json();
         assert_eq!(told["extensions"]["code"], "hasSubscriptions");
         client.patch(&plan, &json!({"label": "Free"})).is(200);
         client.delete(&plan).is(409);
         client.patch(&it.of(&one, ""), &json!({"prorate": 0.5})).is(400);
-        let changed = client.patch(&it.of(&one, ""), &json!({"planExternalIds": ["prod_big"]})).is(200).json();
+        let changed =
+            client.patch(&it.of(&one, ""), &json!({"planExternalIds": ["prod_big"]})).is(200).json();
         assert_eq!(changed["planExternalIds"], json!(["prod_big"]));
         assert_eq!(client.get(&it.of(&one, "/quotas")).json(), json!({"requests": 89}));
         client.patch(&it.of(&one, ""), &json!({"planExternalIds": ["prod_free"], "prorate": 0.5})).is(200);
@@ -119,7 +135,10 @@ fn a_quota_is_used_up_counted_once_and_changed_with_its_plan() {
         // Time ends a trial: without a method of payment as the plan says.
         let trial = json!({"status": "trialing", "trialStartDate": "2024-01-01T00:00:00Z"});
         let over = it.subscribe(&client, "sub_3", "prod_free", trial);
-        assert_eq!((&over["status"], &over["trialEndDate"]), (&json!("inactive"), &json!("2024-01-15T00:00:00Z")));
+        assert_eq!(
+            (&over["status"], &over["trialEndDate"]),
+            (&json!("inactive"), &json!("2024-01-15T00:00:00Z"))
+        );
         let begun = it.subscribe(&client, "sub_4", "prod_free", json!({"status": "trialing"}));
         assert_eq!(begun["status"], "trialing");
         client.delete(&it.of(&begun, "")).is(204);
@@ -133,7 +152,8 @@ fn a_quota_is_used_up_counted_once_and_changed_with_its_plan() {
             ("trialEndDate", json!("tomorrow")),
             ("customerKey", json!("")),
         ] {
-            let told = client.post(&it.path("/subscriptions"), &it.body("w", "prod_free", json!({member: wrong})));
+            let told =
+                client.post(&it.path("/subscriptions"), &it.body("w", "prod_free", json!({member: wrong})));
             let told = told.is(400).json();
             let field = told["extensions"]["validationErrors"][0]["field"].as_str().unwrap();
             assert!(field.starts_with(&format!("/{member}")), "{told}");
@@ -163,7 +183,8 @@ fn what_the_book_bills_is_billed_from_the_same_usage_and_stands_as_the_book_says
 
         let client = server.with(&all);
         client.post(&it.of(&one, "/consumption"), &json!({"meters": {"api_calls": 300}, "id": "a"})).is(200);
-        let again = client.post(&it.of(&one, "/consumption"), &json!({"meters": {"api_calls": 300}, "id": "a"}));
+        let again =
+            client.post(&it.of(&one, "/consumption"), &json!({"meters": {"api_calls": 300}, "id": "a"}));
         assert_eq!(again.is(200).json()["meters"]["api_calls"], json!({"max": 1000, "available": 700}));
         let usage = client.get("/v3/usagedata").is(200).json();
         assert_eq!(usage["Items"][0]["Source"], format!("zuplo:{}", it.bucket), "{usage}");

@@ -18,7 +18,9 @@ fn an_event_is_taken_once_if_it_is_signed_and_refused_if_it_is_not() {
         let file = books.file("book.json", book(1).to_string());
         books.run(&["load", &file]).exits(0);
         let mut command = books.command(&["serve", "--listen", "127.0.0.1:0", "--no-work"]);
-        command.env("TALLYBOOK_STRIPE_SECRET_KEY", "sk_test_x").env("TALLYBOOK_STRIPE_WEBHOOK_SECRET", "whsec_x");
+        command
+            .env("TALLYBOOK_STRIPE_SECRET_KEY", "sk_test_x")
+            .env("TALLYBOOK_STRIPE_WEBHOOK_SECRET", "whsec_x");
         let server = Server::started(command);
         let body = json!({"id": "evt_1", "type": "payment_intent.succeeded",
                           "data": {"object": {"metadata": {"tallybook_attempt": "00000000-0000-4000-8000-000000000000"}}}});

@@ -137,7 +137,9 @@ fn render_one(renderer: &Renderer, work: &Work, booked: &Booked) -> Outcome {
     let document = document_of(booked, &work.catalogue, &by);
     let outcome = catch_unwind(AssertUnwindSafe(|| renderer.render_invoice(&document)));
     let reason = match outcome {
-        Ok(Ok(bytes)) => return Ok(RenderedDocument { invoice: id, path: path_of(booked, &document), bytes }),
+        Ok(Ok(bytes)) => {
+            return Ok(RenderedDocument { invoice: id, path: path_of(booked, &document), bytes });
+        }
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("rendering {} broke an invariant", invoice.number),
     };

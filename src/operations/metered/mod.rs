@@ -18,7 +18,9 @@ pub use plans::{
     MeterView, PlanChanges, PlanView, add as add_plan, all as plans, change as change_plan,
     delete as delete_plan, meters, one as plan,
 };
-pub use show::{QuotaView, SubscriptionView, SubscriptionFilter, all as subscriptions, one as subscription, quotas};
+pub use show::{
+    QuotaView, SubscriptionFilter, SubscriptionView, all as subscriptions, one as subscription, quotas,
+};
 
 use uuid::Uuid;
 

@@ -172,7 +172,11 @@ pub async fn one(ctx: &Context, bucket: &str, id: &str) -> Result<SubscriptionVi
 }
 
 /// Every subscription of a bucket that is wanted, in the order in which they were made.
-pub async fn all(ctx: &Context, bucket: &str, wanted: &SubscriptionFilter) -> Result<Vec<SubscriptionView>, Stop> {
+pub async fn all(
+    ctx: &Context,
+    bucket: &str,
+    wanted: &SubscriptionFilter,
+) -> Result<Vec<SubscriptionView>, Stop> {
     let mut tx = ctx.store.read().await?;
     find::bucket(&mut tx, bucket).await?;
     let is_wanted = |row: &SubscriptionRow| {

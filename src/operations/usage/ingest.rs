@@ -205,9 +205,7 @@ async fn begin(
         source: request.source.clone(),
         owner: ctx.worker.clone(),
         deadline: now + DEADLINE,
-        paths: ["usage/segments", "usage/keys", "usage/temp"]
-            .map(|f| format!("{f}/{id}*"))
-            .to_vec(),
+        paths: ["usage/segments", "usage/keys", "usage/temp"].map(|f| format!("{f}/{id}*")).to_vec(),
     };
     let since = Instant::now();
     loop {

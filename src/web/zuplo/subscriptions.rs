@@ -14,7 +14,7 @@ use domain::metered::{Interval, Status, TrialEnd};
 use domain::query::Kind;
 use domain::{DateTime, Decimal, Utc};
 use http::{Method, StatusCode};
-use operations::metered::{self, Changes, NewSubscription, SubscriptionView, SubscriptionFilter};
+use operations::metered::{self, Changes, NewSubscription, SubscriptionFilter, SubscriptionView};
 
 const REGIONS: [&str; 3] = ["us-central1", "us-east1", "europe-west4"];
 const STATUSES: &str =
