@@ -76,15 +76,10 @@ pub async fn add_bucket(tx: &mut Tx, bucket: &Bucket) -> anyhow::Result<()> {
 
 /// Deletes a bucket with all that is in it.
 pub async fn delete_bucket(tx: &mut Tx, bucket: &str) -> anyhow::Result<()> {
-    const STATEMENTS: [&str; 4] = [
-        "delete from metering_event where bucket = $1",
-        "delete from metering_subscription where bucket = $1",
-        "delete from metering_plan where bucket = $1",
-        "delete from metering_bucket where id = $1",
-    ];
-    for statement in STATEMENTS {
-        on!(tx, c => sqlx::query(statement).bind(bucket).execute(c).await.map(drop))?;
-    }
+    on!(tx, c => sqlx::query("delete from metering_event where bucket = $1").bind(bucket).execute(c).await.map(drop))?;
+    on!(tx, c => sqlx::query("delete from metering_subscription where bucket = $1").bind(bucket).execute(c).await.map(drop))?;
+    on!(tx, c => sqlx::query("delete from metering_plan where bucket = $1").bind(bucket).execute(c).await.map(drop))?;
+    on!(tx, c => sqlx::query("delete from metering_bucket where id = $1").bind(bucket).execute(c).await.map(drop))?;
     Ok(())
 }
 

@@ -72,10 +72,13 @@ pub enum NotTaken {
     Broke(String),
 }
 
+/// Makes the answer to a request of what became of its records.
+pub type Render = Box<dyn Fn(&[RecordOutcome]) -> Option<Answered> + Send + Sync>;
+
 /// Keeps the answer to a request in the transaction that takes its usage in.
 pub struct Keeps {
     pub request: Arc<Request>,
-    pub render: Box<dyn Fn(&[RecordOutcome]) -> Option<Answered> + Send + Sync>,
+    pub render: Render,
 }
 
 struct Submission {
