@@ -189,7 +189,7 @@ fn what_the_book_bills_is_billed_from_the_same_usage_and_stands_as_the_book_says
         let usage = client.get("/v3/usagedata").is(200).json();
         assert_eq!(usage["Items"][0]["Source"], format!("zuplo:{}", it.bucket), "{usage}");
         // What came in otherwise takes from the same quota.
-        let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
         let event = json!({"Amount": 100, "EntryDate": now, "Subject": "stripe_1", "Meter": "api_calls"});
         client.post("/v3/usagedata", &event).is(201);
         assert_eq!(client.get(&it.of(&one, "/quotas")).is(200).json(), json!({"api_calls": 600}));

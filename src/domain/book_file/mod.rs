@@ -7,10 +7,10 @@
 //! object's fields) and one file per noun; `collect` gathers the objects, and `merge` settles who refers to whom.
 //!
 //! ```
-//! use domain::book_file::{self, Known};
+//! use domain::book_file::{self, StoredBook};
 //! let book = r#"{"tenant": {"fullname": "Nordlys Cloud ApS", "currencycode": "DKK", "timezone": "Europe/Copenhagen"},
 //!                "customers": [{"accountnumber": "CU-0001", "fullname": "Kaffe & Co", "country": "DK"}]}"#;
-//! let set = book_file::read_text("book.json", book, &Known::default()).map_err(|faults| faults[0].to_string())?;
+//! let set = book_file::read_text("book.json", book, &StoredBook::default()).map_err(|faults| faults[0].to_string())?;
 //! assert_eq!(set.customers[0].currency.code(), "DKK");
 //! # Ok::<(), String>(())
 //! ```

@@ -128,9 +128,22 @@ async fn shown_new(call: &Call, id: &str) -> Result<Answer, Problem> {
     Ok(created(tree(&view), &format!("/v1/metering/{bucket}/subscriptions/{id}")))
 }
 
+/// Whatever the client keeps with a subscription: numbers stay numbers.
+fn as_sent(node: &Node) -> serde_json::Value {
+    use serde_json::Value;
+    match node {
+        Node::Number(digits) => digits.parse().map_or_else(|_| Value::String(digits.clone()), Value::Number),
+        Node::List(list) => list.iter().map(as_sent).collect(),
+        Node::Object(members) => {
+            Value::Object(members.iter().map(|(name, value)| (name.clone(), as_sent(value))).collect())
+        }
+        Node::Null | Node::Bool(_) | Node::Text(_) => node.to_value(),
+    }
+}
+
 fn metadata(sent: &mut Sent<'_>) -> Option<serde_json::Value> {
     match sent.get("metadata")? {
-        node @ Node::Object(_) => Some(node.to_value()),
+        node @ Node::Object(_) => Some(as_sent(node)),
         other => {
             sent.wrong("metadata", format!("is {}, not an object", other.noun()));
             None
