@@ -8,9 +8,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// How long the name of an import is in the name of a file, with its dash.
-const IMPORT: &str = "00000000-0000-0000-0000-000000000000-";
-
 /// Compares every step and every invoice.
 pub fn compare(world: &World) {
     let answer = played(world);
@@ -38,11 +35,14 @@ fn difference(ours: &Value, theirs: &Value) -> String {
 }
 
 /// Records in the files of what was refused; a row `header` keeps the columns of the file that they came from. An attempt
-/// that was cut off leaves a file of its own until upkeep: of each usage file one counts, named `IMPORT-FILE.rejects.csv`.
+/// that was cut off leaves a file of its own until upkeep: of each usage file one counts, named `FILE.rejects.csv` or `FILE.2.rejects.csv`.
 fn rejected(world: &World) -> u64 {
     let usage_file = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_str().unwrap()[IMPORT.len()..].to_owned();
-        name.split(".rejects").next().unwrap_or_default().to_owned()
+        let name = path.file_name().unwrap().to_str().unwrap().strip_suffix(".rejects.csv").unwrap();
+        match name.rsplit_once('.') {
+            Some((file, nth)) if nth.parse::<u32>().is_ok() => file.to_owned(),
+            _ => name.to_owned(),
+        }
     };
     let of_record = |row: &&str| row.split(',').nth(2).is_some_and(|code| code != "header");
     let rows = |path: &PathBuf| {
