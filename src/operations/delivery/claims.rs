@@ -11,6 +11,12 @@ use store::worker::{self, WorkerLock};
 /// From then on others may send what a pass has claimed and not answered. A batch of mails takes minutes at most.
 const CLAIM: Duration = Duration::hours(1);
 
+/// So long a pass waits for what another holds: a process that was killed is known to be gone only moments later.
+pub(crate) const OTHERS: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Pause between two looks at it.
+pub(crate) const LOOK: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// A pass at work. Its claims are free as soon as it ends, however it ends.
 pub struct Pass {
     ctx: Context,
@@ -31,8 +37,9 @@ impl Pass {
         &self.name
     }
 
-    /// Frees what passes that are gone had claimed.
-    pub async fn free_abandoned(&self, tx: &mut Tx) -> anyhow::Result<()> {
+    /// Frees what passes that are gone had claimed. Returns whose claims are left.
+    pub async fn free_abandoned(&self, tx: &mut Tx) -> anyhow::Result<Vec<String>> {
+        let mut at_work = Vec::new();
         for claimant in delivery::claimants(tx).await? {
             if self.is_gone(tx, &claimant).await? {
                 let freed = delivery::release(tx, &claimant).await?;
@@ -41,9 +48,11 @@ impl Pass {
                     freed,
                     "whoever was sending these mails is gone: they are sent again"
                 );
+            } else {
+                at_work.push(claimant);
             }
         }
-        Ok(())
+        Ok(at_work)
     }
 
     /// Claims what is still to be sent and nobody else is at.

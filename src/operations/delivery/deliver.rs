@@ -2,7 +2,7 @@
 //! A refusal is for a person; a passing fault, of the relay or of ours, is tried again with growing pauses.
 
 use crate::context::Context;
-use crate::delivery::claims::Pass;
+use crate::delivery::claims::{LOOK, OTHERS, Pass};
 use crate::delivery::plan::same_address;
 use crate::delivery::render::{self, Changed, PDF, Unmade};
 use anyhow::Context as _;
@@ -39,12 +39,6 @@ const FAULTS_IN_A_ROW_MAX: usize = 8;
 
 /// Pause before the second try of a pass.
 pub(crate) const SECOND_TRY: std::time::Duration = std::time::Duration::from_millis(300);
-
-/// So long a pass waits for mails that another holds.
-const OTHERS: std::time::Duration = std::time::Duration::from_secs(15);
-
-/// Pause between two looks at them.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// What became of a number of deliveries; the reasons name the invoice and the address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -134,13 +128,21 @@ pub async fn take_from_others(
     sent: &mut Sent,
 ) -> anyhow::Result<()> {
     let until = Instant::now() + OTHERS;
+    let mut at_work = None;
     while !sent.is_cut_short {
         held = delivery::untried(&mut ctx.store.read().await?, held).await?;
         if held.is_empty() || Instant::now() >= until {
             break;
         }
         tokio::time::sleep(LOOK).await;
-        held = deliver(ctx, pass, held, sent).await?.held;
+        let mut tx = ctx.store.begin().await?;
+        let now_at_work = Some(pass.free_abandoned(&mut tx).await?);
+        tx.commit().await?;
+        // As long as the same passes are at work, their mails are theirs.
+        if now_at_work != at_work {
+            at_work = now_at_work;
+            held = deliver(ctx, pass, held, sent).await?.held;
+        }
     }
     let left = held.iter().map(|d| format!("mail to {} waits: another process has it in hand", d.address));
     sent.waiting.extend(left);
@@ -205,7 +207,7 @@ pub async fn deliver(
         if let Some(why) = last_fault.filter(|_| faults_in_a_row >= FAULTS_IN_A_ROW_MAX) {
             postpone(ctx, pass, left.collect(), &why, sent).await?;
             sent.is_cut_short = true;
-            return Ok(Unsent::default());
+            return Ok(Unsent { again: Vec::new(), held });
         }
         size = if faults_in_a_row > 0 { PROBE } else { BATCH };
     }

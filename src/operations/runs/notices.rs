@@ -5,7 +5,7 @@
 //! Idempotency key: run, attempt, channel and address.
 
 use crate::context::Context;
-use crate::delivery::claims::Pass;
+use crate::delivery::claims::{LOOK, OTHERS, Pass};
 use crate::delivery::deliver::{SECOND_TRY, after_answer};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
@@ -52,13 +52,7 @@ impl From<Notice> for NoticeView {
 }
 
 /// How often a worker looks for notices that are due.
-const LOOK: Duration = Duration::from_secs(2);
-
-/// So long is waited for notices that another process has in hand.
-const OTHERS: Duration = Duration::from_secs(15);
-
-/// Pause between two looks at them.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+const LOOK_FOR_DUE: Duration = Duration::from_secs(2);
 
 /// Plans what is told of a run that has just been closed.
 pub async fn plan_ended(ctx: &Context, tx: &mut Tx, run: &Run) -> anyhow::Result<()> {
@@ -123,7 +117,7 @@ fn sender<'a>(ctx: &'a Context, catalogue: &'a Catalogue) -> Option<&'a str> {
 /// Tells what is due for as long as the worker works.
 pub async fn keep(ctx: Context) -> Infallible {
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(LOOK_FOR_DUE).await;
         // What others have in hand is looked at again anyway.
         if let Err(error) = tell_due(&ctx, Duration::ZERO).await {
             tracing::warn!(error = format!("{error:#}"), "cannot tell of runs that have ended");
@@ -202,7 +196,7 @@ async fn tell(ctx: &Context, due: Vec<Notice>, patience: Duration) -> anyhow::Re
         if waiting.is_empty() || Instant::now() >= until {
             return Ok(unsent);
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(LOOK).await;
         let untold = notices::due(&mut ctx.store.read().await?, None).await?;
         waiting.retain(|notice| untold.contains(notice));
     }
@@ -231,7 +225,6 @@ async fn tell_one(ctx: &Context, pass: &Pass, mut notice: Notice) -> anyhow::Res
 /// Makes the mail or the call as the run stands now.
 async fn hand_over(ctx: &Context, notice: &Notice) -> anyhow::Result<Answer> {
     let mut tx = ctx.store.read().await?;
-    let files = store::refused_file::waiting(&mut tx).await?;
     let run = run::by_id(&mut tx, notice.run).await?.context("the run of a notice is gone")?;
     let summary = run::summary(&mut tx, &run).await?;
     if notice.channel != Channel::Report {
@@ -244,6 +237,7 @@ async fn hand_over(ctx: &Context, notice: &Notice) -> anyhow::Result<Answer> {
     }
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let items = run::items(&mut tx, run.id, None).await?;
+    let files = store::refused_file::waiting(&mut tx).await?;
     drop(tx);
     let aside = items
         .into_iter()

@@ -1,9 +1,11 @@
 //! Who is sending which mail. A claim is committed before the mail is handed over; it ends when the answer is written,
 //! when its time is over, or when its claimant is known to be gone.
 
-use super::Delivery;
+use super::{Delivery, DeliveryState, of_invoices};
 use crate::tx::{Tx, on};
 use chrono::{DateTime, Utc};
+use domain::ids::InvoiceId;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A claim to be.
 #[derive(Debug, Clone, Copy)]
@@ -55,24 +57,20 @@ pub async fn claim(tx: &mut Tx, deliveries: Vec<Delivery>, claim: Claim<'_>) -> 
 }
 
 /// Those that are still as they were read: nobody has sent them, or met a fault.
-pub async fn untried(tx: &mut Tx, deliveries: Vec<Delivery>) -> anyhow::Result<Vec<Delivery>> {
-    let mut untried = Vec::new();
-    for d in deliveries {
-        let is_untried: Option<i32> = on!(tx, c => sqlx::query_scalar(
-            "select 1 from delivery
-             where invoice = $1 and channel = $2 and address = $3
-               and state = 'pending' and closed_on is null and attempts = $4")
-            .bind(d.invoice.0)
-            .bind(&d.channel)
-            .bind(&d.address)
-            .bind(i64::from(d.attempts))
-            .fetch_optional(c)
-            .await?);
-        if is_untried.is_some() {
-            untried.push(d);
-        }
+pub async fn untried(tx: &mut Tx, mut deliveries: Vec<Delivery>) -> anyhow::Result<Vec<Delivery>> {
+    if deliveries.is_empty() {
+        return Ok(deliveries);
     }
-    Ok(untried)
+    let invoices: BTreeSet<InvoiceId> = deliveries.iter().map(|d| d.invoice).collect();
+    let invoices: Vec<InvoiceId> = invoices.into_iter().collect();
+    let now = of_invoices(tx, &invoices).await?;
+    let key = |d: &Delivery| (d.invoice, d.channel.clone(), d.address.clone());
+    let now: BTreeMap<_, Delivery> = now.into_iter().map(|d| (key(&d), d)).collect();
+    let is_as_read = |d: &Delivery, now: &Delivery| {
+        now.state == DeliveryState::Pending && now.closed.is_none() && now.attempts == d.attempts
+    };
+    deliveries.retain(|d| now.get(&key(d)).is_some_and(|now| is_as_read(d, now)));
+    Ok(deliveries)
 }
 
 /// Everybody who holds a claim, on a mail or on the notice of a run.
