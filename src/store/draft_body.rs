@@ -26,11 +26,6 @@ impl DraftBody {
     pub fn of(draft: &Draft) -> anyhow::Result<Self> {
         Packer::new()?.pack(draft)
     }
-
-    /// Packs drafts, in their order.
-    pub fn of_all(drafts: &[Draft]) -> anyhow::Result<Vec<Self>> {
-        Packer::new()?.pack_all(drafts)
-    }
 }
 
 /// Packs the drafts of many payers: its tables are larger than what it packs, and made once.

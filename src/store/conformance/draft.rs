@@ -1,7 +1,7 @@
 use super::on_both;
 use super::sample::{self, billed_lines, customer_id, date, now};
 use crate::draft::{self, AlreadyBilled, DraftFilter, DraftState, PayerDrafts, Periods};
-use crate::draft_body::DraftBody;
+use crate::draft_body::{DraftBody, Packer};
 use crate::run::{self, Opened, Run, RunOptions};
 use crate::{Store, catalogue, payer, subject};
 use domain::billing::{BilledLine, CarriedDraft, PayerBook};
@@ -18,7 +18,7 @@ async fn save(
     carried: Option<&[CarriedDraft]>,
 ) {
     let mut tx = store.begin().await.unwrap();
-    let bodies = &DraftBody::of_all(drafts).unwrap();
+    let bodies = &Packer::new().unwrap().pack_all(drafts).unwrap();
     let payer = PayerDrafts { payer: customer_id(), drafts, bodies, lines, carried };
     draft::save(&mut tx, run.id, run.ordinal, &[payer]).await.unwrap();
     tx.commit().await.unwrap();

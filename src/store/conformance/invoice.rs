@@ -1,7 +1,7 @@
 use super::on_both;
 use super::sample::{self, customer_id, date};
 use crate::book_object::{Source, Writer};
-use crate::draft_body::DraftBody;
+use crate::draft_body::Packer;
 use crate::invoice::{self, InvoiceFilter, InvoiceState, SettlementPart};
 use crate::load::Outcome;
 use crate::tx::on;
@@ -69,7 +69,7 @@ on_both!(what_is_booked_refuses_update_and_delete, store => {
     let mut tx = store.begin().await.unwrap();
     let lines = sample::billed_lines(1);
     let drafts = [sample::draft(1)];
-    let bodies = DraftBody::of_all(&drafts).unwrap();
+    let bodies = Packer::new().unwrap().pack_all(&drafts).unwrap();
     let payer = draft::PayerDrafts { payer: customer_id(), drafts: &drafts, bodies: &bodies, lines: &lines, carried: None };
     draft::save(&mut tx, run.id, run.ordinal, &[payer]).await.unwrap();
     tx.commit().await.unwrap();
@@ -208,7 +208,7 @@ on_both!(what_the_steps_after_booking_look_up, store => {
     let run = sample::open_run(&store).await;
     let mut tx = store.begin().await.unwrap();
     let drafts = [sample::draft(1), sample::draft(2)];
-    let bodies = DraftBody::of_all(&drafts).unwrap();
+    let bodies = Packer::new().unwrap().pack_all(&drafts).unwrap();
     let payer = draft::PayerDrafts { payer: customer_id(), drafts: &drafts, bodies: &bodies, lines: &[], carried: None };
     draft::save(&mut tx, run.id, run.ordinal, &[payer]).await.unwrap();
     draft::rank(&mut tx, run.id, &[drafts[1].id, drafts[0].id], 2).await.unwrap();
