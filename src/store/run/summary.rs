@@ -15,7 +15,6 @@ pub async fn summary(tx: &mut Tx, run: &Run) -> anyhow::Result<RunSummary> {
         payments: effects::payments(tx, run.id).await?,
         older: effects::older(tx, run).await?,
         left_out,
-        drafts: open_drafts(tx, run.id).await?,
         ..head(tx, run).await?
     })
 }
@@ -53,7 +52,7 @@ pub async fn head(tx: &mut Tx, run: &Run) -> anyhow::Result<RunSummary> {
         payers: count(states.iter().map(|(_, n)| n).sum(), "run_item")?,
         invoiced: totals.iter().map(|t| t.invoices).sum(),
         booked,
-        drafts: 0,
+        drafts: open_drafts(tx, run.id).await?,
         failed: failed(tx, run.id).await?,
         parked: of(ItemState::Parked)?,
         totals,
