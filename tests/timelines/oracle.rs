@@ -55,30 +55,36 @@ fn rejected(world: &World) -> u64 {
     by_usage_file.values().map(rows).sum()
 }
 
-/// The first so many steps of the same days, as `simulate` reads them.
-pub fn scenario(world: &World, steps: usize) -> Value {
-    let mut steps: Vec<Value> = world.steps[..steps].iter().map(|step| step.value.clone()).collect();
+/// The same days, as `simulate` reads them.
+pub fn scenario(world: &World) -> Value {
+    let mut steps: Vec<Value> = world.steps.iter().map(|step| step.value.clone()).collect();
     // The day on which one looks: it says what is overdue.
     steps.push(json!({"on": world.today.to_string(), "ingest": []}));
     json!({"name": "the same days", "book": world.book, "timeline": steps})
 }
 
-fn played_until(world: &World, steps: usize) -> Value {
-    domain::simulate::simulate(&scenario(world, steps).to_string(), |way| format!("{way:?}"))
+fn play(scenario: &Value) -> Value {
+    domain::simulate::simulate(&scenario.to_string(), |way| format!("{way:?}"))
+}
+
+/// The number that `simulate` gives its newest run. A home that was asked twice may have made one more, of nothing.
+pub fn newest_run(world: &World) -> usize {
+    let is_run = |step: &&Step| step.value.get("run").is_some() && step.done == Some(true);
+    world.steps.iter().filter(is_run).count()
 }
 
 /// Whether each of these steps would be done now.
 pub fn would_be_done(world: &World, steps: &[Step]) -> bool {
-    let mut scenario = scenario(world, world.steps.len());
+    let mut scenario = scenario(world);
     let timeline = scenario["timeline"].as_array_mut().unwrap();
     let before = timeline.len();
     timeline.extend(steps.iter().map(|step| step.value.clone()));
-    let answer = domain::simulate::simulate(&scenario.to_string(), |way| format!("{way:?}"));
+    let answer = play(&scenario);
     answer["steps"].as_array().unwrap()[before..].iter().all(|step| step["ok"] == true)
 }
 
 fn played(world: &World) -> Value {
-    played_until(world, world.steps.len())
+    play(&scenario(world))
 }
 
 /// Booked documents by number, without their ids.

@@ -390,7 +390,7 @@ impl World {
         drop(std::fs::remove_dir_all(&folder));
         drop(std::fs::create_dir_all(&folder));
         let scenario = folder.join("scenario.json");
-        drop(std::fs::write(scenario, format!("{:#}", oracle::scenario(self, self.steps.len()))));
+        drop(std::fs::write(scenario, format!("{:#}", oracle::scenario(self))));
         drop(std::fs::write(folder.join("diary"), &self.diary));
         let copied = Command::new("cp").arg("-r").arg(self.home()).arg(folder.join("home")).status();
         drop(copied);

@@ -2,6 +2,7 @@
 
 use super::{Act, Step, act, money, number, today};
 use crate::timelines::doors::Door;
+use crate::timelines::oracle;
 use crate::timelines::world::{World, account};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -58,8 +59,7 @@ pub fn review(world: &mut World) {
         return;
     };
     let verb = if world.dice.chance(70) { "approve" } else { "cancel" };
-    let number: u64 = run.parse().unwrap();
-    let step = today(world, json!({"runs": number, "do": verb}));
+    let step = today(world, json!({"runs": oracle::newest_run(world), "do": verb}));
     act(world, &Act::once(&["runs", verb, &run]).with_step(step));
     let shown = world.asked(&["runs", "show", &run]);
     assert!([0, 3].contains(&shown.code), "{shown:?}");
