@@ -4,6 +4,7 @@
 use super::agreements;
 use super::world::{Document, Transaction, TransactionKind, World};
 use crate::catalogue::Catalogue;
+use crate::direct_debit::SEPA;
 use crate::dunning::DunningAction;
 use crate::ids::{CustomerId, InvoiceId};
 use crate::invoice::verbs::{
@@ -153,10 +154,13 @@ fn known(world: &World, payer: CustomerId, on: NaiveDate) -> PayerHistory {
     let own = world.transactions.iter().filter(|t| t.kind == TransactionKind::Online);
     let own = own.map(|t| &t.attempt).filter(|a| a.customer == payer && a.on >= since);
     let methods = world.customer(payer).map_or(&[][..], |payer| payer.payment_methods.as_slice());
+    // A seller without a creditor identifier debits nobody.
+    let debits = world.catalogue.as_ref().is_some_and(|catalogue| catalogue.tenant.debits());
+    let is_set_up = |gateway: &String| gateway != SEPA || debits;
     PayerHistory {
         unhealthy: world.unhealthy.clone(),
         recent: own.map(|a| (a.customer, a.method.clone(), a.on)).collect(),
-        gateways: methods.iter().filter_map(|method| method.gateway.clone()).collect(),
+        gateways: methods.iter().filter_map(|method| method.gateway.clone()).filter(is_set_up).collect(),
     }
 }
 
@@ -182,10 +186,7 @@ fn ask(world: &mut World, at: usize, charging: Charging) -> bool {
             let _ = happen(world, at, paid);
         }
         SandboxAnswer::Declined(decline) => {
-            let before = |account: &Account<'_>| {
-                let earlier = account.attempts.iter().filter(|a| a.ordinal < attempt.ordinal).copied();
-                Account { attempts: earlier.collect(), ..account.clone() }.technical_in_a_row()
-            };
+            let before = |account: &Account<'_>| account.technical_before(attempt.ordinal);
             let Some(in_a_row) = with_account(world, at, before) else { return true };
             let answer = Answer::Declined(&decline);
             let effects =

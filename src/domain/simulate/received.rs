@@ -4,8 +4,8 @@ use super::collecting::{self, happen};
 use super::steps::StepAnswer;
 use super::world::World;
 use crate::bank::{
-    Candidate, Candidates, EntryIds, Placing, Received, WhyNot, place, possible_numbers, possible_references,
-    spread,
+    Candidate, Candidates, EntryIds, Placing, Received, WhyNot, open_or_newest, place, possible_numbers,
+    possible_references, spread,
 };
 use crate::ids::{CustomerId, InvoiceId};
 use crate::invoice::account;
@@ -261,10 +261,7 @@ fn on_oldest(
     all.sort_by_key(|(i, _)| (i.draft.invoice_date, i.draft.series.clone(), i.sequence));
     let standing: Vec<(InvoiceId, i64)> =
         all.iter().map(|(i, marks)| (i.draft.id, marks.open_minor(i.draft.gross_minor()))).collect();
-    let mut open: Vec<(InvoiceId, i64)> = standing.iter().copied().filter(|(_, open)| *open > 0).collect();
-    if open.is_empty() {
-        open.extend(standing.last().copied());
-    }
+    let open = open_or_newest(&standing);
     if open.is_empty() {
         let message = format!("{account} has no invoice in {currency} that money can be put on");
         return Err(Refusal::new(Code::UnknownInvoice, message));
@@ -302,7 +299,7 @@ fn amount(arguments: &Arguments<'_>) -> Result<Option<Decimal>, Refusal> {
 }
 
 fn payer(world: &World, account: &str) -> Result<CustomerId, Refusal> {
-    let found = world.known.customers.values().find(|customer| customer.account_number == account);
+    let found = world.known.customers.get(account);
     let unknown = || Refusal::new(Code::UnknownCustomer, format!("there is no customer {account}"));
     found.map(|customer| customer.id).ok_or_else(unknown)
 }

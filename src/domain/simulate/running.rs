@@ -118,6 +118,7 @@ fn bill(
         .filter_map(|customer| roots.get(&customer.id).copied())
         .collect();
     let events = Events::of(world);
+    let booked_later = runs::booked_later(world, options.as_of);
     let (mut all, mut left_out) = (Vec::new(), Vec::new());
     let mut places = (0..).map(Place::of);
     for payer in world.known.customers.values().filter(|customer| members.contains_key(&customer.id)) {
@@ -127,7 +128,7 @@ fn bill(
             continue;
         }
         let place = places.next().unwrap_or(Place::OUTSIDE_RUN);
-        if world.billed_as_of.get(&payer.id).is_some_and(|latest| *latest > options.as_of) {
+        if booked_later.contains(&payer.id) {
             left_out.push(payer.account_number.clone());
             continue;
         }

@@ -79,16 +79,30 @@ pub(super) fn keep(world: &mut World, at: usize, billed: Vec<BilledPayer>) {
         drafts.extend(billed.drafts);
     }
     drafts.sort_by(|a, b| billing::rank(a).cmp(&billing::rank(b)));
+    let mut unbooked: BTreeMap<InvoiceId, usize> = BTreeMap::new();
+    for (place, document) in world.documents.iter().enumerate().filter(|(_, other)| other.booked.is_none()) {
+        unbooked.entry(document.id()).or_insert(place);
+    }
     for draft in drafts {
         world.note_billed(&draft);
         let document = Document { run: Some(at), ..Document::draft(draft) };
         // A draft that is made anew stands where the one that was dropped stood.
-        let dropped = |other: &Document| other.id() == document.id() && other.booked.is_none();
-        match world.documents.iter().position(dropped) {
-            Some(place) => world.documents[place] = document,
+        match unbooked.get(&document.id()) {
+            Some(place) => world.documents[*place] = document,
             None => world.documents.push(document),
         }
     }
+}
+
+/// Payers for whom an as-of is too early: those of whom a run as of a later day has booked something that is not reversed
+/// (rules I9).
+pub(super) fn booked_later(world: &World, as_of: NaiveDate) -> BTreeSet<CustomerId> {
+    let is_later = |at: usize| {
+        let run = &world.runs[at];
+        run.state != RunState::Reversed && run.options.as_of > as_of
+    };
+    let booked = world.documents.iter().filter(|d| d.booked.is_some() && d.run.is_some_and(is_later));
+    booked.map(|document| document.draft.payer).collect()
 }
 
 /// Books the drafts of a run: those that book by themselves, or those of these accounts alone. What changed since it was
@@ -118,10 +132,6 @@ pub(super) fn book(world: &mut World, at: usize, accounts: Option<&[String]>) ->
     }
     ready.retain(|place| world.documents[*place].set_aside.is_none());
     running::book(world, &ready, as_of)?;
-    for place in &ready {
-        let latest = world.billed_as_of.entry(world.documents[*place].draft.payer).or_insert(as_of);
-        *latest = as_of.max(*latest);
-    }
     if world.runs[at].options.collect {
         collecting::at_booking(world, &ready, as_of);
     }
@@ -195,13 +205,13 @@ fn ordinal(at: usize) -> u64 {
 }
 
 fn approve(world: &mut World, at: usize, accounts: &[String]) -> Result<StepAnswer, Refusal> {
-    insist(world, at, &[RunState::Review], "approved")?;
     let open = open_drafts(world, at);
     let has_draft =
         |account: &String| open.iter().any(|place| world.documents[*place].draft.account_number == *account);
     if let Some(account) = accounts.iter().find(|account| !has_draft(account)) {
         return Err(run::no_draft(ordinal(at), account));
     }
+    insist(world, at, &[RunState::Review], "approved")?;
     book(world, at, Some(accounts).filter(|accounts| !accounts.is_empty()))?;
     Ok(StepAnswer::new())
 }

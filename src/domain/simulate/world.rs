@@ -42,8 +42,6 @@ pub(super) struct World {
     revisions: BTreeMap<CustomerId, i64>,
     /// Billed periods that a person has waived.
     pub waived: BTreeSet<LineKey>,
-    /// The latest as-of of a run that booked something of the payer: an earlier one is too early for it (rules I9).
-    pub billed_as_of: BTreeMap<CustomerId, NaiveDate>,
     pub billed: BTreeMap<ChargeReference, Vec<BilledLine>>,
     pub reopened: BTreeMap<ChargeReference, Vec<ReopenedLine>>,
     pub carried: BTreeMap<CustomerId, Vec<CarriedDraft>>,

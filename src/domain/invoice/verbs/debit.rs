@@ -1,12 +1,12 @@
 //! Direct debits: which invoices go into the next file of the bank, and what its answers do (rules Y8).
 
 use super::charge::{Choice, choose, new_attempt};
-use super::money::paid_online;
+use super::money::{fee, paid_online};
 use super::{Account, Answer, Books, Effects, Occasion, PayerHistory, answered};
 use crate::customer::PaymentMethod;
 use crate::direct_debit::class_of;
 use crate::invoice::Settlement;
-use crate::ledger::{self, Happening, PostingFault};
+use crate::ledger::PostingFault;
 use crate::payment::{Attempt, AttemptState, Decline, DeclineClass};
 use chrono::NaiveDate;
 use std::collections::BTreeMap;
@@ -87,10 +87,9 @@ pub fn rejected(
     books: Books<'_>,
 ) -> Result<Effects, PostingFault> {
     let attempt = Attempt { fee_minor: returned.fee_minor, on: returned.on, ..attempt };
-    let entries = fee(account, &attempt, books)?;
+    let entries = fee(account, &attempt, books)?.into_iter().collect();
     let decline = Decline { class: class_of(returned.code), code: returned.code.to_owned(), advice: None };
-    let earlier = account.attempts.iter().copied().filter(|other| other.ordinal < attempt.ordinal);
-    let technical_in_a_row = Account { attempts: earlier.collect(), ..account.clone() }.technical_in_a_row();
+    let technical_in_a_row = account.technical_before(attempt.ordinal);
     Ok(Effects { entries, ..answered(account, attempt, technical_in_a_row, Answer::Declined(&decline)) })
 }
 
@@ -129,18 +128,4 @@ pub fn given_back(
     effects.settlement = open;
     effects.declined_for_good = class == DeclineClass::Hard;
     Ok(effects)
-}
-
-fn fee(
-    account: &Account<'_>,
-    attempt: &Attempt,
-    books: Books<'_>,
-) -> Result<Vec<ledger::Entry>, PostingFault> {
-    if attempt.fee_minor == 0 {
-        return Ok(Vec::new());
-    }
-    let Attempt { ordinal, on, fee_minor: amount_minor, .. } = *attempt;
-    let happening = Happening { ordinal, on, amount_minor, settled_minor: account.settlement.settled_minor };
-    let through = (attempt.gateway.as_str(), happening);
-    Ok(vec![ledger::fee_entry(account.invoice, books.catalogue, books.calendar.open_from, through)?])
 }

@@ -58,7 +58,13 @@ impl<'a> Account<'a> {
 
     /// Technical failures at the end of its attempts.
     pub fn technical_in_a_row(&self) -> usize {
-        self.attempts.iter().rev().take_while(|a| a.state == AttemptState::Technical).count()
+        self.technical_before(u32::MAX)
+    }
+
+    /// Technical failures right before the attempt of this ordinal.
+    pub fn technical_before(&self, ordinal: u32) -> usize {
+        let earlier = self.attempts.iter().rev().filter(|a| a.ordinal < ordinal);
+        earlier.take_while(|a| a.state == AttemptState::Technical).count()
     }
 
     fn next_ordinal(&self) -> u32 {

@@ -22,25 +22,39 @@ pub fn paid_online(
     attempt: Attempt,
     books: Books<'_>,
 ) -> Result<Effects, PostingFault> {
-    let invoice = account.invoice;
-    let settled_minor = account.settlement.settled_minor;
-    let through = |amount_minor| {
-        let happening = Happening { ordinal: attempt.ordinal, on: attempt.on, amount_minor, settled_minor };
-        // What came past every gateway has its own way: a bank, or a person's mark.
-        let is_outside = attempt.gateway == MANUAL;
-        (if is_outside { attempt.method.as_str() } else { attempt.gateway.as_str() }, happening)
-    };
     let (catalogue, open_from) = (books.catalogue, books.calendar.open_from);
-    let mut entries =
-        vec![ledger::payment_entry(invoice, catalogue, open_from, through(attempt.amount_minor))?];
-    if attempt.fee_minor != 0 {
-        entries.push(ledger::fee_entry(invoice, catalogue, open_from, through(attempt.fee_minor))?);
-    }
+    let came = through(account, &attempt, attempt.amount_minor);
+    let mut entries = vec![ledger::payment_entry(account.invoice, catalogue, open_from, came)?];
+    entries.extend(fee(account, &attempt, books)?);
     let (kind, source) = (PartKind::Payment, attempt.id.0);
     let mut effects = moved(account, kind, source, attempt.amount_minor, attempt.on);
     effects.entries = entries;
     effects.attempt = Some(attempt);
     Ok(effects)
+}
+
+/// What a provider or bank keeps for an attempt.
+///
+/// # Errors
+/// If it cannot be posted.
+pub(super) fn fee(
+    account: &Account<'_>,
+    attempt: &Attempt,
+    books: Books<'_>,
+) -> Result<Option<ledger::Entry>, PostingFault> {
+    if attempt.fee_minor == 0 {
+        return Ok(None);
+    }
+    let kept = through(account, attempt, attempt.fee_minor);
+    ledger::fee_entry(account.invoice, books.catalogue, books.calendar.open_from, kept).map(Some)
+}
+
+/// The way that so much of an attempt's money took. What came past every gateway has its own: a bank, or a person's mark.
+fn through<'a>(account: &Account<'_>, attempt: &'a Attempt, amount_minor: i64) -> (&'a str, Happening) {
+    let settled_minor = account.settlement.settled_minor;
+    let happening = Happening { ordinal: attempt.ordinal, on: attempt.on, amount_minor, settled_minor };
+    let is_outside = attempt.gateway == MANUAL;
+    (if is_outside { attempt.method.as_str() } else { attempt.gateway.as_str() }, happening)
 }
 
 /// Money that came elsewhere, so many minor units: a bank transfer, cash. What comes beyond what is open is the payer's credit

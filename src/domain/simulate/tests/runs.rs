@@ -131,3 +131,26 @@ fn verbs_and_arguments_that_runs_do_not_have_are_refused() {
     let codes = ["unknown_verb", "unknown_argument", "missing_argument", "unknown_option", "bad_argument"];
     assert_eq!(scenario.refusals(), codes);
 }
+
+#[test]
+fn a_day_before_a_run_is_too_early_until_that_run_is_reversed() {
+    let earlier = |on: &str| json!({"on": on, "run": {"as-of": "2026-02-01"}});
+    let reversed = two()
+        .run("2026-03-01")
+        .step(earlier("2026-03-01"))
+        .step(ask("2026-03-02", "reverse"))
+        .step(earlier("2026-03-02"));
+    let answer = reversed.answer();
+    assert_eq!(reversed.refusals(), [] as [&str; 0]);
+    assert_eq!(answer["steps"][1]["leftout"], json!(["CU-1", "CU-2"]));
+    assert_eq!(answer["steps"][3].get("leftout"), None);
+
+    // A draft of a run that a person books counts as the run's.
+    let by_a_person = two()
+        .step(review("2026-03-01"))
+        .step(json!({"on": "2026-03-01", "invoice": 1, "do": "book"}))
+        .step(ask("2026-03-01", "cancel"))
+        .step(earlier("2026-03-01"));
+    assert_eq!(by_a_person.refusals(), [] as [&str; 0]);
+    assert_eq!(by_a_person.answer()["steps"][3]["leftout"], json!(["CU-1"]));
+}

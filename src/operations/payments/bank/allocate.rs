@@ -12,7 +12,7 @@ use crate::refusal::Stop;
 use anyhow::Context as _;
 use domain::Decimal;
 use domain::audit::{Action, Object};
-use domain::bank::spread;
+use domain::bank::{open_or_newest, spread};
 use domain::direct_debit::SEPA;
 use domain::ids::{CustomerId, InvoiceId};
 use domain::invoice::{OpenDocument, account, set_off};
@@ -124,10 +124,7 @@ async fn of_payer(
     all.retain(|booked| !under_way.contains(&booked.invoice.draft.id));
     all.sort_by_key(|b| (b.invoice.draft.invoice_date, b.invoice.draft.series.clone(), b.invoice.sequence));
     let standing = |b: &Booked| (b.invoice.draft.id, b.settlement.open_minor(b.invoice.draft.gross_minor()));
-    let mut open: Vec<(InvoiceId, i64)> = all.iter().map(standing).filter(|(_, open)| *open > 0).collect();
-    if open.is_empty() {
-        open.extend(all.last().map(standing));
-    }
+    let open = open_or_newest(&all.iter().map(standing).collect::<Vec<_>>());
     if open.is_empty() {
         let message = format!("{account} has no invoice in {currency} that money can be put on");
         let refusal = Refusal::new(Code::UnknownInvoice, message).hint("send it back and note that with ");
