@@ -53,7 +53,7 @@ fn site(seed: u64) -> Site {
 const ALWAYS: [u64; 11] = [1, 8, 1000, 1001, 1004, 3, 1003, 1007, 2, 1002, 1010];
 
 /// Timelines that failed once, and what they have found; a campaign begins with them.
-const FOUND: [(u64, &str); 17] = [
+const FOUND: [(u64, &str); 18] = [
     (20, "a bit of an export's manifest was another, and `verify` did not tell it"),
     (
         4,
@@ -74,6 +74,7 @@ const FOUND: [(u64, &str); 17] = [
     (1008, "ours: a worker brings in what came over HTTP"),
     (1013, "ours: a run whose mails wait is shown with 3"),
     (1016, "ours: as 1013"),
+    (3, "ours: a home that was asked twice to run may count one more, of nothing, than `simulate`"),
 ];
 
 /// Those of a site; says what they lived through.
@@ -86,19 +87,19 @@ fn play_all(at: Site) {
 }
 
 #[test]
-#[ignore = "number 3 counts one run more than `simulate`, see ARCHITECTURE: scripts/timeline-campaign"]
+#[ignore = "green once each; to be seen so many times on a busy machine first: scripts/timeline-campaign"]
 fn days_of_operators_on_sqlite() {
     play_all(Site::Sqlite);
 }
 
 #[test]
-#[ignore = "number 3 counts one run more than `simulate`, see ARCHITECTURE: scripts/timeline-campaign"]
+#[ignore = "green once each; to be seen so many times on a busy machine first: scripts/timeline-campaign"]
 fn days_of_operators_on_postgresql() {
     play_all(Site::Postgres);
 }
 
 #[test]
-#[ignore = "number 3 counts one run more than `simulate`, see ARCHITECTURE: scripts/timeline-campaign"]
+#[ignore = "green once each; to be seen so many times on a busy machine first: scripts/timeline-campaign"]
 fn days_of_operators_with_a_bucket() {
     play_all(Site::Bucket);
 }
