@@ -207,3 +207,44 @@ fn what_the_book_bills_is_billed_from_the_same_usage_and_stands_as_the_book_says
         assert_eq!(books.json(&["verify"])["ok"], true);
     }
 }
+
+#[test]
+fn a_billed_plan_that_comes_later_is_billed_from_when_it_comes() {
+    for books in both() {
+        let (server, all) = served(&books);
+        drop(server);
+        let on = |day: &str| {
+            let mut command = books.command(&["serve", "--listen", "127.0.0.1:0", "--no-work"]);
+            command.env("TALLYBOOK_NOW", format!("{day}T12:00:00Z"));
+            Server::started(command)
+        };
+        let server = on("2026-01-10");
+        let client = server.with(&all);
+        let it = Metering::new(&client);
+        let trial = json!({"status": "trialing"});
+        let quota = it.subscribe(&client, "later_1", "prod_free", json!({}));
+        let tried = it.subscribe(&client, "later_2", "prod_free", trial.clone());
+        let short = it.subscribe(&client, "later_3", "prod_free", trial);
+        let add = |client: &Client<'_>, subscription: &Value| {
+            let plans = json!({"planExternalIds": ["prod_free", "PRO"]});
+            client.patch(&it.of(subscription, ""), &plans).is(200);
+        };
+        drop(client);
+        drop(server);
+
+        let server = on("2026-01-20");
+        add(&server.with(&all), &short);
+        drop(server);
+        let server = on("2026-03-10");
+        add(&server.with(&all), &quota);
+        add(&server.with(&all), &tried);
+        for (number, start, trial_end) in [
+            ("later_1", "2026-03-10", json!(null)),
+            ("later_2", "2026-03-10", json!(null)),
+            ("later_3", "2026-01-20", json!("2026-01-24")),
+        ] {
+            let own = books.json(&["subscriptions", "show", number]);
+            assert_eq!((&own["startdate"], &own["trialend"]), (&json!(start), &trial_end), "{own}");
+        }
+    }
+}

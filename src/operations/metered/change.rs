@@ -68,7 +68,8 @@ pub async fn change(
     }
     let catalogue = catalogue(&mut tx).await?;
     let skus = Skus::read(&mut tx, &catalogue).await?;
-    let work = Work { billing: Billing { ctx, actor, catalogue: &catalogue, skus: &skus }, now };
+    let billing = Billing { ctx, actor, catalogue: &catalogue, skus: &skus, since: now };
+    let work = Work { billing, now };
     if let Some(names) = &changes.plan_external_ids {
         let all = metered::plans(&mut tx, bucket).await?;
         let plans = by_external_ids(&all, names, "/planExternalIds")?;

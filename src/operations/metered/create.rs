@@ -73,7 +73,7 @@ pub async fn create(
     let catalogue = catalogue(&mut tx).await?;
     let skus = Skus::read(&mut tx, &catalogue).await?;
     let customer = customer(ctx, &mut tx, actor, &body.customer_key).await?;
-    let billing = Billing { ctx, actor, catalogue: &catalogue, skus: &skus };
+    let billing = Billing { ctx, actor, catalogue: &catalogue, skus: &skus, since: now };
     billing.of(&mut tx, &customer, &plans, &mut body).await?;
     let id = super::id("sbsc_");
     let row = SubscriptionRow {
@@ -210,6 +210,8 @@ pub(super) struct Billing<'b> {
     pub actor: &'b Actor,
     pub catalogue: &'b Catalogue,
     pub skus: &'b Skus,
+    /// What is not billed yet is billed from here on.
+    pub since: DateTime<Utc>,
 }
 
 impl Billing<'_> {
@@ -229,11 +231,38 @@ impl Billing<'_> {
                 return Err(faulty("/status", message).into());
             }
             let number = free_number(tx, &body.external_id).await?;
-            let document = document(self.catalogue, body, &number, customer, sku);
+            let document = self.document(body, &number, customer, sku);
             documents::create_in(self.ctx, tx, self.actor, ObjectKind::Subscription, document).await?;
             body.billed.insert(plan.id, number);
         }
         Ok(())
+    }
+
+    fn document(&self, body: &Subscription, number: &str, customer: &str, sku: &str) -> Node {
+        let zone = self.catalogue.tenant.timezone;
+        let day = |at: DateTime<Utc>| local_date(at, zone);
+        let text = |text: &str| Node::Text(text.to_owned());
+        let date = |day: NaiveDate| Node::Text(day.to_string());
+        // A plan that comes later begins when it comes, and has what is left of a trial.
+        let is_new = self.since == body.created;
+        let in_trial = body.status == Status::Trialing
+            && (is_new || body.trial_end.is_some_and(|end| end > self.since));
+        let start = day(body.trial_start.filter(|_| in_trial && is_new).unwrap_or(self.since));
+        let is_active = body.status != Status::Incomplete;
+        let mut members = vec![
+            ("subscriptionnumber".to_owned(), text(number)),
+            ("customer".to_owned(), text(customer)),
+            ("productplan".to_owned(), text(sku)),
+            ("startdate".to_owned(), date(start)),
+            ("status".to_owned(), text(if is_active { "active" } else { "draft" })),
+            ("autorenew".to_owned(), Node::Bool(true)),
+        ];
+        let trial = body.trial_end.map(day).filter(|end| in_trial && *end > start);
+        members.extend(trial.map(|end| ("trialend".to_owned(), date(end))));
+        // What came before the first cycle that is ours was billed elsewhere.
+        let ours = body.billing_anchor.map(day).filter(|from| is_active && trial.is_none() && *from > start);
+        members.extend(ours.map(|from| ("billedthrough".to_owned(), date(from))));
+        Node::Object(members)
     }
 }
 
@@ -249,27 +278,4 @@ async fn free_number(tx: &mut Tx, external_id: &str) -> anyhow::Result<String> {
         }
         n += 1;
     }
-}
-
-fn document(catalogue: &Catalogue, body: &Subscription, number: &str, customer: &str, sku: &str) -> Node {
-    let zone = catalogue.tenant.timezone;
-    let day = |at: DateTime<Utc>| local_date(at, zone);
-    let text = |text: &str| Node::Text(text.to_owned());
-    let date = |day: NaiveDate| Node::Text(day.to_string());
-    let start = day(body.trial_start.filter(|_| body.status == Status::Trialing).unwrap_or(body.created));
-    let is_active = body.status != Status::Incomplete;
-    let mut members = vec![
-        ("subscriptionnumber".to_owned(), text(number)),
-        ("customer".to_owned(), text(customer)),
-        ("productplan".to_owned(), text(sku)),
-        ("startdate".to_owned(), date(start)),
-        ("status".to_owned(), text(if is_active { "active" } else { "draft" })),
-        ("autorenew".to_owned(), Node::Bool(true)),
-    ];
-    let trial = body.trial_end.map(day).filter(|end| body.status == Status::Trialing && *end > start);
-    members.extend(trial.map(|end| ("trialend".to_owned(), date(end))));
-    // What came before the first cycle that is ours was billed elsewhere.
-    let ours = body.billing_anchor.map(day).filter(|from| is_active && trial.is_none() && *from > start);
-    members.extend(ours.map(|from| ("billedthrough".to_owned(), date(from))));
-    Node::Object(members)
 }
