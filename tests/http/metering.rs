@@ -209,6 +209,41 @@ fn what_the_book_bills_is_billed_from_the_same_usage_and_stands_as_the_book_says
 }
 
 #[test]
+fn an_id_stands_for_one_use_within_a_bucket() {
+    for books in both() {
+        let (server, all) = served(&books);
+        let client = server.with(&all);
+        let it = Metering::new(&client);
+        let subscriptions =
+            [it.subscribe(&client, "s_1", "prod_free", json!({})), it.subscribe(&client, "s_2", "prod_free", json!({}))];
+        let use_it = |place: usize, more: Value| {
+            let mut body = json!({"meters": {"requests": 2}, "id": "a"});
+            for (member, value) in more.as_object().unwrap() {
+                body[member] = value.clone();
+            }
+            client.post(&it.of(&subscriptions[place], "/consumption"), &body)
+        };
+        use_it(0, json!({})).is(200);
+        let told = use_it(1, json!({})).is(409).json();
+        assert!(told.to_string().contains("take a new id"), "{told}");
+        assert_eq!(client.get(&it.of(&subscriptions[1], "/quotas")).json(), json!({"requests": 10}));
+        // Told again with a time of another cycle it is the same use still.
+        let before = json!({"time": "2024-01-01T00:00:00Z"});
+        assert_eq!(use_it(0, before).is(200).json()["meters"]["requests"]["available"], 10);
+        use_it(0, json!({"time": "2024-01-01T00:00:00Z", "meters": {"requests": 3}})).is(409);
+        assert_eq!(client.get(&it.of(&subscriptions[0], "/quotas")).json(), json!({"requests": 8}));
+        use_it(1, json!({"id": "b"})).is(200);
+        assert_eq!(client.get(&it.of(&subscriptions[1], "/quotas")).json(), json!({"requests": 8}));
+
+        // What is billed has its ids in the bucket too.
+        let billed = [it.subscribe(&client, "b_1", "PRO", json!({})), it.subscribe(&client, "b_2", "PRO", json!({}))];
+        let body = json!({"meters": {"api_calls": 2}, "id": "c"});
+        client.post(&it.of(&billed[0], "/consumption"), &body).is(200);
+        client.post(&it.of(&billed[1], "/consumption"), &body).is(409);
+    }
+}
+
+#[test]
 fn a_billed_plan_that_comes_later_is_billed_from_when_it_comes() {
     for books in both() {
         let (server, all) = served(&books);
