@@ -58,7 +58,11 @@ pub async fn hold(tx: &mut Tx, bucket: &str, now: DateTime<Utc>) -> anyhow::Resu
         .execute(c)
         .await?
         .rows_affected());
-    Ok(held == 1)
+    if held == 0 {
+        return Ok(false);
+    }
+    crate::request::held(tx).await?;
+    Ok(true)
 }
 
 pub async fn add_bucket(tx: &mut Tx, bucket: &Bucket) -> anyhow::Result<()> {
