@@ -159,6 +159,7 @@ impl Work<'_> {
         }
         for number in free {
             self.ask(tx, &number, "cancel", &[("canceloption", "immediately".into())]).await?;
+            body.was_billed.push(number);
         }
         let customer = known_customer(tx, &body.customer_key).await?.unwrap_or_default();
         self.billing.of(tx, &customer, plans, body).await?;
@@ -239,7 +240,7 @@ pub(super) async fn remove_billed(
     body: &Subscription,
 ) -> Result<(), Stop> {
     store::book_object::hold(tx).await?;
-    for number in body.billed.values() {
+    for number in body.ever_billed() {
         if book::subscription(tx, number).await?.is_none() {
             continue;
         }

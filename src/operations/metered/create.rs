@@ -134,6 +134,7 @@ fn begun(new: NewSubscription, plans: &[PlanRow], now: DateTime<Utc>) -> Result<
         metadata: new.metadata,
         made_from: new.made_from,
         billed: BTreeMap::new(),
+        was_billed: Vec::new(),
         created: now,
     };
     if body.status == Status::Trialing {

@@ -151,9 +151,9 @@ async fn paid_status(
     Ok(status)
 }
 
-/// Whether any period of what bills it is taken by an invoice or a draft.
+/// Whether any period of what bills it, or has billed it, is taken by an invoice or a draft.
 pub(super) async fn is_booked(tx: &mut Tx, body: &Subscription) -> anyhow::Result<bool> {
-    for number in body.billed.values() {
+    for number in body.ever_billed() {
         let Some(one) = book::subscription(tx, number).await? else { continue };
         if !payer::billed_of_subscriptions(tx, &[one.id]).await?.is_empty() {
             return Ok(true);
