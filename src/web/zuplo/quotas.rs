@@ -8,7 +8,7 @@ use crate::doc::{Doc, Gives, QueryDoc, field, required};
 use crate::json::Tree;
 use crate::once;
 use crate::problem::Problem;
-use crate::route::Route;
+use crate::route::{Again, Route};
 use domain::api_key::Scope;
 use domain::book_file::Node;
 use domain::query::Kind;
@@ -33,7 +33,7 @@ pub fn routes() -> Vec<Route> {
     const PATH: &str = "/v1/metering/{bucketId}/subscriptions/{subscriptionId}/consumption";
     vec![
         Route::new(Method::GET, QUOTAS_PATH, Scope::Read, QUOTAS, quotas),
-        Route::new(Method::POST, PATH, Scope::Usage, CONSUME, consume),
+        Route::new(Method::POST, PATH, Scope::Usage, CONSUME, consume).again(Again::Resume),
         Route::new(Method::GET, PATH, Scope::Read, CONSUMED, consumed),
     ]
 }
