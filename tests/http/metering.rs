@@ -225,7 +225,7 @@ fn an_id_stands_for_one_use_within_a_bucket() {
         };
         use_it(0, json!({})).is(200);
         let told = use_it(1, json!({})).is(409).json();
-        assert!(told.to_string().contains("take a new id"), "{told}");
+        assert!(told["detail"].as_str().unwrap().contains("counted before"), "{told}");
         assert_eq!(client.get(&it.of(&subscriptions[1], "/quotas")).json(), json!({"requests": 10}));
         // Told again with a time of another cycle it is the same use still.
         let before = json!({"time": "2024-01-01T00:00:00Z"});
@@ -281,5 +281,53 @@ fn a_billed_plan_that_comes_later_is_billed_from_when_it_comes() {
             let own = books.json(&["subscriptions", "show", number]);
             assert_eq!((&own["startdate"], &own["trialend"]), (&json!(start), &trial_end), "{own}");
         }
+    }
+}
+
+#[test]
+fn plans_that_are_gone_leave_what_they_billed() {
+    for books in both() {
+        let (server, all) = served(&books);
+        let client = server.with(&all);
+        let it = Metering::new(&client);
+        let plans = |names: &[&str]| json!({"planExternalIds": names, "customerKey": "CU-0001"});
+        let one = it.subscribe(&client, "gone_1", "", plans(&["prod_free", "PRO"]));
+        client.post(&it.of(&one, "/consumption"), &json!({"meters": {"api_calls": 5}})).is(200);
+        books.run(&["run", "--skip", "render,send,collect"]).exits(0);
+        client.patch(&it.of(&one, ""), &json!({"planExternalIds": ["prod_free"]})).is(200);
+        assert_eq!(books.json(&["subscriptions", "show", "gone_1"])["state"], "cancelled");
+        let used = client.get(&it.of(&one, "/consumption?meter=api_calls")).is(200).json();
+        let sum: i64 =
+            used["data"].as_array().unwrap().iter().map(|window| window["value"].as_i64().unwrap()).sum();
+        assert_eq!(sum, 5, "{used}");
+        assert_eq!(client.delete(&it.of(&one, "")).is(409).json()["extensions"]["code"], "billed");
+    }
+}
+
+#[test]
+fn of_two_changes_that_hold_to_the_same_state_one_is_made() {
+    for books in both() {
+        let (server, all) = served(&books);
+        let client = server.with(&all);
+        let it = Metering::new(&client);
+        let one = it.subscribe(&client, "held_1", "prod_free", json!({}));
+        let path = it.of(&one, "");
+        let other = client.clone().header("If-Match", "\"other\"").patch(&path, &json!({"metadata": {"n": 9}}));
+        let told = other.is(412).json()["detail"].as_str().unwrap().to_owned();
+        let tag = format!("\"{}\"", told.split('"').nth(1).unwrap());
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let changes: Vec<_> = (0..6)
+                .map(|n| {
+                    let (server, all, path, tag) = (&server, &all, &path, &tag);
+                    scope.spawn(move || {
+                        let holding = server.with(all).header("If-Match", tag);
+                        holding.patch(path, &json!({"metadata": {"n": n}})).status
+                    })
+                })
+                .collect();
+            changes.into_iter().map(|change| change.join().unwrap()).collect()
+        });
+        let is = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
+        assert_eq!((is(200), is(412)), (1, 5), "{statuses:?}");
     }
 }
