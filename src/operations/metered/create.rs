@@ -3,7 +3,7 @@
 //! Key that makes a repeat quiet: the caller's own id within the bucket, and what it was made from.
 
 use super::find::{by_external_ids, faulty, unknown};
-use super::show::now_of;
+use super::show::now_with;
 use crate::actor::Actor;
 use crate::book::documents;
 use crate::context::{Context, catalogue};
@@ -62,9 +62,10 @@ pub async fn create(
         let message = format!("the bucket has another subscription `{}`", new.external_id);
         return Err(Refusal::new(Code::Conflict, message).into());
     }
-    let plans = plans_of(&mut tx, bucket, &new).await?;
+    let all = metered::plans(&mut tx, bucket).await?;
+    let plans = plans_of(&all, &new)?;
     for other in known.iter().filter(|other| other.body.customer_key == new.customer_key) {
-        if !now_of(&mut tx, bucket, &other.body, now).await?.status.is_over() {
+        if !now_with(&mut tx, &all, &other.body, now).await?.status.is_over() {
             let message = format!("`{}` has the subscription {} already", new.customer_key, other.id);
             return Err(Refusal::new(Code::Conflict, message).hint("cancel that one, or change it").into());
         }
@@ -92,10 +93,9 @@ pub async fn create(
 }
 
 /// The plans that are meant: by their ids, by the caller's, or by both if they say the same.
-async fn plans_of(tx: &mut Tx, bucket: &str, new: &NewSubscription) -> Result<Vec<PlanRow>, Stop> {
-    let all = metered::plans(tx, bucket).await?;
+fn plans_of(all: &[PlanRow], new: &NewSubscription) -> Result<Vec<PlanRow>, Refusal> {
     if new.plan_ids.is_empty() {
-        return Ok(by_external_ids(&all, &new.plan_external_ids, "/planExternalIds")?);
+        return by_external_ids(all, &new.plan_external_ids, "/planExternalIds");
     }
     let mut names = Vec::with_capacity(new.plan_ids.len());
     for (place, id) in new.plan_ids.iter().enumerate() {
@@ -103,11 +103,11 @@ async fn plans_of(tx: &mut Tx, bucket: &str, new: &NewSubscription) -> Result<Ve
         let absent = || faulty(&format!("/planIds/{place}"), format!("the bucket has no plan {id}"));
         names.push(plan.ok_or_else(absent)?.external_id.clone());
     }
-    let found = by_external_ids(&all, &names, "/planIds")?;
+    let found = by_external_ids(all, &names, "/planIds")?;
     let is_same = names.len() == new.plan_external_ids.len()
         && names.iter().all(|name| new.plan_external_ids.contains(name));
     if !is_same && !new.plan_external_ids.is_empty() {
-        return Err(faulty("/planExternalIds", "are not the plans of planIds").into());
+        return Err(faulty("/planExternalIds", "are not the plans of planIds"));
     }
     Ok(found)
 }

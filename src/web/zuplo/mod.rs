@@ -26,8 +26,8 @@ pub fn routes() -> Vec<Route> {
     routes
 }
 
-/// `{data, limit, offset, total}` of all there is.
-fn list<T>(call: &Call, all: &[T], tree: impl Fn(&T) -> Tree) -> Result<Answer, Problem> {
+/// Which part of a list is asked for: the offset, and the limit.
+fn part(call: &Call) -> Result<(usize, usize), Problem> {
     let number = |name: &str, default: usize| match call.asked(name) {
         None => Ok(default),
         Some(text) => {
@@ -36,13 +36,24 @@ fn list<T>(call: &Call, all: &[T], tree: impl Fn(&T) -> Tree) -> Result<Answer, 
     };
     let limit = number("limit", LIMIT)?.clamp(1, LIMIT);
     let offset = number("offset", 0)?;
+    Ok((offset, limit))
+}
+
+/// `{data, limit, offset, total}` of all there is.
+fn list<T>(call: &Call, all: &[T], tree: impl Fn(&T) -> Tree) -> Result<Answer, Problem> {
+    let (offset, limit) = part(call)?;
     let data = all.iter().skip(offset).take(limit).map(tree).collect();
-    Ok(Answer::ok(Tree::object([
+    Ok(listed(data, (offset, limit), all.len()))
+}
+
+/// The same of a part of it.
+fn listed(data: Vec<Tree>, (offset, limit): (usize, usize), total: usize) -> Answer {
+    Answer::ok(Tree::object([
         ("data", Tree::List(data)),
         ("limit", Tree::count(limit)),
         ("offset", Tree::count(offset)),
-        ("total", Tree::count(all.len())),
-    ])))
+        ("total", Tree::count(total)),
+    ]))
 }
 
 /// Nothing but these is asked.

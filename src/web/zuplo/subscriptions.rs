@@ -1,7 +1,7 @@
 //! Subscriptions of a bucket (routes Z1 to Z5).
 
 use super::read::{Sent, node};
-use super::{created, list, made, only, present};
+use super::{created, listed, made, only, part, present};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::doc::{Doc, Gives, QueryDoc, field, required};
@@ -114,7 +114,10 @@ async fn page(call: Call) -> Result<Answer, Problem> {
         external_id: call.asked("subscriptionExternalId").map(str::to_owned),
         status,
     };
-    list(&call, &metered::subscriptions(call.ctx(), call.part("bucketId"), &wanted).await?, tree)
+    let part = part(&call)?;
+    let (shown, total) =
+        metered::subscriptions(call.ctx(), call.part("bucketId"), &wanted, part).await?;
+    Ok(listed(shown.iter().map(tree).collect(), part, total))
 }
 
 async fn one(call: Call) -> Result<Answer, Problem> {
