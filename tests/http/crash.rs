@@ -64,7 +64,11 @@ impl Scene {
 
     /// Asks at every door, until the server answers before it would die; how many times the answer was kept with the
     /// effect.
-    fn dies_at_doors(&self, ask: impl Fn(&Client<'_>, u64) -> Reply, effects: impl Fn(u64) -> usize) -> usize {
+    fn dies_at_doors(
+        &self,
+        ask: impl Fn(&Client<'_>, u64) -> Reply,
+        effects: impl Fn(u64) -> usize,
+    ) -> usize {
         let mut kept = 0;
         for door in 1..=DOORS_MAX {
             let n = self.asked.get() + 1;

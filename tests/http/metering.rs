@@ -214,8 +214,10 @@ fn an_id_stands_for_one_use_within_a_bucket() {
         let (server, all) = served(&books);
         let client = server.with(&all);
         let it = Metering::new(&client);
-        let subscriptions =
-            [it.subscribe(&client, "s_1", "prod_free", json!({})), it.subscribe(&client, "s_2", "prod_free", json!({}))];
+        let subscriptions = [
+            it.subscribe(&client, "s_1", "prod_free", json!({})),
+            it.subscribe(&client, "s_2", "prod_free", json!({})),
+        ];
         let use_it = |place: usize, more: Value| {
             let mut body = json!({"meters": {"requests": 2}, "id": "a"});
             for (member, value) in more.as_object().unwrap() {
@@ -236,7 +238,8 @@ fn an_id_stands_for_one_use_within_a_bucket() {
         assert_eq!(client.get(&it.of(&subscriptions[1], "/quotas")).json(), json!({"requests": 8}));
 
         // What is billed has its ids in the bucket too.
-        let billed = [it.subscribe(&client, "b_1", "PRO", json!({})), it.subscribe(&client, "b_2", "PRO", json!({}))];
+        let billed =
+            [it.subscribe(&client, "b_1", "PRO", json!({})), it.subscribe(&client, "b_2", "PRO", json!({}))];
         let body = json!({"meters": {"api_calls": 2}, "id": "c"});
         client.post(&it.of(&billed[0], "/consumption"), &body).is(200);
         client.post(&it.of(&billed[1], "/consumption"), &body).is(409);
@@ -312,7 +315,8 @@ fn of_two_changes_that_hold_to_the_same_state_one_is_made() {
         let it = Metering::new(&client);
         let one = it.subscribe(&client, "held_1", "prod_free", json!({}));
         let path = it.of(&one, "");
-        let other = client.clone().header("If-Match", "\"other\"").patch(&path, &json!({"metadata": {"n": 9}}));
+        let other =
+            client.clone().header("If-Match", "\"other\"").patch(&path, &json!({"metadata": {"n": 9}}));
         let told = other.is(412).json()["detail"].as_str().unwrap().to_owned();
         let tag = format!("\"{}\"", told.split('"').nth(1).unwrap());
         let statuses: Vec<u16> = std::thread::scope(|scope| {
