@@ -92,14 +92,12 @@ impl Subscription {
     pub fn status_at(&self, now: DateTime<Utc>, has_method: bool, trial_end: Option<TrialEnd>) -> Status {
         match self.status {
             Status::Incomplete if now >= self.created + FIRST_PAYMENT => Status::IncompleteExpired,
-            Status::Trialing if self.trial_has_ended(now) => {
-                match self.trial_end_status.or(trial_end) {
-                    _ if has_method => Status::Active,
-                    Some(TrialEnd::Canceled) => Status::Canceled,
-                    Some(TrialEnd::Paused) => Status::Inactive,
-                    None => Status::Active,
-                }
-            }
+            Status::Trialing if self.trial_has_ended(now) => match self.trial_end_status.or(trial_end) {
+                _ if has_method => Status::Active,
+                Some(TrialEnd::Canceled) => Status::Canceled,
+                Some(TrialEnd::Paused) => Status::Inactive,
+                None => Status::Active,
+            },
             said => said,
         }
     }

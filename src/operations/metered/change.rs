@@ -1,7 +1,7 @@
 //! Changes a subscription, or takes it away. What bills it is changed together with it.
 
 use super::create::{Billing, Skus, known_customer};
-use super::find::{self, by_external_ids, faulty, unknown};
+use super::find::{self, by_external_ids, faulty};
 use super::show::{is_booked, now_of};
 use crate::act::{Act, Actor};
 use crate::context::{Context, catalogue};
@@ -53,9 +53,7 @@ pub async fn change(
     }
     let now = (ctx.now)();
     let mut tx = ctx.store.begin().await?;
-    if !metered::hold(&mut tx, bucket, now).await? {
-        return Err(unknown("bucket", bucket).into());
-    }
+    find::held(&mut tx, bucket, now).await?;
     let mut row = find::subscription(&mut tx, bucket, id).await?;
     if changes.is_empty() {
         return Ok(());
@@ -217,9 +215,7 @@ impl Work<'_> {
 pub async fn delete(ctx: &Context, actor: &Actor, bucket: &str, id: &str) -> Result<(), Stop> {
     let now = (ctx.now)();
     let mut tx = ctx.store.begin().await?;
-    if !metered::hold(&mut tx, bucket, now).await? {
-        return Err(unknown("bucket", bucket).into());
-    }
+    find::held(&mut tx, bucket, now).await?;
     let row = find::subscription(&mut tx, bucket, id).await?;
     if is_booked(&mut tx, &row.body).await? {
         return Err(Refusal::new(Code::Billed, format!("the subscription {id} was billed"))

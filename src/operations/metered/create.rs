@@ -2,7 +2,7 @@
 //!
 //! Key that makes a repeat quiet: the caller's own id within the bucket, and what it was made from.
 
-use super::find::{by_external_ids, faulty, unknown};
+use super::find::{self, by_external_ids, faulty};
 use super::show::now_with;
 use crate::actor::Actor;
 use crate::book::documents;
@@ -51,9 +51,7 @@ pub async fn create(
 ) -> Result<(String, bool), Stop> {
     let now = (ctx.now)();
     let mut tx = ctx.store.begin().await?;
-    if !metered::hold(&mut tx, bucket, now).await? {
-        return Err(unknown("bucket", bucket).into());
-    }
+    find::held(&mut tx, bucket, now).await?;
     let known = metered::subscriptions(&mut tx, bucket).await?;
     if let Some(known) = known.iter().find(|known| known.external_id == new.external_id) {
         if known.body.made_from == new.made_from {
@@ -246,8 +244,8 @@ impl Billing<'_> {
         let date = |day: NaiveDate| Node::Text(day.to_string());
         // A plan that comes later begins when it comes, and has what is left of a trial.
         let is_new = self.since == body.created;
-        let in_trial = body.status == Status::Trialing
-            && (is_new || body.trial_end.is_some_and(|end| end > self.since));
+        let in_trial =
+            body.status == Status::Trialing && (is_new || body.trial_end.is_some_and(|end| end > self.since));
         let start = day(body.trial_start.filter(|_| in_trial && is_new).unwrap_or(self.since));
         let is_active = body.status != Status::Incomplete;
         let mut members = vec![

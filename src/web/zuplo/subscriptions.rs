@@ -1,7 +1,7 @@
 //! Subscriptions of a bucket (routes Z1 to Z5).
 
 use super::read::{Sent, node};
-use super::{created, listed, made, only, part, present};
+use super::{listed, made, only, part, present};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::doc::{Doc, Gives, QueryDoc, field, required};
@@ -115,8 +115,7 @@ async fn page(call: Call) -> Result<Answer, Problem> {
         status,
     };
     let part = part(&call)?;
-    let (shown, total) =
-        metered::subscriptions(call.ctx(), call.part("bucketId"), &wanted, part).await?;
+    let (shown, total) = metered::subscriptions(call.ctx(), call.part("bucketId"), &wanted, part).await?;
     Ok(listed(shown.iter().map(tree).collect(), part, total))
 }
 
@@ -128,7 +127,7 @@ async fn one(call: Call) -> Result<Answer, Problem> {
 async fn shown_new(call: &Call, id: &str) -> Result<Answer, Problem> {
     let bucket = call.part("bucketId");
     let view = metered::subscription(call.ctx(), bucket, id).await?;
-    Ok(created(tree(&view), &format!("/v1/metering/{bucket}/subscriptions/{id}")))
+    Ok(Answer::ok(tree(&view)).located(&format!("/v1/metering/{bucket}/subscriptions/{id}")))
 }
 
 /// Whatever the client keeps with a subscription: numbers stay numbers.
