@@ -62,9 +62,9 @@ pub(crate) struct Reading<'a> {
 pub(crate) struct CarriedOut {
     /// Ids of entries that have settled debits.
     pub placed: BTreeSet<Uuid>,
-    /// Ids of entries whose debits have their answers already.
+    /// Ids of entries that tell again of money that came.
     pub known: BTreeSet<Uuid>,
-    /// Ids of entries that come to another sum than their debits.
+    /// Ids of entries that come to another sum than their debits, or are for debits that wait for no money.
     pub differ: BTreeSet<Uuid>,
 }
 
@@ -108,15 +108,15 @@ impl Reading<'_> {
             }
             let attempts = self.held(tx, &debits).await?;
             let pending: Vec<Attempt> =
-                attempts.into_iter().filter(|attempt| attempt.state == AttemptState::Pending).collect();
+                attempts.iter().filter(|attempt| attempt.state == AttemptState::Pending).cloned().collect();
             let owed: i64 = pending.iter().map(|attempt| attempt.amount_minor).sum();
             // Of one debit the bank may have kept its fee.
             let fee_minor = if is_one { owed - entry.amount_minor } else { 0 };
             let is_whole =
                 entry.currency == Currency::EUR && fee_minor >= 0 && owed - fee_minor == entry.amount_minor;
-            if pending.is_empty() {
+            if pending.is_empty() && is_told_again(tx, entry, &attempts).await? {
                 done.known.insert(entry.id);
-            } else if is_whole {
+            } else if !pending.is_empty() && is_whole {
                 bank::save(tx, file, &[entry]).await?;
                 for attempt in pending {
                     self.paid(tx, entry, Attempt { fee_minor, ..attempt }).await?;
@@ -321,6 +321,20 @@ impl Reading<'_> {
     async fn books(&self, tx: &mut Tx) -> anyhow::Result<Books<'_>> {
         Ok(Books { catalogue: self.catalogue, calendar: store::ledger::calendar(tx).await? })
     }
+}
+
+/// Whether an entry tells once more what has paid these debits: it comes to what came for them, with the bank's fees or without,
+/// and none of them had gone back by then. Money for a debit that was declined, or was given back before, is other money.
+async fn is_told_again(tx: &mut Tx, entry: &Received, attempts: &[Attempt]) -> anyhow::Result<bool> {
+    let paid: Vec<&Attempt> = attempts.iter().filter(|attempt| attempt.state == AttemptState::Paid).collect();
+    let gross: i64 = paid.iter().map(|attempt| attempt.amount_minor).sum();
+    let net: i64 = gross - paid.iter().map(|attempt| attempt.fee_minor).sum::<i64>();
+    let is_same = entry.currency == Currency::EUR && (net..=gross).contains(&entry.amount_minor);
+    if paid.is_empty() || !is_same {
+        return Ok(false);
+    }
+    let ids: Vec<Uuid> = paid.iter().map(|attempt| attempt.id.0).collect();
+    Ok(debit::returned_on(tx, &ids).await?.into_iter().all(|returned| returned >= entry.booked_on))
 }
 
 /// The debits that a credit is for, and whether it names one alone.
