@@ -11,7 +11,7 @@ use domain::invoice::verbs::{self, Books, Effects};
 use domain::invoice::{Invoice, OpenDocument, SetOff, Settlement, set_off};
 use domain::ledger::EntryKind;
 use domain::money::Currency;
-use domain::payment::Attempt;
+use domain::payment::{Attempt, AttemptState};
 use std::collections::{BTreeMap, BTreeSet};
 use store::Tx;
 use store::invoice::{self, Booked};
@@ -27,6 +27,19 @@ pub async fn payment(
     let policy = policy_of(books.catalogue, booked);
     let effects = verbs::paid_online(&account(booked, &[], None, &policy), attempt.clone(), books)?;
     keep_money(tx, booked, effects, run).await
+}
+
+/// The settlement after a direct debit that waited and has its money, by an entry of the bank.
+pub(crate) async fn debit(
+    tx: &mut Tx,
+    booked: &Booked,
+    pending: Attempt,
+    (reference, on): (String, NaiveDate),
+    books: Books<'_>,
+) -> anyhow::Result<Settlement> {
+    let paid = Attempt { state: AttemptState::Paid, provider_reference: Some(reference), on, ..pending };
+    ensure!(store::payment::answer(tx, &paid).await?, "debit {} was answered a moment ago", paid.id);
+    payment(tx, booked, &paid, books, None).await
 }
 
 /// Keeps what came of money that moved: parts, marks and ledger entries; what came beyond what is open is the payer's credit

@@ -134,20 +134,12 @@ impl Reading<'_> {
 
     async fn paid(&self, tx: &mut Tx, entry: &Received, attempt: Attempt) -> anyhow::Result<()> {
         let reference = entry.bank_reference.clone().unwrap_or_else(|| entry.id.to_string());
-        let attempt = Attempt {
-            state: AttemptState::Paid,
-            provider_reference: Some(reference),
-            on: entry.booked_on,
-            ..attempt
-        };
-        ensure!(payment::answer(tx, &attempt).await?, "debit {} was answered a moment ago", attempt.id);
         let booked = self.booked(tx, attempt.invoice).await?;
-        settle::payment(tx, &booked, &attempt, self.books, None).await?;
-        let times = bank::times_placed(tx, entry.id, attempt.invoice).await?;
+        settle::debit(tx, &booked, attempt.clone(), (reference, entry.booked_on), self.books).await?;
         let amount_minor = attempt.amount_minor - attempt.fee_minor;
         let (at, who) = ((self.ctx.now)(), self.actor.to_string());
         if amount_minor > 0 {
-            bank::place(tx, (entry.id, attempt.invoice, times + 1), amount_minor, (at, &who)).await?;
+            bank::place(tx, (entry.id, attempt.invoice), amount_minor, (at, &who)).await?;
         }
         let amount = Money::new(attempt.amount_minor, attempt.currency).decimal().to_string();
         let detail = serde_json::json!({"amount": amount, "entry": entry.id, "on": entry.booked_on, "debit": attempt.id});
