@@ -176,8 +176,7 @@ pub async fn one(ctx: &Context, actor: &Actor, name: &str, bytes: &[u8]) -> Resu
     // A sum whose payments are not named is read if its batch is ours.
     let is_ours = |sum: &&Received| debits.has(&sum.id) || known.contains(&sum.id);
     let sums: BTreeSet<Uuid> = file.sums.iter().filter(|sum| !is_ours(sum)).map(|sum| sum.id).collect();
-    let is_new =
-        |e: &&Received| !debits.is_done(&e.id) && (debits.differ.contains(&e.id) || !sums.contains(&e.id));
+    let is_new = |entry: &&Received| !debits.is_done(&entry.id) && !sums.contains(&entry.id);
     let new: Vec<&Received> = fresh.into_iter().filter(is_new).collect();
     let placed = Placed::of(&mut tx, &new).await?;
     let lefts = placed.place(ctx, &mut tx, (actor, number), &catalogue, (&new, &debits)).await?;
