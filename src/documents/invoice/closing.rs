@@ -192,9 +192,13 @@ fn sentence(layout: &Layout) -> String {
             .map_or_else(|| words.settled.clone(), |on| words.paid_on.replace("{date}", &figures.date(on)));
     }
     let amount = figures.money(open, draft.currency);
+    let pay_by = layout.document.pay_by();
+    // Nobody is asked to pay by a day that is past.
+    let is_late = layout.heading.as_ref().is_some_and(|letter| letter.on > pay_by);
     let (text, day) = match layout.document.collection {
-        Collection::Transfer => (words.pay.clone(), layout.document.pay_by()),
-        Collection::Automatic => (words.collected.clone(), layout.document.pay_by()),
+        Collection::Transfer if is_late => (words.pay_late.clone(), pay_by),
+        Collection::Transfer => (words.pay.clone(), pay_by),
+        Collection::Automatic => (words.collected.clone(), pay_by),
         Collection::Debit(notice) => {
             let text =
                 words.debited.replace("{account}", notice.account).replace("{creditor}", notice.creditor);

@@ -83,7 +83,7 @@ pub(crate) fn reminder(
         (words.due_date.clone(), figures.date(document.pay_by())),
         (words.account.clone(), document.draft.account_number.clone()),
     ];
-    let heading = Heading { title, number: document.name(), facts };
+    let heading = Heading { title, number: document.name(), on, facts };
     let layout = Layout::of(renderer, &document, Some(heading));
     let mut sheet = Sheet::default();
     let mut y = head::first(&layout, &mut sheet) + 14.0;
@@ -140,7 +140,7 @@ pub(crate) fn statement(renderer: &Renderer, of: &StatementDocument<'_>) -> Resu
         (words.account.clone(), document.draft.account_number.clone()),
         (words.currency.clone(), document.draft.currency.to_string()),
     ];
-    let heading = Heading { title: words.statement.clone(), number: days, facts };
+    let heading = Heading { title: words.statement.clone(), number: days, on: of.to, facts };
     let layout = Layout::of(renderer, &document, Some(heading));
     let mut pages = Pages::start(&layout);
     pages.heads([&words.date, &words.movement, &words.document, &words.amount, &words.balance]);

@@ -154,6 +154,8 @@ struct Layout<'a> {
 struct Heading {
     title: String,
     number: String,
+    /// Its day.
+    on: NaiveDate,
     facts: Vec<(String, String)>,
 }
 
