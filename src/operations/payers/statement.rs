@@ -2,13 +2,13 @@
 
 use crate::context::Context;
 use crate::payments::tried::decimal;
-use crate::refusal::Stop;
+use crate::refusal::{Stop, unknown_payer};
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use documents::{InvoiceDocument, OpenItem, StatementDocument, StatementLine};
 use domain::invoice::statement::{Moved, Movement, statement};
 use domain::money::{Currency, Money};
-use domain::refusal::{Code, Refusal, Verb};
+use domain::refusal::{Code, Refusal};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use store::invoice::{self, Booked, InvoiceFilter};
@@ -54,10 +54,7 @@ pub async fn show(ctx: &Context, account: &str, days: Days) -> Result<Vec<Statem
         return Err(Refusal::new(Code::Dates, message).option("to", "DATE").hint(" is the last day").into());
     }
     let mut tx = ctx.store.read().await?;
-    let unknown = || {
-        let refusal = Refusal::new(Code::UnknownCustomer, format!("there is no customer {account}"));
-        refusal.ask(Verb::ListPayers.plain()).hint(" lists them by account number")
-    };
+    let unknown = || unknown_payer(account);
     let named = store::book::customer(&mut tx, account).await?.ok_or_else(unknown)?;
     let payer = store::book::payer_of(&mut tx, named.id).await?;
     let customer = store::book::customers(&mut tx, &[payer]).await?.remove(&payer).ok_or_else(unknown)?;

@@ -8,7 +8,7 @@ use crate::act::Act;
 use crate::context::Context;
 use crate::payments::settle;
 use crate::payments::tried::decimal;
-use crate::refusal::Stop;
+use crate::refusal::{Stop, unknown_payer};
 use anyhow::Context as _;
 use domain::Decimal;
 use domain::audit::{Action, Object};
@@ -139,11 +139,7 @@ async fn of_payer(
 }
 
 async fn payer_called(tx: &mut Tx, account: &str) -> Result<CustomerId, Stop> {
-    let unknown = || {
-        let refusal = Refusal::new(Code::UnknownCustomer, format!("there is no customer {account}"));
-        refusal.ask(Verb::ListPayers.plain()).hint(" lists them by account number")
-    };
-    let named = store::book::customer(tx, account).await?.ok_or_else(unknown)?;
+    let named = store::book::customer(tx, account).await?.ok_or_else(|| unknown_payer(account))?;
     Ok(payer::lock_of(tx, named.id).await?)
 }
 
