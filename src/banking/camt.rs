@@ -192,13 +192,11 @@ impl Reading {
                 _ if details.len() > 1 => return Err(place.damaged("a debit of it has no amount")),
                 _ => Signed { minor: -amount.minor, currency: amount.currency },
             };
-            let reason = detail.at("RtrInf/Rsn");
-            let code = reason.and_then(|reason| reason.text("Cd").or(reason.text("Prtry")));
             self.file.given_back.push(GivenBack {
                 end_to_end: end_to_end.to_owned(),
                 amount_minor: own.minor,
                 currency: own.currency,
-                code: code.map(str::to_owned),
+                code: detail.at("RtrInf/Rsn").and_then(Element::code),
                 on: place.day(entry)?,
             });
         }

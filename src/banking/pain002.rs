@@ -47,8 +47,7 @@ pub(crate) fn read(root: &Element) -> Result<BankFile, BankFileError> {
 }
 
 fn code(of: &Element) -> Option<String> {
-    let reason = of.at("StsRsnInf/Rsn")?;
-    reason.text("Cd").or(reason.text("Prtry")).map(str::to_owned)
+    of.at("StsRsnInf/Rsn")?.code()
 }
 
 fn day(text: &str) -> Option<NaiveDate> {

@@ -39,6 +39,11 @@ impl Element {
         self.at(path).map(|element| element.text.trim()).filter(|text| !text.is_empty())
     }
 
+    /// The code of a reason: of the standard, or the bank's own.
+    pub fn code(&self) -> Option<String> {
+        self.text("Cd").or_else(|| self.text("Prtry")).map(str::to_owned)
+    }
+
     pub fn own_text(&self) -> &str {
         self.text.trim()
     }

@@ -111,7 +111,7 @@ pub async fn begin(
             return Ok(RequestStart::Answered(answered));
         }
         let is_free = known.claimed_at < by.now - LEASE || presence.is_left(ctx, &mut tx, &known).await?;
-        if is_free && idempotency::take_over(&mut tx, named, claim, known.claim, &by).await? {
+        if is_free && idempotency::take_over(&mut tx, named, claim, &known, &by).await? {
             tx.commit().await?;
             return Ok(match known.state {
                 State::Effected => RequestStart::Effected { claim, made: known.made },

@@ -76,6 +76,13 @@ pub(crate) fn unknown_customer(account: &str) -> Refusal {
         .hint(" lists account numbers")
 }
 
+/// No payer has this account number.
+pub(crate) fn unknown_payer(account: &str) -> Refusal {
+    Refusal::new(Code::UnknownCustomer, format!("there is no customer {account}"))
+        .ask(Verb::ListPayers.plain())
+        .hint(" lists them by account number")
+}
+
 /// A list that is empty because nobody has this account number would look like good news.
 pub(crate) async fn insist_on_customer(tx: &mut store::Tx, account: Option<&str>) -> Result<(), Stop> {
     match account {

@@ -161,13 +161,14 @@ pub async fn save_left(tx: &mut Tx, entry: Uuid, left: Unplaced) -> anyhow::Resu
     Ok(())
 }
 
-/// Notes that so much of an entry was put on an invoice; `ordinal` counts how often the two have met, from 1.
+/// Notes that so much of an entry was put on an invoice; the two may meet more than once.
 pub async fn place(
     tx: &mut Tx,
-    (entry, invoice, ordinal): (Uuid, InvoiceId, u32),
+    (entry, invoice): (Uuid, InvoiceId),
     amount_minor: i64,
     (at, actor): (DateTime<Utc>, &str),
 ) -> anyhow::Result<()> {
+    let ordinal = times_placed(tx, entry, invoice).await? + 1;
     let columns = &["entry", "invoice", "ordinal", "amount_minor", "placed_at", "actor"];
     let mut rows = Bulk::into("bank_placing", columns);
     rows.row([entry.into(), invoice.0.into(), ordinal.into(), amount_minor.into(), at.into(), actor.into()]);
@@ -175,7 +176,7 @@ pub async fn place(
 }
 
 /// How often an entry has been put on an invoice.
-pub async fn times_placed(tx: &mut Tx, entry: Uuid, invoice: InvoiceId) -> anyhow::Result<u32> {
+async fn times_placed(tx: &mut Tx, entry: Uuid, invoice: InvoiceId) -> anyhow::Result<u32> {
     let times: i64 = on!(tx, c => sqlx::query_scalar(
         "select count(*) from bank_placing where entry = $1 and invoice = $2")
         .bind(entry)

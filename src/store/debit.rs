@@ -386,6 +386,13 @@ pub async fn note_return(tx: &mut Tx, returned: &ReturnRow<'_>) -> anyhow::Resul
     Ok(rows.insert(tx).await? == 1)
 }
 
+/// The days on which those of these attempts came back, or were not carried out, that did.
+pub async fn returned_on(tx: &mut Tx, attempts: &[Uuid]) -> anyhow::Result<Vec<NaiveDate>> {
+    const SQL: PerDriver = by_keys!("select returned_on from debit_return where attempt", uuid, "");
+    let sql = tx.pick(&SQL);
+    Ok(on!(tx, c => sqlx::query_scalar(sql).bind(Ids(attempts.to_vec())).fetch_all(c).await?))
+}
+
 /// How many invoices wait for a file, and how many files are made and not written.
 pub async fn waiting(tx: &mut Tx) -> anyhow::Result<(u64, u64)> {
     let (asked, unwritten): (i64, i64) = on!(tx, c => sqlx::query_as(

@@ -2,7 +2,7 @@
 //! stands in [`crate::request`].
 
 use crate::tx::{Tx, on};
-use crate::words::{count, read_word};
+use crate::words::{count, read_word, word};
 use anyhow::ensure;
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
@@ -109,23 +109,24 @@ pub async fn claim(
     Ok(claimed == 1)
 }
 
-/// Takes a request over from the claim that it was last seen under; `false` if somebody else was first.
+/// Takes a request over as it was last seen; `false` if somebody else was first, or it has come further since.
 pub async fn take_over(
     tx: &mut Tx,
     named: Named,
     claim: Uuid,
-    from: Uuid,
+    known: &Request,
     by: &Claimant<'_>,
 ) -> anyhow::Result<bool> {
     let taken = on!(tx, c => sqlx::query(
         "update idempotency set claim = $3, claimed_at = $5, claimed_by = $6
-         where api_key = $1 and key = $2 and state <> 'answered' and claim = $4")
+         where api_key = $1 and key = $2 and state <> 'answered' and claim = $4 and state = $7")
         .bind(named.api_key)
         .bind(named.key)
         .bind(claim)
-        .bind(from)
+        .bind(known.claim)
         .bind(by.now)
         .bind(by.process)
+        .bind(word(&known.state)?)
         .execute(c)
         .await?
         .rows_affected());
@@ -135,24 +136,28 @@ pub async fn take_over(
 /// What is known under a key.
 pub async fn find(tx: &mut Tx, named: Named) -> anyhow::Result<Option<Request>> {
     type Headers = Option<Json<Vec<(String, String)>>>;
-    type Claim = (Uuid, DateTime<Utc>, Option<String>);
-    type Row = (String, String, Option<Uuid>, Option<i64>, Headers, Option<String>);
-    let claim: Option<Claim> = on!(tx, c => sqlx::query_as(
-        "select claim, claimed_at, claimed_by from idempotency where api_key = $1 and key = $2")
-        .bind(named.api_key)
-        .bind(named.key)
-        .fetch_optional(c)
-        .await?);
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        fingerprint: String,
+        state: String,
+        claim: Uuid,
+        claimed_at: DateTime<Utc>,
+        claimed_by: Option<String>,
+        made: Option<Uuid>,
+        status: Option<i64>,
+        headers: Headers,
+        body: Option<String>,
+    }
     let row: Option<Row> = on!(tx, c => sqlx::query_as(
-        "select fingerprint, state, made, status, headers, body
+        "select fingerprint, state, claim, claimed_at, claimed_by, made, status, headers, body
          from idempotency
          where api_key = $1 and key = $2")
         .bind(named.api_key)
         .bind(named.key)
         .fetch_optional(c)
         .await?);
-    let (Some((claim, claimed_at, claimed_by)), Some(row)) = (claim, row) else { return Ok(None) };
-    let (fingerprint, state, made, status, headers, body) = row;
+    let Some(row) = row else { return Ok(None) };
+    let Row { fingerprint, state, claim, claimed_at, claimed_by, made, status, headers, body } = row;
     let answered = match status {
         None => None,
         Some(status) => Some(Answered {

@@ -58,7 +58,11 @@ pub async fn hold(tx: &mut Tx, bucket: &str, now: DateTime<Utc>) -> anyhow::Resu
         .execute(c)
         .await?
         .rows_affected());
-    Ok(held == 1)
+    if held == 0 {
+        return Ok(false);
+    }
+    crate::request::held(tx).await?;
+    Ok(true)
 }
 
 pub async fn add_bucket(tx: &mut Tx, bucket: &Bucket) -> anyhow::Result<()> {
@@ -175,21 +179,30 @@ pub async fn delete_subscription(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> a
 /// Usage of a meter that nothing bills.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Event {
+    /// Unique within its bucket.
     pub id: String,
+    pub subscription: String,
     pub meter: String,
     pub amount: i64,
     pub at: DateTime<Utc>,
 }
 
+impl Event {
+    /// The same use told again, at whatever time.
+    pub fn is_same_use(&self, other: &Self) -> bool {
+        self.subscription == other.subscription && self.meter == other.meter && self.amount == other.amount
+    }
+}
+
 /// Adds usage; `false` if an event of this id is there already.
-pub async fn add_event(tx: &mut Tx, bucket: &str, subscription: &str, event: &Event) -> anyhow::Result<bool> {
+pub async fn add_event(tx: &mut Tx, bucket: &str, event: &Event) -> anyhow::Result<bool> {
     let added = on!(tx, c => sqlx::query(
         "insert into metering_event (bucket, id, subscription, meter, amount, at)
          values ($1, $2, $3, $4, $5, $6)
          on conflict (bucket, id) do nothing")
         .bind(bucket)
         .bind(&event.id)
-        .bind(subscription)
+        .bind(&event.subscription)
         .bind(&event.meter)
         .bind(event.amount)
         .bind(event.at)
@@ -197,6 +210,18 @@ pub async fn add_event(tx: &mut Tx, bucket: &str, subscription: &str, event: &Ev
         .await?
         .rows_affected());
     Ok(added == 1)
+}
+
+/// The usage of this id in a bucket, whichever subscription it is of.
+pub async fn event(tx: &mut Tx, bucket: &str, id: &str) -> anyhow::Result<Option<Event>> {
+    Ok(on!(tx, c => sqlx::query_as(
+        "select id, subscription, meter, amount, at
+         from metering_event
+         where bucket = $1 and id = $2")
+        .bind(bucket)
+        .bind(id)
+        .fetch_optional(c)
+        .await?))
 }
 
 /// Usage of a subscription from one instant to another.
@@ -207,7 +232,7 @@ pub async fn events(
     until: DateTime<Utc>,
 ) -> anyhow::Result<Vec<Event>> {
     Ok(on!(tx, c => sqlx::query_as(
-        "select id, meter, amount, at
+        "select id, subscription, meter, amount, at
          from metering_event
          where subscription = $1 and at >= $2 and at < $3
          order by at, id")

@@ -85,6 +85,12 @@ pub async fn webhooks(tx: &mut Tx) -> anyhow::Result<Vec<Webhook>> {
     rows.into_iter().map(Webhook::try_from).collect()
 }
 
+/// Nobody else changes an endpoint until the transaction ends. What decides a write is read after this.
+pub async fn hold(tx: &mut Tx, id: Uuid) -> anyhow::Result<()> {
+    on!(tx, c => sqlx::query("update webhook set url = url where id = $1").bind(id).execute(c).await.map(drop))?;
+    crate::request::held(tx).await
+}
+
 /// Writes an endpoint, in place of the one with its id.
 pub async fn save(tx: &mut Tx, webhook: &Webhook) -> anyhow::Result<()> {
     let (former, until) = webhook.former.clone().unzip();

@@ -46,6 +46,15 @@ impl Answer {
         Self::of(StatusCode::OK, Content::Bytes(media, bytes))
     }
 
+    /// 201 with where it is.
+    pub fn located(mut self, path: &str) -> Self {
+        self.status = StatusCode::CREATED;
+        if let Ok(place) = HeaderValue::from_str(path) {
+            self.headers.insert(header::LOCATION, place);
+        }
+        self
+    }
+
     /// As it goes out.
     pub fn rendered(self, numbers: Numbers) -> Rendered {
         let (media, body) = match self.content {

@@ -2,10 +2,11 @@
 
 use crate::answer::Answer;
 use crate::app::App;
-use crate::problem::{BAD_ID, Fault, MALFORMED, MEDIA_TYPE, Problem};
+use crate::problem::{BAD_ID, Fault, MALFORMED, MEDIA_TYPE, Problem, bad_query};
 use crate::route::{Answering, Handler};
 use bytes::Bytes;
 use domain::book_file::Node;
+use domain::{DateTime, Utc};
 use http::{HeaderMap, header};
 use operations::Context;
 use operations::keys::ApiKey;
@@ -74,6 +75,14 @@ impl Call {
     /// A value of the query by name, in any case.
     pub fn asked(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The same as an instant.
+    pub fn instant(&self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
+        let Some(text) = self.asked(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+        let read = DateTime::parse_from_rfc3339(text).map(|at| at.with_timezone(&Utc));
+        read.map(Some)
+            .map_err(|_| bad_query(name, format!("`{text}` is not an instant such as 2026-01-31T12:00:00Z")))
     }
 
     /// The body as JSON; none if there is none: clients send nothing, `null` or `false` where nothing is to be said.

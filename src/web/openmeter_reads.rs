@@ -4,7 +4,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::doc::{Doc, Gives};
 use crate::json::Tree;
-use crate::problem::{BAD_QUERY, METER_NOT_FOUND, Problem};
+use crate::problem::{METER_NOT_FOUND, Problem, bad_query};
 use crate::route::Route;
 use chrono::{Datelike, TimeZone, Timelike};
 use domain::api_key::Scope;
@@ -32,22 +32,12 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-fn instant(call: &Call, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
-    let Some(text) = call.asked(name).filter(|text| !text.is_empty()) else { return Ok(None) };
-    let read = DateTime::parse_from_rfc3339(text).map(|at| at.with_timezone(&Utc));
-    read.map(Some).map_err(|_| bad(name, format!("`{text}` is not an instant (2026-01-31T00:00:00Z)")))
-}
-
-fn bad(name: &str, message: String) -> Problem {
-    Problem::new(BAD_QUERY, format!("{name}: {message}")).at(name, message)
-}
-
 fn only(call: &Call, known: &[&str]) -> Result<(), Problem> {
     for (name, _) in &call.query {
         let plain = name.trim_end_matches("[]");
         if !known.iter().any(|known| known.eq_ignore_ascii_case(plain)) && !plain.starts_with("filterGroupBy")
         {
-            return Err(bad(name, "cannot be asked here".to_owned()));
+            return Err(bad_query(name, "cannot be asked here".to_owned()));
         }
     }
     Ok(())
@@ -62,14 +52,14 @@ async fn events(call: Call) -> Result<Answer, Problem> {
         None => EVENTS_MAX,
         Some(text) => match text.parse::<usize>() {
             Ok(limit) if (1..=EVENTS_MAX).contains(&limit) => limit,
-            _ => return Err(bad("limit", format!("`{text}` is not within 1 and {EVENTS_MAX}"))),
+            _ => return Err(bad_query("limit", format!("`{text}` is not within 1 and {EVENTS_MAX}"))),
         },
     };
     let asked = UsageFilter {
         subject: call.asked("subject").map(str::to_owned),
         event: call.asked("id").map(str::to_owned),
-        from_us: instant(&call, "from")?.map(|at| at.timestamp_micros()),
-        to_us: instant(&call, "to")?.map(|at| at.timestamp_micros()),
+        from_us: call.instant("from")?.map(|at| at.timestamp_micros()),
+        to_us: call.instant("to")?.map(|at| at.timestamp_micros()),
         ..UsageFilter::default()
     };
     let found = list::list(call.ctx(), &asked, 0, limit).await?;
@@ -235,18 +225,17 @@ async fn query(call: Call) -> Result<Answer, Problem> {
     let Some(aggregation) = all(&catalogue).get(name.as_str()).copied() else {
         return Err(Problem::new(METER_NOT_FOUND, format!("no plan counts a meter `{name}`")));
     };
-    let (from, to) = (instant(&call, "from")?, instant(&call, "to")?);
-    let size =
-        match call.asked("windowSize") {
-            None => None,
-            Some(text) => Some(Size::read(text).ok_or_else(|| {
-                bad("windowSize", format!("`{text}` is none of MINUTE, HOUR, DAY and MONTH"))
-            })?),
-        };
+    let (from, to) = (call.instant("from")?, call.instant("to")?);
+    let size = match call.asked("windowSize") {
+        None => None,
+        Some(text) => Some(Size::read(text).ok_or_else(|| {
+            bad_query("windowSize", format!("`{text}` is none of MINUTE, HOUR, DAY and MONTH"))
+        })?),
+    };
     let zone = call.asked("windowTimeZone").unwrap_or("UTC");
     let zone: chrono_tz::Tz = zone
         .parse()
-        .map_err(|_| bad("windowTimeZone", format!("`{zone}` is no zone of the IANA database")))?;
+        .map_err(|_| bad_query("windowTimeZone", format!("`{zone}` is no zone of the IANA database")))?;
     let many = |name: &str| -> Vec<String> {
         let sent =
             call.query.iter().filter(|(known, _)| known.trim_end_matches("[]").eq_ignore_ascii_case(name));

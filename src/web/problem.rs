@@ -122,6 +122,11 @@ impl Style {
     }
 }
 
+/// A value of the query that cannot be meant.
+pub fn bad_query(name: &str, message: String) -> Problem {
+    Problem::new(BAD_QUERY, format!("{name}: {message}")).at(name, message)
+}
+
 impl Problem {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), faults: Vec::new(), headers: Box::default() }

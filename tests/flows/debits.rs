@@ -77,6 +77,13 @@ fn sum(amount: &str, batch: &str, on: &str) -> String {
     )
 }
 
+fn credited(amount: &str, debit: &str, reference: &str, on: &str) -> String {
+    format!(
+        "<Ntry><Amt Ccy=\"EUR\">{amount}</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{on}</Dt></BookgDt>\
+         <AcctSvcrRef>{reference}</AcctSvcrRef><NtryDtls><TxDtls><Refs><EndToEndId>{debit}</EndToEndId></Refs></TxDtls></NtryDtls></Ntry>"
+    )
+}
+
 fn given_back(amount: &str, debit: &str, code: &str, on: &str) -> String {
     format!(
         "<Ntry><Amt Ccy=\"EUR\">{amount}</Amt><CdtDbtInd>DBIT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{on}</Dt></BookgDt>\
@@ -255,6 +262,46 @@ fn what_a_bank_says_and_cannot_mean_changes_nothing() {
         books.run(&["run", "--as-of", "2026-02-01", "--skip", "render,send"]).exits(0);
         books.json(&["invoices", "markpaid", "INV-0000003"]);
         assert_eq!(export(&books, "2026-02-12")["files"][0]["debits"], 1);
+        verified(&books);
+    }
+}
+
+#[test]
+fn money_for_a_debit_that_waits_for_none_is_on_a_list() {
+    for books in both() {
+        billed(&books, 2);
+        let xml = content(&export(&books, "2026-01-09")["files"][0]);
+        let (message, batch, debits) =
+            (all(&xml, "MsgId")[0], all(&xml, "PmtInfId")[0], all(&xml, "EndToEndId"));
+        import(&books, "pain002.xml", &rejected(message, batch, debits[0], "AM04"));
+        let credit = |name: &str, debit: usize, reference: &str, on: &str| {
+            let text = statement("camt.053", &credited("248.75", debits[debit], reference, on));
+            let path = books.file(name, text);
+            books.run(&["--json", "payments", "import", &path]).json()["files"][0].clone()
+        };
+        let counts = |file: &Value| ["known", "placed", "open"].map(|count| file[count].as_u64().unwrap());
+        // The bank has said that it would not come, and it came.
+        assert_eq!(counts(&credit("declined.xml", 0, "C-1", "2026-01-15")), [0, 0, 1]);
+        // Told again under another name it is the same money; after it went back it is other money.
+        assert_eq!(counts(&credit("paid.xml", 1, "C-2", "2026-01-15")), [0, 1, 0]);
+        import(
+            &books,
+            "back.xml",
+            &statement("camt.053", &given_back("248.75", debits[1], "MD06", "2026-01-20")),
+        );
+        assert_eq!(counts(&credit("again.xml", 1, "C-3", "2026-01-15")), [1, 0, 0]);
+        assert_eq!(counts(&credit("anew.xml", 1, "C-4", "2026-01-22")), [0, 0, 1]);
+        let waiting = books.json(&["payments", "received", "--state", "open"]);
+        let waiting: Vec<[&str; 2]> = waiting
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|payment| ["left", "why"].map(|field| payment[field].as_str().unwrap()))
+            .collect();
+        assert_eq!(waiting, [["248.75", "debits_differ"]; 2]);
+        // A person puts it where it belongs.
+        books.json(&["payments", "allocate", "1", "--invoice", "INV-0000001"]);
+        assert_eq!(invoice(&books, "INV-0000001")["PaymentStatus"], 20);
         verified(&books);
     }
 }

@@ -49,6 +49,7 @@ fn reminders_go_out_as_letters_by_level_and_language_and_a_statement_says_what_i
         "3 days ago",
         "Amount due DKK 248.75",
         "DK50 0040 0440 1162 43",
+        "Please pay DKK 248.75 and state the payment",
         "INV-0000001",
     ] {
         assert!(first.contains(told), "{told}: {first}");

@@ -57,9 +57,18 @@ impl Scene {
         server.with(&self.key).header("Idempotency-Key", &key)
     }
 
-    /// Asks at every door, until the server answers before it would die. At one of them at least the effect was there
-    /// and its answer with it.
+    /// As below; and at one of the doors at least the effect was there and its answer with it.
     fn asks(&self, ask: impl Fn(&Client<'_>, u64) -> Reply, effects: impl Fn(u64) -> usize) {
+        assert!(self.dies_at_doors(ask, effects) > 0, "the answer is not in the transaction of the effect");
+    }
+
+    /// Asks at every door, until the server answers before it would die; how many times the answer was kept with the
+    /// effect.
+    fn dies_at_doors(
+        &self,
+        ask: impl Fn(&Client<'_>, u64) -> Reply,
+        effects: impl Fn(u64) -> usize,
+    ) -> usize {
         let mut kept = 0;
         for door in 1..=DOORS_MAX {
             let n = self.asked.get() + 1;
@@ -79,8 +88,7 @@ impl Scene {
             assert_eq!(effects(n), 1, "door {door}: {}", third.text());
             if first.status != 0 {
                 assert_eq!((first.status, &first.body), (third.status, &third.body), "door {door}");
-                assert!(kept > 0, "the answer is not in the transaction of the effect");
-                return;
+                return kept;
             }
         }
         panic!("the server dies for ever");
@@ -100,9 +108,30 @@ fn until_free(ask: impl Fn() -> Reply) -> Reply {
     }
 }
 
-fn items(books: &Books, key: &str, path: &str) -> Vec<Value> {
+fn server_get(books: &Books, key: &str, path: &str) -> Value {
     let server = Server::start(books, &["--no-work"]);
-    server.with(key).get(path).is(200).json()["Items"].as_array().unwrap().clone()
+    server.with(key).get(path).is(200).json()
+}
+
+fn items(books: &Books, key: &str, path: &str) -> Vec<Value> {
+    server_get(books, key, path)["Items"].as_array().unwrap().clone()
+}
+
+/// The path of a subscription that has a quota and is not billed.
+fn quota(books: &Books, key: &str) -> String {
+    let server = Server::start(books, &["--no-work"]);
+    let client = server.with(key);
+    let bucket = client.post("/v1/metering", &json!({})).is(201).json();
+    let path = format!("/v1/metering/{}", bucket["id"].as_str().unwrap());
+    let plan = json!({"label": "Free", "planExternalId": "free", "meters": {"requests": {"label": "Requests", "max": 1000}}});
+    client.post(&format!("{path}/plans"), &plan).is(201);
+    let body = json!({
+        "planExternalIds": ["free"], "status": "active", "type": "periodic", "renewalStrategy": "monthly",
+        "region": "us-central1", "customerKey": "CU-0001", "subscriptionExternalId": "quota_1",
+        "customerExternalId": "cus_1",
+    });
+    let one = client.post(&format!("{path}/subscriptions"), &body).is(201).json();
+    format!("{path}/subscriptions/{}", one["id"].as_str().unwrap())
 }
 
 #[test]
@@ -141,6 +170,18 @@ fn a_server_that_dies_at_any_door_has_done_a_request_once_or_not_at_all() {
             |n| {
                 let all = items(books, api_key, "/v3/usagedata?pagesize=1000");
                 all.iter().filter(|usage| usage["Amount"].as_u64() == Some(n)).count()
+            },
+        );
+
+        // What takes from a quota is counted once, and what is left is told anew.
+        let quota = quota(books, api_key);
+        let left = || server_get(books, api_key, &format!("{quota}/quotas"))["requests"].as_u64().unwrap();
+        let before = Cell::new(left());
+        scene.dies_at_doors(
+            |client, _| client.post(&format!("{quota}/consumption"), &json!({"meters": {"requests": 1}})),
+            |_| {
+                let now = left();
+                usize::try_from(before.replace(now) - now).unwrap()
             },
         );
 

@@ -207,3 +207,131 @@ fn what_the_book_bills_is_billed_from_the_same_usage_and_stands_as_the_book_says
         assert_eq!(books.json(&["verify"])["ok"], true);
     }
 }
+
+#[test]
+fn an_id_stands_for_one_use_within_a_bucket() {
+    for books in both() {
+        let (server, all) = served(&books);
+        let client = server.with(&all);
+        let it = Metering::new(&client);
+        let subscriptions = [
+            it.subscribe(&client, "s_1", "prod_free", json!({})),
+            it.subscribe(&client, "s_2", "prod_free", json!({})),
+        ];
+        let use_it = |place: usize, more: Value| {
+            let mut body = json!({"meters": {"requests": 2}, "id": "a"});
+            for (member, value) in more.as_object().unwrap() {
+                body[member] = value.clone();
+            }
+            client.post(&it.of(&subscriptions[place], "/consumption"), &body)
+        };
+        use_it(0, json!({})).is(200);
+        let told = use_it(1, json!({})).is(409).json();
+        assert!(told["detail"].as_str().unwrap().contains("counted before"), "{told}");
+        assert_eq!(client.get(&it.of(&subscriptions[1], "/quotas")).json(), json!({"requests": 10}));
+        // Told again with a time of another cycle it is the same use still.
+        let before = json!({"time": "2024-01-01T00:00:00Z"});
+        assert_eq!(use_it(0, before).is(200).json()["meters"]["requests"]["available"], 10);
+        use_it(0, json!({"time": "2024-01-01T00:00:00Z", "meters": {"requests": 3}})).is(409);
+        assert_eq!(client.get(&it.of(&subscriptions[0], "/quotas")).json(), json!({"requests": 8}));
+        use_it(1, json!({"id": "b"})).is(200);
+        assert_eq!(client.get(&it.of(&subscriptions[1], "/quotas")).json(), json!({"requests": 8}));
+
+        // What is billed has its ids in the bucket too.
+        let billed =
+            [it.subscribe(&client, "b_1", "PRO", json!({})), it.subscribe(&client, "b_2", "PRO", json!({}))];
+        let body = json!({"meters": {"api_calls": 2}, "id": "c"});
+        client.post(&it.of(&billed[0], "/consumption"), &body).is(200);
+        client.post(&it.of(&billed[1], "/consumption"), &body).is(409);
+    }
+}
+
+#[test]
+fn a_billed_plan_that_comes_later_is_billed_from_when_it_comes() {
+    for books in both() {
+        let (server, all) = served(&books);
+        drop(server);
+        let on = |day: &str| {
+            let mut command = books.command(&["serve", "--listen", "127.0.0.1:0", "--no-work"]);
+            command.env("TALLYBOOK_NOW", format!("{day}T12:00:00Z"));
+            Server::started(command)
+        };
+        let server = on("2026-01-10");
+        let client = server.with(&all);
+        let it = Metering::new(&client);
+        let trial = json!({"status": "trialing"});
+        let quota = it.subscribe(&client, "later_1", "prod_free", json!({}));
+        let tried = it.subscribe(&client, "later_2", "prod_free", trial.clone());
+        let short = it.subscribe(&client, "later_3", "prod_free", trial);
+        let add = |client: &Client<'_>, subscription: &Value| {
+            let plans = json!({"planExternalIds": ["prod_free", "PRO"]});
+            client.patch(&it.of(subscription, ""), &plans).is(200);
+        };
+        drop(client);
+        drop(server);
+
+        let server = on("2026-01-20");
+        add(&server.with(&all), &short);
+        drop(server);
+        let server = on("2026-03-10");
+        add(&server.with(&all), &quota);
+        add(&server.with(&all), &tried);
+        for (number, start, trial_end) in [
+            ("later_1", "2026-03-10", json!(null)),
+            ("later_2", "2026-03-10", json!(null)),
+            ("later_3", "2026-01-20", json!("2026-01-24")),
+        ] {
+            let own = books.json(&["subscriptions", "show", number]);
+            assert_eq!((&own["startdate"], &own["trialend"]), (&json!(start), &trial_end), "{own}");
+        }
+    }
+}
+
+#[test]
+fn plans_that_are_gone_leave_what_they_billed() {
+    for books in both() {
+        let (server, all) = served(&books);
+        let client = server.with(&all);
+        let it = Metering::new(&client);
+        let plans = |names: &[&str]| json!({"planExternalIds": names, "customerKey": "CU-0001"});
+        let one = it.subscribe(&client, "gone_1", "", plans(&["prod_free", "PRO"]));
+        client.post(&it.of(&one, "/consumption"), &json!({"meters": {"api_calls": 5}})).is(200);
+        books.run(&["run", "--skip", "render,send,collect"]).exits(0);
+        client.patch(&it.of(&one, ""), &json!({"planExternalIds": ["prod_free"]})).is(200);
+        assert_eq!(books.json(&["subscriptions", "show", "gone_1"])["state"], "cancelled");
+        let used = client.get(&it.of(&one, "/consumption?meter=api_calls")).is(200).json();
+        let sum: i64 =
+            used["data"].as_array().unwrap().iter().map(|window| window["value"].as_i64().unwrap()).sum();
+        assert_eq!(sum, 5, "{used}");
+        assert_eq!(client.delete(&it.of(&one, "")).is(409).json()["extensions"]["code"], "billed");
+    }
+}
+
+#[test]
+fn of_two_changes_that_hold_to_the_same_state_one_is_made() {
+    for books in both() {
+        let (server, all) = served(&books);
+        let client = server.with(&all);
+        let it = Metering::new(&client);
+        let one = it.subscribe(&client, "held_1", "prod_free", json!({}));
+        let path = it.of(&one, "");
+        let other =
+            client.clone().header("If-Match", "\"other\"").patch(&path, &json!({"metadata": {"n": 9}}));
+        let told = other.is(412).json()["detail"].as_str().unwrap().to_owned();
+        let tag = format!("\"{}\"", told.split('"').nth(1).unwrap());
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let changes: Vec<_> = (0..6)
+                .map(|n| {
+                    let (server, all, path, tag) = (&server, &all, &path, &tag);
+                    scope.spawn(move || {
+                        let holding = server.with(all).header("If-Match", tag);
+                        holding.patch(path, &json!({"metadata": {"n": n}})).status
+                    })
+                })
+                .collect();
+            changes.into_iter().map(|change| change.join().unwrap()).collect()
+        });
+        let is = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
+        assert_eq!((is(200), is(412)), (1, 5), "{statuses:?}");
+    }
+}

@@ -161,7 +161,7 @@ fn draw_code(layout: &Layout, sheet: &mut Sheet, (x, y): (f32, f32), rows: &[Vec
     }
 }
 
-fn open_minor(layout: &Layout) -> i64 {
+pub(super) fn open_minor(layout: &Layout) -> i64 {
     layout.draft.gross_minor().saturating_sub(layout.document.settled_minor())
 }
 
@@ -192,9 +192,13 @@ fn sentence(layout: &Layout) -> String {
             .map_or_else(|| words.settled.clone(), |on| words.paid_on.replace("{date}", &figures.date(on)));
     }
     let amount = figures.money(open, draft.currency);
+    let pay_by = layout.document.pay_by();
+    // Nobody is asked to pay by a day that is past.
+    let is_late = layout.heading.as_ref().is_some_and(|letter| letter.on > pay_by);
     let (text, day) = match layout.document.collection {
-        Collection::Transfer => (words.pay.clone(), layout.document.pay_by()),
-        Collection::Automatic => (words.collected.clone(), layout.document.pay_by()),
+        Collection::Transfer if is_late => (words.pay_late.clone(), pay_by),
+        Collection::Transfer => (words.pay.clone(), pay_by),
+        Collection::Automatic => (words.collected.clone(), pay_by),
         Collection::Debit(notice) => {
             let text =
                 words.debited.replace("{account}", notice.account).replace("{creditor}", notice.creditor);
@@ -204,13 +208,19 @@ fn sentence(layout: &Layout) -> String {
     text.replace("{amount}", &amount).replace("{date}", &figures.date(day))
 }
 
-fn bank_facts<'a>(layout: &'a Layout) -> Vec<(&'a str, String)> {
+/// The seller's account, to which money is sent.
+pub(super) fn account_facts<'a>(layout: &'a Layout) -> Vec<(&'a str, String)> {
     let (tenant, words) = (layout.document.tenant, &layout.labels.words);
-    let mut facts: Vec<(&str, String)> = Vec::new();
-    facts.extend(tenant.iban.as_ref().map(|iban| (words.iban.as_str(), in_fours(iban))));
-    facts.extend(tenant.bic.as_ref().map(|bic| (words.bic.as_str(), bic.clone())));
+    let iban = tenant.iban.as_ref().map(|iban| (words.iban.as_str(), in_fours(iban)));
+    let bic = tenant.bic.as_ref().map(|bic| (words.bic.as_str(), bic.clone()));
+    iban.into_iter().chain(bic).collect()
+}
+
+fn bank_facts<'a>(layout: &'a Layout) -> Vec<(&'a str, String)> {
+    let mut facts = account_facts(layout);
     let stated = layout.document.invoice.map(Invoice::stated_reference);
-    facts.push((&words.payment_reference, stated.unwrap_or_else(|| layout.number().to_owned())));
+    facts
+        .push((&layout.labels.words.payment_reference, stated.unwrap_or_else(|| layout.number().to_owned())));
     facts
 }
 

@@ -1,11 +1,11 @@
 //! Letters to payers: a reminder of one invoice, and a statement of account. Both say what is open and how to pay it (rules
 //! Y3), and have the head and foot of an invoice.
 
-use super::{BOTTOM, Collection, Heading, InvoiceDocument, LEFT, Layout, RIGHT, closing, finish, head};
+use super::{BOTTOM, Collection, Heading, InvoiceDocument, LEFT, Layout, RIGHT, closing, head, save};
 use crate::Renderer;
 use crate::error::DocumentError;
 use crate::figures::Figures;
-use crate::paper::{self, Align, Identity, Sheet};
+use crate::paper::{self, Align, Sheet};
 use chrono::NaiveDate;
 use domain::Uuid;
 use domain::invoice::statement::Movement;
@@ -83,7 +83,7 @@ pub(crate) fn reminder(
         (words.due_date.clone(), figures.date(document.pay_by())),
         (words.account.clone(), document.draft.account_number.clone()),
     ];
-    let heading = Heading { title, number: document.name(), facts };
+    let heading = Heading { title, number: document.name(), on, facts };
     let layout = Layout::of(renderer, &document, Some(heading));
     let mut sheet = Sheet::default();
     let mut y = head::first(&layout, &mut sheet) + 14.0;
@@ -99,7 +99,6 @@ pub(crate) fn reminder(
         ) + 8.0;
     }
     let draft = document.draft;
-    let open_minor = draft.gross_minor().saturating_sub(document.settled_minor());
     y += 6.0;
     let settled = (document.settled_minor() != 0).then(|| (&words.paid, -document.settled_minor()));
     for (label, minor) in [(&words.gross, draft.gross_minor())].into_iter().chain(settled) {
@@ -120,7 +119,7 @@ pub(crate) fn reminder(
         layout.strong(11.0),
         (RIGHT, y + 5.0),
         160.0,
-        &figures.money(open_minor, draft.currency),
+        &figures.money(closing::open_minor(&layout), draft.currency),
     );
     closing::payment(&layout, &mut sheet, y + 26.0);
     let id = Uuid::new_v5(&draft.id.0, format!("reminder {} {on}", level.number).as_bytes());
@@ -141,7 +140,7 @@ pub(crate) fn statement(renderer: &Renderer, of: &StatementDocument<'_>) -> Resu
         (words.account.clone(), document.draft.account_number.clone()),
         (words.currency.clone(), document.draft.currency.to_string()),
     ];
-    let heading = Heading { title: words.statement.clone(), number: days, facts };
+    let heading = Heading { title: words.statement.clone(), number: days, on: of.to, facts };
     let layout = Layout::of(renderer, &document, Some(heading));
     let mut pages = Pages::start(&layout);
     pages.heads([&words.date, &words.movement, &words.document, &words.amount, &words.balance]);
@@ -184,20 +183,6 @@ pub(crate) fn statement(renderer: &Renderer, of: &StatementDocument<'_>) -> Resu
     let id = Uuid::new_v5(&document.draft.payer.0, format!("statement {:?} {}", of.from, of.to).as_bytes());
     let sheets = pages.end();
     save(&layout, sheets, (of.to, id))
-}
-
-fn save(
-    layout: &Layout<'_>,
-    sheets: Vec<Sheet>,
-    (on, id): (NaiveDate, Uuid),
-) -> Result<Vec<u8>, DocumentError> {
-    let pages = sheets.len();
-    let finished =
-        sheets.into_iter().enumerate().map(|(page, sheet)| finish(layout, sheet, page + 1, pages)).collect();
-    let title = format!("{} {}", layout.title(), layout.number());
-    let identity = Identity { title, author: &layout.draft.seller.name, on, id };
-    paper::write(layout.fonts, layout.logo, &identity, finished)
-        .map_err(|why| DocumentError::Pdf { document: layout.document.name(), why })
 }
 
 /// Rows over as many pages as they need.
@@ -263,10 +248,7 @@ impl<'a> Pages<'a> {
 
     /// The account that what is open is paid to.
     fn how_to_pay(&mut self) {
-        let (tenant, words) = (self.layout.document.tenant, &self.layout.labels.words);
-        let iban = tenant.iban.as_deref().map(|iban| (&words.iban, closing::in_fours(iban)));
-        let bic = tenant.bic.as_ref().map(|bic| (&words.bic, bic.clone()));
-        for (label, value) in iban.into_iter().chain(bic) {
+        for (label, value) in closing::account_facts(self.layout) {
             self.room(STEP);
             let layout = self.layout;
             self.sheet.text(layout.fonts, layout.muted(9.0), Align::Left, (LEFT, self.y), label);

@@ -16,6 +16,7 @@ use crate::figures::Figures;
 use crate::paper::{self, Align, Face, Fonts, Identity, Logo, Sheet, TextStyle};
 use crate::templates::{Colour, Labels, Theme};
 use chrono::NaiveDate;
+use domain::Uuid;
 use domain::catalogue::Tenant;
 use domain::invoice::{BaseAmounts, Draft, Invoice, Settlement};
 
@@ -153,6 +154,8 @@ struct Layout<'a> {
 struct Heading {
     title: String,
     number: String,
+    /// Its day.
+    on: NaiveDate,
     facts: Vec<(String, String)>,
 }
 
@@ -236,18 +239,23 @@ impl<'a> Layout<'a> {
 /// Renders one document.
 pub(crate) fn render(renderer: &Renderer, document: &InvoiceDocument) -> Result<Vec<u8>, DocumentError> {
     let layout = Layout::of(renderer, document, None);
-    let sheets = flow::pages(&layout);
+    let on = document.invoice.map_or(layout.draft.invoice_date, |invoice| invoice.booked_on);
+    save(&layout, flow::pages(&layout), (on, layout.draft.id.0))
+}
+
+/// Writes pages as a PDF that says when it was made, and which document it is.
+fn save(
+    layout: &Layout<'_>,
+    sheets: Vec<Sheet>,
+    (on, id): (NaiveDate, Uuid),
+) -> Result<Vec<u8>, DocumentError> {
     let pages = sheets.len();
     let finished =
-        sheets.into_iter().enumerate().map(|(page, sheet)| finish(&layout, sheet, page + 1, pages)).collect();
-    let identity = Identity {
-        title: format!("{} {}", layout.title(), layout.number()),
-        author: &layout.draft.seller.name,
-        on: document.invoice.map_or(layout.draft.invoice_date, |invoice| invoice.booked_on),
-        id: layout.draft.id.0,
-    };
+        sheets.into_iter().enumerate().map(|(page, sheet)| finish(layout, sheet, page + 1, pages)).collect();
+    let title = format!("{} {}", layout.title(), layout.number());
+    let identity = Identity { title, author: &layout.draft.seller.name, on, id };
     paper::write(layout.fonts, layout.logo, &identity, finished)
-        .map_err(|why| DocumentError::Pdf { document: document.name(), why })
+        .map_err(|why| DocumentError::Pdf { document: layout.document.name(), why })
 }
 
 /// Lays the watermark under a page and the footer on it.

@@ -106,6 +106,7 @@ words![
     bic,
     payment_reference,
     pay,
+    pay_late,
     collected,
     debited,
     nothing_to_pay,

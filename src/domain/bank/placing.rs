@@ -70,7 +70,7 @@ pub enum WhyNot {
     UnknownReference,
     /// The text names invoices of several payers, or a credit note.
     Ambiguous,
-    /// It is for direct debits, and comes to another sum than those that wait for it.
+    /// It is for direct debits, and comes to another sum than those that wait for it, or none does.
     DebitsDiffer,
     /// Nothing says which invoice it is for.
     Nothing,

@@ -4,6 +4,7 @@ use super::fields::Fields;
 use super::nearest::did_you_mean;
 use crate::billing::{format_number, numbered};
 use crate::customer::Address;
+use crate::direct_debit::mod_97;
 use crate::einvoice::{self, Identifier, IdentifierFault, Identifiers};
 use crate::tax::vat_number::{self, VatNumberFault};
 use chrono::NaiveDate;
@@ -89,12 +90,7 @@ fn iban_fault(number: &str) -> Option<&'static str> {
     if !is_shaped {
         return Some("two letters, two check digits, and 11 to 30 letters and digits were expected");
     }
-    let mut rest: u32 = 0;
-    for &byte in bytes[4..].iter().chain(&bytes[..4]) {
-        let value = if byte.is_ascii_digit() { u32::from(byte - b'0') } else { u32::from(byte - b'A') + 10 };
-        let shift = if value > 9 { 100 } else { 10 };
-        rest = (rest * shift + value) % 97;
-    }
+    let rest = mod_97(bytes[4..].iter().chain(&bytes[..4]));
     (rest != 1).then_some("its check digits do not fit")
 }
 

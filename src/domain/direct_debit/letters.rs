@@ -20,8 +20,11 @@ pub fn bank_letters(text: &str, letters_max: usize) -> String {
             c => written.push_str(plain(c)),
         }
     }
-    let blank = written.split_whitespace().collect::<Vec<_>>().join(" ");
-    let trimmed: String = blank.replace("//", "/").trim_matches('/').chars().take(letters_max).collect();
+    let mut single = written.split_whitespace().collect::<Vec<_>>().join(" ");
+    while single.contains("//") {
+        single = single.replace("//", "/");
+    }
+    let trimmed: String = single.trim_matches('/').chars().take(letters_max).collect();
     trimmed.trim_end().trim_end_matches('/').to_owned()
 }
 
@@ -88,6 +91,7 @@ mod tests {
             ("Bjørn Åsgård & Søn ApS", "Bjoern Aasgaard + Soen ApS"),
             ("Łódź Żółw — Größe", "Lodz Zolw - Groesse"),
             ("//a//b/", "a/b"),
+            ("a///b/////c", "a/b/c"),
             ("東京  Ltd", ".. Ltd"),
         ] {
             assert_eq!(bank_letters(text, 70), written);

@@ -174,7 +174,8 @@ pub fn is_creditor_id(text: &str) -> bool {
     is_shaped && mod_97(bytes[7..].iter().chain(&bytes[..4])) == 1
 }
 
-fn mod_97<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
+/// What is left of letters and digits as a number (ISO 7064, mod 97-10): A is 10, Z 35, in either case.
+pub(crate) fn mod_97<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
     bytes.fold(0, |rest, byte| match byte.to_ascii_uppercase() {
         digit @ b'0'..=b'9' => (rest * 10 + u32::from(digit - b'0')) % 97,
         letter => (rest * 100 + u32::from(letter.saturating_sub(b'A')) + 10) % 97,

@@ -1,6 +1,6 @@
 //! Cycles of a month or a year, counted from an anchor in UTC.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, Months, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Length of a cycle.
@@ -58,7 +58,7 @@ impl Clock {
         let month =
             if months < 0 { first.checked_sub_months(shift) } else { first.checked_add_months(shift) };
         let Some(month) = month else { return self.anchor };
-        let last = last_day(month);
+        let last = u32::from(month.num_days_in_month());
         let day = month.with_day(self.day.min(last)).unwrap_or(month);
         day.and_time(self.anchor.time()).and_utc()
     }
@@ -85,11 +85,6 @@ impl Clock {
         let next = self.cycle(at).1;
         if anchor_counts || next > self.anchor { next } else { self.boundary(1) }
     }
-}
-
-fn last_day(month: NaiveDate) -> u32 {
-    let next = month.checked_add_months(Months::new(1)).and_then(|next| next.pred_opt());
-    next.map_or(28, |last| last.day())
 }
 
 #[cfg(test)]

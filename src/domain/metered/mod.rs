@@ -54,6 +54,9 @@ pub struct Subscription {
     pub made_from: String,
     /// By plan, the number of the subscription that bills it.
     pub billed: std::collections::BTreeMap<String, String>,
+    /// Numbers of those that billed it before a change of plans.
+    #[serde(default)]
+    pub was_billed: Vec<String>,
     pub created: DateTime<Utc>,
 }
 
@@ -61,6 +64,11 @@ impl Subscription {
     /// Plans that it has now.
     pub fn plans(&self) -> &[String] {
         self.changes.last().map_or(&[][..], |change| &change.plans)
+    }
+
+    /// Numbers of all that bills it or has billed it.
+    pub fn ever_billed(&self) -> impl Iterator<Item = &String> {
+        self.billed.values().chain(&self.was_billed)
     }
 
     /// When a trial of so many days ends, unless an end is said.

@@ -112,6 +112,7 @@ mod tests {
             metadata: None,
             made_from: String::new(),
             billed: BTreeMap::new(),
+            was_billed: Vec::new(),
         }
     }
 

@@ -83,18 +83,21 @@ impl TrialEnd {
 }
 
 impl Subscription {
+    /// Whether its trial has ended by time alone: a method of payment says what comes next.
+    pub fn trial_has_ended(&self, now: DateTime<Utc>) -> bool {
+        self.status == Status::Trialing && self.trial_end.is_some_and(|end| end <= now)
+    }
+
     /// Where time has brought it to; `trial_end` is what its plan says of the end of trials.
     pub fn status_at(&self, now: DateTime<Utc>, has_method: bool, trial_end: Option<TrialEnd>) -> Status {
         match self.status {
             Status::Incomplete if now >= self.created + FIRST_PAYMENT => Status::IncompleteExpired,
-            Status::Trialing if self.trial_end.is_some_and(|end| end <= now) => {
-                match self.trial_end_status.or(trial_end) {
-                    _ if has_method => Status::Active,
-                    Some(TrialEnd::Canceled) => Status::Canceled,
-                    Some(TrialEnd::Paused) => Status::Inactive,
-                    None => Status::Active,
-                }
-            }
+            Status::Trialing if self.trial_has_ended(now) => match self.trial_end_status.or(trial_end) {
+                _ if has_method => Status::Active,
+                Some(TrialEnd::Canceled) => Status::Canceled,
+                Some(TrialEnd::Paused) => Status::Inactive,
+                None => Status::Active,
+            },
             said => said,
         }
     }

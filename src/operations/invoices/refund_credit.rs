@@ -7,11 +7,10 @@ use crate::act::Act;
 use crate::context::Context;
 use crate::invoices::refund::{keep_manual, received_minor};
 use crate::payments::tried::decimal;
-use crate::refusal::Stop;
+use crate::refusal::{Stop, unknown_payer};
 use domain::Decimal;
 use domain::invoice::verbs::{self, Owed};
 use domain::money::{Currency, Money};
-use domain::refusal::{Code, Refusal, Verb};
 use serde::Serialize;
 use store::invoice::{self, Booked, InvoiceFilter, InvoiceState};
 use store::{Tx, payer};
@@ -42,11 +41,7 @@ pub async fn refund_credit(
     amount: Option<Decimal>,
 ) -> Result<CreditRefunded, Stop> {
     let mut tx = ctx.store.begin().await?;
-    let unknown = || {
-        let refusal = Refusal::new(Code::UnknownCustomer, format!("there is no customer {account}"));
-        refusal.ask(Verb::ListPayers.plain()).hint(" lists them by account number")
-    };
-    let named = store::book::customer(&mut tx, account).await?.ok_or_else(unknown)?;
+    let named = store::book::customer(&mut tx, account).await?.ok_or_else(|| unknown_payer(account))?;
     let payer = payer::lock_of(&mut tx, named.id).await?;
     invoice::lock_open(&mut tx, &[payer]).await?;
     let filter =

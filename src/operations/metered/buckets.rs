@@ -66,9 +66,7 @@ pub async fn add(ctx: &Context, actor: &Actor, label: Option<String>) -> Result<
 /// Deletes a bucket with all that is in it, unless anything in it was booked.
 pub async fn delete(ctx: &Context, actor: &Actor, id: &str) -> Result<(), Stop> {
     let mut tx = ctx.store.begin().await?;
-    if !metered::hold(&mut tx, id, (ctx.now)()).await? {
-        return Err(find::unknown("bucket", id).into());
-    }
+    find::held(&mut tx, id, (ctx.now)()).await?;
     for subscription in metered::subscriptions(&mut tx, id).await? {
         if is_booked(&mut tx, &subscription.body).await? {
             let message = format!("the subscription {} was billed", subscription.id);

@@ -1,7 +1,7 @@
 //! Changes a subscription, or takes it away. What bills it is changed together with it.
 
 use super::create::{Billing, Skus, known_customer};
-use super::find::{self, by_external_ids, faulty, unknown};
+use super::find::{self, by_external_ids, faulty};
 use super::show::{is_booked, now_of};
 use crate::act::{Act, Actor};
 use crate::context::{Context, catalogue};
@@ -53,9 +53,7 @@ pub async fn change(
     }
     let now = (ctx.now)();
     let mut tx = ctx.store.begin().await?;
-    if !metered::hold(&mut tx, bucket, now).await? {
-        return Err(unknown("bucket", bucket).into());
-    }
+    find::held(&mut tx, bucket, now).await?;
     let mut row = find::subscription(&mut tx, bucket, id).await?;
     if changes.is_empty() {
         return Ok(());
@@ -68,7 +66,8 @@ pub async fn change(
     }
     let catalogue = catalogue(&mut tx).await?;
     let skus = Skus::read(&mut tx, &catalogue).await?;
-    let work = Work { billing: Billing { ctx, actor, catalogue: &catalogue, skus: &skus }, now };
+    let billing = Billing { ctx, actor, catalogue: &catalogue, skus: &skus, since: now };
+    let work = Work { billing, now };
     if let Some(names) = &changes.plan_external_ids {
         let all = metered::plans(&mut tx, bucket).await?;
         let plans = by_external_ids(&all, names, "/planExternalIds")?;
@@ -158,6 +157,7 @@ impl Work<'_> {
         }
         for number in free {
             self.ask(tx, &number, "cancel", &[("canceloption", "immediately".into())]).await?;
+            body.was_billed.push(number);
         }
         let customer = known_customer(tx, &body.customer_key).await?.unwrap_or_default();
         self.billing.of(tx, &customer, plans, body).await?;
@@ -215,9 +215,7 @@ impl Work<'_> {
 pub async fn delete(ctx: &Context, actor: &Actor, bucket: &str, id: &str) -> Result<(), Stop> {
     let now = (ctx.now)();
     let mut tx = ctx.store.begin().await?;
-    if !metered::hold(&mut tx, bucket, now).await? {
-        return Err(unknown("bucket", bucket).into());
-    }
+    find::held(&mut tx, bucket, now).await?;
     let row = find::subscription(&mut tx, bucket, id).await?;
     if is_booked(&mut tx, &row.body).await? {
         return Err(Refusal::new(Code::Billed, format!("the subscription {id} was billed"))
@@ -238,7 +236,7 @@ pub(super) async fn remove_billed(
     body: &Subscription,
 ) -> Result<(), Stop> {
     store::book_object::hold(tx).await?;
-    for number in body.billed.values() {
+    for number in body.ever_billed() {
         if book::subscription(tx, number).await?.is_none() {
             continue;
         }

@@ -12,8 +12,11 @@ use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, SecondsFormat, Ti
 use domain::Decimal;
 use domain::metered::Limits;
 use domain::refusal::{Code, Refusal};
-use std::collections::BTreeMap;
+use domain::usage::RejectCode;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::sync::LazyLock;
+use store::Tx;
 use store::metered::{self, Event, SubscriptionRow};
 use tokio::sync::Mutex;
 
@@ -57,14 +60,15 @@ pub async fn consume(
     let mut tx = ctx.store.read().await?;
     let row = find::subscription(&mut tx, bucket, id).await?;
     let standing = now_of(&mut tx, bucket, &row.body, (ctx.now)()).await?;
-    drop(tx);
     if !standing.status.has_access() {
         let message = format!("the subscription {id} is {}", standing.status.name());
         return Err(Refusal::new(Code::NoAccess, message).into());
     }
+    let counted = counted(&mut tx, bucket, &row, asked).await?;
+    drop(tx);
     let limits = standing.limits();
     let mut used = Used::of_cycle(ctx, &row, asked.at).await?;
-    let new = allowed(&row, &limits, &used, asked)?;
+    let new = allowed(&row, &limits, &used, asked, &counted)?;
     keep(ctx, live, bucket, &row, asked, &new).await?;
     used.0.extend(new.into_iter().map(|(meter, amount)| Use {
         id: String::new(),
@@ -86,12 +90,49 @@ fn event_id(asked: &Consumption, meter: &str) -> String {
     format!("{}:{meter}", asked.id)
 }
 
+/// One meter's part of a request.
+fn event(row: &SubscriptionRow, asked: &Consumption, meter: &str, amount: u64) -> Event {
+    Event {
+        id: event_id(asked, meter),
+        subscription: row.id.clone(),
+        meter: meter.to_owned(),
+        amount: i64::try_from(amount).unwrap_or(i64::MAX),
+        at: asked.at,
+    }
+}
+
+/// An id stands for one use within a bucket, in whichever cycle and of whichever subscription.
+fn taken(asked: &Consumption, amount: impl Display, meter: &str) -> Refusal {
+    let message = format!("`{}` was counted before with {amount} of {meter}", asked.id);
+    Refusal::new(Code::Conflict, message).hint("take a new id")
+}
+
+/// Meters of a request that were counted here before.
+async fn counted(
+    tx: &mut Tx,
+    bucket: &str,
+    row: &SubscriptionRow,
+    asked: &Consumption,
+) -> Result<BTreeSet<String>, Stop> {
+    let mut counted = BTreeSet::new();
+    for (meter, amount) in &asked.meters {
+        let new = event(row, asked, meter, *amount);
+        match metered::event(tx, bucket, &new.id).await? {
+            None => (),
+            Some(known) if known.is_same_use(&new) => drop(counted.insert(meter.clone())),
+            Some(known) => return Err(taken(asked, known.amount, &known.meter).into()),
+        }
+    }
+    Ok(counted)
+}
+
 /// What is to be counted of it: what was counted before is not.
 fn allowed(
     row: &SubscriptionRow,
     limits: &Limits,
     used: &Used,
     asked: &Consumption,
+    counted: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, u64>, Refusal> {
     let mut new = BTreeMap::new();
     let mut over = Vec::new();
@@ -100,13 +141,15 @@ fn allowed(
             let message = format!("no plan of the subscription has the meter `{meter}`");
             return Err(Refusal::new(Code::NotEntitled, message));
         };
+        if counted.contains(meter) {
+            continue;
+        }
         let id = event_id(asked, meter);
         if let Some(known) = used.0.iter().find(|used| used.id == id && used.meter == *meter) {
             if known.amount == Decimal::from(*amount) {
                 continue;
             }
-            let message = format!("`{}` was counted before with {} of {meter}", asked.id, known.amount);
-            return Err(Refusal::new(Code::Conflict, message).hint("take a new id"));
+            return Err(taken(asked, known.amount, meter));
         }
         if !asked.force && (left.available < *amount || *amount == 0 && left.available == 0) {
             over.push(format!("{meter}: {} of {} left, until {}", left.available, left.max, left.until));
@@ -132,10 +175,9 @@ async fn keep(
     let mut events = Vec::new();
     let mut usage = Vec::new();
     for (meter, amount) in new.iter().filter(|(_, amount)| **amount > 0) {
-        let id = event_id(asked, meter);
         match billed.get(meter) {
             Some(number) => usage.push(NewUsage {
-                id: Some(id),
+                id: Some(event_id(asked, meter)),
                 subject: Some(number.clone()),
                 meter: Some(meter.clone()),
                 quantity: Some(amount.to_string()),
@@ -143,18 +185,16 @@ async fn keep(
                 source: Some(format!("zuplo:{bucket}")),
                 ..NewUsage::default()
             }),
-            None => events.push(Event {
-                id,
-                meter: meter.clone(),
-                amount: i64::try_from(*amount).unwrap_or(i64::MAX),
-                at: asked.at,
-            }),
+            None => events.push(event(row, asked, meter, *amount)),
         }
     }
     if !usage.is_empty() {
         let taken = live.take("zuplo", usage, Together::All, None).await;
         for taken in taken.map_err(|why| anyhow::anyhow!("the usage could not be taken in: {why}"))? {
             if let RecordOutcome::Rejected(reject) = taken {
+                if reject.code == RejectCode::Conflict {
+                    return Err(Refusal::new(Code::Conflict, reject.text).hint("take a new id").into());
+                }
                 return Err(Refusal::new(Code::BadArgument, reject.text).into());
             }
         }
@@ -164,7 +204,14 @@ async fn keep(
     }
     let mut tx = ctx.store.begin().await?;
     for event in &events {
-        metered::add_event(&mut tx, bucket, &row.id, event).await?;
+        if metered::add_event(&mut tx, bucket, event).await? {
+            continue;
+        }
+        // Another one took the id since it was looked for.
+        let known = metered::event(&mut tx, bucket, &event.id).await?;
+        if let Some(known) = known.filter(|known| !known.is_same_use(event)) {
+            return Err(taken(asked, known.amount, &known.meter).into());
+        }
     }
     Ok(tx.commit().await?)
 }

@@ -2,8 +2,8 @@
 //!
 //! Key that makes a repeat quiet: the caller's own id within the bucket, and what it was made from.
 
-use super::find::{by_external_ids, faulty, unknown};
-use super::show::now_of;
+use super::find::{self, by_external_ids, faulty};
+use super::show::now_with;
 use crate::actor::Actor;
 use crate::book::documents;
 use crate::context::{Context, catalogue};
@@ -51,9 +51,7 @@ pub async fn create(
 ) -> Result<(String, bool), Stop> {
     let now = (ctx.now)();
     let mut tx = ctx.store.begin().await?;
-    if !metered::hold(&mut tx, bucket, now).await? {
-        return Err(unknown("bucket", bucket).into());
-    }
+    find::held(&mut tx, bucket, now).await?;
     let known = metered::subscriptions(&mut tx, bucket).await?;
     if let Some(known) = known.iter().find(|known| known.external_id == new.external_id) {
         if known.body.made_from == new.made_from {
@@ -62,9 +60,10 @@ pub async fn create(
         let message = format!("the bucket has another subscription `{}`", new.external_id);
         return Err(Refusal::new(Code::Conflict, message).into());
     }
-    let plans = plans_of(&mut tx, bucket, &new).await?;
+    let all = metered::plans(&mut tx, bucket).await?;
+    let plans = plans_of(&all, &new)?;
     for other in known.iter().filter(|other| other.body.customer_key == new.customer_key) {
-        if !now_of(&mut tx, bucket, &other.body, now).await?.status.is_over() {
+        if !now_with(&mut tx, &all, &other.body, now).await?.status.is_over() {
             let message = format!("`{}` has the subscription {} already", new.customer_key, other.id);
             return Err(Refusal::new(Code::Conflict, message).hint("cancel that one, or change it").into());
         }
@@ -73,7 +72,7 @@ pub async fn create(
     let catalogue = catalogue(&mut tx).await?;
     let skus = Skus::read(&mut tx, &catalogue).await?;
     let customer = customer(ctx, &mut tx, actor, &body.customer_key).await?;
-    let billing = Billing { ctx, actor, catalogue: &catalogue, skus: &skus };
+    let billing = Billing { ctx, actor, catalogue: &catalogue, skus: &skus, since: now };
     billing.of(&mut tx, &customer, &plans, &mut body).await?;
     let id = super::id("sbsc_");
     let row = SubscriptionRow {
@@ -92,10 +91,9 @@ pub async fn create(
 }
 
 /// The plans that are meant: by their ids, by the caller's, or by both if they say the same.
-async fn plans_of(tx: &mut Tx, bucket: &str, new: &NewSubscription) -> Result<Vec<PlanRow>, Stop> {
-    let all = metered::plans(tx, bucket).await?;
+fn plans_of(all: &[PlanRow], new: &NewSubscription) -> Result<Vec<PlanRow>, Refusal> {
     if new.plan_ids.is_empty() {
-        return Ok(by_external_ids(&all, &new.plan_external_ids, "/planExternalIds")?);
+        return by_external_ids(all, &new.plan_external_ids, "/planExternalIds");
     }
     let mut names = Vec::with_capacity(new.plan_ids.len());
     for (place, id) in new.plan_ids.iter().enumerate() {
@@ -103,11 +101,11 @@ async fn plans_of(tx: &mut Tx, bucket: &str, new: &NewSubscription) -> Result<Ve
         let absent = || faulty(&format!("/planIds/{place}"), format!("the bucket has no plan {id}"));
         names.push(plan.ok_or_else(absent)?.external_id.clone());
     }
-    let found = by_external_ids(&all, &names, "/planIds")?;
+    let found = by_external_ids(all, &names, "/planIds")?;
     let is_same = names.len() == new.plan_external_ids.len()
         && names.iter().all(|name| new.plan_external_ids.contains(name));
     if !is_same && !new.plan_external_ids.is_empty() {
-        return Err(faulty("/planExternalIds", "are not the plans of planIds").into());
+        return Err(faulty("/planExternalIds", "are not the plans of planIds"));
     }
     Ok(found)
 }
@@ -134,6 +132,7 @@ fn begun(new: NewSubscription, plans: &[PlanRow], now: DateTime<Utc>) -> Result<
         metadata: new.metadata,
         made_from: new.made_from,
         billed: BTreeMap::new(),
+        was_billed: Vec::new(),
         created: now,
     };
     if body.status == Status::Trialing {
@@ -210,6 +209,8 @@ pub(super) struct Billing<'b> {
     pub actor: &'b Actor,
     pub catalogue: &'b Catalogue,
     pub skus: &'b Skus,
+    /// What is not billed yet is billed from here on.
+    pub since: DateTime<Utc>,
 }
 
 impl Billing<'_> {
@@ -229,11 +230,38 @@ impl Billing<'_> {
                 return Err(faulty("/status", message).into());
             }
             let number = free_number(tx, &body.external_id).await?;
-            let document = document(self.catalogue, body, &number, customer, sku);
+            let document = self.document(body, &number, customer, sku);
             documents::create_in(self.ctx, tx, self.actor, ObjectKind::Subscription, document).await?;
             body.billed.insert(plan.id, number);
         }
         Ok(())
+    }
+
+    fn document(&self, body: &Subscription, number: &str, customer: &str, sku: &str) -> Node {
+        let zone = self.catalogue.tenant.timezone;
+        let day = |at: DateTime<Utc>| local_date(at, zone);
+        let text = |text: &str| Node::Text(text.to_owned());
+        let date = |day: NaiveDate| Node::Text(day.to_string());
+        // A plan that comes later begins when it comes, and has what is left of a trial.
+        let is_new = self.since == body.created;
+        let in_trial =
+            body.status == Status::Trialing && (is_new || body.trial_end.is_some_and(|end| end > self.since));
+        let start = day(body.trial_start.filter(|_| in_trial && is_new).unwrap_or(self.since));
+        let is_active = body.status != Status::Incomplete;
+        let mut members = vec![
+            ("subscriptionnumber".to_owned(), text(number)),
+            ("customer".to_owned(), text(customer)),
+            ("productplan".to_owned(), text(sku)),
+            ("startdate".to_owned(), date(start)),
+            ("status".to_owned(), text(if is_active { "active" } else { "draft" })),
+            ("autorenew".to_owned(), Node::Bool(true)),
+        ];
+        let trial = body.trial_end.map(day).filter(|end| in_trial && *end > start);
+        members.extend(trial.map(|end| ("trialend".to_owned(), date(end))));
+        // What came before the first cycle that is ours was billed elsewhere.
+        let ours = body.billing_anchor.map(day).filter(|from| is_active && trial.is_none() && *from > start);
+        members.extend(ours.map(|from| ("billedthrough".to_owned(), date(from))));
+        Node::Object(members)
     }
 }
 
@@ -249,27 +277,4 @@ async fn free_number(tx: &mut Tx, external_id: &str) -> anyhow::Result<String> {
         }
         n += 1;
     }
-}
-
-fn document(catalogue: &Catalogue, body: &Subscription, number: &str, customer: &str, sku: &str) -> Node {
-    let zone = catalogue.tenant.timezone;
-    let day = |at: DateTime<Utc>| local_date(at, zone);
-    let text = |text: &str| Node::Text(text.to_owned());
-    let date = |day: NaiveDate| Node::Text(day.to_string());
-    let start = day(body.trial_start.filter(|_| body.status == Status::Trialing).unwrap_or(body.created));
-    let is_active = body.status != Status::Incomplete;
-    let mut members = vec![
-        ("subscriptionnumber".to_owned(), text(number)),
-        ("customer".to_owned(), text(customer)),
-        ("productplan".to_owned(), text(sku)),
-        ("startdate".to_owned(), date(start)),
-        ("status".to_owned(), text(if is_active { "active" } else { "draft" })),
-        ("autorenew".to_owned(), Node::Bool(true)),
-    ];
-    let trial = body.trial_end.map(day).filter(|end| body.status == Status::Trialing && *end > start);
-    members.extend(trial.map(|end| ("trialend".to_owned(), date(end))));
-    // What came before the first cycle that is ours was billed elsewhere.
-    let ours = body.billing_anchor.map(day).filter(|from| is_active && trial.is_none() && *from > start);
-    members.extend(ours.map(|from| ("billedthrough".to_owned(), date(from))));
-    Node::Object(members)
 }

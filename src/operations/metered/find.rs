@@ -1,6 +1,7 @@
 //! What is asked for by an id, or the refusal that says that it is not there.
 
 use crate::refusal::Stop;
+use chrono::{DateTime, Utc};
 use domain::refusal::{Code, Fault, Refusal};
 use store::Tx;
 use store::metered::{self, Bucket, PlanRow, SubscriptionRow};
@@ -11,6 +12,11 @@ pub(super) fn unknown(what: &str, id: &str) -> Refusal {
 
 pub(super) async fn bucket(tx: &mut Tx, id: &str) -> Result<Bucket, Stop> {
     Ok(metered::bucket(tx, id).await?.ok_or_else(|| unknown("bucket", id))?)
+}
+
+/// Nobody else changes what is in the bucket of this id until the transaction ends.
+pub(super) async fn held(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> Result<(), Stop> {
+    if metered::hold(tx, id, now).await? { Ok(()) } else { Err(unknown("bucket", id).into()) }
 }
 
 pub(super) async fn plan(tx: &mut Tx, bucket: &str, id: &str) -> Result<PlanRow, Stop> {

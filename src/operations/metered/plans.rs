@@ -76,9 +76,7 @@ pub async fn add(
 ) -> Result<String, Stop> {
     let now = (ctx.now)();
     let mut tx = ctx.store.begin().await?;
-    if !metered::hold(&mut tx, bucket, now).await? {
-        return Err(find::unknown("bucket", bucket).into());
-    }
+    find::held(&mut tx, bucket, now).await?;
     if metered::plans(&mut tx, bucket).await?.iter().any(|known| known.external_id == external_id) {
         let message = format!("the bucket has a plan `{external_id}` already");
         return Err(Refusal::new(Code::Conflict, message).into());
@@ -108,9 +106,7 @@ pub async fn change(
 ) -> Result<(), Stop> {
     let now = (ctx.now)();
     let mut tx = ctx.store.begin().await?;
-    if !metered::hold(&mut tx, bucket, now).await? {
-        return Err(find::unknown("bucket", bucket).into());
-    }
+    find::held(&mut tx, bucket, now).await?;
     let mut plan = find::plan(&mut tx, bucket, id).await?;
     let before = plan.body.clone();
     if let Some(label) = changes.label {
@@ -140,9 +136,7 @@ pub async fn change(
 /// Deletes a plan that nobody has.
 pub async fn delete(ctx: &Context, actor: &Actor, bucket: &str, id: &str) -> Result<(), Stop> {
     let mut tx = ctx.store.begin().await?;
-    if !metered::hold(&mut tx, bucket, (ctx.now)()).await? {
-        return Err(find::unknown("bucket", bucket).into());
-    }
+    find::held(&mut tx, bucket, (ctx.now)()).await?;
     find::plan(&mut tx, bucket, id).await?;
     if has_subscriptions(&mut tx, bucket, id).await? {
         return Err(subscribed(id).into());

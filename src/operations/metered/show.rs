@@ -69,13 +69,24 @@ pub(super) async fn now_of(
     body: &Subscription,
     now: DateTime<Utc>,
 ) -> Result<CurrentState, Stop> {
+    let all = metered::plans(tx, bucket).await?;
+    now_with(tx, &all, body, now).await
+}
+
+/// The same where the plans of its bucket have been read.
+pub(super) async fn now_with(
+    tx: &mut Tx,
+    all: &[PlanRow],
+    body: &Subscription,
+    now: DateTime<Utc>,
+) -> Result<CurrentState, Stop> {
     let ever: Vec<&String> = body.changes.iter().flat_map(|change| &change.plans).collect();
-    let plans: Vec<PlanRow> =
-        metered::plans(tx, bucket).await?.into_iter().filter(|plan| ever.contains(&&plan.id)).collect();
+    let plans: Vec<PlanRow> = all.iter().filter(|plan| ever.contains(&&plan.id)).cloned().collect();
     let status = if body.billed.is_empty() {
         let trial_end =
             plans.iter().filter(|plan| body.plans().contains(&plan.id)).find_map(|plan| plan.body.trial_end);
-        body.status_at(now, has_method(tx, body, now).await?, trial_end)
+        let has_method = body.trial_has_ended(now) && has_method(tx, body, now).await?;
+        body.status_at(now, has_method, trial_end)
     } else {
         let catalogue = catalogue(tx).await?;
         billed_status(tx, &catalogue, body, now).await?
@@ -151,9 +162,9 @@ async fn paid_status(
     Ok(status)
 }
 
-/// Whether any period of what bills it is taken by an invoice or a draft.
+/// Whether any period of what bills it, or has billed it, is taken by an invoice or a draft.
 pub(super) async fn is_booked(tx: &mut Tx, body: &Subscription) -> anyhow::Result<bool> {
-    for number in body.billed.values() {
+    for number in body.ever_billed() {
         let Some(one) = book::subscription(tx, number).await? else { continue };
         if !payer::billed_of_subscriptions(tx, &[one.id]).await?.is_empty() {
             return Ok(true);
@@ -166,46 +177,51 @@ pub(super) async fn is_booked(tx: &mut Tx, body: &Subscription) -> anyhow::Resul
 pub async fn one(ctx: &Context, bucket: &str, id: &str) -> Result<SubscriptionView, Stop> {
     let mut tx = ctx.store.read().await?;
     let row = find::subscription(&mut tx, bucket, id).await?;
-    let (seen, ids) = seen(&mut tx, bucket, row, (ctx.now)()).await?;
+    let plans = metered::plans(&mut tx, bucket).await?;
+    let (seen, ids) = seen(&mut tx, &plans, row, (ctx.now)()).await?;
     drop(tx);
     with_next(ctx, seen, &ids).await
 }
 
-/// Every subscription of a bucket that is wanted, in the order in which they were made.
+/// Of the subscriptions of a bucket that are wanted, in the order in which they were made, so many after so many; and how
+/// many they are in all.
 pub async fn all(
     ctx: &Context,
     bucket: &str,
     wanted: &SubscriptionFilter,
-) -> Result<Vec<SubscriptionView>, Stop> {
+    (offset, limit): (usize, usize),
+) -> Result<(Vec<SubscriptionView>, usize), Stop> {
     let mut tx = ctx.store.read().await?;
     find::bucket(&mut tx, bucket).await?;
     let is_wanted = |row: &SubscriptionRow| {
         wanted.customer_key.as_ref().is_none_or(|key| row.body.customer_key == *key)
             && wanted.external_id.as_ref().is_none_or(|id| row.external_id == *id)
     };
+    let plans = metered::plans(&mut tx, bucket).await?;
     let mut views = Vec::new();
     for row in metered::subscriptions(&mut tx, bucket).await?.into_iter().filter(is_wanted) {
-        let seen = seen(&mut tx, bucket, row, (ctx.now)()).await?;
+        let seen = seen(&mut tx, &plans, row, (ctx.now)()).await?;
         if wanted.status.is_none_or(|status| seen.0.status == status) {
             views.push(seen);
         }
     }
     drop(tx);
-    let mut shown = Vec::with_capacity(views.len());
-    for (view, ids) in views {
+    let total = views.len();
+    let mut shown = Vec::new();
+    for (view, ids) in views.into_iter().skip(offset).take(limit) {
         shown.push(with_next(ctx, view, &ids).await?);
     }
-    Ok(shown)
+    Ok((shown, total))
 }
 
 /// The view, and the ids of what bills it.
 async fn seen(
     tx: &mut Tx,
-    bucket: &str,
+    plans: &[PlanRow],
     row: SubscriptionRow,
     now: DateTime<Utc>,
 ) -> Result<(SubscriptionView, Vec<uuid::Uuid>), Stop> {
-    let standing = now_of(tx, bucket, &row.body, now).await?;
+    let standing = now_with(tx, plans, &row.body, now).await?;
     let name =
         |id: &String| standing.plans.iter().find(|plan| plan.id == *id).map(|plan| plan.external_id.clone());
     let view = SubscriptionView {

@@ -37,7 +37,7 @@ impl Used {
         until: DateTime<Utc>,
     ) -> Result<Self, Stop> {
         let mut uses = Vec::new();
-        for number in row.body.billed.values() {
+        for number in row.body.ever_billed() {
             let asked = UsageFilter {
                 subject: Some(number.clone()),
                 from_us: Some(from.timestamp_micros()),

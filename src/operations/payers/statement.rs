@@ -2,15 +2,15 @@
 
 use crate::context::Context;
 use crate::payments::tried::decimal;
-use crate::refusal::Stop;
-use anyhow::Context as _;
+use crate::refusal::{Stop, unknown_payer};
 use chrono::NaiveDate;
 use documents::{InvoiceDocument, OpenItem, StatementDocument, StatementLine};
 use domain::invoice::statement::{Moved, Movement, statement};
 use domain::money::{Currency, Money};
-use domain::refusal::{Code, Refusal, Verb};
+use domain::refusal::{Code, Refusal};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use store::Tx;
 use store::invoice::{self, Booked, InvoiceFilter};
 
 /// Which days; without a first one, from the beginning.
@@ -49,23 +49,25 @@ pub struct LineView {
 
 /// What the payer of this account number was billed and has paid.
 pub async fn show(ctx: &Context, account: &str, days: Days) -> Result<Vec<StatementView>, Stop> {
+    Ok(read(&mut ctx.store.read().await?, account, days).await?.0)
+}
+
+/// The statements, and the documents that they are of.
+async fn read(tx: &mut Tx, account: &str, days: Days) -> Result<(Vec<StatementView>, Vec<Booked>), Stop> {
     if days.from.is_some_and(|from| from > days.to) {
         let message = format!("the last day, {}, lies before the first", days.to);
         return Err(Refusal::new(Code::Dates, message).option("to", "DATE").hint(" is the last day").into());
     }
-    let mut tx = ctx.store.read().await?;
-    let unknown = || {
-        let refusal = Refusal::new(Code::UnknownCustomer, format!("there is no customer {account}"));
-        refusal.ask(Verb::ListPayers.plain()).hint(" lists them by account number")
-    };
-    let named = store::book::customer(&mut tx, account).await?.ok_or_else(unknown)?;
-    let payer = store::book::payer_of(&mut tx, named.id).await?;
-    let customer = store::book::customers(&mut tx, &[payer]).await?.remove(&payer).ok_or_else(unknown)?;
+    let unknown = || unknown_payer(account);
+    let named = store::book::customer(tx, account).await?.ok_or_else(unknown)?;
+    let payer = store::book::payer_of(tx, named.id).await?;
+    let customer = store::book::customers(tx, &[payer]).await?.remove(&payer).ok_or_else(unknown)?;
     let filter = InvoiceFilter { payer: Some(payer), ..InvoiceFilter::default() };
-    let ids = invoice::ids(&mut tx, &filter).await?;
+    let ids = invoice::ids(tx, &filter).await?;
+    let all = invoice::by_ids(tx, &ids).await?;
     let mut accounts: BTreeMap<Currency, Vec<Moved>> = BTreeMap::new();
     let mut documents = BTreeMap::new();
-    for booked in invoice::by_ids(&mut tx, &ids).await? {
+    for booked in &all {
         let draft = &booked.invoice.draft;
         let movement = if draft.is_credit_note { Movement::CreditNote } else { Movement::Invoice };
         let (document, amount_minor) = (booked.invoice.number.clone(), draft.gross_minor());
@@ -73,7 +75,7 @@ pub async fn show(ctx: &Context, account: &str, days: Days) -> Result<Vec<Statem
         let moved = Moved { on: draft.invoice_date, movement, document, amount_minor };
         accounts.entry(draft.currency).or_default().push(moved);
     }
-    for (id, kind, amount_minor, on) in invoice::moved_of_payer(&mut tx, payer).await? {
+    for (id, kind, amount_minor, on) in invoice::moved_of_payer(tx, payer).await? {
         let Some((currency, document)) = documents.get(&id) else { continue };
         let movement = match kind.as_str() {
             "refund" => Movement::Refund,
@@ -84,7 +86,8 @@ pub async fn show(ctx: &Context, account: &str, days: Days) -> Result<Vec<Statem
         accounts.entry(*currency).or_default().push(moved);
     }
     let (account, name) = (customer.account_number, customer.fullname);
-    Ok(accounts.into_iter().map(|(currency, all)| view(&account, &name, currency, days, all)).collect())
+    let views = accounts.into_iter().map(|(currency, moved)| view(&account, &name, currency, days, moved));
+    Ok((views.collect(), all))
 }
 
 fn view(account: &str, name: &str, currency: Currency, days: Days, all: Vec<Moved>) -> StatementView {
@@ -119,20 +122,17 @@ pub struct StatementPdf {
 
 /// The statements of a payer as PDF, one per currency, with what is open today and how to pay it (rules Y3).
 pub async fn render(ctx: &Context, account: &str, days: Days) -> Result<Vec<StatementPdf>, Stop> {
-    let shown = show(ctx, account, days).await?;
-    let renderer = ctx.renderer().map_err(anyhow::Error::from)?;
     let mut tx = ctx.store.read().await?;
+    let (shown, mut booked) = read(&mut tx, account, days).await?;
     let catalogue = crate::context::catalogue(&mut tx).await?;
+    drop(tx);
+    booked
+        .sort_by_key(|b| (b.invoice.draft.invoice_date, b.invoice.draft.series.clone(), b.invoice.sequence));
+    let renderer = ctx.renderer().map_err(anyhow::Error::from)?;
     let mut pages = Vec::new();
     for view in shown {
-        let named = store::book::customer(&mut tx, &view.account).await?.context("the payer is gone")?;
-        let filter = InvoiceFilter { payer: Some(named.id), ..InvoiceFilter::default() };
-        let ids = invoice::ids(&mut tx, &filter).await?;
-        let mut all = invoice::by_ids(&mut tx, &ids).await?;
-        all.retain(|booked| booked.invoice.draft.currency == view.currency);
-        all.sort_by_key(|b| {
-            (b.invoice.draft.invoice_date, b.invoice.draft.series.clone(), b.invoice.sequence)
-        });
+        let all: Vec<&Booked> =
+            booked.iter().filter(|booked| booked.invoice.draft.currency == view.currency).collect();
         let Some(newest) = all.last() else { continue };
         let document = StatementDocument {
             newest: InvoiceDocument::booked(&newest.invoice, &catalogue.tenant),
@@ -141,7 +141,7 @@ pub async fn render(ctx: &Context, account: &str, days: Days) -> Result<Vec<Stat
             opening_minor: view.opening.minor,
             lines: view.lines.iter().map(line).collect(),
             closing_minor: view.closing.minor,
-            open: all.iter().filter_map(open_item).collect(),
+            open: all.iter().copied().filter_map(open_item).collect(),
         };
         let bytes = renderer.render_statement(&document).map_err(anyhow::Error::from)?;
         pages.push(StatementPdf { account: view.account, currency: view.currency, bytes });

@@ -8,10 +8,10 @@ use anyhow::{Context as _, ensure};
 use chrono::NaiveDate;
 use domain::ids::{CustomerId, InvoiceId, RunId};
 use domain::invoice::verbs::{self, Books, Effects};
-use domain::invoice::{Invoice, OpenDocument, Settlement, set_off};
+use domain::invoice::{Invoice, OpenDocument, SetOff, Settlement, set_off};
 use domain::ledger::EntryKind;
 use domain::money::Currency;
-use domain::payment::Attempt;
+use domain::payment::{Attempt, AttemptState};
 use std::collections::{BTreeMap, BTreeSet};
 use store::Tx;
 use store::invoice::{self, Booked};
@@ -27,6 +27,19 @@ pub async fn payment(
     let policy = policy_of(books.catalogue, booked);
     let effects = verbs::paid_online(&account(booked, &[], None, &policy), attempt.clone(), books)?;
     keep_money(tx, booked, effects, run).await
+}
+
+/// The settlement after a direct debit that waited and has its money, by an entry of the bank.
+pub(crate) async fn debit(
+    tx: &mut Tx,
+    booked: &Booked,
+    pending: Attempt,
+    (reference, on): (String, NaiveDate),
+    books: Books<'_>,
+) -> anyhow::Result<Settlement> {
+    let paid = Attempt { state: AttemptState::Paid, provider_reference: Some(reference), on, ..pending };
+    ensure!(store::payment::answer(tx, &paid).await?, "debit {} was answered a moment ago", paid.id);
+    payment(tx, booked, &paid, books, None).await
 }
 
 /// Keeps what came of money that moved: parts, marks and ledger entries; what came beyond what is open is the payer's credit
@@ -117,29 +130,31 @@ pub async fn set_off_credit_notes(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::
     match on {
         Some(on) => {
             meet_write_offs(tx, invoices, on).await?;
-            set_off_of_payers(tx, &payers, on).await
+            set_off_of_payers(tx, &payers, on).await.map(drop)
         }
         None => Ok(()),
     }
 }
 
-/// As [`set_off_credit_notes`], for payers whose credit has just grown.
+/// As [`set_off_credit_notes`], for payers whose credit has just grown; gives what has met.
 pub(crate) async fn set_off_of_payers(
     tx: &mut Tx,
     payers: &[CustomerId],
     on: NaiveDate,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<(Currency, SetOff)>> {
     invoice::lock_open(tx, payers).await?;
     let mut groups: BTreeMap<(CustomerId, Currency), Vec<OpenDocument>> = BTreeMap::new();
     for (payer, currency, document) in invoice::open_with_credit(tx, payers).await? {
         groups.entry((payer, currency)).or_default().push(document);
     }
-    for documents in groups.into_values() {
+    let mut met = Vec::new();
+    for ((_, currency), documents) in groups {
         for pair in set_off(&documents) {
             set_off_pair(tx, pair.credit, pair.invoice, pair.amount_minor, on).await?;
+            met.push((currency, pair));
         }
     }
-    Ok(())
+    Ok(met)
 }
 
 /// Settles a credit and an invoice against each other. The key counts how often the two have met: an invoice that was

@@ -9,6 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use gateways::webhook::{TryOutcome, base64, from_base64};
 use std::collections::HashMap;
 use std::convert::Infallible;
+use store::Tx;
 use store::outbox::{self, Delivery, State, Webhook};
 use uuid::Uuid;
 
@@ -133,15 +134,21 @@ async fn write(
     let failures = u32::try_from(delivery.attempts).unwrap_or(u32::MAX);
     delivery.next_at = now + again_after(failures, delivery.id.as_u64_pair().1);
     let mut tx = ctx.store.begin().await?;
-    outbox::answered(&mut tx, &delivery).await?;
-    let current = outbox::webhooks(&mut tx).await?.into_iter().find(|other| other.id == webhook.id);
-    if let Some(current) = current {
-        let after = after(current.clone(), &told, is_well, now);
-        if after != current {
-            outbox::save(&mut tx, &after).await?;
+    if let Some(current) = find(&mut tx, &webhook).await?
+        && after(current.clone(), &told, is_well, now) != current
+    {
+        outbox::hold(&mut tx, webhook.id).await?;
+        // Somebody may have changed it, or taken it away, until it was held.
+        if let Some(held) = find(&mut tx, &webhook).await? {
+            outbox::save(&mut tx, &after(held, &told, is_well, now)).await?;
         }
     }
+    outbox::answered(&mut tx, &delivery).await?;
     tx.commit().await
+}
+
+async fn find(tx: &mut Tx, webhook: &Webhook) -> anyhow::Result<Option<Webhook>> {
+    Ok(outbox::webhooks(tx).await?.into_iter().find(|other| other.id == webhook.id))
 }
 
 /// The endpoint as an answer leaves it.

@@ -129,6 +129,7 @@ pub async fn change(
 ) -> Result<(EndpointView, Option<Secret>), Stop> {
     check(ctx, changes.url.as_deref(), changes.events.as_deref())?;
     let mut tx = ctx.store.begin().await?;
+    outbox::hold(&mut tx, id).await?;
     let mut webhook = find(&mut tx, id).await?;
     let before = webhook.clone();
     if let Some(url) = &changes.url {
@@ -161,6 +162,7 @@ pub async fn change(
 /// Takes an endpoint away, with what it was not told.
 pub async fn remove(ctx: &Context, actor: &Actor, id: Uuid) -> Result<(), Stop> {
     let mut tx = ctx.store.begin().await?;
+    outbox::hold(&mut tx, id).await?;
     let webhook = find(&mut tx, id).await?;
     outbox::delete(&mut tx, id).await?;
     note(ctx, &mut tx, actor, Action::RemoveWebhook, &webhook).await?;

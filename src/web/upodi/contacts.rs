@@ -13,7 +13,7 @@ use domain::api_key::Scope;
 use domain::book_file::{Node, ObjectKind, Shape, Table};
 use domain::ids::made_beside;
 use domain::query::Value;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode};
 use operations::book::documents::{self, Changed};
 use operations::lists::{self, CONTACT_ID, Noun, contact_ids};
 use uuid::Uuid;
@@ -109,12 +109,7 @@ async fn made(call: Call) -> Result<Answer, Problem> {
 }
 
 async fn created(call: &Call, id: Uuid) -> Result<Answer, Problem> {
-    let mut answer = listed::one(call, NOUN, id, CONTACT_NOT_FOUND).await?;
-    answer.status = StatusCode::CREATED;
-    if let Ok(place) = HeaderValue::from_str(&format!("/v3/contacts/{id}")) {
-        answer.headers.insert(header::LOCATION, place);
-    }
-    Ok(answer)
+    Ok(listed::one(call, NOUN, id, CONTACT_NOT_FOUND).await?.located(&format!("/v3/contacts/{id}")))
 }
 
 async fn replace(call: Call) -> Result<Answer, Problem> {

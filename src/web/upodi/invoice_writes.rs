@@ -13,7 +13,7 @@ use domain::billing::{CustomInvoice, DraftEdit};
 use domain::book_file::{Node, ObjectKind};
 use domain::ids::book_id;
 use domain::query::{Kind, Record, Value};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::Method;
 use operations::act::Mode;
 use operations::book::documents;
 use operations::idempotency;
@@ -90,12 +90,7 @@ async fn made(call: Call) -> Result<Answer, Problem> {
 }
 
 async fn created(call: &Call, id: Uuid) -> Result<Answer, Problem> {
-    let mut answer = listed::one(call, NOUN, id, INVOICE_NOT_FOUND).await?;
-    answer.status = StatusCode::CREATED;
-    if let Ok(place) = HeaderValue::from_str(&format!("/v3/invoices/{id}")) {
-        answer.headers.insert(header::LOCATION, place);
-    }
-    Ok(answer)
+    Ok(listed::one(call, NOUN, id, INVOICE_NOT_FOUND).await?.located(&format!("/v3/invoices/{id}")))
 }
 
 /// What a client has read of an invoice and sends back.

@@ -12,7 +12,7 @@ use crate::problem::{
 use crate::route::Route;
 use domain::api_key::Scope;
 use domain::book_file::{Node, ObjectKind};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode};
 use operations::book::documents::{self, Changed};
 use operations::book::objects;
 use operations::lists::Noun;
@@ -151,12 +151,9 @@ impl Written {
     }
 
     pub async fn created(&self, call: &Call, id: Uuid) -> Result<Answer, Problem> {
-        let mut answer = listed::one(call, self.noun, id, self.missing).await?;
-        answer.status = StatusCode::CREATED;
-        if let Ok(place) = HeaderValue::from_str(&format!("/v3/{}/{id}", collection(self.noun))) {
-            answer.headers.insert(header::LOCATION, place);
-        }
-        Ok(answer)
+        Ok(listed::one(call, self.noun, id, self.missing)
+            .await?
+            .located(&format!("/v3/{}/{id}", collection(self.noun))))
     }
 
     /// The document of a new one.

@@ -17,7 +17,7 @@ use domain::api_key::Scope;
 use domain::book_file::{Node, ObjectKind};
 use domain::ids::CustomerId;
 use domain::query::{Kind, Value};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode};
 use operations::book::documents::{self, Changed};
 use operations::lists::{self, Noun, payment_method_id};
 use uuid::Uuid;
@@ -161,12 +161,9 @@ async fn made(call: Call) -> Result<Answer, Problem> {
 }
 
 async fn created(call: &Call, id: Uuid) -> Result<Answer, Problem> {
-    let mut answer = listed::one(call, NOUN, id, PAYMENT_METHOD_NOT_FOUND).await?;
-    answer.status = StatusCode::CREATED;
-    if let Ok(place) = HeaderValue::from_str(&format!("/v3/paymentmethods/{id}")) {
-        answer.headers.insert(header::LOCATION, place);
-    }
-    Ok(answer)
+    Ok(listed::one(call, NOUN, id, PAYMENT_METHOD_NOT_FOUND)
+        .await?
+        .located(&format!("/v3/paymentmethods/{id}")))
 }
 
 /// Adds a method to a customer; its id.

@@ -1,7 +1,7 @@
 //! Pages and the OData v3 of `/query`: what stands behind the `?`, read and checked.
 
 use crate::call::Call;
-use crate::problem::{BAD_QUERY, Problem};
+use crate::problem::{Problem, bad_query};
 use domain::book_file::nearest;
 use domain::query::{self, Entity, Fault};
 use operations::lists::Query;
@@ -55,7 +55,7 @@ pub fn paged(call: &Call) -> Result<PageRequest, Problem> {
         };
         match text.parse::<usize>() {
             Ok(number) if number > 0 => Ok(number),
-            _ => Err(bad(name, format!("`{text}` is not a whole number from 1"))),
+            _ => Err(bad_query(name, format!("`{text}` is not a whole number from 1"))),
         }
     };
     Ok(PageRequest { number: number("pagenumber", 1)?, size: number("pagesize", PAGE)?.min(PAGE_MAX) })
@@ -83,12 +83,12 @@ pub fn odata(call: &Call, entity: &'static Entity) -> Result<(Query, PageRequest
     }
     let text = |name: &str| call.asked(name).unwrap_or_default();
     if !matches!(text("$format").to_ascii_lowercase().as_str(), "" | "json") {
-        return Err(bad("$format", "only json is answered".to_owned()));
+        return Err(bad_query("$format", "only json is answered".to_owned()));
     }
     let count = match text("$inlinecount").to_ascii_lowercase().as_str() {
         "" | "none" => false,
         "allpages" => true,
-        other => return Err(bad("$inlinecount", format!("`{other}` is neither allpages nor none"))),
+        other => return Err(bad_query("$inlinecount", format!("`{other}` is neither allpages nor none"))),
     };
     let page = window(call)?;
     let query = Query {
@@ -105,7 +105,7 @@ pub fn odata(call: &Call, entity: &'static Entity) -> Result<(Query, PageRequest
 fn window(call: &Call) -> Result<(PageRequest, usize), Problem> {
     let number = |name: &str| -> Result<Option<usize>, Problem> {
         let Some(text) = call.asked(name) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| bad(name, format!("`{text}` is not a whole number")))
+        text.parse().map(Some).map_err(|_| bad_query(name, format!("`{text}` is not a whole number")))
     };
     let (top, skip) = (number("$top")?, number("$skip")?);
     if top.is_none() && skip.is_none() {
@@ -115,11 +115,14 @@ fn window(call: &Call) -> Result<(PageRequest, usize), Problem> {
     let has_page =
         ["pagesize", "pagenumber", "$pagesize", "$pagenumber"].iter().any(|name| call.asked(name).is_some());
     if has_page {
-        return Err(bad("$top", "`$top` and `$skip` do not go with pagesize and pagenumber".to_owned()));
+        return Err(bad_query(
+            "$top",
+            "`$top` and `$skip` do not go with pagesize and pagenumber".to_owned(),
+        ));
     }
     let top = top.unwrap_or(PAGE);
     if top > PAGE_MAX {
-        return Err(bad("$top", format!("{top} is more than {PAGE_MAX}")));
+        return Err(bad_query("$top", format!("{top} is more than {PAGE_MAX}")));
     }
     let skip = skip.unwrap_or(0);
     Ok((PageRequest { number: skip / top.max(1) + 1, size: top }, skip))
@@ -129,7 +132,7 @@ fn shown(select: &str, expand: &str, entity: &'static Entity) -> Result<Shown, P
     let mut shown = Shown::default();
     let expanded = query::paths(expand);
     if expanded.len() > EXPAND_MAX {
-        return Err(bad("$expand", format!("more than {EXPAND_MAX} paths")));
+        return Err(bad_query("$expand", format!("more than {EXPAND_MAX} paths")));
     }
     for path in &expanded {
         match (entity.list(path[0]), path.len()) {
@@ -148,23 +151,19 @@ fn shown(select: &str, expand: &str, entity: &'static Entity) -> Result<Shown, P
 
 fn absent<'n>(option: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Problem {
     let hint = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
-    let mut problem = bad(option, format!("there is no `{name}`"));
+    let mut problem = bad_query(option, format!("there is no `{name}`"));
     problem.faults[0].hint = hint;
     problem
 }
 
 fn told(option: &str, fault: Fault) -> Problem {
-    let mut problem = bad(option, format!("{} (at byte {})", fault.message, fault.at));
+    let mut problem = bad_query(option, format!("{} (at byte {})", fault.message, fault.at));
     problem.faults[0].hint = fault.hint;
     problem
 }
 
-fn bad(option: &str, message: String) -> Problem {
-    Problem::new(BAD_QUERY, format!("{option}: {message}")).at(option, message)
-}
-
 fn unknown(name: &str, known: &[&'static str]) -> Problem {
-    let mut problem = bad(name, format!("`{name}` cannot be asked here"));
+    let mut problem = bad_query(name, format!("`{name}` cannot be asked here"));
     problem.faults[0].hint =
         nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
     problem

@@ -13,7 +13,7 @@ use crate::route::Route;
 use domain::api_key::Scope;
 use domain::book_file::Node;
 use domain::query::Kind;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode};
 use operations::webhooks::{self, Changes, DeliveryView, EndpointView, NewEndpoint, State};
 use serde::Serialize;
 
@@ -166,11 +166,7 @@ async fn add(call: Call) -> Result<Answer, Problem> {
 
 /// A new endpoint, with where it is.
 fn placed(view: &EndpointView, tree: Tree) -> Answer {
-    let mut answer = Answer::json(StatusCode::CREATED, tree);
-    if let Ok(place) = HeaderValue::from_str(&format!("/v3/webhooks/{}", view.id)) {
-        answer.headers.insert(header::LOCATION, place);
-    }
-    answer
+    Answer::ok(tree).located(&format!("/v3/webhooks/{}", view.id))
 }
 
 fn with_secret(tree: Tree, secret: Option<&str>) -> Tree {

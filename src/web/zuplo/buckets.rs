@@ -1,7 +1,7 @@
 //! Buckets (routes Z6 to Z9).
 
 use super::read::{Sent, node};
-use super::{created, list, made, only, present};
+use super::{list, made, only, present};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::doc::{Doc, Gives, QueryDoc, field};
@@ -62,5 +62,5 @@ async fn add(call: Call) -> Result<Answer, Problem> {
 }
 
 async fn shown_new(call: &Call, id: &str) -> Result<Answer, Problem> {
-    Ok(created(tree(&metered::bucket(call.ctx(), id).await?), &format!("/v1/metering/{id}")))
+    Ok(Answer::ok(tree(&metered::bucket(call.ctx(), id).await?)).located(&format!("/v1/metering/{id}")))
 }

@@ -9,10 +9,9 @@ mod subscriptions;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::json::Tree;
-use crate::problem::{BAD_QUERY, Problem};
+use crate::problem::{Problem, bad_query};
 use crate::route::Route;
 use domain::book_file::nearest;
-use http::{HeaderValue, StatusCode, header};
 
 /// Records of a list at most, and unless asked for fewer.
 const LIMIT: usize = 1_000;
@@ -26,49 +25,47 @@ pub fn routes() -> Vec<Route> {
     routes
 }
 
-/// `{data, limit, offset, total}` of all there is.
-fn list<T>(call: &Call, all: &[T], tree: impl Fn(&T) -> Tree) -> Result<Answer, Problem> {
+/// Which part of a list is asked for: the offset, and the limit.
+fn part(call: &Call) -> Result<(usize, usize), Problem> {
     let number = |name: &str, default: usize| match call.asked(name) {
         None => Ok(default),
-        Some(text) => {
-            text.parse::<usize>().map_err(|_| bad(name, format!("`{text}` is not a whole number from 0")))
-        }
+        Some(text) => text
+            .parse::<usize>()
+            .map_err(|_| bad_query(name, format!("`{text}` is not a whole number from 0"))),
     };
     let limit = number("limit", LIMIT)?.clamp(1, LIMIT);
     let offset = number("offset", 0)?;
+    Ok((offset, limit))
+}
+
+/// `{data, limit, offset, total}` of all there is.
+fn list<T>(call: &Call, all: &[T], tree: impl Fn(&T) -> Tree) -> Result<Answer, Problem> {
+    let (offset, limit) = part(call)?;
     let data = all.iter().skip(offset).take(limit).map(tree).collect();
-    Ok(Answer::ok(Tree::object([
+    Ok(listed(data, (offset, limit), all.len()))
+}
+
+/// The same of a part of it.
+fn listed(data: Vec<Tree>, (offset, limit): (usize, usize), total: usize) -> Answer {
+    Answer::ok(Tree::object([
         ("data", Tree::List(data)),
         ("limit", Tree::count(limit)),
         ("offset", Tree::count(offset)),
-        ("total", Tree::count(all.len())),
-    ])))
+        ("total", Tree::count(total)),
+    ]))
 }
 
 /// Nothing but these is asked.
 fn only(call: &Call, known: &[&'static str]) -> Result<(), Problem> {
     for (name, _) in &call.query {
         if !known.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            let mut problem = bad(name, format!("`{name}` cannot be asked here"));
+            let mut problem = bad_query(name, format!("`{name}` cannot be asked here"));
             problem.faults[0].hint =
                 nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
             return Err(problem);
         }
     }
     Ok(())
-}
-
-fn bad(name: &str, message: String) -> Problem {
-    Problem::new(BAD_QUERY, format!("{name}: {message}")).at(name, message)
-}
-
-/// 201 with where it is.
-fn created(tree: Tree, path: &str) -> Answer {
-    let mut answer = Answer::json(StatusCode::CREATED, tree);
-    if let Ok(place) = HeaderValue::from_str(path) {
-        answer.headers.insert(header::LOCATION, place);
-    }
-    answer
 }
 
 /// Members that are there, in their order.

@@ -1,7 +1,7 @@
 //! Plans of a bucket and the meters that they count (routes Z10 to Z16).
 
 use super::read::{Sent, node, whole};
-use super::{created, list, made, only, present};
+use super::{list, made, only, present};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::doc::{Doc, Gives, QueryDoc, field, required};
@@ -97,7 +97,7 @@ async fn one(call: Call) -> Result<Answer, Problem> {
 async fn shown_new(call: &Call, id: &str) -> Result<Answer, Problem> {
     let bucket = call.part("bucketId");
     let plan = metered::plan(call.ctx(), bucket, id).await?;
-    Ok(created(tree(&plan), &format!("/v1/metering/{bucket}/plans/{id}")))
+    Ok(Answer::ok(tree(&plan)).located(&format!("/v1/metering/{bucket}/plans/{id}")))
 }
 
 /// `{key: {label, max}}`.
@@ -163,7 +163,7 @@ async fn add(call: Call) -> Result<Answer, Problem> {
 async fn change(call: Call) -> Result<Answer, Problem> {
     let node = node(&call)?;
     let mut sent = Sent::of(&node)?;
-    let says = |name: &str| node.member(&name.to_ascii_lowercase()).is_some();
+    let says = |name: &str| node.member(name).is_some();
     let changes = PlanChanges {
         label: sent.text("label"),
         meters: limits(&mut sent),

@@ -1,18 +1,17 @@
 //! What is left of quotas, and what takes from them (routes Z17 to Z19).
 
+use super::only;
 use super::read::{Sent, node, whole};
-use super::{bad, only};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::doc::{Doc, Gives, QueryDoc, field, required};
 use crate::json::Tree;
 use crate::once;
-use crate::problem::Problem;
-use crate::route::Route;
+use crate::problem::{Problem, bad_query};
+use crate::route::{Again, Route};
 use domain::api_key::Scope;
 use domain::book_file::Node;
 use domain::query::Kind;
-use domain::{DateTime, Utc};
 use http::Method;
 use operations::metered::{self, Consumption, Windows};
 use std::collections::BTreeMap;
@@ -33,7 +32,7 @@ pub fn routes() -> Vec<Route> {
     const PATH: &str = "/v1/metering/{bucketId}/subscriptions/{subscriptionId}/consumption";
     vec![
         Route::new(Method::GET, QUOTAS_PATH, Scope::Read, QUOTAS, quotas),
-        Route::new(Method::POST, PATH, Scope::Usage, CONSUME, consume),
+        Route::new(Method::POST, PATH, Scope::Usage, CONSUME, consume).again(Again::Resume),
         Route::new(Method::GET, PATH, Scope::Read, CONSUMED, consumed),
     ]
 }
@@ -110,20 +109,13 @@ fn read(call: &Call, node: &Node) -> Result<Consumption, Problem> {
 
 async fn consumed(call: Call) -> Result<Answer, Problem> {
     only(&call, &["from", "to", "windowSize", "meter"])?;
-    let instant = |name: &str| -> Result<Option<DateTime<Utc>>, Problem> {
-        let Some(text) = call.asked(name) else { return Ok(None) };
-        let parsed = DateTime::parse_from_rfc3339(text);
-        let at = parsed
-            .map_err(|_| bad(name, format!("`{text}` is not an instant such as 2026-01-31T12:00:00Z")))?;
-        Ok(Some(at.with_timezone(&Utc)))
-    };
     let size = match call.asked("windowSize").unwrap_or("DAY").to_ascii_uppercase().as_str() {
         "HOUR" => Windows::Hour,
         "DAY" => Windows::Day,
         "MONTH" => Windows::Month,
-        other => return Err(bad("windowSize", format!("`{other}` is none of HOUR, DAY, MONTH"))),
+        other => return Err(bad_query("windowSize", format!("`{other}` is none of HOUR, DAY, MONTH"))),
     };
-    let span = (instant("from")?, instant("to")?);
+    let span = (call.instant("from")?, call.instant("to")?);
     let (bucket, id) = (call.part("bucketId"), call.part("subscriptionId"));
     let (from, until, windows) =
         metered::windows(call.ctx(), bucket, id, span, (size, call.asked("meter"))).await?;

@@ -1,7 +1,7 @@
 //! Subscriptions of a bucket (routes Z1 to Z5).
 
 use super::read::{Sent, node};
-use super::{created, list, made, only, present};
+use super::{listed, made, only, part, present};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::doc::{Doc, Gives, QueryDoc, field, required};
@@ -114,7 +114,9 @@ async fn page(call: Call) -> Result<Answer, Problem> {
         external_id: call.asked("subscriptionExternalId").map(str::to_owned),
         status,
     };
-    list(&call, &metered::subscriptions(call.ctx(), call.part("bucketId"), &wanted).await?, tree)
+    let part = part(&call)?;
+    let (shown, total) = metered::subscriptions(call.ctx(), call.part("bucketId"), &wanted, part).await?;
+    Ok(listed(shown.iter().map(tree).collect(), part, total))
 }
 
 async fn one(call: Call) -> Result<Answer, Problem> {
@@ -125,7 +127,7 @@ async fn one(call: Call) -> Result<Answer, Problem> {
 async fn shown_new(call: &Call, id: &str) -> Result<Answer, Problem> {
     let bucket = call.part("bucketId");
     let view = metered::subscription(call.ctx(), bucket, id).await?;
-    Ok(created(tree(&view), &format!("/v1/metering/{bucket}/subscriptions/{id}")))
+    Ok(Answer::ok(tree(&view)).located(&format!("/v1/metering/{bucket}/subscriptions/{id}")))
 }
 
 /// Whatever the client keeps with a subscription: numbers stay numbers.

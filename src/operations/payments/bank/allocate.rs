@@ -8,19 +8,19 @@ use crate::act::Act;
 use crate::context::Context;
 use crate::payments::settle;
 use crate::payments::tried::decimal;
-use crate::refusal::Stop;
+use crate::refusal::{Stop, unknown_payer};
 use anyhow::Context as _;
 use domain::Decimal;
 use domain::audit::{Action, Object};
 use domain::bank::{open_or_newest, spread};
 use domain::direct_debit::SEPA;
 use domain::ids::{CustomerId, InvoiceId};
-use domain::invoice::{OpenDocument, account, set_off};
+use domain::invoice::account;
 use domain::money::{Currency, Money};
 use domain::payment::{Attempt, AttemptState};
 use domain::refusal::{Code, Refusal, Verb};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use store::bank::{self, EntryRow, EntryState, Unplaced};
 use store::invoice::{self, Booked, InvoiceFilter};
 use store::{Tx, payer, payment};
@@ -136,11 +136,7 @@ async fn of_payer(
 }
 
 async fn payer_called(tx: &mut Tx, account: &str) -> Result<CustomerId, Stop> {
-    let unknown = || {
-        let refusal = Refusal::new(Code::UnknownCustomer, format!("there is no customer {account}"));
-        refusal.ask(Verb::ListPayers.plain()).hint(" lists them by account number")
-    };
-    let named = store::book::customer(tx, account).await?.ok_or_else(unknown)?;
+    let named = store::book::customer(tx, account).await?.ok_or_else(|| unknown_payer(account))?;
     Ok(payer::lock_of(tx, named.id).await?)
 }
 
@@ -168,23 +164,20 @@ pub struct CreditPart {
 pub async fn allocate_credit(ctx: &Context, act: &Act, account: &str) -> Result<CreditAllocated, Stop> {
     let mut tx = ctx.store.begin().await?;
     let payer = payer_called(&mut tx, account).await?;
-    invoice::lock_open(&mut tx, &[payer]).await?;
-    let mut by_currency: BTreeMap<Currency, Vec<OpenDocument>> = BTreeMap::new();
-    for (_, currency, document) in invoice::open_with_credit(&mut tx, &[payer]).await? {
-        by_currency.entry(currency).or_default().push(document);
-    }
-    let mut parts = Vec::new();
-    for (currency, documents) in by_currency {
-        for pair in set_off(&documents) {
-            settle::set_off_pair(&mut tx, pair.credit, pair.invoice, pair.amount_minor, act.on).await?;
-            let amount = Money::new(pair.amount_minor, currency);
-            let (credit, invoice) =
-                (number(&mut tx, pair.credit).await?, number(&mut tx, pair.invoice).await?);
-            let detail =
-                serde_json::json!({"amount": amount.decimal().to_string(), "credit": credit, "on": act.on});
-            ctx.note(&mut tx, &act.actor, Action::AllocatePayment, Object::Invoice(&invoice), detail).await?;
-            parts.push(CreditPart { credit, invoice, currency, amount });
-        }
+    let met = settle::set_off_of_payers(&mut tx, &[payer], act.on).await?;
+    let ids: BTreeSet<InvoiceId> = met.iter().flat_map(|(_, pair)| [pair.credit, pair.invoice]).collect();
+    let documents = invoice::by_ids(&mut tx, &ids.into_iter().collect::<Vec<_>>()).await?;
+    let numbers: BTreeMap<InvoiceId, &str> =
+        documents.iter().map(|b| (b.invoice.draft.id, b.invoice.number.as_str())).collect();
+    let number = |id| numbers.get(&id).map(|n| (*n).to_owned()).context("a settled document is gone");
+    let mut parts = Vec::with_capacity(met.len());
+    for (currency, pair) in met {
+        let amount = Money::new(pair.amount_minor, currency);
+        let (credit, invoice) = (number(pair.credit)?, number(pair.invoice)?);
+        let detail =
+            serde_json::json!({"amount": amount.decimal().to_string(), "credit": credit, "on": act.on});
+        ctx.note(&mut tx, &act.actor, Action::AllocatePayment, Object::Invoice(&invoice), detail).await?;
+        parts.push(CreditPart { credit, invoice, currency, amount });
     }
     if parts.is_empty() {
         let message = format!("{account} has no credit that an open invoice in its currency could use");
@@ -195,10 +188,6 @@ pub async fn allocate_credit(ctx: &Context, act: &Act, account: &str) -> Result<
     }
     tx.commit().await?;
     Ok(CreditAllocated { account: account.to_owned(), parts })
-}
-
-async fn number(tx: &mut Tx, id: InvoiceId) -> anyhow::Result<String> {
-    Ok(invoice::by_id(tx, id).await?.context("a settled document is gone")?.invoice.number)
 }
 
 /// The invoice, held until the transaction ends.

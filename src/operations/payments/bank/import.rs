@@ -8,7 +8,7 @@ use super::put::{Placement, put};
 use crate::act::Actor;
 use crate::context::Context;
 use crate::files::hash::sha256_hex;
-use crate::payments::debits::answers::{CarriedOut, Reading, ReturnedView};
+use crate::payments::debits::answers::{CarriedOut, OfStatement, Reading, ReturnedView};
 use crate::payments::events::{self, EventView};
 use crate::refusal::Stop;
 use anyhow::Context as _;
@@ -20,6 +20,7 @@ use domain::bank::{
 };
 use domain::catalogue::Catalogue;
 use domain::ids::{CustomerId, InvoiceId};
+use domain::invoice::verbs::Books;
 use domain::refusal::{Code, Refusal, WayOut};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -163,18 +164,19 @@ pub async fn one(ctx: &Context, actor: &Actor, name: &str, bytes: &[u8]) -> Resu
     let Some(number) = bank::begin_file(&mut tx, &row).await? else {
         return Ok(Imported { known: entries, ..told(&file, None) });
     };
-    let reading = Reading { ctx, actor, catalogue: &catalogue, hash: &hash };
+    let books = Books { catalogue: &catalogue, calendar: store::ledger::calendar(&mut tx).await? };
+    let reading = Reading { ctx, actor, books, hash: &hash };
     let all: Vec<&Received> = file.received.iter().chain(&file.sums).collect();
     let ids: Vec<_> = all.iter().map(|entry| entry.id).collect();
     let known = bank::known(&mut tx, &ids).await?;
     let fresh: Vec<&Received> = all.into_iter().filter(|entry| !known.contains(&entry.id)).collect();
-    let debits = reading.carried_out(&mut tx, number, &fresh, &file.marks).await?;
-    let given_back = reading.given_back(&mut tx, name, &file.given_back).await?;
+    let of = OfStatement::hold(&mut tx, &fresh, &file).await?;
+    let debits = reading.carried_out(&mut tx, number, &of).await?;
+    let given_back = reading.given_back(&mut tx, name, &of).await?;
     // A sum whose payments are not named is read if its batch is ours.
     let is_ours = |sum: &&Received| debits.has(&sum.id) || known.contains(&sum.id);
     let sums: BTreeSet<Uuid> = file.sums.iter().filter(|sum| !is_ours(sum)).map(|sum| sum.id).collect();
-    let is_new =
-        |e: &&Received| !debits.is_done(&e.id) && (debits.differ.contains(&e.id) || !sums.contains(&e.id));
+    let is_new = |entry: &&Received| !debits.is_done(&entry.id) && !sums.contains(&entry.id);
     let new: Vec<&Received> = fresh.into_iter().filter(is_new).collect();
     let placed = Placed::of(&mut tx, &new).await?;
     let lefts = placed.place(ctx, &mut tx, (actor, number), &catalogue, (&new, &debits)).await?;
@@ -210,7 +212,8 @@ async fn report(
     let mut tx = ctx.store.begin().await?;
     let catalogue = crate::context::catalogue(&mut tx).await?;
     let is_new = debit::note_report(&mut tx, (hash, name), ((ctx.now)(), &actor.to_string())).await?;
-    let reading = Reading { ctx, actor, catalogue: &catalogue, hash };
+    let books = Books { catalogue: &catalogue, calendar: store::ledger::calendar(&mut tx).await? };
+    let reading = Reading { ctx, actor, books, hash };
     let (returned, known) = reading.not_carried_out(&mut tx, name, file).await?;
     let imported = Imported { read: returned.len() + known, known, returned, ..told(file, None) };
     if is_new {

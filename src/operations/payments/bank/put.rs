@@ -15,7 +15,6 @@ use domain::ids::InvoiceId;
 use domain::invoice::Settlement;
 use domain::invoice::verbs::{self, Books};
 use domain::money::Money;
-use domain::payment::{Attempt, AttemptState};
 use store::{Tx, bank, invoice, payment};
 use uuid::Uuid;
 
@@ -44,13 +43,11 @@ pub(super) async fn put(
     let policy = policy_of(catalogue, &booked);
     let account = account(&booked, &attempts, None, &policy);
     let debit = account.pending().filter(|attempt| attempt.gateway == SEPA).cloned();
-    let effects = match debit {
+    let settlement = match debit {
         // The money is what its direct debit has brought.
         Some(debit) => {
             ensure!(debit.amount_minor == part.amount_minor, "a direct debit of {number} is paid whole");
-            let paid = Attempt { state: AttemptState::Paid, on: part.on, ..debit };
-            ensure!(payment::answer(tx, &paid).await?, "the direct debit of {number} has its answer");
-            verbs::paid_online(&account, paid, books)?
+            settle::debit(tx, &booked, debit, (part.entry.to_string(), part.on), books).await?
         }
         None => {
             let effects = verbs::paid_by_bank(&account, part.amount_minor, part.on, books)?;
@@ -58,12 +55,10 @@ pub(super) async fn put(
                 let begun = payment::begin(tx, std::slice::from_ref(attempt)).await?;
                 ensure!(begun == 1, "attempt {} of {number} is taken", attempt.ordinal);
             }
-            effects
+            settle::keep_money(tx, &booked, effects, None).await?
         }
     };
-    let settlement = settle::keep_money(tx, &booked, effects, None).await?;
-    let times = bank::times_placed(tx, part.entry, part.invoice).await?;
-    let key = (part.entry, part.invoice, times + 1);
+    let key = (part.entry, part.invoice);
     bank::place(tx, key, part.amount_minor, ((ctx.now)(), &actor.to_string())).await?;
     let amount = Money::new(part.amount_minor, booked.invoice.draft.currency).decimal();
     let detail = serde_json::json!({"amount": amount.to_string(), "entry": part.entry, "on": part.on});

@@ -16,7 +16,6 @@ use chrono::NaiveDate;
 use domain::Uuid;
 use domain::audit::{Action, Object};
 use domain::bank::Received;
-use domain::catalogue::Catalogue;
 use domain::direct_debit::{DebitMark, FilePart, GivenBack, NO_CODE, health_key, words_of};
 use domain::ids::{AttemptId, CustomerId, InvoiceId};
 use domain::invoice::verbs::{self, Books, Effects, Returned};
@@ -24,7 +23,7 @@ use domain::money::{Currency, Money};
 use domain::payment::{Attempt, AttemptState};
 use domain::refusal::{Code, Refusal};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use store::bank::{self, EntryState, Unplaced};
 use store::debit::{self, DebitRow, ReturnRow};
 use store::invoice::{self, Booked};
@@ -52,9 +51,17 @@ pub struct ReturnedView {
 pub(crate) struct Reading<'a> {
     pub ctx: &'a Context,
     pub actor: &'a Actor,
-    pub catalogue: &'a Catalogue,
+    pub books: Books<'a>,
     /// Of the bytes.
     pub hash: &'a str,
+}
+
+/// The debits that a statement is about, held until the transaction ends.
+pub(crate) struct OfStatement<'a> {
+    /// Entries that are for debits, and whether they name one alone.
+    credits: Vec<(&'a Received, Vec<DebitRow>, bool)>,
+    /// What went back; none where the debit is nobody's here.
+    back: Vec<(&'a GivenBack, Option<DebitRow>)>,
 }
 
 /// What came of the entries that are for debits.
@@ -62,9 +69,9 @@ pub(crate) struct Reading<'a> {
 pub(crate) struct CarriedOut {
     /// Ids of entries that have settled debits.
     pub placed: BTreeSet<Uuid>,
-    /// Ids of entries whose debits have their answers already.
+    /// Ids of entries that tell again of money that came.
     pub known: BTreeSet<Uuid>,
-    /// Ids of entries that come to another sum than their debits.
+    /// Ids of entries that come to another sum than their debits, or are for debits that wait for no money.
     pub differ: BTreeSet<Uuid>,
 }
 
@@ -96,28 +103,22 @@ impl Reading<'_> {
         &self,
         tx: &mut Tx,
         file: i64,
-        entries: &[&Received],
-        marks: &BTreeMap<Uuid, DebitMark>,
+        of: &OfStatement<'_>,
     ) -> anyhow::Result<CarriedOut> {
         let mut done = CarriedOut::default();
-        for entry in entries {
-            let Some(mark) = marks.get(&entry.id) else { continue };
-            let (debits, is_one) = marked(tx, mark).await?;
-            if debits.is_empty() {
-                continue;
-            }
-            let attempts = self.held(tx, &debits).await?;
+        for (entry, debits, is_one) in &of.credits {
+            let attempts = attempts(tx, debits).await?;
             let pending: Vec<Attempt> =
-                attempts.into_iter().filter(|attempt| attempt.state == AttemptState::Pending).collect();
+                attempts.iter().filter(|attempt| attempt.state == AttemptState::Pending).cloned().collect();
             let owed: i64 = pending.iter().map(|attempt| attempt.amount_minor).sum();
             // Of one debit the bank may have kept its fee.
-            let fee_minor = if is_one { owed - entry.amount_minor } else { 0 };
+            let fee_minor = if *is_one { owed - entry.amount_minor } else { 0 };
             let is_whole =
                 entry.currency == Currency::EUR && fee_minor >= 0 && owed - fee_minor == entry.amount_minor;
-            if pending.is_empty() {
+            if pending.is_empty() && is_told_again(tx, entry, &attempts).await? {
                 done.known.insert(entry.id);
-            } else if is_whole {
-                bank::save(tx, file, &[entry]).await?;
+            } else if !pending.is_empty() && is_whole {
+                bank::save(tx, file, &[*entry]).await?;
                 for attempt in pending {
                     self.paid(tx, entry, Attempt { fee_minor, ..attempt }).await?;
                 }
@@ -131,36 +132,14 @@ impl Reading<'_> {
         Ok(done)
     }
 
-    /// The attempts of these debits, while nobody else can answer them.
-    async fn held(&self, tx: &mut Tx, debits: &[DebitRow]) -> anyhow::Result<Vec<Attempt>> {
-        let ids: Vec<Uuid> = debits.iter().map(|debit| debit.attempt.0).collect();
-        let first = payment::by_ids(tx, &ids).await?;
-        let payers: BTreeSet<CustomerId> = first.iter().map(|attempt| attempt.customer).collect();
-        invoice::lock_open(tx, &payers.into_iter().collect::<Vec<_>>()).await?;
-        let invoices: Vec<InvoiceId> = first.iter().map(|attempt| attempt.invoice).collect();
-        invoice::lock_settlements(tx, &invoices).await?;
-        let mut attempts = payment::by_ids(tx, &ids).await?;
-        attempts.sort_by_key(|attempt| attempt.id.0);
-        Ok(attempts)
-    }
-
     async fn paid(&self, tx: &mut Tx, entry: &Received, attempt: Attempt) -> anyhow::Result<()> {
         let reference = entry.bank_reference.clone().unwrap_or_else(|| entry.id.to_string());
-        let attempt = Attempt {
-            state: AttemptState::Paid,
-            provider_reference: Some(reference),
-            on: entry.booked_on,
-            ..attempt
-        };
-        ensure!(payment::answer(tx, &attempt).await?, "debit {} was answered a moment ago", attempt.id);
         let booked = self.booked(tx, attempt.invoice).await?;
-        let books = self.books(tx).await?;
-        settle::payment(tx, &booked, &attempt, books, None).await?;
-        let times = bank::times_placed(tx, entry.id, attempt.invoice).await?;
+        settle::debit(tx, &booked, attempt.clone(), (reference, entry.booked_on), self.books).await?;
         let amount_minor = attempt.amount_minor - attempt.fee_minor;
         let (at, who) = ((self.ctx.now)(), self.actor.to_string());
         if amount_minor > 0 {
-            bank::place(tx, (entry.id, attempt.invoice, times + 1), amount_minor, (at, &who)).await?;
+            bank::place(tx, (entry.id, attempt.invoice), amount_minor, (at, &who)).await?;
         }
         let amount = Money::new(attempt.amount_minor, attempt.currency).decimal().to_string();
         let detail = serde_json::json!({"amount": amount, "entry": entry.id, "on": entry.booked_on, "debit": attempt.id});
@@ -169,11 +148,10 @@ impl Reading<'_> {
     }
 
     /// Debits whose money went back.
-    pub async fn given_back(&self, tx: &mut Tx, name: &str, all: &[GivenBack]) -> Result<WentBack, Stop> {
+    pub async fn given_back(&self, tx: &mut Tx, name: &str, of: &OfStatement<'_>) -> Result<WentBack, Stop> {
         let mut back = WentBack::default();
-        for told in all {
-            let debits = by_name(tx, &told.end_to_end).await?;
-            let Some(debit) = debits.first() else {
+        for (told, debit) in &of.back {
+            let Some(debit) = debit else {
                 back.foreign += 1;
                 continue;
             };
@@ -193,7 +171,8 @@ impl Reading<'_> {
             let code = told.code.as_deref().unwrap_or(NO_CODE);
             let fee_minor = told.amount_minor - debit.amount_minor;
             let returned = Returned { code, fee_minor, on: told.on };
-            match self.came_back(tx, debit, returned).await? {
+            let attempt = attempt(tx, debit).await?;
+            match self.came_back(tx, debit, attempt, returned).await? {
                 Some(view) => back.views.push(view),
                 None => back.known += 1,
             }
@@ -219,6 +198,7 @@ impl Reading<'_> {
             let text = format!("{name} is about the file {message}, which was not made here");
             return Err(Refusal::new(Code::UnknownFile, text).hint("is it of another home?").into());
         }
+        let mut all = Vec::with_capacity(file.not_carried_out.len());
         for told in &file.not_carried_out {
             let debits = match &told.what {
                 FilePart::File(message) => debit::of_message(tx, message).await?,
@@ -231,11 +211,16 @@ impl Reading<'_> {
                     .hint("ask the bank: nothing of the file was taken")
                     .into());
             }
+            all.push((told, debits));
+        }
+        hold(tx, all.iter().flat_map(|(_, debits)| debits)).await?;
+        for (told, debits) in &all {
             let code = told.code.as_deref().unwrap_or(NO_CODE);
-            for debit in &debits {
+            for debit in debits {
                 let returned = Returned { code, fee_minor: 0, on: told.on };
-                let is_pending = self.attempt(tx, debit).await?.state == AttemptState::Pending;
-                match if is_pending { self.came_back(tx, debit, returned).await? } else { None } {
+                let attempt = attempt(tx, debit).await?;
+                let is_pending = attempt.state == AttemptState::Pending;
+                match if is_pending { self.came_back(tx, debit, attempt, returned).await? } else { None } {
                     Some(view) => views.push(view),
                     None => known += 1,
                 }
@@ -244,19 +229,14 @@ impl Reading<'_> {
         Ok((views, known))
     }
 
-    async fn attempt(&self, tx: &mut Tx, debit: &DebitRow) -> anyhow::Result<Attempt> {
-        let held = self.held(tx, std::slice::from_ref(debit)).await?;
-        held.into_iter().next().context("the attempt of a debit is gone")
-    }
-
     /// None if that was told before.
     async fn came_back(
         &self,
         tx: &mut Tx,
         debit: &DebitRow,
+        attempt: Attempt,
         returned: Returned<'_>,
     ) -> anyhow::Result<Option<ReturnedView>> {
-        let attempt = self.attempt(tx, debit).await?;
         let Returned { code, fee_minor, on } = returned;
         let row = ReturnRow { attempt: attempt.id, told_in: self.hash, code, on, fee_minor };
         let is_open = matches!(attempt.state, AttemptState::Pending | AttemptState::Paid);
@@ -265,13 +245,12 @@ impl Reading<'_> {
         }
         let booked = self.booked(tx, attempt.invoice).await?;
         let attempts = payment::of_invoices(tx, &[attempt.invoice]).await?;
-        let policy = policy_of(self.catalogue, &booked);
+        let policy = policy_of(self.books.catalogue, &booked);
         let account = account(&booked, &attempts, None, &policy);
-        let books = self.books(tx).await?;
         let became = if attempt.state == AttemptState::Pending { "declined" } else { "returned" };
         let effects = match attempt.state {
-            AttemptState::Pending => verbs::rejected(&account, attempt.clone(), returned, books)?,
-            _ => verbs::given_back(&account, &attempt, returned, books)?,
+            AttemptState::Pending => verbs::rejected(&account, attempt.clone(), returned, self.books)?,
+            _ => verbs::given_back(&account, &attempt, returned, self.books)?,
         };
         let ordinal = effects.attempt.as_ref().map_or(attempt.ordinal, |attempt| attempt.ordinal);
         if effects.declined_for_good {
@@ -281,7 +260,7 @@ impl Reading<'_> {
         self.keep(tx, &booked, effects).await?;
         let booked = self.booked(tx, attempt.invoice).await?;
         if booked.settlement.open_minor(booked.invoice.draft.gross_minor()) > 0 {
-            plan::plan_declined(self.ctx, tx, self.catalogue, &booked, ordinal).await?;
+            plan::plan_declined(self.ctx, tx, self.books.catalogue, &booked, ordinal).await?;
         }
         let money = |minor| Money::new(minor, attempt.currency);
         let number = booked.invoice.number;
@@ -317,10 +296,66 @@ impl Reading<'_> {
     async fn booked(&self, tx: &mut Tx, id: InvoiceId) -> anyhow::Result<Booked> {
         invoice::by_id(tx, id).await?.context("a debited invoice is gone")
     }
+}
 
-    async fn books(&self, tx: &mut Tx) -> anyhow::Result<Books<'_>> {
-        Ok(Books { catalogue: self.catalogue, calendar: store::ledger::calendar(tx).await? })
+impl<'a> OfStatement<'a> {
+    /// Finds what these entries, and what went back, are about.
+    pub async fn hold(tx: &mut Tx, entries: &[&'a Received], file: &'a BankFile) -> anyhow::Result<Self> {
+        let (mut credits, mut back) = (Vec::new(), Vec::with_capacity(file.given_back.len()));
+        for entry in entries {
+            let Some(mark) = file.marks.get(&entry.id) else { continue };
+            let (debits, is_one) = marked(tx, mark).await?;
+            if !debits.is_empty() {
+                credits.push((*entry, debits, is_one));
+            }
+        }
+        for told in &file.given_back {
+            back.push((told, by_name(tx, &told.end_to_end).await?.pop()));
+        }
+        let credited = credits.iter().flat_map(|(_, debits, _)| debits);
+        hold(tx, credited.chain(back.iter().filter_map(|(_, debit)| debit.as_ref()))).await?;
+        Ok(Self { credits, back })
     }
+}
+
+/// Nobody else can answer these debits until the transaction ends. All that a file is about is held at once: of two files one
+/// waits for the other.
+async fn hold(tx: &mut Tx, debits: impl Iterator<Item = &DebitRow>) -> anyhow::Result<()> {
+    let ids: BTreeSet<Uuid> = debits.map(|debit| debit.attempt.0).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let first = payment::by_ids(tx, &ids.into_iter().collect::<Vec<_>>()).await?;
+    let payers: BTreeSet<CustomerId> = first.iter().map(|attempt| attempt.customer).collect();
+    invoice::lock_open(tx, &payers.into_iter().collect::<Vec<_>>()).await?;
+    let invoices: Vec<InvoiceId> = first.iter().map(|attempt| attempt.invoice).collect();
+    invoice::lock_settlements(tx, &invoices).await
+}
+
+/// The attempts of these debits as they stand, under [`hold`].
+async fn attempts(tx: &mut Tx, debits: &[DebitRow]) -> anyhow::Result<Vec<Attempt>> {
+    let ids: Vec<Uuid> = debits.iter().map(|debit| debit.attempt.0).collect();
+    let mut attempts = payment::by_ids(tx, &ids).await?;
+    attempts.sort_by_key(|attempt| attempt.id.0);
+    Ok(attempts)
+}
+
+async fn attempt(tx: &mut Tx, debit: &DebitRow) -> anyhow::Result<Attempt> {
+    payment::by_id(tx, debit.attempt).await?.context("the attempt of a debit is gone")
+}
+
+/// Whether an entry tells once more what has paid these debits: it comes to what came for them, with the bank's fees or without,
+/// and none of them had gone back by then. Money for a debit that was declined, or was given back before, is other money.
+async fn is_told_again(tx: &mut Tx, entry: &Received, attempts: &[Attempt]) -> anyhow::Result<bool> {
+    let paid: Vec<&Attempt> = attempts.iter().filter(|attempt| attempt.state == AttemptState::Paid).collect();
+    let gross: i64 = paid.iter().map(|attempt| attempt.amount_minor).sum();
+    let net: i64 = gross - paid.iter().map(|attempt| attempt.fee_minor).sum::<i64>();
+    let is_same = entry.currency == Currency::EUR && (net..=gross).contains(&entry.amount_minor);
+    if paid.is_empty() || !is_same {
+        return Ok(false);
+    }
+    let ids: Vec<Uuid> = paid.iter().map(|attempt| attempt.id.0).collect();
+    Ok(debit::returned_on(tx, &ids).await?.into_iter().all(|returned| returned >= entry.booked_on))
 }
 
 /// The debits that a credit is for, and whether it names one alone.

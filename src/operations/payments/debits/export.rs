@@ -17,7 +17,7 @@ use chrono::{Days, NaiveDate, SubsecRound};
 use domain::audit::{Action, Object};
 use domain::catalogue::{Catalogue, Tenant};
 use domain::customer::Customer;
-use domain::direct_debit::{Mandate, SEPA, Sequence, next_target_day};
+use domain::direct_debit::{Mandate, Sequence, next_target_day};
 use domain::ids::{CustomerId, InvoiceId};
 use domain::invoice::Settlement;
 use domain::invoice::verbs::{self, Debiting, FileEntry, PayerHistory};
@@ -144,7 +144,7 @@ async fn make(
     let still: BTreeSet<InvoiceId> = debit::asked(&mut tx).await?.into_iter().collect();
     let waiting: Vec<InvoiceId> = waiting.into_iter().filter(|id| still.contains(id)).collect();
     let Sorted { due, done, mut marks, aside, later } =
-        sort(ctx, &mut tx, &catalogue, &waiting, (act.on, asked.until)).await?;
+        sort(&mut tx, &catalogue, &waiting, (act.on, asked.until)).await?;
     exported.waiting = later;
     exported.aside.extend(aside);
     let made =
@@ -174,7 +174,6 @@ struct Sorted {
 }
 
 async fn sort(
-    ctx: &Context,
     tx: &mut Tx,
     catalogue: &Catalogue,
     waiting: &[InvoiceId],
@@ -190,8 +189,7 @@ async fn sort(
     let attempts = payment::of_invoices(tx, waiting).await?;
     let known = PayerHistory {
         unhealthy: payment::unhealthy(tx, &payers).await?.into_iter().collect(),
-        recent: Vec::new(),
-        gateways: ctx.gateways.keys().cloned().chain([SEPA.to_owned()]).collect(),
+        ..PayerHistory::default()
     };
     let methods = customers.values().flat_map(|customer| &customer.payment_methods);
     let mandates: BTreeSet<String> = methods.filter_map(|m| Some(m.mandate.as_ref()?.id.clone())).collect();
