@@ -4,7 +4,7 @@ use crate::Doors;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A file to be written whole.
@@ -35,12 +35,18 @@ pub fn put_all(files: &[Put], doors: Doors) -> io::Result<()> {
     let mut waiting = Vec::with_capacity(files.len());
     for file in files {
         let aside = aside(file.path)?;
-        let write = || {
-            let mut open = create(&aside)?;
-            open.write_all(file.bytes)?;
-            Ok(open)
+        let mut open = match held(&aside, Wait::No).map_err(|e| at(&aside, e))? {
+            Some(open) => open,
+            // Whoever waits holds nothing: two that write the same files in another order never wait for each other.
+            None => {
+                settle(&mut waiting)?;
+                held(&aside, Wait::Yes)
+                    .and_then(|open| open.ok_or(io::Error::from(io::ErrorKind::WouldBlock)))
+                    .map_err(|e| at(&aside, e))?
+            }
         };
-        waiting.push((write().map_err(|e| at(&aside, e))?, aside, file.path));
+        open.write_all(file.bytes).map_err(|e| at(&aside, e))?;
+        waiting.push((open, aside, file.path));
         // Open files are bounded: 1,024 is a common limit of a process.
         if waiting.len() == 256 {
             settle(&mut waiting)?;
@@ -58,7 +64,7 @@ fn settle(waiting: &mut Vec<(File, PathBuf, &Path)>) -> io::Result<()> {
     for (file, aside, _) in waiting.iter() {
         file.sync_all().map_err(|e| at(aside, e))?;
     }
-    for (_, aside, path) in waiting.drain(..) {
+    for (_held_until_named, aside, path) in waiting.drain(..) {
         fs::rename(&aside, path).map_err(|e| at(path, e))?;
     }
     Ok(())
@@ -81,9 +87,32 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     folder.parent().map_or(Ok(()), sync_folder)
 }
 
-/// For its owner alone: what leaves the house names people, amounts and tokens.
-fn create(path: &Path) -> io::Result<File> {
-    fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+/// Whether to wait for another process that writes the same file now.
+#[derive(Clone, Copy, PartialEq)]
+enum Wait {
+    Yes,
+    No,
+}
+
+/// The file under its name aside, empty and locked, so that two processes that write the same file do so one after the
+/// other; none if another one holds it and is not waited for. For its owner alone: what leaves the house names people,
+/// amounts and tokens.
+fn held(aside: &Path, wait: Wait) -> io::Result<Option<File>> {
+    loop {
+        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(aside)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) if wait == Wait::No => return Ok(None),
+            Err(fs::TryLockError::WouldBlock) => file.lock()?,
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+        // The one before has given this file its final name meanwhile: what is there now is another.
+        let ours = file.metadata()?;
+        if fs::metadata(aside).is_ok_and(|there| there.ino() == ours.ino() && there.dev() == ours.dev()) {
+            file.set_len(0)?;
+            return Ok(Some(file));
+        }
+    }
 }
 
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
@@ -110,6 +139,32 @@ mod tests {
         let left: usize =
             (0..3).map(|n| fs::read_dir(home.path().join(n.to_string())).unwrap().count()).sum();
         assert_eq!(left, 600);
+    }
+
+    #[test]
+    fn many_that_write_the_same_files_at_once_leave_each_of_them_whole() {
+        let home = tempfile::tempdir().unwrap();
+        let mut paths: Vec<PathBuf> = (0..40).map(|n| home.path().join(format!("{n}.xml"))).collect();
+        let writers: Vec<_> = (0..6_u8)
+            .map(|writer| {
+                paths.reverse();
+                let paths = paths.clone();
+                std::thread::spawn(move || {
+                    let bytes = vec![b'a' + writer; 10_000 + usize::from(writer)];
+                    for _ in 0..20 {
+                        let puts: Vec<Put> = paths.iter().map(|path| Put { path, bytes: &bytes }).collect();
+                        put_all(&puts, Doors::OPEN).unwrap();
+                    }
+                })
+            })
+            .collect();
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        for path in &paths {
+            let bytes = fs::read(path).unwrap();
+            let writer = bytes[0];
+            assert_eq!(bytes, vec![writer; 10_000 + usize::from(writer - b'a')]);
+        }
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 40);
     }
 
     #[test]
