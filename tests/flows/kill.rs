@@ -86,7 +86,7 @@ fn an_interrupted_run_says_how_to_go_on_and_goes_on() {
         .spawn()
         .unwrap();
     // Once the run stands in the books, the program listens for signals.
-    for _ in 0..200 {
+    for _ in 0..6_000 {
         if home.json(&["runs"]).as_array().is_some_and(|runs| !runs.is_empty()) {
             break;
         }

@@ -126,7 +126,7 @@ fn a_worker_answers_monitors_and_refuses_an_address_that_is_taken() {
     let mut worker =
         home.command(&["worker", "--metrics", &busy]).stderr(std::process::Stdio::null()).spawn().unwrap();
     let ask = |request: &str| -> String {
-        for _ in 0..100 {
+        for _ in 0..2_400 {
             if let Ok(mut stream) = std::net::TcpStream::connect(&busy) {
                 stream.write_all(request.as_bytes()).unwrap();
                 let mut answer = String::new();

@@ -72,7 +72,7 @@ fn a_head_that_never_ends_is_hung_up_on() {
         drop(stream.read(&mut [0; 512]));
     }
     let waited = began.elapsed();
-    assert!(waited > Duration::from_secs(8) && waited < Duration::from_secs(20), "{waited:?}");
+    assert!(waited > Duration::from_secs(8) && waited < Duration::from_secs(60), "{waited:?}");
     server.anybody().get("/health").is(200);
 }
 
@@ -90,7 +90,7 @@ fn a_stop_answers_what_was_asked_and_takes_nothing_more() {
         drop(asking.read_to_string(&mut answer));
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 200"), "{answer}");
         assert!(std::net::TcpStream::connect(&server.address).is_err());
-        assert_eq!(server.ended(Duration::from_secs(30)), Some(0));
+        assert_eq!(server.ended(Duration::from_secs(120)), Some(0));
     }
 }
 

@@ -74,7 +74,7 @@ fn start() -> Server {
     );
     let keeper = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
     let server = Server { folder, port, _keeper: keeper.unwrap() };
-    for _ in 0..200 {
+    for _ in 0..2_400 {
         if TcpStream::connect(("localhost", port)).is_ok() {
             return server;
         }

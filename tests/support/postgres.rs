@@ -29,7 +29,7 @@ pub fn fresh_database() -> String {
 pub fn fresh_database_in(cluster: &Cluster) -> String {
     let name = format!("t{}", DATABASES.fetch_add(1, Ordering::SeqCst));
     let mut last = String::new();
-    for _ in 0..200 {
+    for _ in 0..2_400 {
         let created = Command::new(cluster.bin.join("createdb"))
             .args(["-h", cluster.folder.to_str().unwrap(), "-U", "postgres", &name])
             .output()

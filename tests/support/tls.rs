@@ -59,7 +59,7 @@ impl TlsServer {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let keeper = server(&folder.path().to_owned(), port);
         let server = Self { folder, port, keeper };
-        for _ in 0..300 {
+        for _ in 0..2_400 {
             let pid = std::fs::read_to_string(server.folder.path().join("data/postmaster.pid"));
             if pid.is_ok_and(|text| text.lines().last().is_some_and(|line| line.starts_with("ready"))) {
                 return server;

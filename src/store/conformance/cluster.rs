@@ -32,8 +32,9 @@ fn url(folder: &Path, database: &str) -> String {
     format!("postgres://postgres@{host}/{database}")
 }
 
+/// A busy machine takes its time to make a cluster.
 async fn connect(url: &str) -> PgConnection {
-    for _ in 0..200 {
+    for _ in 0..2_400 {
         if let Ok(connection) = PgConnection::connect(url).await {
             return connection;
         }

@@ -183,7 +183,7 @@ on_both!(a_worker_that_is_gone_is_noticed, store => {
         return;
     }
     assert!(worker::hold(&store, "alive").await.unwrap().is_none(), "a name is held once");
-    for _ in 0..100 {
+    for _ in 0..6_000 {
         let mut tx = store.begin().await.unwrap();
         if worker::gone(&mut tx).await.unwrap() == ["dead"] {
             return;
