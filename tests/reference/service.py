@@ -21,7 +21,7 @@ class Period:
         self.first, self.end, self.full, self.begins = first, end, full, begins
         self.custom = custom  # a price that is never prorated (R1)
         self.charged_to = end  # the end that was billed
-        self.parts, self.past = [], []  # in arrears: (from, value, spec), and what they were before a day's change
+        self.parts, self.past = [], []  # in arrears: (from, value, spec, quantity), and what they were before a day's change
         self.value, self.off, self.granted, self.line = F(0), F(0), 0, None
         self.on, self.spec, self.caught = True, None, None
 
@@ -80,9 +80,10 @@ class Served:
     def metered(self):
         return self.spec["chargetype"] == "usage"
 
-    def value(self, day, on=True, spec=None):
+    def value(self, day, on=True, spec=None, quantity=None):
         """The exact amount of a full period at what is agreed now and the prices of a day (P1, P4, P9)."""
-        if self.quantity <= 0 or not on:
+        quantity = self.quantity if quantity is None else quantity
+        if quantity <= 0 or not on:
             return F(0)
         spec = spec or self.spec
         known = [price for since, price, plan in self.own_price if plan is spec and (since <= day or self.arrears)]
@@ -91,7 +92,7 @@ class Served:
         unit = known[-1] if known else None
         if unit is None:
             unit = F(in_force(spec["pricings"], day)[0]["price"])
-        return unit if spec["pricingmodel"] in ("flat", "custom") else unit * self.quantity
+        return unit if spec["pricingmodel"] in ("flat", "custom") else unit * quantity
 
     def next_period(self):
         """(first, end, full, first charged day) of the period that holds `next`."""
@@ -129,12 +130,12 @@ class Served:
         taxdate = period.end - DAY
         off = self.sub.off(self, taxdate)
         cut = lambda value, start: period.cut(value, off, start, period.end, self.sub.currency)
-        (first, value, spec), *changed = period.parts
+        (first, value, spec, _), *changed = period.parts
         line = Line(self, spec, first, period.end, cut(value, first), REGULAR, taxdate, None)
         line.period = period
         if value > 0:
             yield line
-        for start, new, spec in changed:  # their amounts wait for what a fixed discount grants the regular line
+        for start, new, spec, _ in changed:  # their amounts wait for what a fixed discount grants the regular line
             credit = Line(self, line.spec, start, period.end, 0, CREDIT, taxdate, line)
             credit.amount = lambda value=value, start=start: -cut(value, start)
             yield credit
@@ -165,7 +166,7 @@ class Served:
                 self.open = (Window(self.spec, first, end, full, begins) if self.metered
                              else Period(first, end, full, begins, self.custom))
                 if not self.metered:
-                    self.open.parts = [(first, self.value(first), self.spec)]
+                    self.open.parts = [(first, self.value(first), self.spec, self.quantity)]
                 yield from self.close(day)
                 continue
             if (self.moved or first) > day:
@@ -214,7 +215,7 @@ class Served:
                 if end == period.end:
                     period.end = start
 
-    def change(self, day, apply, prorate=None, switched=False):
+    def change(self, day, apply, prorate=None, switched=False, priced=False):
         """A quantity, price, toggle or plan from a day on; `prorate` is what the verb says (R3, R4). What is paid keeps
         its plan until the switch takes effect."""
         apply()
@@ -223,7 +224,10 @@ class Served:
         handle = self.sub.plan.get("changehandle", 0)
         if self.arrears:
             if self.open is not None and self.open.end > day:
-                self.change_open(day, handle, prorate)
+                if priced and day > self.open.first:
+                    self.reprice(day)
+                else:
+                    self.change_open(day, handle, prorate)
             return
         for period in self.paid:
             caught = period.caught == day and not switched
@@ -258,19 +262,36 @@ class Served:
         period.line = Line(self, period.spec, start, period.end, cut(value, period.off), CHANGE, start, None)
         self.sub.owe(due, period.line)
 
+    def reprice(self, day):
+        """A price is never prorated: in arrears that of the end bills the period, whatever quantity its days have. Being off
+        is told at the end."""
+        period = self.open
+        period.past.append((day, list(period.parts)))
+        period.parts = [(start, self.value(period.first, True, spec, quantity), spec, quantity)
+                        for start, _, spec, quantity in period.parts]
+
     def change_open(self, day, handle, prorate):
         """In arrears what is in force at the end bills the period, unless the change is prorated (R3)."""
         period = self.open
-        value, (start, before, _) = self.value(period.first), period.parts[-1]
+        now = (self.value(period.first), self.spec, self.quantity)
+        value, (start, before, *_) = now[0], period.parts[-1]
         period.past.append((day, list(period.parts)))
         if day <= period.first:
-            period.parts = [(period.first, value, self.spec)]
+            period.parts = [(period.first, *now)]
         elif value == before:
-            period.parts[-1] = (start, value, self.spec)
+            period.parts[-1] = (start, *now)
         elif prorate is False or (handle == 0 and not prorate):
-            period.parts[-1] = (start, value, self.spec)
+            period.parts[-1] = (start, *now)
         elif (value > before or prorate) and not period.custom:
-            period.parts.append((day, value, self.spec))
+            period.parts.append((day, *now))
+
+    def shorten(self, day):
+        """What the resume of the day made due, and no run has billed, is for the days before it, if service ends or rests on
+        that very day."""
+        for period in [p for p in self.paid if p.caught == day and p.first < day < p.end]:
+            if any(line is period.line for _, line in self.sub.owed):
+                period.end = period.charged_to = period.line.end = self.next = day
+                period.line.own = period.cut(period.value, period.off, period.first, day, self.sub.currency)
 
     def hold(self, day, refund):
         """Closes what is in arrears with a stub; what is paid stays, unless asked (S4, R4). What was put off is due for
@@ -279,6 +300,7 @@ class Served:
             self.give_back(day, day)
             if self.paid:
                 self.next = min(self.next, max(day, self.start))
+        self.shorten(day)
         if self.moved and self.next < day:
             first, _, full, begins = self.next_period()
             due, self.moved, self.next = self.moved, None, day
@@ -337,9 +359,7 @@ class Served:
         self.end = min(self.end, day)
         if self.open is not None:
             self.open.cease(day)
-        for period in [p for p in self.paid if p.caught == day and p.first < day < p.end]:
-            period.end = period.line.end = day  # what the resume of the day made due is for the days before it
-            period.line.own = period.cut(period.value, period.off, period.first, day, self.sub.currency)
+        self.shorten(day)
         if refund:
             self.give_back(day, day)
             if self.once and self.start == day:  # it ends on its very day

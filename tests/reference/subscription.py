@@ -88,8 +88,8 @@ class Subscription:
 
     def keeps(self, day, charges):
         """An end or a hold keeps what is billed: on the first day of a period the order of run and act decides (R4)."""
-        self.world.by_order |= any(not c.arrears and not c.metered and (c.next == day or any(p.first == day for p in c.paid))
-                                   for c in charges)
+        self.world.by_order |= any(not c.arrears and not c.metered
+                                   and (c.next == day or any(day in (p.first, p.caught) for p in c.paid)) for c in charges)
 
     # ------------------------------------------------------------ acts
 
@@ -113,16 +113,16 @@ class Subscription:
         """A price of its own, for the periods from that day on (P9)."""
         charge = self.charge(step["charge"])
         price = F(step["unitprice"]) if "unitprice" in step else None
-        self.apply(charge, day, "own_price", charge.own_price + [(day, price, charge.spec)], {"prorate": False})
+        self.apply(charge, day, "own_price", charge.own_price + [(day, price, charge.spec)], {"prorate": False}, True)
 
     def togglecharge(self, day, step):
         """A charge that is off is billed as nothing: a whole period or none (R4)."""
         charge = self.charge(step["charge"])
-        self.apply(charge, day, "on", not charge.on, {"prorate": False})
+        self.apply(charge, day, "on", not charge.on, {"prorate": False}, True)
 
     @staticmethod
-    def apply(charge, day, name, value, step):
-        charge.change(day, lambda: setattr(charge, name, value), step.get("prorate"))
+    def apply(charge, day, name, value, step, priced=False):
+        charge.change(day, lambda: setattr(charge, name, value), step.get("prorate"), priced=priced)
 
     def addoptionalcharge(self, day, step):
         order, spec = next((n, c) for n, c in enumerate(self.plan["charges"]) if c["sku"] == step["charge"])
