@@ -9,7 +9,7 @@ use domain::webhook::is_public;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Url, redirect};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// An endpoint that has not answered by then has not.
@@ -28,7 +28,8 @@ pub fn from_base64(text: &str) -> Option<Vec<u8>> {
 /// Tells endpoints.
 #[derive(Clone)]
 pub struct Teller {
-    client: Client,
+    /// Made when it is needed: it reads the authorities of the machine, and a machine may have none.
+    client: Arc<OnceLock<Client>>,
     allow_private: bool,
     doors: Doors,
 }
@@ -44,17 +45,23 @@ pub enum TryOutcome {
 
 impl Teller {
     /// `allow_private` also tells endpoints in the house's own network.
-    pub fn new(allow_private: bool, doors: Doors) -> Result<Self, String> {
+    pub fn new(allow_private: bool, doors: Doors) -> Self {
+        Self { client: Arc::default(), allow_private, doors }
+    }
+
+    fn client(&self) -> Result<&Client, reqwest::Error> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
         let client = Client::builder()
             .timeout(TIMEOUT)
             .connect_timeout(TIMEOUT)
             .redirect(redirect::Policy::none())
             .no_proxy()
-            .dns_resolver(Arc::new(Public { allow_private }))
+            .dns_resolver(Arc::new(Public { allow_private: self.allow_private }))
             .user_agent(concat!("tallybook/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| e.to_string())?;
-        Ok(Self { client, allow_private, doors })
+            .build()?;
+        Ok(self.client.get_or_init(|| client))
     }
 
     /// What is wrong with the URL of an endpoint, if anything is.
@@ -73,7 +80,11 @@ impl Teller {
             return TryOutcome::Failed(fault);
         }
         let Ok(url) = Url::parse(url) else { return TryOutcome::Failed("is not a URL".to_owned()) };
-        let mut request = self.client.post(url).header("content-type", "application/json; charset=utf-8");
+        let client = match self.client() {
+            Ok(client) => client,
+            Err(error) => return TryOutcome::Failed(told(error)),
+        };
+        let mut request = client.post(url).header("content-type", "application/json; charset=utf-8");
         for (name, value) in headers {
             request = request.header(*name, value);
         }
@@ -137,7 +148,7 @@ mod tests {
 
     #[test]
     fn urls_into_the_house_are_faults_unless_they_are_allowed() {
-        let careful = Teller::new(false, Doors::OPEN).unwrap();
+        let careful = Teller::new(false, Doors::OPEN);
         for url in [
             "http://127.0.0.1:1/",
             "http://[::1]/",
@@ -149,6 +160,6 @@ mod tests {
             assert!(careful.fault(url).is_some(), "{url}");
         }
         assert!(careful.fault("https://hooks.example/x").is_none());
-        assert!(Teller::new(true, Doors::OPEN).unwrap().fault("http://127.0.0.1:1/").is_none());
+        assert!(Teller::new(true, Doors::OPEN).fault("http://127.0.0.1:1/").is_none());
     }
 }

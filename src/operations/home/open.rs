@@ -104,8 +104,7 @@ pub fn context(opening: &Opening, store: Store) -> Result<Context, Refusal> {
         mail: mail(&outside.mail, root)?,
         gateways: providers(root, &outside.stripe)?,
         ping: ping(outside)?,
-        teller: Teller::new(outside.webhooks_private, doors())
-            .map_err(|why| Refusal::new(Code::Settings, format!("webhooks cannot be told: {why}")))?,
+        teller: Teller::new(outside.webhooks_private, doors()),
         usage: bucket("usage_url", outside.usage_url.as_deref(), &outside.buckets)?,
         documents: bucket("documents_url", outside.documents_url.as_deref(), &outside.buckets)?,
     };
