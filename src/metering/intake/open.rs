@@ -182,12 +182,12 @@ fn csv_format(path: &Path, head: &[u8], start: usize, is_whole: bool) -> Result<
         None => (start, delimiter_of(first_line(&head[start..]))),
     };
     let line = first_line(&head[start..]);
-    if line.trim_ascii_end().contains(&b'\r') {
-        return Err(bare_returns(path));
-    }
     if line.contains(&0) {
         let reason = "has a header line with zero bytes: it is no text, or UTF-16 without a byte order mark";
         return Err(unsupported(path, reason.to_owned(), "save it as UTF-8"));
+    }
+    if line.trim_ascii_end().contains(&b'\r') {
+        return Err(bare_returns(path));
     }
     let (header, skip) = header_record(path, head, start, delimiter, is_whole)?;
     let skip_lines = newlines(&head[..skip]);

@@ -144,6 +144,12 @@ fn what_is_no_usage_file_is_refused_whole_in_a_sentence() {
             "zero bytes",
             "UTF-8",
         ),
+        (
+            "the same of Windows",
+            utf16(&table(";", "\r\n", "", ""), false)[2..].to_vec(),
+            "zero bytes",
+            "UTF-8",
+        ),
         ("packed three times", gzip(&gzip(&gzip(b"x"))), "more than twice", "unpack"),
     ];
     for (what, bytes, reason, hint) in shapes {
