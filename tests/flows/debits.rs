@@ -254,6 +254,11 @@ fn what_a_bank_says_and_cannot_mean_changes_nothing() {
             .exits(1)
             .error();
         assert_eq!(wrong["code"], "payment_under_way", "{wrong}");
+        for verb in ["markpaid", "recharge"] {
+            let refused = books.run(&["--json", "invoices", verb, "INV-0000001"]).exits(1).error();
+            let hint = refused["hint"].as_str().unwrap();
+            assert!(refused["code"] == "payment_under_way" && hint.contains("payments import"), "{refused}");
+        }
         let put =
             books.json(&["payments", "allocate", &number, "--invoice", "INV-0000001", "--amount", "248.75"]);
         assert_eq!(put["left"], "151.25");

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::invoices::find;
 use crate::invoices::view::InvoiceView;
 use crate::payments::account::{account, policy_of};
-use crate::payments::settle;
+use crate::payments::{settle, under_way};
 use crate::refusal::Stop;
 use anyhow::{Context as _, ensure};
 use domain::Decimal;
@@ -15,7 +15,7 @@ use domain::audit::Action;
 use domain::invoice::account as amounts;
 use domain::invoice::verbs::{self, Books};
 use domain::payment::{Attempt, AttemptState};
-use domain::refusal::{Code, Refusal, Verb};
+use domain::refusal::Verb;
 use store::{Tx, payment};
 
 /// What came.
@@ -66,18 +66,15 @@ async fn begin(tx: &mut Tx, attempt: &Attempt, number: &str) -> anyhow::Result<(
 }
 
 /// The attempt that has no answer ends here, or nothing is done.
-async fn overrule(tx: &mut Tx, under_way: &Attempt, pending: Pending, number: &str) -> Result<(), Stop> {
+async fn overrule(tx: &mut Tx, attempt: &Attempt, pending: Pending, number: &str) -> Result<(), Stop> {
     if pending == Pending::Refuse {
-        let message = format!("a payment of {number} is under way and has no answer yet");
-        return Err(Refusal::new(Code::PaymentUnderWay, message)
-            .hint("ask for the answer with ")
-            .ask(Verb::RetryPayments.plain())
+        return Err(under_way::refusal(number, attempt)
             .hint(", or overrule it with ")
             .ask(Verb::MarkPaid.on(number).switch("despite_pending"))
             .into());
     }
     let decline_code = Some("overruled_by_hand".to_owned());
-    let answered = Attempt { state: AttemptState::Technical, decline_code, ..under_way.clone() };
+    let answered = Attempt { state: AttemptState::Technical, decline_code, ..attempt.clone() };
     payment::answer(tx, &answered).await?;
     Ok(())
 }

@@ -7,9 +7,10 @@ use crate::context::Context;
 use crate::invoices::find;
 use crate::payments::collect;
 use crate::payments::tried::{Occasion, Tried};
+use crate::payments::under_way;
 use crate::refusal::Stop;
 use domain::direct_debit::SEPA;
-use domain::payment::AttemptState;
+use domain::payment::{Attempt, AttemptState};
 use domain::refusal::{Code, Refusal, Verb};
 use store::payment;
 
@@ -28,10 +29,9 @@ pub async fn recharge(ctx: &Context, act: &Act, invoice: &str) -> Result<Tried, 
     let booked = find::booked(&mut tx, invoice, "charged").await?;
     let attempts = payment::of_invoices(&mut tx, &[booked.invoice.draft.id]).await?;
     drop(tx);
-    if attempts.iter().any(|attempt| attempt.state == AttemptState::Pending && attempt.gateway == SEPA) {
-        let message = format!("a direct debit of {invoice} is under way: the bank answers with a file");
-        let refusal = Refusal::new(Code::PaymentUnderWay, message).hint("read what the bank has sent with ");
-        return Err(refusal.ask(Verb::ImportPayments.on("FILE")).into());
+    let is_debit = |attempt: &&Attempt| attempt.state == AttemptState::Pending && attempt.gateway == SEPA;
+    if let Some(debit) = attempts.iter().find(is_debit) {
+        return Err(under_way::refusal(invoice, debit).into());
     }
     let gross = booked.invoice.draft.gross_minor();
     if gross <= 0 || booked.settlement.open_minor(gross) <= 0 {

@@ -10,3 +10,4 @@ pub mod look_up;
 pub mod settle;
 pub mod tried;
 pub mod unanswered;
+pub mod under_way;

@@ -7,6 +7,7 @@ use super::{Person, rejects};
 use crate::act::Act;
 use crate::context::Context;
 use crate::files::file_store::Named;
+use crate::payments::under_way;
 use crate::refusal::Stop;
 use crate::runs::open::{NewRun, Reach};
 use crate::runs::preview;
@@ -185,7 +186,7 @@ async fn refuse_open(tx: &mut Tx, person: &Person, on: NaiveDate) -> Result<(), 
     for attempt in payment::of_invoices(tx, &all).await? {
         if attempt.state == AttemptState::Pending {
             let what = format!("charge {} has no answer", attempt.id);
-            faults.push(fault(what, Verb::RetryPayments.plain()));
+            faults.push(fault(what, under_way::ask_for(&attempt)));
         }
     }
     let mails = OpenFilter { account_number: Some(account.to_owned()), ..OpenFilter::default() };

@@ -6,7 +6,7 @@ use super::put::{Placement, put};
 use super::{ReceivedView, committed, locked};
 use crate::act::Act;
 use crate::context::Context;
-use crate::payments::settle;
+use crate::payments::{settle, under_way};
 use crate::payments::tried::decimal;
 use crate::refusal::{Stop, unknown_payer};
 use anyhow::Context as _;
@@ -234,11 +234,7 @@ async fn target(
                 Err(other_sum(name, pending).into())
             };
         }
-        let message = format!("a payment of {name} is under way and has no answer yet");
-        return Err(Refusal::new(Code::PaymentUnderWay, message)
-            .hint("ask for the answer with ")
-            .ask(Verb::RetryPayments.plain())
-            .into());
+        return Err(under_way::refusal(name, pending).into());
     }
     Ok(booked)
 }
