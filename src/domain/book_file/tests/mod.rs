@@ -501,6 +501,8 @@ fn words_of_other_systems_are_answered_with_ours() {
         ("/productplans/0/charges/1", "tiers", "pricings"),
         ("/productplans/0/charges/1/pricings/0", "up_to", "tierto"),
         ("/subscriptions/0", "plan", "productplan"),
+        ("/subscriptions/0", "state", "status"),
+        ("/subscriptions/0", "quantity", "charges"),
         ("/taxrules/0", "rate", "taxpct"),
         ("", "plans", "productplans"),
     ] {
