@@ -207,6 +207,17 @@ impl Customer {
         self.payment_methods.iter().find(|m| m.is_default)
     }
 
+    /// The methods by which what is owed comes without the customer, in the order in which they are tried: the one that is
+    /// named, then the default.
+    pub fn charged_methods(
+        &self,
+        named: Option<&str>,
+        currency: Currency,
+    ) -> impl Iterator<Item = &PaymentMethod> {
+        let named = named.and_then(|refkey| self.payment_methods.iter().find(|m| m.refkey == refkey));
+        named.into_iter().chain(self.default_method()).filter(move |m| m.is_collected(currency))
+    }
+
     /// Where invoices are mailed: contacts flagged for invoices, else the customer's own address.
     pub fn invoice_addresses(&self) -> Vec<String> {
         let flagged: Vec<String> =

@@ -9,7 +9,7 @@ use domain::run::Scope;
 use domain::subscription::Subscription;
 use domain::warning::{Book, HasLanguage, Unwritable, Warning};
 use domain::zone;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use store::Tx;
 use store::load::Loaded;
@@ -74,12 +74,13 @@ async fn of_payers(
 /// What is looked at besides the book.
 struct WarningContext {
     renderer: Option<Arc<Renderer>>,
+    gateways: BTreeSet<String>,
 }
 
 impl WarningContext {
     /// Templates that are broken are told where something is rendered.
     fn of(ctx: &Context) -> Self {
-        Self { renderer: ctx.renderer().ok() }
+        Self { renderer: ctx.renderer().ok(), gateways: ctx.gateways.keys().cloned().collect() }
     }
 
     fn unwritable(&self, text: &str) -> Option<String> {
@@ -93,7 +94,7 @@ impl WarningContext {
     }
 
     fn book<'b>(
-        &self,
+        &'b self,
         ctx: &Context,
         catalogue: &'b Catalogue,
         customers: HashMap<CustomerId, &'b Customer>,
@@ -102,6 +103,7 @@ impl WarningContext {
     ) -> Book<'b> {
         let today = zone::local_date((ctx.now)(), catalogue.tenant.timezone);
         let has_sender = ctx.settings.mail_from.is_some();
-        Book { catalogue, customers, subscriptions, today, has_sender, unwritable, has_language }
+        let gateways = &self.gateways;
+        Book { catalogue, customers, subscriptions, today, has_sender, gateways, unwritable, has_language }
     }
 }

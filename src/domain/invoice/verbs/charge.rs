@@ -289,16 +289,14 @@ pub(super) fn choose(
     occasion: Occasion,
     on: NaiveDate,
 ) -> Choice {
-    let named = invoice.draft.payment_method.as_ref();
-    let named = named.and_then(|refkey| payer.payment_methods.iter().find(|m| m.refkey == *refkey));
+    let currency = invoice.draft.currency;
+    let usual = payer.charged_methods(invoice.draft.payment_method.as_deref(), currency);
     let tried = attempts.iter().filter(|a| a.gateway != MANUAL);
     let last = tried.max_by_key(|a| a.ordinal).map(|a| a.method.as_str());
     let others = payer.payment_methods.iter().filter(|m| Some(m.refkey.as_str()) != last);
-    let others = others.filter(|_| occasion == Occasion::StepWithOtherMethod);
+    let others = others.filter(|m| occasion == Occasion::StepWithOtherMethod && m.is_collected(currency));
     let mut why = Choice::Manual;
-    for method in
-        others.chain(named).chain(payer.default_method()).filter(|m| m.is_collected(invoice.draft.currency))
-    {
+    for method in others.chain(usual) {
         let expired = method.expires.is_some_and(|day| day <= on);
         let declined = known.unhealthy.contains(&(payer.id, method.health_key()));
         let reason = match (expired, declined && occasion != Occasion::Request) {

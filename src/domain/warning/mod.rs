@@ -1,6 +1,8 @@
 //! What will keep a payer from a right invoice, seen before it happens: no address, no tax rule, no price, a draft that is
 //! never billed, a VAT number that is none (rules I10, X1). Nothing of it is refused; `load` and `doctor` say it.
 
+mod payment_methods;
+
 use crate::billing::{buyer_tax, seller_tax};
 use crate::book_file::ObjectKind;
 use crate::catalogue::{Catalogue, Plan};
@@ -10,7 +12,7 @@ use crate::period::plus_days;
 use crate::subscription::{State, Subscription};
 use crate::tax::{self, vat_number};
 use chrono::NaiveDate;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How far ahead the next invoices lie.
 const DAYS_AHEAD: i64 = 31;
@@ -41,6 +43,8 @@ pub struct Book<'b> {
     pub today: NaiveDate,
     /// A sender of mails is set besides the tenant's address.
     pub has_sender: bool,
+    /// Providers that can be called.
+    pub gateways: &'b BTreeSet<String>,
     pub unwritable: Unwritable<'b>,
     pub has_language: HasLanguage<'b>,
 }
@@ -164,6 +168,7 @@ impl ObjectWarnings<'_> {
             self.add(Some("primaryemail"), "no_address", message);
         }
         self.language(book, payer.language.as_ref());
+        self.payment_methods(book, payer, served);
         self.vat_number(payer.company_vat.as_deref());
         let (seller, buyer) = (seller_tax(&book.catalogue.tenant), buyer_tax(payer));
         let taxable = served.iter().filter(|(_, plan, _)| plan.charges.iter().any(|c| c.taxable));
@@ -243,6 +248,7 @@ mod tests {
             subscriptions: set.subscriptions.iter().collect(),
             today: "2026-02-01".parse().unwrap(),
             has_sender: false,
+            gateways: &["stripe".to_owned()].into(),
             unwritable: &|text| text.contains('株').then(|| format!("`{text}`")),
             has_language: &|language| language != "tlh",
         };
@@ -275,6 +281,9 @@ mod tests {
             ("/customers/0/fullname", json!("株式会社"), "C-1", "unwritable", "株式会社"),
             ("/customers/0/companyvat", json!("DE136695977"), "C-1", "vat_check_digit", "DE136695977"),
             ("/subscriptions/0/status", Value::Null, "S-1", "draft_subscription", "or activate it"),
+            ("/customers/0/paymentmethods", methods("token", "adyen", true), "C-1", "no_gateway", "`adyen`"),
+            ("/customers/0/paymentmethods", methods("token", "stripe", false), "C-1", "method_not_used", "`makedefault`"),
+            ("/customers/0/paymentmethods", methods("card", "stripe", true), "C-1", "method_not_charged", "no `token`"),
         ];
         for (place, value, key, code, part) in table {
             let mut changed = book();
@@ -285,6 +294,39 @@ mod tests {
             assert_eq!((found[0].0.as_str(), found[0].1), (key, code), "{place}");
             assert!(found[0].2.contains(part), "{place}: {found:?}");
         }
+    }
+
+    /// One method of the payer; of a card elsewhere the token is not known.
+    fn methods(kind: &str, gateway: &str, is_default: bool) -> Value {
+        let token = if kind == "token" { json!("tok_1") } else { Value::Null };
+        json!([{"refkey": "M", "type": kind, "gateway": gateway, "token": token, "makedefault": is_default}])
+    }
+
+    #[test]
+    fn a_method_that_is_charged_or_paid_elsewhere_is_not_warned_of() {
+        let elsewhere = json!([{"refkey": "B", "type": "manual", "makedefault": true}]);
+        for charged in [methods("token", "stripe", true), elsewhere] {
+            let mut changed = book();
+            changed["customers"][0]["paymentmethods"] = charged;
+            assert_eq!(codes(&changed), []);
+        }
+    }
+
+    #[test]
+    fn a_method_that_ends_before_the_next_invoice_and_a_debit_that_nobody_fetches_are_told() {
+        let mandate = json!([{"refkey": "M", "type": "sepa", "iban": "DE02120300000000202051", "mandateid": "A-1",
+                              "mandatedate": "2025-12-01", "makedefault": true}]);
+        let mut debit = book();
+        debit["customers"][0]["paymentmethods"] = mandate;
+        assert_eq!(codes(&debit)[0].1, "method_not_charged", "DKK");
+        for place in ["/tenant", "/productplans/0", "/productplans/0/charges/0/pricings/0", "/customers/0"] {
+            debit.pointer_mut(place).unwrap()["currencycode"] = json!("EUR");
+        }
+        assert_eq!(codes(&debit)[0].1, "no_gateway", "no creditor");
+        let mut ended = book();
+        ended["customers"][0]["paymentmethods"] = methods("token", "stripe", true);
+        ended["customers"][0]["paymentmethods"][0]["expires"] = json!("2026-02-20");
+        assert_eq!(codes(&ended)[0].1, "method_expired");
     }
 
     #[test]
