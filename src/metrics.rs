@@ -110,6 +110,12 @@ async fn metrics(app: &App) -> anyhow::Result<String> {
     }
     head(&mut text, "tallybook_usage_files_refused", "Usage files that were refused and are waited for.");
     writeln!(text, "tallybook_usage_files_refused {}", figures.refused_files)?;
+    head(
+        &mut text,
+        "tallybook_usage_records_rejected",
+        "Usage records that were refused and are waited for.",
+    );
+    writeln!(text, "tallybook_usage_records_rejected {}", figures.open_rejects)?;
     head(&mut text, "tallybook_slices_standing", "Slices that failed and wait for their next try.");
     writeln!(text, "tallybook_slices_standing {}", figures.slices_standing)?;
     head(&mut text, "tallybook_requests_open", "What operators have asked of runs and nobody has answered.");

@@ -8,6 +8,7 @@ use crate::progress::Progress;
 use operations::act::Actor;
 use operations::usage::bring_in::{self, FileView, Files, IngestedFiles, Report};
 use operations::usage::ingest::Ingested;
+use operations::usage::open_rejects::{self, OpenRejectsView};
 use operations::usage::refused::{self, RefusedView};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -24,10 +25,10 @@ pub struct Args {
     /// Check and count, write nothing
     #[arg(long)]
     dry_run: bool,
-    /// List the files that were refused and are waited for
+    /// List what was refused and is waited for: whole files, and files of records to mend
     #[arg(long, conflicts_with_all = ["files", "forget"])]
     refused: bool,
-    /// Wait no more for a file that was refused; by its path or name
+    /// Wait no more for a file that was refused, or for rejects; by its path or name
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "files")]
     forget: Vec<String>,
 }
@@ -154,20 +155,36 @@ fn explain(file: &Ingested, output: &Output) {
     }
 }
 
-/// The files that are waited for.
+/// One thing that is waited for: a file that was refused whole, or what was refused of one that went in.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Waiting {
+    File(RefusedView),
+    Rejects(OpenRejectsView),
+}
+
+impl Waiting {
+    fn row(&self) -> Vec<String> {
+        let (since, file, why) = match self {
+            Self::File(file) => (file.refused, file.file.clone(), file.message.clone()),
+            Self::Rejects(open) => (open.refused, open.rejectfile.clone(), open.in_words()),
+        };
+        vec![since.format("%Y-%m-%d %H:%M").to_string(), file, why]
+    }
+}
+
+/// What is waited for.
 async fn list(app: &App, output: &Output) -> Result<Exit, Failure> {
-    let waiting = refused::waiting(&app.ctx).await?;
+    let files = refused::waiting(&app.ctx).await?.into_iter().map(Waiting::File);
+    let rejects = open_rejects::waiting(&app.ctx).await?.into_iter().map(Waiting::Rejects);
+    let waiting: Vec<Waiting> = files.chain(rejects).collect();
     if output.is_json() {
         output.document(&waiting);
     } else if waiting.is_empty() {
         output.line("no file is waited for");
     } else {
-        let rows = waiting.iter().map(|file| {
-            let since = file.refused.format("%Y-%m-%d %H:%M").to_string();
-            vec![since, file.file.clone(), file.message.clone()]
-        });
         let columns = [Column::Left("since (UTC)"), Column::Left("file"), Column::Left("why")];
-        output.table(&columns, rows.collect());
+        output.table(&columns, waiting.iter().map(Waiting::row).collect());
         output.say(WAITING_HINT);
     }
     Ok(Exit::Done)
@@ -177,12 +194,15 @@ async fn list(app: &App, output: &Output) -> Result<Exit, Failure> {
 const WAITING_HINT: &str =
     "hint: mend each and bring it in under its name, or `tallybook ingest --forget FILE`";
 
-/// Usage files that are missing in a run.
-pub fn say_missing(missing: &[RefusedView], output: &Output) {
+/// Usage that is missing in a run: files that were refused, and records of files that went in.
+pub fn say_missing(missing: &[RefusedView], rejects: &[OpenRejectsView], output: &Output) {
     for file in missing {
         output.say(&format!("missing in it: {}", file.message));
     }
-    if !missing.is_empty() {
+    for open in rejects {
+        output.say(&format!("missing in it: {} ({})", open.in_words(), open.rejectfile));
+    }
+    if !missing.is_empty() || !rejects.is_empty() {
         output.say(WAITING_HINT);
     }
 }

@@ -46,6 +46,8 @@ pub struct RunMail<'a> {
     pub aside: Vec<(String, String, String)>,
     /// Usage files that were refused, with the reason.
     pub refused_files: Vec<String>,
+    /// Records that were refused, with the file that they lie in.
+    pub open_rejects: Vec<String>,
     /// The `Date` header, from the edge.
     pub at: DateTime<Utc>,
 }
@@ -89,6 +91,7 @@ struct Texts {
     refused: u64,
     nobody: u64,
     refused_files: Vec<String>,
+    open_rejects: Vec<String>,
     older: u64,
 }
 
@@ -182,6 +185,7 @@ fn texts(figures: Figures, mail: &RunMail) -> Texts {
         refused,
         nobody,
         refused_files: mail.refused_files.iter().take(NAMED_MAX).cloned().collect(),
+        open_rejects: mail.open_rejects.iter().take(NAMED_MAX).cloned().collect(),
         older: summary.older,
     }
 }
@@ -189,7 +193,8 @@ fn texts(figures: Figures, mail: &RunMail) -> Texts {
 fn needs_person(mail: &RunMail) -> bool {
     let summary = mail.summary;
     let counted = summary.parked + summary.mails.set_aside() + summary.older;
-    counted > 0 || !mail.aside.is_empty() || !mail.refused_files.is_empty()
+    let missing = mail.refused_files.len() + mail.open_rejects.len();
+    counted > 0 || !mail.aside.is_empty() || missing > 0
 }
 
 /// `3 sent, 1 waiting`: what there is none of is not told.

@@ -3,6 +3,7 @@
 
 use crate::bulk::Bulk;
 use crate::counter;
+use crate::open_rejects;
 use crate::segment::{self, KeyRun, Segment, VersionChange};
 use crate::tx::{Tx, on};
 use crate::words::{count, stored};
@@ -203,8 +204,9 @@ pub async fn commit(
     if done == 0 {
         return Ok(Committed::NotWriting);
     }
-    if staged.reject_path.is_none() {
-        free_reject_paths(tx, import).await?;
+    match staged.reject_path {
+        Some(_) => open_rejects::note(tx, import).await?,
+        None => free_reject_paths(tx, import).await?,
     }
     let own = |s: &Segment| Segment { import: Some(import), import_number: Some(number), ..s.clone() };
     let segments: Vec<Segment> = staged.segments.iter().map(own).collect();

@@ -41,6 +41,8 @@ pub mod metadata;
 pub mod metered;
 pub mod name_counter;
 mod open;
+pub mod open_drafts;
+pub mod open_rejects;
 pub mod outbox;
 pub mod parked;
 pub mod payer;

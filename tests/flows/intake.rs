@@ -177,6 +177,52 @@ fn good_files_go_in_beside_a_bad_one_and_the_run_tells_that_it_is_missing() {
 }
 
 #[test]
+fn rejected_records_are_told_until_they_are_mended_or_nobody_waits_for_them() {
+    for home in books::both() {
+        let load = home.file("book.json", book(1).to_string());
+        home.json(&["load", &load]);
+        let bad = |id: &str| format!("{HEADER}{}", event(id, 1100).replace("SUB-0001", "SUB-9999"));
+        let bring = |name: &str, text: &str| home.run(&["--json", "ingest", &home.file(name, text)]);
+        bring("one.csv", &bad("a")).exits(3);
+        bring("two.csv", &bad("b")).exits(3);
+
+        let run = home.json(&["run", "--as-of", "2026-02-01"]);
+        let open = run["openrejects"].as_array().unwrap();
+        let told = |n: usize| (open[n]["rejectfile"].as_str().unwrap(), open[n]["rejected"].as_u64());
+        assert_eq!(told(0), ("rejects/one.csv.rejects.csv", Some(1)), "{run}");
+        assert_eq!(told(1), ("rejects/two.csv.rejects.csv", Some(1)), "{run}");
+        let said = home.run(&["run", "--as-of", "2026-02-02"]).exits(0).stderr;
+        assert!(said.contains("missing in it: 1 record(s) of one.csv: 1 unknown_subject"), "{said}");
+        for command in [["runs", "show", "1"], ["runs", "report", "1"]] {
+            assert_eq!(home.json(&command)["openrejects"], run["openrejects"], "{command:?}");
+        }
+        let doctor = home.run(&["--json", "doctor"]).exits(3).json().to_string();
+        assert!(
+            doctor.contains("usage_records_rejected") && doctor.contains("two.csv.rejects.csv"),
+            "{doctor}"
+        );
+        assert!(home.run(&["ingest", "--refused"]).exits(0).stdout.contains("one.csv.rejects.csv"));
+
+        // Mended where it lies. What is not mended in it is refused again, and waits with it.
+        let rejects = home.home().path().join("rejects/one.csv.rejects.csv");
+        let text = std::fs::read_to_string(&rejects).unwrap();
+        let again = home.run(&["--json", "ingest", path(&rejects)]).exits(3).json();
+        let again = again["files"][0]["rejectfile"].as_str().unwrap();
+        let waiting = home.json(&["ingest", "--refused"]);
+        assert_eq!(waiting.as_array().unwrap().len(), 2, "{waiting}");
+        assert_eq!(waiting[1]["rejectfile"], again, "{waiting}");
+        home.run(&["ingest", "--forget", again]).exits(0);
+        std::fs::write(&rejects, text.replace("SUB-9999", "SUB-0001")).unwrap();
+        home.json(&["ingest", path(&rejects)]);
+        home.run(&["ingest", "--forget", "rejects/two.csv.rejects.csv"]).exits(0);
+        home.run(&["ingest", "--forget", "two.csv.rejects.csv"]).exits(1);
+        assert_eq!(home.json(&["ingest", "--refused"]), Value::Array(Vec::new()));
+        let doctor = home.run(&["--json", "doctor"]).exits(0).json();
+        assert_eq!(doctor["ok"], true, "{doctor}");
+    }
+}
+
+#[test]
 fn what_is_refused_of_a_file_lies_under_its_name_and_takes_nobody_elses() {
     for home in books::both() {
         let load = home.file("book.json", book(1).to_string());

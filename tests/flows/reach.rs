@@ -231,8 +231,7 @@ fn what_is_no_vat_number_or_address_is_refused_and_a_draft_is_warned_of() {
 fn a_payment_method_that_nobody_charges_is_warned_of() {
     let home = Home::new();
     let mut lost = book(1);
-    lost["customers"][0]["paymentmethods"] =
-        json!([{"refkey": "card", "type": "token", "gateway": "adyen", "token": "tok_1", "makedefault": true}]);
+    lost["customers"][0]["paymentmethods"] = json!([{"refkey": "card", "type": "token", "gateway": "adyen", "token": "tok_1", "makedefault": true}]);
     let warned = home.load(&lost);
     assert_eq!(codes(&warned, "warnings"), ["no_gateway"], "{warned:#}");
     let doctor = home.run(&["--json", "doctor"]).exits(3).json();

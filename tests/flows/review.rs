@@ -1,7 +1,8 @@
 //! Drafts before they are booked: looked at, changed, approved.
 
+use crate::support::books::both;
 use crate::support::postgres::PgHome;
-use crate::support::{Home, book, counterpart, january};
+use crate::support::{Home, answer, book, counterpart, january};
 use serde_json::{Value, json};
 
 const QUIET: [&str; 2] = ["--skip", "send,collect"];
@@ -49,6 +50,35 @@ fn a_draft_changed_in_review_is_booked_as_changed_and_its_periods_stay_taken() {
     assert_eq!(home.json(&["verify"])["ok"], true);
     let audit = home.run(&["--json", "audit"]).exits(0).stdout;
     assert!(audit.contains("draft.edit") && audit.contains("PO 4711"), "{audit}");
+}
+
+#[test]
+fn drafts_that_nobody_approves_for_days_are_found() {
+    for home in both() {
+        let mut book = book(2);
+        book["customers"][1]["autobill"] = json!(false);
+        let load = home.file("book.json", book.to_string());
+        home.json(&["load", &load]);
+        let on = |day: &str, args: &[&str]| {
+            let mut command = home.command(args);
+            answer(command.env("TALLYBOOK_NOW", format!("{day}T08:00:00Z")).output().unwrap())
+        };
+        let waiting = |day: &str, code: i32| {
+            let found = on(day, &["--json", "doctor"]).exits(code).json();
+            let drafts = found["findings"].as_array().unwrap().iter().filter(|f| f["what"] == "drafts");
+            drafts.map(|f| f["found"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        on("2026-01-02", &["run", "--as-of", "2026-01-01", "--review", "--skip", "send"]).exits(0);
+        assert_eq!(waiting("2026-01-04", 0), Vec::<String>::new(), "two days are no delay");
+        assert_eq!(waiting("2026-01-05", 3), ["2 draft(s) of run 1 wait for approval since 2026-01-02"]);
+        on("2026-01-05", &["runs", "approve", "1"]).exits(0);
+        let hint = on("2026-01-05", &["doctor"]).exits(3).stdout;
+        assert!(hint.contains("invoices --state draft --run 1"), "{hint}");
+        assert_eq!(waiting("2026-01-05", 3), ["1 draft(s) of run 1 wait since 2026-01-02"]);
+        let draft = home.json(&["invoices", "--state", "draft"]);
+        on("2026-01-05", &["invoices", "book", draft[0]["ID"].as_str().unwrap()]).exits(0);
+        assert_eq!(waiting("2026-01-09", 0), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -282,8 +282,20 @@ mod tests {
             ("/customers/0/companyvat", json!("DE136695977"), "C-1", "vat_check_digit", "DE136695977"),
             ("/subscriptions/0/status", Value::Null, "S-1", "draft_subscription", "or activate it"),
             ("/customers/0/paymentmethods", methods("token", "adyen", true), "C-1", "no_gateway", "`adyen`"),
-            ("/customers/0/paymentmethods", methods("token", "stripe", false), "C-1", "method_not_used", "`makedefault`"),
-            ("/customers/0/paymentmethods", methods("card", "stripe", true), "C-1", "method_not_charged", "no `token`"),
+            (
+                "/customers/0/paymentmethods",
+                methods("token", "stripe", false),
+                "C-1",
+                "method_not_used",
+                "`makedefault`",
+            ),
+            (
+                "/customers/0/paymentmethods",
+                methods("card", "stripe", true),
+                "C-1",
+                "method_not_charged",
+                "no `token`",
+            ),
         ];
         for (place, value, key, code, part) in table {
             let mut changed = book();

@@ -47,7 +47,8 @@ fn will_fail(book: &Book<'_>, method: &PaymentMethod, day: NaiveDate) -> Option<
         return Some(("no_gateway", message));
     }
     if gateway != SEPA && !book.gateways.contains(gateway) {
-        let message = format!("`{refkey}` is at `{gateway}`, a gateway that is not set up: nobody charges it");
+        let message =
+            format!("`{refkey}` is at `{gateway}`, a gateway that is not set up: nobody charges it");
         return Some(("no_gateway", message));
     }
     let next = plus_days(day, DAYS_AHEAD);
@@ -57,14 +58,11 @@ fn will_fail(book: &Book<'_>, method: &PaymentMethod, day: NaiveDate) -> Option<
 }
 
 /// Why nobody is charged though there is a method that looks like it.
-fn not_charged(
-    payer: &Customer,
-    named: Option<&str>,
-    currency: Currency,
-) -> Option<(&'static str, String)> {
-    let method = payer.payment_methods.iter().find(|m| {
-        m.gateway.is_some() || m.token.is_some() || m.mandate.is_some()
-    })?;
+fn not_charged(payer: &Customer, named: Option<&str>, currency: Currency) -> Option<(&'static str, String)> {
+    let method = payer
+        .payment_methods
+        .iter()
+        .find(|m| m.gateway.is_some() || m.token.is_some() || m.mandate.is_some())?;
     let refkey = &method.refkey;
     if method.mandate.is_some() && !direct_debit::is_taken(currency) {
         let message = format!("`{refkey}` is a direct debit, and {currency} is not fetched by it");
@@ -81,7 +79,9 @@ fn not_charged(
         Some(_) => None,
         None => Some((
             "method_not_used",
-            format!("`{refkey}` is not charged: no subscription names it, and it is not the default (`makedefault`)"),
+            format!(
+                "`{refkey}` is not charged: no subscription names it, and it is not the default (`makedefault`)"
+            ),
         )),
     }
 }

@@ -1,20 +1,16 @@
 //! `doctor`: looks for what would keep a run from working, for what waits for a person, and for what will keep a payer
 //! from a right invoice.
 
-use crate::book::warnings;
 use crate::context::Context;
+use crate::health::waiting;
 use crate::home::lock::{self, LockOutcome};
 use crate::home::prove_backup;
 use crate::refusal::Stop;
-use crate::usage::refused;
 use chrono::Duration;
 use domain::refusal::{Verb, WayOut};
-use domain::run::MailCounts;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use store::parked::{self, Parking};
-use store::run::notices::{self, Channel, Notice};
-use store::{Traffic, audit, bank, debit, delivery, run};
+use store::{Traffic, audit, run};
 
 /// Runs looked at for the last one that was closed.
 const RUNS_LOOKED_AT: u32 = 100;
@@ -76,12 +72,12 @@ impl Finding {
     }
 
     /// Something that keeps no run from working: a person looks at it if it is not fine.
-    fn for_a_person(ok: bool, what: &'static str, code: &'static str, found: String) -> Self {
+    pub(super) fn for_a_person(ok: bool, what: &'static str, code: &'static str, found: String) -> Self {
         let warning = (!ok).then(|| Warned { code, pointer: what.to_owned(), message: found.clone() });
         Self { ok, what, found, warning, way_out: None }
     }
 
-    fn way_out(self, way_out: impl Into<WayOut>) -> Self {
+    pub(super) fn way_out(self, way_out: impl Into<WayOut>) -> Self {
         Self { way_out: Some(way_out.into()), ..self }
     }
 }
@@ -106,7 +102,9 @@ pub async fn look(ctx: &Context, what: &DoctorOptions) -> Result<Findings, Stop>
     let is_reached = relay.is_ok();
     let found = relay.err().unwrap_or_else(|| what.mail_transport.clone());
     findings.push(Finding::needed(is_reached, "mail", found));
-    findings.extend(payers(ctx).await?);
+    findings.extend(waiting::usage(ctx).await?);
+    findings.extend(waiting::payers(ctx).await?);
+    findings.extend(waiting::drafts(ctx).await?);
     if let Some(since) = what.since {
         findings.push(closed_since(ctx, since).await?);
     }
@@ -205,96 +203,13 @@ async fn work(ctx: &Context) -> Result<Vec<Finding>, Stop> {
     drop(tx);
     let runs: Vec<String> =
         unfinished.iter().map(|r| format!("{} ({})", r.ordinal, r.state.name())).collect();
-    let none_or = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    let missing: Vec<String> = refused::waiting(ctx).await?.into_iter().map(|file| file.file).collect();
-    let is_whole = missing.is_empty();
-    let mut files =
-        Finding::for_a_person(is_whole, "refused usage files", "usage_files_refused", none_or(missing));
-    if !files.ok {
-        let mend = WayOut::from("mend each and bring it in under its name, or ");
-        files = files.way_out(mend.ask(Verb::IngestUsage.plain().with("forget", "FILE")));
-    }
+    let unfinished = if runs.is_empty() { "none".to_owned() } else { runs.join(", ") };
     Ok(vec![
         Finding::needed(true, "worker lock", lock),
         book,
-        Finding::needed(true, "unfinished runs", none_or(runs)),
-        files,
+        Finding::needed(true, "unfinished runs", unfinished),
         Finding::needed(true, "time zones", format!("tzdb {}", chrono_tz::IANA_TZDB_VERSION)),
     ])
-}
-
-/// What the book will not bill or deliver rightly, and what has not reached its buyer (rules I10).
-async fn payers(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
-    let warnings = warnings::of_book(ctx).await?.into_iter();
-    let mut findings: Vec<Finding> = warnings
-        .map(|w| {
-            let pointer = match w.kind.singular() {
-                kind if kind == w.key => w.key, // there is one tenant
-                kind => format!("{kind} {}", w.key),
-            };
-            let found = format!("{pointer}: {}", w.message);
-            let warning = Some(Warned { code: w.code, pointer, message: w.message });
-            Finding { ok: false, what: "book", found, warning, way_out: None }
-        })
-        .collect();
-    let mut tx = ctx.store.read().await?;
-    findings
-        .extend(parked::all(&mut tx).await?.into_iter().map(|(account, parking)| waits(&account, &parking)));
-    findings.extend(undelivered(delivery::open_counts(&mut tx).await?));
-    let waiting = bank::waiting(&mut tx).await?;
-    if waiting > 0 {
-        let found = format!("{waiting} payment(s) of bank files are on no invoice");
-        findings.push(
-            Finding::for_a_person(false, "money received", "payments_not_placed", found)
-                .way_out(Verb::ListReceived.plain().with("state", "open")),
-        );
-    }
-    let (_, unwritten) = debit::waiting(&mut tx).await?;
-    if unwritten > 0 {
-        let found =
-            format!("{unwritten} file(s) of direct debits were made, and nobody has written them down");
-        let finding = Finding::for_a_person(false, "direct debits", "debits_not_written", found);
-        findings.push(finding.way_out(Verb::ExportDebits.plain()));
-    }
-    for notice in notices::open(&mut tx).await? {
-        let run = run::by_id(&mut tx, notice.run).await?.map_or(0, |run| run.ordinal);
-        findings.push(untold(run, notice));
-    }
-    Ok(findings)
-}
-
-/// A payer whom no run bills until a person lets it through (rules I9).
-fn waits(account: &str, parking: &Parking) -> Finding {
-    let run = parking.run_ordinal;
-    let found = format!("{account} is parked since run {run}: {}", parking.reason);
-    let release = Verb::ReleaseRun.on(run.to_string()).with("customer", account);
-    Finding::for_a_person(false, "payer", "parked", found).way_out(release)
-}
-
-/// A report or a ping of a run that did not arrive.
-fn untold(run: u64, notice: Notice) -> Finding {
-    let reason = notice.reason.unwrap_or_default();
-    if notice.channel == Channel::Report {
-        let found = format!("report of run {run} to {}: {reason}", notice.address);
-        let way_out = Verb::SendMails.plain().switch("refused");
-        return Finding::for_a_person(false, "report by mail", "report_unsent", found).way_out(way_out);
-    }
-    let found = format!("run {run} could not be told to the monitor: {reason}");
-    Finding::for_a_person(false, "ping", "ping_unanswered", found)
-        .way_out(WayOut::from("mend ").setting("ping.url"))
-}
-
-fn undelivered(mails: MailCounts) -> impl Iterator<Item = Finding> {
-    let list = |state| Verb::ListMails.plain().with("state", state);
-    let table = [
-        (mails.waiting, "mails_waiting", "mail(s) wait", Verb::SendMails.plain()),
-        (mails.refused, "mails_refused", "mail(s) were refused", list("refused")),
-        (mails.nobody, "no_address", "invoice(s) have nobody to be mailed to", list("nobody")),
-    ];
-    let open = table.into_iter().filter(|(count, ..)| *count > 0);
-    open.map(|(count, code, words, way_out)| {
-        Finding::for_a_person(false, "mails", code, format!("{count} {words}")).way_out(way_out)
-    })
 }
 
 /// The last run that went to its end, and whether it did in this time.

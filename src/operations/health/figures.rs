@@ -6,7 +6,7 @@ use crate::runs::view::StepView;
 use chrono::{DateTime, Utc};
 use domain::run::MailCounts;
 use store::run::{self, Run, requests};
-use store::{Tx, delivery, queue, refused_file, slice};
+use store::{Tx, delivery, open_rejects, queue, refused_file, slice};
 
 /// Runs looked at for the last one that went to its end.
 const RUNS_LOOKED_AT: u32 = 50;
@@ -24,6 +24,8 @@ pub struct Figures {
     pub mails: MailCounts,
     /// Usage files that were refused and are waited for.
     pub refused_files: usize,
+    /// Records that were refused and wait to be mended.
+    pub open_rejects: u64,
     /// Slices that failed and wait for their next try.
     pub slices_standing: usize,
     /// What operators have asked of runs and nobody has answered.
@@ -59,6 +61,7 @@ pub async fn figures(ctx: &Context) -> anyhow::Result<Figures> {
         steps: steps(&mut tx, &unfinished).await?,
         mails: delivery::open_counts(&mut tx).await?,
         refused_files: refused_file::waiting(&mut tx).await?.len(),
+        open_rejects: open_rejects::waiting(&mut tx).await?.iter().map(|open| open.rejected).sum(),
         slices_standing: slice::standing(&mut tx).await?.len(),
         requests_open: requests::open(&mut tx).await?.len(),
         is_timetable_standing: standstill.is_some(),

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::refusal::Stop;
 use crate::runs::find::find;
 use crate::runs::view::{PayerAside, RunView, StepView};
+use crate::usage::open_rejects::{self, OpenRejectsView};
 use crate::usage::refused::{self, RefusedView};
 use domain::ids::InvoiceId;
 use domain::ledger::EntryKind;
@@ -37,6 +38,8 @@ pub struct RunReport {
     pub ok: bool,
     #[serde(rename = "refusedfiles")]
     pub refused_files: Vec<RefusedView>,
+    #[serde(rename = "openrejects")]
+    pub open_rejects: Vec<OpenRejectsView>,
 }
 
 impl RunReport {
@@ -161,6 +164,7 @@ pub async fn report(ctx: &Context, name: &str) -> Result<RunReport, Stop> {
         ok: checks.iter().all(|check| check.ok),
         checks,
         refused_files: refused::missing(&mut tx, found.ended_at).await?,
+        open_rejects: open_rejects::missing(&mut tx, found.ended_at).await?,
         run,
     })
 }

@@ -6,6 +6,7 @@ use crate::refusal::Stop;
 use crate::runs::find::find;
 use crate::runs::notices::NoticeView;
 use crate::runs::view::{PayerAside, RunAnswer, RunView, StepView};
+use crate::usage::open_rejects::{self, OpenRejectsView};
 use crate::usage::refused::{self, RefusedView};
 use chrono::{DateTime, Utc};
 use domain::run::{ItemState, UsageCounts};
@@ -29,6 +30,8 @@ pub struct RunShown {
     pub notices: Vec<NoticeView>,
     #[serde(rename = "refusedfiles")]
     pub refused_files: Vec<RefusedView>,
+    #[serde(rename = "openrejects")]
+    pub open_rejects: Vec<OpenRejectsView>,
 }
 
 /// What is set aside: a payer, or a mail that has not gone out.
@@ -99,6 +102,7 @@ pub async fn show(ctx: &Context, name: &str) -> Result<RunShown, Stop> {
         errors: open.into_iter().filter_map(|slice| slice.error).collect(),
         notices: run::notices::of_run(&mut tx, found.id).await?.into_iter().map(NoticeView::from).collect(),
         refused_files: refused::missing(&mut tx, found.ended_at).await?,
+        open_rejects: open_rejects::missing(&mut tx, found.ended_at).await?,
         run: run::summary(&mut tx, &found).await?.into(),
     };
     drop(tx);
@@ -112,6 +116,7 @@ pub(crate) async fn answer(tx: &mut Tx, of: &Run) -> anyhow::Result<RunAnswer> {
     Ok(RunAnswer {
         run: run::summary(tx, of).await?.into(),
         refused_files: refused::missing(tx, of.ended_at).await?,
+        open_rejects: open_rejects::missing(tx, of.ended_at).await?,
     })
 }
 

@@ -1,5 +1,6 @@
 //! A run as whoever asks sees it: `--json` prints it, HTTP returns it, tables are made of it. The fields are a contract.
 
+use crate::usage::open_rejects::OpenRejectsView;
 use crate::usage::refused::RefusedView;
 use domain::NaiveDate;
 use domain::money::{Currency, Total};
@@ -169,6 +170,9 @@ pub struct RunAnswer {
     pub run: RunView,
     #[serde(rename = "refusedfiles")]
     pub refused_files: Vec<RefusedView>,
+    /// Records that were refused of files that went in. `ingest` has ended with its own code for them.
+    #[serde(rename = "openrejects")]
+    pub open_rejects: Vec<OpenRejectsView>,
 }
 
 impl RunAnswer {

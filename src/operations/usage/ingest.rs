@@ -8,7 +8,7 @@ use crate::files::file_store::relative;
 use crate::refusal::Stop;
 use crate::usage::import_lock::{self, ImportLock};
 use crate::usage::snapshot::Snapshot;
-use crate::usage::{import_rows, refused, reject_name};
+use crate::usage::{import_rows, open_rejects, refused, reject_name};
 use domain::audit::{Action, Object};
 use domain::refusal::{Code, Refusal};
 use metering::{InputFile, IntakeContext, IntakeError, OutDirs};
@@ -150,6 +150,9 @@ pub(crate) async fn bring_in(
         ImportStart::Done(import) => {
             let mut tx = ctx.store.begin().await?;
             refused::settle(&mut tx, file.handed_in_at()).await?;
+            if import.totals.rejected == 0 {
+                open_rejects::settle(ctx, &mut tx, file.handed_in_at()).await?;
+            }
             tx.commit().await?;
             return Ok(again(file, &import));
         }
@@ -307,6 +310,7 @@ async fn write_and_commit(
                 let import = Object::Import(number);
                 ctx.note(&mut tx, &request.actor, Action::IngestUsage, import, detail).await?;
                 refused::settle(&mut tx, file.handed_in_at()).await?;
+                open_rejects::settle(ctx, &mut tx, file.handed_in_at()).await?;
                 tx.commit().await?;
                 return Ok(answer);
             }

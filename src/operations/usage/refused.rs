@@ -6,6 +6,7 @@
 use crate::act::Actor;
 use crate::context::Context;
 use crate::refusal::Stop;
+use crate::usage::open_rejects;
 use chrono::{DateTime, Utc};
 use domain::audit::{Action, Object};
 use domain::refusal::{Code, Refusal, Verb};
@@ -72,14 +73,21 @@ pub(crate) async fn settle(tx: &mut Tx, path: &Path) -> anyhow::Result<()> {
     refused_file::settle(tx, &absolute(path)).await.map(drop)
 }
 
-/// Says that these files are not to be waited for; each is named by its path or, where only one has it, its name. If one
+/// Says that these files, refused whole or rejects of one, are not to be waited for; each is named by its path or, where only one has it, its name. If one
 /// names none or several, nothing is changed.
 pub async fn forget(ctx: &Context, actor: &Actor, names: &[String]) -> Result<(), Stop> {
     let mut tx = ctx.store.begin().await?;
     let waiting = refused_file::waiting(&mut tx).await?;
     for name in names {
         let mut meant = waiting.iter().filter(|file| is_named(file, name));
-        let (Some(file), None) = (meant.next(), meant.next()) else { return Err(unknown(name).into()) };
+        let (Some(file), None) = (meant.next(), meant.next()) else {
+            let Some(path) = open_rejects::forget(ctx, &mut tx, name).await? else {
+                return Err(unknown(name).into());
+            };
+            let detail = serde_json::json!({"file": path, "code": "rejects"});
+            ctx.note(&mut tx, actor, Action::ForgetUsage, Object::Usage, detail).await?;
+            continue;
+        };
         if refused_file::settle(&mut tx, &file.path).await? {
             let detail = serde_json::json!({"file": file.path, "code": file.code});
             ctx.note(&mut tx, actor, Action::ForgetUsage, Object::Usage, detail).await?;
@@ -89,7 +97,7 @@ pub async fn forget(ctx: &Context, actor: &Actor, names: &[String]) -> Result<()
 }
 
 fn unknown(name: &str) -> Refusal {
-    let message = format!("no refused file, or more than one, is called {name}");
+    let message = format!("no file that is waited for, or more than one, is called {name}");
     Refusal::new(Code::UnknownFile, message)
         .ask(Verb::ListRefusedUsage.plain())
         .hint(" lists them with their paths")
