@@ -10,7 +10,7 @@ use apalis_sqlite::SqliteStorage;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Connection, PgPool, SqliteConnection, SqlitePool};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -316,9 +316,20 @@ async fn sqlite_pool(
     SqlitePoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(QUEUE_BUSY_TIMEOUT)
+        .after_release(|connection, _| Box::pin(has_ended_its_transaction(connection)))
         .connect_with(options.busy_timeout(busy_timeout))
         .await
         .map_err(|e| OpenError::Unreachable(e.to_string()))
+}
+
+/// Whether a connection may be used again. After a full or broken disk SQLite has rolled back by itself; sqlx's own rollback
+/// then fails, it goes on counting a transaction, and refuses to begin another on this connection for ever. Or the rollback
+/// failed, and the connection holds the write lock. Such a one is closed.
+async fn has_ended_its_transaction(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    if connection.is_in_transaction() {
+        connection.ping().await?; // a rollback that is under way comes before it
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 async fn migrate_sqlite(writer: &SqlitePool) -> Result<(), OpenError> {

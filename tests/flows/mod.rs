@@ -15,6 +15,7 @@ mod custom;
 mod debits;
 mod dunning;
 mod flights;
+mod full_disk;
 mod fuzz;
 mod golden;
 mod homes;

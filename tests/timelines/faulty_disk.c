@@ -9,6 +9,7 @@
  *                                carry no sums: what a disk gives wrongly there, integrity checks may find later
  *   FAULTY_DISK_AT      n, from 1
  *   FAULTY_DISK_SEEN    a file that is made when the fault happens
+ *   FAULTY_DISK_WHILE   a file; faults happen only while it is there
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,7 +23,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static const char *kind, *under, *seen;
+static const char *kind, *under, *seen, *while_there;
 static long at;
 static atomic_long reads, writes;
 
@@ -31,6 +32,7 @@ __attribute__((constructor)) static void settle(void) {
     kind = getenv("FAULTY_DISK_KIND");
     under = getenv("FAULTY_DISK_UNDER");
     seen = getenv("FAULTY_DISK_SEEN");
+    while_there = getenv("FAULTY_DISK_WHILE");
     at = n ? atol(n) : 1;
     if (!kind || !under) kind = "";
 }
@@ -42,6 +44,7 @@ static int is_ours(int fd) {
     char link[64], path[PATH_MAX];
     ssize_t length;
     if (!*kind) return 0;
+    if (while_there && access(while_there, F_OK) != 0) return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     length = readlink(link, path, sizeof path - 1);
     if (length <= 0) return 0;
