@@ -2,13 +2,13 @@
 //! from a right invoice.
 
 use crate::context::Context;
+use crate::health::findings::{Check, Finding, Findings};
 use crate::health::waiting;
 use crate::home::lock::{self, LockOutcome};
 use crate::home::prove_backup;
 use crate::refusal::Stop;
 use chrono::Duration;
 use domain::refusal::{Verb, WayOut};
-use serde::Serialize;
 use std::path::{Path, PathBuf};
 use store::{Traffic, audit, run};
 
@@ -27,81 +27,23 @@ pub struct DoctorOptions {
     pub secret_files: Vec<PathBuf>,
     /// How mail goes out, by the name of the setting.
     pub mail_transport: String,
+    /// Nothing but these; empty = everything.
+    pub only: Vec<Check>,
 }
 
-/// What was found.
-#[derive(Debug, Clone, Serialize)]
-pub struct Findings {
-    pub ok: bool,
-    pub findings: Vec<Finding>,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, Serialize)]
-pub struct Finding {
-    pub ok: bool,
-    pub what: &'static str,
-    pub found: String,
-    /// Who has to do something: not ok and none means that the program or a service is at fault.
-    #[serde(flatten)]
-    pub warning: Option<Warned>,
-    /// What to do about it.
-    #[serde(skip)]
-    pub way_out: Option<WayOut>,
-}
-
-/// What a person has to look at.
-#[derive(Debug, Clone, Serialize)]
-pub struct Warned {
-    pub code: &'static str,
-    pub pointer: String,
-    pub message: String,
-}
-
-impl Findings {
-    /// Whether something would keep a run from working.
-    pub fn is_fault(&self) -> bool {
-        self.findings.iter().any(|finding| !finding.ok && finding.warning.is_none())
+impl DoctorOptions {
+    /// Whether this is looked at.
+    fn asks(&self, check: Check) -> bool {
+        self.only.is_empty() || self.only.contains(&check)
     }
 }
 
-impl Finding {
-    /// Something that keeps runs from working unless it is fine.
-    fn needed(ok: bool, what: &'static str, found: impl Into<String>) -> Self {
-        Self { ok, what, found: found.into(), warning: None, way_out: None }
-    }
-
-    /// Something that keeps no run from working: a person looks at it if it is not fine.
-    pub(super) fn for_a_person(ok: bool, what: &'static str, code: &'static str, found: String) -> Self {
-        let warning = (!ok).then(|| Warned { code, pointer: what.to_owned(), message: found.clone() });
-        Self { ok, what, found, warning, way_out: None }
-    }
-
-    pub(super) fn way_out(self, way_out: impl Into<WayOut>) -> Self {
-        Self { way_out: Some(way_out.into()), ..self }
-    }
-}
-
-/// Looks at everything.
+/// Looks at everything, or at what is asked for: whoever is not asked for is not called.
 pub async fn look(ctx: &Context, what: &DoctorOptions) -> Result<Findings, Stop> {
     let mut findings = database(ctx).await?;
     findings.extend(folders(ctx, &what.secret_files));
-    for bucket in ctx.files.buckets() {
-        let tried = bucket.check().await;
-        let found = tried.as_ref().map_or_else(ToString::to_string, |()| bucket.url().to_owned());
-        findings.push(Finding::needed(tried.is_ok(), "bucket", found));
-    }
-    for gateway in ctx.gateways.values() {
-        let tried = gateway.check().await;
-        let found = tried.as_ref().map_or_else(Clone::clone, |()| "answers".to_owned());
-        let found = format!("{}: {found}", gateway.name());
-        findings.push(Finding::needed(tried.is_ok(), "payment provider", found));
-    }
+    findings.extend(services(ctx, what).await);
     findings.extend(work(ctx).await?);
-    let relay = ctx.mail.check().await;
-    let is_reached = relay.is_ok();
-    let found = relay.err().unwrap_or_else(|| what.mail_transport.clone());
-    findings.push(Finding::needed(is_reached, "mail", found));
     findings.extend(waiting::usage(ctx).await?);
     findings.extend(waiting::payers(ctx).await?);
     findings.extend(waiting::drafts(ctx).await?);
@@ -109,7 +51,35 @@ pub async fn look(ctx: &Context, what: &DoctorOptions) -> Result<Findings, Stop>
         findings.push(closed_since(ctx, since).await?);
     }
     findings.push(last_backup(ctx).await?);
+    findings.retain(|finding| what.asks(finding.check));
     Ok(Findings { ok: findings.iter().all(|finding| finding.ok), findings })
+}
+
+/// Those that we call: buckets, payment providers, the relay.
+async fn services(ctx: &Context, what: &DoctorOptions) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if what.asks(Check::Bucket) {
+        for bucket in ctx.files.buckets() {
+            let tried = bucket.check().await;
+            let found = tried.as_ref().map_or_else(ToString::to_string, |()| bucket.url().to_owned());
+            findings.push(Finding::needed(tried.is_ok(), Check::Bucket, found));
+        }
+    }
+    if what.asks(Check::PaymentProvider) {
+        for gateway in ctx.gateways.values() {
+            let tried = gateway.check().await;
+            let found = tried.as_ref().map_or_else(Clone::clone, |()| "answers".to_owned());
+            let found = format!("{}: {found}", gateway.name());
+            findings.push(Finding::needed(tried.is_ok(), Check::PaymentProvider, found));
+        }
+    }
+    if what.asks(Check::Mail) {
+        let relay = ctx.mail.check().await;
+        let is_reached = relay.is_ok();
+        let found = relay.err().unwrap_or_else(|| what.mail_transport.clone());
+        findings.push(Finding::needed(is_reached, Check::Mail, found));
+    }
+    findings
 }
 
 /// The books and the way to them.
@@ -118,16 +88,16 @@ async fn database(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
         true => format!("SQLite, {}", ctx.folders.root.join("tallybook.db").display()),
         false => "PostgreSQL".to_owned(),
     };
-    let mut findings = vec![Finding::needed(true, "database", books)];
+    let mut findings = vec![Finding::needed(true, Check::Database, books)];
     if let Some(traffic) = ctx.store.traffic().await? {
         let (ok, found) = link_to(traffic);
-        findings.push(Finding::needed(ok, "database link", found));
+        findings.push(Finding::needed(ok, Check::DatabaseLink, found));
     }
     let levels = ctx.store.synchronous().await?;
     if !levels.is_empty() {
         let is_full = levels.iter().all(|level| *level == 2);
         let found = format!("synchronous = {levels:?} (2 is FULL)");
-        findings.push(Finding::needed(is_full, "durable commits", found));
+        findings.push(Finding::needed(is_full, Check::DurableCommits, found));
     }
     Ok(findings)
 }
@@ -154,13 +124,13 @@ fn folders(ctx: &Context, secret_files: &[PathBuf]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = folders
         .iter()
         .map(|folder| match writable(folder) {
-            Ok(()) => Finding::needed(true, "folder", folder.display().to_string()),
-            Err(error) => Finding::needed(false, "folder", format!("{}: {error}", folder.display())),
+            Ok(()) => Finding::needed(true, Check::Folders, folder.display().to_string()),
+            Err(error) => Finding::needed(false, Check::Folders, format!("{}: {error}", folder.display())),
         })
         .collect();
     let strangers = strangers(&all.root, secret_files);
     let found = if strangers.is_empty() { "its owner alone".to_owned() } else { strangers.join("; ") };
-    findings.push(Finding::needed(strangers.is_empty(), "who may read the home", found));
+    findings.push(Finding::needed(strangers.is_empty(), Check::Privacy, found));
     findings
 }
 
@@ -193,9 +163,9 @@ async fn work(ctx: &Context) -> Result<Vec<Finding>, Stop> {
     let book = match ctx.catalogue().await {
         Ok(c) => {
             let found = format!("{} with {} plan(s)", c.tenant.fullname, c.plans.len());
-            Finding::needed(true, "book", found)
+            Finding::needed(true, Check::Book, found)
         }
-        Err(Stop::Refused(refusal)) => Finding::needed(false, "book", refusal.message),
+        Err(Stop::Refused(refusal)) => Finding::needed(false, Check::Book, refusal.message),
         Err(broke) => return Err(broke),
     };
     let mut tx = ctx.store.read().await?;
@@ -205,10 +175,10 @@ async fn work(ctx: &Context) -> Result<Vec<Finding>, Stop> {
         unfinished.iter().map(|r| format!("{} ({})", r.ordinal, r.state.name())).collect();
     let unfinished = if runs.is_empty() { "none".to_owned() } else { runs.join(", ") };
     Ok(vec![
-        Finding::needed(true, "worker lock", lock),
+        Finding::needed(true, Check::WorkerLock, lock),
         book,
-        Finding::needed(true, "unfinished runs", unfinished),
-        Finding::needed(true, "time zones", format!("tzdb {}", chrono_tz::IANA_TZDB_VERSION)),
+        Finding::needed(true, Check::UnfinishedRuns, unfinished),
+        Finding::needed(true, Check::TimeZones, format!("tzdb {}", chrono_tz::IANA_TZDB_VERSION)),
     ])
 }
 
@@ -223,16 +193,15 @@ async fn closed_since(ctx: &Context, since: Duration) -> anyhow::Result<Finding>
         None => "no run was ever closed".to_owned(),
     };
     let is_recent = last.is_some_and(|(at, _)| at > (ctx.now)() - since);
-    Ok(Finding::for_a_person(is_recent, "last closed run", "no_run", found))
+    Ok(Finding::for_a_person(is_recent, Check::LastRun, "no_run", found))
 }
 
 /// A backup that is older than a week, or none while the books are older than that, is a finding.
 async fn last_backup(ctx: &Context) -> anyhow::Result<Finding> {
-    const WHAT: &str = "last good backup";
     let oldest = (ctx.now)() - Duration::days(BACKUP_AGE_DAYS);
     if let Some(last) = prove_backup::last_good(&ctx.folders.root) {
         let found = format!("{} in {}", last.at.format("%Y-%m-%d %H:%M UTC"), last.folder.display());
-        return Ok(Finding::for_a_person(last.at > oldest, WHAT, "old_backup", found));
+        return Ok(Finding::for_a_person(last.at > oldest, Check::LastBackup, "old_backup", found));
     }
     let mut tx = ctx.store.read().await?;
     let is_old = match audit::page(&mut tx, 0, 1).await?.pop() {
@@ -242,5 +211,5 @@ async fn last_backup(ctx: &Context) -> anyhow::Result<Finding> {
         None => false,
     };
     let way_out = WayOut::from(Verb::Backup.on("DIR")).words(", or ").setting("jobs.backup");
-    Ok(Finding::for_a_person(!is_old, WHAT, "no_backup", "none yet".to_owned()).way_out(way_out))
+    Ok(Finding::for_a_person(!is_old, Check::LastBackup, "no_backup", "none yet".to_owned()).way_out(way_out))
 }

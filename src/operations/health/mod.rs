@@ -2,4 +2,5 @@
 
 pub mod doctor;
 pub mod figures;
+pub mod findings;
 mod waiting;

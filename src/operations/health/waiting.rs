@@ -3,7 +3,7 @@
 
 use crate::book::warnings;
 use crate::context::Context;
-use crate::health::doctor::{Finding, Warned};
+use crate::health::findings::{Check, Finding, Warned};
 use crate::refusal::Stop;
 use crate::usage::open_rejects::{self, OpenRejectsView};
 use crate::usage::refused;
@@ -31,8 +31,8 @@ pub(super) async fn usage(ctx: &Context) -> Result<[Finding; 2], Stop> {
         Finding::for_a_person(false, what, code, names.join(", ")).way_out(way_out)
     };
     Ok([
-        missing("refused usage files", "usage_files_refused", names),
-        missing("rejected usage", "usage_records_rejected", rejects),
+        missing(Check::RefusedFiles, "usage_files_refused", names),
+        missing(Check::RejectedUsage, "usage_records_rejected", rejects),
     ])
 }
 
@@ -79,7 +79,7 @@ fn waits_long(open: OpenDrafts, before: DateTime<Utc>) -> Option<Finding> {
             )
         }
     };
-    Some(Finding::for_a_person(false, "drafts", "drafts_waiting", found).way_out(way_out))
+    Some(Finding::for_a_person(false, Check::Drafts, "drafts_waiting", found).way_out(way_out))
 }
 
 /// What the book will not bill or deliver rightly, and what has not reached its buyer (rules I10).
@@ -93,7 +93,7 @@ pub(super) async fn payers(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
             };
             let found = format!("{pointer}: {}", w.message);
             let warning = Some(Warned { code: w.code, pointer, message: w.message });
-            Finding { ok: false, what: "book", found, warning, way_out: None }
+            Finding { warning, ..Finding::needed(false, Check::Book, found) }
         })
         .collect();
     let mut tx = ctx.store.read().await?;
@@ -104,7 +104,7 @@ pub(super) async fn payers(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
     if waiting > 0 {
         let found = format!("{waiting} payment(s) of bank files are on no invoice");
         findings.push(
-            Finding::for_a_person(false, "money received", "payments_not_placed", found)
+            Finding::for_a_person(false, Check::MoneyReceived, "payments_not_placed", found)
                 .way_out(Verb::ListReceived.plain().with("state", "open")),
         );
     }
@@ -112,7 +112,7 @@ pub(super) async fn payers(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
     if unwritten > 0 {
         let found =
             format!("{unwritten} file(s) of direct debits were made, and nobody has written them down");
-        let finding = Finding::for_a_person(false, "direct debits", "debits_not_written", found);
+        let finding = Finding::for_a_person(false, Check::DirectDebits, "debits_not_written", found);
         findings.push(finding.way_out(Verb::ExportDebits.plain()));
     }
     for notice in notices::open(&mut tx).await? {
@@ -127,7 +127,7 @@ fn waits(account: &str, parking: &Parking) -> Finding {
     let run = parking.run_ordinal;
     let found = format!("{account} is parked since run {run}: {}", parking.reason);
     let release = Verb::ReleaseRun.on(run.to_string()).with("customer", account);
-    Finding::for_a_person(false, "payer", "parked", found).way_out(release)
+    Finding::for_a_person(false, Check::Parked, "parked", found).way_out(release)
 }
 
 /// A report or a ping of a run that did not arrive.
@@ -136,10 +136,10 @@ fn untold(run: u64, notice: Notice) -> Finding {
     if notice.channel == Channel::Report {
         let found = format!("report of run {run} to {}: {reason}", notice.address);
         let way_out = Verb::SendMails.plain().switch("refused");
-        return Finding::for_a_person(false, "report by mail", "report_unsent", found).way_out(way_out);
+        return Finding::for_a_person(false, Check::Reports, "report_unsent", found).way_out(way_out);
     }
     let found = format!("run {run} could not be told to the monitor: {reason}");
-    Finding::for_a_person(false, "ping", "ping_unanswered", found)
+    Finding::for_a_person(false, Check::Ping, "ping_unanswered", found)
         .way_out(WayOut::from("mend ").setting("ping.url"))
 }
 
@@ -152,6 +152,6 @@ fn undelivered(mails: MailCounts) -> impl Iterator<Item = Finding> {
     ];
     let open = table.into_iter().filter(|(count, ..)| *count > 0);
     open.map(|(count, code, words, way_out)| {
-        Finding::for_a_person(false, "mails", code, format!("{count} {words}")).way_out(way_out)
+        Finding::for_a_person(false, Check::Mails, code, format!("{count} {words}")).way_out(way_out)
     })
 }
