@@ -3,7 +3,7 @@
 
 use crate::amount::decimal_text;
 use crate::exporter::{Accounts, ExportError, Header};
-use crate::plain::one_line;
+use crate::plain::{no_formula, one_line};
 use domain::NaiveDate;
 use domain::catalogue::TaxCategory;
 use domain::ledger::{Entry, Posting, PostingTax, Sealed};
@@ -110,9 +110,10 @@ pub fn split<R>(entries: Vec<Vec<R>>, rows_max: usize, entries_max: usize) -> Ve
     files
 }
 
-/// A field between quotation marks, cut to so many characters.
+/// A field between quotation marks, cut to so many characters. Accountants open such a file in a spreadsheet before they
+/// bring it in: no text of it is a formula there.
 pub fn quoted(text: &str, chars_max: usize) -> String {
-    let text: String = one_line(text).chars().take(chars_max).collect();
+    let text: String = no_formula(text).chars().take(chars_max).collect();
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 

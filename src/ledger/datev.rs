@@ -189,5 +189,10 @@ fn row<'a>(books: &Books<'a>, sealed: &'a Sealed, account: &Posting, other: &Pos
 /// Letters, digits and a few marks are all that Belegfeld 1 takes.
 fn document_field(number: &str) -> String {
     let takes = |c: &char| c.is_ascii_alphanumeric() || "$&%*+-/".contains(*c);
-    number.chars().map(|c| if takes(&c) { c } else { '-' }).collect()
+    let taken: String = number.chars().map(|c| if takes(&c) { c } else { '-' }).collect();
+    // An apostrophe is none of them: what would begin a formula begins with a stroke.
+    match taken.strip_prefix(['+', '-']) {
+        Some(rest) => format!("/{rest}"),
+        None => taken,
+    }
 }

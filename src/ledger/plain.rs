@@ -27,12 +27,17 @@ pub fn beancount_string(text: &str) -> String {
     format!("\"{}\"", one_line(text).replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A CSV field, quoted where RFC 4180 asks for it. Every text that people typed, also in codes and numbers by pattern: a
-/// leading sign of a formula gets an apostrophe, so that no spreadsheet runs it.
+/// A CSV field, quoted where RFC 4180 asks for it. Every text that people typed, also in codes and numbers by pattern.
 pub fn csv_text(text: &str) -> String {
-    let text = one_line(text);
-    let guarded = if text.starts_with(FORMULA_SIGNS) { format!("'{text}") } else { text };
+    let guarded = no_formula(text);
     if guarded.contains(['"', ',']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
+}
+
+/// One line in which a leading sign of a formula has an apostrophe before it, so that no spreadsheet runs it; quotation marks
+/// do not keep one from that.
+pub fn no_formula(text: &str) -> String {
+    let text = one_line(text);
+    if text.starts_with(FORMULA_SIGNS) { format!("'{text}") } else { text }
 }
 
 /// What begins a formula in some spreadsheet, in wide letters too.
