@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Paths inside a home folder.
@@ -42,16 +43,28 @@ impl Home {
 
     /// Makes the folders that are missing.
     pub fn make(&self) -> Result<(), Failure> {
-        let refuse = |path: &Path, e: std::io::Error| {
-            Failure::input("home", format!("cannot make {}: {e}", path.display()))
-                .hint("choose another folder with --home DIR")
-        };
-        make_private(&self.root).map_err(|e| refuse(&self.root, e))?;
+        make_private(&self.root).map_err(|e| unmade(&self.root, &e))?;
         for name in Self::FOLDERS {
             let path = self.folder(name);
-            make_private(&path).map_err(|e| refuse(&path, e))?;
+            make_private(&path).map_err(|e| unmade(&path, &e))?;
         }
         Ok(())
+    }
+}
+
+/// Whose fault it is that a folder cannot be made: a disk that is full or broken is not the caller's.
+fn unmade(path: &Path, error: &std::io::Error) -> Failure {
+    let told = format!("cannot make {}: {error}", path.display());
+    match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => Failure::input("home", told)
+            .hint("what lies there is no folder: move it away, or choose another home with --home DIR"),
+        ErrorKind::PermissionDenied
+        | ErrorKind::NotFound
+        | ErrorKind::InvalidInput
+        | ErrorKind::InvalidFilename => {
+            Failure::input("home", told).hint("choose another folder with --home DIR")
+        }
+        _ => Failure::fault("home", told).hint("mend the disk, then run the same command again"),
     }
 }
 

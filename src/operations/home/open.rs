@@ -211,9 +211,15 @@ fn refused(error: OpenError, root: &Path) -> Stop {
                 .setting("database_url")
                 .words(" names a PostgreSQL 15+ database; unset = SQLite"))
         }
-        OpenError::Unreachable(_) => Refusal::new(Code::Database, message).hint(
-            "check that the server runs and that the disk is not full, then run the same command again",
-        ),
+        OpenError::Unreachable(_) => {
+            // What the TLS library says of a certificate: nothing is wrong with the server or the disk.
+            let hint = if message.contains("invalid peer certificate") {
+                "name the authority that has signed it: `sslrootcert=FILE` in database_url, whose host is the certificate's name"
+            } else {
+                "check that the server runs and that the disk is not full, then run the same command again"
+            };
+            Refusal::new(Code::Database, message).hint(hint)
+        }
         OpenError::Other(error) => return Stop::Broke(error),
     };
     refusal.into()
