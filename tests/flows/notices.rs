@@ -2,8 +2,11 @@
 //! in clear and over TLS. Neither changes what became of the run.
 
 use crate::flows::mail::{Relay, addressed, to_relay};
+use crate::support::books::{Books, both};
 use crate::support::postgres::fresh_database;
 use crate::support::{Answer, Home, answer, book, counterpart, january};
+use chrono::{Months, NaiveDate};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -170,6 +173,72 @@ fn a_dead_relay_and_a_dead_monitor_change_no_run_and_lose_no_report() {
         let found = go(relay.port, &url, &["doctor"]).json()["findings"].to_string();
         assert!(!found.contains("report_unsent") && !found.contains("ping_unanswered"), "{found}");
     }
+}
+
+/// Places before the end of a run at which it is made to die: its close, and what it tells then.
+const LAST_PLACES: u64 = 18;
+
+/// A run that dies between the claim and the sending of a notice, or before it has noted that it was sent: the next command
+/// finds the claim of a process that is gone, and tells it. Twice only where the first may have gone out.
+#[test]
+fn a_death_while_a_run_is_told_loses_no_report_and_no_ping() {
+    for books in both() {
+        let (relay, monitor) = (Relay::start(), Monitor::start(""));
+        let command = |args: &[&str]| told_to(&books, &relay, &monitor, args);
+        let mut book = book(1);
+        book["customers"][0]["delivery"] = "none".into();
+        answer(command(&["load", &books.file("book.json", book.to_string())]).output().unwrap()).exits(0);
+
+        let count = books.file("places", "");
+        let mut undisturbed = command(&["run", "--as-of", "2026-01-01"]);
+        answer(undisturbed.env("TALLYBOOK_CRASH_COUNT", &count).output().unwrap()).exits(0);
+        let places: u64 = std::fs::read_to_string(&count).unwrap().trim().parse().unwrap();
+        let mut deaths = 0;
+        for (month, place) in (1..).zip(places - LAST_PLACES..=places) {
+            let day = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap() + Months::new(month);
+            let run = ["run", "--as-of", &day.to_string()];
+            let died = command(&run).env("TALLYBOOK_CRASH_AT", place.to_string()).output().unwrap();
+            deaths += u64::from(answer(died).code == -1);
+            // A run that was closed is told now; one that was not is ended and told then.
+            answer(command(&["mails", "send"]).output().unwrap()).exits(0);
+            answer(command(&run).output().unwrap()).exits(0);
+        }
+        assert!(deaths >= LAST_PLACES / 2, "{deaths} deaths");
+        let repeats = told_of_each_run(&books, &relay, &monitor);
+        assert!((1..=4).contains(&repeats), "only a death behind the sending repeats it: {repeats}");
+        let found = answer(command(&["doctor"]).output().unwrap()).json()["findings"].to_string();
+        assert!(!found.contains("report_unsent") && !found.contains("ping_unanswered"), "{found}");
+    }
+}
+
+/// Every run was told to both, under one Message-ID; how often more than once.
+fn told_of_each_run(books: &Books, relay: &Relay, monitor: &Monitor) -> usize {
+    let (mails, calls, mut told) = (reports(relay), monitor.calls(), 0);
+    let runs = books.json(&["runs"]).as_array().unwrap().len();
+    for run in 1..=runs {
+        let of_run: Vec<&String> =
+            mails.iter().filter(|mail| mail.contains(&format!("runs show {run}\r\n"))).collect();
+        let ids: BTreeSet<&str> = of_run.iter().filter_map(|mail| message_id(mail)).collect();
+        let pings = calls.iter().filter(|call| call.contains(&format!("run {run} as of "))).count();
+        assert!((1..=2).contains(&of_run.len()), "reports of run {run}: {of_run:#?}");
+        assert_eq!(ids.len(), 1, "one report, however often it went out: {of_run:#?}");
+        assert!((1..=2).contains(&pings), "run {run}: {calls:#?}");
+        told += of_run.len() + pings;
+    }
+    told - 2 * runs
+}
+
+/// A command in these books, whose reports go to this relay and whose pings to this monitor.
+fn told_to(books: &Books, relay: &Relay, monitor: &Monitor, args: &[&str]) -> Command {
+    let mut command = books.command(&[&["--json"], args].concat());
+    to_relay(&mut command, relay.port)
+        .env("TALLYBOOK_REPORT_MAIL_TO", "ops@nordlys.example")
+        .env("TALLYBOOK_PING_URL", format!("http://127.0.0.1:{}/up", monitor.port));
+    command
+}
+
+fn message_id(mail: &str) -> Option<&str> {
+    mail.lines().find(|line| line.starts_with("Message-ID:"))
 }
 
 #[test]
