@@ -11,6 +11,15 @@ use std::time::Duration;
 /// How long a frozen process sleeps while others want its place.
 const FROZEN_MS: u64 = 700;
 
+/// How faults find their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Faults {
+    /// At a counted effect, read, write or byte: whatever else the machine does, a number plays the same days.
+    Counted,
+    /// By the clock, too, as in life: every play of a number meets them elsewhere.
+    Timed,
+}
+
 /// A fault, and where it meets the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Door {
@@ -45,6 +54,25 @@ pub enum Door {
 impl Door {
     /// A fault for an act.
     pub fn draw(world: &mut World, act: &Act) -> Self {
+        let drawn = Self::drawn(world, act);
+        if world.faults == Faults::Timed {
+            return drawn;
+        }
+        if world.worker.is_some() {
+            return Self::Open; // it is the worker that dies, at an effect of its own
+        }
+        let places = world.places(&act.args[0]);
+        match drawn {
+            Self::Killed { .. } => Self::DiesAt { place: world.dice.within(1, places) },
+            Self::Frozen { .. } => Self::FrozenAtCommit,
+            Self::Gone { .. } | Self::Falls { .. } => {
+                Self::AnswerLost { after_bytes: world.dice.within(0, 60_000) }
+            }
+            other => other,
+        }
+    }
+
+    fn drawn(world: &mut World, act: &Act) -> Self {
         let (takes_ms, places) = (world.takes_ms(&act.args[0]), world.places(&act.args[0]));
         let (has_line, has_worker, has_relay) =
             (world.line().is_some(), world.worker.is_some(), world.relay.is_some());

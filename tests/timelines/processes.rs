@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// Longer than this no command takes on so small a book.
-const HANGS: Duration = Duration::from_secs(120);
+/// Longer than this no command takes on so small a book, on the slowest machine that plays timelines beside everything else.
+pub const HANGS: Duration = Duration::from_secs(600);
 
 /// Starts it; what it says is kept.
 pub fn spawn(mut command: Command) -> Child {

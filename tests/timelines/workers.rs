@@ -1,19 +1,18 @@
 //! A worker of the home: what is asked of runs is handed to it, and on its timetable it works the night.
 
-use super::processes::{pause, signal};
+use super::processes::{HANGS, pause, signal};
 use super::world::World;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
-
-/// All there is to do takes less.
-const PATIENCE: Duration = Duration::from_secs(90);
+use std::time::Instant;
 
 /// A worker at work; killed with the value.
 pub struct Worker {
     process: Child,
     says: PathBuf,
+    /// The effect at which it dies, if it comes so far.
+    dies_at: Option<u64>,
 }
 
 /// Jobs of the timetable; the dunning morning is taken by hand, so that its place among the others is known.
@@ -28,8 +27,8 @@ pub enum Keeps {
 }
 
 impl Worker {
-    /// Starts one and waits until it has the home.
-    pub fn start(world: &mut World, keeps: Keeps) -> Self {
+    /// Starts one and waits until it has the home, or is dead.
+    pub fn start(world: &mut World, keeps: Keeps, dies_at: Option<u64>) -> Self {
         let says = PathBuf::from(world.file("worker.log", ""));
         let mut command = world.command(&["worker".to_owned()]);
         for job in JOBS {
@@ -41,14 +40,15 @@ impl Worker {
             command.env("TALLYBOOK_JOBS_BACKUP", "30 5 * * *").env("TALLYBOOK_BACKUP_KEEP", "2");
         }
         command.env("TALLYBOOK_INBOX_STILL_S", "0").env("TALLYBOOK_LOG", "info");
+        if let Some(place) = dies_at {
+            command.env("TALLYBOOK_CRASH_AT", place.to_string());
+        }
         let log = File::create(&says).unwrap();
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let mut worker = Self { process, says };
+        let mut worker = Self { process, says, dies_at };
         let since = Instant::now();
-        while !worker.said().contains("worker started") {
-            let over = worker.process.try_wait().unwrap();
-            assert!(over.is_none(), "the worker does not start: {}", worker.said());
-            assert!(since.elapsed() < PATIENCE, "the worker does not begin: {}", worker.said());
+        while !worker.said().contains("worker started") && !worker.has_died() {
+            assert!(since.elapsed() < HANGS, "the worker does not begin: {}", worker.said());
             pause(20);
         }
         worker
@@ -59,16 +59,29 @@ impl Worker {
         std::fs::read_to_string(&self.says).unwrap_or_default()
     }
 
-    /// Ends it as a service manager does; it must end well.
-    pub fn stop(mut self) {
+    /// Whether it may die.
+    pub fn is_mortal(&self) -> bool {
+        self.dies_at.is_some()
+    }
+
+    /// Whether it has come to the effect at which it dies; it must not end otherwise.
+    pub fn has_died(&mut self) -> bool {
+        let over = self.process.try_wait().unwrap();
+        assert!(over.is_none() || self.is_mortal(), "the worker has ended: {}", self.said());
+        over.is_some()
+    }
+
+    /// Ends it as a service manager does; it must end well, unless it was to die. Whether it has died.
+    pub fn stop(mut self) -> bool {
         signal(&self.process, "TERM");
         let since = Instant::now();
         while self.process.try_wait().unwrap().is_none() {
-            assert!(since.elapsed() < PATIENCE, "the worker does not end: {}", self.said());
+            assert!(since.elapsed() < HANGS, "the worker does not end: {}", self.said());
             pause(20);
         }
         let status = self.process.wait().unwrap();
-        assert!(status.success(), "{status}: {}", self.said());
+        assert!(status.success() || self.is_mortal(), "{status}: {}", self.said());
+        !status.success()
     }
 }
 

@@ -2,14 +2,12 @@
 
 use super::{Step, today};
 use crate::support::http::{Server, key};
-use crate::timelines::processes::pause;
+use crate::timelines::processes::{HANGS, pause};
 use crate::timelines::world::{World, account};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::net::TcpStream;
-
-/// So often the key of a server that died may be taken for one that is still at it.
-const TRIES: u32 = 10;
+use std::time::Instant;
 
 /// A draft of an invoice, or usage. Without a RefKey nothing but the key of the request tells that it is the same.
 pub fn write(world: &mut World) {
@@ -35,11 +33,9 @@ pub fn write(world: &mut World) {
     let server = start(world);
     let client = server.with(&key).header("Idempotency-Key", &id);
     let mut reply = client.post(path, &body);
-    for _ in 0..TRIES {
-        if reply.status != 409 {
-            break;
-        }
-        // A database server hears of a death some moments later.
+    // The key of a server that died is that of one that is still at it, until the database server has heard of the death.
+    let since = Instant::now();
+    while reply.status == 409 && since.elapsed() < HANGS {
         pause(500);
         reply = client.post(path, &body);
     }

@@ -2,30 +2,30 @@
 
 use super::{Act, Step, money, runs, today};
 use crate::timelines::books;
-use crate::timelines::doors::Door;
-use crate::timelines::processes::pause;
+use crate::timelines::doors::{Door, Faults};
+use crate::timelines::processes::{HANGS, pause};
 use crate::timelines::workers::{Keeps, Worker};
 use crate::timelines::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// A night's work takes less, with every pause between two tries.
-const PATIENCE: Duration = Duration::from_secs(90);
-
 /// So long nothing new, and the worker has done what there was.
 const QUIET: Duration = Duration::from_millis(1_200);
 
 /// With a worker at work runs and their verbs are handed to it; it may be killed at any moment.
 pub fn handed_over(world: &mut World) {
-    world.worker = Some(Worker::start(world, Keeps::Nothing));
+    let dies_at = mortality(world, 160);
+    world.worker = Some(Worker::start(world, Keeps::Nothing, dies_at));
     for _ in 0..world.dice.within(1, 2) {
         let task =
             world.dice.weighted(&[(3, runs::run as fn(&mut World)), (3, runs::review), (2, runs::reverse)]);
         task(world);
     }
-    if let Some(worker) = world.worker.take() {
-        worker.stop();
+    if let Some(worker) = world.worker.take()
+        && worker.stop()
+    {
+        fell(world, "a worker");
     }
     // Whatever a killed worker has left is done by whoever works the home next: by the same run, if it was one.
     let open = world.look(&["runs"]);
@@ -46,28 +46,55 @@ pub fn night(world: &mut World) {
     let before = world.audit_log(0).len();
     let mut told = "a night by the timetable".to_owned();
     for _ in 0..world.dice.weighted(&[(5, 0), (3, 1), (1, 2)]) {
-        let worker = Worker::start(world, Keeps::Timetable);
-        let after_ms = world.dice.within(0, 3_000);
-        pause(after_ms);
-        drop(worker);
-        told += &format!(", killed after {after_ms} ms");
-        world.tally.fault("worker killed");
+        told += &cut_short(world);
     }
-    let worker = Worker::start(world, Keeps::Timetable);
-    until_quiet(world, &worker);
-    worker.stop();
+    whole(world);
     if world.schedule_stands() {
         told += ", the timetable stood still and was told to go on";
         world.act(&Act::quiet(&["schedule", "--go-on"]), &Door::Open);
-        let worker = Worker::start(world, Keeps::Timetable);
-        until_quiet(world, &worker);
-        worker.stop();
+        whole(world);
     }
     world.say(&told);
     let done = world.audit_log(before);
     let steps: Vec<Step> = done.iter().filter_map(|line| step_of(world, line)).collect();
     world.steps.extend(steps);
     *world.tally.acts.entry("night by the timetable".to_owned()).or_default() += 1;
+}
+
+/// The worker until it has done what there was.
+fn whole(world: &mut World) {
+    let mut worker = Worker::start(world, Keeps::Timetable, None);
+    until_quiet(world, &mut worker);
+    worker.stop();
+}
+
+/// A worker that does not come to the end of the night; what is to be said of it.
+fn cut_short(world: &mut World) -> String {
+    let dies_at = mortality(world, 80);
+    let mut worker = Worker::start(world, Keeps::Timetable, dies_at);
+    if dies_at.is_some() {
+        until_quiet(world, &mut worker);
+        if worker.has_died() {
+            fell(world, "the worker of the night");
+            return ", cut short".to_owned();
+        }
+        return ", killed when it was done".to_owned();
+    }
+    let after_ms = world.dice.within(0, 3_000);
+    pause(after_ms);
+    drop(worker);
+    world.tally.fault("worker killed");
+    format!(", killed after {after_ms} ms")
+}
+
+/// At which effect a worker is to die, of so many at most; none where faults come by the clock.
+fn mortality(world: &mut World, most: u64) -> Option<u64> {
+    (world.faults == Faults::Counted).then(|| world.dice.within(1, most))
+}
+
+fn fell(world: &mut World, who: &str) {
+    world.tally.fault("worker died at an effect");
+    world.say(&format!("{who} died at an effect"));
 }
 
 /// What the audit log says was done, as a step: the order of two jobs of one night is the worker's.
@@ -103,12 +130,12 @@ fn drop_into_inbox(world: &mut World) {
     world.say(&format!("{name} into the inbox"));
 }
 
-/// Until nothing is open and nothing new was done for a moment.
-fn until_quiet(world: &World, worker: &Worker) {
+/// Until nothing is open and nothing new was done for a moment, or the worker is dead.
+fn until_quiet(world: &World, worker: &mut Worker) {
     let since = Instant::now();
     let (mut seen, mut quiet_since) = (0, Instant::now());
-    while quiet_since.elapsed() < QUIET {
-        assert!(since.elapsed() < PATIENCE, "the night does not end: {}", worker.said());
+    while quiet_since.elapsed() < QUIET && !worker.has_died() {
+        assert!(since.elapsed() < HANGS, "the night does not end: {}", worker.said());
         pause(300);
         let now = world.audit_log(0).len() + worker.said().lines().count();
         let runs = world.look(&["runs"]);
