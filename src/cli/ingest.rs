@@ -20,10 +20,10 @@ pub struct Args {
     #[arg(value_name = "FILE", required_unless_present_any = ["refused", "forget"])]
     files: Vec<PathBuf>,
     /// Source of records that do not name one (default: file)
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["refused", "forget"])]
     source: Option<String>,
     /// Check and count, write nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["refused", "forget"])]
     dry_run: bool,
     /// List what was refused and is waited for: whole files, and files of records to mend
     #[arg(long, conflicts_with_all = ["files", "forget"])]

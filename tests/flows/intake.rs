@@ -214,6 +214,7 @@ fn rejected_records_are_told_until_they_are_mended_or_nobody_waits_for_them() {
         home.run(&["ingest", "--forget", again]).exits(0);
         std::fs::write(&rejects, text.replace("SUB-9999", "SUB-0001")).unwrap();
         home.json(&["ingest", path(&rejects)]);
+        home.run(&["ingest", "--forget", "two.csv.rejects.csv", "--dry-run"]).exits(1);
         home.run(&["ingest", "--forget", "rejects/two.csv.rejects.csv"]).exits(0);
         home.run(&["ingest", "--forget", "two.csv.rejects.csv"]).exits(1);
         assert_eq!(home.json(&["ingest", "--refused"]), Value::Array(Vec::new()));

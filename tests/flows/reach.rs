@@ -87,6 +87,9 @@ fn what_a_dead_relay_left_and_what_it_refused_is_sent_by_one_command() {
     assert_eq!(column(&refused, "account"), ["CU-0002"]);
     assert!(refused[0]["reason"].as_str().unwrap().contains("550"), "{refused}");
     let number = refused[0]["invoice"].as_str().unwrap();
+    let refused =
+        home.run(&["--json", "invoices", "send", number, "--to", "new.kunde.example"]).exits(1).error();
+    assert_eq!(refused["code"], "bad_argument", "a mail to it would wait for good");
     through(&home, relay.port, &["invoices", "send", number, "--to", "new@kunde.example"]).exits(0);
     assert_eq!(home.json(&["mails"]), json!([]));
     assert_eq!(relay.arrived().len(), 3);

@@ -113,17 +113,22 @@ fn a_bound_compares_with_the_period_before_and_not_with_the_last_run() {
 fn a_mistyped_year_writes_nothing_and_bars_nobody() {
     let home = Home::new();
     home.load(&book(2));
-    let run = |args: &[&str]| {
-        let mut command = home.command(&[&["--json", "run"], args, &QUIET[..]].concat());
+    let do_it = |args: &[&str]| {
+        let mut command = home.command(args);
         command.env("TALLYBOOK_BOUNDS_DAYS_AHEAD", "31").env("TALLYBOOK_NOW", "2026-01-15T12:00:00Z");
         answer(command.output().unwrap())
     };
-    for args in [&["--as-of", "2026-02-16"][..], &["--as-of", "2062-01-15", "--preview"]] {
-        let refused = run(args).exits(1).error();
+    let run = |args: &[&str]| do_it(&[&["--json", "run"], args, &QUIET[..]].concat());
+    let retry =
+        |args: &[&str]| do_it(&[&["--json", "payments", "retry", "--as-of", "2062-01-15"], args].concat());
+    let runs = [&["--as-of", "2026-02-16"][..], &["--as-of", "2062-01-15", "--preview"]].map(run);
+    for refused in runs.into_iter().chain([retry(&[])]) {
+        let refused = refused.exits(1).error();
         assert_eq!(refused["code"], "too_far_ahead");
         assert!(refused["hint"].as_str().unwrap().contains("--ahead"), "{refused}");
     }
     assert_eq!(home.json(&["runs"]), json!([]), "nothing was written");
+    retry(&["--ahead"]).exits(0);
     assert_eq!(run(&["--as-of", "2026-02-15"]).exits(0).json()["invoiced"], 4);
     // Meant: one payer far ahead. The others are billed by plain runs; it is left out by name until its day.
     assert_eq!(

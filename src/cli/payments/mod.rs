@@ -14,6 +14,7 @@ use operations::payments::bank::ReceivedSelection;
 use operations::payments::bank::allocate::Allocation;
 use operations::payments::debits::DebitsAsked;
 use operations::payments::tried::{Tried, TriedOutcome};
+use operations::runs::open::Reach;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -29,6 +30,9 @@ enum Verb {
         /// Everything due on or before this day; today unless given
         #[arg(long, value_name = "DATE")]
         as_of: Option<NaiveDate>,
+        /// Take the steps of a day later than today + `bounds.days_ahead` all the same
+        #[arg(long)]
+        ahead: bool,
     },
     /// Read bank files (camt.053, camt.054, pain.002, CSV) and put the money on the invoices that it is for
     Import {
@@ -90,7 +94,7 @@ enum Verb {
 /// Money that comes.
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     match args.verb {
-        Verb::Retry { as_of } => retry(as_of, config, output).await,
+        Verb::Retry { as_of, ahead } => retry(as_of, ahead, config, output).await,
         Verb::Import { files } => bank::import(&files, config, output).await,
         Verb::Export { format, until, as_of, file } => {
             let asked = DebitsAsked { until, again: file, version: debits::version(&format)? };
@@ -113,14 +117,20 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     }
 }
 
-async fn retry(as_of: Option<NaiveDate>, config: &Config, output: &Output) -> Result<Exit, Failure> {
+async fn retry(
+    as_of: Option<NaiveDate>,
+    ahead: bool,
+    config: &Config,
+    output: &Output,
+) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
     app.catalogue().await?;
     let as_of = match as_of {
         Some(day) => day,
         None => app.today().await?,
     };
-    let retried = retry::retry(&app.ctx, as_of).await?;
+    let reach = if ahead { Reach::Ahead } else { Reach::Bounded };
+    let retried = retry::retry_asked(&app.ctx, as_of, reach).await?;
     if output.is_json() {
         output.document(&retried);
     } else {

@@ -55,7 +55,7 @@ enum Verb {
         #[arg(long)]
         preview: bool,
         /// Do not ask
-        #[arg(long)]
+        #[arg(long, conflicts_with = "preview")]
         yes: bool,
         /// What the run billed is due again: the next run bills it anew
         #[arg(long)]

@@ -11,8 +11,10 @@ use crate::invoices::refund;
 use crate::payments::collect::{ask_unanswered, collect};
 use crate::payments::tried::{Collected, Tried, TriedOutcome};
 use crate::refusal::Stop;
+use crate::runs::open::{Reach, insist_reach};
 use chrono::NaiveDate;
 use domain::ids::InvoiceId;
+use domain::refusal::Verb;
 use domain::run::MailCounts;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -38,6 +40,12 @@ pub struct Retried {
     pub tried: Vec<Tried>,
     /// Account number and reason of what a person has to mend.
     pub aside: Vec<String>,
+}
+
+/// As [`retry`], because a person asks for a day.
+pub async fn retry_asked(ctx: &Context, as_of: NaiveDate, reach: Reach) -> Result<Retried, Stop> {
+    insist_reach(ctx, &*ctx.catalogue().await?, as_of, reach, Verb::RetryPayments)?;
+    retry(ctx, as_of).await
 }
 
 /// Everything due on or before `as_of`; mails that wait for another try go out too.

@@ -6,6 +6,7 @@ use crate::delivery::send;
 use crate::invoices::find;
 use crate::refusal::Stop;
 use domain::refusal::{Code, Refusal, Verb};
+use gateways::mail::check_address;
 use serde::Serialize;
 
 /// What became of its mails.
@@ -23,6 +24,13 @@ pub struct SentInvoice {
 
 /// Mails it to those who have not got it, or to this address.
 pub async fn send(ctx: &Context, invoice: &str, to: Option<&str>) -> Result<SentInvoice, Stop> {
+    if let Some(fault) = to.and_then(|address| check_address(address).err()) {
+        // A mail to it would wait for a person for good.
+        return Err(Refusal::new(Code::BadArgument, fault)
+            .hint("for example ")
+            .option("to", "billing@example.com")
+            .into());
+    }
     let mut tx = ctx.store.read().await?;
     let booked = find::ours(&mut tx, invoice, "sent").await?;
     drop(tx);

@@ -9,6 +9,7 @@ use crate::runs::flow;
 use anyhow::Context as _;
 use chrono::{Days, NaiveDate};
 use domain::audit::{Action, Object};
+use domain::catalogue::Catalogue;
 use domain::ids::RunId;
 use domain::refusal::{Code, Refusal, Verb};
 use domain::run::{ItemState, RunState, Scope, Step};
@@ -152,25 +153,31 @@ pub(crate) async fn refuse(ctx: &Context, tx: &mut Tx, act: &Act, what: &NewRun)
         let refusal = Refusal::new(Code::UnknownBusinessUnit, message);
         return Err(refusal.hint("business units are named by refkey").into());
     }
+    Ok(insist_reach(ctx, &catalogue, act.on, what.reach, Verb::Run)?)
+}
+
+/// A mistyped year would bill, or remind, for years ahead (rules I9).
+pub(crate) fn insist_reach(
+    ctx: &Context,
+    catalogue: &Catalogue,
+    asked: NaiveDate,
+    reach: Reach,
+    verb: Verb,
+) -> Result<(), Refusal> {
     let today = domain::zone::local_date((ctx.now)(), catalogue.tenant.timezone);
     let days_ahead = ctx.settings.days_ahead;
     let last = today.checked_add_days(Days::new(u64::from(days_ahead)));
-    if what.reach == Reach::Bounded && last.is_some_and(|last| act.on > last) {
-        return Err(too_far_ahead(act.on, today, days_ahead).into());
+    if reach == Reach::Ahead || last.is_none_or(|last| asked <= last) {
+        return Ok(());
     }
-    Ok(())
+    let message = format!("{asked} is more than {days_ahead} days (bounds.days_ahead) after today, {today}");
+    Err(Refusal::new(Code::TooFarAhead, message)
+        .hint("is the year right? If it is meant: ")
+        .ask(verb.plain().with("as_of", asked).switch("ahead")))
 }
 
 fn nothing_to_bill() -> Refusal {
     Refusal::new(Code::EmptyBook, "the book is empty: there is nothing to bill")
         .hint("load one first: ")
         .ask(Verb::LoadBook.on("book.json"))
-}
-
-/// A mistyped year would bill for years ahead (rules I9).
-fn too_far_ahead(asked: NaiveDate, today: NaiveDate, days_ahead: u32) -> Refusal {
-    let message = format!("{asked} is more than {days_ahead} days (bounds.days_ahead) after today, {today}");
-    Refusal::new(Code::TooFarAhead, message)
-        .hint("is the year right? If it is meant: ")
-        .ask(Verb::Run.plain().with("as_of", asked).switch("ahead"))
 }
