@@ -4,7 +4,6 @@
 //! Idempotency key: the import.
 
 use crate::context::Context;
-use crate::files::file_store::relative;
 use crate::refusal::Stop;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -73,10 +72,10 @@ pub(crate) async fn settle(ctx: &Context, tx: &mut Tx, path: &Path) -> anyhow::R
 
 /// Whether a path is that of a reject file, links followed or not.
 fn lies_at(ctx: &Context, open: &OpenRejects, path: &Path) -> bool {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let followed = absolute.canonicalize().unwrap_or_else(|_| absolute.clone());
-    let is_it = |path: &Path| relative(&ctx.folders.root, path).is_ok_and(|own| own == open.reject_path);
-    is_it(&absolute) || is_it(&followed)
+    let own = ctx.folders.root.join(&open.reject_path);
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let is_one_file = || own.canonicalize().is_ok_and(|own| path.canonicalize().is_ok_and(|path| path == own));
+    absolute(&own) == absolute(path) || is_one_file()
 }
 
 /// Says that what lies in the reject file of this path, or where only one has it of this name, is not to be waited for;
