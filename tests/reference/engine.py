@@ -245,6 +245,7 @@ class World:
             if gross < minor(least, currency) and not ended:
                 self.kept[payer, currency] = lines
                 return
+        self.bound_vat(lines, inclusive)
         invoice = Invoice(lines, currency, inclusive)
         invoice.payer, invoice.date = payer, day - DAY if any(l.arrears for l in lines) else day
         term = self.customers[payer].get("paymentterm", self.book["tenant"].get("paymentterm", 8))
@@ -262,6 +263,27 @@ class World:
                 old.net_credited += part - (vat if inclusive else 0)
                 old.vat_credited += vat
                 line.given.append((old, part + (0 if inclusive else vat)))
+
+    def bound_vat(self, lines, inclusive):
+        """VAT that goes back is at most what is left of the group that it is of, and all of that with the last of its net (M3).
+        What another line of the group charges evens it out (M2)."""
+        group_of = lambda line: tax_of(line.spec, line.taxdate, self.book.get("taxrules", []))
+        groups = {}
+        for line in lines:
+            if line.amends and line.amends.document:
+                groups.setdefault((id(line.amends.document), group_of(line)), []).append(line)
+        for (_, group), giving in groups.items():
+            members = [l for l in giving[0].amends.document.lines if l.own > 0 and group_of(l) == group]
+            left = sum(l.vat - l.vat_credited for l in members)
+            given = -sum(l.vat for l in giving)
+            if any(l.own > l.credited for l in members):
+                more = min(max(given, min(left, 0)), max(left, 0)) - given
+            else:
+                more = left - given
+            others = [l for l in lines if group_of(l) == group and not l.amends and l.own > 0]
+            for line, moved in [(giving[-1], -more), *[(l, more) for l in sorted(others, key=lambda l: -l.own)[:1]]]:
+                line.vat += moved
+                line.net -= moved if inclusive else 0
 
     # ------------------------------------------------------------ credit notes by hand
 

@@ -70,6 +70,7 @@ class Served:
         self.moved = None  # a charge date set by hand
         self.fired, self.once = False, None
         self.paid, self.open, self.closed = [], None, []
+        self.retaken = None  # a new period, as a hold has ended, whose days may be paid: (first, end)
         self.began = {}  # the first charged day of a full period (R2)
 
     @property
@@ -173,6 +174,9 @@ class Served:
                 return
             end = min(end, self.end, self.sub.end)
             self.next, self.moved = end, None
+            if self.retaken:  # no day is paid twice: what was paid goes back with the period that takes it (S4)
+                (start, until), self.retaken = self.retaken, None
+                self.give_back(start, day, until, retaken=True)
             line = self.pay(Period(first, end, full, begins, self.custom))
             if line.period.value > 0:
                 yield day, line
@@ -231,12 +235,13 @@ class Served:
             return
         for period in self.paid:
             caught = period.caught == day and not switched
-            if period.end <= day and not caught:
+            if (period.end <= day or self.retaken) and not caught:
                 continue
             start = max(day, period.first)
             whole = start == period.first or caught  # the quantity on the charge date bills it (R3)
             start = period.first if whole else start
-            on = self.on if whole else period.on  # off or on is for whole periods
+            is_begin = caught or whole and period.first == period.begins
+            on = self.on if is_begin else period.on  # off or on is for whole periods
             spec = self.spec if switched else period.spec
             value = self.value(period.first, on, spec)
             if value == period.value:
@@ -330,8 +335,7 @@ class Served:
         _, end, full = self.rhythm.holding(day)
         paid = [p for p in self.paid if p.first == day < p.end and p.full == full]  # the new period is the one that is paid
         self.next = paid[-1].end if paid else day
-        if not paid:
-            self.give_back(day, day, end, retaken=True)
+        self.retaken = None if paid or postpaid else (day, end)
 
     def switch(self, day, spec, prorate):
         """The charge of the new plan that has the same anchor code. In arrears each plan bills the days that it served,

@@ -74,7 +74,8 @@ pub(crate) async fn settle(ctx: &Context, tx: &mut Tx, path: &Path) -> anyhow::R
 fn lies_at(ctx: &Context, open: &OpenRejects, path: &Path) -> bool {
     let own = ctx.folders.root.join(&open.reject_path);
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let is_one_file = || own.canonicalize().is_ok_and(|own| path.canonicalize().is_ok_and(|path| path == own));
+    let is_one_file =
+        || own.canonicalize().is_ok_and(|own| path.canonicalize().is_ok_and(|path| path == own));
     absolute(&own) == absolute(path) || is_one_file()
 }
 
