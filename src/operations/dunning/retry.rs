@@ -44,7 +44,8 @@ pub struct Retried {
 
 /// As [`retry`], because a person asks for a day.
 pub async fn retry_asked(ctx: &Context, as_of: NaiveDate, reach: Reach) -> Result<Retried, Stop> {
-    insist_reach(ctx, &*ctx.catalogue().await?, as_of, reach, Verb::RetryPayments)?;
+    let catalogue = ctx.catalogue().await?;
+    insist_reach(ctx, &catalogue, as_of, reach, Verb::RetryPayments)?;
     retry(ctx, as_of).await
 }
 
