@@ -3,9 +3,11 @@
 use super::fields::Fields;
 use super::nearest::did_you_mean;
 use crate::billing::{format_number, numbered};
+use crate::country::{self, is_country};
 use crate::customer::Address;
 use crate::direct_debit::mod_97;
 use crate::einvoice::{self, Identifier, IdentifierFault, Identifiers};
+use crate::language::{self, is_language};
 use crate::tax::vat_number::{self, VatNumberFault};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -33,19 +35,16 @@ pub(super) fn address(fields: &mut Fields<'_, '_>) -> Address {
 pub(super) fn country(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<String> {
     let text = fields.text(name)?;
     if !is_country(&text) {
-        fields.hinted(
-            name,
-            format!("`{text}` is not a country code"),
-            "two letters of ISO 3166, for example DK",
-        );
+        let hint = country_hint(&text, "two letters of ISO 3166, for example DK");
+        fields.hinted(name, format!("`{text}` is not a country code"), hint);
         return None;
     }
     Some(text.to_ascii_uppercase())
 }
 
-/// Two letters.
-pub(super) fn is_country(text: &str) -> bool {
-    text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic())
+/// The code that is meant, or what a code looks like.
+pub(super) fn country_hint(text: &str, form: &str) -> String {
+    country::meant(text).map_or_else(|| form.to_owned(), |code| format!("did you mean `{code}`?"))
 }
 
 /// A VAT number in its normal form (rules X1).
@@ -83,6 +82,7 @@ pub(super) fn iban(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<St
 
 fn iban_fault(number: &str) -> Option<&'static str> {
     let bytes = number.as_bytes();
+    let has_country = number.get(..2).is_some_and(is_country);
     let is_shaped = (15..=34).contains(&bytes.len())
         && bytes.iter().all(u8::is_ascii_alphanumeric)
         && bytes[..2].iter().all(u8::is_ascii_alphabetic)
@@ -90,15 +90,20 @@ fn iban_fault(number: &str) -> Option<&'static str> {
     if !is_shaped {
         return Some("two letters, two check digits, and 11 to 30 letters and digits were expected");
     }
+    if !has_country {
+        return Some("it begins with no country");
+    }
     let rest = mod_97(bytes[4..].iter().chain(&bytes[..4]));
     (rest != 1).then_some("its check digits do not fit")
 }
 
-/// A BIC: 8 or 11 letters and digits.
+/// A BIC (ISO 9362): 8 or 11 letters and digits, of which the fifth and sixth are a country.
 pub(super) fn bic(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<String> {
     let text = fields.text(name)?;
-    if !matches!(text.len(), 8 | 11) || !text.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        fields.fault(name, format!("`{text}` is not a BIC: 8 or 11 letters and digits were expected"));
+    let is_shaped = matches!(text.len(), 8 | 11) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    if !is_shaped || !text.get(4..6).is_some_and(is_country) {
+        let form = "8 or 11 letters and digits were expected, with a country in fifth and sixth place";
+        fields.fault(name, format!("`{text}` is not a BIC: {form}"));
         return None;
     }
     Some(text.to_ascii_uppercase())
@@ -237,21 +242,13 @@ fn status(text: &str) -> Option<bool> {
 pub(super) fn language(fields: &mut Fields<'_, '_>) -> Option<String> {
     let language = fields.text("language")?.to_ascii_lowercase();
     if !is_language(&language) {
-        let hint = "two letters of ISO 639, for example da, de, en, fi, fr, nb, nl, sv";
+        let form = "two letters of ISO 639, for example da, de, en, fi, fr, nb, nl, sv";
+        let hint =
+            language::meant(&language).map_or(form.to_owned(), |code| format!("did you mean `{code}`?"));
         fields.hinted("language", format!("`{language}` is not the code of a language"), hint);
         return None;
     }
     Some(language)
-}
-
-/// `de`, or `de-at`.
-fn is_language(text: &str) -> bool {
-    let (language, region) = text.split_once('-').map_or((text, None), |(l, region)| (l, Some(region)));
-    let is_region =
-        |text: &str| (2..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
-    matches!(language.len(), 2 | 3)
-        && language.bytes().all(|b| b.is_ascii_alphabetic())
-        && region.is_none_or(is_region)
 }
 
 /// A pattern of document numbers: `{seq}` or `{seq:07}` once, `{year}` at most once, and no other braces (rules I5).

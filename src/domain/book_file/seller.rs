@@ -6,6 +6,7 @@ use super::fields::Fields;
 use crate::catalogue::{
     BusinessUnit, InvoiceDateRule, ProductFamily, Rate, RuleType, TaxCategory, TaxRule, Tenant, Uom,
 };
+use crate::country::is_country;
 use crate::decimal::RATE;
 use crate::direct_debit;
 use crate::einvoice::Identifiers;
@@ -284,8 +285,9 @@ pub(super) fn tax_rule(fields: &mut Fields<'_, '_>) -> Option<TaxRule> {
 /// Country of a tax rule; `*` and absence mean any.
 fn any_or_country(fields: &mut Fields<'_, '_>) -> Option<String> {
     let text = fields.text("country").unwrap_or_else(|| "*".to_owned());
-    if text != "*" && !checks::is_country(&text) {
-        fields.hinted("country", format!("`{text}` is not a country code"), "two letters of ISO 3166, or *");
+    if text != "*" && !is_country(&text) {
+        let hint = checks::country_hint(&text, "two letters of ISO 3166, or *");
+        fields.hinted("country", format!("`{text}` is not a country code"), hint);
         return None;
     }
     Some(text.to_ascii_uppercase())

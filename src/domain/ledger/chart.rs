@@ -1,6 +1,7 @@
 //! The chart of accounts: which account a role has, and what the account is called (rules L1, B1).
 
 use crate::catalogue::{BusinessUnit, TaxCategory};
+use crate::country;
 use crate::tax;
 use rust_decimal::Decimal;
 use serde::de::Error as _;
@@ -284,7 +285,7 @@ pub fn vat_key(category: TaxCategory, rate_pct: Decimal) -> String {
 }
 
 fn is_country(text: &str) -> bool {
-    text.len() == 2 && text.bytes().all(|letter| letter.is_ascii_uppercase())
+    country::is_country(text) && text.bytes().all(|letter| letter.is_ascii_uppercase())
 }
 
 fn is_vat_key(key: &str) -> bool {
