@@ -109,7 +109,7 @@ fn the_command_line_asks_operations_alone() {
     }
     for path in rust_files(&root().join("src/cli")) {
         let code = code(&path);
-        assert!(!code.contains("json!("), "{} makes an answer by hand", path.display());
+        assert!(!code.contains("json!("), "{} makes an answer of its own", path.display());
         assert!(!code.contains(".begin()"), "{} opens a transaction", path.display());
     }
 }
@@ -375,6 +375,33 @@ fn files_are_read_in_one_sitting() {
             assert!(lines <= 700, "{} has {lines} lines: is there a second story in it?", path.display());
         }
     }
+}
+
+/// Lines of a function at most. Most are a tenth of it; those that come near are tables: columns, routes, verbs.
+const FUNCTION_LINES_MAX: usize = 75;
+
+#[test]
+fn a_function_fits_a_screen() {
+    let mut long = Vec::new();
+    for path in ["src", "jobs"].iter().flat_map(|folder| rust_files(&root().join(folder))) {
+        if is_test(&path) {
+            continue;
+        }
+        let code = code(&path);
+        let lines: Vec<&str> = code.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let head = line.trim_start().split('(').next().unwrap_or_default();
+            // `fn name`, and not a field that holds a function.
+            let before = head.split_once("fn ").map(|(before, _)| before);
+            let is_function = before.is_some_and(|b| b.is_empty() || b.ends_with(' ')) && !head.contains('"');
+            let end = lines[at..].iter().position(|line| line.trim_end() == format!("{indent}}}"));
+            if let Some(length) = end.filter(|length| is_function && length + 1 > FUNCTION_LINES_MAX) {
+                long.push(format!("{} {}: {} lines", path.display(), head.trim(), length + 1));
+            }
+        }
+    }
+    assert!(long.is_empty(), "decide in one, compute in others: {long:#?}");
 }
 
 #[test]

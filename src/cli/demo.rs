@@ -54,24 +54,11 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
     let mut steps: Vec<(String, String)> = Vec::new();
     let opened = vec![super::load::open(&files.book)?];
     super::load::load(&app, opened).await?;
-    steps.push((
-        "load".to_owned(),
-        format!(
-            "a sample book: {} customers, {} subscriptions",
-            grouped(customers_i(customers)),
-            grouped(customers_i(customers))
-        ),
-    ));
+    let count = grouped(customers_i(customers));
+    steps.push(("load".to_owned(), format!("a sample book: {count} customers, {count} subscriptions")));
 
     let ingested = ingest(&app, files.usage).await?;
-    let counts = format!(
-        "{} lines read = {} accepted + {} duplicate + {} rejected",
-        grouped(ingested.read),
-        grouped(ingested.accepted),
-        grouped(ingested.duplicate),
-        grouped(ingested.rejected)
-    );
-    steps.push(("ingest".to_owned(), counts));
+    steps.push(("ingest".to_owned(), counted(&ingested)));
 
     let mut runs = Vec::new();
     for month in ["2026-02-01", "2026-03-01"] {
@@ -81,15 +68,7 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
     }
     steps.push((format!("dunning {}", DUNNED.1), dun(&app, DUNNED).await?));
     let journal = app.home.folder("exports").join("ledger.journal");
-    let made = export::export(&app.ctx, ledger::Format::Hledger, Range::All).await?;
-    if let Some(made) = &made {
-        std::fs::write(&journal, made.bytes())
-            .map_err(|e| Failure::fault("export", format!("cannot write {}: {e}", journal.display())))?;
-        steps.push((
-            "export".to_owned(),
-            format!("{} ledger entries, balanced and sealed", grouped(made.manifest.entries)),
-        ));
-    }
+    steps.extend(written(&app, &journal).await?);
     let operations::ledger::verify::Verified { ok, checks } =
         operations::ledger::verify::verify(&app.ctx).await?;
     let verified: u64 = checks.iter().map(|c| c.count).sum();
@@ -109,6 +88,24 @@ pub async fn run(args: Args, config: Config, output: &Output) -> Result<Exit, Fa
         look_at(&app, &ingested, &journal, output);
     }
     Ok(if ok { Exit::Done } else { Exit::Fault })
+}
+
+/// What became of the lines of the usage file.
+fn counted(ingested: &Ingested) -> String {
+    let counts = [ingested.read, ingested.accepted, ingested.duplicate, ingested.rejected].map(grouped);
+    let [read, accepted, duplicate, rejected] = counts;
+    format!("{read} lines read = {accepted} accepted + {duplicate} duplicate + {rejected} rejected")
+}
+
+/// Writes the ledger for hledger; nothing if nothing is sealed.
+async fn written(app: &App, journal: &Path) -> Result<Option<(String, String)>, Failure> {
+    let Some(made) = export::export(&app.ctx, ledger::Format::Hledger, Range::All).await? else {
+        return Ok(None);
+    };
+    std::fs::write(journal, made.bytes())
+        .map_err(|e| Failure::fault("export", format!("cannot write {}: {e}", journal.display())))?;
+    let entries = grouped(made.manifest.entries);
+    Ok(Some(("export".to_owned(), format!("{entries} ledger entries, balanced and sealed"))))
 }
 
 /// What a demo did.

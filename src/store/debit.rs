@@ -125,6 +125,10 @@ pub async fn save_file(tx: &mut Tx, file: &DebitFileRow, debits: &[DebitRow]) ->
         "made".into(),
     ]);
     rows.insert(tx).await?;
+    save_debits(tx, debits).await
+}
+
+async fn save_debits(tx: &mut Tx, debits: &[DebitRow]) -> anyhow::Result<()> {
     let columns = &[
         "attempt",
         "file",

@@ -14,6 +14,7 @@ use http::Method;
 use operations::usage::list::{self, UsageFilter, UsageRecord};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 const EVENTS: Doc = Doc::new("Events as they stand", Gives::Free);
 const METERS: Doc = Doc::new("Meters of the plans", Gives::Free);
@@ -214,95 +215,132 @@ impl Sum {
 
 type Key = (Option<DateTime<Utc>>, Option<String>, Vec<(String, Option<String>)>);
 
-/// Route C4. Without parameters: everything there is, in one row.
-async fn query(call: Call) -> Result<Answer, Problem> {
-    only(
-        &call,
-        &["from", "to", "windowSize", "windowTimeZone", "subject", "groupBy", "clientId", "filterCustomerId"],
-    )?;
-    let name = call.part("meterIdOrSlug").to_owned();
-    let catalogue = call.ctx().catalogue().await?;
-    let Some(aggregation) = all(&catalogue).get(name.as_str()).copied() else {
-        return Err(Problem::new(METER_NOT_FOUND, format!("no plan counts a meter `{name}`")));
-    };
-    let (from, to) = (call.instant("from")?, call.instant("to")?);
-    let size = match call.asked("windowSize") {
-        None => None,
-        Some(text) => Some(Size::read(text).ok_or_else(|| {
-            bad_query("windowSize", format!("`{text}` is none of MINUTE, HOUR, DAY and MONTH"))
-        })?),
-    };
-    let zone = call.asked("windowTimeZone").unwrap_or("UTC");
-    let zone: chrono_tz::Tz = zone
-        .parse()
-        .map_err(|_| bad_query("windowTimeZone", format!("`{zone}` is no zone of the IANA database")))?;
-    let many = |name: &str| -> Vec<String> {
-        let sent =
-            call.query.iter().filter(|(known, _)| known.trim_end_matches("[]").eq_ignore_ascii_case(name));
-        sent.flat_map(|(_, value)| value.split(','))
-            .filter(|value| !value.is_empty())
-            .map(str::to_owned)
-            .collect()
-    };
-    let (subjects, groups) = (many("subject"), many("groupBy"));
-    let asked = UsageFilter {
-        meter: Some(name),
-        subject: Some(subjects.clone()).filter(|all| all.len() == 1).map(|mut all| all.remove(0)),
-        from_us: from.map(|at| at.timestamp_micros()),
-        to_us: to.map(|at| at.timestamp_micros()),
-        ..UsageFilter::default()
-    };
-    let by_subject = !subjects.is_empty() || groups.iter().any(|group| group == "subject");
-    let begin: (BTreeMap<Key, Sum>, Option<i64>) = (BTreeMap::new(), None);
-    let gather = move |gathered: &mut (BTreeMap<Key, Sum>, Option<i64>), usage: UsageRecord| {
-        if !subjects.is_empty() && !subjects.contains(&usage.subject) {
-            return ControlFlow::Continue(());
+/// What a query of a meter asks for.
+struct MeterQuery {
+    meter: String,
+    aggregation: Aggregation,
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+    size: Option<Size>,
+    zone: chrono_tz::Tz,
+    subjects: Vec<String>,
+    groups: Vec<String>,
+}
+
+impl MeterQuery {
+    async fn read(call: &Call) -> Result<Self, Problem> {
+        only(
+            call,
+            &["from", "to", "windowSize", "windowTimeZone", "subject", "groupBy", "clientId", "filterCustomerId"],
+        )?;
+        let meter = call.part("meterIdOrSlug").to_owned();
+        let catalogue = call.ctx().catalogue().await?;
+        let Some(aggregation) = all(&catalogue).get(meter.as_str()).copied() else {
+            return Err(Problem::new(METER_NOT_FOUND, format!("no plan counts a meter `{meter}`"))
+                .or("`GET /api/v1/meters` lists what there is"));
+        };
+        let size = match call.asked("windowSize") {
+            None => None,
+            Some(text) => Some(Size::read(text).ok_or_else(|| {
+                bad_query("windowSize", format!("`{text}` is none of MINUTE, HOUR, DAY and MONTH"))
+            })?),
+        };
+        let zone = call.asked("windowTimeZone").unwrap_or("UTC");
+        let zone = zone
+            .parse()
+            .map_err(|_| bad_query("windowTimeZone", format!("`{zone}` is no zone of the IANA database")))?;
+        Ok(Self {
+            meter,
+            aggregation,
+            from: call.instant("from")?,
+            to: call.instant("to")?,
+            size,
+            zone,
+            subjects: many(call, "subject"),
+            groups: many(call, "groupBy"),
+        })
+    }
+
+    /// As far as the store can narrow it.
+    fn filter(&self) -> UsageFilter {
+        let subject = match self.subjects.as_slice() {
+            [one] => Some(one.clone()),
+            _ => None,
+        };
+        UsageFilter {
+            meter: Some(self.meter.clone()),
+            subject,
+            from_us: self.from.map(|at| at.timestamp_micros()),
+            to_us: self.to.map(|at| at.timestamp_micros()),
+            ..UsageFilter::default()
         }
-        gathered.1 = Some(gathered.1.map_or(usage.time_us, |first| first.min(usage.time_us)));
+    }
+
+    /// The row in which a record is summed.
+    fn key(&self, usage: &UsageRecord) -> Key {
         let at = DateTime::from_timestamp_micros(usage.time_us).unwrap_or_default();
-        let window = size.map(|size| size.around(at, zone).0);
         let properties = domain::book_file::read_body(&usage.properties).ok();
-        let grouped = groups.iter().filter(|group| *group != "subject").map(|group| {
-            let value = properties.as_ref().and_then(|all| all.member(group));
-            let text = match value {
+        let grouped = self.groups.iter().filter(|group| *group != "subject").map(|group| {
+            let text = match properties.as_ref().and_then(|all| all.member(group)) {
                 Some(domain::book_file::Node::Text(text)) => Some(text.clone()),
                 _ => None,
             };
             (group.clone(), text)
         });
-        let key = (window, by_subject.then(|| usage.subject.clone()), grouped.collect());
-        gathered.0.entry(key).or_default().add(&usage);
-        if gathered.0.len() < ROWS_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    };
-    let (mut rows, first) = list::fold(call.ctx(), &asked, begin, gather).await?;
-    let now = (call.ctx().now)();
-    let start = from.or_else(|| first.and_then(DateTime::from_timestamp_micros)).unwrap_or(now);
-    let end = to.unwrap_or(now);
-    if rows.is_empty() && size.is_none() {
-        rows.insert((None, None, Vec::new()), Sum::default());
+        let by_subject = !self.subjects.is_empty() || self.groups.iter().any(|group| group == "subject");
+        let window = self.size.map(|size| size.around(at, self.zone).0);
+        (window, by_subject.then(|| usage.subject.clone()), grouped.collect())
     }
-    let row = |(key, sum): (&Key, &Sum)| {
-        let (window, subject, groups) = key;
-        let (from, to) = match (window, size) {
-            (Some(window), Some(size)) => size.around(*window, zone),
-            _ => (start, end),
+
+    fn row(&self, (window, subject, groups): &Key, sum: &Sum, whole: (DateTime<Utc>, DateTime<Utc>)) -> Tree {
+        let (from, to) = match (window, self.size) {
+            (Some(window), Some(size)) => size.around(*window, self.zone),
+            _ => whole,
         };
         let value = |text: &Option<String>| Tree::optional(text.as_deref());
+        let groups = groups.iter().map(|(name, text)| (name.clone().into(), value(text)));
         Tree::object([
-            ("value", Tree::Exact(sum.value(aggregation).normalize().to_string())),
+            ("value", Tree::Exact(sum.value(self.aggregation).normalize().to_string())),
             ("windowStart", Tree::instant(from)),
             ("windowEnd", Tree::instant(to)),
             ("subject", value(subject)),
-            (
-                "groupBy",
-                Tree::Object(groups.iter().map(|(name, text)| (name.clone().into(), value(text))).collect()),
-            ),
+            ("groupBy", Tree::Object(groups.collect())),
         ])
+    }
+}
+
+/// The values of a parameter that may come several times, or with commas between them.
+fn many(call: &Call, name: &str) -> Vec<String> {
+    let sent = call.query.iter().filter(|(known, _)| known.trim_end_matches("[]").eq_ignore_ascii_case(name));
+    let values = sent.flat_map(|(_, value)| value.split(','));
+    values.filter(|value| !value.is_empty()).map(str::to_owned).collect()
+}
+
+/// Route C4. Without parameters: everything there is, in one row.
+async fn query(call: Call) -> Result<Answer, Problem> {
+    let asked = Arc::new(MeterQuery::read(&call).await?);
+    let begin: (BTreeMap<Key, Sum>, Option<i64>) = (BTreeMap::new(), None);
+    let of = Arc::clone(&asked);
+    let gather = move |gathered: &mut (BTreeMap<Key, Sum>, Option<i64>), usage: UsageRecord| {
+        if !of.subjects.is_empty() && !of.subjects.contains(&usage.subject) {
+            return ControlFlow::Continue(());
+        }
+        gathered.1 = Some(gathered.1.map_or(usage.time_us, |first| first.min(usage.time_us)));
+        gathered.0.entry(of.key(&usage)).or_default().add(&usage);
+        if gathered.0.len() < ROWS_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
+    let (mut rows, first) = list::fold(call.ctx(), &asked.filter(), begin, gather).await?;
+    let now = (call.ctx().now)();
+    let start = asked.from.or_else(|| first.and_then(DateTime::from_timestamp_micros)).unwrap_or(now);
+    let end = asked.to.unwrap_or(now);
+    if rows.is_empty() && asked.size.is_none() {
+        rows.insert((None, None, Vec::new()), Sum::default());
+    }
+    let rows = rows.iter().map(|(key, sum)| asked.row(key, sum, (start, end)));
     Ok(Answer::ok(Tree::object([
         ("from", Tree::instant(start)),
         ("to", Tree::instant(end)),
-        ("windowSize", size.map_or(Tree::Null, |size| Tree::text(size.name()))),
-        ("data", Tree::List(rows.iter().map(row).collect())),
+        ("windowSize", asked.size.map_or(Tree::Null, |size| Tree::text(size.name()))),
+        ("data", Tree::List(rows.collect())),
     ])))
 }

@@ -255,10 +255,6 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
     let (document, draft) = (&mail.document, mail.document.draft);
     let figures = Figures::of(renderer.templates.labels(language));
     let plain = |text: String| text.replace('\u{a0}', " ");
-    let money = |minor| plain(figures.money(minor, draft.currency));
-    // A credit note speaks of what is credited, whichever sign its lines carry.
-    let signed = |minor: i64| if draft.is_credit_note { minor.saturating_abs() } else { minor };
-    let open = draft.gross_minor().saturating_sub(document.settled_minor());
     let accent = renderer.templates.theme.accent;
     let (days_overdue, will_retry) = match mail.kind {
         MailKind::Reminder { on, .. } => {
@@ -267,20 +263,7 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
         MailKind::PaymentFailed { will_retry, .. } => (0, will_retry),
         MailKind::Invoice => (0, false),
     };
-    let invoice = InvoiceText {
-        number: document.name(),
-        date: plain(figures.date(draft.invoice_date)),
-        due_date: plain(figures.date(document.pay_by())),
-        net: money(signed(draft.net_minor)),
-        vat: money(signed(draft.vat_minor)),
-        gross: money(signed(draft.gross_minor())),
-        open: money(open),
-        settled: money(document.settled_minor()),
-        is_partly_settled: open > 0 && open < draft.gross_minor(),
-        is_settled: open <= 0,
-        reference: draft.reference.clone(),
-        credits: draft.credits.join(", "),
-    };
+    let invoice = invoice_text(document, &figures);
     let days = days_overdue.to_string();
     let (debit_date, debit) = match document.collection {
         Collection::Debit(notice) => {
@@ -327,6 +310,29 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
         accent: format!("#{:02X}{:02X}{:02X}", accent.red, accent.green, accent.blue),
         days_overdue,
         will_retry,
+    }
+}
+
+/// The invoice in words, with plain blanks. A credit note speaks of what is credited, whichever sign its lines carry.
+fn invoice_text(document: &InvoiceDocument<'_>, figures: &Figures<'_>) -> InvoiceText {
+    let draft = document.draft;
+    let plain = |text: String| text.replace('\u{a0}', " ");
+    let money = |minor| plain(figures.money(minor, draft.currency));
+    let signed = |minor: i64| if draft.is_credit_note { minor.saturating_abs() } else { minor };
+    let open = draft.gross_minor().saturating_sub(document.settled_minor());
+    InvoiceText {
+        number: document.name(),
+        date: plain(figures.date(draft.invoice_date)),
+        due_date: plain(figures.date(document.pay_by())),
+        net: money(signed(draft.net_minor)),
+        vat: money(signed(draft.vat_minor)),
+        gross: money(signed(draft.gross_minor())),
+        open: money(open),
+        settled: money(document.settled_minor()),
+        is_partly_settled: open > 0 && open < draft.gross_minor(),
+        is_settled: open <= 0,
+        reference: draft.reference.clone(),
+        credits: draft.credits.join(", "),
     }
 }
 

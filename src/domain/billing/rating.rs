@@ -247,16 +247,7 @@ impl RatingInput<'_> {
         rounded(item, value.amount)?;
         let (charge, subscription) = (item.terms.charge, item.subscription);
         let currency = subscription.currency;
-        let discounted = match (value.whole, value.whole_less) {
-            (Some(whole), None) => {
-                part_after_discount(whole, fraction, currency, item.charged_from, item.piece, item.full)
-            }
-            (Some(whole), Some(less)) => {
-                let part = |of| part_minor(of, currency, item.charged_from, item.piece, item.full);
-                Discounted { subtotal_minor: part(less), discount_minor: part(whole) - part(less) }
-            }
-            (None, _) => discount::take_off(value.amount, fraction, currency),
-        };
+        let discounted = discounted(item, value, fraction);
         let before = discounted.subtotal_minor + discounted.discount_minor;
         let unit = owner_unit(self.book, item);
         let timing = match item.kind {
@@ -485,4 +476,19 @@ fn describe(item: &Item<'_>, value: &Value, unit: Option<&str>, shows_quantity: 
 
 fn decimals(amount: Exact, currency: crate::money::Currency) -> String {
     Money::new(amount.round_half_away(currency.decimals()), currency).decimal().to_string()
+}
+
+/// What a discount leaves of a value, and of it the share of the days that are billed.
+fn discounted(item: &Item<'_>, value: &Value, fraction: Decimal) -> Discounted {
+    let currency = item.subscription.currency;
+    match (value.whole, value.whole_less) {
+        (Some(whole), None) => {
+            part_after_discount(whole, fraction, currency, item.charged_from, item.piece, item.full)
+        }
+        (Some(whole), Some(less)) => {
+            let part = |of| part_minor(of, currency, item.charged_from, item.piece, item.full);
+            Discounted { subtotal_minor: part(less), discount_minor: part(whole) - part(less) }
+        }
+        (None, _) => discount::take_off(value.amount, fraction, currency),
+    }
 }

@@ -11,7 +11,7 @@ use super::merge::{MergeContext, Merged, PartialCatalogue};
 use super::nearest::did_you_mean;
 use super::owners::{check_zone, refuse_inactive_unit};
 use super::subscription::{WrittenCharge, WrittenSubscription};
-use crate::catalogue::{Charge, ChargeSetup, Plan, PricingModel};
+use crate::catalogue::{AppliedDiscount, Charge, ChargeSetup, Plan, PricingModel};
 use crate::customer::Customer;
 use crate::ids::{ChargeReference, CustomerId, PlanId, SubscriptionId};
 use crate::money::Currency;
@@ -86,18 +86,7 @@ fn resolve(
     if !owner.active && stored.is_none_or(|stored| stored.customer != owner.id) {
         codes::refuse(&written.customer.place, "customer", &account, context.faults);
     }
-    if let Some(reference) = &written.business_unit {
-        let was = stored.and_then(|stored| stored.business_unit.as_deref());
-        refuse_inactive_unit(context, catalogue, reference, unit.as_deref(), was);
-    }
-    if let Some(mark) = &written.discount {
-        codes.refuse_inactive(
-            mark,
-            discount.as_ref(),
-            stored.and_then(|s| s.discount.as_ref()),
-            context.faults,
-        );
-    }
+    refuse_inactive(context, catalogue, codes, written, (unit.as_deref(), discount.as_ref()));
     let plan_id = PlanId::of(&sku?);
     let plan = catalogue.plans.get(&plan_id).filter(|_| !catalogue.faulty_plans.contains(&plan_id))?;
     let payment_method =
@@ -138,6 +127,24 @@ fn resolve(
         check_active(context, place, plan, &built, written);
     }
     Some(built)
+}
+
+/// A branch or a code that is inactive is kept by who has it, and taken by nobody else.
+fn refuse_inactive(
+    context: &mut MergeContext<'_>,
+    catalogue: &PartialCatalogue,
+    codes: &Codes<'_>,
+    written: &WrittenSubscription,
+    (unit, discount): (Option<&str>, Option<&AppliedDiscount>),
+) {
+    let stored = context.known.subscriptions.get(&written.number);
+    if let Some(reference) = &written.business_unit {
+        let was = stored.and_then(|stored| stored.business_unit.as_deref());
+        refuse_inactive_unit(context, catalogue, reference, unit, was);
+    }
+    if let Some(mark) = &written.discount {
+        codes.refuse_inactive(mark, discount, stored.and_then(|s| s.discount.as_ref()), context.faults);
+    }
 }
 
 /// The owner's method, or that of a customer who pays for it.

@@ -14,7 +14,7 @@ use domain::billing;
 use domain::ids::CustomerId;
 use domain::invoice::Draft;
 use domain::money::{Currency, Total};
-use domain::run::{ItemState, MailCounts, PaymentCounts, RunSummary, RunTotal};
+use domain::run::{ItemState, MailCounts, PaymentCounts, RunSummary, RunTotal, UsageCounts};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -111,27 +111,12 @@ pub async fn preview(ctx: &Context, act: &Act, what: &NewRun) -> Result<RunPrevi
         }
         None => Vec::new(),
     };
-    let differences = differences.into_iter().map(difference_view).collect();
-    let of = |state: ItemState| sums.aside.iter().filter(|aside| aside.state == state).map(|_| 1u64).sum();
+    let left_out_accounts = too_early.iter().map(|p| p.account_number.clone()).collect();
     let summary = RunSummary {
-        id: run.id,
-        ordinal: run.ordinal,
-        as_of: run.as_of,
-        scope: run.scope,
-        state: run.state,
         payers: payers_count,
-        invoiced: sums.totals.values().map(|t| t.invoices).sum(),
-        booked: 0,
-        drafts: 0,
-        failed: of(ItemState::Failed),
-        parked: of(ItemState::Parked),
-        totals: sums.totals.into_values().collect(),
         usage: rated.usage,
-        mails: MailCounts::default(),
-        payments: PaymentCounts::default(),
-        older: 0,
-        left_out: too_early.iter().map(|p| p.account_number.clone()).collect(),
-        hash: billing::run_hash(sums.hashes.iter().map(|(a, h)| (a.as_str(), h.as_str()))),
+        left_out: left_out_accounts,
+        ..sums.summary(run)
     };
     let left_out = too_early.into_iter().filter_map(|p| {
         let reason = open::left_out(*later.get(&p.id)?);
@@ -143,7 +128,7 @@ pub async fn preview(ctx: &Context, act: &Act, what: &NewRun) -> Result<RunPrevi
         payers: payer_views(&sums.by_payer),
         last_run: last.map(|(run, _)| run.ordinal),
         aside: sums.aside,
-        differences,
+        differences: differences.into_iter().map(difference_view).collect(),
         left_out: left_out.collect(),
     })
 }
@@ -187,6 +172,31 @@ struct Sums {
 }
 
 impl Sums {
+    /// What the run would be, but for what is known of its payers and its usage.
+    fn summary(&self, run: Run) -> RunSummary {
+        let of = |state: ItemState| self.aside.iter().filter(|aside| aside.state == state).map(|_| 1u64).sum();
+        RunSummary {
+            id: run.id,
+            ordinal: run.ordinal,
+            as_of: run.as_of,
+            scope: run.scope,
+            state: run.state,
+            payers: 0,
+            invoiced: self.totals.values().map(|t| t.invoices).sum(),
+            booked: 0,
+            drafts: 0,
+            failed: of(ItemState::Failed),
+            parked: of(ItemState::Parked),
+            totals: self.totals.values().cloned().collect(),
+            usage: UsageCounts::default(),
+            mails: MailCounts::default(),
+            payments: PaymentCounts::default(),
+            older: 0,
+            left_out: Vec::new(),
+            hash: billing::run_hash(self.hashes.iter().map(|(a, h)| (a.as_str(), h.as_str()))),
+        }
+    }
+
     fn add(&mut self, payer: &PayerRef, outcome: Outcome) {
         let account = &payer.account_number;
         match outcome {
