@@ -139,6 +139,18 @@ impl Problem {
         self
     }
 
+    /// With what to do instead, where no fault has said it yet.
+    pub fn or(mut self, hint: impl Into<String>) -> Self {
+        if self.faults.is_empty() {
+            let told = self.code.word.replace('_', " ");
+            self = self.at("", told);
+        }
+        if let Some(fault) = self.faults.first_mut().filter(|fault| fault.hint.is_none()) {
+            fault.hint = Some(hint.into());
+        }
+        self
+    }
+
     /// With all the faults that were found.
     pub fn with(mut self, faults: Vec<Fault>) -> Self {
         self.faults = faults;
@@ -221,6 +233,7 @@ impl Problem {
                 ("code", Tree::text(fault.code)),
                 ("message", Tree::text(&fault.message)),
                 ("field", Tree::text(&fault.pointer)),
+                ("hint", Tree::optional(fault.hint.as_deref())),
             ])
         });
         let extensions = Tree::object([

@@ -35,18 +35,11 @@ impl From<Refusal> for Problem {
                 hint: fault.way_out.as_ref().map(words),
             })
             .collect();
-        if problem.faults.is_empty()
-            && let Some(hint) = refusal.way_out.as_ref().map(words)
-        {
-            problem = problem.at("", problem_message(word));
-            problem.faults[0].hint = Some(hint);
+        if let Some(hint) = refusal.way_out.as_ref().map(words) {
+            problem = problem.or(hint);
         }
         if status == BUSY.status { problem.retry_after(5) } else { problem }
     }
-}
-
-fn problem_message(word: &'static str) -> String {
-    word.replace('_', " ")
 }
 
 /// Status and ErrorCode.

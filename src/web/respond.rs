@@ -7,8 +7,10 @@ use crate::problem::{INTERNAL, METHOD, NO_ROUTE, OVERLOADED, Problem, Style, URL
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use domain::book_file::nearest;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -127,12 +129,25 @@ pub fn told(problem: Problem, asked: &RequestInfo) -> Response {
 /// No route has this path.
 pub async fn no_route(request: Request<Body>) -> Response {
     let asked = request.extensions().get::<RequestInfo>().cloned().unwrap_or_else(RequestInfo::nobody);
-    let message = format!("there is no `{}`; `/openapi.json` lists what there is", asked.path);
-    told(Problem::new(NO_ROUTE, message), &asked)
+    let hint = match nearest_path(&asked.path) {
+        Some(path) => format!("did you mean `{path}`?"),
+        None => "`GET /openapi.json` lists what there is".to_owned(),
+    };
+    told(Problem::new(NO_ROUTE, format!("there is no `{}`", asked.path)).or(hint), &asked)
+}
+
+/// The beginning of a path, which is the same for all routes of an object, that is nearest to what was asked.
+fn nearest_path(asked: &str) -> Option<String> {
+    let beginning = |path: &str| path.split('/').take(3).collect::<Vec<_>>().join("/");
+    let known: BTreeSet<String> = crate::routes::all().iter().map(|route| beginning(route.path)).collect();
+    let asked = beginning(asked);
+    let others = known.iter().map(String::as_str).filter(|path| *path != asked);
+    nearest(&asked, others).map(str::to_owned)
 }
 
 /// A route has this path, with another method.
 pub async fn other_method(request: Request<Body>) -> Response {
     let asked = request.extensions().get::<RequestInfo>().cloned().unwrap_or_else(RequestInfo::nobody);
-    told(Problem::new(METHOD, format!("`{}` does not answer {}", asked.path, asked.method)), &asked)
+    let problem = Problem::new(METHOD, format!("`{}` does not answer {}", asked.path, asked.method));
+    told(problem.or("`GET /openapi.json` lists what it answers"), &asked)
 }

@@ -27,6 +27,9 @@ fn asked(command: &Command) -> String {
         Some(route) if route.contains("{ordinal}") && !subject.is_empty() => {
             format!("`{}`{options}", route.replace("{ordinal}", subject))
         }
+        Some(route) if command.verb == Verb::DeactivateObject && !route.ends_with("/deactivate") => {
+            format!("`{route}`{of} with `Status` 7")
+        }
         Some(route) => format!("`{route}`{of}{options}"),
         None => format!("the operator's `{}`{of}{options}", name(command.verb)),
     }
@@ -56,12 +59,36 @@ fn route(verb: Verb, subject: &str) -> Option<String> {
             let route = format!("PUT /v3/subscriptions/{{subscriptionId}}/{}", verb.name());
             return Some(route).filter(|_| SUBSCRIPTION_VERBS.contains(&verb.name()));
         }
+        Verb::ListBook => return of_book(subject).map(|(all, _)| format!("GET {all}")),
+        Verb::PatchObject => return changed(subject),
         Verb::DeactivateObject if subject.starts_with("productplan ") => {
             "PUT /v3/productplans/{productPlanId}/deactivate"
         }
+        Verb::DeactivateObject => return changed(subject),
+        Verb::DeleteObject => return of_book(subject).map(|(_, one)| format!("DELETE {one}")),
         _ => return None,
     };
     Some(route.to_owned())
+}
+
+/// Where the objects of a kind of the book are listed, and where one of them is.
+fn of_book(subject: &str) -> Option<(&'static str, &'static str)> {
+    Some(match subject.split(' ').next().unwrap_or_default() {
+        "customer" => ("/v3/customers", "/v3/customers/{customerId}"),
+        "subscription" => ("/v3/subscriptions", "/v3/subscriptions/{subscriptionId}"),
+        "productplan" => ("/v3/productplans", "/v3/productplans/{productPlanId}"),
+        "discount" => ("/v3/discounts", "/v3/discounts/{discountId}"),
+        "uom" => ("/v3/uoms", "/v3/uoms/{uomId}"),
+        "businessunit" => ("/v3/businessunits", "/v3/businessunits/{businessUnitId}"),
+        _ => return None,
+    })
+}
+
+/// The route that changes an object: a patch where there is one.
+fn changed(subject: &str) -> Option<String> {
+    let (all, one) = of_book(subject)?;
+    let has_patch = !["/v3/uoms", "/v3/businessunits"].contains(&all);
+    Some(if has_patch { format!("PATCH {one}") } else { format!("PUT {all}") })
 }
 
 /// Verbs of subscriptions that have a route of their own.
@@ -122,9 +149,13 @@ mod tests {
             Verb::DeactivateObject,
         ];
         let named = verbs.iter().map(|verb| route(*verb, "productplan PRO").unwrap());
+        let kinds = ["customer", "subscription", "productplan", "discount", "uom", "businessunit"];
+        let book = [Verb::ListBook, Verb::PatchObject, Verb::DeactivateObject, Verb::DeleteObject];
+        let of_book = kinds.iter().flat_map(|kind| book.iter().filter_map(|verb| route(*verb, kind)));
+        assert_eq!(of_book.clone().count(), kinds.len() * book.len());
         let of_subscriptions =
             SUBSCRIPTION_VERBS.iter().map(|verb| format!("PUT /v3/subscriptions/{{subscriptionId}}/{verb}"));
-        for route in named.chain(of_subscriptions) {
+        for route in named.chain(of_book).chain(of_subscriptions) {
             assert!(known.contains(&route), "{route}");
         }
     }

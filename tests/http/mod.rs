@@ -7,6 +7,7 @@ mod invoices;
 mod keys;
 mod metering;
 mod objects;
+mod refusals;
 mod serving;
 mod stripe;
 mod usage;

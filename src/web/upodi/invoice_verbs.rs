@@ -37,7 +37,7 @@ const RECHARGE: Doc = Doc::new("Charge what is open now", Gives::Object(NOUN));
 const REFUND: Doc =
     Doc::new("Pay back what is owed on a credit note or an overpaid invoice", Gives::Object(NOUN)).takes(&[
         field("Amount", Kind::Exact, "all that is owed unless given"),
-        field("Manual", Kind::Flag, "by hand, not through the provider"),
+        field("Manual", Kind::Flag, "by bank transfer, not through the provider"),
     ]);
 const SEND: Doc = Doc::new("Mail an invoice", Gives::Object(NOUN)).takes(&[field(
     "Email",

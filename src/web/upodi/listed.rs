@@ -91,6 +91,26 @@ pub async fn by_text(
     }
 }
 
+/// Nothing has this id or name.
 pub fn absent(noun: Noun, missing: Code, name: &str) -> Problem {
-    Problem::new(missing, format!("there is no {} {name}", noun.entity().name.to_ascii_lowercase()))
+    let message = format!("there is no {} {name}", noun.entity().name.to_ascii_lowercase());
+    Problem::new(missing, message).or(format!("`GET /v3/{}` lists what there is", collection(noun)))
+}
+
+/// The part of the path below which objects of this kind are.
+pub fn collection(noun: Noun) -> &'static str {
+    match noun {
+        Noun::Customer => "customers",
+        Noun::Contact => "contacts",
+        Noun::PaymentMethod => "paymentmethods",
+        Noun::ProductPlan => "productplans",
+        Noun::Subscription => "subscriptions",
+        Noun::SubscriptionCharge => "subscriptioncharges",
+        Noun::Invoice => "invoices",
+        Noun::Transaction => "transactions",
+        Noun::Discount => "discounts",
+        Noun::UoM => "uoms",
+        Noun::BusinessUnit => "businessunits",
+        Noun::TaxRule => "taxrules",
+    }
 }

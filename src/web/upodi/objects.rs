@@ -153,7 +153,7 @@ impl Written {
     pub async fn created(&self, call: &Call, id: Uuid) -> Result<Answer, Problem> {
         Ok(listed::one(call, self.noun, id, self.missing)
             .await?
-            .located(&format!("/v3/{}/{id}", collection(self.noun))))
+            .located(&format!("/v3/{}/{id}", listed::collection(self.noun))))
     }
 
     /// The document of a new one.
@@ -250,23 +250,6 @@ fn has(document: &Node, kind: ObjectKind, name: &str) -> bool {
     std::iter::once(field.name())
         .chain(field.other_names())
         .any(|name| document.member(name).is_some_and(|value| *value != Node::Null))
-}
-
-fn collection(noun: Noun) -> &'static str {
-    match noun {
-        Noun::Customer => "customers",
-        Noun::Contact => "contacts",
-        Noun::PaymentMethod => "paymentmethods",
-        Noun::ProductPlan => "productplans",
-        Noun::Subscription => "subscriptions",
-        Noun::SubscriptionCharge => "subscriptioncharges",
-        Noun::Invoice => "invoices",
-        Noun::Transaction => "transactions",
-        Noun::Discount => "discounts",
-        Noun::UoM => "uoms",
-        Noun::BusinessUnit => "businessunits",
-        Noun::TaxRule => "taxrules",
-    }
 }
 
 /// The id that stands first in the path.
