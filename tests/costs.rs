@@ -2,7 +2,7 @@
 //! or a busy one changes neither, so a step that has become dearer shows, and a timed test is not needed.
 //!
 //! Valgrind's DHAT counts both. `TALLYBOOK_COSTS=compare ./scripts/test costs` compares, as the figures are those of an optimised
-//! build; `TALLYBOOK_COSTS=write` makes them anew, after a change that is meant to cost more or less. It is asked for by hand
+//! build; `TALLYBOOK_COSTS=write` makes them anew, after a change that is meant to cost more or less. It is asked for by name
 //! until it is known how much the figures differ from machine to machine.
 
 use crate::support::{Home, files_below};

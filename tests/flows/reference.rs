@@ -1,6 +1,6 @@
 //! The rules computed a second time: `tests/reference/` is written from the rules alone, in exact fractions, shares no
 //! code with the program, and makes scenarios of its own by number. Every line, VAT amount and total must be the same, and
-//! the invariants hold. Many more by hand: `python3 tests/reference/check.py PROGRAM 10000 100000`.
+//! the invariants hold. Many more: `python3 tests/reference/check.py PROGRAM 10000 100000`.
 
 use super::golden::{plays_alike, simulated};
 use serde_json::Value;

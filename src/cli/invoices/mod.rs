@@ -73,7 +73,7 @@ enum Verb {
         #[arg(long, value_name = "ADDRESS")]
         to: Option<String>,
     },
-    /// It was handed over otherwise: by hand, by post, through a portal
+    /// It was handed over otherwise: in person, by post, through a portal
     Markdelivered {
         number: String,
         /// Day it happened; today unless given

@@ -1,4 +1,4 @@
-//! An invoice was handed over otherwise: by hand, by post, through a portal. What waits or was refused is closed (rules
+//! An invoice was handed over otherwise: in person, by post, through a portal. What waits or was refused is closed (rules
 //! I10).
 //!
 //! Idempotency key: the handed-over delivery, of which an invoice has one.
