@@ -1,9 +1,11 @@
 //! Payment attempts and decline classes (rules Y1, Y2, Y4); what comes after a decline is [`crate::dunning`].
 
+use crate::direct_debit::SEPA;
 use crate::exact::Exact;
 use crate::ids::{AttemptId, CustomerId, InvoiceId};
 use crate::invoice::Draft;
 use crate::money::Currency;
+use crate::refusal::{Code, Command, Refusal, Verb};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// An attempt without an answer as it ends when a person who has asked the provider says so.
+    pub fn overruled(&self) -> Self {
+        let decline_code = Some("overruled_by_hand".to_owned());
+        Self { state: AttemptState::Technical, decline_code, ..self.clone() }
+    }
+
     /// The n-th refund of a document, made outside; its id follows from the document.
     pub fn refund(draft: &Draft, ordinal: u32, amount_minor: i64, on: NaiveDate) -> Self {
         let id = AttemptId::of(&format!("{}\u{1f}refund\u{1f}{ordinal}", draft.id));
@@ -74,6 +82,22 @@ pub enum AttemptState {
     HardDecline,
     /// The provider could not be reached or failed.
     Technical,
+}
+
+/// Nothing is done about an invoice while an attempt on it has no answer.
+pub fn under_way(invoice: &str, attempt: &Attempt) -> Refusal {
+    let (message, hint) = if attempt.gateway == SEPA {
+        let message = format!("a direct debit of {invoice} is under way: the bank answers with a file");
+        (message, "read what the bank has sent with ")
+    } else {
+        (format!("a payment of {invoice} is under way and has no answer yet"), "ask for the answer with ")
+    };
+    Refusal::new(Code::PaymentUnderWay, message).hint(hint).ask(ask_for(attempt))
+}
+
+/// How the answer to an attempt is found out: the provider is asked, or the bank answers with a file.
+pub fn ask_for(attempt: &Attempt) -> Command {
+    if attempt.gateway == SEPA { Verb::ImportPayments.on("FILE") } else { Verb::RetryPayments.plain() }
 }
 
 impl AttemptState {

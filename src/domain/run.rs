@@ -72,6 +72,27 @@ pub fn wrong_state(run: u64, state: RunState, verb: &str) -> Refusal {
     }
 }
 
+/// What would move prices waits for a run whose drafts are made and not booked.
+pub fn stands(run: u64, state: RunState, scope: &Scope) -> Refusal {
+    let message =
+        format!("this changes prices, and run {run} has drafts that are not booked yet; nothing was changed");
+    let refusal = Refusal::new(Code::RunStands, message);
+    if state == RunState::Review {
+        let books = refusal.ask(Verb::ApproveRun.on(run)).hint(" books them, ");
+        return books.ask(Verb::CancelRun.on(run)).hint(" drops them; then do this again");
+    }
+    let accounts = scope.customers.iter();
+    let goes_on = accounts.fold(Verb::Run.plain(), |asked, account| asked.with("customer", account));
+    let goes_on = match &scope.business_unit {
+        Some(unit) => goes_on.with("business_unit", unit),
+        None => goes_on,
+    };
+    refusal
+        .hint("it is being booked; if nobody works the home, ")
+        .ask(goes_on)
+        .hint(" ends it; then do this again")
+}
+
 /// A run of the same scope waits for review: a person's move.
 pub fn in_review(run: u64) -> Refusal {
     Refusal::new(Code::InReview, format!("run {run} of the same scope waits for review"))
@@ -80,6 +101,13 @@ pub fn in_review(run: u64) -> Refusal {
         .hint(" or ")
         .ask(Verb::CancelRun.on(run))
         .hint(" first")
+}
+
+/// A run that was to have another hash has booked nothing.
+pub fn unexpected_hash(hash: &str) -> Refusal {
+    let message = format!("what is due has the hash {hash}, not the one expected; nothing was booked");
+    let refusal = Refusal::new(Code::HashDiffers, message).hint("look at it with ");
+    refusal.ask(Verb::PreviewRun.plain()).hint(", then expect its hash")
 }
 
 /// Nothing of this payer waits in the run.

@@ -3,7 +3,7 @@
 use crate::book_object::{self, Writer};
 use crate::tx::{Tx, on};
 use crate::{book, catalogue};
-use domain::book_file::ObjectKind;
+use domain::book_file::{ObjectKind, moves_prices, named_by};
 use domain::ids::{CustomerId, DiscountId, PlanId, SubscriptionId};
 use domain::subscription::Verb;
 
@@ -12,11 +12,6 @@ use domain::subscription::Verb;
 pub struct InUse {
     /// In words: "the customer CU-1 has it".
     pub by: String,
-}
-
-/// Whether bills may move when an object of this kind that nothing names is taken away.
-pub fn moves_prices(kind: ObjectKind) -> bool {
-    matches!(kind, ObjectKind::TaxRule | ObjectKind::Rate)
 }
 
 /// What uses the object, if anything does. Nobody else can change the book until the transaction ends.
@@ -105,30 +100,10 @@ async fn of_unit(tx: &mut Tx, refkey: &str) -> anyhow::Result<Option<String>> {
 
 async fn of_catalogue(tx: &mut Tx, kind: ObjectKind, key: &str) -> anyhow::Result<Option<String>> {
     let Some(stored) = catalogue::load(tx).await? else { return Ok(None) };
-    let by_plan = |uses: &dyn Fn(&domain::catalogue::Plan) -> bool| {
-        stored.plans.values().find(|plan| uses(plan)).map(|plan| format!("the plan {} names it", plan.sku))
-    };
-    Ok(match kind {
-        ObjectKind::Uom => by_plan(&|plan| plan.charges.iter().any(|c| c.uom.as_deref() == Some(key))),
-        ObjectKind::ProductFamily => by_plan(&|plan| plan.family.as_deref() == Some(key)),
-        ObjectKind::DunningPolicy => {
-            let unit = stored.business_units.values().find(|u| u.dunning_policy.as_deref() == Some(key));
-            let by_unit = unit.map(|unit| format!("the business unit {} names it", unit.refkey));
-            let is_default = stored.dunning_policies.get(key).is_some_and(|policy| policy.is_default);
-            by_unit
-                .or_else(|| by_plan(&|plan| plan.dunning_policy.as_deref() == Some(key)))
-                .or_else(|| is_default.then(|| "it is the default".to_owned()))
-        }
+    let by_book = match kind {
         ObjectKind::ProductPlan => {
             let on_it = crate::load::subscriptions_with(tx, &[PlanId::of(key)].into()).await?;
-            let by_code = stored
-                .discounts
-                .values()
-                .find(|discount| discount.codes.iter().any(|code| code.plans.iter().any(|plan| plan == key)));
-            let by_subscription =
-                on_it.first().map(|s| format!("the subscription {} has or had it", s.number));
-            by_subscription
-                .or_else(|| by_code.map(|d| format!("a code of the discount {} is for it", d.refkey)))
+            on_it.first().map(|s| format!("the subscription {} has or had it", s.number))
         }
         ObjectKind::Discount => {
             let id = DiscountId::of(key).0;
@@ -136,7 +111,8 @@ async fn of_catalogue(tx: &mut Tx, kind: ObjectKind, key: &str) -> anyhow::Resul
             first!(tx, code, id).map(|code| format!("the code {code} was applied"))
         }
         _ => None,
-    })
+    };
+    Ok(by_book.or_else(|| named_by(&stored, kind, key)))
 }
 
 /// Takes the object away; nothing uses it. Its document stays, and its name stays taken.

@@ -4,7 +4,8 @@
 use crate::book_object::{self, Source, Writer};
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::{Ids, Texts};
-use crate::{book, catalogue, counter, payer, run};
+use crate::run::{self, Run};
+use crate::{book, catalogue, counter, payer};
 use domain::book_file::{
     Change, ConvertedBatch, Fault, Load, LoadReport, Needs, ObjectKind, Parsed, Pointers, Reach, StoredBook,
 };
@@ -29,7 +30,7 @@ const NAMES_MAX: i64 = 2_000;
 pub enum Outcome {
     Faulty(Vec<Fault>),
     /// Prices would move, and the drafts of this run are made and not all booked.
-    RunStands(u64),
+    RunStands(Box<Run>),
     Loaded(Loaded),
 }
 
@@ -81,7 +82,7 @@ async fn load_in(
         && !load.has_faults()
         && let Some(run) = run::between_drafts_and_booking(tx).await?
     {
-        return Ok(Outcome::RunStands(run.ordinal));
+        return Ok(Outcome::RunStands(Box::new(run)));
     }
     let catalogue_changed = match load.catalogue() {
         Some((catalogue, changes)) => {

@@ -48,6 +48,40 @@ fn a_unit_of_measure_is_renamed_during_a_review_and_a_price_waits_for_the_run() 
     }
 }
 
+/// A run that died while it was booking stands as one in review does; it cannot be approved or cancelled, and the way out is to run.
+#[test]
+fn a_price_waits_for_a_run_that_died_before_its_last_booking_until_it_is_run_to_its_end() {
+    for books in both() {
+        load(&books, &a_book()).exits(0);
+        let run = ["run", "--as-of", "2026-01-01", "--skip", "render,send,collect"];
+        let stands = || {
+            let shown = books.run(&["--json", "runs", "show", "1"]);
+            let steps = if shown.code == 0 { shown.json()["steps"].clone() } else { json!([]) };
+            let is_open = |step: &Value| step["step"] == "book" && step["open"].as_u64().unwrap_or(0) > 0;
+            steps.as_array().unwrap().iter().any(is_open)
+        };
+        // It goes on where it stood, and dies one place later each time.
+        let died = (2..40).find(|place| {
+            let mut command = books.command(&run);
+            command.env("TALLYBOOK_CRASH_AT", place.to_string());
+            let ended = crate::support::answer(command.output().unwrap());
+            assert_ne!(ended.code, 0, "it came to its end without a moment between drafts and booking");
+            stands()
+        });
+        assert!(died.is_some());
+        let before = books.run(&["book", "export"]).stdout;
+        let mut dearer = a_book();
+        dearer["taxrules"][0]["taxpct"] = json!("24");
+        let refused = load(&books, &dearer).exits(1).error();
+        assert_eq!(refused["code"], "run_stands", "{refused}");
+        assert!(refused["hint"].as_str().unwrap().contains("`tallybook run`"), "{refused}");
+        assert_eq!(books.run(&["book", "export"]).stdout, before);
+        books.run(&["--json", "run", "--as-of", "2026-01-01", "--skip", "render,send,collect"]).exits(0);
+        load(&books, &dearer).exits(0);
+        assert_eq!(books.json(&["verify"])["ok"], true);
+    }
+}
+
 #[test]
 fn a_customer_who_moves_during_a_review_is_set_aside_and_nobody_else() {
     for books in both() {

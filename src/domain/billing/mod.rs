@@ -36,7 +36,9 @@ pub use drafting::{buyer_tax, seller_tax};
 pub use edit::{DraftEdit, Edited, LineEdit, edited};
 pub use hash::run_hash;
 pub use rebill::reopens;
-pub use taken_over::{OpenItem, TAKEN_OVER_SKU, series_that_makes, taken_over, taken_over_marks};
+pub use taken_over::{
+    OpenItem, TAKEN_OVER_SKU, is_same_item, series_that_makes, taken_over, taken_over_marks,
+};
 pub use windows::{due, instants, zone};
 
 use crate::catalogue::{Catalogue, TaxCategory};

@@ -8,7 +8,7 @@ use super::drafting::{Group, Heading, assemble};
 use crate::catalogue::{Catalogue, TaxCategory};
 use crate::customer::Customer;
 use crate::dunning::DunningPolicy;
-use crate::ids::InvoiceId;
+use crate::ids::{CustomerId, InvoiceId};
 use crate::invoice::{Invoice, InvoiceStatus, Settlement, TAKEN_OVER};
 use crate::money::{Currency, Money};
 use crate::period::plus_days;
@@ -35,6 +35,17 @@ pub struct OpenItem {
     pub title: Option<String>,
     /// Percent of VAT in the amount; none: by the rules of the book.
     pub vat_pct: Option<Decimal>,
+}
+
+/// Whether a document is what an item says: it was taken over before.
+pub fn is_same_item(invoice: &Invoice, payer: CustomerId, item: &OpenItem) -> bool {
+    let draft = &invoice.draft;
+    invoice.is_taken_over()
+        && draft.payer == payer
+        && draft.invoice_date == item.date
+        && item.due.is_none_or(|due| due == invoice.payable_by)
+        && draft.currency == item.currency
+        && draft.gross_minor() == item.amount_minor
 }
 
 /// The document of an open item, taken over on a day. `subscription` is what dunning may hold.

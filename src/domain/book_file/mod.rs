@@ -40,6 +40,7 @@ mod number_series;
 mod owners;
 mod plan;
 mod pricing;
+mod removal;
 mod schema;
 mod seller;
 mod settle;
@@ -59,6 +60,7 @@ pub use json::{Node, read_body};
 pub use load::{Batch, Changes, ConvertedBatch, Load};
 pub use nearest::nearest;
 pub use needs::Needs;
+pub use removal::{has_no_status, in_use, moves_prices, named_by, remove, unknown, was_deleted};
 pub use schema::{json_schema, reference};
 pub use seller::{rate_key, tax_rule_key};
 pub use tables::{Field, FieldDefault, Shape, Table};
@@ -66,6 +68,7 @@ pub use tables::{Field, FieldDefault, Shape, Table};
 use crate::catalogue::Catalogue;
 use crate::customer::Customer;
 use crate::ids::{PlanId, SubscriptionId};
+use crate::refusal::{Code, Refusal};
 use crate::subscription::Subscription;
 use collect::Collector;
 use fault::Place;
@@ -252,9 +255,15 @@ impl Parsed {
         Self(collector)
     }
 
-    /// The name of the object of this kind, if one was read.
-    pub fn only_key(&self, kind: ObjectKind) -> Option<&str> {
-        self.0.seen.keys().find(|(seen, _)| *seen == kind).map(|(_, key)| key.as_str())
+    /// Names do not change: what was read of this kind is the object of this key.
+    ///
+    /// # Errors
+    /// `name_changes`.
+    pub fn expect_key(&self, kind: ObjectKind, key: &str) -> Result<(), Refusal> {
+        let written = self.0.seen.keys().find(|(seen, _)| *seen == kind).map(|(_, key)| key.as_str());
+        let Some(other) = written.filter(|written| *written != key) else { return Ok(()) };
+        let message = format!("the {} `{key}` cannot become `{other}`: names do not change", kind.singular());
+        Err(Refusal::new(Code::NameChanges, message).hint("put it as a new object"))
     }
 
     /// What the load changes of what is stored.

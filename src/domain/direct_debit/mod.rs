@@ -12,6 +12,7 @@ pub use reasons::{class_of, words_of};
 pub use target_days::{is_target_day, next_target_day, on_or_after};
 
 use crate::money::Currency;
+use crate::refusal::{Code, Refusal};
 use chrono::{Days, Months, NaiveDate};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -134,6 +135,15 @@ impl Mandate {
             Some(_) => Sequence::Recurring,
         }
     }
+}
+
+/// How many days before they are fetched debits go into a file, unless another day is named.
+pub const AHEAD_DAYS: u64 = 7;
+
+/// Something waits for the bank, and the tenant can debit nobody.
+pub fn no_creditor() -> Refusal {
+    Refusal::new(Code::MissingArgument, "the tenant has no `iban` or no `creditorid`")
+        .hint("load both with the tenant of the book: the bank fetches money in their name")
 }
 
 /// The key under which a mandate stands among the methods that were declined for good.

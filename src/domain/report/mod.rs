@@ -2,10 +2,12 @@
 //! what was compared with the sealed ledger.
 
 mod boxes;
+mod closing;
 mod mrr;
 mod span;
 
 pub use boxes::{Amount, BoxFault, BoxTable, Boxed, Buyer, BuyerPlace, Sale, builtin};
+pub use closing::{closed, expect_month, expect_next};
 pub use mrr::{Covered, Movement, monthly_minor, movement};
 pub use span::{MonthRange, SpanFault};
 

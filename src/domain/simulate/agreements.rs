@@ -2,12 +2,15 @@
 
 use super::world::World;
 use crate::customer::PaymentMethod;
+use crate::ids::CustomerId;
 use crate::refusal::{Code, Refusal};
 use crate::subscription::{ActContext, Arguments, EFFECTIVE, Request, applicable};
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
-/// Does a verb on the subscription that the step names. `effective` dates a change ahead or back.
+/// Does a verb on the subscription that the step names, by its number or by the reference of one of its charges. `effective` dates a
+/// change ahead or back.
 ///
 /// # Errors
 /// As [`crate::subscription::act`].
@@ -17,11 +20,70 @@ pub(super) fn act(
     step: &Map<String, Value>,
     on: NaiveDate,
 ) -> Result<(), Refusal> {
+    let owner = one(world, verb, step, on)?;
+    world.change_bills_of(&[owner].into());
+    Ok(())
+}
+
+/// One verb on many subscriptions, all of them or none, as `subscriptions bulk`: what the step says is said for all lines.
+///
+/// # Errors
+/// Those of the first line that cannot be done, with its place.
+pub(super) fn bulk(
+    world: &mut World,
+    verb: &str,
+    step: &Map<String, Value>,
+    on: NaiveDate,
+) -> Result<(), Refusal> {
+    let lines = Arguments::of(step).value(&["subscriptions"]).and_then(Value::as_array).ok_or_else(|| {
+        let hint = "for example `\"subscriptions\": [{\"subscription\": \"SUB-0001\", \"amount\": \"2\"}]`";
+        Refusal::new(Code::MissingArgument, "`subscriptions` is a list of lines").hint(hint)
+    })?;
+    let mut shared = step.clone();
+    shared.retain(|name, _| !name.eq_ignore_ascii_case("subscriptions"));
+    let before = world.known.subscriptions.clone();
+    let mut touched = BTreeSet::new();
+    for (place, line) in lines.iter().enumerate() {
+        match bulk_line(&shared, line).and_then(|line| one(world, verb, &line, on)) {
+            Ok(owner) => drop(touched.insert(owner)),
+            Err(refusal) => {
+                world.known.subscriptions = before;
+                let message = format!("/subscriptions/{place}: {}", refusal.message);
+                return Err(Refusal { message, ..refusal });
+            }
+        }
+    }
+    world.change_bills_of(&touched);
+    Ok(())
+}
+
+/// What is said for all lines, and what one says for itself.
+fn bulk_line(shared: &Map<String, Value>, line: &Value) -> Result<Map<String, Value>, Refusal> {
+    let line = line
+        .as_object()
+        .ok_or_else(|| Refusal::new(Code::Malformed, "a line is a JSON object with a `subscription`"))?;
+    if let Some(twice) = line.keys().find(|name| shared.keys().any(|other| other.eq_ignore_ascii_case(name))) {
+        let message = format!("`{twice}` is said for all lines, and by the line too");
+        return Err(Refusal::new(Code::BadArgument, message).hint("say it in one place"));
+    }
+    Ok(shared.iter().chain(line).map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+/// Does the verb of a step; whose the subscription is.
+fn one(
+    world: &mut World,
+    verb: &str,
+    step: &Map<String, Value>,
+    on: NaiveDate,
+) -> Result<CustomerId, Refusal> {
     let arguments = Arguments::of(step);
-    let number = arguments.required(&["subscription"], arguments.text(&["subscription"]))?;
+    let number = match (arguments.text(&["subscription"]), arguments.text(&["subscriptioncharge"])) {
+        (None, Some(charge)) => owner_of_charge(world, &charge)?,
+        (number, _) => arguments.required(&["subscription"], number)?,
+    };
     let request = Request::read(verb, step)?;
     let effective = arguments.date(&EFFECTIVE)?.unwrap_or(on);
-    apply(world, &number, &request, effective, on)
+    keep(world, &number, &request, effective, on)
 }
 
 /// Does a request on a subscription.
@@ -35,6 +97,19 @@ pub(super) fn apply(
     effective: NaiveDate,
     on: NaiveDate,
 ) -> Result<(), Refusal> {
+    let owner = keep(world, number, request, effective, on)?;
+    world.change_bills_of(&[owner].into());
+    Ok(())
+}
+
+/// Keeps what a request makes of a subscription; whose it is.
+fn keep(
+    world: &mut World,
+    number: &str,
+    request: &Request,
+    effective: NaiveDate,
+    on: NaiveDate,
+) -> Result<CustomerId, Refusal> {
     let Some(subscription) = world.known.subscriptions.get(number) else {
         return Err(Refusal::new(Code::UnknownSubscription, format!("there is no subscription `{number}`")));
     };
@@ -49,12 +124,11 @@ pub(super) fn apply(
     let changed = crate::subscription::act(subscription, &context, request, effective, on)?;
     let owner = changed.customer;
     world.known.subscriptions.insert(number.to_owned(), changed);
-    world.change_bills_of(&[owner].into());
-    Ok(())
+    Ok(owner)
 }
 
 /// Methods of an owner and of those who pay for it.
-fn methods(world: &World, owner: crate::ids::CustomerId) -> Vec<PaymentMethod> {
+fn methods(world: &World, owner: CustomerId) -> Vec<PaymentMethod> {
     let mut methods = Vec::new();
     let mut customer = world.customer(owner);
     let mut left = 100;

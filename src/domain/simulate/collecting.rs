@@ -1,7 +1,7 @@
 //! Payments in memory: the verbs of [`crate::invoice::verbs`] on the accounts of a scenario, with the sandbox as the provider
 //! (rules I8, Y1–Y5).
 
-use super::agreements;
+use super::{agreements, debits};
 use super::world::{Document, Transaction, TransactionKind, World};
 use crate::catalogue::Catalogue;
 use crate::direct_debit::SEPA;
@@ -14,8 +14,8 @@ use crate::invoice::verbs::{
 use crate::invoice::{Invoice, OpenDocument, account, set_off as parts_of};
 use crate::ledger::{EntryKind, PostingFault};
 use crate::money::{Currency, Money};
-use crate::payment::{Attempt, AttemptState, SandboxAnswer, sandbox_answer};
-use crate::refusal::{Code, Refusal};
+use crate::payment::{Attempt, AttemptState, MANUAL, SandboxAnswer, sandbox_answer, under_way};
+use crate::refusal::{Code, Refusal, Verb};
 use crate::subscription::{CancelOption, Request};
 use chrono::{Days, NaiveDate};
 use serde_json::Value;
@@ -32,7 +32,7 @@ const CAP_DAYS: u64 = 30;
 pub(super) fn asked(world: &mut World, what: &Value, on: NaiveDate) -> Result<(), Refusal> {
     if what.as_str().is_none_or(|what| !what.eq_ignore_ascii_case("retry")) {
         let message = format!("{what} cannot be done with payments");
-        let hint = "`{\"payments\": \"retry\"}`, `import`, `allocate` or `refund`";
+        let hint = "`{\"payments\": \"retry\"}`, `export`, `import`, `allocate` or `refund`";
         return Err(Refusal::new(Code::UnknownVerb, message).hint(hint));
     }
     world.mornings.remove(&on); // who asks for it by name gets it, as often as they like
@@ -118,6 +118,9 @@ fn step(world: &mut World, at: usize, on: NaiveDate) {
 /// # Errors
 /// If nothing is open or there is no method that can be charged.
 pub(super) fn recharge(world: &mut World, at: usize, on: NaiveDate) -> Result<(), Refusal> {
+    if let Some(pending) = with_account(world, at, |account| account.pending().cloned()).flatten() {
+        return Err(under_way(&name(world, at), &pending));
+    }
     let charging = begin(world, at, Occasion::Request, on)?;
     if ask(world, at, charging) {
         return Ok(());
@@ -141,6 +144,9 @@ fn begin(world: &mut World, at: usize, occasion: Occasion, on: NaiveDate) -> Res
     let Some(charge) = charge else { return Ok(Charging::Leave) };
     if let Some(settlement) = charge.settlement {
         world.documents[at].settlement = settlement;
+    }
+    if matches!(charge.what, Charging::AwaitFile(_)) {
+        debits::wait(world, at);
     }
     if let Charging::Begin(attempt, _) = &charge.what {
         world.transactions.push(Transaction { attempt: attempt.clone(), kind: TransactionKind::Online });
@@ -168,7 +174,7 @@ fn known(world: &World, payer: CustomerId, on: NaiveDate) -> PayerHistory {
 fn ask(world: &mut World, at: usize, charging: Charging) -> bool {
     let (mut attempt, method) = match charging {
         Charging::Begin(attempt, method) => (attempt, method),
-        Charging::NotCalled { .. } => return true,
+        Charging::NotCalled { .. } | Charging::AwaitFile(_) => return true,
         _ => return false,
     };
     let is_soft = |t: &&Transaction| {
@@ -211,10 +217,21 @@ pub(super) fn mark_paid(
     world: &mut World,
     at: usize,
     amount: Option<rust_decimal::Decimal>,
-    on: NaiveDate,
+    (on, overrules): (NaiveDate, bool),
 ) -> Result<(), Refusal> {
     let asked = |account: &Account<'_>| account::payment(account.standing(), amount);
     let amount_minor = with_account(world, at, asked).ok_or_else(not_booked)??;
+    if let Some(pending) = with_account(world, at, |account| account.pending().cloned()).flatten() {
+        if !overrules {
+            let number = name(world, at);
+            return Err(under_way(&number, &pending)
+                .hint(", or overrule it with ")
+                .ask(Verb::MarkPaid.on(number).switch("despite_pending")));
+        }
+        if let Some(begun) = world.transactions.iter_mut().find(|t| t.attempt.id == pending.id) {
+            begun.attempt = pending.overruled();
+        }
+    }
     happen(world, at, |account, books| verbs::paid_manually(account, amount_minor, on, books))
 }
 
@@ -321,6 +338,11 @@ fn next_entry(world: &World, at: usize, kind: EntryKind) -> u32 {
     before.map(|entry| entry.ordinal).max().unwrap_or(0) + 1
 }
 
+/// The number of a booked document.
+fn name(world: &World, at: usize) -> String {
+    world.documents[at].booked.as_ref().map(|invoice| invoice.number.clone()).unwrap_or_default()
+}
+
 pub(super) fn not_booked() -> Refusal {
     Refusal::new(Code::Conflict, "it is not booked").hint("book it first")
 }
@@ -419,7 +441,11 @@ pub(super) fn apply(world: &mut World, at: usize, effects: Effects) {
     let Some(attempt) = effects.attempt else { return };
     match world.transactions.iter_mut().find(|t| t.attempt.id == attempt.id) {
         Some(begun) => begun.attempt = attempt,
-        None => world.transactions.push(Transaction { attempt, kind: TransactionKind::Manual }),
+        None => {
+            let is_manual = attempt.gateway == MANUAL;
+            let kind = if is_manual { TransactionKind::Manual } else { TransactionKind::Online };
+            world.transactions.push(Transaction { attempt, kind });
+        }
     }
 }
 
@@ -442,11 +468,13 @@ pub(super) fn set_off_pair(
     }
 }
 
-/// Sets a payer's credits against the oldest open invoices of the currency (rules I8).
-pub(super) fn set_off(world: &mut World, payer: CustomerId, on: NaiveDate) {
+/// Sets a payer's credits against the oldest open invoices of the currency (rules I8); how often something met. An invoice whose
+/// payment is under way is left alone.
+pub(super) fn set_off(world: &mut World, payer: CustomerId, on: NaiveDate) -> usize {
+    let mut met = 0;
     let mut by_currency: BTreeMap<Currency, Vec<usize>> = BTreeMap::new();
     for (at, document) in world.documents.iter().enumerate() {
-        if document.draft.payer == payer && document.booked.is_some() {
+        if document.draft.payer == payer && document.booked.is_some() && !is_under_way(world, document.id()) {
             by_currency.entry(document.draft.currency).or_default().push(at);
         }
     }
@@ -461,9 +489,17 @@ pub(super) fn set_off(world: &mut World, payer: CustomerId, on: NaiveDate) {
             let place = |id: InvoiceId| places.iter().copied().find(|at| world.documents[*at].id() == id);
             if let (Some(credit), Some(invoice)) = (place(part.credit), place(part.invoice)) {
                 set_off_pair(world, credit, invoice, part.amount_minor, on);
+                met += 1;
             }
         }
     }
+    met
+}
+
+/// Whether a payment of an invoice has no answer yet.
+pub(super) fn is_under_way(world: &World, id: InvoiceId) -> bool {
+    let mut attempts = world.transactions.iter().map(|transaction| &transaction.attempt);
+    attempts.any(|attempt| (attempt.invoice, attempt.state) == (id, AttemptState::Pending))
 }
 
 /// What decides which of two documents is older (rules I8).

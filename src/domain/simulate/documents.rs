@@ -50,8 +50,9 @@ pub(super) fn act(
         "cancel" => &["release"],
         "credit" => &["lines", "rebill"],
         "edit" => &["reference", "paymentterm", "lines"],
-        "markpaid" => &["paymentdate", "date", "amount"],
-        "refund" | "writeoff" => &["date", "amount"],
+        "markpaid" => &["paymentdate", "date", "amount", "despite_pending", "despite-pending"],
+        "refund" => &["date", "amount", "by_hand", "by-hand"],
+        "writeoff" => &["date", "amount"],
         _ => &[],
     })?;
     match verb.to_ascii_lowercase().as_str() {
@@ -65,7 +66,8 @@ pub(super) fn act(
         "edit" => edit(world, at, step),
         "markpaid" => {
             let date = arguments.date(&["paymentdate", "date"])?.unwrap_or(on);
-            collecting::mark_paid(world, at, amount(&arguments)?, date)
+            let overrules = arguments.flag(&["despite_pending", "despite-pending"])?.unwrap_or(false);
+            collecting::mark_paid(world, at, amount(&arguments)?, (date, overrules))
         }
         "recharge" => collecting::recharge(world, at, on),
         "refund" => {
@@ -289,7 +291,7 @@ fn scope(step: &Map<String, Value>, invoice: &Invoice) -> Result<CreditScope, Re
 }
 
 /// Minor units of an amount that has no more decimals than its currency.
-fn minor(text: &str, currency: Currency) -> Result<i64, Refusal> {
+pub(super) fn minor(text: &str, currency: Currency) -> Result<i64, Refusal> {
     let bad = || Refusal::new(Code::BadArgument, format!("`{text}` is not an amount of {currency}"));
     let amount = Exact::of(parse(text, AMOUNT).map_err(|_| bad())?);
     let minor = amount.checked_round_half_away(currency.decimals()).ok_or_else(bad)?;

@@ -8,13 +8,17 @@
 mod agreements;
 mod answer;
 mod collecting;
+mod debits;
 mod documents;
 mod intake;
+mod objects;
+mod periods;
 mod received;
 mod run_options;
 mod running;
 mod runs;
 mod steps;
+mod takeover;
 mod world;
 
 #[cfg(test)]

@@ -1,17 +1,19 @@
 //! Money that comes to the bank in memory: entries are placed as an import places them (rules Y5, Y6).
 
-use super::collecting::{self, happen};
+use super::collecting::{self, happen, with_account};
+use super::debits;
 use super::steps::StepAnswer;
 use super::world::World;
 use crate::bank::{
     Candidate, Candidates, EntryIds, Placing, Received, WhyNot, open_or_newest, place, possible_numbers,
     possible_references, spread,
 };
+use crate::direct_debit::SEPA;
 use crate::ids::{CustomerId, InvoiceId};
 use crate::invoice::account;
 use crate::invoice::verbs;
 use crate::money::Money;
-use crate::payment::AttemptState;
+use crate::payment::{AttemptState, under_way};
 use crate::refusal::{Code, Refusal};
 use crate::subscription::Arguments;
 use chrono::NaiveDate;
@@ -37,17 +39,27 @@ pub(super) fn import(
     on: NaiveDate,
 ) -> Result<StepAnswer, Refusal> {
     let arguments = Arguments::of(step);
-    arguments.refuse_others(&["payments", "entries"])?;
-    let entries = arguments.value(&["entries"]).and_then(Value::as_array).ok_or_else(|| {
+    arguments.refuse_others(&["payments", "entries", "returned"])?;
+    let returned = arguments.value(&["returned"]).and_then(Value::as_array);
+    let none = Vec::new();
+    let entries = arguments.value(&["entries"]).and_then(Value::as_array).or(returned.map(|_| &none));
+    let entries = entries.ok_or_else(|| {
         let hint = "for example `\"entries\": [{\"amount\": \"99.50\", \"text\": \"INV-0000001\"}]`";
         Refusal::new(Code::MissingArgument, "`entries` is a list of what came").hint(hint)
     })?;
     let mut ids = EntryIds::default();
-    let read: Result<Vec<Received>, Refusal> =
+    let read: Result<Vec<(Received, Option<String>)>, Refusal> =
         entries.iter().map(|entry| received(world, entry, on, &mut ids)).collect();
-    let mut answers = Vec::new();
-    let mut later = Vec::new();
-    for entry in read? {
+    let (read, mut answers, mut later) = (read?, Vec::new(), Vec::new());
+    let went_back = debits::returned(world, returned.unwrap_or(&none), on)?;
+    for (entry, debit) in read {
+        if let Some(debit) = debit {
+            let came = (entry.amount_minor, entry.currency, entry.booked_on);
+            if let Some(answer) = debits::carried_out(world, &debit, came)? {
+                answers.push(answer);
+                continue;
+            }
+        }
         if world.received.iter().any(|known| known.entry.id == entry.id) {
             answers.push(json!({"state": "known"}));
             continue;
@@ -69,15 +81,25 @@ pub(super) fn import(
     }
     let mut said = StepAnswer::new();
     said.insert("received".to_owned(), Value::Array(answers));
+    if returned.is_some() {
+        said.insert("returned".to_owned(), Value::Array(went_back));
+    }
     Ok(said)
 }
 
-fn received(world: &World, entry: &Value, on: NaiveDate, ids: &mut EntryIds) -> Result<Received, Refusal> {
+/// Money that came, and the invoice whose debit the bank says that it is.
+fn received(
+    world: &World,
+    entry: &Value,
+    on: NaiveDate,
+    ids: &mut EntryIds,
+) -> Result<(Received, Option<String>), Refusal> {
     let entry = entry
         .as_object()
         .ok_or_else(|| Refusal::new(Code::Malformed, "an entry is a JSON object with an `amount`"))?;
     let arguments = Arguments::of(entry);
-    arguments.refuse_others(&["amount", "currency", "date", "name", "from", "reference", "text", "id"])?;
+    let known = ["amount", "currency", "date", "name", "from", "reference", "text", "id", "debit"];
+    arguments.refuse_others(&known)?;
     let text = |name: &'static str| arguments.text(&[name]);
     let base = world.catalogue()?.tenant.currency;
     let currency = match text("currency") {
@@ -102,7 +124,7 @@ fn received(world: &World, entry: &Value, on: NaiveDate, ids: &mut EntryIds) -> 
         bank_reference: text("id"),
     };
     ids.give(&mut received);
-    Ok(received)
+    Ok((received, text("debit")))
 }
 
 /// What is booked, as money may be for it.
@@ -198,7 +220,10 @@ pub(super) fn allocate(world: &mut World, step: &Map<String, Value>, on: NaiveDa
         if arguments.text(&["payment"]).is_some() {
             return on_oldest(world, &arguments, (payer, &account));
         }
-        collecting::set_off(world, payer, on);
+        if collecting::set_off(world, payer, on) == 0 {
+            let message = format!("{account} has no credit that an open invoice in its currency could use");
+            return Err(Refusal::new(Code::NothingLeft, message));
+        }
         return Ok(());
     }
     let at = payment(world, &arguments)?;
@@ -224,7 +249,21 @@ pub(super) fn allocate(world: &mut World, step: &Map<String, Value>, on: NaiveDa
         return Err(Refusal::new(Code::WrongCurrency, message));
     }
     let amount_minor = amount_of(world, at, &arguments)?;
-    put(world, at, document, amount_minor)
+    let pending = with_account(world, document, |account| account.pending().cloned()).flatten();
+    match pending {
+        None => put(world, at, document, amount_minor),
+        Some(pending) => {
+            let number = world.documents[document].booked.as_ref().map(|invoice| invoice.number.clone());
+            let number = number.unwrap_or_default();
+            if pending.gateway != SEPA || pending.amount_minor != amount_minor {
+                return Err(under_way(&number, &pending));
+            }
+            let came = (amount_minor, currency, world.received[at].entry.booked_on);
+            debits::carried_out(world, &number, came)?;
+            world.received[at].left_minor -= amount_minor;
+            Ok(())
+        }
+    }
 }
 
 fn amount_of(world: &World, at: usize, arguments: &Arguments<'_>) -> Result<i64, Refusal> {
@@ -255,7 +294,8 @@ fn on_oldest(
         .filter_map(|document| Some((document.booked.as_ref()?, &document.settlement)))
         .filter(|(invoice, _)| {
             let draft = &invoice.draft;
-            (draft.payer, draft.currency) == (payer, currency) && draft.gross_minor() > 0
+            let is_its = (draft.payer, draft.currency) == (payer, currency) && draft.gross_minor() > 0;
+            is_its && !collecting::is_under_way(world, draft.id)
         })
         .collect();
     all.sort_by_key(|(i, _)| (i.draft.invoice_date, i.draft.series.clone(), i.sequence));

@@ -17,6 +17,8 @@ pub(super) struct Options {
     pub accounts: Vec<String>,
     pub business_unit: Option<String>,
     pub collect: bool,
+    /// The hash that it must have.
+    pub expect: Option<String>,
 }
 
 /// Options by their plain names; those of the command line that change nothing in memory are let be.
@@ -85,6 +87,7 @@ impl Options {
             review: read.flag(&["review"])?.unwrap_or(false),
             accounts,
             business_unit,
+            expect: read.text(&["expect"]),
             collect: !skipped.iter().any(|step| step == "collect"),
         })
     }

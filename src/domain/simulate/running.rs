@@ -13,6 +13,7 @@ use crate::measure::{self, Measured, StoredEvent, Window};
 use crate::money::Money;
 use crate::refusal::Refusal;
 use crate::report::MonthRange;
+use crate::run;
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,8 +54,12 @@ pub(super) fn run(world: &mut World, options: &Value, on: NaiveDate) -> Result<S
     if options.preview {
         return Ok(said);
     }
-    let review = options.review;
+    let (review, expected) = (options.review, options.expect.clone());
     let at = runs::open(world, options, context.usage_mark);
+    if expected.is_some_and(|expected| expected != hash) {
+        runs::give_up(world, at);
+        return Err(run::unexpected_hash(&hash));
+    }
     runs::keep(world, at, billed);
     if !review {
         runs::book(world, at, None)?;
@@ -78,11 +83,11 @@ pub(super) fn recognize(world: &mut World, until: NaiveDate) -> Result<(), Refus
         if month.end > until {
             return Ok(());
         }
-        let mut earned = Vec::new();
+        let (mut earned, open_from) = (Vec::new(), world.calendar.open_from);
         for invoice in world.documents.iter().filter_map(|document| document.booked.as_ref()) {
             let own: Vec<Entry> =
                 world.entries.iter().filter(|entry| entry.invoice == invoice.draft.id).cloned().collect();
-            let entry = ledger::recognition_entry(invoice, &catalogue, None, month.end, &own);
+            let entry = ledger::recognition_entry(invoice, &catalogue, open_from, month.end, &own);
             earned.extend(entry.map_err(BookingFault::from)?);
         }
         world.entries.extend(earned);

@@ -38,11 +38,32 @@ struct Item {
     carried_before: BTreeMap<CustomerId, Vec<CarriedDraft>>,
 }
 
+impl Run {
+    /// Whether it waits for a person.
+    pub fn is_in_review(&self) -> bool {
+        self.state == RunState::Review
+    }
+
+    pub fn scope(&self) -> Scope {
+        self.options.scope()
+    }
+
+    /// Whether it has looked at a payer.
+    pub fn has(&self, payer: CustomerId) -> bool {
+        self.items.contains_key(&payer)
+    }
+}
+
 /// Opens a run; its place.
 pub(super) fn open(world: &mut World, options: Options, usage_mark: i64) -> usize {
     let state = if options.review { RunState::Review } else { RunState::Open };
     world.runs.push(Run { options, usage_mark, state, items: BTreeMap::new() });
     world.runs.len() - 1
+}
+
+/// A run that is to book nothing has ended.
+pub(super) fn give_up(world: &mut World, at: usize) {
+    world.runs[at].state = RunState::Cancelled;
 }
 
 /// Refuses a run while another of its scope waits for review.

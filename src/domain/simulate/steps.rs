@@ -2,7 +2,7 @@
 
 use super::answer;
 use super::world::World;
-use super::{agreements, collecting, documents, intake, received, running, runs};
+use super::{agreements, collecting, debits, documents, intake, objects, periods, received, running, runs, takeover};
 use crate::book_file::{self, Fault};
 use crate::refusal::{Code, Refusal, Wording};
 use crate::subscription::Arguments;
@@ -75,6 +75,8 @@ fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<StepAnswer, 
     let verb = || arguments.required(&["do"], arguments.text(&["do"]));
     if let Some(book) = step.get("load") {
         quiet(load(world, book))
+    } else if let Some(verb) = step.get("book").and_then(Value::as_str) {
+        objects::act(world, verb, step)
     } else if let Some(events) = step.get("ingest") {
         quiet(intake::ingest(world, events, on))
     } else if let Some(options) = step.get("run") {
@@ -83,6 +85,7 @@ fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<StepAnswer, 
         runs::act(world, &verb()?, step, on)
     } else if let Some(what) = step.get("payments") {
         match what.as_str().map(str::to_ascii_lowercase).as_deref() {
+            Some("export") => debits::export(world, step, on),
             Some("import") => received::import(world, step, on),
             Some("allocate") => quiet(received::allocate(world, step, on)),
             Some("refund") => quiet(received::refund(world, step, on)),
@@ -90,12 +93,18 @@ fn dispatch(world: &mut World, step: &Map<String, Value>) -> Result<StepAnswer, 
         }
     } else if step.contains_key("discount") {
         quiet(agreements::discount(world, &verb()?, step, on))
+    } else if step.contains_key("invoices") {
+        quiet(takeover::act(world, &verb()?, step, on))
+    } else if step.contains_key("books") {
+        quiet(periods::act(world, step, on))
     } else if step.contains_key("invoice") {
         quiet(documents::act(world, &verb()?, step, on))
-    } else if step.contains_key("subscription") {
+    } else if step.contains_key("subscriptions") {
+        quiet(agreements::bulk(world, &verb()?, step, on))
+    } else if step.contains_key("subscription") || step.contains_key("subscriptioncharge") {
         quiet(agreements::act(world, &verb()?, step, on))
     } else {
-        let message = "a step is one of load, ingest, run, runs, subscription, invoice, discount, payments";
+        let message = "a step is one of load, book, ingest, run, runs, subscription, subscriptions, invoice, invoices, discount, payments, books";
         Err(Refusal::new(Code::UnknownStep, message))
     }
 }
@@ -115,8 +124,7 @@ fn day_of(world: &mut World, step: &Map<String, Value>) -> Result<NaiveDate, Ref
 fn load(world: &mut World, book: &Value) -> Result<(), Refusal> {
     let set =
         book_file::read_value(book, &world.known).map_err(|faults| refused(Code::BookRefused, &faults))?;
-    world.load(set);
-    Ok(())
+    world.load(set)
 }
 
 /// Faulty input as a refusal: the first faults, each with its place.

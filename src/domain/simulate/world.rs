@@ -6,13 +6,14 @@ use crate::billing::{BilledLine, CarriedDraft, Credited, LateHint, PayerBook, Re
 use crate::book_file::{Change, LoadSet, ObjectKind, Reach, Stored, StoredBook};
 use crate::catalogue::Catalogue;
 use crate::customer::Customer;
-use crate::ids::{ChargeReference, CustomerId, DiscountId, InvoiceId, SubscriptionId};
+use crate::ids::{AttemptId, ChargeReference, CustomerId, DiscountId, InvoiceId, SubscriptionId};
 use crate::invoice::verbs::SettlementPart;
 use crate::invoice::{Draft, Invoice, InvoiceStatus, InvoiceWire, LineKey, Settlement};
 use crate::ledger::{Calendar, Entry};
 use crate::measure::{Instants, StoredEvent};
 use crate::payment::Attempt;
 use crate::refusal::{Code, Refusal};
+use crate::run::{self, RunState};
 use crate::subscription::{Subscription, Timeline, Verb};
 use crate::usage::Reject;
 use chrono::NaiveDate;
@@ -26,6 +27,8 @@ const ANCESTORS_MAX: usize = 100;
 #[derive(Debug, Default)]
 pub(super) struct World {
     pub known: StoredBook,
+    /// What was written of each object that is in the book.
+    pub documents_of_book: BTreeMap<(ObjectKind, String), String>,
     pub catalogue: Option<Arc<Catalogue>>,
     /// Day of the last step.
     pub today: Option<NaiveDate>,
@@ -52,8 +55,12 @@ pub(super) struct World {
     pub transactions: Vec<Transaction>,
     /// Money that came to the bank, in order.
     pub received: Vec<Waiting>,
+    /// Places of invoices that wait for the next file of direct debits.
+    pub to_debit: Vec<usize>,
+    /// Debits that went to the bank, in order.
+    pub debits: Vec<DebitInFile>,
     pub entries: Vec<Entry>,
-    /// Nothing is ever closed here; revenue is recognised by runs.
+    /// Which months are closed, and up to when revenue is recognised.
     pub calendar: Calendar,
     /// Days whose dunning morning has been.
     pub mornings: BTreeSet<NaiveDate>,
@@ -90,6 +97,19 @@ pub(super) struct Transaction {
     pub kind: TransactionKind,
 }
 
+/// A direct debit that went to the bank.
+#[derive(Debug, Clone)]
+pub(super) struct DebitInFile {
+    pub attempt: AttemptId,
+    /// Place of its invoice.
+    pub document: usize,
+    pub mandate: String,
+    pub health_key: String,
+    pub collect_on: NaiveDate,
+    /// Day on which the bank did not carry it out, or took it back.
+    pub went_back: Option<NaiveDate>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TransactionKind {
     Online,
@@ -123,7 +143,13 @@ impl Document {
 
 impl World {
     /// Takes what a load changes.
-    pub fn load(&mut self, set: LoadSet) {
+    ///
+    /// # Errors
+    /// `run_stands`: a price may move, and a run has drafts that are not booked.
+    pub fn load(&mut self, set: LoadSet) -> Result<(), Refusal> {
+        if !set.reach.is_nobody() {
+            self.refuse_while_drafts_stand()?;
+        }
         let touched = self.touched_by(&set);
         self.change_bills_of(&touched);
         let catalogue = Arc::new(set.catalogue);
@@ -137,12 +163,30 @@ impl World {
         }
         for Change { kind, key, loaded, document, content, .. } in set.objects {
             if kind == ObjectKind::Customer {
-                self.known.documents.insert(key.clone(), document);
+                self.known.documents.insert(key.clone(), document.clone());
             }
+            self.documents_of_book.insert((kind, key.clone()), document);
             let stored = Stored { loaded: Some(loaded), content, is_deleted: false };
             self.known.objects.entry(kind).or_default().insert(key, stored);
         }
         self.change_bills_of(&touched);
+        Ok(())
+    }
+
+    /// Refuses what may move a price while a run stands between its drafts and their booking.
+    ///
+    /// # Errors
+    /// `run_stands`.
+    pub fn refuse_while_drafts_stand(&self) -> Result<(), Refusal> {
+        match self.runs.iter().zip(1_u64..).find(|(run, _)| run.is_in_review()) {
+            Some((run, ordinal)) => Err(run::stands(ordinal, RunState::Review, &run.scope())),
+            None => Ok(()),
+        }
+    }
+
+    /// The number of the first run that has looked at a payer.
+    pub fn run_that_has(&self, payer: CustomerId) -> Option<u64> {
+        self.runs.iter().zip(1_u64..).find(|(run, _)| run.has(payer)).map(|(_, ordinal)| ordinal)
     }
 
     /// Customers whose bills a load may move: those that it names, and those of what it changes in the catalogue.
@@ -346,6 +390,7 @@ impl World {
                 continue;
             };
             let day = line.period.start;
+            self.known.begun.insert(subscription.id);
             let Ok(timeline) = Timeline::known(subscription, &catalogue, draft.charge_date, day) else {
                 continue;
             };

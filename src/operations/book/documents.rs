@@ -8,8 +8,8 @@ use crate::book::load;
 use crate::context::Context;
 use crate::refusal::Stop;
 use domain::audit::{Action, Object};
-use domain::book_file::{Node, ObjectKind, Parsed, Shape, Table};
-use domain::refusal::{Code, Refusal};
+use domain::book_file::{Node, ObjectKind, Parsed, Shape, Table, was_deleted};
+use domain::refusal::{Code, Refusal, Verb};
 use store::book_object::{self, BookObject, Source, Status};
 use store::{Tx, name_counter};
 use uuid::Uuid;
@@ -116,11 +116,11 @@ pub fn insist_on_name(kind: ObjectKind, key: &str, document: &Node) -> Result<()
         Some(Node::Text(name)) => {
             let message =
                 format!("the {} `{key}` cannot become `{name}`: names do not change", kind.singular());
-            Err(Refusal::new(Code::NameChanges, message).into())
+            Err(Refusal::new(Code::NameChanges, message).hint("make a new one under that name").into())
         }
         _ => {
             let message = format!("the {} `{key}` keeps its {}", kind.singular(), naming(kind));
-            Err(Refusal::new(Code::NameChanges, message).into())
+            Err(Refusal::new(Code::NameChanges, message).hint("leave the name as it is").into())
         }
     }
 }
@@ -135,11 +135,13 @@ async fn living(tx: &mut Tx, kind: ObjectKind, id: Uuid) -> Result<BookObject, S
     let found = book_object::by_id(tx, id).await?.filter(|object| object.kind == kind);
     let Some(object) = found else {
         let message = format!("there is no {} {id}", kind.singular());
-        return Err(Refusal::new(Code::UnknownObject, message).into());
+        return Err(Refusal::new(Code::UnknownObject, message)
+            .ask(Verb::ListBook.on(kind.singular()))
+            .hint(" lists what there is")
+            .into());
     };
     if object.status == Status::Deleted {
-        let message = format!("the {} `{}` was deleted", kind.singular(), object.key);
-        return Err(Refusal::new(Code::Deleted, message).into());
+        return Err(was_deleted(kind, &object.key).into());
     }
     Ok(object)
 }

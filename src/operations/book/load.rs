@@ -10,6 +10,7 @@ use domain::audit::{Action, Object};
 use domain::book_file::{self, LoadReport, ObjectKind, Parsed, Pointers};
 use domain::ids::CustomerId;
 use domain::refusal::{Code, Fault, Refusal, Verb, WayOut};
+use domain::run;
 use domain::warning::Warning;
 use std::io::Read;
 use store::book_object::{Source, Writer};
@@ -64,20 +65,9 @@ pub(crate) async fn write(
             faults if faults.is_empty() => Ok(changed),
             faults => Err(faulty(faults, source).into()),
         },
-        Outcome::RunStands(run) => Err(run_stands(run).into()),
+        Outcome::RunStands(run) => Err(run::stands(run.ordinal, run.state, &run.scope).into()),
         Outcome::Faulty(faults) => Err(faulty(faults, source).into()),
     }
-}
-
-/// What would move prices waits for a run whose drafts are made and not booked.
-pub(crate) fn run_stands(run: u64) -> Refusal {
-    let message =
-        format!("this changes prices, and run {run} has drafts that are not booked yet; nothing was changed");
-    Refusal::new(Code::RunStands, message)
-        .ask(Verb::ApproveRun.on(run))
-        .hint(" books them, ")
-        .ask(Verb::CancelRun.on(run))
-        .hint(" drops them; then do this again")
 }
 
 fn faulty(faults: Vec<book_file::Fault>, source: Source) -> Refusal {

@@ -9,14 +9,12 @@ use crate::context::Context;
 use crate::refusal::Stop;
 use chrono::{DateTime, Utc};
 use domain::audit::{Action, Object};
-use domain::book_file::{ObjectKind, Parsed, nearest};
-use domain::refusal::{Code, Refusal, Verb};
-use domain::subscription::VerbName;
+use domain::book_file::{ObjectKind, Parsed, has_no_status, in_use, moves_prices, unknown, was_deleted};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use store::book_object::{self, BookObject, Source, Writer};
 pub use store::book_object::{Filter, Status};
-use store::book_removal::{self, InUse};
+use store::book_removal;
 use store::{Tx, run};
 
 /// An object of the book.
@@ -130,12 +128,12 @@ pub async fn delete(ctx: &Context, actor: &Actor, kind: ObjectKind, key: &str) -
     book_object::hold(&mut tx).await?;
     find(&mut tx, kind, key).await?;
     if let Some(used) = book_removal::in_use(&mut tx, kind, key).await? {
-        return Err(in_use(kind, key, used).into());
+        return Err(in_use(kind, key, &used.by).into());
     }
-    if book_removal::moves_prices(kind)
+    if moves_prices(kind)
         && let Some(run) = run::between_drafts_and_booking(&mut tx).await?
     {
-        return Err(load::run_stands(run.ordinal).into());
+        return Err(domain::run::stands(run.ordinal, run.state, &run.scope).into());
     }
     let by = actor.to_string();
     let writer = Writer { at: (ctx.now)(), by: &by, source: Source::Request };
@@ -172,11 +170,7 @@ async fn save(
     parsed: Parsed,
 ) -> Result<&'static str, Stop> {
     let Writing { actor, kind, key, .. } = *writing;
-    if let Some(written) = parsed.only_key(kind).filter(|written| *written != key) {
-        let message =
-            format!("the {} `{key}` cannot become `{written}`: names do not change", kind.singular());
-        return Err(Refusal::new(Code::NameChanges, message).hint("put it as a new object").into());
-    }
+    parsed.expect_key(kind, key)?;
     let changed = load::write(ctx, tx, parsed, actor, Source::Request).await?;
     Ok(match (changed.report.created.values().sum::<u64>(), changed.report.updated.values().sum::<u64>()) {
         (0, 0) => "unchanged",
@@ -206,18 +200,7 @@ async fn finish(
 
 /// The kind of this name, in one or in many.
 pub fn kind_of(name: &str) -> Result<ObjectKind, Stop> {
-    let of_name = |kind: &&ObjectKind| {
-        kind.singular().eq_ignore_ascii_case(name) || kind.name().eq_ignore_ascii_case(name)
-    };
-    if let Some(kind) = ObjectKind::ALL.iter().find(of_name) {
-        return Ok(*kind);
-    }
-    let names = || ObjectKind::ALL.iter().map(|kind| kind.singular());
-    let hint = match nearest(name, names()) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => format!("one of {}", names().collect::<Vec<_>>().join(", ")),
-    };
-    Err(Refusal::new(Code::UnknownKind, format!("the book has no kind `{name}`")).hint(hint).into())
+    Ok(ObjectKind::named(name)?)
 }
 
 async fn find(tx: &mut Tx, kind: ObjectKind, key: &str) -> Result<BookObject, Stop> {
@@ -229,58 +212,11 @@ async fn find(tx: &mut Tx, kind: ObjectKind, key: &str) -> Result<BookObject, St
         };
     }
     let near = book_object::list(tx, kind, &Filter::default(), NAMES_MAX).await?;
-    let refusal = Refusal::new(Code::UnknownObject, format!("there is no {} `{key}`", kind.singular()));
-    Err(match nearest(key, near.iter().map(|object| object.key.as_str())) {
-        Some(name) => refusal.hint(format!("did you mean `{name}`?")),
-        None => refusal.ask(Verb::ListBook.on(kind.singular())).hint(" lists them"),
-    }
-    .into())
+    Err(unknown(kind, key, near.iter().map(|object| object.key.as_str())).into())
 }
 
 /// Names read for a hint.
 const NAMES_MAX: u32 = 2_000;
-
-fn was_deleted(kind: ObjectKind, key: &str) -> Refusal {
-    let message = format!("the {} `{key}` was deleted, and its name stays taken", kind.singular());
-    Refusal::new(Code::Deleted, message).hint("give a new one another name")
-}
-
-fn in_use(kind: ObjectKind, key: &str, used: InUse) -> Refusal {
-    let refusal =
-        Refusal::new(Code::InUse, format!("the {} `{key}` is in use: {}", kind.singular(), used.by));
-    match kind {
-        ObjectKind::Tenant => refusal.hint("begin a new home for another tenant"),
-        ObjectKind::Subscription => {
-            refusal.ask(Verb::ChangeSubscription(VerbName::Cancel).on(key)).hint(" ends it")
-        }
-        _ => refusal
-            .ask(Verb::DeactivateObject.on(format!("{} {}", kind.singular(), quoted(key))))
-            .hint(" lets nothing new use it"),
-    }
-}
-
-/// What is set aside otherwise.
-fn has_no_status(kind: ObjectKind, key: &str) -> Option<Refusal> {
-    let name = format!("{} {}", kind.singular(), quoted(key));
-    let refusal = Refusal::new(Code::Conflict, format!("a {} is not set aside so", kind.singular()));
-    Some(match kind {
-        ObjectKind::Tenant => refusal.hint("the tenant is who sells: change it instead"),
-        ObjectKind::TaxRule => refusal
-            .hint("give it the first day on which it no longer holds: ")
-            .ask(Verb::PatchObject.on(name))
-            .hint(" with `validto`"),
-        ObjectKind::Rate => refusal.ask(Verb::DeleteObject.on(name)).hint(" takes it away"),
-        ObjectKind::Subscription => {
-            refusal.ask(Verb::ChangeSubscription(VerbName::Cancel).on(key)).hint(" ends it")
-        }
-        _ => return None,
-    })
-}
-
-/// A key as one word.
-fn quoted(key: &str) -> String {
-    if key.contains([' ', '|', '*']) { format!("'{key}'") } else { key.to_owned() }
-}
 
 fn view(object: BookObject) -> Result<ObjectView, Stop> {
     let touched = |touch: book_object::ChangeStamp| Touched { at: touch.at, by: touch.by };

@@ -73,8 +73,6 @@ async fn overrule(tx: &mut Tx, attempt: &Attempt, pending: Pending, number: &str
             .ask(Verb::MarkPaid.on(number).switch("despite_pending"))
             .into());
     }
-    let decline_code = Some("overruled_by_hand".to_owned());
-    let answered = Attempt { state: AttemptState::Technical, decline_code, ..attempt.clone() };
-    payment::answer(tx, &answered).await?;
+    payment::answer(tx, &attempt.overruled()).await?;
     Ok(())
 }

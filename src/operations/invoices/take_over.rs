@@ -265,7 +265,8 @@ async fn drop_known(
     let mut unchanged = 0;
     read.retain(|read| {
         let Some(booked) = known.get(&read.item.number) else { return true };
-        if is_same(&booked.invoice, read, payers) {
+        let payer = payers.get(&read.owner);
+        if payer.is_some_and(|payer| billing::is_same_item(&booked.invoice, *payer, &read.item)) {
             unchanged += 1;
         } else {
             let number = &read.item.number;
@@ -278,16 +279,6 @@ async fn drop_known(
         false
     });
     Ok(unchanged)
-}
-
-fn is_same(invoice: &Invoice, read: &Read<'_>, payers: &BTreeMap<CustomerId, CustomerId>) -> bool {
-    let (draft, item) = (&invoice.draft, &read.item);
-    invoice.is_taken_over()
-        && payers.get(&read.owner) == Some(&draft.payer)
-        && draft.invoice_date == item.date
-        && item.due.is_none_or(|due| due == invoice.payable_by)
-        && draft.currency == item.currency
-        && draft.gross_minor() == item.amount_minor
 }
 
 /// A number that a series of ours will come to would be given twice.

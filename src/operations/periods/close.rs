@@ -13,7 +13,9 @@ use crate::refusal::Stop;
 use crate::reports::{self, Ask};
 use domain::audit::{Action, Object};
 use domain::refusal::{Code, Fault, Refusal, Verb};
-use domain::report::{Agreement, Cell, MonthRange, Name, ReportHead, Sheet};
+use domain::report::{
+    Agreement, Cell, MonthRange, Name, ReportHead, Sheet, closed, expect_month, expect_next,
+};
 use ledger::Format;
 use serde_json::json;
 use std::io;
@@ -29,8 +31,7 @@ const RECONCILED: [Name; 5] =
 /// Closes this month.
 pub async fn close(ctx: &Context, act: &Act, month: MonthRange, format: Format) -> Result<PeriodView, Stop> {
     ctx.catalogue().await?;
-    one_month(month, Verb::ClosePeriod)?;
-    is_over(ctx, month).await?;
+    expect_month(month, ctx.today().await?, Verb::ClosePeriod)?;
     is_next(ctx, month).await?;
     for _ in 0..TRIES {
         recognize::recognize(ctx, month.end).await?;
@@ -76,51 +77,12 @@ pub async fn close(ctx: &Context, act: &Act, month: MonthRange, format: Format) 
         .into())
 }
 
-/// A quarter or a year is several months.
-pub(super) fn one_month(month: MonthRange, verb: Verb) -> Result<(), Refusal> {
-    match month.is_month() {
-        true => Ok(()),
-        false => Err(Refusal::new(Code::Dates, format!("{month} is not one month"))
-            .hint("month by month: ")
-            .ask(verb.on(MonthRange::month_of(month.start)))),
-    }
-}
-
-/// A month that is not over has more to come.
-pub(super) async fn is_over(ctx: &Context, month: MonthRange) -> Result<(), Stop> {
-    let today = ctx.today().await?;
-    if month.end <= today {
-        return Ok(());
-    }
-    let message = format!("{month} is not over before {}", month.end);
-    Err(Refusal::new(Code::NotOver, message).hint(format!("today is {today}")).into())
-}
-
 /// Months are closed in order, from the first in which anything is posted.
 async fn is_next(ctx: &Context, month: MonthRange) -> Result<(), Stop> {
     let mut tx = ctx.store.read().await?;
     let closed_until = store::ledger::closed_periods(&mut tx).await?.last().map(|period| period.open_from);
-    if closed_until.is_some_and(|until| month.end <= until) {
-        return Err(closed(month).into());
-    }
-    let first = match closed_until {
-        Some(until) => Some(until),
-        None => store::ledger::first_posting(&mut tx).await?.map(|day| MonthRange::month_of(day).start),
-    };
-    match first {
-        Some(first) if first < month.start => {
-            let before = MonthRange::month_of(first);
-            let message = format!("{before} is open: months are closed in order");
-            Err(Refusal::new(Code::PeriodBefore, message).ask(Verb::ClosePeriod.on(before)).into())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn closed(month: MonthRange) -> Refusal {
-    Refusal::new(Code::PeriodClosed, format!("{month} is closed, and stays closed"))
-        .ask(Verb::ListPeriods.plain())
-        .hint(" shows what was closed when; what comes late is posted in the open period")
+    let first = store::ledger::first_posting(&mut tx).await?;
+    Ok(expect_next(month, closed_until, first)?)
 }
 
 /// Refuses a month of which two parts of the books say different things.

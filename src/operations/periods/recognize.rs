@@ -2,10 +2,9 @@
 
 use crate::context::Context;
 use crate::ledger::{recognize, seal};
-use crate::periods::close::{is_over, one_month};
 use crate::refusal::Stop;
 use domain::refusal::Verb;
-use domain::report::MonthRange;
+use domain::report::{MonthRange, expect_month};
 use serde::Serialize;
 
 /// What was recognised.
@@ -18,8 +17,7 @@ pub struct Recognized {
 
 /// Up to and with this month, which must be over.
 pub async fn recognize(ctx: &Context, month: MonthRange) -> Result<Recognized, Stop> {
-    one_month(month, Verb::RecognizePeriod)?;
-    is_over(ctx, month).await?;
+    expect_month(month, ctx.today().await?, Verb::RecognizePeriod)?;
     let entries = recognize::recognize(ctx, month.end).await?;
     seal::seal(ctx).await?;
     Ok(Recognized { period: month.to_string(), entries })

@@ -7,7 +7,7 @@ use crate::runs::view::{RunAnswer, StepView};
 use anyhow::Context as _;
 use domain::ids::RunId;
 use domain::refusal::{Code, Refusal, Verb};
-use domain::run::{RunState, Scope, Step};
+use domain::run::{RunState, Scope, Step, unexpected_hash};
 use store::worker::{self, WorkerLock};
 use store::{run, slice};
 
@@ -43,10 +43,7 @@ pub async fn ended(ctx: &Context, id: RunId) -> Result<RunAnswer, Stop> {
     let found = run::by_id(&mut tx, id).await?.with_context(|| format!("run {id} is gone"))?;
     let answer = show::answer(&mut tx, &found).await?;
     if found.state == RunState::Cancelled && found.options.expect.is_some() {
-        let hash = answer.run.hash;
-        let message = format!("what is due has the hash {hash}, not the one expected; nothing was booked");
-        let refusal = Refusal::new(Code::HashDiffers, message).hint("look at it with ");
-        return Err(refusal.ask(Verb::PreviewRun.plain()).hint(", then expect its hash").into());
+        return Err(unexpected_hash(&answer.run.hash).into());
     }
     Ok(answer)
 }

@@ -9,6 +9,7 @@ mod catching_up;
 mod credits;
 mod documents;
 mod either_order;
+mod objects;
 mod prices;
 mod runs;
 mod taking_over;

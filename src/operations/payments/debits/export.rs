@@ -17,7 +17,7 @@ use chrono::{Days, NaiveDate, SubsecRound};
 use domain::audit::{Action, Object};
 use domain::catalogue::{Catalogue, Tenant};
 use domain::customer::Customer;
-use domain::direct_debit::{Mandate, Sequence, next_target_day};
+use domain::direct_debit::{AHEAD_DAYS, Mandate, Sequence, next_target_day, no_creditor};
 use domain::ids::{CustomerId, InvoiceId};
 use domain::invoice::Settlement;
 use domain::invoice::verbs::{self, Debiting, FileEntry, PayerHistory};
@@ -31,8 +31,6 @@ use store::debit::{self, DebitFileRow, DebitRow};
 use store::invoice::{self, Booked};
 use store::{Tx, payment};
 
-/// How many days before they are fetched debits go into a file, unless another day is named.
-const AHEAD_DAYS: u64 = 7;
 /// Most debits of a file; banks take no larger ones gladly.
 const DEBITS_MAX: usize = 20_000;
 
@@ -133,9 +131,7 @@ async fn make(
     let Some(creditor) = creditor(tenant) else {
         return match debit::asked(&mut tx).await?.is_empty() {
             true => Ok(None),
-            false => Err(Refusal::new(Code::MissingArgument, "the tenant has no `iban` or no `creditorid`")
-                .hint("load both with the tenant of the book: the bank fetches money in their name")
-                .into()),
+            false => Err(no_creditor().into()),
         };
     };
     let waiting = debit::asked(&mut tx).await?;
