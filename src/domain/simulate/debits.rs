@@ -1,7 +1,7 @@
 //! Direct debits in memory: what goes to the bank, and what it says of that (rules Y8). No file is written or read; a step says
 //! what would stand in it.
 
-use super::collecting::{happen, with_account};
+use super::settling::{happen, with_account};
 use super::steps::StepAnswer;
 use super::world::{DebitInFile, Transaction, TransactionKind, World};
 use crate::direct_debit::{self, AHEAD_DAYS, health_key, next_target_day};

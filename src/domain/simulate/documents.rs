@@ -1,6 +1,7 @@
 //! Verbs on invoices: book, cancel, create, credit, edit, markdelivered, markpaid, recharge, refund, send, writeoff (rules I4, I7, Y4, Y5).
 
 use super::collecting;
+use super::settling;
 use super::world::{Document, World};
 use super::{running, steps};
 use crate::billing::{
@@ -67,17 +68,17 @@ pub(super) fn act(
         "markpaid" => {
             let date = arguments.date(&["paymentdate", "date"])?.unwrap_or(on);
             let overrules = arguments.flag(&["despite_pending", "despite-pending"])?.unwrap_or(false);
-            collecting::mark_paid(world, at, amount(&arguments)?, (date, overrules))
+            settling::mark_paid(world, at, amount(&arguments)?, (date, overrules))
         }
         "recharge" => collecting::recharge(world, at, on),
         "refund" => {
             let date = arguments.date(&["date"])?.unwrap_or(on);
-            collecting::refund(world, at, amount(&arguments)?, date)
+            settling::refund(world, at, amount(&arguments)?, date)
         }
         "send" | "markdelivered" => booked(world, at).map(drop), // nothing is mailed in memory
         "writeoff" => {
             let date = arguments.date(&["date"])?.unwrap_or(on);
-            collecting::write_off(world, at, amount(&arguments)?, date)
+            settling::write_off(world, at, amount(&arguments)?, date)
         }
         other => {
             let message = format!("there is no verb `{other}` of invoices");
@@ -198,7 +199,7 @@ fn not_a_draft(document: &Document, wanted: &str) -> Refusal {
 }
 
 fn booked(world: &World, at: usize) -> Result<Invoice, Refusal> {
-    world.documents[at].booked.clone().ok_or_else(collecting::not_booked)
+    world.documents[at].booked.clone().ok_or_else(settling::not_booked)
 }
 
 /// Makes and books a credit note, and sets it against its invoice first, then against the oldest open ones. Whether there is a
@@ -227,19 +228,19 @@ pub(super) fn credit(
         let sequence = world.sequences.get(&draft.series).copied().unwrap_or_else(begins) + 1;
         let series = draft.series.clone();
         let books = Books { catalogue: &catalogue, calendar: world.calendar };
-        let noted = collecting::with_account(world, at, |account| {
+        let noted = settling::with_account(world, at, |account| {
             verbs::credit(account, draft.clone(), sequence, on, books)
         });
-        let verbs::Noted { note, booked, credited } = noted.ok_or_else(collecting::not_booked)??;
+        let verbs::Noted { note, booked, credited } = noted.ok_or_else(settling::not_booked)??;
         world.sequences.insert(series, sequence);
         world.documents.push(Document::draft(draft));
         let place = world.documents.len() - 1;
-        collecting::keep_booked(world, place, note, booked);
+        settling::keep_booked(world, place, note, booked);
         if let Some(credited) = credited {
-            collecting::apply(world, at, credited);
+            settling::apply(world, at, credited);
         }
-        collecting::meet_write_offs(world, place, on)?;
-        collecting::set_off(world, invoice.draft.payer, on);
+        settling::meet_write_offs(world, place, on)?;
+        settling::set_off(world, invoice.draft.payer, on);
     }
     reopen(world, &made.reopens, on);
     Ok(has_note)

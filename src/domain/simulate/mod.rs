@@ -2,8 +2,9 @@
 //! also how people explore a price list, and what golden scenarios are held against.
 //!
 //! `steps` reads the timeline and hands each step to its file: `intake` takes usage, `running` bills and books, `runs`
-//! approves, repeats and reverses, `documents` and `agreements` do the verbs, `collecting` charges the sandbox's tokens, `answer` writes what
-//! came of it. `world` is the book.
+//! approves, repeats and reverses, `documents`, `agreements`, `objects` and `periods` do the verbs, `collecting` charges the sandbox's
+//! tokens, `debits` and `received` are the bank, `settling` keeps what comes of money, `answer` writes what came of it all. `world` is
+//! the book.
 
 mod agreements;
 mod answer;
@@ -17,6 +18,7 @@ mod received;
 mod run_options;
 mod running;
 mod runs;
+mod settling;
 mod steps;
 mod takeover;
 mod world;

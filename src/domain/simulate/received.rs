@@ -1,7 +1,7 @@
 //! Money that comes to the bank in memory: entries are placed as an import places them (rules Y5, Y6).
 
-use super::collecting::{self, happen, with_account};
 use super::debits;
+use super::settling::{self, happen, with_account};
 use super::steps::StepAnswer;
 use super::world::World;
 use crate::bank::{
@@ -220,7 +220,7 @@ pub(super) fn allocate(world: &mut World, step: &Map<String, Value>, on: NaiveDa
         if arguments.text(&["payment"]).is_some() {
             return on_oldest(world, &arguments, (payer, &account));
         }
-        if collecting::set_off(world, payer, on) == 0 {
+        if settling::set_off(world, payer, on) == 0 {
             let message = format!("{account} has no credit that an open invoice in its currency could use");
             return Err(Refusal::new(Code::NothingLeft, message));
         }
@@ -295,7 +295,7 @@ fn on_oldest(
         .filter(|(invoice, _)| {
             let draft = &invoice.draft;
             let is_its = (draft.payer, draft.currency) == (payer, currency) && draft.gross_minor() > 0;
-            is_its && !collecting::is_under_way(world, draft.id)
+            is_its && !settling::is_under_way(world, draft.id)
         })
         .collect();
     all.sort_by_key(|(i, _)| (i.draft.invoice_date, i.draft.series.clone(), i.sequence));
@@ -327,7 +327,7 @@ pub(super) fn refund(world: &mut World, step: &Map<String, Value>, on: NaiveDate
         return Ok(());
     };
     let payer = payer(world, &account)?;
-    collecting::refund_credit(world, payer, amount(&arguments)?, on)
+    settling::refund_credit(world, payer, amount(&arguments)?, on)
 }
 
 fn amount(arguments: &Arguments<'_>) -> Result<Option<Decimal>, Refusal> {

@@ -3,7 +3,7 @@
 use super::run_options::Options;
 use super::steps::StepAnswer;
 use super::world::World;
-use super::{collecting, runs};
+use super::{collecting, runs, settling};
 use crate::billing::{self, Billed, PayerBook, RunContext};
 use crate::customer::Customer;
 use crate::ids::{CustomerId, InvoiceId, Place, SubscriptionId};
@@ -265,14 +265,14 @@ pub(super) fn book(world: &mut World, places: &[usize], on: NaiveDate) -> Result
             world.references
         });
         let (invoice, effects) = verbs::book(draft, Numbers { sequence: *sequence, reference }, on, books)?;
-        collecting::keep_booked(world, *at, invoice, effects);
+        settling::keep_booked(world, *at, invoice, effects);
     }
     for at in places {
-        collecting::meet_write_offs(world, *at, on)?;
+        settling::meet_write_offs(world, *at, on)?;
     }
     let payers: BTreeSet<CustomerId> = places.iter().map(|at| world.documents[*at].draft.payer).collect();
     for payer in payers {
-        collecting::set_off(world, payer, on);
+        settling::set_off(world, payer, on);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! the lines of a file.
 
 use super::world::{Document, World};
-use super::{collecting, documents};
+use super::{documents, settling};
 use crate::billing::{self, OpenItem};
 use crate::catalogue::Catalogue;
 use crate::decimal::{PRICE, parse};
@@ -77,7 +77,7 @@ fn keep(world: &mut World, catalogue: &Catalogue, made: Vec<(Invoice, Entry)>, o
     }
     world.known.anything_billed |= !payers.is_empty();
     for payer in payers {
-        collecting::set_off(world, payer, on);
+        settling::set_off(world, payer, on);
     }
 }
 
