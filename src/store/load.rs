@@ -2,9 +2,9 @@
 //! S6). All in one transaction, some customers and subscriptions at a time.
 
 use crate::book_object::{self, Source, Writer};
+use crate::run::{self, Run};
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::{Ids, Texts};
-use crate::run::{self, Run};
 use crate::{book, catalogue, counter, payer};
 use domain::book_file::{
     Change, ConvertedBatch, Fault, Load, LoadReport, Needs, ObjectKind, Parsed, Pointers, Reach, StoredBook,

@@ -231,7 +231,16 @@ impl MeterQuery {
     async fn read(call: &Call) -> Result<Self, Problem> {
         only(
             call,
-            &["from", "to", "windowSize", "windowTimeZone", "subject", "groupBy", "clientId", "filterCustomerId"],
+            &[
+                "from",
+                "to",
+                "windowSize",
+                "windowTimeZone",
+                "subject",
+                "groupBy",
+                "clientId",
+                "filterCustomerId",
+            ],
         )?;
         let meter = call.part("meterIdOrSlug").to_owned();
         let catalogue = call.ctx().catalogue().await?;

@@ -139,14 +139,7 @@ fn what_cannot_be_done_is_refused_with_the_request_to_make_instead_and_changes_n
                     "in_use",
                     "`PATCH /v3/customers/{customerId}` of customer CU-0001 with `Status` 7",
                 ),
-                (
-                    "PATCH",
-                    customer.clone(),
-                    json!({"Status": 7}),
-                    400,
-                    "invalid",
-                    "",
-                ),
+                ("PATCH", customer.clone(), json!({"Status": 7}), 400, "invalid", ""),
                 (
                     "DELETE",
                     plan_at.clone(),

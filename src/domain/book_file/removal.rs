@@ -51,7 +51,8 @@ pub fn named_by(catalogue: &Catalogue, kind: ObjectKind, key: &str) -> Option<St
         }
         ObjectKind::ProductPlan => {
             let mut discounts = catalogue.discounts.values();
-            let by_code = discounts.find(|d| d.codes.iter().any(|code| code.plans.iter().any(|p| p == key)))?;
+            let by_code =
+                discounts.find(|d| d.codes.iter().any(|code| code.plans.iter().any(|p| p == key)))?;
             Some(format!("a code of the discount {} is for it", by_code.refkey))
         }
         _ => None,

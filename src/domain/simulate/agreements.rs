@@ -62,7 +62,8 @@ fn bulk_line(shared: &Map<String, Value>, line: &Value) -> Result<Map<String, Va
     let line = line
         .as_object()
         .ok_or_else(|| Refusal::new(Code::Malformed, "a line is a JSON object with a `subscription`"))?;
-    if let Some(twice) = line.keys().find(|name| shared.keys().any(|other| other.eq_ignore_ascii_case(name))) {
+    if let Some(twice) = line.keys().find(|name| shared.keys().any(|other| other.eq_ignore_ascii_case(name)))
+    {
         let message = format!("`{twice}` is said for all lines, and by the line too");
         return Err(Refusal::new(Code::BadArgument, message).hint("say it in one place"));
     }

@@ -5,8 +5,8 @@ use super::settling::{happen, with_account};
 use super::steps::StepAnswer;
 use super::world::{DebitInFile, Transaction, TransactionKind, World};
 use crate::direct_debit::{self, AHEAD_DAYS, health_key, next_target_day};
-use crate::invoice::verbs::{self, Debiting, FileEntry, PayerHistory, Returned};
 use crate::invoice::account;
+use crate::invoice::verbs::{self, Debiting, FileEntry, PayerHistory, Returned};
 use crate::money::Currency;
 use crate::payment::{Attempt, AttemptState};
 use crate::refusal::{Code, Refusal};
@@ -143,7 +143,8 @@ pub(super) fn carried_out(
         // The bank tells it once more, with its fee or without.
         AttemptState::Paid
             if currency == Currency::EUR
-                && (attempt.amount_minor - attempt.fee_minor..=attempt.amount_minor).contains(&amount_minor)
+                && (attempt.amount_minor - attempt.fee_minor..=attempt.amount_minor)
+                    .contains(&amount_minor)
                 && world.debits[place].went_back.is_none_or(|returned| returned >= on) =>
         {
             Ok(Some(json!({"state": "known"})))

@@ -3,7 +3,9 @@
 
 use super::steps::{StepAnswer, refused};
 use super::world::World;
-use crate::book_file::{ObjectKind, Parsed, has_no_status, in_use, moves_prices, named_by, remove, unknown, was_deleted};
+use crate::book_file::{
+    ObjectKind, Parsed, has_no_status, in_use, moves_prices, named_by, remove, unknown, was_deleted,
+};
 use crate::ids::{CustomerId, DiscountId, PlanId};
 use crate::refusal::{Code, Refusal};
 use crate::subscription::{Arguments, Verb};
@@ -18,7 +20,8 @@ use std::sync::Arc;
 pub(super) fn act(world: &mut World, verb: &str, step: &Map<String, Value>) -> Result<StepAnswer, Refusal> {
     let arguments = Arguments::of(step);
     let kind = ObjectKind::named(&arguments.required(&["kind"], arguments.text(&["kind"]))?)?;
-    let named = arguments.text(&["key"]).or_else(|| (kind == ObjectKind::Tenant).then(|| "tenant".to_owned()));
+    let named =
+        arguments.text(&["key"]).or_else(|| (kind == ObjectKind::Tenant).then(|| "tenant".to_owned()));
     let key = arguments.required(&["key"], named)?;
     let verb = verb.to_ascii_lowercase();
     arguments.refuse_others(match verb.as_str() {
@@ -35,7 +38,12 @@ pub(super) fn act(world: &mut World, verb: &str, step: &Map<String, Value>) -> R
                 return Err(refusal);
             }
             let is_off = verb == "deactivate";
-            patch(world, kind, &key, if is_off { r#"{"status": "inactive"}"# } else { r#"{"status": null}"# })?;
+            patch(
+                world,
+                kind,
+                &key,
+                if is_off { r#"{"status": "inactive"}"# } else { r#"{"status": null}"# },
+            )?;
         }
         "delete" => delete(world, kind, &key)?,
         other => {
@@ -130,7 +138,8 @@ fn used_by(world: &World, kind: ObjectKind, key: &str) -> Result<Option<String>,
             let subscription = subscriptions.find(|subscription| subscription.customer == id);
             let below = || customers().find(|customer| customer.parent == Some(id));
             let billed = || world.documents.iter().any(|document| document.draft.payer == id);
-            let has = subscription.map(|subscription| format!("it has the subscription {}", subscription.number));
+            let has =
+                subscription.map(|subscription| format!("it has the subscription {}", subscription.number));
             has.or_else(|| below().map(|below| format!("the customer {} is below it", below.account_number)))
                 .or_else(|| billed().then(|| "it was billed".to_owned()))
                 .or_else(|| world.run_that_has(id).map(|run| format!("run {run} has looked at it")))
@@ -148,7 +157,8 @@ fn used_by(world: &World, kind: ObjectKind, key: &str) -> Result<Option<String>,
             let customer = customers().find(|customer| is_its(&customer.business_unit));
             let subscription = subscriptions.find(|subscription| is_its(&subscription.business_unit));
             let of_customer = customer.map(|c| format!("the customer {} belongs to it", c.account_number));
-            of_customer.or_else(|| subscription.map(|s| format!("the subscription {} belongs to it", s.number)))
+            of_customer
+                .or_else(|| subscription.map(|s| format!("the subscription {} belongs to it", s.number)))
         }
         ObjectKind::ProductPlan => {
             let on_it = subscriptions.find(|subscription| subscription.plans().contains(&PlanId::of(key)));

@@ -2,7 +2,9 @@
 
 use super::answer;
 use super::world::World;
-use super::{agreements, collecting, debits, documents, intake, objects, periods, received, running, runs, takeover};
+use super::{
+    agreements, collecting, debits, documents, intake, objects, periods, received, running, runs, takeover,
+};
 use crate::book_file::{self, Fault};
 use crate::refusal::{Code, Refusal, Wording};
 use crate::subscription::Arguments;

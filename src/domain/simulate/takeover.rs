@@ -31,7 +31,9 @@ pub(super) fn act(
 ) -> Result<(), Refusal> {
     if !["takeover", "take-over", "take_over"].contains(&verb.to_ascii_lowercase().as_str()) {
         let message = format!("there is no verb `{verb}` of several invoices");
-        return Err(Refusal::new(Code::UnknownVerb, message).hint("`takeover`, or one `invoice` after another"));
+        return Err(
+            Refusal::new(Code::UnknownVerb, message).hint("`takeover`, or one `invoice` after another")
+        );
     }
     let arguments = Arguments::of(step);
     let items = arguments.value(&["invoices"]).and_then(Value::as_array).ok_or_else(|| {

@@ -174,7 +174,8 @@ struct Sums {
 impl Sums {
     /// What the run would be, but for what is known of its payers and its usage.
     fn summary(&self, run: Run) -> RunSummary {
-        let of = |state: ItemState| self.aside.iter().filter(|aside| aside.state == state).map(|_| 1u64).sum();
+        let of =
+            |state: ItemState| self.aside.iter().filter(|aside| aside.state == state).map(|_| 1u64).sum();
         RunSummary {
             id: run.id,
             ordinal: run.ordinal,

@@ -197,7 +197,8 @@ fn verb(day: &str, number: &str, verb: &str, more: Value) -> Value {
 
 /// What each verb of subscriptions and discounts does to what is billed.
 fn agreements() -> (&'static str, Value, Vec<Value>) {
-    let mut book = book(8, &json!([method("card", "tok_ok", true), method("spare", "tok_ok", false)]), &json!([]));
+    let mut book =
+        book(8, &json!([method("card", "tok_ok", true), method("spare", "tok_ok", false)]), &json!([]));
     let seats = json!({"sku": "P-SEAT", "fullname": "Seat", "chargetype": "recurring", "pricingmodel": "per_unit",
         "billingperiod": "monthly", "billingperiodalignment": "subscription_start", "chargesetup": "optional", "taxable": true,
         "pricings": [{"currencycode": "DKK", "price": "10.00"}]});
@@ -277,7 +278,12 @@ fn one_by_one() -> (&'static str, Value, Vec<Value>) {
                 {"customer": "C-1", "number": "OLD-2", "date": "2025-12-05", "amount": "-25.00", "due": "2025-12-05"}]}),
             &json!({}),
         ),
-        book_step("2026-01-01", "put", "uom", json!({"key": "hour", "document": {"refkey": "hour", "fullname": "Hour"}})),
+        book_step(
+            "2026-01-01",
+            "put",
+            "uom",
+            json!({"key": "hour", "document": {"refkey": "hour", "fullname": "Hour"}}),
+        ),
         book_step("2026-01-01", "patch", "customer", json!({"key": "C-1", "patch": {"city": "Odense"}})),
         on("2026-01-01", json!({"run": {"review": true}})),
         on("2026-01-01", json!({"runs": 1, "do": "approve"})),
@@ -286,7 +292,12 @@ fn one_by_one() -> (&'static str, Value, Vec<Value>) {
         book_step("2026-01-03", "activate", "productplan", json!({"key": "Q"})),
         book_step("2026-01-04", "delete", "uom", json!({"key": "hour"})),
         create("2026-01-05"),
-        invoice("2026-01-06", 5, "edit", json!({"reference": "PO 1", "lines": [{"title": "More", "quantity": "1", "unitprice": "40.00"}]})),
+        invoice(
+            "2026-01-06",
+            5,
+            "edit",
+            json!({"reference": "PO 1", "lines": [{"title": "More", "quantity": "1", "unitprice": "40.00"}]}),
+        ),
         invoice("2026-01-07", 5, "book", json!({})),
         invoice("2026-01-08", 5, "markdelivered", json!({})),
         create("2026-01-09"),
@@ -298,14 +309,16 @@ fn one_by_one() -> (&'static str, Value, Vec<Value>) {
         run("2026-03-01"),
         on("2026-03-02", json!({"books": "recognize", "month": "2026-02"})),
     ];
-    ("objects one by one, drafts of invoices that a person writes, what was open before, and months that are closed", book, timeline)
+    (
+        "objects one by one, drafts of invoices that a person writes, what was open before, and months that are closed",
+        book,
+        timeline,
+    )
 }
 
 /// Money that came to the bank, placed by itself and by a person, and what goes back.
 fn from_the_bank() -> (&'static str, Value, Vec<Value>) {
-    let came = |amount: &str, day: &str, text: &str, id: &str| {
-        json!({"amount": amount, "currency": "DKK", "date": day, "name": "Somebody", "text": text, "id": id})
-    };
+    let came = |amount: &str, day: &str, text: &str, id: &str| json!({"amount": amount, "currency": "DKK", "date": day, "name": "Somebody", "text": text, "id": id});
     let timeline = vec![
         run("2026-01-01"),
         step(
@@ -314,7 +327,11 @@ fn from_the_bank() -> (&'static str, Value, Vec<Value>) {
             &json!({"entries": [came("125.00", "2026-01-04", "INV-0000001", "b1"), came("80.00", "2026-01-05", "thanks", "b2"),
                                 came("40.00", "2026-01-05", "wrong account", "b3")]}),
         ),
-        step("2026-01-06", json!({"payments": "allocate"}), &json!({"payment": 2, "invoice": "INV-0000002", "amount": "30.00"})),
+        step(
+            "2026-01-06",
+            json!({"payments": "allocate"}),
+            &json!({"payment": 2, "invoice": "INV-0000002", "amount": "30.00"}),
+        ),
         step("2026-01-07", json!({"payments": "allocate"}), &json!({"payment": 2, "customer": "C-1"})),
         step("2026-01-08", json!({"payments": "refund"}), &json!({"payment": 3})),
         run("2026-02-01"),

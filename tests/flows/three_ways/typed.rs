@@ -9,7 +9,8 @@ pub fn play(books: &Books, scenario: &Value, answer: &Value) {
     let file = books.file("book.json", scenario["book"].to_string());
     books.json(&["load", &file]);
     for step in scenario["timeline"].as_array().unwrap() {
-        let typed = Typed { books, step: step.as_object().unwrap(), day: step["on"].as_str().unwrap(), answer };
+        let typed =
+            Typed { books, step: step.as_object().unwrap(), day: step["on"].as_str().unwrap(), answer };
         typed.step();
     }
 }
@@ -89,7 +90,9 @@ impl Typed<'_> {
     fn of_run(&self) {
         let (number, verb) = (self.step["runs"].to_string(), self.text("do"));
         let mut words = vec!["runs", verb, &number];
-        words.extend(self.step.get("customer").iter().flat_map(|account| ["--customer", account.as_str().unwrap()]));
+        words.extend(
+            self.step.get("customer").iter().flat_map(|account| ["--customer", account.as_str().unwrap()]),
+        );
         words.extend(["--failed"].iter().filter(|_| verb == "rerun"));
         words.extend(["--yes", "--rebill", "--as-of", self.day].iter().filter(|_| verb == "reverse"));
         self.run(&words);
@@ -97,7 +100,12 @@ impl Typed<'_> {
 
     fn of_book(&self) {
         let verb = self.text("book");
-        let mut words = vec!["book".to_owned(), verb.to_owned(), self.text("kind").to_owned(), self.text("key").to_owned()];
+        let mut words = vec![
+            "book".to_owned(),
+            verb.to_owned(),
+            self.text("kind").to_owned(),
+            self.text("key").to_owned(),
+        ];
         if let Some(patch) = self.step.get("patch") {
             words.extend(["--set".to_owned(), patch.to_string()]);
         }
@@ -131,7 +139,10 @@ impl Typed<'_> {
         let of_debits = entries.iter().chain(&returned).any(|entry| entry["debit"].is_string());
         let debits = if of_debits { self.debits() } else { Map::new() };
         let debit = |entry: &Value| {
-            entry["debit"].as_str().map(|number| debits[number].as_str().unwrap().to_owned()).unwrap_or_default()
+            entry["debit"]
+                .as_str()
+                .map(|number| debits[number].as_str().unwrap().to_owned())
+                .unwrap_or_default()
         };
         let mut told = String::new();
         for entry in &entries {
@@ -200,7 +211,8 @@ impl Typed<'_> {
     fn csv(&self, columns: &[&str], rows: &Value) -> String {
         let mut text = format!("{}\n", columns.join(","));
         for row in rows.as_array().unwrap() {
-            let cells: Vec<&str> = columns.iter().map(|column| row[*column].as_str().unwrap_or_default()).collect();
+            let cells: Vec<&str> =
+                columns.iter().map(|column| row[*column].as_str().unwrap_or_default()).collect();
             text.push_str(&format!("{}\n", cells.join(",")));
         }
         self.books.file("rows.csv", text)
@@ -213,7 +225,8 @@ impl Typed<'_> {
         };
         let words = ["subscriptions", self.text("do"), &named, "--on", self.day].map(str::to_owned);
         let beside = ["on", "do", "subscription", "subscriptioncharge", "note"];
-        let own: Vec<&str> = self.step.keys().map(String::as_str).filter(|name| !beside.contains(name)).collect();
+        let own: Vec<&str> =
+            self.step.keys().map(String::as_str).filter(|name| !beside.contains(name)).collect();
         self.run_all(&[words.to_vec(), self.flags(&own)].concat());
     }
 
@@ -247,7 +260,10 @@ impl Typed<'_> {
         } else {
             words.extend(self.flags(&["amount"]));
             for line in self.step.get("lines").and_then(Value::as_array).into_iter().flatten() {
-                words.extend(["--line".to_owned(), format!("{}={}", line["line"], line["amount"].as_str().unwrap())]);
+                words.extend([
+                    "--line".to_owned(),
+                    format!("{}={}", line["line"], line["amount"].as_str().unwrap()),
+                ]);
             }
         }
         self.run_all(&words);
@@ -278,7 +294,8 @@ fn within<'x>(xml: &'x str, tag: &str) -> &'x str {
 
 /// The batch of a file in which a debit is.
 fn batch_of<'x>(file: &'x str, debit: &str) -> &'x str {
-    let batch = file.split("<PmtInf>").find(|batch| batch.contains(debit) && batch.contains("PmtInfId")).unwrap();
+    let batch =
+        file.split("<PmtInf>").find(|batch| batch.contains(debit) && batch.contains("PmtInfId")).unwrap();
     within(batch, "PmtInfId")
 }
 

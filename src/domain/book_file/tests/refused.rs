@@ -85,7 +85,12 @@ fn what_could_only_fail_at_a_run_is_refused_at_load() {
         // Codes are on a list, not only of a form.
         ("/tenant/country".into(), json!("ZZ"), "/tenant/country".into(), "two letters of ISO 3166"),
         ("/customers/0/country".into(), json!("UK"), "/customers/0/country".into(), "did you mean `GB`?"),
-        ("/customers/0/deliverycountry".into(), json!("QQ"), "/customers/0/deliverycountry".into(), "ISO 3166"),
+        (
+            "/customers/0/deliverycountry".into(),
+            json!("QQ"),
+            "/customers/0/deliverycountry".into(),
+            "ISO 3166",
+        ),
         ("/taxrules/0/country".into(), json!("EL"), "/taxrules/0/country".into(), "did you mean `GR`?"),
         (
             "/tenant/accounts".into(),

@@ -160,10 +160,15 @@ fn money(acts: &[Act], agreement: Agreement, runs: Runs) -> (BTreeMap<String, i6
     let mut days: BTreeMap<u64, Vec<(&str, Value, bool)>> = BTreeMap::new();
     // Dated back beyond the last billed period it is refused; how far that reaches depends on what a new anchor has made due.
     let moves_anchor = acts.iter().any(|(_, number, _)| [29, 33].contains(number));
+    // An end that gives back what is paid ahead gives nothing back once one that does not has taken its place: what was billed before it
+    // stays, and what was not is not billed.
+    let takes_refund_away = acts.iter().any(|(_, number, _)| [41, 43].contains(number));
     for (day, number, prorate) in acts {
         let number = if *number == 11 && moves_anchor { &10 } else { number };
         let day = agreement.day(*day);
-        days.entry(day).or_default().push(verb(agreement, *number, day, *prorate));
+        let (verb, arguments, decides) = verb(agreement, *number, day, *prorate);
+        let decides = decides || *number == 36 && takes_refund_away;
+        days.entry(day).or_default().push((verb, arguments, decides));
     }
     for (day, acts) in days {
         let decides = acts.iter().any(|(.., decides)| *decides);

@@ -79,7 +79,8 @@ fn a_verb_is_done_on_all_subscriptions_or_on_none() {
     charge["pricingmodel"] = json!("per_unit");
     charge["defaultamount"] = json!("1");
     let sku = charge["sku"].as_str().unwrap().to_owned();
-    let named = |step: Value| -> Value { serde_json::from_str(&step.to_string().replace("BASE", &sku)).unwrap() };
+    let named =
+        |step: Value| -> Value { serde_json::from_str(&step.to_string().replace("BASE", &sku)).unwrap() };
     let scenario = Scenario::new("2026-01-01", vec![charge])
         .with("/subscriptions/-", other)
         .run("2026-01-01")
