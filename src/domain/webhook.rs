@@ -38,6 +38,8 @@ pub const EVENTS: &[(&str, &[&str])] = &[
             "addoptionalcharge",
             "removecharge",
             "togglecharge",
+            "holdcharge",
+            "resumecharge",
             "setpaymentmethod",
             "setnextchargedate",
             "skipnextcharge",

@@ -95,11 +95,13 @@ pub fn told(view: &SubscriptionView, output: &Output) -> Result<Exit, Failure> {
             charge.amount.clone(),
             charge.unit_price.clone().unwrap_or_default(),
             charge.toggled.to_string(),
+            charge.held.map(|day| day.to_string()).unwrap_or_default(),
             charge.removed.map(|day| day.to_string()).unwrap_or_default(),
             charge.reference.to_string(),
         ]
     });
-    let columns = ["charge", "name", "amount", "own price", "off", "removed", "reference"].map(Column::Left);
+    let columns = ["charge", "name", "amount", "own price", "off", "on hold", "removed", "reference"];
+    let columns = columns.map(Column::Left);
     output.table(&columns, rows.collect());
     let columns = ["effective", "done", "verb", "with"].map(Column::Left);
     output.table(&columns, view.acts.iter().map(act).collect());

@@ -166,6 +166,28 @@ pub enum Change {
         #[command(flatten)]
         when: When,
     },
+    /// Stop one charge for a while
+    Holdcharge {
+        number: String,
+        #[arg(long)]
+        charge: String,
+        /// `prorated` credits what is paid of it in advance
+        #[arg(long, value_name = "prorated|none")]
+        refund: Option<String>,
+        #[command(flatten)]
+        when: When,
+    },
+    /// End the hold of one charge
+    Resumecharge {
+        number: String,
+        #[arg(long)]
+        charge: String,
+        /// next_period, from_hold_date or today
+        #[arg(long)]
+        option: Option<String>,
+        #[command(flatten)]
+        when: When,
+    },
     /// Pay with another method, or the customer's default again
     Setpaymentmethod {
         number: String,
@@ -289,6 +311,12 @@ impl Change {
             }
             Self::Togglecharge { number, charge, toggled, when } => {
                 ("togglecharge", Step::on(number).with("charge", Some(charge)).with("toggled", toggled), when)
+            }
+            Self::Holdcharge { number, charge, refund, when } => {
+                ("holdcharge", Step::on(number).with("charge", Some(charge)).with("refund", refund), when)
+            }
+            Self::Resumecharge { number, charge, option, when } => {
+                ("resumecharge", Step::on(number).with("charge", Some(charge)).with("option", option), when)
             }
             Self::Setpaymentmethod { number, method, when } => {
                 ("setpaymentmethod", Step::on(number).with("method", method), when)

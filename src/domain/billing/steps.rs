@@ -149,7 +149,7 @@ pub(super) fn steps<'a>(timeline: &Timeline<'a>, charge: &ChargeLife<'a>) -> Vec
         push(removed.on, Some(removed.mark), removed.what);
     }
     let is_once = charge.terms[0].charge.charge_type == ChargeType::OneTime;
-    for (on, mark, what) in ends_and_holds(timeline, is_once) {
+    for (on, mark, what) in ends_and_holds(timeline, charge.reference, is_once) {
         push(on, Some(mark), what);
     }
     // A switch gives the plan's price back: its own step comes first, and says all.
@@ -159,27 +159,42 @@ pub(super) fn steps<'a>(timeline: &Timeline<'a>, charge: &ChargeLife<'a>) -> Vec
 
 /// What ends service and gives back the rest of what was paid in advance, if asked (rules R4); what takes an end back; and
 /// what resumes service. A one-time charge is no paid time, of which a hold could give something back (rules S4).
-fn ends_and_holds<'a>(timeline: &Timeline<'a>, is_once: bool) -> Vec<(NaiveDate, ChangeMark, StepKind<'a>)> {
+fn ends_and_holds<'a>(
+    timeline: &Timeline<'a>,
+    reference: ChargeReference,
+    is_once: bool,
+) -> Vec<(NaiveDate, ChangeMark, StepKind<'a>)> {
     let acts = &timeline.subscription.acts;
     let is_known = |ordinal: u32| ordinal <= timeline.acts;
     let mut found = Vec::new();
-    for act in acts.iter().filter(|act| is_known(act.ordinal)) {
+    let is_of_another = |verb: &Verb| match verb {
+        Verb::HoldCharge { charge, .. } | Verb::ResumeCharge { charge, .. } => *charge != reference,
+        _ => false,
+    };
+    for act in acts.iter().filter(|act| is_known(act.ordinal) && !is_of_another(&act.verb)) {
         let mark = ChangeMark { ordinal: act.ordinal, done: act.done, prorate: Some(true) };
         let ends = timeline.life.end.filter(|end| end.act == Some(act.ordinal)).map(|end| end.on);
         match act.verb {
             Verb::Cancel { refund_prorated: true, .. } | Verb::Expire { refund_prorated: true } => {
                 found.extend(ends.map(|on| (on, mark, StepKind::Refund)));
             }
-            Verb::Hold { refund_prorated: true } if !is_once => found.push((act.on, mark, StepKind::Refund)),
+            Verb::Hold { refund_prorated: true } | Verb::HoldCharge { refund_prorated: true, .. }
+                if !is_once =>
+            {
+                found.push((act.on, mark, StepKind::Refund));
+            }
             _ => {}
         }
         let extends = matches!(
             act.verb,
-            Verb::Cancel { .. } | Verb::Reactivate | Verb::Resume { option: ResumeOption::FromHoldDate }
+            Verb::Cancel { .. }
+                | Verb::Reactivate
+                | Verb::Resume { option: ResumeOption::FromHoldDate }
+                | Verb::ResumeCharge { option: ResumeOption::FromHoldDate, .. }
         );
         if extends {
             found.push((act.done, mark, StepKind::Extended));
-        } else if !is_once && matches!(act.verb, Verb::Resume { .. }) {
+        } else if !is_once && matches!(act.verb, Verb::Resume { .. } | Verb::ResumeCharge { .. }) {
             found.push((act.on, mark, StepKind::Resumed));
         }
     }

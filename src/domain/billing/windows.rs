@@ -10,7 +10,7 @@ use crate::measure::{Instants, Window, WindowKey};
 use crate::money::Currency;
 use crate::period::Period;
 use crate::pricing;
-use crate::subscription::{ChargeLife, Subscription, Timeline};
+use crate::subscription::{ChargeLife, Life, Subscription, Timeline};
 use crate::zone::start_of_day;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -160,7 +160,7 @@ fn classify(
         let until = as_of.max(open_from);
         let from = accounted.unwrap_or(NaiveDate::MIN);
         for gap in charge.gaps(&timeline.life, from, until) {
-            for (days, class) in split_gap(&timeline, gap) {
+            for (days, class) in split_gap(&charge.rests_in(&timeline.life), gap) {
                 push(days, class);
             }
         }
@@ -182,8 +182,7 @@ fn accounted_until(book: &PayerBook, charge: &ChargeLife<'_>) -> Option<NaiveDat
 }
 
 /// Why nothing is served in a gap, day by day: before the start, trial, hold, after the end.
-fn split_gap(timeline: &Timeline<'_>, gap: Period) -> Vec<(Period, UsageClass)> {
-    let life = &timeline.life;
+fn split_gap(life: &Life, gap: Period) -> Vec<(Period, UsageClass)> {
     let mut parts = Vec::new();
     let mut add = |days: Period, class| parts.extend(gap.intersect(days).map(|days| (days, class)));
     let begins = life.trial.map_or(life.service_start, |trial| trial.start);

@@ -4,6 +4,7 @@ use super::{Act, CancelOption, ResumeOption, Subscription, Verb};
 use crate::catalogue::TermPeriod;
 use crate::period::{Period, plus_days, plus_months};
 use chrono::{Datelike, NaiveDate};
+use std::borrow::Cow;
 
 /// Renewals looked at in one go: daily terms over more than a century.
 const RENEWALS_MAX: usize = 40_000;
@@ -62,6 +63,13 @@ pub struct Hold {
     pub resumed: Option<(NaiveDate, ResumeOption)>,
 }
 
+impl Hold {
+    /// Whether a day lies in it.
+    pub fn holds(&self, day: NaiveDate) -> bool {
+        self.from <= day && self.resumed.is_none_or(|(until, _)| day < until)
+    }
+}
+
 impl Life {
     /// Folds the acts that were done on or before `known_on`; renewals are listed up to `horizon`.
     pub fn known(subscription: &Subscription, known_on: NaiveDate, horizon: NaiveDate) -> Self {
@@ -92,7 +100,16 @@ impl Life {
 
     /// The hold that a day lies in.
     pub fn hold_on(&self, day: NaiveDate) -> Option<&Hold> {
-        self.holds.iter().find(|hold| hold.from <= day && hold.resumed.is_none_or(|(until, _)| day < until))
+        self.holds.iter().find(|hold| hold.holds(day))
+    }
+
+    /// The same life with the holds of one charge besides (rules S4).
+    pub(super) fn with_holds(&self, own: &[Hold]) -> Cow<'_, Self> {
+        if own.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let holds = side_by_side(self.holds.iter().chain(own));
+        Cow::Owned(Self { holds, ..self.clone() })
     }
 
     /// Where periods are counted from on a day: the start of service, or the last resume that set a new anchor.
@@ -161,6 +178,35 @@ fn holds(acts: &[&Act]) -> Vec<Hold> {
         }
     }
     holds
+}
+
+/// Holds that may overlap as holds that do not: nothing is served on the days of any of them, and each resume stays on its
+/// day. One that counts from its own day takes no service; it keeps its first day, on which arrears are closed.
+fn side_by_side<'h>(holds: impl Iterator<Item = &'h Hold>) -> Vec<Hold> {
+    let takes_no_service = |hold: &Hold| matches!(hold.resumed, Some((_, ResumeOption::FromHoldDate)));
+    let (charged, mut resting): (Vec<Hold>, Vec<Hold>) = holds.copied().partition(takes_no_service);
+    let end = |hold: &Hold| hold.resumed.map_or(NaiveDate::MAX, |(until, _)| until);
+    // Of two resumes on one day the one that sets a new anchor comes last, and counts.
+    let sets_anchor = |hold: &Hold| matches!(hold.resumed, Some((_, ResumeOption::Today)));
+    resting.sort_by_key(|hold| (end(hold), sets_anchor(hold), hold.act));
+    let mut found: Vec<Hold> = Vec::new();
+    for (place, hold) in resting.iter().enumerate() {
+        let begun = resting[place..].iter().map(|other| other.from).min().unwrap_or(hold.from);
+        let from = found.last().map_or(begun, |last| begun.max(end(last)));
+        if from < NaiveDate::MAX {
+            found.push(Hold { from, ..*hold });
+        }
+    }
+    for hold in charged {
+        let is_served = !found.iter().any(|rest| rest.from <= hold.from && hold.from < end(rest));
+        let next = found.iter().map(|rest| rest.from).filter(|from| hold.from < *from).min();
+        let until = next.map_or(end(&hold), |next| next.min(end(&hold)));
+        if is_served {
+            found.push(Hold { resumed: Some((until, ResumeOption::FromHoldDate)), ..hold });
+        }
+    }
+    found.sort_by_key(|hold| (hold.from, end(hold)));
+    found
 }
 
 /// The terms of an agreement: the first one, and those that follow by renewal.
@@ -313,6 +359,37 @@ mod tests {
         assert!(life.hold_on(day("2026-02-14")).is_some() && life.hold_on(day("2026-02-15")).is_none());
         assert!(life.hold_on(day("2026-03-01")).is_some());
         assert_eq!(life.anchor_on(day("2026-03-01")), day("2026-02-15"));
+    }
+
+    #[test]
+    fn holds_of_a_charge_and_of_its_subscription_come_side_by_side() {
+        use ResumeOption::{FromHoldDate, NextPeriod, Today};
+        let hold = |from: &str, until: &str, option| {
+            let resumed = (!until.is_empty()).then(|| (day(&format!("2026-{until}")), option));
+            Hold { from: day(&format!("2026-{from}")), act: 1, resumed }
+        };
+        let apart = |own: &[Hold], of_all: &[Hold]| {
+            let found = side_by_side(of_all.iter().chain(own)).into_iter().map(|hold| {
+                let until =
+                    hold.resumed.map(|(until, option)| format!("{} {option:?}", until.format("%m-%d")));
+                format!("{} {}", hold.from.format("%m-%d"), until.unwrap_or_default())
+            });
+            found.collect::<Vec<_>>()
+        };
+        let first = [hold("01-10", "01-20", NextPeriod)];
+        for (own, expected) in [
+            (hold("02-01", "02-05", Today), vec!["01-10 01-20 NextPeriod", "02-01 02-05 Today"]),
+            (hold("01-15", "02-05", Today), vec!["01-10 01-20 NextPeriod", "01-20 02-05 Today"]),
+            (hold("01-12", "01-14", Today), vec!["01-10 01-14 Today", "01-14 01-20 NextPeriod"]),
+            (hold("01-05", "", Today), vec!["01-05 01-20 NextPeriod", "01-20 "]),
+            (
+                hold("01-05", "01-15", FromHoldDate),
+                vec!["01-05 01-10 FromHoldDate", "01-10 01-20 NextPeriod"],
+            ),
+            (hold("01-12", "01-30", FromHoldDate), vec!["01-10 01-20 NextPeriod"]),
+        ] {
+            assert_eq!(apart(&[own], &first), expected, "{own:?}");
+        }
     }
 
     #[test]

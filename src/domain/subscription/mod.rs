@@ -1,5 +1,6 @@
 //! Subscriptions: what was agreed at the start, and the ordered timeline of dated acts since (rules S4).
 
+mod holding;
 mod life;
 mod monthly;
 mod open;
@@ -157,6 +158,17 @@ pub enum Verb {
     ToggleCharge {
         charge: ChargeReference,
         toggled: bool,
+    },
+    /// One charge rests, while its subscription goes on.
+    HoldCharge {
+        charge: ChargeReference,
+        /// Gives back what is paid of it in advance from that day on (rules R4).
+        #[serde(default)]
+        refund_prorated: bool,
+    },
+    ResumeCharge {
+        charge: ChargeReference,
+        option: ResumeOption,
     },
     SetPaymentMethod {
         refkey: Option<String>,

@@ -39,7 +39,7 @@ fn is_charged(life: &ChargeLife<'_>, day: NaiveDate) -> bool {
     let has_begun = life.own_start.is_none_or(|start| start <= day);
     let is_gone = life.removed.is_some_and(|removed| removed.on <= day);
     let recurs = life.terms_on(day).charge.charge_type == ChargeType::Recurring;
-    recurs && has_begun && !is_gone && !life.is_toggled_off(day)
+    recurs && has_begun && !is_gone && !life.is_toggled_off(day) && life.own_hold_on(day).is_none()
 }
 
 /// How many of a charge's periods a month has.

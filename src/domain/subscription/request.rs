@@ -60,6 +60,14 @@ pub enum Request {
         charge: String,
         toggled: Option<bool>,
     },
+    HoldCharge {
+        charge: String,
+        refund_prorated: bool,
+    },
+    ResumeCharge {
+        charge: String,
+        option: ResumeOption,
+    },
     SetPaymentMethod {
         refkey: Option<String>,
     },
@@ -99,6 +107,8 @@ impl Request {
             Self::AddOptionalCharge { .. } => VerbName::AddOptionalCharge,
             Self::RemoveCharge { .. } => VerbName::RemoveCharge,
             Self::ToggleCharge { .. } => VerbName::ToggleCharge,
+            Self::HoldCharge { .. } => VerbName::HoldCharge,
+            Self::ResumeCharge { .. } => VerbName::ResumeCharge,
             Self::SetPaymentMethod { .. } => VerbName::SetPaymentMethod,
             Self::SetNextChargeDate { .. } => VerbName::SetNextChargeDate,
             Self::SkipNextCharge { .. } => VerbName::SkipNextCharge,
@@ -132,11 +142,7 @@ impl Request {
             },
             VerbName::Reactivate => Self::Reactivate,
             VerbName::Hold => Self::Hold { refund_prorated: read.refund()? },
-            VerbName::Resume => Self::Resume {
-                option: read
-                    .option(&["option", "resumeoption", "from", "strategy"], RESUME_OPTIONS)?
-                    .unwrap_or(ResumeOption::NextPeriod),
-            },
+            VerbName::Resume => Self::Resume { option: read.resume_option()? },
             VerbName::Expire => Self::Expire { refund_prorated: read.refund()? },
             VerbName::SwitchPlan => Self::SwitchPlan {
                 plan: read.required(&PLAN, read.text(&PLAN))?,
@@ -162,6 +168,12 @@ impl Request {
             }
             VerbName::ToggleCharge => {
                 Self::ToggleCharge { charge: named_charge()?, toggled: read.flag(&["toggled"])? }
+            }
+            VerbName::HoldCharge => {
+                Self::HoldCharge { charge: named_charge()?, refund_prorated: read.refund()? }
+            }
+            VerbName::ResumeCharge => {
+                Self::ResumeCharge { charge: named_charge()?, option: read.resume_option()? }
             }
             VerbName::SetPaymentMethod => Self::SetPaymentMethod {
                 refkey: read.text(&["paymentmethod", "paymentmethodid", "refkey", "method"]),
@@ -336,6 +348,11 @@ impl<'a> Arguments<'a> {
         found
             .map(|(_, option)| Some(*option))
             .ok_or_else(|| bad(names[0], &text, &format!("one of {}", named())))
+    }
+
+    fn resume_option(&self) -> Result<ResumeOption, Refusal> {
+        let option = self.option(&["option", "resumeoption", "from", "strategy"], RESUME_OPTIONS)?;
+        Ok(option.unwrap_or(ResumeOption::NextPeriod))
     }
 
     /// `refund: "prorated"` or true (rules R4).

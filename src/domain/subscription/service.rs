@@ -148,6 +148,7 @@ impl ChargeLife<'_> {
     }
 
     fn spans(&self, life: &Life) -> Vec<ServiceSpan> {
+        let life = &*self.rests_in(life);
         let mut spans = Vec::new();
         let mut segment = self.first_segment(life);
         for terms in &self.terms[1..] {

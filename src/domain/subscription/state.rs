@@ -65,6 +65,8 @@ pub enum VerbName {
     AddOptionalCharge,
     RemoveCharge,
     ToggleCharge,
+    HoldCharge,
+    ResumeCharge,
     SetPaymentMethod,
     SetNextChargeDate,
     SkipNextCharge,
@@ -75,9 +77,9 @@ pub enum VerbName {
 }
 
 use VerbName::{
-    Activate, AddOptionalCharge, ApplyDiscount, Cancel, ClearDiscount, Expire, Hold, Reactivate,
-    RemoveCharge, Renew, Resume, SetAmount, SetNextChargeDate, SetPaymentMethod, SetPrice, SetTrialEnd,
-    SkipNextCharge, SwitchPlan, ToggleCharge,
+    Activate, AddOptionalCharge, ApplyDiscount, Cancel, ClearDiscount, Expire, Hold, HoldCharge, Reactivate,
+    RemoveCharge, Renew, Resume, ResumeCharge, SetAmount, SetNextChargeDate, SetPaymentMethod, SetPrice,
+    SetTrialEnd, SkipNextCharge, SwitchPlan, ToggleCharge,
 };
 
 /// What changes the agreement and leaves the state as it is.
@@ -97,13 +99,34 @@ const TABLE: [(State, &[VerbName]); 7] = [
     (State::Draft, &[Activate, SwitchPlan, SetNextChargeDate, SetTrialEnd]),
     (
         State::Active,
-        &[Cancel, Hold, Expire, SwitchPlan, SetNextChargeDate, SkipNextCharge, SetTrialEnd, Renew],
+        &[
+            Cancel,
+            Hold,
+            Expire,
+            SwitchPlan,
+            HoldCharge,
+            ResumeCharge,
+            SetNextChargeDate,
+            SkipNextCharge,
+            SetTrialEnd,
+            Renew,
+        ],
     ),
     (
         State::PendingEnding,
-        &[Reactivate, Cancel, Hold, Expire, SetNextChargeDate, SkipNextCharge, SetTrialEnd],
+        &[
+            Reactivate,
+            Cancel,
+            Hold,
+            Expire,
+            HoldCharge,
+            ResumeCharge,
+            SetNextChargeDate,
+            SkipNextCharge,
+            SetTrialEnd,
+        ],
     ),
-    (State::Hold, &[Resume, Cancel, Reactivate, Expire]),
+    (State::Hold, &[Resume, Cancel, Reactivate, Expire, ResumeCharge]),
     (State::Cancelled, &[]),
     (State::Ended, &[]),
     (State::Expired, &[]),
@@ -171,7 +194,7 @@ impl State {
 
 impl VerbName {
     /// Every verb.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Activate,
         Cancel,
         Reactivate,
@@ -184,6 +207,8 @@ impl VerbName {
         AddOptionalCharge,
         RemoveCharge,
         ToggleCharge,
+        HoldCharge,
+        ResumeCharge,
         SetPaymentMethod,
         SetNextChargeDate,
         SkipNextCharge,
@@ -208,6 +233,8 @@ impl VerbName {
             AddOptionalCharge => "addoptionalcharge",
             RemoveCharge => "removecharge",
             ToggleCharge => "togglecharge",
+            HoldCharge => "holdcharge",
+            ResumeCharge => "resumecharge",
             SetPaymentMethod => "setpaymentmethod",
             SetNextChargeDate => "setnextchargedate",
             SkipNextCharge => "skipnextcharge",

@@ -2,13 +2,14 @@
 //! charge the plan charge in force, quantities, prices, and the days that were set. Service periods are counted from
 //! it in [`super::service`].
 
-use super::life::{Life, acts_known, acts_up_to};
+use super::life::{Hold, Life, acts_known, acts_up_to};
 use super::{Act, Subscription, SubscriptionCharge, Verb};
 use crate::catalogue::{AppliedDiscount, Catalogue, Charge, ChargeSetup, Plan, PricingModel};
 use crate::ids::{ChargeReference, PlanId};
 use crate::period::Period;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
+use std::borrow::Cow;
 
 /// The fold of a subscription as known on a day.
 #[derive(Debug, Clone)]
@@ -45,6 +46,8 @@ pub struct ChargeLife<'a> {
     pub prices: Vec<Since<Option<Decimal>>>,
     /// Whether it is switched off, likewise.
     pub toggles: Vec<Since<bool>>,
+    /// Its own holds, besides those of the subscription, in the order of the acts.
+    pub(super) holds: Vec<Hold>,
     /// Charge dates that were set, in the order of the acts.
     pub(super) moved: Vec<Moved>,
     /// Charge dates that are skipped, likewise.
@@ -319,6 +322,18 @@ impl<'a> Timeline<'a> {
                 let since = Since { on: act.on, value: *toggled, mark: Some(mark(None)) };
                 self.on_charge(*charge, |life| life.toggles.push(since));
             }
+            Verb::HoldCharge { charge, .. } => {
+                let hold = Hold { from: act.on, act: act.ordinal, resumed: None };
+                self.on_charge(*charge, |life| life.holds.push(hold));
+            }
+            Verb::ResumeCharge { charge, option } => {
+                let resumed = (act.on, *option);
+                self.on_charge(*charge, |life| {
+                    if let Some(hold) = life.holds.last_mut() {
+                        hold.resumed = hold.resumed.or(Some(resumed));
+                    }
+                });
+            }
             Verb::SetNextChargeDate { charge, date } => {
                 let moved = Moved { from: act.on, to: *date, act: act.ordinal };
                 self.on_charge(*charge, |life| life.set_next_date(moved));
@@ -493,6 +508,7 @@ impl<'a> ChargeLife<'a> {
             amounts: vec![Since { on: NaiveDate::MIN, value: amount, mark: None }],
             prices: vec![Since { on: NaiveDate::MIN, value: unit_price, mark: None }],
             toggles: Vec::new(),
+            holds: Vec::new(),
             moved: Vec::new(),
             skipped: Vec::new(),
             discounts: Vec::new(),
@@ -561,6 +577,16 @@ impl<'a> ChargeLife<'a> {
     /// As [`Self::is_toggled_off`], of the acts that count.
     pub fn is_off_in(&self, view: View) -> bool {
         in_force(&self.toggles, view).is_some_and(|since| since.value)
+    }
+
+    /// The life of its subscription, with the charge's own holds.
+    pub fn rests_in<'l>(&self, life: &'l Life) -> Cow<'l, Life> {
+        life.with_holds(&self.holds)
+    }
+
+    /// The charge's own hold that a day lies in.
+    pub fn own_hold_on(&self, day: NaiveDate) -> Option<&Hold> {
+        self.holds.iter().find(|hold| hold.holds(day))
     }
 
     fn set_next_date(&mut self, moved: Moved) {

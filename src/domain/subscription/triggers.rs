@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 impl ChargeLife<'_> {
     /// Days on which a one-time charge is billed, up to `horizon`.
     pub fn triggers(&self, life: &Life, horizon: NaiveDate) -> Vec<NaiveDate> {
+        let life = &*self.rests_in(life);
         let named = self.trigger_days(life);
         let days = named.into_iter().filter_map(|named| {
             let served = self.served_trigger(life, named)?;

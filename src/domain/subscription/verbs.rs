@@ -5,7 +5,7 @@ use super::open::Acts;
 use super::request::Request;
 use super::state::{State, VerbName};
 use super::timeline::{ChargeLife, Timeline, pair};
-use super::{Act, CancelOption, ResumeOption, Subscription, SwitchWhen, Terms, Verb, acts_known};
+use super::{Act, CancelOption, Subscription, SwitchWhen, Terms, Verb, acts_known};
 use crate::billing::BilledLine;
 use crate::catalogue::{
     Alignment, AppliedDiscount, Catalogue, Charge, ChargeSetup, ChargeType, Plan, PricingModel,
@@ -77,6 +77,8 @@ fn refuse_effective(request: &Request, on: NaiveDate, today: NaiveDate) -> Resul
         | Request::Reactivate
         | Request::Hold { .. }
         | Request::Resume { .. }
+        | Request::HoldCharge { .. }
+        | Request::ResumeCharge { .. }
         | Request::Expire { .. }
         | Request::SwitchPlan { .. }
         | Request::SetPaymentMethod { .. }
@@ -113,7 +115,7 @@ pub(super) struct VerbPlanner<'a> {
 }
 
 /// What is done, and the day on which it takes effect.
-type Dated = (NaiveDate, Verb);
+pub(super) type Dated = (NaiveDate, Verb);
 
 impl<'a> VerbPlanner<'a> {
     fn verbs(&self, request: &Request) -> Result<Vec<Dated>, Refusal> {
@@ -153,6 +155,8 @@ impl<'a> VerbPlanner<'a> {
                 let toggled = toggled.unwrap_or(!life.is_toggled_off(self.on));
                 Ok(vec![(self.on, Verb::ToggleCharge { charge: life.reference, toggled })])
             }
+            Request::HoldCharge { charge, refund_prorated } => self.hold_charge(charge, *refund_prorated),
+            Request::ResumeCharge { charge, option } => self.resume_charge(charge, *option),
             Request::SetPaymentMethod { refkey } => self.set_payment_method(refkey.as_deref()),
             Request::SetNextChargeDate { charge, date } => self.set_next_charge_date(charge, *date),
             Request::SkipNextCharge { charge } => {
@@ -242,20 +246,6 @@ impl<'a> VerbPlanner<'a> {
                 .hint(format!("to end it on {day}, give the option on_date and that date")));
         }
         Ok(named.filter(|_| !is_today))
-    }
-
-    /// What a hold has given back stays given back: `from_hold_date` would charge nothing for it.
-    fn resume(&self, option: ResumeOption) -> Result<Vec<Dated>, Refusal> {
-        let hold = self.timeline.life.hold_on(self.today);
-        let act = hold.and_then(|hold| self.subscription.acts.iter().find(|act| act.ordinal == hold.act));
-        let gave_back = act.is_some_and(|act| matches!(act.verb, Verb::Hold { refund_prorated: true }));
-        if gave_back && option == ResumeOption::FromHoldDate {
-            let message = format!("the hold of {} has given back what was paid", self.subscription.number);
-            return Err(
-                Refusal::new(Code::Conflict, message).hint("resume it today, or with the next_period")
-            );
-        }
-        Ok(vec![(self.today, Verb::Resume { option })])
     }
 
     /// rules S3: the trial of a service that has not begun.
@@ -552,7 +542,7 @@ impl<'a> VerbPlanner<'a> {
     }
 
     /// A charge by reference, SKU or anchor code; the last one that is still there.
-    fn charge(&self, name: &str) -> Result<&ChargeLife<'a>, Refusal> {
+    pub(super) fn charge(&self, name: &str) -> Result<&ChargeLife<'a>, Refusal> {
         let is_it = |life: &&ChargeLife<'_>| {
             let charge = life.last_terms().charge;
             charge.sku == name

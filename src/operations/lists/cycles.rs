@@ -148,7 +148,12 @@ impl Row<'_> {
     /// A one-time charge whose day is not known yet, or one that rests.
     fn may_come_later(&self) -> bool {
         let life = &self.timeline.life;
-        life.ends_on().is_none_or(|end| self.today < end) && life.hold_on(self.today).is_some()
+        life.ends_on().is_none_or(|end| self.today < end) && self.is_on_hold()
+    }
+
+    /// By itself, or with its subscription.
+    fn is_on_hold(&self) -> bool {
+        self.timeline.life.hold_on(self.today).is_some() || self.life.own_hold_on(self.today).is_some()
     }
 
     fn next(&self, billed: &[BilledLine]) -> Option<Slot> {
@@ -184,7 +189,7 @@ impl Row<'_> {
         let day = |day: Option<NaiveDate>| day.map_or(Value::Null, Value::Day);
         let state = match () {
             () if self.timeline.life.activated.is_none() => DRAFT,
-            () if cycle.previous.is_none() && self.timeline.life.hold_on(self.today).is_some() => HELD,
+            () if cycle.previous.is_none() && self.is_on_hold() => HELD,
             () => ACTIVE,
         };
         let discount = self.life.discounts.last();

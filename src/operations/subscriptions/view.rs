@@ -72,6 +72,8 @@ pub struct ChargeView {
     pub unit_price: Option<String>,
     /// Switched off.
     pub toggled: bool,
+    /// On hold by itself since that day.
+    pub held: Option<NaiveDate>,
     pub removed: Option<NaiveDate>,
 }
 
@@ -129,6 +131,7 @@ fn charge(timeline: &Timeline<'_>, life: &ChargeLife<'_>, day: NaiveDate) -> Cha
         amount: timeline.amount_on(life, day).normalize().to_string(),
         unit_price: life.unit_price_on(day).map(|price| price.normalize().to_string()),
         toggled: life.is_toggled_off(day),
+        held: life.own_hold_on(day).map(|hold| hold.from),
         removed: life.removed.map(|removal| removal.on),
     }
 }

@@ -49,6 +49,17 @@ const SET_AMOUNT: Doc = Doc::new("Set the quantity", Gives::Object(NOUN)).takes(
 const TOGGLE: Doc = Doc::new("Let a charge go by unbilled, or bill it again", Gives::Object(NOUN))
     .takes(&[field("Toggled", Kind::Flag, "the other way round unless given")]);
 
+const HOLD: Doc = Doc::new("Let a charge rest, alone", Gives::Object(NOUN)).takes(&[field(
+    "Refund",
+    Kind::Text,
+    "`prorated` gives back what is paid of it in advance",
+)]);
+const RESUME: Doc = Doc::new("End the hold of a charge", Gives::Object(NOUN)).takes(&[field(
+    "ResumeOption",
+    Kind::Int,
+    "0 with the next period, 1 from the day of the hold, 2 today on a new anchor",
+)]);
+
 pub fn routes() -> Vec<Route> {
     const ONE: &str = "/v3/subscriptioncharges/{subscriptionChargeId}";
     let put = |path: &'static str, doc| (Method::PUT, path, Scope::Write, doc);
@@ -81,6 +92,12 @@ pub fn routes() -> Vec<Route> {
             put("/v3/subscriptioncharges/{subscriptionChargeId}/togglecharge", TOGGLE),
             "togglecharge",
             "toggled",
+        ),
+        (put("/v3/subscriptioncharges/{subscriptionChargeId}/hold", HOLD), "holdcharge", "refund"),
+        (
+            put("/v3/subscriptioncharges/{subscriptionChargeId}/resume", RESUME),
+            "resumecharge",
+            "resumeoption",
         ),
     ];
     for ((method, path, scope, doc), verb, bare) in verbs {
@@ -204,10 +221,11 @@ async fn asked(call: Call, name: &'static str, bare: &'static str) -> Result<Ans
     let node = super::day::object(call.json()?, bare);
     let sent = Body::of(&node, "")?;
     let mut faults = Faults::default();
-    let known: &[&'static str] = if name == "setamount" {
-        &["Quantity", "Amount", "Prorate", "EntryDate"]
-    } else {
-        &["Toggled", "EntryDate"]
+    let known: &[&'static str] = match name {
+        "setamount" => &["Quantity", "Amount", "Prorate", "EntryDate"],
+        "holdcharge" => &["Refund", "EntryDate"],
+        "resumecharge" => &["ResumeOption", "EntryDate"],
+        _ => &["Toggled", "EntryDate"],
     };
     sent.only(known, &mut faults);
     let mut arguments: Vec<(&str, serde_json::Value)> = Vec::new();
@@ -216,9 +234,9 @@ async fn asked(call: Call, name: &'static str, bare: &'static str) -> Result<Ans
             Some(amount) => arguments.push(("amount", amount.into())),
             None => faults.add("/Quantity".to_owned(), INVALID.word, "is missing"),
         }
-        arguments.extend(sent.get(&["Prorate"]).map(|flag| ("prorate", flag.to_value())));
-    } else {
-        arguments.extend(sent.get(&["Toggled"]).map(|flag| ("toggled", flag.to_value())));
+    }
+    for argument in ["Prorate", "Toggled", "Refund", "ResumeOption"] {
+        arguments.extend(sent.get(&[argument]).map(|value| (argument, value.to_value())));
     }
     faults.check()?;
     let act: Act = call.act().await?;

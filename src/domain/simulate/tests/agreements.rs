@@ -212,6 +212,76 @@ fn a_hold_closes_usage_with_a_stub_and_frees_what_is_used_meanwhile() {
     );
 }
 
+/// rules S4: the hold of its only charge bills what the hold of a subscription bills, in advance and by usage, whatever the
+/// resume counts from, with a refund and without.
+#[test]
+fn a_charge_rests_as_its_subscription_would() {
+    let with = |charge: &Value, verbs: [&str; 2], option: &str, refund: &str| {
+        let named = |mut arguments: Value| {
+            if verbs[0] == "holdcharge" {
+                arguments["charge"] = charge["sku"].clone();
+            }
+            arguments
+        };
+        Scenario::new("2026-01-01", vec![charge.clone()])
+            .run("2026-01-01")
+            .act("2026-01-10", verbs[0], named(json!({"refund": refund})))
+            .usage("2026-01-25", "meanwhile", "calls", "10", "2026-01-20T12:00:00Z")
+            .run("2026-02-05")
+            .act("2026-02-15", verbs[1], named(json!({"option": option})))
+            .usage("2026-03-01", "after", "calls", "100", "2026-02-20T12:00:00Z")
+            .run("2026-03-31")
+            .invoices()
+    };
+    for charge in [base("31.00"), calls("1.00")] {
+        for (option, refund) in [
+            ("next_period", "none"),
+            ("next_period", "prorated"),
+            ("from_hold_date", "none"),
+            ("today", "none"),
+            ("today", "prorated"),
+        ] {
+            assert_eq!(
+                with(&charge, ["holdcharge", "resumecharge"], option, refund),
+                with(&charge, ["hold", "resume"], option, refund),
+                "{} {option} {refund}",
+                charge["sku"]
+            );
+        }
+    }
+}
+
+#[test]
+fn one_charge_rests_while_the_others_go_on() {
+    let start = || {
+        Scenario::new("2026-01-01", vec![base("31.00"), seats("10.00", "1")]).run("2026-01-01").act(
+            "2026-01-10",
+            "holdcharge",
+            json!({"charge": "SEATS"}),
+        )
+    };
+    let resumed = start()
+        .run("2026-02-01")
+        .act("2026-02-15", "resumecharge", json!({"charge": "SEATS", "option": "next_period"}))
+        .run("2026-03-01")
+        .invoices();
+    assert_eq!(resumed[1], "INV-0000002 2026-02-01 38.75: BASE 31.00 [2026-02-01 2026-02-28]");
+    assert!(resumed[2].contains("SEATS 10.00 [2026-03-01 2026-03-31]"), "{resumed:?}");
+
+    // The whole subscription rests meanwhile, and comes back first: the charge goes on resting.
+    let both = start()
+        .act("2026-01-20", "hold", json!({}))
+        .act("2026-02-10", "resume", json!({"option": "next_period"}))
+        .run("2026-03-01")
+        .invoices();
+    assert_eq!(both[1..], ["INV-0000002 2026-03-01 38.75: BASE 31.00 [2026-03-01 2026-03-31]"]);
+
+    let refused =
+        |verb: &str, charge: &str| start().act("2026-01-12", verb, json!({"charge": charge})).refusals();
+    assert_eq!(refused("holdcharge", "SEATS"), ["conflict"]);
+    assert_eq!(refused("resumecharge", "BASE"), ["conflict"]);
+}
+
 /// The book with a second plan, whose base costs 62.00 and whose setup is paid once.
 fn with_big_plan(scenario: Scenario, charges: Vec<Value>) -> Scenario {
     scenario.with(
