@@ -65,6 +65,16 @@ pub async fn hold(tx: &mut Tx, bucket: &str, now: DateTime<Utc>) -> anyhow::Resu
     Ok(true)
 }
 
+/// Nobody else counts what a subscription uses until the transaction ends.
+pub async fn hold_subscription(tx: &mut Tx, id: &str) -> anyhow::Result<()> {
+    on!(tx, c => sqlx::query("update metering_subscription set updated_at = updated_at where id = $1")
+        .bind(id)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
 pub async fn add_bucket(tx: &mut Tx, bucket: &Bucket) -> anyhow::Result<()> {
     on!(tx, c => sqlx::query(
         "insert into metering_bucket (id, label, created_at, updated_at) values ($1, $2, $3, $4)")

@@ -335,3 +335,28 @@ fn of_two_changes_that_hold_to_the_same_state_one_is_made() {
         assert_eq!((is(200), is(412)), (1, 5), "{statuses:?}");
     }
 }
+
+/// Two processes share the books: what is left is left for all of them together.
+#[test]
+fn two_servers_give_no_more_than_the_quota() {
+    for books in both() {
+        let (server, all) = served(&books);
+        let other = Server::start(&books, &["--no-work"]);
+        let it = Metering::new(&server.with(&all));
+        let one = it.subscribe(&server.with(&all), "shared_1", "prod_free", json!({}));
+        let path = it.of(&one, "/consumption");
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..24)
+                .map(|n| {
+                    let (server, all, path) = (if n % 2 == 0 { &server } else { &other }, &all, &path);
+                    let body = json!({"meters": {"requests": 1}, "id": format!("use-{n}")});
+                    scope.spawn(move || server.with(all).post(path, &body).status)
+                })
+                .collect();
+            asking.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let is = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
+        assert_eq!((is(200), is(429)), (10, 14), "{statuses:?}");
+        assert_eq!(server.with(&all).get(&it.of(&one, "/quotas")).is(200).json()["requests"], 0);
+    }
+}

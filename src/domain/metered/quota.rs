@@ -42,7 +42,9 @@ pub fn allowance(
     let held = |change: &Change| max(limits, &change.plans, meter);
     let changes: Vec<&Change> = subscription.changes.iter().filter(|change| change.at <= at).collect();
     let within: Vec<&&Change> = changes.iter().filter(|change| change.at > start).collect();
-    let before = changes.iter().rfind(|change| change.at <= start).and_then(|change| held(change));
+    // Before it was made it had what it was made with.
+    let first = subscription.changes.first().filter(|_| changes.is_empty());
+    let before = changes.iter().copied().rfind(|change| change.at <= start).or(first).and_then(held);
     let largest = within.iter().filter_map(|change| held(change)).chain(before).max();
     let mut current = Allowance { from: start, until, max: before };
     let mut used_before = 0_u64;

@@ -4,7 +4,7 @@
 
 use super::find;
 use super::show::{QuotaView, now_of, quota};
-use super::used::{Use, Used};
+use super::used::{Cells, Use, Used};
 use crate::context::Context;
 use crate::refusal::Stop;
 use crate::usage::live::{Live, NewUsage, RecordOutcome, Together};
@@ -20,7 +20,8 @@ use store::Tx;
 use store::metered::{self, Event, SubscriptionRow};
 use tokio::sync::Mutex;
 
-/// Who asks at the same moment for the same subscription waits, so that nothing is given twice.
+/// Who asks this process at the same moment for the same subscription waits, so that nothing is given twice. Other
+/// processes wait for its row.
 static DOORS: LazyLock<Vec<Mutex<()>>> = LazyLock::new(|| (0..64).map(|_| Mutex::new(())).collect());
 
 /// What is asked for.
@@ -67,15 +68,16 @@ pub async fn consume(
     let counted = counted(&mut tx, bucket, &row, asked).await?;
     drop(tx);
     let limits = standing.limits();
-    let mut used = Used::of_cycle(ctx, &row, asked.at).await?;
+    let (from, until) = row.body.quota_clock(asked.at).cycle(asked.at);
+    let ids = asked.meters.keys().map(|meter| event_id(asked, meter)).collect();
+    let billed = Used::billed(ctx, &row, (from, until), Cells::of_quotas(&row), ids).await?;
+    let here = metered::events(&mut ctx.store.read().await?, &row.id, from, until).await?;
+    let mut used = billed.clone().with(here);
     let new = allowed(&row, &limits, &used, asked, &counted)?;
-    keep(ctx, live, bucket, &row, asked, &new).await?;
-    used.0.extend(new.into_iter().map(|(meter, amount)| Use {
-        id: String::new(),
-        meter,
-        amount: amount.into(),
-        at: asked.at,
-    }));
+    keep(ctx, live, bucket, &row, asked, (&limits, &billed), &new).await?;
+    for (meter, amount) in new {
+        used.add(Use { id: String::new(), meter, amount: amount.into(), at: asked.at });
+    }
     let left = asked.meters.keys().filter_map(|meter| quota(&row.body, &limits, &used, meter, asked.at));
     let meter = |left: QuotaView| Meter { key: left.meter, max: left.max, available: left.available };
     Ok(Consumed { meters: left.map(meter).collect() })
@@ -145,7 +147,7 @@ fn allowed(
             continue;
         }
         let id = event_id(asked, meter);
-        if let Some(known) = used.0.iter().find(|used| used.id == id && used.meter == *meter) {
+        if let Some(known) = used.named.iter().find(|used| used.id == id && used.meter == *meter) {
             if known.amount == Decimal::from(*amount) {
                 continue;
             }
@@ -169,6 +171,7 @@ async fn keep(
     bucket: &str,
     row: &SubscriptionRow,
     asked: &Consumption,
+    (limits, used): (&Limits, &Used),
     new: &BTreeMap<String, u64>,
 ) -> Result<(), Stop> {
     let billed = if row.body.billed.is_empty() { BTreeMap::new() } else { billed_meters(ctx, row).await? };
@@ -203,7 +206,14 @@ async fn keep(
         return Ok(());
     }
     let mut tx = ctx.store.begin().await?;
-    for event in &events {
+    metered::hold_subscription(&mut tx, &row.id).await?;
+    // Another server may have counted since: what it took is not there any more.
+    let (from, until) = row.body.quota_clock(asked.at).cycle(asked.at);
+    let used = used.clone().with(metered::events(&mut tx, &row.id, from, until).await?);
+    let here = events.iter().filter_map(|event| Some((event.meter.clone(), *new.get(&event.meter)?)));
+    let here = Consumption { meters: here.collect(), ..asked.clone() };
+    let still = allowed(row, limits, &used, &here, &BTreeSet::new())?;
+    for event in events.iter().filter(|event| still.contains_key(&event.meter)) {
         if metered::add_event(&mut tx, bucket, event).await? {
             continue;
         }
@@ -243,7 +253,7 @@ pub enum Windows {
 
 impl Windows {
     /// The window in UTC that an instant is in.
-    fn of(self, at: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+    pub(super) fn of(self, at: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
         match self {
             Self::Hour => {
                 let from =
@@ -291,12 +301,11 @@ pub async fn windows(
     if from >= until {
         return Err(Refusal::new(Code::BadArgument, "`from` is not before `to`").into());
     }
-    let mut sums: BTreeMap<(String, DateTime<Utc>, DateTime<Utc>), Decimal> = BTreeMap::new();
-    let used = Used::between(ctx, &row, from, until).await?;
-    for used in used.0.into_iter().filter(|used| meter.is_none_or(|meter| used.meter == meter)) {
-        let (from, until) = size.of(used.at);
-        *sums.entry((used.meter, from, until)).or_default() += used.amount;
-    }
-    let window = |((meter, from, until), value)| Window { meter, from, until, value };
-    Ok((from, until, sums.into_iter().map(window).collect()))
+    let used = Used::between(ctx, &row, (from, until), Cells::Windows(size)).await?;
+    let meant = used.sums.into_iter().filter(|((of, _), _)| meter.is_none_or(|meter| of == meter));
+    let window = |((meter, begin), value)| {
+        let (from, until) = size.of(begin);
+        Window { meter, from, until, value }
+    };
+    Ok((from, until, meant.map(window).collect()))
 }
