@@ -116,6 +116,7 @@ pub async fn empty(tx: &mut Tx, customer: &Customer) -> anyhow::Result<()> {
          where id in (select p.entry from bank_placing p join invoice i on i.id = p.invoice where i.payer = $1)",
         "update debit set debtor_name = 'erased', debtor_iban = '', debtor_bic = null, words = ''
          where attempt in (select a.id from payment_attempt a join invoice i on i.id = a.invoice where i.payer = $1)",
+        "delete from deleted_part where customer = $1",
     ] {
         on!(tx, c => sqlx::query(sql).bind(id).execute(c).await.map(drop))?;
     }

@@ -21,6 +21,7 @@ mod conformance;
 pub mod counter;
 pub mod crash;
 pub mod debit;
+pub mod deleted_part;
 pub mod delivery;
 pub mod document;
 pub mod draft;

@@ -107,7 +107,10 @@ fn a_customer_is_made_changed_and_deleted_with_all_that_belongs_to_it() {
             .is(200);
         assert_eq!(client.get("/v3/paymentmethods").json()["TotalItems"], 2);
         client.delete(&format!("/v3/paymentmethods/{method}")).is(204);
-        client.get(&format!("/v3/paymentmethods/{method}")).refused(404, "not_found");
+        assert_eq!(client.get("/v3/paymentmethods").json()["TotalItems"], 1);
+        let gone = client.get(&format!("/v3/paymentmethods/{method}")).is(200).json();
+        assert_eq!((&gone["Status"], &gone["PaymentProvider"]), (&json!(1024), &json!("sandbox")), "{gone}");
+        client.delete(&format!("/v3/paymentmethods/{method}")).refused(409, "deleted");
 
         // Texts of programs.
         let text = json!({"CustomerID": ada, "Key": "crm", "Value": "4711"});
@@ -119,6 +122,10 @@ fn a_customer_is_made_changed_and_deleted_with_all_that_belongs_to_it() {
         assert_eq!(client.get("/v3/customers/bymetadata?key=crm").json()["TotalItems"], 0);
 
         client.delete(&format!("/v3/contacts/{contact}")).is(204);
+        let gone = client.get(&format!("/v3/contacts/{contact}")).is(200).json();
+        assert_eq!((&gone["Status"], &gone["FullName"]), (&json!(1024), &json!("Rob")), "{gone}");
+        client.patch(&format!("/v3/contacts/{contact}"), &json!({"Note": "y"})).refused(409, "deleted");
+        assert_eq!(client.get(&format!("{at}/contacts")).json()["TotalItems"], 0);
         client.delete(&at).is(204);
         assert_eq!(client.get("/v3/customers").json()["TotalItems"], 0);
         assert_eq!(client.get(&at).is(200).json()["Status"], 1024);
@@ -214,6 +221,17 @@ fn what_is_sold_is_set_up_and_billed_over_http_as_by_a_book() {
         assert!(told["Message"].as_str().unwrap().contains(&now), "{told}");
         let put = json!({"Quantity": 5, "EntryDate": "2026-02-01"});
         client.put(&format!("/v3/subscriptioncharges/{now}/setamount"), &put).is(200);
+
+        // One charge rests, and goes on; a second hold is refused, and names what is there.
+        let of_charge = |verb: &str, body: &Value| {
+            let reference = pending[0]["ReferenceID"].as_str().unwrap();
+            client.put(&format!("/v3/subscriptioncharges/{reference}/{verb}"), body)
+        };
+        assert_eq!(of_charge("hold", &Value::Null).is(200).json()["StateCode"], 2);
+        of_charge("hold", &Value::Null).refused(409, "conflict");
+        assert_eq!(client.get(&at).is(200).json()["StateCode"], 0);
+        assert_eq!(of_charge("resume", &json!({"ResumeOption": 1})).is(200).json()["StateCode"], 1);
+        of_charge("resume", &Value::Null).refused(409, "conflict");
         books.run(&["verify"]).exits(0);
     }
 }

@@ -19,12 +19,19 @@ pub struct Changed {
     pub document: Node,
     /// Pointer to the part that the asker wrote: faults are told from there on.
     pub part: String,
+    /// A part that is taken away, as it was answered: its id goes on answering.
+    pub deleted: Option<(Uuid, String)>,
 }
 
 impl Changed {
+    /// What the asker wrote stands at this pointer.
+    pub fn part(document: Node, part: String) -> Self {
+        Self { document, part, deleted: None }
+    }
+
     /// All of it is the asker's.
     pub fn whole(document: Node) -> Self {
-        Self { document, part: String::new() }
+        Self::part(document, String::new())
     }
 }
 
@@ -96,7 +103,10 @@ async fn change_and_make(
     let stored = living(&mut tx, kind, id).await?;
     let document = domain::book_file::read_body(&stored.document);
     let document = document.map_err(|_| anyhow::anyhow!("the document of {} is damaged", stored.key))?;
-    let (changed, made) = edit(&stored, document)?;
+    let (mut changed, made) = edit(&stored, document)?;
+    if let Some((part, answered)) = changed.deleted.take() {
+        store::deleted_part::keep(&mut tx, part, id, &answered).await?;
+    }
     if !write(ctx, &mut tx, kind, changed, actor).await? {
         return Ok(made);
     }
@@ -154,7 +164,7 @@ async fn write(
     changed: Changed,
     actor: &Actor,
 ) -> Result<bool, Stop> {
-    let Changed { mut document, part } = changed;
+    let Changed { mut document, part, .. } = changed;
     name_references(tx, kind.table(), &mut document).await?;
     let parsed = Parsed::object(kind, "document", &document.written());
     match load::write(ctx, tx, parsed, actor, Source::Request).await {

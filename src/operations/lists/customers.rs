@@ -5,7 +5,7 @@ use domain::book_file::{Node, ObjectKind};
 use domain::customer::{Address, Contact, Customer, PaymentMethod};
 use domain::ids::{CustomerId, is_beside, made_beside};
 use domain::query::{Entity, Kind, Record, Value, property};
-use store::book_object::{self, BookObject};
+use store::book_object::{self, BookObject, Status};
 use store::{Tx, book};
 use uuid::Uuid;
 
@@ -70,6 +70,7 @@ pub static CONTACT: Entity = Entity {
         property("City", Kind::Text),
         property("State", Kind::Text),
         property("Country", Kind::Text),
+        property("Status", Kind::Int),
         property("County", Kind::Text),
         property("BusinessPhone", Kind::Text),
         property("HomePhone", Kind::Text),
@@ -91,6 +92,7 @@ pub static PAYMENT_METHOD: Entity = Entity {
         property("PaymentProvider", Kind::Text),
         property("IsDefault", Kind::Flag),
         property("ExpiryDate", Kind::Day),
+        property("Status", Kind::Int),
         property("FullName", Kind::Text),
         property("Issuer", Kind::Text),
         property("IsOnline", Kind::Flag),
@@ -212,6 +214,7 @@ fn contact_record(c: &Customer, contact: &Contact, id: Uuid) -> Record {
         contact.email.as_deref().into(),
     ];
     values.extend(address(&contact.address));
+    values.push(Value::Int(Status::Active as i64));
     Record { values, ..Record::default() }
 }
 
@@ -231,6 +234,7 @@ fn method_record(c: &Customer, method: &PaymentMethod) -> Record {
         method.gateway.as_deref().into(),
         Value::Flag(method.is_default),
         method.expires.map_or(Value::Null, Value::Day),
+        Value::Int(Status::Active as i64),
     ];
     Record { values, ..Record::default() }
 }

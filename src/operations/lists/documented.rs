@@ -51,6 +51,31 @@ pub fn deleted(entity: &Entity, object: &BookObject) -> Record {
     record
 }
 
+/// A part as it was answered, to be kept when it is deleted.
+pub fn kept(record: &Record) -> String {
+    let values = record.values.iter().map(|value| match value {
+        Value::Null => Node::Null,
+        Value::Guid(id) => Node::Text(id.to_string()),
+        Value::Text(text) => Node::Text(text.clone()),
+        Value::Int(number) => Node::Number(number.to_string()),
+        Value::Flag(flag) => Node::Bool(*flag),
+        Value::Exact(number) => Node::Number(number.to_string()),
+        Value::Day(day) => Node::Text(day.to_string()),
+        Value::Instant(at) => Node::Text(at.to_rfc3339()),
+    });
+    Node::List(values.collect()).written()
+}
+
+/// The same read back; it is deleted. Properties that came later have nothing.
+pub fn read_kept(entity: &Entity, text: &str) -> Option<Record> {
+    let Ok(Node::List(kept)) = domain::book_file::read_body(text) else { return None };
+    let values = entity.properties.iter().enumerate().map(|(place, property)| match property.name {
+        "Status" => Value::Int(Status::Deleted as i64),
+        _ => kept.get(place).map_or(Value::Null, |node| value(node, property.kind)),
+    });
+    Some(Record { values: values.collect(), ..Record::default() })
+}
+
 /// Upodi's number: a plan that was never offered is a draft.
 fn status(object: &BookObject) -> i64 {
     let is_draft = object.kind == ObjectKind::ProductPlan

@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 pub use catalogue::plan_charge_id;
 pub use customers::{CONTACT_ID, contact_ids, payment_method_id};
+pub use documented::kept;
 
 /// Records looked at together.
 const CHUNK: usize = 500;
@@ -216,6 +217,10 @@ pub async fn by_id(ctx: &Context, noun: Noun, id: Uuid) -> anyhow::Result<Option
     };
     if found.is_some() {
         return Ok(found);
+    }
+    if matches!(noun, Noun::Contact | Noun::PaymentMethod) {
+        let kept = store::deleted_part::find(&mut tx, id).await?;
+        return Ok(kept.and_then(|text| documented::read_kept(noun.entity(), &text)));
     }
     let Some(kind) = noun.kind() else { return Ok(None) };
     let object = book_object::by_id(&mut tx, id).await?.filter(|object| object.kind == kind);

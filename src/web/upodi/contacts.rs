@@ -96,7 +96,7 @@ async fn create(call: Call) -> Result<Answer, Problem> {
             part = format!("/contacts/{}", contacts.len());
             contacts.push(contact);
         }
-        Ok((Changed { document: stored, part }, id))
+        Ok((Changed::part(stored, part), id))
     })
     .await
     .map_err(|stop| refused(stop, &node, &form(), CUSTOMER_NOT_FOUND))?;
@@ -153,6 +153,7 @@ async fn edit(
     let Some(record) = lists::by_id(call.ctx(), NOUN, id).await? else {
         return Err(listed::absent(NOUN, CONTACT_NOT_FOUND, &id.to_string()));
     };
+    listed::insist_on_living(NOUN, &record)?;
     let place = NOUN.entity().property("CustomerID").unwrap_or_default();
     let customer = match record.values.get(place) {
         Some(Value::Guid(customer)) => *customer,
@@ -164,7 +165,7 @@ async fn edit(
         );
     }
     documents::change(call.ctx(), &call.actor(), ObjectKind::Customer, customer, |_, mut stored| {
-        let mut part = String::new();
+        let (mut part, mut deleted) = (String::new(), None);
         if let Some(contacts) = stored.list_mut("contacts") {
             let ids = contact_ids(customer, contacts);
             if let Some(place) = ids.iter().position(|other| *other == id) {
@@ -173,10 +174,12 @@ async fn edit(
                 edit(contacts, place);
                 if contacts.len() == before {
                     contacts[place].set("id", Node::Text(id.to_string()));
+                } else {
+                    deleted = Some((id, lists::kept(&record)));
                 }
             }
         }
-        Ok(Changed { document: stored, part })
+        Ok(Changed { deleted, ..Changed::part(stored, part) })
     })
     .await
     .map_err(|stop| refused(stop, body, &form(), CONTACT_NOT_FOUND))

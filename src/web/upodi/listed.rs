@@ -1,22 +1,27 @@
 //! What every listed object answers: a page, a query, one by its id.
 
-use super::query::{self, Shown};
+use super::query;
 use super::view;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::doc::{Doc, Gives, QueryDoc};
-use crate::problem::{Code, Problem};
+use crate::problem::{self, Problem};
 use crate::route::Route;
 use domain::api_key::Scope;
+use domain::query::{Record, Value};
+use domain::refusal::{Code, Refusal};
 use http::Method;
 use operations::lists::{self, Narrow, Noun};
 use uuid::Uuid;
+
+/// Upodi's number of what was deleted.
+const DELETED: i64 = 1024;
 
 /// Where an object is listed, and what it is called when it is not there.
 #[derive(Debug, Clone, Copy)]
 pub struct Listed {
     pub noun: Noun,
-    pub missing: Code,
+    pub missing: problem::Code,
     /// Paths of the page, the query and the single object, the last with a part `{id}` of whatever name.
     pub page: &'static str,
     pub query: &'static str,
@@ -55,18 +60,18 @@ impl Listed {
 pub async fn page(call: &Call, noun: Noun, narrow: &Narrow) -> Result<Answer, Problem> {
     let page = query::page(call)?;
     let found = lists::page(call.ctx(), noun, narrow, page.skip(), page.size).await?;
-    Ok(Answer::ok(view::page(noun.entity(), &found, page, &Shown::default())))
+    Ok(Answer::ok(view::page(noun.entity(), &found, page)))
 }
 
 /// What passes a query.
 pub async fn query(call: &Call, noun: Noun) -> Result<Answer, Problem> {
     let (query, page, shown) = query::odata(call, noun.entity())?;
     let found = lists::query(call.ctx(), noun, &query).await?;
-    Ok(Answer::ok(view::page(noun.entity(), &found, page, &shown)))
+    Ok(Answer::ok(view::shown(call, noun.entity(), &found, page, &shown).await?))
 }
 
 /// One with all that belongs to it.
-pub async fn one(call: &Call, noun: Noun, id: Uuid, missing: Code) -> Result<Answer, Problem> {
+pub async fn one(call: &Call, noun: Noun, id: Uuid, missing: problem::Code) -> Result<Answer, Problem> {
     match lists::by_id(call.ctx(), noun, id).await? {
         Some(record) => Ok(Answer::ok(view::whole(noun.entity(), &record))),
         None => Err(absent(noun, missing, &id.to_string())),
@@ -79,7 +84,7 @@ pub async fn by_text(
     noun: Noun,
     property: &str,
     text: &str,
-    missing: Code,
+    missing: problem::Code,
 ) -> Result<Answer, Problem> {
     let quoted = text.replace('\'', "''");
     let filter = domain::query::filter(&format!("{property} eq '{quoted}'"), noun.entity());
@@ -91,8 +96,18 @@ pub async fn by_text(
     }
 }
 
+/// What was deleted answers by its id, and is not changed any more.
+pub fn insist_on_living(noun: Noun, record: &Record) -> Result<(), Problem> {
+    let status = noun.entity().property("Status").and_then(|place| record.values.get(place));
+    if status != Some(&Value::Int(DELETED)) {
+        return Ok(());
+    }
+    let message = format!("the {} was deleted", noun.entity().name.to_ascii_lowercase());
+    Err(Refusal::new(Code::Deleted, message).into())
+}
+
 /// Nothing has this id or name.
-pub fn absent(noun: Noun, missing: Code, name: &str) -> Problem {
+pub fn absent(noun: Noun, missing: problem::Code, name: &str) -> Problem {
     let message = format!("there is no {} {name}", noun.entity().name.to_ascii_lowercase());
     Problem::new(missing, message).or(format!("`GET /v3/{}` lists what there is", collection(noun)))
 }

@@ -6,7 +6,7 @@ use super::written::refused;
 use crate::answer::Answer;
 use crate::body::{Body, Faults};
 use crate::call::Call;
-use crate::doc::{Doc, Gives, field, required};
+use crate::doc::{Doc, Gives, Type, field, member, required};
 use crate::json::Tree;
 use crate::problem::{
     BAD_ID, CUSTOMER_NOT_FOUND, DUPLICATE, IMMUTABLE, INVALID, NOT_ITS_OWN, PAYMENT_METHOD_NOT_FOUND,
@@ -46,10 +46,22 @@ const CREATE: Doc = Doc::new("Add a payment method", Gives::Object(NOUN))
     .takes(&[
         required("Type", Kind::Int, "8 card, 64 token, 128 FI, 256 LS"),
         field("MakeDefault", Kind::Flag, "collect with it unless a subscription names another one"),
-        field("PureToken", Kind::Text, "an object {Token, PaymentGateway}, for 64"),
-        field("CreditCard", Kind::Text, "an object {CardToken}, for 8"),
-        field("FI", Kind::Text, "an object {FICustomerNumber}, for 128"),
-        field("LS", Kind::Text, "an object {BankRegNumber, BankAccountNumber, CVRNumber}, for 256"),
+        member(
+            "PureToken",
+            Type::Object(&[required("Token", Kind::Text, ""), field("PaymentGateway", Kind::Text, "")]),
+            "for 64",
+        ),
+        member("CreditCard", Type::Object(&[required("CardToken", Kind::Text, "")]), "for 8"),
+        member("FI", Type::Object(&[field("FICustomerNumber", Kind::Text, "")]), "for 128"),
+        member(
+            "LS",
+            Type::Object(&[
+                field("BankRegNumber", Kind::Text, ""),
+                field("BankAccountNumber", Kind::Text, ""),
+                field("CVRNumber", Kind::Text, ""),
+            ]),
+            "for 256",
+        ),
         field("RefKey", Kind::Text, "name of the method, made unless given"),
         field("ExpiryDate", Kind::Day, ""),
     ])
@@ -188,7 +200,7 @@ async fn add(call: &Call, customer: Uuid, node: &Node, mut written: Node) -> Res
         methods.push(written);
         stored.set("paymentmethods", Node::List(methods));
         let id = payment_method_id(CustomerId(customer), &refkey);
-        Ok((Changed { document: stored, part }, id))
+        Ok((Changed::part(stored, part), id))
     })
     .await
     .map_err(|stop| {
@@ -316,17 +328,24 @@ pub fn with_methods(call: &Call, node: &Node, document: &mut Node) -> Result<(),
 
 /// Changes the method of the path in its customer's document.
 async fn edit(call: &Call, edit: impl FnOnce(&mut Vec<Node>, usize)) -> Result<(), Problem> {
-    let (_, of) = found(call).await?;
+    let (record, of) = found(call).await?;
+    listed::insist_on_living(NOUN, &record)?;
     documents::change(call.ctx(), &call.actor(), ObjectKind::Customer, of.customer, |_, mut stored| {
-        let mut part = String::new();
+        let (mut part, mut deleted) = (String::new(), None);
         if let Some(methods) = stored.list_mut("paymentmethods") {
             let name = Node::Text(of.refkey.clone());
             if let Some(place) = methods.iter().position(|method| method.member("refkey") == Some(&name)) {
                 part = format!("/paymentmethods/{place}");
+                let before = methods.len();
                 edit(methods, place);
+                if methods.len() < before
+                    && let Value::Guid(id) = record.id()
+                {
+                    deleted = Some((*id, lists::kept(&record)));
+                }
             }
         }
-        Ok(Changed { document: stored, part })
+        Ok(Changed { deleted, ..Changed::part(stored, part) })
     })
     .await
     .map_err(|stop| refused(stop, &Node::Null, &CUSTOMER.form(), CUSTOMER_NOT_FOUND))
