@@ -1,6 +1,6 @@
 //! What the document of the API says of a route; it stands beside the handler.
 
-use domain::query::Kind;
+use domain::query::{Entity, Kind};
 use operations::lists::Noun;
 
 /// What a route takes and gives.
@@ -13,16 +13,41 @@ pub struct Doc {
     pub gives: Gives,
     /// Status of what is done.
     pub success: u16,
+    /// And of what was there already.
+    pub or: Option<u16>,
+    /// Whether the body is what is answered, or a part of it.
+    pub is_written: bool,
+    /// Whether a list of such bodies is taken as well.
+    pub takes_lists: bool,
+    /// Media type of a body that is no JSON.
+    pub media: Option<&'static str>,
 }
 
 /// A member of a body or of an answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
     pub name: &'static str,
-    pub kind: Kind,
+    pub of: Type,
     pub required: bool,
     /// For whoever reads the document.
     pub about: &'static str,
+}
+
+/// What a member holds.
+#[derive(Debug, Clone, Copy)]
+pub enum Type {
+    Value(Kind),
+    /// A list of values.
+    Values(Kind),
+    Object(&'static [Field]),
+    /// A list of objects.
+    Objects(&'static [Field]),
+    /// Records as they are listed.
+    Records(fn() -> &'static Entity),
+    /// An object whose members the caller names, each of one type.
+    Named(&'static Type),
+    /// JSON of the caller's.
+    Any,
 }
 
 /// What stands behind the `?`.
@@ -43,6 +68,10 @@ pub enum QueryDoc {
     Detail,
     /// Some time, cut into windows.
     Windows,
+    /// Some time, cut into windows as OpenMeter's clients ask for them.
+    MeterWindows,
+    /// Events of a time, a subject or an id.
+    Events,
 }
 
 /// What is answered.
@@ -51,7 +80,21 @@ pub enum Gives {
     Nothing,
     Page(Noun),
     Object(Noun),
+    /// A record of a thing that is listed elsewhere.
+    Record(fn() -> &'static Entity),
+    /// A page of them.
+    Records(fn() -> &'static Entity),
     Fields(&'static [Field]),
+    /// A page of such objects.
+    PageOf(&'static [Field]),
+    /// Such objects as Zuplo's lists have them.
+    Listed(&'static [Field]),
+    /// A list of such objects and nothing around it.
+    List(&'static [Field]),
+    /// An object whose members the caller has named.
+    Named(&'static Type),
+    /// One of two objects, as it was asked.
+    Either(&'static [Field], &'static [Field]),
     /// Something that is no JSON.
     Media(&'static str),
     /// JSON of somebody else's shape.
@@ -60,7 +103,17 @@ pub enum Gives {
 
 impl Doc {
     pub const fn new(summary: &'static str, gives: Gives) -> Self {
-        Self { summary, takes: &[], query: QueryDoc::Nothing, gives, success: 200 }
+        Self {
+            summary,
+            takes: &[],
+            query: QueryDoc::Nothing,
+            gives,
+            success: 200,
+            or: None,
+            is_written: false,
+            takes_lists: false,
+            media: None,
+        }
     }
 
     pub const fn takes(self, takes: &'static [Field]) -> Self {
@@ -74,12 +127,40 @@ impl Doc {
     pub const fn success(self, success: u16) -> Self {
         Self { success, ..self }
     }
+
+    /// Another status, of what was there or is asked otherwise.
+    pub const fn or(self, status: u16) -> Self {
+        Self { or: Some(status), ..self }
+    }
+
+    /// What is answered is what is sent, as far as it is sent.
+    pub const fn written(self) -> Self {
+        Self { is_written: true, ..self }
+    }
+
+    pub const fn or_lists(self) -> Self {
+        Self { takes_lists: true, ..self }
+    }
+
+    pub const fn media(self, media: &'static str) -> Self {
+        Self { media: Some(media), ..self }
+    }
 }
 
 pub const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field { name, kind, required: false, about }
+    member(name, Type::Value(kind), about)
 }
 
 pub const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field { name, kind, required: true, about }
+    Field { name, of: Type::Value(kind), required: true, about }
+}
+
+/// A member that is more than a value.
+pub const fn member(name: &'static str, of: Type, about: &'static str) -> Field {
+    Field { name, of, required: false, about }
+}
+
+/// The same, and it must be there.
+pub const fn needed(name: &'static str, of: Type, about: &'static str) -> Field {
+    Field { name, of, required: true, about }
 }

@@ -3,7 +3,7 @@
 use crate::answer::Answer;
 use crate::body::{Body, Faults, flat};
 use crate::call::Call;
-use crate::doc::{Doc, Gives};
+use crate::doc::{Doc, Field, Gives, Type, field, member, needed, required};
 use crate::json::Tree;
 use crate::problem::{Problem, TOO_LARGE, VALIDATION};
 use crate::route::Route;
@@ -11,6 +11,7 @@ use crate::upodi::usage::not_taken;
 use chrono::SecondsFormat;
 use domain::api_key::Scope;
 use domain::book_file::Node;
+use domain::query::Kind;
 use domain::{DateTime, Decimal, Utc};
 use http::Method;
 use operations::usage::live::{NewUsage, RecordOutcome, Together};
@@ -22,8 +23,36 @@ const BATCH_MAX: usize = 100;
 /// Lago's events name no source.
 const SOURCE: &str = "lago";
 
-const ONE: Doc = Doc::new("Bring in one event of Lago's", Gives::Free);
-const BATCH: Doc = Doc::new("Bring in up to 100 events of Lago's", Gives::Free);
+/// An event as Lago's clients send it.
+const SENT: &[Field] = &[
+    required("transaction_id", Kind::Text, "the event's own id"),
+    field("external_subscription_id", Kind::Text, ""),
+    required("code", Kind::Text, "the meter"),
+    field("timestamp", Kind::Exact, "Unix time; now unless given"),
+    field("precise_total_amount_cents", Kind::Exact, ""),
+    member("properties", Type::Any, "value is how much; 1 unless given"),
+];
+/// And as it is answered.
+const TAKEN: &[Field] = &[
+    field("lago_id", Kind::Guid, ""),
+    field("transaction_id", Kind::Text, ""),
+    field("lago_customer_id", Kind::Guid, ""),
+    field("code", Kind::Text, ""),
+    field("timestamp", Kind::Instant, ""),
+    field("precise_total_amount_cents", Kind::Exact, ""),
+    member("properties", Type::Any, ""),
+    field("lago_subscription_id", Kind::Guid, ""),
+    field("external_subscription_id", Kind::Text, ""),
+    field("created_at", Kind::Instant, ""),
+];
+const ONE: Doc =
+    Doc::new("Bring in one event of Lago's", Gives::Fields(&[member("event", Type::Object(TAKEN), "")]))
+        .takes(&[needed("event", Type::Object(SENT), "")]);
+const BATCH: Doc = Doc::new(
+    "Bring in up to 100 events of Lago's",
+    Gives::Fields(&[member("events", Type::Objects(TAKEN), "")]),
+)
+.takes(&[needed("events", Type::Objects(SENT), "")]);
 
 pub fn routes() -> Vec<Route> {
     vec![

@@ -3,7 +3,7 @@
 
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::doc::{Doc, Field, Gives, QueryDoc};
+use crate::doc::{Doc, Field, Gives, QueryDoc, Type};
 use crate::json::Tree;
 use crate::problem::{Problem, Style};
 use crate::route::{Access, Route};
@@ -66,11 +66,7 @@ fn operation(route: &Route) -> Tree {
         ("tags".into(), Tree::List(vec![Tree::text(tag(route.path))])),
         ("parameters".into(), Tree::List(parameters(route))),
     ];
-    if !doc.takes.is_empty() {
-        let schema = object(doc.takes.iter().map(|field| (field.name, described(field))), doc.takes);
-        members
-            .push(("requestBody".into(), Tree::object([("content", content("application/json", schema))])));
-    }
+    members.extend(taken(route).map(|body| ("requestBody".into(), body)));
     members.push(("responses".into(), responses(route)));
     let security = match route.access {
         Access::Open => Vec::new(),
@@ -81,6 +77,26 @@ fn operation(route: &Route) -> Tree {
         members.push(("description".into(), Tree::Text(format!("Needs a key with the scope `{scope}`."))));
     }
     Tree::Object(members)
+}
+
+/// The body of a request; none where none is read.
+fn taken(route: &Route) -> Option<Tree> {
+    let doc = &route.doc;
+    if let Some(media) = doc.media {
+        return Some(Tree::object([("content", content(media, Tree::object([])))]));
+    }
+    let schema = match doc.gives {
+        _ if doc.takes_lists => {
+            let one = members(doc.takes);
+            Tree::object([("anyOf", Tree::List(vec![one.clone(), list(one)]))])
+        }
+        _ if !doc.takes.is_empty() => members(doc.takes),
+        // What is answered can be sent back.
+        Gives::Object(noun) if doc.is_written => reference(noun.entity().name),
+        Gives::Record(entity) if doc.is_written => whole(entity()),
+        _ => return None,
+    };
+    Some(Tree::object([("content", content("application/json", schema))]))
 }
 
 /// The method and the words of the path: one name for each route.
@@ -147,6 +163,21 @@ fn parameters(route: &Route) -> Vec<Tree> {
             ("windowSize", "string", "HOUR, DAY or MONTH"),
             ("meter", "string", "all unless given"),
         ],
+        QueryDoc::MeterWindows => vec![
+            ("from", "string", "an instant; that of the first event unless given"),
+            ("to", "string", "an instant; now unless given"),
+            ("windowSize", "string", "MINUTE, HOUR, DAY or MONTH; one window unless given"),
+            ("windowTimeZone", "string", "of the IANA database; UTC unless given"),
+            ("subject", "string", "may be repeated"),
+            ("groupBy", "string", "subject, or a property; may be repeated"),
+        ],
+        QueryDoc::Events => vec![
+            ("from", "string", "an instant"),
+            ("to", "string", "an instant"),
+            ("subject", "string", ""),
+            ("id", "string", ""),
+            ("limit", "integer", "100 at most, and unless given"),
+        ],
     };
     all.extend(query.into_iter().map(|(name, kind, about)| parameter(name, "query", false, kind, about)));
     all
@@ -157,27 +188,95 @@ const OFFSET: [(&str, &str, &str); 2] =
 
 fn responses(route: &Route) -> Tree {
     let doc = &route.doc;
-    let body = match doc.gives {
-        Gives::Nothing => None,
-        Gives::Page(noun) => Some(content("application/json", page(noun))),
-        Gives::Object(noun) => Some(content("application/json", reference(noun.entity().name))),
-        Gives::Fields(fields) => {
-            let schema = object(fields.iter().map(|field| (field.name, described(field))), fields);
-            Some(content("application/json", schema))
-        }
-        Gives::Media(media) => Some(content(media, Tree::object([("type", Tree::text("string"))]))),
-        Gives::Free => Some(content("application/json", Tree::object([]))),
-    };
     let mut done: Members = vec![("description".into(), Tree::text("done"))];
-    done.extend(body.map(|body| ("content".into(), body)));
-    let refused = Tree::object([
-        ("description", Tree::text("not done; nothing was changed")),
-        ("content", refusal(route.path)),
-    ]);
-    Tree::Object(vec![
-        (Cow::Owned(doc.success.to_string()), Tree::Object(done)),
-        (Cow::Borrowed("default"), refused),
-    ])
+    done.extend(given(doc.gives).map(|body| ("content".into(), body)));
+    let mut all: Members = vec![(Cow::Owned(doc.success.to_string()), Tree::Object(done.clone()))];
+    all.extend(doc.or.map(|status| (Cow::Owned(status.to_string()), Tree::Object(done))));
+    all.extend(refusals(route).into_iter().map(|status| {
+        let refused =
+            Tree::object([("description", Tree::text(meaning(status))), ("content", refusal(route.path))]);
+        (Cow::Owned(status.to_string()), refused)
+    }));
+    Tree::Object(all)
+}
+
+/// The body of what is done.
+fn given(gives: Gives) -> Option<Tree> {
+    let schema = match gives {
+        Gives::Nothing => return None,
+        Gives::Media(media) => {
+            return Some(content(media, Tree::object([("type", Tree::text("string"))])));
+        }
+        Gives::Page(noun) => page(reference(noun.entity().name)),
+        Gives::Object(noun) => reference(noun.entity().name),
+        Gives::Records(entity) => page(whole(entity())),
+        Gives::Record(entity) => whole(entity()),
+        Gives::Fields(fields) => members(fields),
+        Gives::PageOf(fields) => page(members(fields)),
+        Gives::List(fields) => list(members(fields)),
+        Gives::Named(of) => named(*of),
+        Gives::Either(one, other) => {
+            Tree::object([("anyOf", Tree::List(vec![members(one), members(other)]))])
+        }
+        Gives::Listed(fields) => object(
+            [
+                ("data", list(members(fields))),
+                ("limit", schema(Kind::Int)),
+                ("offset", schema(Kind::Int)),
+                ("total", schema(Kind::Int)),
+            ]
+            .into_iter(),
+            &[],
+        ),
+        Gives::Free => Tree::object([("type", Tree::text("object"))]),
+    };
+    Some(content("application/json", schema))
+}
+
+/// Every status that refuses: what is asked of all, of whoever has a key, of paths that name something, of bodies, and of
+/// what asks a provider.
+fn refusals(route: &Route) -> Vec<u16> {
+    let mut all: Vec<u16> = vec![400, 408, 414, 431, 500, 503];
+    if route.access != Access::Open {
+        all.extend([401, 403, 429]);
+    }
+    if route.path.contains('{') || route.doc.takes.iter().any(|field| field.name.ends_with("ID")) {
+        all.push(404);
+    }
+    if route.method != Method::GET {
+        all.extend([404, 409, 412, 413, 415, 422]);
+    }
+    if ["/recharge", "/refund"].iter().any(|verb| route.path.ends_with(verb)) {
+        all.push(402);
+    }
+    // An empty book has no seller; a draft has no electronic invoice.
+    if ["/v3/tenant/me", "/v3/invoices/{invoiceId}/xml"].contains(&route.path) {
+        all.push(409);
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn meaning(status: u16) -> &'static str {
+    match status {
+        400 => "not understood; every fault with its place",
+        401 => "no key, or none that is known",
+        402 => "the provider says no",
+        403 => "the key may not do this",
+        404 => "there is no such thing",
+        408 => "the request did not come to its end in time",
+        409 => "its state does not allow this",
+        412 => "changed since it was read",
+        413 => "too large",
+        414 => "the path and query are too long",
+        415 => "not a kind of body that is read here",
+        422 => "the name is taken, or the values cannot be taken",
+        429 => "too many, or nothing is left",
+        431 => "the head is too large",
+        503 => "busy, draining or overloaded: try again",
+        _ => "a fault of ours; the log has its TraceId",
+    }
 }
 
 /// How a part of the API tells its problems.
@@ -197,11 +296,10 @@ fn reference(name: &str) -> Tree {
     Tree::object([("$ref", Tree::Text(format!("#/components/schemas/{name}")))])
 }
 
-fn page(noun: Noun) -> Tree {
+fn page(of: Tree) -> Tree {
     let count = || Tree::object([("type", Tree::List(vec![Tree::text("integer"), Tree::text("null")]))]);
-    let items = Tree::object([("type", Tree::text("array")), ("items", reference(noun.entity().name))]);
     let members = [
-        ("Items", items),
+        ("Items", list(of)),
         ("PageNumber", count()),
         ("PageSize", count()),
         ("TotalItems", count()),
@@ -210,13 +308,35 @@ fn page(noun: Noun) -> Tree {
     object(members.into_iter(), &[])
 }
 
+fn list(of: Tree) -> Tree {
+    Tree::object([("type", Tree::text("array")), ("items", of)])
+}
+
 fn whole(entity: &'static Entity) -> Tree {
-    let properties = entity.properties.iter().map(|property| (property.name, schema(property.kind)));
-    let lists = entity
-        .lists
-        .iter()
-        .map(|(name, of)| (*name, Tree::object([("type", Tree::text("array")), ("items", whole(of))])));
+    let properties =
+        entity.properties.iter().map(|property| (property.name, shown(property.name, property.kind)));
+    let lists = entity.lists.iter().map(|(name, of)| (*name, list(whole(of))));
     object(properties.chain(lists), &[])
+}
+
+fn members(fields: &[Field]) -> Tree {
+    object(fields.iter().map(|field| (field.name, described(field))), fields)
+}
+
+fn named(of: Type) -> Tree {
+    Tree::object([("type", Tree::text("object")), ("additionalProperties", type_of(of))])
+}
+
+fn type_of(of: Type) -> Tree {
+    match of {
+        Type::Value(kind) => schema(kind),
+        Type::Values(kind) => list(schema(kind)),
+        Type::Object(fields) => members(fields),
+        Type::Objects(fields) => list(members(fields)),
+        Type::Records(entity) => list(whole(entity())),
+        Type::Named(of) => named(*of),
+        Type::Any => Tree::object([]),
+    }
 }
 
 fn object(members: impl Iterator<Item = (&'static str, Tree)>, fields: &[Field]) -> Tree {
@@ -230,12 +350,78 @@ fn object(members: impl Iterator<Item = (&'static str, Tree)>, fields: &[Field])
 }
 
 fn described(field: &Field) -> Tree {
-    match schema(field.kind) {
+    let of = match field.of {
+        Type::Value(kind) => shown(field.name, kind),
+        other => type_of(other),
+    };
+    match of {
         Tree::Object(mut members) => {
             members.push(("description".into(), Tree::text(field.about)));
             Tree::Object(members)
         }
         other => other,
+    }
+}
+
+/// The schema of a value, with an example.
+fn shown(name: &str, kind: Kind) -> Tree {
+    let Tree::Object(mut members) = schema(kind) else { return Tree::Null };
+    members.push(("examples".into(), Tree::List(vec![example(name, kind)])));
+    Tree::Object(members)
+}
+
+fn example(name: &str, kind: Kind) -> Tree {
+    const TEXTS: &[(&str, &str)] = &[
+        ("accountnumber", "CU-0000001"),
+        ("subscriptionnumber", "SUB-0000001"),
+        ("subject", "SUB-0000001"),
+        ("external_subscription_id", "SUB-0000001"),
+        ("invoicenumber", "INV-0000001"),
+        ("discountcode", "LAUNCH-10"),
+        ("currencycode", "DKK"),
+        ("currency", "DKK"),
+        ("country", "DK"),
+        ("city", "Odense"),
+        ("postalcode", "5000"),
+        ("addressline1", "Havnegade 1"),
+        ("companyvat", "DK12345678"),
+        ("primaryemail", "ada@example.com"),
+        ("email", "ada@example.com"),
+        ("fullname", "Ada Lovelace"),
+        ("label", "Free"),
+        ("sku", "PRO"),
+        ("planexternalid", "PRO"),
+        ("refkey", "crm-4711"),
+        ("customerkey", "crm-4711"),
+        ("subscriptionexternalid", "sub_1"),
+        ("customerexternalid", "cus_1"),
+        ("meter", "api_calls"),
+        ("code", "api_calls"),
+        ("type", "api_calls"),
+        ("source", "shop"),
+        ("specversion", "1.0"),
+        ("url", "https://hooks.example/tally"),
+        ("timezone", "Europe/Copenhagen"),
+        ("renewalstrategy", "monthly"),
+        ("region", "us-central1"),
+        ("title", "A day's work"),
+        ("key", "crm"),
+        ("value", "4711"),
+        ("state", "accepted"),
+        ("status", "active"),
+    ];
+    let lower = name.to_ascii_lowercase();
+    match kind {
+        Kind::Guid => Tree::text("0191f8a4-7d1c-7abc-8def-0123456789ab"),
+        Kind::Text => {
+            let known = TEXTS.iter().find(|(known, _)| *known == lower);
+            Tree::text(known.map_or("text", |(_, text)| *text))
+        }
+        Kind::Int => Tree::Int(1),
+        Kind::Flag => Tree::Bool(true),
+        Kind::Exact => Tree::Exact("12.50".to_owned()),
+        Kind::Day => Tree::text("2026-01-31"),
+        Kind::Instant => Tree::text("2026-01-31T12:00:00Z"),
     }
 }
 

@@ -4,21 +4,34 @@
 use crate::answer::Answer;
 use crate::body::{Body, Faults, flat};
 use crate::call::{Call, media_type};
-use crate::doc::{Doc, Gives};
+use crate::doc::{Doc, Field, Gives, Type, field, member, required};
 use crate::problem::{INVALID, Problem, TOO_LARGE};
 use crate::route::{Reads, Route};
 use crate::upodi::usage::{LIST_BYTES_MAX, LIST_MAX, not_taken};
 use chrono::SecondsFormat;
 use domain::api_key::Scope;
 use domain::book_file::Node;
+use domain::query::Kind;
 use http::{HeaderMap, Method, StatusCode};
 use operations::usage::live::{NewUsage, RecordOutcome, Together};
 
 /// Source of events: CloudEvents name one each.
 const SOURCE: &str = "cloudevents";
 
-const INGEST: Doc =
-    Doc::new("Bring in CloudEvents: one, a list, or one in headers", Gives::Nothing).success(204);
+/// A CloudEvent.
+pub const EVENT: &[Field] = &[
+    required("id", Kind::Text, ""),
+    required("source", Kind::Text, ""),
+    required("specversion", Kind::Text, "1.0"),
+    required("type", Kind::Text, "the meter"),
+    required("subject", Kind::Text, "number of a subscription, or of an account"),
+    field("time", Kind::Instant, "now unless given"),
+    member("data", Type::Any, "total or value is how much; 1 unless given"),
+];
+const INGEST: Doc = Doc::new("Bring in CloudEvents: one, a list, or one in headers", Gives::Nothing)
+    .takes(EVENT)
+    .or_lists()
+    .success(204);
 
 pub fn routes() -> Vec<Route> {
     vec![

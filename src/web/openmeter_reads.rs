@@ -2,13 +2,14 @@
 
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::doc::{Doc, Gives};
+use crate::doc::{Doc, Gives, QueryDoc, Type, field, member};
 use crate::json::Tree;
 use crate::problem::{METER_NOT_FOUND, Problem, bad_query};
 use crate::route::Route;
 use chrono::{Datelike, TimeZone, Timelike};
 use domain::api_key::Scope;
 use domain::catalogue::{Aggregation, Catalogue};
+use domain::query::Kind;
 use domain::{DateTime, Decimal, Utc};
 use http::Method;
 use operations::usage::list::{self, UsageFilter, UsageRecord};
@@ -16,9 +17,48 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-const EVENTS: Doc = Doc::new("Events as they stand", Gives::Free);
-const METERS: Doc = Doc::new("Meters of the plans", Gives::Free);
-const QUERY: Doc = Doc::new("What a meter has counted, by window", Gives::Free);
+const EVENTS: Doc = Doc::new(
+    "Events as they stand",
+    Gives::List(&[
+        member("event", Type::Object(crate::openmeter::EVENT), ""),
+        field("ingestedAt", Kind::Instant, ""),
+        field("storedAt", Kind::Instant, ""),
+    ]),
+)
+.query(QueryDoc::Events);
+const METERS: Doc = Doc::new(
+    "Meters of the plans",
+    Gives::List(&[
+        field("id", Kind::Text, ""),
+        field("slug", Kind::Text, ""),
+        field("name", Kind::Text, ""),
+        field("description", Kind::Text, ""),
+        field("aggregation", Kind::Text, "SUM, COUNT, MAX, UNIQUE_COUNT or LATEST"),
+        field("eventType", Kind::Text, ""),
+        field("valueProperty", Kind::Text, ""),
+        member("groupBy", Type::Named(&Type::Value(Kind::Text)), ""),
+    ]),
+);
+const QUERY: Doc = Doc::new(
+    "What a meter has counted, by window",
+    Gives::Fields(&[
+        field("from", Kind::Instant, ""),
+        field("to", Kind::Instant, ""),
+        field("windowSize", Kind::Text, ""),
+        member(
+            "data",
+            Type::Objects(&[
+                field("value", Kind::Exact, ""),
+                field("windowStart", Kind::Instant, ""),
+                field("windowEnd", Kind::Instant, ""),
+                field("subject", Kind::Text, ""),
+                member("groupBy", Type::Named(&Type::Value(Kind::Text)), ""),
+            ]),
+            "",
+        ),
+    ]),
+)
+.query(QueryDoc::MeterWindows);
 
 /// Events of one answer.
 const EVENTS_MAX: usize = 100;

@@ -2,28 +2,30 @@
 
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::doc::{Doc, Gives};
+use crate::doc::{Doc, Gives, field};
 use crate::json::Tree;
 use crate::problem::{DRAINING, Problem};
 use crate::route::Route;
+use domain::query::Kind;
 use http::{Method, StatusCode};
 use operations::home::health;
 
+const HEALTH: Doc = Doc::new(
+    "Whether process and database answer",
+    Gives::Fields(&[field("process", Kind::Text, ""), field("database", Kind::Text, "")]),
+);
+const READY: Doc = Doc::new("Whether requests are wanted", Gives::Fields(&[field("ready", Kind::Flag, "")]));
+
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::open(
-            Method::GET,
-            "/health",
-            Doc::new("Whether process and database answer", Gives::Free),
-            health,
-        ),
+        Route::open(Method::GET, "/health", HEALTH, health),
         Route::open(
             Method::GET,
             "/docs",
             Doc::new("This document, to be read and tried", Gives::Media("text/html")),
             docs,
         ),
-        Route::open(Method::GET, "/ready", Doc::new("Whether requests are wanted", Gives::Free), ready),
+        Route::open(Method::GET, "/ready", READY, ready),
     ]
 }
 

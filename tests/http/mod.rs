@@ -2,6 +2,7 @@
 
 mod contract;
 mod crash;
+mod document;
 mod idempotency;
 mod invoices;
 mod keys;
@@ -10,5 +11,6 @@ mod objects;
 mod refusals;
 mod serving;
 mod stripe;
+mod twins;
 mod usage;
 mod webhooks;

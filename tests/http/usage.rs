@@ -2,8 +2,9 @@
 
 use crate::support::books::{Books, both};
 use crate::support::http::{Client, Server, key};
-use crate::support::{Home, book, counterpart};
+use crate::support::{Home, book, counterpart, node_modules};
 use serde_json::{Value, json};
+use std::path::Path;
 
 fn record(id: &str, amount: Value) -> Value {
     json!({"RefKey": id, "Amount": amount, "EntryDate": "2026-01-10T10:00:00Z", "Subject": "SUB-0001", "Meter": "api_calls"})
@@ -227,6 +228,20 @@ fn published_clients_bring_usage_in() {
     assert_eq!(told, "openmeter\ncloudevents\nlago\n");
     // Three times 5, twice 2, twice 3.
     assert_eq!(rated(&books), "25");
+}
+
+#[test]
+fn published_clients_for_node_bring_usage_in_and_read_it() {
+    let books = loaded(Books::Sqlite(Home::new()));
+    let keys = key(&books, "meter", &["usage", "read"]);
+    let server = Server::start(&books, &["--no-work"]);
+    // Modules are looked for beside the script.
+    let script = books.file("clients.mjs", include_str!("clients.mjs").to_owned());
+    std::os::unix::fs::symlink(node_modules(), Path::new(&script).with_file_name("node_modules")).unwrap();
+    let told = counterpart("node", &[&script, &format!("http://{}", server.address), &keys]);
+    assert_eq!(told, "openmeter\ncloudevents\n");
+    // Twice 5, twice 2.
+    assert_eq!(rated(&books), "14");
 }
 
 #[test]

@@ -146,6 +146,14 @@ pub fn counterpart(program: &str, args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Where the packages of Node that tests use are: beside the compiler that is one of them.
+pub fn node_modules() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("tsc")).find(|tsc| tsc.exists());
+    let found = found.unwrap_or_else(|| panic!("no tsc in the path; `./scripts/test` installs it"));
+    found.canonicalize().unwrap().ancestors().nth(3).unwrap().to_owned()
+}
+
 /// A folder of the shared data beside the checkout, if this machine has it.
 pub fn shared(part: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(part);

@@ -3,7 +3,7 @@
 
 use super::listed::{self, Listed};
 use super::objects;
-use super::query::{self, Shown};
+use super::query;
 use super::view;
 use crate::answer::Answer;
 use crate::call::Call;
@@ -68,9 +68,11 @@ const TAX_RULES: Listed = Listed {
 
 const BY_ACCOUNT: Doc =
     Doc::new("The customer of an account number, as a page of one", Gives::Page(Noun::Customer));
-const CONTACTS: Doc = Doc::new("Contacts of a customer", Gives::Free).query(QueryDoc::Page);
-const METHODS: Doc = Doc::new("Payment methods of a customer", Gives::Free).query(QueryDoc::Page);
-const CODES: Doc = Doc::new("Codes of a discount", Gives::Free).query(QueryDoc::Page);
+const CONTACTS: Doc = Doc::new("Contacts of a customer", Gives::Page(Noun::Contact)).query(QueryDoc::Page);
+const METHODS: Doc =
+    Doc::new("Payment methods of a customer", Gives::Page(Noun::PaymentMethod)).query(QueryDoc::Page);
+const CODES: Doc =
+    Doc::new("Codes of a discount", Gives::Records(super::discounts::code_entity)).query(QueryDoc::Page);
 const UOM: Doc = Doc::new("Units of measure", Gives::Page(Noun::UoM)).query(QueryDoc::Page);
 
 pub fn routes() -> Vec<Route> {
@@ -137,7 +139,7 @@ async fn by_account(call: Call) -> Result<Answer, Problem> {
     if found.records.is_empty() {
         return Err(listed::absent(Noun::Customer, CUSTOMER_NOT_FOUND, &number));
     }
-    Ok(Answer::ok(view::page(Noun::Customer.entity(), &found, page, &Shown::default())))
+    Ok(Answer::ok(view::page(Noun::Customer.entity(), &found, page)))
 }
 
 /// A page of what belongs to an object.
@@ -152,5 +154,5 @@ async fn children(call: Call, of: Listed, name: &'static str) -> Result<Answer, 
     let total = u64::try_from(all.len()).ok();
     let records = all.into_iter().skip(page.skip()).take(page.size).collect();
     let entity = of.noun.entity().lists[place].1;
-    Ok(Answer::ok(view::page(entity, &RecordPage { records, total }, page, &Shown::default())))
+    Ok(Answer::ok(view::page(entity, &RecordPage { records, total }, page)))
 }

@@ -2,12 +2,12 @@
 
 use super::listed;
 use super::objects::{DISCOUNT, body, path_id};
-use super::query::{PageRequest, Shown};
+use super::query::PageRequest;
 use super::view;
 use crate::answer::Answer;
 use crate::body::{Body, Faults};
 use crate::call::Call;
-use crate::doc::{Doc, Gives, field, required};
+use crate::doc::{Doc, Gives, Type, field, member, required};
 use crate::json::Tree;
 use crate::problem::{
     BAD_ID, CODE_NOT_FOUND, CUSTOMER_NOT_FOUND, DISCOUNT_NOT_FOUND, INVALID, NOT_ELIGIBLE, NOTHING_APPLIED,
@@ -26,18 +26,26 @@ use operations::subscriptions::change::{self, Change};
 use std::sync::Arc;
 use uuid::Uuid;
 
-const GENERATE: Doc = Doc::new("Make codes", Gives::Free).takes(&[
+const GENERATE: Doc = Doc::new("Make codes", Gives::Records(code_entity)).takes(&[
     required("Prefix", Kind::Text, "the part before the hyphen"),
     field("Amount", Kind::Int, "how many; 1 unless given, 10,000 at most"),
     field("Code", Kind::Text, "the part behind the hyphen, where one is made"),
     field("Redemption", Kind::Int, "how often each may be applied; 0 is without limit"),
     field("ExpiryDate", Kind::Day, "first day on which it can no longer be applied"),
-    field("ProductPlanIDs", Kind::Text, "a list of the plans that it is for; any unless given"),
+    member("ProductPlanIDs", Type::Values(Kind::Text), "the plans that it is for; any unless given"),
 ]);
 const EXPIRE: Doc = Doc::new("Let nobody apply a code any more", Gives::Nothing)
     .takes(&[required("DiscountCode", Kind::Text, "")])
     .success(204);
-const CHECK: Doc = Doc::new("Whether a code could be applied; nothing is written", Gives::Free).takes(&[
+const CHECK: Doc = Doc::new(
+    "Whether a code could be applied; nothing is written",
+    Gives::Fields(&[
+        field("Eligible", Kind::Flag, ""),
+        field("Reason", Kind::Text, "why not"),
+        member("Discount", Type::Any, "what it would grant"),
+    ]),
+)
+.takes(&[
     required("DiscountCode", Kind::Text, ""),
     field("CustomerID", Kind::Guid, "to whom or what: one of these"),
     field("SubscriptionID", Kind::Guid, ""),
@@ -156,16 +164,17 @@ async fn shown(call: &Call, made: &[String]) -> Result<Answer, Problem> {
         codes.into_iter().filter(|code| made.iter().any(|name| is_code(code, name))).collect();
     let total = u64::try_from(records.len()).ok();
     let page = PageRequest { number: 1, size: records.len().max(1) };
-    Ok(Answer::ok(view::page(entity(), &RecordPage { records, total }, page, &Shown::default())))
+    Ok(Answer::ok(view::page(code_entity(), &RecordPage { records, total }, page)))
 }
 
-fn entity() -> &'static domain::query::Entity {
+/// Codes of a discount.
+pub fn code_entity() -> &'static domain::query::Entity {
     let discount = Noun::Discount.entity();
     discount.list("DiscountCodes").map_or(discount, |place| discount.lists[place].1)
 }
 
 fn is_code(record: &Record, name: &str) -> bool {
-    let place = entity().property("CompleteCode").unwrap_or_default();
+    let place = code_entity().property("CompleteCode").unwrap_or_default();
     matches!(record.values.get(place), Some(Value::Text(code)) if code == name)
 }
 
@@ -441,11 +450,6 @@ async fn check(call: Call) -> Result<Answer, Problem> {
     Ok(Answer::ok(Tree::object([
         ("Eligible", Tree::Bool(eligible.why_not.is_none())),
         ("Reason", Tree::optional(eligible.why_not.as_deref())),
-        (
-            "Discount",
-            discount.map_or(Tree::Null, |record| {
-                view::record(Noun::Discount.entity(), &record, &Shown::default())
-            }),
-        ),
+        ("Discount", discount.map_or(Tree::Null, |record| view::bare(Noun::Discount.entity(), &record))),
     ])))
 }

@@ -5,7 +5,7 @@ use super::objects::{body, path_id, sent_id};
 use crate::answer::Answer;
 use crate::body::{Body, Faults};
 use crate::call::Call;
-use crate::doc::{Doc, Gives, field, required};
+use crate::doc::{Doc, Gives, Type, field, member, required};
 use crate::problem::{BOOKED, CUSTOMER_NOT_FOUND, INVALID, INVOICE_NOT_FOUND, Problem};
 use crate::route::{Again, Route};
 use domain::api_key::Scope;
@@ -23,7 +23,18 @@ use operations::lists::{self, Noun};
 use uuid::Uuid;
 
 const NOUN: Noun = Noun::Invoice;
-const LINES: &str = "a list of {Title, Quantity, UnitPrice, SKU, UoMID, Discount, TaxExempt, Description}";
+/// Lines as bodies write them.
+const LINES: Type = Type::Objects(&[
+    field("ID", Kind::Guid, "of a line that there is"),
+    field("Title", Kind::Text, ""),
+    field("Description", Kind::Text, ""),
+    field("Quantity", Kind::Exact, ""),
+    field("UnitPrice", Kind::Exact, ""),
+    field("SKU", Kind::Text, ""),
+    field("UoMID", Kind::Text, "id or key of a unit"),
+    field("Discount", Kind::Exact, "a fraction"),
+    field("TaxExempt", Kind::Flag, ""),
+]);
 const CREATE: Doc = Doc::new("Draft an invoice", Gives::Object(NOUN))
     .takes(&[
         required("CustomerID", Kind::Guid, ""),
@@ -32,28 +43,31 @@ const CREATE: Doc = Doc::new("Draft an invoice", Gives::Object(NOUN))
         field("PaymentTerm", Kind::Int, "net days"),
         field("RefKey", Kind::Text, ""),
         field("InvoiceReference", Kind::Text, "printed"),
-        field("InvoiceLines", Kind::Text, LINES),
+        member("InvoiceLines", LINES, ""),
     ])
     .success(201);
 const REPLACE: Doc = Doc::new("Replace a draft", Gives::Object(NOUN)).takes(&[
     required("ID", Kind::Guid, ""),
     field("PaymentTerm", Kind::Int, "net days"),
     field("InvoiceReference", Kind::Text, ""),
-    field("InvoiceLines", Kind::Text, "lines with an ID change, those without are new, missing ones go"),
+    member("InvoiceLines", LINES, "lines with an ID change, those without are new, missing ones go"),
 ]);
 const PATCH: Doc = Doc::new("Change a draft", Gives::Object(NOUN)).takes(&[
     field("PaymentTerm", Kind::Int, "net days"),
     field("InvoiceReference", Kind::Text, ""),
-    field("InvoiceLines", Kind::Text, "as in PUT"),
+    member("InvoiceLines", LINES, "as in PUT"),
 ]);
 const DUPLICATE: Doc =
     Doc::new("Copy an invoice as a draft, or draft a credit note on it", Gives::Object(NOUN))
         .takes(&[
             field("Reverse", Kind::Flag, "a credit note"),
-            field(
+            member(
                 "Lines",
-                Kind::Text,
-                "a list of {LineNumber, Amount}: what of it is credited; all unless given",
+                Type::Objects(&[
+                    required("LineNumber", Kind::Int, ""),
+                    field("Amount", Kind::Exact, "all of the line unless given"),
+                ]),
+                "what of it is credited; all unless given",
             ),
             field("Book", Kind::Flag, "book it at once"),
         ])

@@ -2,7 +2,7 @@
 
 use super::listed;
 use super::objects::{CUSTOMER, PLAN, SUBSCRIPTION, Written, body, path_id};
-use super::query::{self, Shown};
+use super::query;
 use super::view;
 use super::written::refused;
 use crate::answer::Answer;
@@ -57,16 +57,18 @@ const ALL: [Of; 3] = [
     },
 ];
 
-const SET: Doc = Doc::new("Keep a text with an object, in place of the one under its key", Gives::Free)
-    .takes(&[
-        field("ObjectID", Kind::Guid, "the object; or CustomerID, ProductPlanID, SubscriptionID"),
-        required("Key", Kind::Text, "up to 100 bytes"),
-        required("Value", Kind::Text, "up to 4,000 bytes"),
-    ])
-    .success(201);
+const SET: Doc =
+    Doc::new("Keep a text with an object, in place of the one under its key", Gives::Record(|| &METADATA))
+        .takes(&[
+            field("ObjectID", Kind::Guid, "the object; or CustomerID, ProductPlanID, SubscriptionID"),
+            required("Key", Kind::Text, "up to 100 bytes"),
+            required("Value", Kind::Text, "up to 4,000 bytes"),
+        ])
+        .success(201)
+        .or(200);
 const DELETE: Doc = Doc::new("Take a text away", Gives::Nothing).success(204);
-const LIST: Doc = Doc::new("Texts kept with an object", Gives::Free).query(QueryDoc::Page);
-const QUERY: Doc = Doc::new("Texts that pass a query", Gives::Free).query(QueryDoc::OData);
+const LIST: Doc = Doc::new("Texts kept with an object", Gives::Records(|| &METADATA)).query(QueryDoc::Page);
+const QUERY: Doc = Doc::new("Texts that pass a query", Gives::Records(|| &METADATA)).query(QueryDoc::OData);
 
 pub fn routes() -> Vec<Route> {
     let mut routes = Vec::new();
@@ -106,7 +108,7 @@ async fn by_metadata(call: Call, of: Of) -> Result<Answer, Problem> {
         records.extend(lists::by_id(call.ctx(), of.written.noun, *id).await?);
     }
     let found = RecordPage { records, total: u64::try_from(ids.len()).ok() };
-    Ok(Answer::ok(view::page(of.written.noun.entity(), &found, page, &Shown::default())))
+    Ok(Answer::ok(view::page(of.written.noun.entity(), &found, page)))
 }
 
 async fn set(call: Call, of: Of) -> Result<Answer, Problem> {
@@ -166,11 +168,11 @@ async fn list(call: Call, of: Of) -> Result<Answer, Problem> {
     let all = metadata::list(call.ctx(), of.written.kind, &filter).await?;
     let total = u64::try_from(all.len()).ok();
     let records = all.into_iter().skip(page.skip()).take(page.size).collect();
-    Ok(Answer::ok(view::page(&METADATA, &RecordPage { records, total }, page, &Shown::default())))
+    Ok(Answer::ok(view::page(&METADATA, &RecordPage { records, total }, page)))
 }
 
 async fn queried(call: Call, of: Of) -> Result<Answer, Problem> {
     let (query, page, shown) = query::odata(&call, &METADATA)?;
     let all = metadata::list(call.ctx(), of.written.kind, &Filter::default()).await?;
-    Ok(Answer::ok(view::page(&METADATA, &lists::sifted(all, &query), page, &shown)))
+    Ok(Answer::ok(view::shown(&call, &METADATA, &lists::sifted(all, &query), page, &shown).await?))
 }

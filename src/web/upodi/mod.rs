@@ -4,6 +4,7 @@ mod book;
 mod contacts;
 mod day;
 mod discounts;
+mod expand;
 mod invoice_verbs;
 mod invoice_writes;
 mod invoices;

@@ -100,7 +100,7 @@ impl Written {
     /// POST and PUT on the collection, PATCH and DELETE on the object.
     pub fn routes(self, collection: &'static str, one: &'static str, verbs: &[Method]) -> Vec<Route> {
         let noun = self.noun;
-        let doc = |about| Doc::new(about, Gives::Object(noun));
+        let doc = |about| Doc::new(about, Gives::Object(noun)).written();
         let mut routes = Vec::new();
         for method in verbs {
             routes.push(match *method {

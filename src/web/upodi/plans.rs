@@ -6,14 +6,14 @@ use super::subscription_forms::id_of;
 use super::written::{Form, refused};
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::doc::{Doc, Gives, field};
+use crate::doc::{Doc, Gives, Type, field, member};
 use crate::json::Tree;
 use crate::problem::{BAD_ID, CHARGE_NOT_FOUND, INVALID, PLAN_NOT_FOUND, Problem};
 use crate::route::Route;
 use domain::api_key::Scope;
 use domain::book_file::{Node, ObjectKind, Shape, Table};
 use domain::catalogue::Plan;
-use domain::query::{Kind, Value};
+use domain::query::{Entity, Kind, Value};
 use http::{Method, StatusCode};
 use operations::book::documents::{self, Changed};
 use operations::book::objects;
@@ -24,10 +24,18 @@ use uuid::Uuid;
 const NOUN: Noun = Noun::ProductPlan;
 const ACTIVATE: Doc = Doc::new("Offer a plan", Gives::Object(NOUN));
 const DEACTIVATE: Doc = Doc::new("Let no new subscription have a plan", Gives::Object(NOUN));
-const ADD: Doc = Doc::new("Add charges to a plan: one, or a list", Gives::Free).success(201);
+const ADD: Doc = Doc::new(
+    "Add charges to a plan: one, or a list",
+    Gives::Fields(&[
+        field("ID", Kind::Guid, "of the first one"),
+        member("IDs", Type::Values(Kind::Guid), "of each"),
+        member("Items", Type::Records(entity), "as they are"),
+    ]),
+)
+.success(201);
 const CLEAR: Doc = Doc::new("Take all charges from a plan that nobody has", Gives::Nothing).success(204);
-const REPLACE: Doc = Doc::new("Replace a charge of a plan", Gives::Free);
-const PRICE: Doc = Doc::new("Replace the prices of a charge", Gives::Free);
+const REPLACE: Doc = Doc::new("Replace a charge of a plan", Gives::Record(entity)).written();
+const PRICE: Doc = Doc::new("Replace the prices of a charge", Gives::Record(entity));
 const REMOVE: Doc = Doc::new("Take a charge from a plan", Gives::Nothing).success(204);
 const DUPLICATE: Doc = Doc::new("Copy a plan as a draft", Gives::Object(NOUN))
     .takes(&[field("SKU", Kind::Text, "made unless given"), field("FullName", Kind::Text, "")])
@@ -137,14 +145,14 @@ fn table() -> &'static Table {
     }
 }
 
-fn form() -> Form {
+/// Charges of a plan.
+pub fn entity() -> &'static Entity {
     let charges = NOUN.entity().list("ProductPlanCharges").map(|place| NOUN.entity().lists[place].1);
-    Form {
-        table: table(),
-        entity: charges.unwrap_or(NOUN.entity()),
-        renamed: &[],
-        left_out: &["productplanid"],
-    }
+    charges.unwrap_or(NOUN.entity())
+}
+
+fn form() -> Form {
+    Form { table: table(), entity: entity(), renamed: &[], left_out: &["productplanid"] }
 }
 
 /// Which charge an id means, and of which plan.
@@ -265,7 +273,7 @@ async fn add(call: Call) -> Result<Answer, Problem> {
             });
             *added.lock().unwrap_or_else(PoisonError::into_inner) = ids.collect();
         }
-        Ok(Changed { document: stored, part })
+        Ok(Changed::part(stored, part))
     })
     .await
     .map_err(|stop| refused(stop, &node, &form(), PLAN_NOT_FOUND))?;
@@ -328,7 +336,7 @@ async fn edit(
                 edit(list, place);
             }
         }
-        Ok(Changed { document: stored, part })
+        Ok(Changed::part(stored, part))
     })
     .await
     .map_err(|stop| refused(stop, body, &form(), CHARGE_NOT_FOUND))

@@ -1,5 +1,6 @@
 //! Pages and the OData v3 of `/query`: what stands behind the `?`, read and checked.
 
+use super::expand::{self, Expansion};
 use crate::call::Call;
 use crate::problem::{Problem, bad_query};
 use domain::book_file::nearest;
@@ -10,8 +11,6 @@ use operations::lists::Query;
 const PAGE: usize = 100;
 /// Records of a page at most.
 const PAGE_MAX: usize = 1_000;
-/// Paths of `$expand`, and how deep one goes.
-const EXPAND_MAX: usize = 5;
 
 /// Which page is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +27,11 @@ impl PageRequest {
 }
 
 /// What of each record is answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Shown {
     /// Places of properties; none: all of them.
     pub properties: Option<Vec<usize>>,
-    /// Places of lists.
-    pub lists: Vec<usize>,
+    pub expanded: Vec<Expansion>,
 }
 
 /// The page of a plain list; nothing but pages is asked there.
@@ -129,31 +127,18 @@ fn window(call: &Call) -> Result<(PageRequest, usize), Problem> {
 }
 
 fn shown(select: &str, expand: &str, entity: &'static Entity) -> Result<Shown, Problem> {
-    let mut shown = Shown::default();
-    let expanded = query::paths(expand);
-    if expanded.len() > EXPAND_MAX {
-        return Err(bad_query("$expand", format!("more than {EXPAND_MAX} paths")));
-    }
-    for path in &expanded {
-        match (entity.list(path[0]), path.len()) {
-            (Some(list), 1) => shown.lists.push(list),
-            _ => return Err(absent("$expand", &path.join("/"), entity.lists.iter().map(|(name, _)| *name))),
-        }
-    }
+    let mut shown = Shown { expanded: expand::read(expand, entity)?, ..Shown::default() };
     for path in query::paths(select) {
-        let Some(property) = entity.property(path[0]).filter(|_| path.len() == 1) else {
-            return Err(absent("$select", &path.join("/"), entity.properties.iter().map(|p| p.name)));
+        let [name] = path[..] else {
+            expand::select(&mut shown.expanded, &path)?;
+            continue;
+        };
+        let Some(property) = entity.property(name) else {
+            return Err(expand::absent("$select", name, entity.properties.iter().map(|p| p.name)));
         };
         shown.properties.get_or_insert_default().push(property);
     }
     Ok(shown)
-}
-
-fn absent<'n>(option: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Problem {
-    let hint = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
-    let mut problem = bad_query(option, format!("there is no `{name}`"));
-    problem.faults[0].hint = hint;
-    problem
 }
 
 fn told(option: &str, fault: Fault) -> Problem {

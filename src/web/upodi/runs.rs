@@ -6,7 +6,7 @@ use super::query;
 use crate::answer::Answer;
 use crate::body::{Body, Faults};
 use crate::call::Call;
-use crate::doc::{Doc, Gives, QueryDoc, field};
+use crate::doc::{Doc, Field, Gives, QueryDoc, Type, field, member};
 use crate::json::Tree;
 use crate::problem::{INVALID, Problem};
 use crate::route::Route;
@@ -25,26 +25,63 @@ use operations::runs::view::RunView;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-const PAGE: Doc = Doc::new("Runs, newest last", Gives::Free).query(QueryDoc::Page);
-const ONE: Doc = Doc::new("A run with its figures", Gives::Free);
-const OPEN: Doc =
-    Doc::new("Bill everything that is due; poll, or wait for the webhook Run close", Gives::Free)
-        .takes(&[
-            field("AsOf", Kind::Day, "bill what is due on or before this day; today unless given"),
-            field("Ahead", Kind::Flag, "the day is meant, however far ahead it is"),
-            field("Preview", Kind::Flag, "write nothing, and answer what would be billed"),
-            field("Review", Kind::Flag, "stop at drafts until they are approved"),
-            field("Customers", Kind::Text, "a list of account numbers"),
-            field("BusinessUnit", Kind::Text, "a key"),
-            field("Skip", Kind::Text, "a list of render, send, collect"),
-            field("Expect", Kind::Text, "the hash that a preview gave"),
-        ])
-        .success(202);
-const APPROVE: Doc = Doc::new("Book the drafts of a run", Gives::Free)
-    .takes(&[field("Customers", Kind::Text, "a list of account numbers; all unless given")])
+/// A run as it is answered.
+const RUN: &[Field] = &[
+    field("Run", Kind::Int, "its number; none of a preview"),
+    field("AsOf", Kind::Day, ""),
+    field("State", Kind::Text, ""),
+    field("Payers", Kind::Int, ""),
+    field("Invoiced", Kind::Int, ""),
+    field("Failed", Kind::Int, ""),
+    field("Parked", Kind::Int, ""),
+    member(
+        "Totals",
+        Type::Objects(&[
+            field("Currency", Kind::Text, ""),
+            field("Invoices", Kind::Int, ""),
+            field("Net", Kind::Exact, ""),
+            field("Vat", Kind::Exact, ""),
+            field("Gross", Kind::Exact, ""),
+        ]),
+        "by currency",
+    ),
+    member("Usage", Type::Named(&Type::Any), "events by what became of them"),
+    member("Mails", Type::Named(&Type::Any), ""),
+    member("Payments", Type::Named(&Type::Any), ""),
+    field("Older", Kind::Int, ""),
+    member("LeftOut", Type::Values(Kind::Text), "account numbers"),
+    field("Hash", Kind::Text, ""),
+];
+const OPENED: &[Field] = &[
+    field("Run", Kind::Int, ""),
+    field("AsOf", Kind::Day, ""),
+    field("State", Kind::Text, ""),
+    field("GoesOn", Kind::Flag, "it was open already"),
+];
+
+const PAGE: Doc = Doc::new("Runs, newest last", Gives::PageOf(RUN)).query(QueryDoc::Page);
+const ONE: Doc = Doc::new("A run with its figures", Gives::Fields(RUN));
+const OPEN: Doc = Doc::new(
+    "Bill everything that is due; poll, or wait for the webhook Run close",
+    Gives::Either(OPENED, RUN),
+)
+.takes(&[
+    field("AsOf", Kind::Day, "bill what is due on or before this day; today unless given"),
+    field("Ahead", Kind::Flag, "the day is meant, however far ahead it is"),
+    field("Preview", Kind::Flag, "write nothing, and answer what would be billed"),
+    field("Review", Kind::Flag, "stop at drafts until they are approved"),
+    member("Customers", Type::Values(Kind::Text), "account numbers"),
+    field("BusinessUnit", Kind::Text, "a key"),
+    member("Skip", Type::Values(Kind::Text), "render, send, collect"),
+    field("Expect", Kind::Text, "the hash that a preview gave"),
+])
+.success(202)
+.or(200);
+const APPROVE: Doc = Doc::new("Book the drafts of a run", Gives::Fields(RUN))
+    .takes(&[member("Customers", Type::Values(Kind::Text), "account numbers; all unless given")])
     .success(202);
-const CANCEL: Doc = Doc::new("Drop the drafts of a run", Gives::Free).success(202);
-const RERUN: Doc = Doc::new("Try again what failed in a run", Gives::Free).success(202);
+const CANCEL: Doc = Doc::new("Drop the drafts of a run", Gives::Fields(RUN)).success(202);
+const RERUN: Doc = Doc::new("Try again what failed in a run", Gives::Fields(RUN)).success(202);
 
 /// How long a verb is waited for before it is left to whoever works the home.
 const WAIT: Duration = Duration::from_secs(2);

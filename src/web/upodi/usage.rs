@@ -3,7 +3,7 @@
 use crate::answer::Answer;
 use crate::body::{Body, Faults};
 use crate::call::Call;
-use crate::doc::{Doc, Gives, field, required};
+use crate::doc::{Doc, Field, Gives, Type, field, member, required};
 use crate::json::Tree;
 use crate::once;
 use crate::problem::{
@@ -49,7 +49,43 @@ const FIELDS: &[&str] = &[
     "ModifiedDate",
 ];
 
-const CREATE: Doc = Doc::new("Bring in usage: a record, or a list of them", Gives::Free)
+/// A record as it was taken.
+const RECORD: &[Field] = &[
+    field("ID", Kind::Guid, ""),
+    field("Amount", Kind::Exact, ""),
+    field("EntryDate", Kind::Instant, ""),
+    field("ReferenceID", Kind::Guid, ""),
+    field("SubscriptionChargeID", Kind::Guid, ""),
+    field("Subject", Kind::Text, ""),
+    field("Meter", Kind::Text, ""),
+    field("RefKey", Kind::Text, ""),
+    field("Source", Kind::Text, ""),
+    member("Properties", Type::Any, ""),
+    field("Corrects", Kind::Text, ""),
+    field("Late", Kind::Flag, "its period is billed"),
+];
+/// What became of a list.
+const TAKEN: &[Field] = &[
+    field("Import", Kind::Int, ""),
+    field("Read", Kind::Int, ""),
+    field("Accepted", Kind::Int, ""),
+    field("Duplicate", Kind::Int, ""),
+    field("Rejected", Kind::Int, ""),
+    field("Late", Kind::Int, "accepted, of periods that are billed"),
+    member(
+        "Items",
+        Type::Objects(&[
+            field("ID", Kind::Guid, ""),
+            field("RefKey", Kind::Text, ""),
+            field("State", Kind::Text, "accepted, duplicate or rejected"),
+            field("Code", Kind::Text, "why not"),
+            field("Message", Kind::Text, ""),
+        ]),
+        "in the order of the list",
+    ),
+];
+
+const CREATE: Doc = Doc::new("Bring in usage: a record, or a list of them", Gives::Either(RECORD, TAKEN))
     .takes(&[
         required("Amount", Kind::Exact, "how much"),
         required("EntryDate", Kind::Instant, "when it was used"),
@@ -60,17 +96,31 @@ const CREATE: Doc = Doc::new("Bring in usage: a record, or a list of them", Give
         field("RefKey", Kind::Text, "the event's own id: the same again adds nothing"),
         field("Source", Kind::Text, "whose ids these are; api unless given"),
         field("Corrects", Kind::Text, "id of the event that this one replaces"),
+        member("Properties", Type::Any, "an object of texts and numbers"),
     ])
-    .success(201);
+    .or_lists()
+    .success(201)
+    .or(200);
 
 /// Bytes of a file.
 const FILE_BYTES_MAX: u64 = 4 << 30;
 
 const IMPORT: Doc = Doc::new(
     "Bring in a usage file as the body: NDJSON, CSV or Parquet, plain, gzip or zstd; ?source= and ?dryrun=true",
-    Gives::Free,
+    Gives::Fields(&[
+        field("Import", Kind::Int, ""),
+        field("Read", Kind::Int, ""),
+        field("Accepted", Kind::Int, ""),
+        field("Duplicate", Kind::Int, ""),
+        field("Rejected", Kind::Int, ""),
+        field("Late", Kind::Int, ""),
+        field("RejectFile", Kind::Text, "what was refused, with the reasons"),
+        member("Rejects", Type::Named(&Type::Value(Kind::Int)), "how many for which reason"),
+    ]),
 )
-.success(201);
+.media("application/octet-stream")
+.success(201)
+.or(200);
 
 pub fn routes() -> Vec<Route> {
     vec![

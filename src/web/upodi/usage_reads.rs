@@ -1,13 +1,13 @@
 //! Usage as it stands: listed, queried, corrected (routes 114 to 118).
 
 use super::objects::{body, path_id};
-use super::query::{self, PageRequest, Shown};
+use super::query::{self, PageRequest};
 use super::usage::not_taken;
 use super::view;
 use crate::answer::Answer;
 use crate::body::{Body, Faults};
 use crate::call::Call;
-use crate::doc::{Doc, Gives, QueryDoc, field};
+use crate::doc::{Doc, Gives, QueryDoc, Type, field, member};
 use crate::json::Tree;
 use crate::once;
 use crate::problem::{BAD_QUERY, MALFORMED, Problem, USAGE_NOT_FOUND};
@@ -48,18 +48,20 @@ const DAYS_MAX: i64 = 90;
 /// Records that a query looks at.
 const LOOKED_AT_MAX: usize = 1_000_000;
 
-const PAGE: Doc = Doc::new("Usage as it stands, newest import last", Gives::Free).query(QueryDoc::Page);
+const PAGE: Doc =
+    Doc::new("Usage as it stands, newest import last", Gives::Records(|| &USAGE)).query(QueryDoc::Page);
 const QUERY: Doc = Doc::new(
     "Usage that passes a query; 90 days at most unless ReferenceID, Subject or RefKey is given",
-    Gives::Free,
+    Gives::Records(|| &USAGE),
 )
 .query(QueryDoc::OData);
-const ONE: Doc = Doc::new("One record of usage, in its newest version", Gives::Free);
-const BY_REFKEY: Doc = Doc::new("The record of an event's own id, those sent here first", Gives::Free);
-const PATCH: Doc = Doc::new("Correct a record; 0 takes it out", Gives::Free).takes(&[
+const ONE: Doc = Doc::new("One record of usage, in its newest version", Gives::Record(|| &USAGE));
+const BY_REFKEY: Doc =
+    Doc::new("The record of an event's own id, those sent here first", Gives::Record(|| &USAGE));
+const PATCH: Doc = Doc::new("Correct a record; 0 takes it out", Gives::Record(|| &USAGE)).takes(&[
     field("Amount", Kind::Exact, ""),
     field("EntryDate", Kind::Instant, ""),
-    field("Properties", Kind::Text, "an object"),
+    member("Properties", Type::Any, "an object"),
 ]);
 
 pub fn routes() -> Vec<Route> {
@@ -154,7 +156,7 @@ async fn queried(call: Call) -> Result<Answer, Problem> {
     };
     let records = list::fold(call.ctx(), &asked, Vec::new(), gather).await?;
     let found: RecordPage = lists::sifted(records, &query);
-    Ok(Answer::ok(view::page(&USAGE, &found, page, &Shown { lists: Vec::new(), ..shown })))
+    Ok(Answer::ok(view::shown(&call, &USAGE, &found, page, &shown).await?))
 }
 
 /// What of a filter the usage store answers.

@@ -1,32 +1,45 @@
 //! Records as they are answered.
 
+use super::expand::Expander;
 use super::query::{PageRequest, Shown};
+use crate::call::Call;
 use crate::json::Tree;
+use crate::problem::Problem;
 use domain::query::{Entity, Record, Value};
 use operations::lists::RecordPage;
 use std::borrow::Cow;
 
-/// A record with what is shown of it.
-pub fn record(entity: &'static Entity, record: &Record, shown: &Shown) -> Tree {
-    let mut members = Vec::with_capacity(entity.properties.len() + shown.lists.len());
+/// Properties of a record, all of them or those at these places.
+pub fn members(
+    entity: &'static Entity,
+    record: &Record,
+    properties: Option<&[usize]>,
+) -> Vec<(Cow<'static, str>, Tree)> {
+    let mut members = Vec::with_capacity(entity.properties.len() + entity.lists.len());
     for (place, (property, value)) in entity.properties.iter().zip(&record.values).enumerate() {
-        if shown.properties.as_ref().is_none_or(|places| places.contains(&place)) {
+        if properties.is_none_or(|places| places.contains(&place)) {
             members.push((Cow::Borrowed(property.name), tree(value)));
         }
     }
-    for list in &shown.lists {
-        let (name, of) = entity.lists[*list];
-        let children = record.lists.get(*list).map_or(&[][..], Vec::as_slice);
-        let children = children.iter().map(|child| self::record(of, child, &Shown::default())).collect();
-        members.push((Cow::Borrowed(name), Tree::List(children)));
-    }
-    Tree::Object(members)
+    members
+}
+
+/// A record alone.
+pub fn bare(entity: &'static Entity, record: &Record) -> Tree {
+    Tree::Object(members(entity, record, None))
 }
 
 /// A record with everything that belongs to it.
 pub fn whole(entity: &'static Entity, record: &Record) -> Tree {
-    let shown = Shown { properties: None, lists: (0..entity.lists.len()).collect() };
-    self::record(entity, record, &shown)
+    let mut members = members(entity, record, None);
+    for (place, (name, of)) in entity.lists.iter().enumerate() {
+        let children = record.lists.get(place).map_or(&[][..], Vec::as_slice);
+        members.push((
+            Cow::Borrowed(*name),
+            Tree::List(children.iter().map(|child| whole(of, child)).collect()),
+        ));
+    }
+    Tree::Object(members)
 }
 
 fn tree(value: &Value) -> Tree {
@@ -42,16 +55,36 @@ fn tree(value: &Value) -> Tree {
     }
 }
 
-/// `{"Items", "PageNumber", "PageSize", "TotalItems", "TotalPages"}`.
-pub fn page(entity: &'static Entity, found: &RecordPage, page: PageRequest, shown: &Shown) -> Tree {
+/// `{"Items", "PageNumber", "PageSize", "TotalItems", "TotalPages"}` of records alone.
+pub fn page(entity: &'static Entity, found: &RecordPage, page: PageRequest) -> Tree {
+    let items = found.records.iter().map(|one| bare(entity, one)).collect();
+    paged(items, found.total, page)
+}
+
+/// The same with what is selected and expanded of each.
+pub async fn shown(
+    call: &Call,
+    entity: &'static Entity,
+    found: &RecordPage,
+    page: PageRequest,
+    shown: &Shown,
+) -> Result<Tree, Problem> {
+    let mut expander = Expander::new(call);
+    let mut items = Vec::with_capacity(found.records.len());
+    for one in &found.records {
+        items.push(expander.tree(entity, one, shown.properties.as_deref(), &shown.expanded).await?);
+    }
+    Ok(paged(items, found.total, page))
+}
+
+fn paged(items: Vec<Tree>, total: Option<u64>, page: PageRequest) -> Tree {
     let size = u64::try_from(page.size.max(1)).unwrap_or(u64::MAX);
     let number = |n: Option<u64>| n.map_or(Tree::Null, |n| Tree::Int(i64::try_from(n).unwrap_or(i64::MAX)));
-    let items = found.records.iter().map(|one| record(entity, one, shown)).collect();
     Tree::object([
         ("Items", Tree::List(items)),
         ("PageNumber", Tree::count(page.number)),
         ("PageSize", Tree::count(page.size)),
-        ("TotalItems", number(found.total)),
-        ("TotalPages", number(found.total.map(|total| total.div_ceil(size)))),
+        ("TotalItems", number(total)),
+        ("TotalPages", number(total.map(|total| total.div_ceil(size)))),
     ])
 }

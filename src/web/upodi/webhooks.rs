@@ -6,7 +6,7 @@ use super::runs::named;
 use crate::answer::Answer;
 use crate::body::{Body, Faults};
 use crate::call::Call;
-use crate::doc::{Doc, Gives, QueryDoc, field, required};
+use crate::doc::{Doc, Field, Gives, QueryDoc, Type, field, member, required};
 use crate::json::Tree;
 use crate::problem::{INVALID, Problem};
 use crate::route::Route;
@@ -17,19 +17,33 @@ use http::{Method, StatusCode};
 use operations::webhooks::{self, Changes, DeliveryView, EndpointView, NewEndpoint, State};
 use serde::Serialize;
 
-const PAGE: Doc = Doc::new("Endpoints that are told what has changed", Gives::Free).query(QueryDoc::Page);
-const ADD: Doc = Doc::new("Add an endpoint; its Secret is answered this once", Gives::Free)
+/// An endpoint as it is answered.
+const ENDPOINT: &[Field] = &[
+    field("ID", Kind::Guid, ""),
+    field("Url", Kind::Text, ""),
+    member("Events", Type::Values(Kind::Text), "patterns"),
+    field("Description", Kind::Text, ""),
+    field("Active", Kind::Flag, ""),
+    field("Created", Kind::Instant, ""),
+    field("Failingsince", Kind::Instant, ""),
+    field("Disabled", Kind::Text, "why the program switched it off"),
+    field("Secret", Kind::Text, "where a new one was made"),
+];
+
+const PAGE: Doc =
+    Doc::new("Endpoints that are told what has changed", Gives::PageOf(ENDPOINT)).query(QueryDoc::Page);
+const ADD: Doc = Doc::new("Add an endpoint; its Secret is answered this once", Gives::Fields(ENDPOINT))
     .takes(&[
         required("Url", Kind::Text, "where events are posted"),
-        field("Events", Kind::Text, "a list of patterns such as Invoice.*; everything unless given"),
+        member("Events", Type::Values(Kind::Text), "patterns such as Invoice.*; everything unless given"),
         field("Description", Kind::Text, ""),
         field("Active", Kind::Flag, "true unless given"),
     ])
     .success(201);
-const ONE: Doc = Doc::new("An endpoint, without its secret", Gives::Free);
-const CHANGE: Doc = Doc::new("Change an endpoint", Gives::Free).takes(&[
+const ONE: Doc = Doc::new("An endpoint, without its secret", Gives::Fields(ENDPOINT));
+const CHANGE: Doc = Doc::new("Change an endpoint", Gives::Fields(ENDPOINT)).takes(&[
     field("Url", Kind::Text, ""),
-    field("Events", Kind::Text, "a list of patterns"),
+    member("Events", Type::Values(Kind::Text), "patterns"),
     field("Description", Kind::Text, ""),
     field("Active", Kind::Flag, ""),
     field(
@@ -40,13 +54,30 @@ const CHANGE: Doc = Doc::new("Change an endpoint", Gives::Free).takes(&[
 ]);
 const REMOVE: Doc = Doc::new("Take an endpoint away", Gives::Nothing).success(204);
 const PING: Doc = Doc::new("Tell an endpoint that it is there", Gives::Nothing).success(202);
-const TOLD: Doc = Doc::new("What an endpoint was told, kept for 30 days", Gives::Free).query(QueryDoc::Page);
-const REPLAY: Doc = Doc::new("Tell an endpoint again", Gives::Free)
-    .takes(&[
-        required("From", Kind::Int, "the first Sequence"),
-        field("To", Kind::Int, "the last one; all that follow unless given"),
-    ])
-    .success(202);
+const TOLD: Doc =
+    Doc::new("What an endpoint was told, kept for 30 days", Gives::PageOf(DELIVERY)).query(QueryDoc::Page);
+/// What became of one telling.
+const DELIVERY: &[Field] = &[
+    field("Sequence", Kind::Int, ""),
+    field("ID", Kind::Guid, ""),
+    field("Type", Kind::Text, ""),
+    field("Action", Kind::Text, ""),
+    field("Object", Kind::Guid, ""),
+    field("Time", Kind::Instant, ""),
+    field("State", Kind::Text, ""),
+    field("Attempts", Kind::Int, ""),
+    field("Status", Kind::Int, "of the last answer"),
+    field("Error", Kind::Text, ""),
+    field("Answeredat", Kind::Instant, ""),
+    field("Nextat", Kind::Instant, ""),
+];
+const REPLAY: Doc =
+    Doc::new("Tell an endpoint again", Gives::Fields(&[field("Count", Kind::Int, "how many")]))
+        .takes(&[
+            required("From", Kind::Int, "the first Sequence"),
+            field("To", Kind::Int, "the last one; all that follow unless given"),
+        ])
+        .success(202);
 
 pub fn routes() -> Vec<Route> {
     const ONE_PATH: &str = "/v3/webhooks/{webhookId}";

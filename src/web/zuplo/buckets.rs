@@ -4,7 +4,7 @@ use super::read::{Sent, node};
 use super::{list, made, only, present};
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::doc::{Doc, Gives, QueryDoc, field};
+use crate::doc::{Doc, Field, Gives, QueryDoc, field};
 use crate::json::Tree;
 use crate::problem::Problem;
 use crate::route::Route;
@@ -13,9 +13,18 @@ use domain::query::Kind;
 use http::{Method, StatusCode};
 use operations::metered::{self, BucketView};
 
-const PAGE: Doc = Doc::new("Buckets of plans and subscriptions", Gives::Free).query(QueryDoc::Offset);
-const ADD: Doc = Doc::new("Make a bucket", Gives::Free).takes(&[field("label", Kind::Text, "")]).success(201);
-const ONE: Doc = Doc::new("A bucket", Gives::Free);
+const BUCKET: &[Field] = &[
+    field("id", Kind::Text, ""),
+    field("accountName", Kind::Text, ""),
+    field("label", Kind::Text, ""),
+    field("createdOn", Kind::Instant, ""),
+    field("updatedOn", Kind::Instant, ""),
+];
+const PAGE: Doc =
+    Doc::new("Buckets of plans and subscriptions", Gives::Listed(BUCKET)).query(QueryDoc::Offset);
+const ADD: Doc =
+    Doc::new("Make a bucket", Gives::Fields(BUCKET)).takes(&[field("label", Kind::Text, "")]).success(201);
+const ONE: Doc = Doc::new("A bucket", Gives::Fields(BUCKET));
 const DELETE: Doc =
     Doc::new("Delete a bucket with all that is in it, unless anything was booked", Gives::Nothing)
         .success(204);

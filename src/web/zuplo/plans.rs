@@ -4,7 +4,7 @@ use super::read::{Sent, node, whole};
 use super::{list, made, only, present};
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::doc::{Doc, Gives, QueryDoc, field, required};
+use crate::doc::{Doc, Field, Gives, QueryDoc, Type, field, member, needed, required};
 use crate::json::Tree;
 use crate::problem::{METER_NOT_FOUND, Problem};
 use crate::route::Route;
@@ -17,8 +17,30 @@ use operations::metered::{self, MeterView, PlanChanges, PlanView};
 use std::collections::BTreeMap;
 
 const METERS: &str = "an object: by key {label, max}";
-const PAGE: Doc = Doc::new("Plans of a bucket", Gives::Free).query(QueryDoc::Offset);
-const ADD: Doc = Doc::new("Make a plan; the product plan of its external id bills it", Gives::Free)
+/// A plan as it is answered.
+const PLAN: &[Field] = &[
+    field("id", Kind::Text, ""),
+    field("label", Kind::Text, ""),
+    field("planExternalId", Kind::Text, ""),
+    member("meters", METERS_OF, ""),
+    field("trialDays", Kind::Int, ""),
+    field("trialEndStatus", Kind::Text, ""),
+    field("isTrialCollectPayment", Kind::Flag, ""),
+    field("hasSubscriptions", Kind::Flag, ""),
+    field("createdOn", Kind::Instant, ""),
+    field("updatedOn", Kind::Instant, ""),
+];
+const METERS_OF: Type = Type::Named(&Type::Object(&[
+    field("label", Kind::Text, ""),
+    required("max", Kind::Int, "how much of it a cycle lets through"),
+]));
+const METER_OF: &[Field] = &[
+    field("key", Kind::Text, ""),
+    field("label", Kind::Text, ""),
+    member("planIds", Type::Values(Kind::Text), ""),
+];
+const PAGE: Doc = Doc::new("Plans of a bucket", Gives::Listed(PLAN)).query(QueryDoc::Offset);
+const ADD: Doc = Doc::new("Make a plan; the product plan of its external id bills it", Gives::Fields(PLAN))
     .takes(&[
         required("label", Kind::Text, ""),
         required(
@@ -26,25 +48,25 @@ const ADD: Doc = Doc::new("Make a plan; the product plan of its external id bill
             Kind::Text,
             "SKU or RefKey of a product plan; else the plan is a quota alone",
         ),
-        required("meters", Kind::Text, METERS),
+        needed("meters", METERS_OF, METERS),
         field("trialDays", Kind::Int, ""),
         field("trialEndStatus", Kind::Text, "paused or canceled"),
         field("isTrialCollectPayment", Kind::Flag, ""),
     ])
     .success(201);
-const ONE: Doc = Doc::new("A plan", Gives::Free);
-const CHANGE: Doc =
-    Doc::new("Change a plan; its quotas stay as long as anybody has it", Gives::Free).takes(&[
+const ONE: Doc = Doc::new("A plan", Gives::Fields(PLAN));
+const CHANGE: Doc = Doc::new("Change a plan; its quotas stay as long as anybody has it", Gives::Fields(PLAN))
+    .takes(&[
         field("label", Kind::Text, ""),
-        field("meters", Kind::Text, METERS),
+        member("meters", METERS_OF, METERS),
         field("trialDays", Kind::Int, ""),
         field("trialEndStatus", Kind::Text, "paused or canceled"),
         field("isTrialCollectPayment", Kind::Flag, ""),
     ]);
 const DELETE: Doc = Doc::new("Delete a plan that nobody has", Gives::Nothing).success(204);
 const METER_PAGE: Doc =
-    Doc::new("Meters that the plans of a bucket count", Gives::Free).query(QueryDoc::Offset);
-const METER: Doc = Doc::new("A meter", Gives::Free);
+    Doc::new("Meters that the plans of a bucket count", Gives::Listed(METER_OF)).query(QueryDoc::Offset);
+const METER: Doc = Doc::new("A meter", Gives::Fields(METER_OF));
 
 pub fn routes() -> Vec<Route> {
     const ALL: &str = "/v1/metering/{bucketId}/plans";

@@ -4,7 +4,7 @@ use super::only;
 use super::read::{Sent, node, whole};
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::doc::{Doc, Gives, QueryDoc, field, required};
+use crate::doc::{Doc, Gives, QueryDoc, Type, field, member, needed};
 use crate::json::Tree;
 use crate::once;
 use crate::problem::{Problem, bad_query};
@@ -17,15 +17,44 @@ use operations::metered::{self, Consumption, Windows};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-const QUOTAS: Doc = Doc::new("What is left, by meter; with ?detail=true the whole of it", Gives::Free)
-    .query(QueryDoc::Detail);
-const CONSUME: Doc = Doc::new("Take from the quotas, or be told that nothing is left", Gives::Free).takes(&[
-    required("meters", Kind::Text, "an object: by key how much; 0 only asks"),
+const QUOTAS: Doc =
+    Doc::new("What is left, by meter; with ?detail=true the whole of it", Gives::Named(&Type::Any))
+        .query(QueryDoc::Detail);
+const CONSUME: Doc = Doc::new(
+    "Take from the quotas, or be told that nothing is left",
+    Gives::Fields(&[
+        field("allowed", Kind::Flag, ""),
+        member(
+            "meters",
+            Type::Named(&Type::Object(&[field("max", Kind::Int, ""), field("available", Kind::Int, "")])),
+            "",
+        ),
+    ]),
+)
+.takes(&[
+    needed("meters", Type::Named(&Type::Value(Kind::Int)), "by key how much; 0 only asks"),
     field("id", Kind::Text, "the same again adds nothing"),
     field("time", Kind::Instant, "now unless given"),
     field("force", Kind::Flag, "count it even beyond the quota"),
 ]);
-const CONSUMED: Doc = Doc::new("What was used, window by window", Gives::Free).query(QueryDoc::Windows);
+const CONSUMED: Doc = Doc::new(
+    "What was used, window by window",
+    Gives::Fields(&[
+        field("from", Kind::Instant, ""),
+        field("to", Kind::Instant, ""),
+        member(
+            "data",
+            Type::Objects(&[
+                field("meter", Kind::Text, ""),
+                field("windowStart", Kind::Instant, ""),
+                field("windowEnd", Kind::Instant, ""),
+                field("value", Kind::Exact, ""),
+            ]),
+            "",
+        ),
+    ]),
+)
+.query(QueryDoc::Windows);
 
 pub fn routes() -> Vec<Route> {
     const QUOTAS_PATH: &str = "/v1/metering/{bucketId}/subscriptions/{subscriptionId}/quotas";

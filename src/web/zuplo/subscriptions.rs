@@ -4,7 +4,7 @@ use super::read::{Sent, node};
 use super::{listed, made, only, part, present};
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::doc::{Doc, Gives, QueryDoc, field, required};
+use crate::doc::{Doc, Field, Gives, QueryDoc, Type, field, member, required};
 use crate::json::Tree;
 use crate::problem::{BAD_QUERY, Problem};
 use crate::route::Route;
@@ -20,39 +20,67 @@ const REGIONS: [&str; 3] = ["us-central1", "us-east1", "europe-west4"];
 const STATUSES: &str =
     "active, inactive, incomplete, incomplete-expired, trialing, past-due, canceled, unpaid";
 
-const PAGE: Doc = Doc::new("Subscriptions of a bucket", Gives::Free).query(QueryDoc::Metered);
-const CREATE: Doc = Doc::new("Make a subscription; the same again is the same one", Gives::Free)
-    .takes(&[
-        field("planIds", Kind::Text, "a list; or planExternalIds, or both if they say the same"),
-        field("planExternalIds", Kind::Text, "a list"),
-        required("status", Kind::Text, STATUSES),
-        required("type", Kind::Text, "periodic"),
-        required("renewalStrategy", Kind::Text, "monthly or yearly"),
-        required("region", Kind::Text, "us-central1, us-east1 or europe-west4"),
-        required("customerKey", Kind::Text, "RefKey or account number of a customer; made if there is none"),
-        required("subscriptionExternalId", Kind::Text, "the caller's own id"),
-        required("customerExternalId", Kind::Text, ""),
-        field("quotaResetAnchor", Kind::Instant, "where the cycles of quotas are counted from"),
-        field("nextBillingCycle", Kind::Instant, "where the cycles of bills are counted from"),
-        field("trialStartDate", Kind::Instant, ""),
-        field("trialEndDate", Kind::Instant, ""),
-        field(
-            "trialEndStatus",
-            Kind::Text,
-            "paused or canceled: what becomes of a trial without a method to pay",
-        ),
-        field("metadata", Kind::Text, "an object"),
-        field("productKey", Kind::Text, ""),
-    ])
-    .success(201);
-const ONE: Doc = Doc::new("A subscription", Gives::Free);
+/// A subscription as it is answered.
+const SUBSCRIPTION: &[Field] = &[
+    field("id", Kind::Text, ""),
+    field("createdOn", Kind::Instant, ""),
+    field("updatedOn", Kind::Instant, ""),
+    member("planIds", Type::Values(Kind::Text), ""),
+    member("planExternalIds", Type::Values(Kind::Text), ""),
+    field("status", Kind::Text, ""),
+    field("type", Kind::Text, "periodic"),
+    field("renewalStrategy", Kind::Text, "monthly or yearly"),
+    field("region", Kind::Text, ""),
+    field("customerKey", Kind::Text, ""),
+    field("subscriptionExternalId", Kind::Text, ""),
+    field("customerExternalId", Kind::Text, ""),
+    field("quotaResetAnchor", Kind::Instant, ""),
+    member("metadata", Type::Any, ""),
+    field("trialEndStatus", Kind::Text, ""),
+    field("trialStartDate", Kind::Instant, ""),
+    field("trialEndDate", Kind::Instant, ""),
+    field("nextBillingCycle", Kind::Instant, ""),
+    field("productKey", Kind::Text, ""),
+];
+const PAGE: Doc = Doc::new("Subscriptions of a bucket", Gives::Listed(SUBSCRIPTION)).query(QueryDoc::Metered);
+const CREATE: Doc =
+    Doc::new("Make a subscription; the same again is the same one", Gives::Fields(SUBSCRIPTION))
+        .takes(&[
+            member("planIds", Type::Values(Kind::Text), "or planExternalIds, or both if they say the same"),
+            member("planExternalIds", Type::Values(Kind::Text), ""),
+            required("status", Kind::Text, STATUSES),
+            required("type", Kind::Text, "periodic"),
+            required("renewalStrategy", Kind::Text, "monthly or yearly"),
+            required("region", Kind::Text, "us-central1, us-east1 or europe-west4"),
+            required(
+                "customerKey",
+                Kind::Text,
+                "RefKey or account number of a customer; made if there is none",
+            ),
+            required("subscriptionExternalId", Kind::Text, "the caller's own id"),
+            required("customerExternalId", Kind::Text, ""),
+            field("quotaResetAnchor", Kind::Instant, "where the cycles of quotas are counted from"),
+            field("nextBillingCycle", Kind::Instant, "where the cycles of bills are counted from"),
+            field("trialStartDate", Kind::Instant, ""),
+            field("trialEndDate", Kind::Instant, ""),
+            field(
+                "trialEndStatus",
+                Kind::Text,
+                "paused or canceled: what becomes of a trial without a method to pay",
+            ),
+            member("metadata", Type::Any, "an object"),
+            field("productKey", Kind::Text, ""),
+        ])
+        .success(201)
+        .or(200);
+const ONE: Doc = Doc::new("A subscription", Gives::Fields(SUBSCRIPTION));
 const DELETE: Doc =
     Doc::new("Delete a subscription of which nothing was booked", Gives::Nothing).success(204);
-const CHANGE: Doc = Doc::new("Change a subscription", Gives::Free).takes(&[
-    field("planExternalIds", Kind::Text, "a list: the plans from now on"),
+const CHANGE: Doc = Doc::new("Change a subscription", Gives::Fields(SUBSCRIPTION)).takes(&[
+    member("planExternalIds", Type::Values(Kind::Text), "the plans from now on"),
     field("prorate", Kind::Exact, "0 to 1: the part of the new quota that the rest of the cycle gets"),
     field("status", Kind::Text, STATUSES),
-    field("metadata", Kind::Text, "an object, merged; null takes a member away"),
+    member("metadata", Type::Any, "an object, merged; null takes a member away"),
     field("trialEndDate", Kind::Instant, ""),
 ]);
 
