@@ -167,3 +167,81 @@ fn endpoints_in_the_house_are_refused_unless_they_are_allowed() {
     assert!(added["secret"].as_str().unwrap().starts_with("whsec_"));
     assert_eq!(books.json(&["webhooks", "list"]).as_array().unwrap().len(), 1);
 }
+
+/// A receiver that does with its first request as it is told, and takes what follows; what it was asked for, line by line.
+fn odd_receiver(first: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    let kept = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for (at, stream) in listener.incoming().enumerate() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let (mut line, mut length) = (String::new(), 0);
+            reader.read_line(&mut line).unwrap();
+            loop {
+                let mut header = String::new();
+                reader.read_line(&mut header).unwrap();
+                let lower = header.to_ascii_lowercase();
+                length = lower.strip_prefix("content-length:").map_or(length, |n| n.trim().parse().unwrap());
+                if header.trim().is_empty() {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let id = serde_json::from_slice::<Value>(&body).unwrap()["ID"].as_str().unwrap().to_owned();
+            kept.lock().unwrap().push(format!("{} {id}", line.trim()));
+            let status = match (at, first) {
+                (0, "stalls") => {
+                    held.push(reader);
+                    continue;
+                }
+                (0, "redirects") => format!("302 x\r\nLocation: http://{address}/elsewhere"),
+                (_, "is gone") => "410 x".to_owned(),
+                _ => "204 x".to_owned(),
+            };
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            drop(reader.get_mut().write_all(answer.as_bytes()));
+        }
+    });
+    (format!("http://{address}/hook"), asked)
+}
+
+#[test]
+fn a_receiver_that_stalls_redirects_or_is_gone_holds_nobody_up() {
+    for books in both() {
+        let file = books.file("book.json", book(1).to_string());
+        books.run(&["load", &file]).exits(0);
+        let keys = key(&books, "shop", &["read", "write"]);
+        let mut command = books.command(&["serve", "--listen", "127.0.0.1:0", "--no-work"]);
+        command.env("TALLYBOOK_WEBHOOKS_ALLOW_PRIVATE", "true");
+        let server = Server::started(command);
+        let client = server.with(&keys);
+        let receivers = ["stalls", "redirects", "is gone", "is well"].map(odd_receiver);
+        let ids = receivers.each_ref().map(|(url, _)| {
+            let made = client.post("/v3/webhooks", &json!({"Url": url, "Events": ["Customer.*"]})).is(201);
+            made.json()["ID"].as_str().unwrap().to_owned()
+        });
+        client.post("/v3/customers", &json!({"FullName": "Ada"})).is(201);
+        let asked = |of: usize| receivers[of].1.lock().unwrap().clone();
+        let until = Instant::now() + Duration::from_secs(90);
+        let is_told = || asked(0).len() >= 2 && asked(1).len() >= 2 && !asked(3).is_empty();
+        while !is_told() {
+            assert!(Instant::now() < until, "{:?}", [0, 1, 2, 3].map(asked));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // The same event again, at the address that was given.
+        for of in [0, 1] {
+            let lines = asked(of);
+            assert_eq!(lines[0], lines[1]);
+            assert!(lines.iter().all(|line| line.starts_with("POST /hook ")), "{lines:?}");
+        }
+        let gone = client.get(&format!("/v3/webhooks/{}", ids[2])).is(200).json();
+        assert_eq!((&gone["Active"], asked(2).len()), (&json!(false), 1), "{gone}");
+        assert!(gone["Disabled"].is_string(), "{gone}");
+        let well = client.get(&format!("/v3/webhooks/{}/deliveries", ids[3])).is(200).json();
+        assert_eq!((&well["Items"][0]["Attempts"], asked(3).len()), (&json!(1), 1), "{well}");
+    }
+}
