@@ -68,6 +68,10 @@ fn whatever_is_asked_is_answered_as_documented() {
     let (books, server, key) = served(&["read", "write", "usage", "operate"]);
     let report = books.file("report", String::new());
     let arguments = [
+        // It keeps what it has asked in the folder where it works.
+        "-C",
+        Path::new(&report).parent().unwrap().to_str().unwrap(),
+        "st",
         "run",
         &format!("http://{}/openapi.json", server.address),
         "--header",
@@ -92,6 +96,6 @@ fn whatever_is_asked_is_answered_as_documented() {
         &report,
         "--no-color",
     ];
-    counterpart("st", &arguments);
+    counterpart("env", &arguments);
     server.anybody().get("/health").is(200);
 }

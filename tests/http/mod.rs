@@ -11,6 +11,5 @@ mod objects;
 mod refusals;
 mod serving;
 mod stripe;
-mod twins;
 mod usage;
 mod webhooks;
