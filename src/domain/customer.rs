@@ -141,7 +141,7 @@ impl PaymentMethod {
             return mandate.health_key(&self.refkey);
         }
         let digest = Sha256::digest(self.token.as_deref().unwrap_or_default().as_bytes());
-        let digits: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let digits = crate::hex::hex(&digest[..6]);
         format!("{}#{digits}", self.refkey)
     }
 }

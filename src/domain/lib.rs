@@ -27,6 +27,7 @@ pub mod discount;
 pub mod dunning;
 pub mod einvoice;
 pub mod exact;
+pub mod hex;
 pub mod ids;
 pub mod invoice;
 pub mod language;

@@ -175,8 +175,7 @@ mod tests {
 
     #[test]
     fn signatures_are_hmac_sha256() {
-        let hex: String =
-            signature(b"Jefe", "what do ya want", 0, "").iter().map(|b| format!("{b:02x}")).collect();
+        let hex = crate::hex::hex(&signature(b"Jefe", "what do ya want", 0, ""));
         // python3: hmac.new(b"Jefe", b"what do ya want.0.", "sha256").hexdigest()
         assert_eq!(hex, "d2af716e9687080967b761fc51711c5efa1268d26be5e1630dbe89a62ee17f6f");
     }

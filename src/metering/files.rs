@@ -2,6 +2,7 @@
 //! stands in a commit always leads to whole bytes. Nothing is ever overwritten: names carry the import's uuid.
 
 use anyhow::{Context, Result, ensure};
+use domain::hex::hex;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -103,17 +104,6 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
 fn sync_folder(folder: &Path) -> Result<()> {
     let handle = File::open(folder).with_context(|| format!("opening the folder {}", folder.display()))?;
     handle.sync_all().with_context(|| format!("syncing the folder {}", folder.display()))
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
 }
 
 /// A reader that hashes what passes, and tells others how far it is.

@@ -1,8 +1,8 @@
 //! Every byte is held against the hash that was recorded when it was written, before it counts: a disk that forgets or
 //! a hand that changes a file must stop a run instead of changing an invoice.
 
-use crate::files::hex;
 use anyhow::{Context, Result, ensure};
+use domain::hex::hex;
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata};

@@ -45,7 +45,7 @@ pub fn fingerprint(method: &str, url: &str, body: &[u8]) -> String {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    domain::hex::hex(&hash.finalize())
 }
 
 /// As long as it lives, others leave alone what this process works on.

@@ -7,7 +7,8 @@ use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::{Ids, Texts};
 use crate::{book, catalogue, counter, payer};
 use domain::book_file::{
-    Change, ConvertedBatch, Fault, Load, LoadReport, Needs, ObjectKind, Parsed, Pointers, Reach, StoredBook,
+    Change, Changes, ConvertedBatch, Fault, Load, LoadReport, Needs, ObjectKind, Parsed, Pointers, Reach,
+    StoredBook,
 };
 use domain::catalogue::Catalogue;
 use domain::customer::Customer;
@@ -92,32 +93,54 @@ async fn load_in(
         None => false,
     };
     known.subscriptions.clear();
-    let mut touched = BTreeSet::new();
-    let mut book = book::BookWriter::default();
+    let mut saver = Saver { book: book::BookWriter::default(), touched: BTreeSet::new(), writer };
+    let mut judged = Changes::default();
     while let Some(batch) = load.next(BATCH) {
         known.objects = objects(tx, &batch.keys(), writer).await?;
-        let part = load.convert(batch, &known);
+        // A batch is converted while the one before it is saved.
+        let converting = tokio::task::spawn_blocking(move || {
+            let part = load.convert(batch, &known);
+            (load, known, part)
+        });
+        saver.save(tx, std::mem::take(&mut judged)).await?;
+        let part;
+        (load, known, part) = converting.await?;
         if part.is_empty() {
             continue;
         }
         let known = of_part(tx, &load, &part, &known, is_large).await?;
         let changes = load.merge(part, &known);
-        if load.has_faults() && !is_large {
-            continue;
-        }
         // Of a large load what is faulty is written around, so that what comes later is judged too; nothing stays of it.
-        book.customers(tx, &changes.customers).await?;
-        book.subscriptions(tx, &changes.subscriptions).await?;
-        book_object::save(tx, &changes.objects, writer).await?;
-        touched.extend(changes.customers.iter().map(|customer| customer.id));
-        touched.extend(changes.subscriptions.iter().map(|subscription| subscription.customer));
+        if is_large || !load.has_faults() {
+            judged = changes;
+        }
     }
+    saver.save(tx, judged).await?;
     let (report, pointers) = match load.finish() {
         Ok(done) => done,
         Err(faults) => return Ok(Outcome::Faulty(faults)),
     };
-    book.finish(tx).await?;
-    Ok(Outcome::Loaded(Loaded { report, pointers, catalogue_changed, touched }))
+    saver.book.finish(tx).await?;
+    Ok(Outcome::Loaded(Loaded { report, pointers, catalogue_changed, touched: saver.touched }))
+}
+
+/// Saves what batches change, one after the other.
+struct Saver<'w> {
+    book: book::BookWriter,
+    /// Customers that are new or changed, and owners of subscriptions that are.
+    touched: BTreeSet<CustomerId>,
+    writer: &'w Writer<'w>,
+}
+
+impl Saver<'_> {
+    async fn save(&mut self, tx: &mut Tx, changes: Changes) -> anyhow::Result<()> {
+        self.book.customers(tx, &changes.customers).await?;
+        self.book.subscriptions(tx, &changes.subscriptions).await?;
+        book_object::save(tx, &changes.objects, self.writer).await?;
+        self.touched.extend(changes.customers.iter().map(|customer| customer.id));
+        self.touched.extend(changes.subscriptions.iter().map(|subscription| subscription.customer));
+        Ok(())
+    }
 }
 
 /// Saves what is new or changed of what is sold and how; raises the revision of everybody whose bills that may move.

@@ -1,5 +1,6 @@
 //! What is billed as a hash: lines and amounts, not ids, numbers or times. A preview and its posting have the same.
 
+use crate::hex::hex;
 use crate::invoice::Draft;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -44,11 +45,4 @@ pub fn run_hash<'a>(payers: impl Iterator<Item = (&'a str, &'a str)>) -> String 
         hasher.update([b'\n']);
     }
     if any { hex(&hasher.finalize()) } else { String::new() }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

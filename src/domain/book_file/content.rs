@@ -1,6 +1,7 @@
 //! Kinds of objects in a book, and the hash of an object's content as it was written (rules S6).
 
 use super::json::Node;
+use crate::hex::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -77,7 +78,7 @@ pub struct NotAContentHash;
 
 impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 

@@ -220,7 +220,7 @@ fn chained_hash(previous: &ChainHash, sequence: u64, entry: &Entry) -> ChainHash
 
 impl fmt::Display for ChainHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&crate::hex::hex(&self.0))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The hash that names the content of a file.
 
+use domain::hex::hex;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
@@ -28,8 +29,4 @@ pub fn sha256_of_file(path: &Path) -> io::Result<(String, u64)> {
             Err(error) => return Err(error),
         }
     }
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -12,17 +12,10 @@ pub use list::{KeyView, list};
 pub use revoke::{Revoked, revoke};
 pub use store::api_key::ApiKey;
 
+use domain::hex::hex;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
 /// What is kept of a key, and looked up.
 fn hash_of(key: &str) -> String {
     hex(&Sha256::digest(key.as_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -66,7 +66,7 @@ mod tests {
     fn signed(payload: &str, secret: &str, time: i64) -> String {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
         mac.update(format!("{time}.{payload}").as_bytes());
-        let hex: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
+        let hex = domain::hex::hex(&mac.finalize().into_bytes());
         format!("t={time},v1={hex}")
     }
 
