@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use uuid::Uuid;
 
 /// A file to be written whole.
 #[derive(Debug, Clone, Copy)]
@@ -34,17 +35,7 @@ pub fn put_all(files: &[Put], doors: Doors) -> io::Result<()> {
     }
     let mut waiting = Vec::with_capacity(files.len());
     for file in files {
-        let aside = aside(file.path)?;
-        let mut open = match held(&aside, Wait::No).map_err(|e| at(&aside, e))? {
-            Some(open) => open,
-            // Whoever waits holds nothing: two that write the same files in another order never wait for each other.
-            None => {
-                settle(&mut waiting)?;
-                held(&aside, Wait::Yes)
-                    .and_then(|open| open.ok_or(io::Error::from(io::ErrorKind::WouldBlock)))
-                    .map_err(|e| at(&aside, e))?
-            }
-        };
+        let (mut open, aside) = beside(file.path)?;
         open.write_all(file.bytes).map_err(|e| at(&aside, e))?;
         waiting.push((open, aside, file.path));
         // Open files are bounded: 1,024 is a common limit of a process.
@@ -70,11 +61,12 @@ fn settle(waiting: &mut Vec<(File, PathBuf, &Path)>) -> io::Result<()> {
     Ok(())
 }
 
-/// The name a file has while it is written; the same each time, so that what a crash left is overwritten.
-fn aside(path: &Path) -> io::Result<PathBuf> {
+/// The name a file has while it is written; the usual one is the same each time, so that what a crash left is overwritten.
+fn aside(path: &Path, own: &str) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| at(path, io::Error::from(io::ErrorKind::InvalidFilename)))?;
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
+    hidden.push(own);
     hidden.push(".writing");
     Ok(path.with_file_name(hidden))
 }
@@ -87,32 +79,39 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     folder.parent().map_or(Ok(()), sync_folder)
 }
 
-/// Whether to wait for another process that writes the same file now.
-#[derive(Clone, Copy, PartialEq)]
-enum Wait {
-    Yes,
-    No,
+/// An empty file beside the place, locked while it is written. Another process that writes the same file now, or stands still
+/// in the middle of it, is not waited for: a name of its own is taken instead.
+fn beside(path: &Path) -> io::Result<(File, PathBuf)> {
+    let usual = aside(path, "")?;
+    if let Some(file) = held(&usual).map_err(|e| at(&usual, e))? {
+        return Ok((file, usual));
+    }
+    let own = aside(path, &Uuid::new_v4().simple().to_string())?;
+    let file = create(&own, true).map_err(|e| at(&own, e))?;
+    Ok((file, own))
 }
 
-/// The file under its name aside, empty and locked, so that two processes that write the same file do so one after the
-/// other; none if another one holds it and is not waited for. For its owner alone: what leaves the house names people,
-/// amounts and tokens.
-fn held(aside: &Path, wait: Wait) -> io::Result<Option<File>> {
+/// The file of this name, empty and locked; none if another process holds it.
+fn held(aside: &Path) -> io::Result<Option<File>> {
     loop {
-        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(aside)?;
+        let file = create(aside, false)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) if wait == Wait::No => return Ok(None),
-            Err(fs::TryLockError::WouldBlock) => file.lock()?,
+            Err(fs::TryLockError::WouldBlock) => return Ok(None),
             Err(fs::TryLockError::Error(error)) => return Err(error),
         }
-        // The one before has given this file its final name meanwhile: what is there now is another.
+        // The one before may have given this file its final name meanwhile: what is there now is another.
         let ours = file.metadata()?;
         if fs::metadata(aside).is_ok_and(|there| there.ino() == ours.ino() && there.dev() == ours.dev()) {
             file.set_len(0)?;
             return Ok(Some(file));
         }
     }
+}
+
+/// For its owner alone: what leaves the house names people, amounts and tokens.
+fn create(path: &Path, is_new: bool) -> io::Result<File> {
+    fs::OpenOptions::new().write(true).create(true).create_new(is_new).truncate(false).mode(0o600).open(path)
 }
 
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
@@ -165,6 +164,20 @@ mod tests {
             assert_eq!(bytes, vec![writer; 10_000 + usize::from(writer - b'a')]);
         }
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 40);
+    }
+
+    #[test]
+    fn one_that_stands_still_in_the_middle_is_not_waited_for() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a.xml");
+        let (mut frozen, its) = beside(&path).unwrap();
+        frozen.write_all(b"half").unwrap();
+        put(&path, b"whole", Doors::OPEN).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        drop(frozen);
+        put(&path, b"again", Doors::OPEN).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"again");
+        assert!(!its.exists() && fs::read_dir(home.path()).unwrap().count() == 1);
     }
 
     #[test]
