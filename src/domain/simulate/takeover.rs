@@ -1,4 +1,4 @@
-//! Open items of another system, taken over as documents under their own numbers (rules S7), as `invoices take-over` does with
+//! Open items of another system, taken over as documents under their own numbers (rules S7), as `invoices takeover` does with
 //! the lines of a file.
 
 use super::world::{Document, World};
@@ -29,7 +29,7 @@ pub(super) fn act(
     step: &Map<String, Value>,
     on: NaiveDate,
 ) -> Result<(), Refusal> {
-    if !["takeover", "take-over", "take_over"].contains(&verb.to_ascii_lowercase().as_str()) {
+    if !["takeover", "take_over"].contains(&verb.to_ascii_lowercase().as_str()) {
         let message = format!("there is no verb `{verb}` of several invoices");
         return Err(
             Refusal::new(Code::UnknownVerb, message).hint("`takeover`, or one `invoice` after another")

@@ -199,7 +199,7 @@ impl Typed<'_> {
     fn take_over(&self) {
         let columns = ["customer", "number", "date", "due", "amount", "vat"];
         let path = self.csv(&columns, &self.step["invoices"]);
-        self.run(&["invoices", "take-over", &path, "--on", self.day]);
+        self.run(&["invoices", "takeover", &path, "--on", self.day]);
     }
 
     fn bulk(&self) {
