@@ -245,7 +245,8 @@ pub(super) fn apply(world: &mut World, at: usize, effects: Effects) {
     world.entries.extend(effects.entries.into_iter().filter(|entry| !entry.postings.is_empty()));
     let Some(attempt) = effects.attempt else { return };
     match world.transactions.iter_mut().find(|t| t.attempt.id == attempt.id) {
-        Some(begun) => begun.attempt = attempt,
+        // It keeps its day, whenever the answer comes.
+        Some(begun) => begun.attempt = Attempt { on: begun.attempt.on, ..attempt },
         None => {
             let is_manual = attempt.gateway == MANUAL;
             let kind = if is_manual { TransactionKind::Manual } else { TransactionKind::Online };
