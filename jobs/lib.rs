@@ -49,8 +49,11 @@ const CALLS_AT_ONCE: usize = 16;
 
 /// What is being worked on ends within this time once it is asked to; after that it is left, and its epoch passes.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
-/// A worker that lost its database comes back after a pause, this often at most.
-const RESTARTS_MAX: usize = 1_000;
+/// A worker that lost its database comes back, this often at most: a disk may be full for a night.
+const RESTARTS_MAX: usize = 1_000_000;
+/// From then on it comes back after a pause, and a command that waits for a run is told that it stands still.
+const RESTARTS_AT_ONCE: usize = 20;
+const RESTART_PAUSE: Duration = Duration::from_millis(200);
 
 /// A task that ends with whoever holds this.
 pub struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
@@ -86,6 +89,11 @@ pub async fn work_until(
             error = error.to_string(),
             "worker lost its queue and comes back"
         );
+        if worker.restarts() >= RESTARTS_AT_ONCE {
+            // No job comes so far as to meet the fault itself: the queue cannot be written to.
+            workers.note_stuck(&error.to_string());
+            tokio::task::block_in_place(|| std::thread::sleep(RESTART_PAUSE));
+        }
         worker.restarts() < RESTARTS_MAX
     });
     let round = process.next_round();
