@@ -176,7 +176,7 @@ fn a_dead_relay_and_a_dead_monitor_change_no_run_and_lose_no_report() {
 }
 
 /// Places before the end of a run at which it is made to die: its close, and what it tells then.
-const LAST_PLACES: u64 = 14;
+const LAST_PLACES: u64 = 18;
 
 /// A run that dies between the claim and the sending of a notice, or before it has noted that it was sent: the next command
 /// finds the claim of a process that is gone, and tells it. Twice only where the first may have gone out.
