@@ -11,5 +11,6 @@ mod objects;
 mod refusals;
 mod serving;
 mod stripe;
+mod twins;
 mod usage;
 mod webhooks;

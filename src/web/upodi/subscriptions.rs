@@ -2,6 +2,7 @@
 
 use super::day::object;
 use super::listed;
+use super::subscription_forms::{id_of, plan_charge, text};
 use crate::answer::Answer;
 use crate::body::Body;
 use crate::call::Call;
@@ -51,12 +52,12 @@ const VERB: Doc =
         field("Refund", Kind::Text, "none or prorated"),
         field("ResumeOption", Kind::Int, "0 next period, 1 from the day of the hold, 2 today"),
         field("Quantity", Kind::Exact, ""),
-        field("ProductPlanChargeID", Kind::Text, "the charge, by SKU or reference"),
+        field("ProductPlanChargeID", Kind::Text, "the charge, by id, SKU or reference"),
         field("All", Kind::Flag, "every recurring charge"),
         field("Prorate", Kind::Flag, ""),
-        field("toPlan", Kind::Text, "the plan, by SKU"),
+        field("toPlan", Kind::Text, "the plan, by id or SKU"),
         field("When", Kind::Text, "now, next_charge or at_renewal"),
-        field("PaymentMethodID", Kind::Text, "a method of the owner, by refkey"),
+        field("PaymentMethodID", Kind::Text, "a method of the owner, by id or refkey"),
         field("UnitPrice", Kind::Exact, "a price of its own"),
     ]);
 
@@ -127,13 +128,28 @@ async fn read(call: &Call, verb: &'static str, bare: &'static str) -> Result<Cha
         for (name, value) in
             members.iter().filter(|(name, _)| !days.iter().any(|day| day.eq_ignore_ascii_case(name)))
         {
-            arguments.insert(alias(name), value.to_value());
+            let name = alias(name);
+            let named = named(call, &name, value).await?;
+            arguments.insert(name, named.as_ref().unwrap_or(value).to_value());
         }
     }
     if let Some(Value::Text(number)) = record.values.get(1) {
         arguments.insert("subscription".to_owned(), number.clone().into());
     }
     Ok(Change { verb: verb.to_owned(), arguments, effective })
+}
+
+/// What a verb names by id, under the name by which the book knows it; none if it is no id, or the id of something else.
+async fn named(call: &Call, name: &str, value: &Node) -> Result<Option<Node>, Problem> {
+    let Some(id) = id_of(Some(value)) else { return Ok(None) };
+    let (noun, property) = match name {
+        "productplan" | "productplanid" => (Noun::ProductPlan, "SKU"),
+        "paymentmethod" | "paymentmethodid" => (Noun::PaymentMethod, "RefKey"),
+        "charge" | "productplanchargeid" => return Ok(plan_charge(call, id).await?.map(Node::Text)),
+        _ => return Ok(None),
+    };
+    let record = lists::by_id(call.ctx(), noun, id).await?;
+    Ok(record.map(|record| text(noun, &record, property)))
 }
 
 /// Names that Upodi's clients use for what has another one here.
