@@ -50,7 +50,7 @@ fn generated_clients_compile() {
     std::fs::write(inside("caller.ts"), CALLER).unwrap();
     counterpart("tsc", &["--noEmit", "--strict", "--skipLibCheck", "false", &inside("caller.ts")]);
 
-    let settings = books.file("client.yml", "post_hooks: []\n".to_owned());
+    let settings = books.file("client.yml", "post_hooks: []\n");
     let client = inside("client");
     let generate = ["generate", "--path", &document, "--output-path", &client, "--meta", "none"];
     let told = counterpart("openapi-python-client", &[&generate[..], &["--config", &settings]].concat());

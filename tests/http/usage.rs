@@ -236,7 +236,7 @@ fn published_clients_for_node_bring_usage_in_and_read_it() {
     let keys = key(&books, "meter", &["usage", "read"]);
     let server = Server::start(&books, &["--no-work"]);
     // Modules are looked for beside the script.
-    let script = books.file("clients.mjs", include_str!("clients.mjs").to_owned());
+    let script = books.file("clients.mjs", include_str!("clients.mjs"));
     std::os::unix::fs::symlink(node_modules(), Path::new(&script).with_file_name("node_modules")).unwrap();
     let told = counterpart("node", &[&script, &format!("http://{}", server.address), &keys]);
     assert_eq!(told, "openmeter\ncloudevents\n");
