@@ -71,7 +71,7 @@ class Served:
         self.fired, self.once = False, None
         self.paid, self.open, self.closed = [], None, []
         self.retaken = None  # a new period, as a hold has ended, whose days may be paid: (first, end)
-        self.began = {}  # the first charged day of a full period (R2)
+        self.began = {}  # the first charged day of a full period, whatever rhythm it is of (R2)
 
     @property
     def arrears(self):
@@ -100,6 +100,18 @@ class Served:
         first, end, full = self.rhythm.holding(self.next)
         first = max(first, self.next)
         return first, end, full, self.began.setdefault(full, first)
+
+    def opens(self, period):
+        """Whether a period is no rest of one, but where its rhythm begins it."""
+        return period.first == max(period.begins, self.rhythm.start)
+
+    def anew(self, spec, day):
+        """A rhythm from a day on. A full period that the old one has too goes on if days of it are charged (R2): skipped or
+        given back whole it is not."""
+        if not (self.arrears or self.metered):
+            charged = {p.full for p in self.paid if p.first < p.end}
+            self.began = {full: first for full, first in self.began.items() if full in charged}
+        self.rhythm, self.moved = Rhythm(spec, day), None
 
     @property
     def custom(self):
@@ -158,6 +170,8 @@ class Served:
                     self.once = Line(self, self.spec, self.start, self.start + DAY, net, REGULAR, self.start, None)
                     yield day, self.once
             return
+        if self.retaken and self.next >= self.retaken[1] and self.sub.serves and self.on_service(self.retaken[0]):
+            self.take_again(day)  # with the new period, also as it is skipped
         while self.sub.serves and self.on_service(self.next) and self.next < before:
             first, end, full, begins = self.next_period()
             if self.arrears or self.metered:
@@ -174,9 +188,7 @@ class Served:
                 return
             end = min(end, self.end, self.sub.end)
             self.next, self.moved = end, None
-            if self.retaken:  # no day is paid twice: what was paid goes back with the period that takes it (S4)
-                (start, until), self.retaken = self.retaken, None
-                self.give_back(start, day, until, retaken=True)
+            self.take_again(day)
             line = self.pay(Period(first, end, full, begins, self.custom))
             if line.period.value > 0:
                 yield day, line
@@ -188,7 +200,7 @@ class Served:
         period.on, period.spec = self.on, self.spec
         period.value, period.off = self.value(first, self.on), self.sub.off(self, first)
         net = period.cut(period.value, period.off, first, period.end, self.sub.currency)
-        kind = REGULAR if first == period.begins else CHANGE
+        kind = REGULAR if self.opens(period) else CHANGE
         period.line = Line(self, self.spec, first, period.end, net, kind, first, None)
         period.line.period = period
         self.paid.append(period)
@@ -205,6 +217,12 @@ class Served:
         return day < min(self.end, self.sub.end_of(self))
 
     # ------------------------------------------------------------ acts
+
+    def take_again(self, day):
+        """No day is paid twice: what was paid goes back with the period that takes it (S4)."""
+        if self.retaken:
+            (start, until), self.retaken = self.retaken, None
+            self.give_back(start, day, until, retaken=True)
 
     def give_back(self, day, due, until=NEVER, retaken=False):
         """What is paid for the days from one on (R4). Those that another period takes are given back of every price."""
@@ -240,7 +258,7 @@ class Served:
             start = max(day, period.first)
             whole = start == period.first or caught  # the quantity on the charge date bills it (R3)
             start = period.first if whole else start
-            is_begin = caught or whole and period.first == period.begins
+            is_begin = caught or whole and self.opens(period)
             on = self.on if is_begin else period.on  # off or on is for whole periods
             spec = self.spec if switched else period.spec
             value = self.value(period.first, on, spec)
@@ -331,7 +349,7 @@ class Served:
             follows = day if postpaid or first == day else end
             self.next = max(self.next, follows)
             return
-        self.rhythm, self.moved, self.began = Rhythm(self.spec, day), None, {}
+        self.anew(self.spec, day)
         _, end, full = self.rhythm.holding(day)
         paid = [p for p in self.paid if p.first == day < p.end and p.full == full]  # the new period is the one that is paid
         self.next = paid[-1].end if paid else day
@@ -356,7 +374,8 @@ class Served:
         apply()
         if self.rhythm is not None and not self.metered:
             self.give_back(day, day)
-        self.rhythm, self.next, self.moved, self.began = Rhythm(spec, day), day, None, {}
+        self.anew(spec, day)
+        self.next = day
 
     def finish(self, day, refund):
         """The end of the charge."""
