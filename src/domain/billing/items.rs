@@ -436,8 +436,10 @@ impl<'a> Walk<'a> {
         let replay = changes::Replay { catalogue: &self.book.catalogue, timeline, charge, steps: &known };
         let range = (charge.reference, NaiveDate::MIN)..=(charge.reference, NaiveDate::MAX);
         let periods: Vec<&BilledPeriod<'a>> = self.taken.range(range).map(|(_, taken)| taken).collect();
-        let mut found = Vec::new();
-        for (place, taken) in periods.iter().enumerate() {
+        let mut found: Vec<Vec<Item<'a>>> = Vec::new();
+        // Days that an end which was taken back adds to a period: they too are taken of an earlier one (rules S4).
+        let mut extended: Vec<(Period, NaiveDate, u32)> = Vec::new();
+        for (place, taken) in periods.iter().enumerate().rev() {
             if timeline.life_at(charge.reference, taken.slot.piece.start) != Some(at) {
                 continue;
             }
@@ -447,8 +449,15 @@ impl<'a> Walk<'a> {
                 .take_while(|other| other.slot.piece.start < reach)
                 .filter(|other| takes_days(other))
                 .map(|other| (other.slot.piece, other.known, self.seen_by(charge.reference, other)))
+                .chain(extended.iter().copied())
                 .collect();
+            let mut of_it = Vec::new();
             for change in replay.of_period(taken, &later) {
+                if let ItemKind::ChangeCharge { ordinal, .. } = change.kind
+                    && change.part.start >= taken.slot.piece.end
+                {
+                    extended.push((change.part, change.date, ordinal));
+                }
                 let date = taken.reopened.map_or(change.date, |on| on.max(change.date));
                 let mut item = self.item(timeline, charge, change.kind, date, change.part, change.full);
                 item.charged_from = change.charged_from;
@@ -457,10 +466,11 @@ impl<'a> Walk<'a> {
                 item.terms = change.terms;
                 item.amount = change.amount;
                 item.unit_price = change.unit_price;
-                found.push(item);
+                of_it.push(item);
             }
+            found.push(of_it);
         }
-        found
+        found.into_iter().rev().flatten().collect()
     }
 
     /// The acts that a period has seen which takes days of another. An earlier version took them before all acts of the day:

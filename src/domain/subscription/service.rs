@@ -235,7 +235,8 @@ impl ChargeLife<'_> {
 /// rules R2: the parts of a period are counted from its first charged day, also where a hold parts them.
 fn count_from_the_first_charged_day(slots: &mut [Slot]) {
     let mut first: BTreeMap<(NaiveDate, NaiveDate), NaiveDate> = BTreeMap::new();
-    for slot in slots {
+    // What is skipped is billed as nothing: it is no charged day.
+    for slot in slots.iter_mut().filter(|slot| !slot.skipped) {
         let full = (slot.full.start, slot.full.end);
         slot.charged_from = *first.entry(full).or_insert(slot.charged_from);
     }
