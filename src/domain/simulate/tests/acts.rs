@@ -7,7 +7,7 @@ use super::*;
 fn acts_after_the_nights_run_give_the_right_money() {
     /// Name of a scenario, nets per invoice, codes of refused steps.
     type Row<'a> = (&'a str, &'a [&'a [&'a str]], &'a [&'a str]);
-    let table: [Row; 10] = [
+    let table: [Row; 11] = [
         ("switch_on_the_first_day_after_the_run", &[&["10.00"], &["-10.00", "20.00"]], &[]),
         ("switch_on_the_first_day_run_a_day_later", &[&["10.00"], &["10.00"], &["-10.00", "20.00"]], &[]),
         ("resumed_today_within_paid_days", &[&["31.00"], &["31.00", "-16.00"], &["-26.00"]], &[]),
@@ -18,6 +18,11 @@ fn acts_after_the_nights_run_give_the_right_money() {
         ("switched_on_the_first_day_after_the_run", &[&["31.00"], &["31.00"], &["-31.00", "62.00"]], &[]),
         ("cancelled_immediately_on_another_day", &[&["31.00"], &["31.00"]], &["bad_argument"]),
         ("option_of_a_plan_to_come", &[&["100.00"], &["100.00"]], &["unknown_charge"]),
+        (
+            "an_end_taken_back_after_a_resume_within_paid_days",
+            &[&["31.00"], &["10.00", "-10.00"], &["-7.00", "21.00"], &["31.00"]],
+            &[],
+        ),
     ];
     let scenarios: Vec<&str> = include_str!("acts.ndjson").lines().collect();
     assert_eq!(scenarios.len(), table.len());
