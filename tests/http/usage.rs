@@ -161,6 +161,32 @@ fn requests_files_and_runs_at_once_count_everything_once() {
 }
 
 #[test]
+fn imports_at_once_move_what_waits_once() {
+    for books in both().map(loaded) {
+        let usage = key(&books, "meter", &["usage"]);
+        let server = Server::start(&books, &["--no-work"]);
+        for round in 0..5 {
+            let events: Vec<Value> =
+                (0..1_000).map(|n| record(&format!("w-{round}-{n}"), json!(1))).collect();
+            server.with(&usage).post("/v3/usagedata", &json!(events)).is(201);
+            // Each first moves what waits, all of them the same.
+            std::thread::scope(|scope| {
+                for part in 0..4 {
+                    let client: Client<'_> = server.with(&usage);
+                    let row = format!("f-{round}-{part},SUB-0001,api_calls,1,2026-01-10T10:00:00Z");
+                    scope.spawn(move || {
+                        let file = format!("id,subject,meter,quantity,time\n{row}\n");
+                        client.send("POST", "/v3/usagedata/import?source=crm", Some(file.as_bytes())).is(201);
+                    });
+                }
+            });
+        }
+        assert_eq!(rated(&books), "5020");
+        books.run(&["verify"]).exits(0);
+    }
+}
+
+#[test]
 fn emitters_of_cloudevents_and_lago_send_what_they_always_sent() {
     for books in both().map(loaded) {
         let usage = key(&books, "meter", &["usage"]);

@@ -108,10 +108,10 @@ impl Copy {
             .create(&folder)
             .context("making the temporary folder")?;
         sweep(&folder);
-        // Two processes may be at the same events: each has its own copy.
-        let name = format!("api-{first}-{last}-{}.ndjson", std::process::id());
+        // Two moves may be at the same events, of two processes or of one: each has its own copy.
+        let name = format!("api-{first}-{last}-{}.ndjson", uuid::Uuid::new_v4().simple());
         let copy = Self { path: folder.join(name) };
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&copy.path);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&copy.path);
         let file = file.with_context(|| format!("creating {}", copy.path.display()))?;
         copy.fill(file, events).with_context(|| format!("writing {}", copy.path.display()))?;
         Ok(copy)
