@@ -8,7 +8,8 @@ use crate::progress::Progress;
 use operations::act::Actor;
 use operations::usage::bring_in::{self, FileView, Files, IngestedFiles, Report};
 use operations::usage::ingest::Ingested;
-use operations::usage::open_rejects::{self, OpenRejectsView};
+use operations::usage::missing::{self, MissingUsage};
+use operations::usage::open_rejects::OpenRejectsView;
 use operations::usage::refused::{self, RefusedView};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -167,7 +168,7 @@ impl Waiting {
     fn row(&self) -> Vec<String> {
         let (since, file, why) = match self {
             Self::File(file) => (file.refused, file.file.clone(), file.message.clone()),
-            Self::Rejects(open) => (open.refused, open.rejectfile.clone(), open.in_words()),
+            Self::Rejects(open) => (open.refused, open.rejectfile.clone(), open.why()),
         };
         vec![since.format("%Y-%m-%d %H:%M").to_string(), file, why]
     }
@@ -175,8 +176,9 @@ impl Waiting {
 
 /// What is waited for.
 async fn list(app: &App, output: &Output) -> Result<Exit, Failure> {
-    let files = refused::waiting(&app.ctx).await?.into_iter().map(Waiting::File);
-    let rejects = open_rejects::waiting(&app.ctx).await?.into_iter().map(Waiting::Rejects);
+    let MissingUsage { refused_files, open_rejects } = missing::waiting(&app.ctx).await?;
+    let files = refused_files.into_iter().map(Waiting::File);
+    let rejects = open_rejects.into_iter().map(Waiting::Rejects);
     let waiting: Vec<Waiting> = files.chain(rejects).collect();
     if output.is_json() {
         output.document(&waiting);
@@ -195,14 +197,14 @@ const WAITING_HINT: &str =
     "hint: mend each and bring it in under its name, or `tallybook ingest --forget FILE`";
 
 /// Usage that is missing in a run: files that were refused, and records of files that went in.
-pub fn say_missing(missing: &[RefusedView], rejects: &[OpenRejectsView], output: &Output) {
-    for file in missing {
+pub fn say_missing(missing: &MissingUsage, output: &Output) {
+    for file in &missing.refused_files {
         output.say(&format!("missing in it: {}", file.message));
     }
-    for open in rejects {
-        output.say(&format!("missing in it: {} ({})", open.in_words(), open.rejectfile));
+    for open in &missing.open_rejects {
+        output.say(&format!("missing in it: {}", open.in_words()));
     }
-    if !missing.is_empty() || !rejects.is_empty() {
+    if !missing.is_empty() {
         output.say(WAITING_HINT);
     }
 }

@@ -64,7 +64,7 @@ pub fn answer(ended: &RunAnswer, output: &Output) -> Exit {
     if output.is_json() {
         output.document(ended);
     } else {
-        super::ingest::say_missing(&ended.refused_files, &ended.open_rejects, output);
+        super::ingest::say_missing(&ended.missing, output);
         people(&ended.run, output);
     }
     if ended.is_set_aside() { Exit::SetAside } else { Exit::Done }

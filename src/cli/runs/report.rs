@@ -78,5 +78,5 @@ fn people(report: &RunReport, output: &Output) {
         vec![payer.account.clone(), payer.state.name().to_owned(), reason]
     });
     output.table(&["account", "state", "reason"].map(Column::Left), aside.collect());
-    crate::cli::ingest::say_missing(&report.refused_files, &report.open_rejects, output);
+    crate::cli::ingest::say_missing(&report.missing, output);
 }

@@ -33,7 +33,7 @@ pub(super) fn answer(shown: &RunShown, output: &Output) {
     for error in &shown.errors {
         output.line(&format!("error: {error}"));
     }
-    ingest::say_missing(&shown.refused_files, &shown.open_rejects, output);
+    ingest::say_missing(&shown.missing, output);
     hints(shown, output);
     crate::cli::run::effects(&shown.run, output);
 }

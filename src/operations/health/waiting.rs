@@ -5,8 +5,8 @@ use crate::book::warnings;
 use crate::context::Context;
 use crate::health::findings::{Check, Finding, Warned};
 use crate::refusal::Stop;
-use crate::usage::open_rejects::{self, OpenRejectsView};
-use crate::usage::refused;
+use crate::usage::missing;
+use crate::usage::open_rejects::OpenRejectsView;
 use chrono::{DateTime, Duration, NaiveTime, Utc};
 use domain::refusal::{Verb, WayOut};
 use domain::run::{MailCounts, RunState};
@@ -20,8 +20,9 @@ const DRAFT_DAYS: i64 = 3;
 
 /// Files that were refused, and records of files that went in.
 pub(super) async fn usage(ctx: &Context) -> Result<[Finding; 2], Stop> {
-    let names: Vec<String> = refused::waiting(ctx).await?.into_iter().map(|file| file.file).collect();
-    let rejects: Vec<String> = open_rejects::waiting(ctx).await?.iter().map(rejected).collect();
+    let waiting = missing::waiting(ctx).await?;
+    let names: Vec<String> = waiting.refused_files.into_iter().map(|file| file.file).collect();
+    let rejects: Vec<String> = waiting.open_rejects.iter().map(OpenRejectsView::in_words).collect();
     let missing = |what, code, names: Vec<String>| {
         if names.is_empty() {
             return Finding::for_a_person(true, what, code, "none".to_owned());
@@ -34,10 +35,6 @@ pub(super) async fn usage(ctx: &Context) -> Result<[Finding; 2], Stop> {
         missing(Check::RefusedFiles, "usage_files_refused", names),
         missing(Check::RejectedUsage, "usage_records_rejected", rejects),
     ])
-}
-
-fn rejected(open: &OpenRejectsView) -> String {
-    format!("{} ({})", open.in_words(), open.rejectfile)
 }
 
 /// Drafts that wait for days, by the run that made them.

@@ -7,7 +7,8 @@
 use crate::context::Context;
 use crate::delivery::claims::{LOOK, OTHERS, Pass};
 use crate::delivery::deliver::{SECOND_TRY, after_answer};
-use crate::usage::open_rejects;
+use crate::usage::missing::MissingUsage;
+use crate::usage::open_rejects::OpenRejectsView;
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use documents::RunMail;
@@ -238,8 +239,7 @@ async fn hand_over(ctx: &Context, notice: &Notice) -> anyhow::Result<Answer> {
     }
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let items = run::items(&mut tx, run.id, None).await?;
-    let files = store::refused_file::waiting(&mut tx).await?;
-    let rejects = open_rejects::missing(&mut tx, None).await?;
+    let missing = MissingUsage::of(&mut tx, None).await?;
     drop(tx);
     let aside = items
         .into_iter()
@@ -252,11 +252,8 @@ async fn hand_over(ctx: &Context, notice: &Notice) -> anyhow::Result<Answer> {
         to: &notice.address,
         summary: &summary,
         aside: aside.collect(),
-        refused_files: files.into_iter().map(|f| f.message).collect(),
-        open_rejects: rejects
-            .iter()
-            .map(|open| format!("{} ({})", open.in_words(), open.rejectfile))
-            .collect(),
+        refused_files: missing.refused_files.into_iter().map(|file| file.message).collect(),
+        open_rejects: missing.open_rejects.iter().map(OpenRejectsView::in_words).collect(),
         at: (ctx.now)(),
     };
     Ok(match ctx.renderer()?.run_report(&mail) {

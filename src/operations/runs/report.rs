@@ -6,8 +6,7 @@ use crate::context::Context;
 use crate::refusal::Stop;
 use crate::runs::find::find;
 use crate::runs::view::{PayerAside, RunView, StepView};
-use crate::usage::open_rejects::{self, OpenRejectsView};
-use crate::usage::refused::{self, RefusedView};
+use crate::usage::missing::MissingUsage;
 use domain::ids::InvoiceId;
 use domain::ledger::EntryKind;
 use domain::money::{Currency, Total};
@@ -36,16 +35,14 @@ pub struct RunReport {
     pub ledger_entries: u64,
     pub checks: Vec<CheckView>,
     pub ok: bool,
-    #[serde(rename = "refusedfiles")]
-    pub refused_files: Vec<RefusedView>,
-    #[serde(rename = "openrejects")]
-    pub open_rejects: Vec<OpenRejectsView>,
+    #[serde(flatten)]
+    pub missing: MissingUsage,
 }
 
 impl RunReport {
     /// Whether something of it, or a file that is missing in it, waits for a person.
     pub fn is_set_aside(&self) -> bool {
-        self.run.is_set_aside() || !self.refused_files.is_empty()
+        self.run.is_set_aside() || self.missing.is_set_aside()
     }
 }
 
@@ -163,8 +160,7 @@ pub async fn report(ctx: &Context, name: &str) -> Result<RunReport, Stop> {
         ledger_entries: summed.entries,
         ok: checks.iter().all(|check| check.ok),
         checks,
-        refused_files: refused::missing(&mut tx, found.ended_at).await?,
-        open_rejects: open_rejects::missing(&mut tx, found.ended_at).await?,
+        missing: MissingUsage::of(&mut tx, found.ended_at).await?,
         run,
     })
 }

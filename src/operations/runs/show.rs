@@ -6,8 +6,7 @@ use crate::refusal::Stop;
 use crate::runs::find::find;
 use crate::runs::notices::NoticeView;
 use crate::runs::view::{PayerAside, RunAnswer, RunView, StepView};
-use crate::usage::open_rejects::{self, OpenRejectsView};
-use crate::usage::refused::{self, RefusedView};
+use crate::usage::missing::MissingUsage;
 use chrono::{DateTime, Utc};
 use domain::run::{ItemState, UsageCounts};
 use serde::Serialize;
@@ -28,10 +27,8 @@ pub struct RunShown {
     pub errors: Vec<String>,
     /// What was told of it to the operator and the monitor.
     pub notices: Vec<NoticeView>,
-    #[serde(rename = "refusedfiles")]
-    pub refused_files: Vec<RefusedView>,
-    #[serde(rename = "openrejects")]
-    pub open_rejects: Vec<OpenRejectsView>,
+    #[serde(flatten)]
+    pub missing: MissingUsage,
 }
 
 /// What is set aside: a payer, or a mail that has not gone out.
@@ -66,7 +63,7 @@ pub struct BeforeView {
 impl RunShown {
     /// Whether something of it, or a file that is missing in it, waits for a person.
     pub fn is_set_aside(&self) -> bool {
-        self.run.is_set_aside() || !self.refused_files.is_empty()
+        self.run.is_set_aside() || self.missing.is_set_aside()
     }
 
     /// The payers among what is set aside.
@@ -101,8 +98,7 @@ pub async fn show(ctx: &Context, name: &str) -> Result<RunShown, Stop> {
         attempts: attempts::all(&mut tx, found.id).await?.into_iter().map(AttemptView::from).collect(),
         errors: open.into_iter().filter_map(|slice| slice.error).collect(),
         notices: run::notices::of_run(&mut tx, found.id).await?.into_iter().map(NoticeView::from).collect(),
-        refused_files: refused::missing(&mut tx, found.ended_at).await?,
-        open_rejects: open_rejects::missing(&mut tx, found.ended_at).await?,
+        missing: MissingUsage::of(&mut tx, found.ended_at).await?,
         run: run::summary(&mut tx, &found).await?.into(),
     };
     drop(tx);
@@ -115,8 +111,7 @@ pub async fn show(ctx: &Context, name: &str) -> Result<RunShown, Stop> {
 pub(crate) async fn answer(tx: &mut Tx, of: &Run) -> anyhow::Result<RunAnswer> {
     Ok(RunAnswer {
         run: run::summary(tx, of).await?.into(),
-        refused_files: refused::missing(tx, of.ended_at).await?,
-        open_rejects: open_rejects::missing(tx, of.ended_at).await?,
+        missing: MissingUsage::of(tx, of.ended_at).await?,
     })
 }
 

@@ -1,7 +1,6 @@
 //! A run as whoever asks sees it: `--json` prints it, HTTP returns it, tables are made of it. The fields are a contract.
 
-use crate::usage::open_rejects::OpenRejectsView;
-use crate::usage::refused::RefusedView;
+use crate::usage::missing::MissingUsage;
 use domain::NaiveDate;
 use domain::money::{Currency, Total};
 use domain::run::{ItemState, MailCounts, PaymentCounts, RunState, RunSummary, RunTotal, Step, UsageCounts};
@@ -163,22 +162,19 @@ impl From<RunSummary> for RunView {
     }
 }
 
-/// A run with the usage files that were refused and are missing in it: whoever runs, shows or reports it ends alike.
+/// A run with the usage that was refused and is missing in it: whoever runs, shows or reports it ends alike.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunAnswer {
     #[serde(flatten)]
     pub run: RunView,
-    #[serde(rename = "refusedfiles")]
-    pub refused_files: Vec<RefusedView>,
-    /// Records that were refused of files that went in. `ingest` has ended with its own code for them.
-    #[serde(rename = "openrejects")]
-    pub open_rejects: Vec<OpenRejectsView>,
+    #[serde(flatten)]
+    pub missing: MissingUsage,
 }
 
 impl RunAnswer {
     /// Whether something of it, or a file that is missing in it, waits for a person.
     pub fn is_set_aside(&self) -> bool {
-        self.run.is_set_aside() || !self.refused_files.is_empty()
+        self.run.is_set_aside() || self.missing.is_set_aside()
     }
 }
 

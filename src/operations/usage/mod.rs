@@ -10,6 +10,7 @@ pub mod keys;
 pub mod list;
 pub mod live;
 pub mod measure;
+pub mod missing;
 pub mod open_rejects;
 pub mod refused;
 mod reject_name;

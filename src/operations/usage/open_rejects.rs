@@ -4,7 +4,7 @@
 //! Idempotency key: the import.
 
 use crate::context::Context;
-use crate::refusal::Stop;
+use crate::usage::refused::absolute;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -27,9 +27,14 @@ pub struct OpenRejectsView {
 
 impl OpenRejectsView {
     /// `7 record(s) of usage.csv: 5 unknown_subject, 2 bad_time`.
-    pub fn in_words(&self) -> String {
+    pub fn why(&self) -> String {
         let codes: Vec<String> = self.rejects.iter().map(|(code, n)| format!("{n} {code}")).collect();
         format!("{} record(s) of {}: {}", self.rejected, self.file, codes.join(", "))
+    }
+
+    /// The same with the file in which they lie.
+    pub fn in_words(&self) -> String {
+        format!("{} ({})", self.why(), self.rejectfile)
     }
 }
 
@@ -45,22 +50,6 @@ impl From<OpenRejects> for OpenRejectsView {
     }
 }
 
-/// What waits, the oldest first.
-pub async fn waiting(ctx: &Context) -> Result<Vec<OpenRejectsView>, Stop> {
-    let mut tx = ctx.store.read().await?;
-    Ok(missing(&mut tx, None).await?)
-}
-
-/// What waits and is missing in what ended then: records that were refused before.
-pub(crate) async fn missing(
-    tx: &mut Tx,
-    until: Option<DateTime<Utc>>,
-) -> anyhow::Result<Vec<OpenRejectsView>> {
-    let waiting = open_rejects::waiting(tx).await?.into_iter();
-    let before = waiting.filter(|open| until.is_none_or(|end| open.brought_in_at <= end));
-    Ok(before.map(OpenRejectsView::from).collect())
-}
-
 /// A file was brought in from this path: what lay in that reject file waits no more. What is refused of it again waits
 /// with the file that was brought in.
 pub(crate) async fn settle(ctx: &Context, tx: &mut Tx, path: &Path) -> anyhow::Result<()> {
@@ -73,7 +62,6 @@ pub(crate) async fn settle(ctx: &Context, tx: &mut Tx, path: &Path) -> anyhow::R
 /// Whether a path is that of a reject file, links followed or not.
 fn lies_at(ctx: &Context, open: &OpenRejects, path: &Path) -> bool {
     let own = ctx.folders.root.join(&open.reject_path);
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let is_one_file =
         || own.canonicalize().is_ok_and(|own| path.canonicalize().is_ok_and(|path| path == own));
     absolute(&own) == absolute(path) || is_one_file()

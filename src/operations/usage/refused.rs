@@ -56,42 +56,28 @@ impl From<RefusedFile> for RefusedView {
     }
 }
 
-/// The files that wait, the oldest first.
-pub async fn waiting(ctx: &Context) -> Result<Vec<RefusedView>, Stop> {
-    let mut tx = ctx.store.read().await?;
-    Ok(missing(&mut tx, None).await?)
-}
-
-/// The files that wait and are missing in what ended then: those that were refused before.
-pub(crate) async fn missing(tx: &mut Tx, until: Option<DateTime<Utc>>) -> anyhow::Result<Vec<RefusedView>> {
-    let waiting = refused_file::waiting(tx).await?.into_iter();
-    Ok(waiting.filter(|file| until.is_none_or(|end| file.refused_at <= end)).map(RefusedView::from).collect())
-}
-
 /// A file was brought in from this path: what was refused there before no longer waits.
 pub(crate) async fn settle(tx: &mut Tx, path: &Path) -> anyhow::Result<()> {
     refused_file::settle(tx, &absolute(path)).await.map(drop)
 }
 
-/// Says that these files, refused whole or rejects of one, are not to be waited for; each is named by its path or, where only one has it, its name. If one
-/// names none or several, nothing is changed.
+/// Says that these files, refused whole or rejects of one that went in, are not to be waited for; each is named by its path
+/// or, where only one has it, its name. If one names none or several, nothing is changed.
 pub async fn forget(ctx: &Context, actor: &Actor, names: &[String]) -> Result<(), Stop> {
     let mut tx = ctx.store.begin().await?;
     let waiting = refused_file::waiting(&mut tx).await?;
     for name in names {
         let mut meant = waiting.iter().filter(|file| is_named(file, name));
-        let (Some(file), None) = (meant.next(), meant.next()) else {
-            let Some(path) = open_rejects::forget(ctx, &mut tx, name).await? else {
-                return Err(unknown(name).into());
-            };
-            let detail = serde_json::json!({"file": path, "code": "rejects"});
-            ctx.note(&mut tx, actor, Action::ForgetUsage, Object::Usage, detail).await?;
-            continue;
+        let (path, code) = match (meant.next(), meant.next()) {
+            (Some(file), None) if !refused_file::settle(&mut tx, &file.path).await? => continue,
+            (Some(file), None) => (file.path.clone(), file.code.as_str()),
+            _ => match open_rejects::forget(ctx, &mut tx, name).await? {
+                Some(path) => (path, "rejects"),
+                None => return Err(unknown(name).into()),
+            },
         };
-        if refused_file::settle(&mut tx, &file.path).await? {
-            let detail = serde_json::json!({"file": file.path, "code": file.code});
-            ctx.note(&mut tx, actor, Action::ForgetUsage, Object::Usage, detail).await?;
-        }
+        let detail = serde_json::json!({"file": path, "code": code});
+        ctx.note(&mut tx, actor, Action::ForgetUsage, Object::Usage, detail).await?;
     }
     Ok(tx.commit().await?)
 }
@@ -111,6 +97,6 @@ fn is_named(file: &RefusedFile, name: &str) -> bool {
 }
 
 /// The same file is named alike from every folder; links are not followed.
-fn absolute(path: &Path) -> String {
+pub(super) fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }
