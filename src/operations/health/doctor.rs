@@ -45,6 +45,9 @@ pub async fn look(ctx: &Context, what: &DoctorOptions) -> Result<Findings, Stop>
     findings.extend(services(ctx, what).await);
     findings.extend(work(ctx).await?);
     findings.extend(waiting::usage(ctx).await?);
+    if what.asks(Check::Book) {
+        findings.extend(waiting::book(ctx).await?);
+    }
     findings.extend(waiting::payers(ctx).await?);
     findings.extend(waiting::drafts(ctx).await?);
     if let Some(since) = what.since {

@@ -10,6 +10,7 @@ use crate::usage::open_rejects::OpenRejectsView;
 use chrono::{DateTime, Duration, NaiveTime, Utc};
 use domain::refusal::{Verb, WayOut};
 use domain::run::{MailCounts, RunState};
+use domain::warning::Warning;
 use store::open_drafts::{self, OpenDrafts};
 use store::parked::{self, Parking};
 use store::run::notices::{self, Channel, Notice};
@@ -79,23 +80,25 @@ fn waits_long(open: OpenDrafts, before: DateTime<Utc>) -> Option<Finding> {
     Some(Finding::for_a_person(false, Check::Drafts, "drafts_waiting", found).way_out(way_out))
 }
 
-/// What the book will not bill or deliver rightly, and what has not reached its buyer (rules I10).
+/// What the book will not bill or deliver rightly (rules I10). All of it is read.
+pub(super) async fn book(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
+    let warned = |w: Warning| {
+        let pointer = match w.kind.singular() {
+            kind if kind == w.key => w.key, // there is one tenant
+            kind => format!("{kind} {}", w.key),
+        };
+        let found = format!("{pointer}: {}", w.message);
+        let warning = Some(Warned { code: w.code, pointer, message: w.message });
+        Finding { warning, ..Finding::needed(false, Check::Book, found) }
+    };
+    Ok(warnings::of_book(ctx).await?.into_iter().map(warned).collect())
+}
+
+/// Who is not billed, what has not reached its buyer or its reader, and money that is on no invoice.
 pub(super) async fn payers(ctx: &Context) -> anyhow::Result<Vec<Finding>> {
-    let warnings = warnings::of_book(ctx).await?.into_iter();
-    let mut findings: Vec<Finding> = warnings
-        .map(|w| {
-            let pointer = match w.kind.singular() {
-                kind if kind == w.key => w.key, // there is one tenant
-                kind => format!("{kind} {}", w.key),
-            };
-            let found = format!("{pointer}: {}", w.message);
-            let warning = Some(Warned { code: w.code, pointer, message: w.message });
-            Finding { warning, ..Finding::needed(false, Check::Book, found) }
-        })
-        .collect();
     let mut tx = ctx.store.read().await?;
-    findings
-        .extend(parked::all(&mut tx).await?.into_iter().map(|(account, parking)| waits(&account, &parking)));
+    let parked = parked::all(&mut tx).await?.into_iter();
+    let mut findings: Vec<Finding> = parked.map(|(account, parking)| waits(&account, &parking)).collect();
     findings.extend(undelivered(delivery::open_counts(&mut tx).await?));
     let waiting = bank::waiting(&mut tx).await?;
     if waiting > 0 {

@@ -7,14 +7,14 @@ use crate::context::Context;
 use crate::invoices::find;
 use crate::invoices::view::InvoiceView;
 use crate::payments::account::{account, policy_of};
-use crate::payments::{settle, under_way};
+use crate::payments::settle;
 use crate::refusal::Stop;
 use anyhow::{Context as _, ensure};
 use domain::Decimal;
 use domain::audit::Action;
 use domain::invoice::account as amounts;
 use domain::invoice::verbs::{self, Books};
-use domain::payment::{Attempt, AttemptState};
+use domain::payment::{Attempt, AttemptState, under_way};
 use domain::refusal::Verb;
 use store::{Tx, payment};
 
@@ -68,7 +68,7 @@ async fn begin(tx: &mut Tx, attempt: &Attempt, number: &str) -> anyhow::Result<(
 /// The attempt that has no answer ends here, or nothing is done.
 async fn overrule(tx: &mut Tx, attempt: &Attempt, pending: Pending, number: &str) -> Result<(), Stop> {
     if pending == Pending::Refuse {
-        return Err(under_way::refusal(number, attempt)
+        return Err(under_way(number, attempt)
             .hint(", or overrule it with ")
             .ask(Verb::MarkPaid.on(number).switch("despite_pending"))
             .into());

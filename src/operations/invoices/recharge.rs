@@ -7,10 +7,9 @@ use crate::context::Context;
 use crate::invoices::find;
 use crate::payments::collect;
 use crate::payments::tried::{Occasion, Tried};
-use crate::payments::under_way;
 use crate::refusal::Stop;
 use domain::direct_debit::SEPA;
-use domain::payment::{Attempt, AttemptState};
+use domain::payment::{Attempt, AttemptState, under_way};
 use domain::refusal::{Code, Refusal, Verb};
 use store::payment;
 
@@ -31,7 +30,7 @@ pub async fn recharge(ctx: &Context, act: &Act, invoice: &str) -> Result<Tried, 
     drop(tx);
     let is_debit = |attempt: &&Attempt| attempt.state == AttemptState::Pending && attempt.gateway == SEPA;
     if let Some(debit) = attempts.iter().find(is_debit) {
-        return Err(under_way::refusal(invoice, debit).into());
+        return Err(under_way(invoice, debit).into());
     }
     let gross = booked.invoice.draft.gross_minor();
     if gross <= 0 || booked.settlement.open_minor(gross) <= 0 {

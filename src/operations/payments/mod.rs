@@ -10,4 +10,3 @@ pub mod look_up;
 pub mod settle;
 pub mod tried;
 pub mod unanswered;
-pub mod under_way;

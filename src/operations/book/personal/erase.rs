@@ -7,7 +7,6 @@ use super::{Person, rejects};
 use crate::act::Act;
 use crate::context::Context;
 use crate::files::file_store::Named;
-use crate::payments::under_way;
 use crate::refusal::Stop;
 use crate::runs::open::{NewRun, Reach};
 use crate::runs::preview;
@@ -16,7 +15,7 @@ use domain::audit::{Action, Object};
 use domain::book_file::{self, ObjectKind};
 use domain::customer::Customer;
 use domain::ids::{CustomerId, InvoiceId};
-use domain::payment::AttemptState;
+use domain::payment::{AttemptState, ask_for};
 use domain::refusal::{Code, Command, Fault, Refusal, Verb, WayOut};
 use domain::run::Scope;
 use domain::subscription::{State, Subscription};
@@ -186,7 +185,7 @@ async fn refuse_open(tx: &mut Tx, person: &Person, on: NaiveDate) -> Result<(), 
     for attempt in payment::of_invoices(tx, &all).await? {
         if attempt.state == AttemptState::Pending {
             let what = format!("charge {} has no answer", attempt.id);
-            faults.push(fault(what, under_way::ask_for(&attempt)));
+            faults.push(fault(what, ask_for(&attempt)));
         }
     }
     let mails = OpenFilter { account_number: Some(account.to_owned()), ..OpenFilter::default() };

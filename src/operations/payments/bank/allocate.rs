@@ -6,8 +6,8 @@ use super::put::{Placement, put};
 use super::{ReceivedView, committed, locked};
 use crate::act::Act;
 use crate::context::Context;
+use crate::payments::settle;
 use crate::payments::tried::decimal;
-use crate::payments::{settle, under_way};
 use crate::refusal::{Stop, unknown_payer};
 use anyhow::Context as _;
 use domain::Decimal;
@@ -234,7 +234,7 @@ async fn target(
                 Err(other_sum(name, pending).into())
             };
         }
-        return Err(under_way::refusal(name, pending).into());
+        return Err(domain::payment::under_way(name, pending).into());
     }
     Ok(booked)
 }
