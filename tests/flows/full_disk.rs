@@ -1,11 +1,48 @@
-//! A disk that is full for a moment, below a process that goes on: it answers that it could not, and once there is room again
-//! it does what it is asked, without a restart.
+//! A disk that is full. For a moment, below a process that goes on: it answers that it could not, and once there is room again
+//! it does what it is asked, without a restart. For good, below a run: it ends, and the same command goes on later.
 
 use crate::support::books::Books;
 use crate::support::http::{Server, key};
 use crate::support::{Home, book};
 use crate::timelines::disk::Disk;
 use serde_json::json;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// A run that nothing can end would be waited for the whole night.
+const ENDS_WITHIN: Duration = Duration::from_secs(300);
+
+#[test]
+fn a_run_on_a_disk_that_stays_full_ends_and_the_next_one_finishes() {
+    for write in [60, 125] {
+        let home = Home::new();
+        home.load(&book(12));
+        let log = home.path().parent().unwrap().join("log");
+        let mut command = home.command(&["--json", "run", "--as-of", "2026-02-01"]);
+        Disk::Full.below(&mut command, &home.path(), write, &log.with_extension("seen"));
+        command.stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap());
+        let mut run = command.spawn().unwrap();
+        let begun = Instant::now();
+        let ended = loop {
+            if let Some(ended) = run.try_wait().unwrap() {
+                break ended;
+            }
+            if begun.elapsed() > ENDS_WITHIN {
+                drop(run.kill());
+                panic!(
+                    "full from write {write} on, it does not end: {}",
+                    std::fs::read_to_string(&log).unwrap()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        let said = std::fs::read_to_string(&log).unwrap();
+        assert_eq!(ended.code(), Some(2), "full from write {write} on: {said}");
+        assert!(log.with_extension("seen").exists() && said.contains("full"), "{said}");
+        home.run(&["run", "--as-of", "2026-02-01"]).exits(0);
+        assert_eq!(home.json(&["verify"])["ok"], true);
+    }
+}
 
 #[test]
 fn a_server_whose_disk_was_full_for_a_moment_writes_again() {

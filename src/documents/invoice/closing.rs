@@ -115,8 +115,9 @@ pub(super) fn payment(layout: &Layout, sheet: &mut Sheet, top: f32) -> f32 {
     let words = &layout.labels.words;
     let facts = if is_to_be_transferred(layout) { bank_facts(layout) } else { Vec::new() };
     let code = layout.document.invoice.filter(|_| !facts.is_empty());
-    let code =
-        code.and_then(|invoice| transfer_code::modules(invoice, layout.document.tenant, open_minor(layout)));
+    let code = code.and_then(|invoice| {
+        transfer_code::modules(invoice, layout.document.tenant, layout.document.open_minor())
+    });
     let beside = code.as_ref().map_or(0.0, |_| CODE + 12.0);
     let text_width = if facts.is_empty() { RIGHT - LEFT - 24.0 } else { TOTALS - LEFT - 60.0 - beside };
     let text = layout.wrap(layout.plain(9.0), &sentence(layout), text_width);
@@ -161,20 +162,16 @@ fn draw_code(layout: &Layout, sheet: &mut Sheet, (x, y): (f32, f32), rows: &[Vec
     }
 }
 
-pub(super) fn open_minor(layout: &Layout) -> i64 {
-    layout.draft.gross_minor().saturating_sub(layout.document.settled_minor())
-}
-
 fn is_to_be_transferred(layout: &Layout) -> bool {
     !layout.draft.is_credit_note
-        && open_minor(layout) > 0
+        && layout.document.open_minor() > 0
         && layout.document.collection == Collection::Transfer
 }
 
 /// What the reader has to do.
 fn sentence(layout: &Layout) -> String {
     let (draft, words, figures) = (layout.draft, &layout.labels.words, layout.figures);
-    let open = open_minor(layout);
+    let open = layout.document.open_minor();
     if draft.is_credit_note {
         let amount = figures.money(draft.gross_minor().saturating_abs(), draft.currency);
         return words.credited.replace("{amount}", &amount);

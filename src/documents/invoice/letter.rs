@@ -119,7 +119,7 @@ pub(crate) fn reminder(
         layout.strong(11.0),
         (RIGHT, y + 5.0),
         160.0,
-        &figures.money(closing::open_minor(&layout), draft.currency),
+        &figures.money(document.open_minor(), draft.currency),
     );
     closing::payment(&layout, &mut sheet, y + 26.0);
     let id = Uuid::new_v5(&draft.id.0, format!("reminder {} {on}", level.number).as_bytes());

@@ -107,6 +107,11 @@ impl<'a> InvoiceDocument<'a> {
         self.settlement.map_or(0, |s| s.settled_minor)
     }
 
+    /// What is still to be paid.
+    pub(crate) fn open_minor(&self) -> i64 {
+        self.draft.gross_minor().saturating_sub(self.settled_minor())
+    }
+
     /// Everything printed that is not from templates.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &'a str> {
         let draft = self.draft;

@@ -254,7 +254,6 @@ fn reminder(
 fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
     let (document, draft) = (&mail.document, mail.document.draft);
     let figures = Figures::of(renderer.templates.labels(language));
-    let plain = |text: String| text.replace('\u{a0}', " ");
     let accent = renderer.templates.theme.accent;
     let (days_overdue, will_retry) = match mail.kind {
         MailKind::Reminder { on, .. } => {
@@ -313,13 +312,17 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
     }
 }
 
+/// Blanks that do not break are for paper.
+fn plain(text: String) -> String {
+    text.replace('\u{a0}', " ")
+}
+
 /// The invoice in words, with plain blanks. A credit note speaks of what is credited, whichever sign its lines carry.
 fn invoice_text(document: &InvoiceDocument<'_>, figures: &Figures<'_>) -> InvoiceText {
     let draft = document.draft;
-    let plain = |text: String| text.replace('\u{a0}', " ");
     let money = |minor| plain(figures.money(minor, draft.currency));
     let signed = |minor: i64| if draft.is_credit_note { minor.saturating_abs() } else { minor };
-    let open = draft.gross_minor().saturating_sub(document.settled_minor());
+    let open = document.open_minor();
     InvoiceText {
         number: document.name(),
         date: plain(figures.date(draft.invoice_date)),
