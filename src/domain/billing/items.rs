@@ -303,7 +303,7 @@ impl<'a> Walk<'a> {
             });
             let day = line.charge_date;
             let slot = match listed.get(&line.key.period_start) {
-                Some(slot) if slot.piece == line.period => *slot,
+                Some(slot) if slot.piece == line.period => self.counted(&timeline, charge, *slot),
                 _ => Slot::of_days(line.period, day),
             };
             let reopened = self.reopened(line.key.charge, slot.piece.start, LineKind::Regular, 0);
@@ -368,6 +368,7 @@ impl<'a> Walk<'a> {
             if reopened.on.is_some_and(|on| on > epoch.until) {
                 continue;
             }
+            let slot = self.counted(timeline, charge, slot);
             let own_date = slot.date.max(epoch.from);
             let known = reopened.due(own_date);
             let mut taken = taken_at(timeline, charge, slot, reopened.first_date.unwrap_or(own_date), known);
@@ -386,6 +387,22 @@ impl<'a> Walk<'a> {
             if listed >= PERIODS_MAX {
                 return;
             }
+        }
+    }
+
+    /// rules R2: the rest of a period whose first days are paid is counted from the first of them, also where a hold of that
+    /// day has left no slot of them.
+    fn counted(&self, timeline: &Timeline<'a>, charge: &ChargeLife<'a>, slot: Slot) -> Slot {
+        let reference = charge.reference;
+        let earlier = self.taken.range((reference, slot.full.start)..(reference, slot.piece.start));
+        let mut of_it = earlier.filter(|(_, taken)| taken.slot.full == slot.full && !taken.slot.skipped);
+        let is_paid = |taken: &BilledPeriod<'_>| {
+            let (start, seen) = (taken.slot.piece.start, taken.seen);
+            !steps::is_given_back_whole(timeline, charge, (start, seen), taken.terms)
+        };
+        match of_it.find(|(_, taken)| is_paid(taken)) {
+            Some((_, first)) => Slot { charged_from: first.slot.charged_from, ..slot },
+            None => slot,
         }
     }
 
