@@ -83,10 +83,10 @@ pub fn open_or_newest<'d>(
     };
     let mut all: Vec<_> = documents.into_iter().filter(is_it).collect();
     all.sort_by_key(|(i, _)| (i.draft.invoice_date, i.draft.series.clone(), i.sequence));
-    let standing = all.iter().map(|(i, marks)| (i.draft.id, marks.open_minor(i.draft.gross_minor())));
+    let mut standing = all.iter().map(|(i, marks)| (i.draft.id, marks.open_minor(i.draft.gross_minor())));
     let mut open: Vec<_> = standing.clone().filter(|(_, open)| *open > 0).collect();
     if open.is_empty() {
-        open.extend(standing.last());
+        open.extend(standing.next_back());
     }
     open
 }
