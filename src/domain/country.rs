@@ -1,6 +1,8 @@
 //! Countries by their codes: ISO 3166-1, alpha-2, and Kosovo's `XK`, which ISO leaves to its users and banks and tax offices use.
 //! The other codes that ISO leaves to users (`AA`, `QM` to `QZ`, `XA` to `XZ`, `ZZ`) name no country that VAT could be decided by.
 
+use crate::code_list::CodeList;
+
 /// Every code, in upper case.
 const CODES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW \
 BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB \
@@ -10,8 +12,9 @@ NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE
 SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK \
 YE YT ZA ZM ZW";
 
-/// Codes that people write for another one, and the one that they mean.
-const MEANT: &[(&str, &str)] = &[("EL", "GR"), ("EN", "GB"), ("UK", "GB"), ("XI", "GB"), ("DA", "DK")];
+/// The list, with what people write for a country of it.
+pub(crate) const LIST: CodeList =
+    CodeList { codes: CODES, meant: &[("EL", "GR"), ("EN", "GB"), ("UK", "GB"), ("XI", "GB"), ("DA", "DK")] };
 
 /// Whether a text is the code of a country, in any case.
 ///
@@ -21,23 +24,5 @@ const MEANT: &[(&str, &str)] = &[("EL", "GR"), ("EN", "GB"), ("UK", "GB"), ("XI"
 /// assert!(!is_country("ZZ") && !is_country("UK") && !is_country("DNK"));
 /// ```
 pub fn is_country(text: &str) -> bool {
-    text.len() == 2 && CODES.split(' ').any(|code| code.eq_ignore_ascii_case(text))
-}
-
-/// The code that somebody means who writes one that is none.
-pub fn meant(text: &str) -> Option<&'static str> {
-    MEANT.iter().find(|(written, _)| written.eq_ignore_ascii_case(text)).map(|(_, code)| *code)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_are_two_letters_in_order_and_what_is_meant_is_one_of_them() {
-        let codes: Vec<&str> = CODES.split(' ').collect();
-        assert_eq!(codes.len(), 250);
-        assert!(codes.is_sorted());
-        assert!(MEANT.iter().all(|(written, code)| !is_country(written) && is_country(code)));
-    }
+    LIST.has(text)
 }

@@ -1,6 +1,7 @@
 //! Languages by their codes: two letters of ISO 639-1, or three of ISO 639-2 and 639-3, with a region behind them if need be. In which
 //! of them documents can be written is known where documents are made.
 
+use crate::code_list::CodeList;
 use crate::country::is_country;
 
 /// Every code of two letters.
@@ -10,9 +11,19 @@ kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk
 nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk \
 tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu";
 
-/// Codes of countries that people write for a language, and the language that they mean.
-const MEANT: &[(&str, &str)] =
-    &[("at", "de"), ("cz", "cs"), ("dk", "da"), ("gb", "en"), ("gr", "el"), ("jp", "ja"), ("us", "en")];
+/// People write codes of countries for languages.
+pub(crate) const LIST: CodeList = CodeList {
+    codes: CODES,
+    meant: &[
+        ("at", "de"),
+        ("cz", "cs"),
+        ("dk", "da"),
+        ("gb", "en"),
+        ("gr", "el"),
+        ("jp", "ja"),
+        ("us", "en"),
+    ],
+};
 
 /// Whether a text is the code of a language: `de`, `de-at`, `tlh`. There are some eight thousand of three letters, and they are
 /// taken by their form.
@@ -25,9 +36,8 @@ const MEANT: &[(&str, &str)] =
 pub fn is_language(text: &str) -> bool {
     let (language, region) = text.split_once('-').map_or((text, None), |(l, region)| (l, Some(region)));
     let is_known = match language.len() {
-        2 => CODES.split(' ').any(|code| code.eq_ignore_ascii_case(language)),
         3 => language.bytes().all(|b| b.is_ascii_alphabetic()),
-        _ => false,
+        _ => LIST.has(language),
     };
     is_known && region.is_none_or(is_region)
 }
@@ -36,22 +46,4 @@ pub fn is_language(text: &str) -> bool {
 fn is_region(text: &str) -> bool {
     let is_form = (3..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
     is_country(text) || is_form
-}
-
-/// The code that somebody means who writes one that is none.
-pub fn meant(text: &str) -> Option<&'static str> {
-    MEANT.iter().find(|(written, _)| written.eq_ignore_ascii_case(text)).map(|(_, code)| *code)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_are_two_letters_in_order_and_what_is_meant_is_one_of_them() {
-        let codes: Vec<&str> = CODES.split(' ').collect();
-        assert_eq!(codes.len(), 184);
-        assert!(codes.is_sorted());
-        assert!(MEANT.iter().all(|(written, code)| !is_language(written) && is_language(code)));
-    }
 }

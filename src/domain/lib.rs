@@ -19,6 +19,7 @@ pub mod bank;
 pub mod billing;
 pub mod book_file;
 pub mod catalogue;
+mod code_list;
 pub mod country;
 pub mod customer;
 pub mod decimal;

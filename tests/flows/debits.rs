@@ -1,5 +1,6 @@
 //! Direct debits: files for the bank, judged by the schemas of others, and the bank's answers, months later too (rules Y8).
 
+use crate::support::bank_files::{credited, given_back, rejected, statement, sum};
 use crate::support::books::{Books, both};
 use crate::support::{Home, book, counterpart, files_below};
 use serde_json::{Value, json};
@@ -59,48 +60,6 @@ fn all<'x>(xml: &'x str, tag: &str) -> Vec<&'x str> {
     xml.split(&open).skip(1).map(|rest| rest.split('<').next().unwrap()).collect()
 }
 
-fn statement(kind: &str, entries: &str) -> String {
-    let (message, part) = match kind {
-        "camt.053" => ("BkToCstmrStmt", "Stmt"),
-        _ => ("BkToCstmrDbtCdtNtfctn", "Ntfctn"),
-    };
-    format!(
-        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:{kind}.001.08\"><{message}><{part}><Id>S</Id>\
-         <Acct><Id><IBAN>DE89370400440532013000</IBAN></Id></Acct>{entries}</{part}></{message}></Document>"
-    )
-}
-
-fn sum(amount: &str, batch: &str, on: &str) -> String {
-    format!(
-        "<Ntry><Amt Ccy=\"EUR\">{amount}</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{on}</Dt></BookgDt>\
-         <AcctSvcrRef>C-{batch}</AcctSvcrRef><NtryDtls><Btch><PmtInfId>{batch}</PmtInfId><NbOfTxs>3</NbOfTxs></Btch></NtryDtls></Ntry>"
-    )
-}
-
-fn credited(amount: &str, debit: &str, reference: &str, on: &str) -> String {
-    format!(
-        "<Ntry><Amt Ccy=\"EUR\">{amount}</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{on}</Dt></BookgDt>\
-         <AcctSvcrRef>{reference}</AcctSvcrRef><NtryDtls><TxDtls><Refs><EndToEndId>{debit}</EndToEndId></Refs></TxDtls></NtryDtls></Ntry>"
-    )
-}
-
-fn given_back(amount: &str, debit: &str, code: &str, on: &str) -> String {
-    format!(
-        "<Ntry><Amt Ccy=\"EUR\">{amount}</Amt><CdtDbtInd>DBIT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{on}</Dt></BookgDt>\
-         <AcctSvcrRef>R-{debit}</AcctSvcrRef><NtryDtls><TxDtls><Refs><EndToEndId>{debit}</EndToEndId></Refs>\
-         <RtrInf><Rsn><Cd>{code}</Cd></Rsn></RtrInf></TxDtls></NtryDtls></Ntry>"
-    )
-}
-
-fn rejected(message: &str, batch: &str, debit: &str, code: &str) -> String {
-    format!(
-        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><GrpHdr><MsgId>B</MsgId>\
-         <CreDtTm>2026-01-14T10:00:00</CreDtTm></GrpHdr><OrgnlGrpInfAndSts><OrgnlMsgId>{message}</OrgnlMsgId><GrpSts>PART</GrpSts>\
-         </OrgnlGrpInfAndSts><OrgnlPmtInfAndSts><OrgnlPmtInfId>{batch}</OrgnlPmtInfId><TxInfAndSts><OrgnlEndToEndId>{debit}</OrgnlEndToEndId>\
-         <TxSts>RJCT</TxSts><StsRsnInf><Rsn><Cd>{code}</Cd></Rsn></StsRsnInf></TxInfAndSts></OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>"
-    )
-}
-
 fn import(books: &Books, name: &str, text: &str) -> Value {
     let path = books.file(name, text);
     books.json(&["payments", "import", &path])["files"][0].clone()
@@ -137,7 +96,8 @@ fn what_is_due_goes_to_the_bank_once_and_its_answers_settle_or_open_again() {
         // One was not carried out, the others came in one sum, told twice.
         let (message, batch) = (all(&xml, "MsgId")[0].to_owned(), all(&xml, "PmtInfId")[0].to_owned());
         let debits: Vec<String> = all(&xml, "EndToEndId").into_iter().map(str::to_owned).collect();
-        let told = import(&books, "pain002.xml", &rejected(&message, &batch, &debits[0], "AM04"));
+        let told =
+            import(&books, "pain002.xml", &rejected((&message, &batch, &debits[0]), "AM04", "2026-01-14"));
         assert_eq!(
             (&told["returned"][0]["invoice"], &told["returned"][0]["became"]),
             (&json!("INV-0000001"), &json!("declined"))
@@ -222,7 +182,7 @@ fn what_a_bank_says_and_cannot_mean_changes_nothing() {
         let (message, batch, debit) =
             (all(&xml, "MsgId")[0], all(&xml, "PmtInfId")[0], all(&xml, "EndToEndId")[0]);
         let before = books.json(&["invoices"]);
-        let report = rejected(message, batch, debit, "AM04");
+        let report = rejected((message, batch, debit), "AM04", "2026-01-14");
         for (text, code) in [
             (report.replace(message, "TB999999-0"), "unknown_file"),
             (report.replace(debit, "00000000000000000000000000000000"), "file_damaged"),
@@ -278,7 +238,7 @@ fn money_for_a_debit_that_waits_for_none_is_on_a_list() {
         let xml = content(&export(&books, "2026-01-09")["files"][0]);
         let (message, batch, debits) =
             (all(&xml, "MsgId")[0], all(&xml, "PmtInfId")[0], all(&xml, "EndToEndId"));
-        import(&books, "pain002.xml", &rejected(message, batch, debits[0], "AM04"));
+        import(&books, "pain002.xml", &rejected((message, batch, debits[0]), "AM04", "2026-01-14"));
         let credit = |name: &str, debit: usize, reference: &str, on: &str| {
             let text = statement("camt.053", &credited("248.75", debits[debit], reference, on));
             let path = books.file(name, text);

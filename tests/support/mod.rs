@@ -1,5 +1,6 @@
 //! A home of its own for each test, and the built program run in it as a user would.
 
+pub mod bank_files;
 pub mod books;
 pub mod bucket;
 pub mod http;

@@ -1,7 +1,9 @@
 //! Money that comes to a bank account: what a bank says of it, and which invoice it is for (rules Y6).
 
+mod allocation;
 mod placing;
 
+pub use allocation::{amount_of, expect_payable, open_or_newest};
 pub use placing::*;
 
 use crate::money::Currency;

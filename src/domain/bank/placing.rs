@@ -143,16 +143,6 @@ pub fn place(received: &Received, found: &Candidates<'_>) -> Placing {
     Placing::Sure(spread(received.amount_minor, &open))
 }
 
-/// Of a payer's invoices, the oldest first with what is open of each, those that money goes on: the open ones, and where
-/// nothing is open the newest (rules Y5).
-pub fn open_or_newest(invoices: &[(InvoiceId, i64)]) -> Vec<(InvoiceId, i64)> {
-    let mut open: Vec<_> = invoices.iter().copied().filter(|(_, open)| *open > 0).collect();
-    if open.is_empty() {
-        open.extend(invoices.last());
-    }
-    open
-}
-
 /// What is open of each, in order, and all that is left on the last: beyond what is open it is the payer's credit (rules
 /// Y5).
 pub fn spread(amount_minor: i64, invoices: &[(InvoiceId, i64)]) -> Vec<(InvoiceId, i64)> {

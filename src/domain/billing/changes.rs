@@ -509,6 +509,7 @@ pub(super) fn version_day(period_start: NaiveDate, terms: ChargeTerms<'_>) -> Na
     period_start.max(terms.from)
 }
 
-fn keeps_rhythm(old: ChargeTerms<'_>, new: ChargeTerms<'_>) -> bool {
+/// Whether two charges have periods of one length.
+pub(super) fn keeps_rhythm(old: ChargeTerms<'_>, new: ChargeTerms<'_>) -> bool {
     interval_of(old.charge) == interval_of(new.charge)
 }

@@ -37,7 +37,7 @@ pub use edit::{DraftEdit, Edited, LineEdit, edited};
 pub use hash::run_hash;
 pub use rebill::reopens;
 pub use taken_over::{
-    OpenItem, TAKEN_OVER_SKU, is_same_item, series_that_makes, taken_over, taken_over_marks,
+    OpenItem, TAKEN_OVER_SKU, expect_free_number, expect_same_item, taken_over, taken_over_marks,
 };
 pub use windows::{due, instants, zone};
 

@@ -1,6 +1,7 @@
 //! What may change a period that is billed: quantities, prices, switches, ends and holds, in the order in which they are
 //! billed (rules R3, R4).
 
+use super::changes::keeps_rhythm;
 use crate::catalogue::ChargeType;
 use crate::ids::ChargeReference;
 use crate::period::Period;
@@ -113,6 +114,22 @@ fn removal<'a>(charge: &ChargeLife<'a>) -> Option<Step<'a>> {
 pub(super) fn is_given_back(timeline: &Timeline<'_>, reference: ChargeReference, day: NaiveDate) -> bool {
     let life = timeline.life_at(reference, day).map(|at| &timeline.charges[at]);
     life.and_then(removal).is_some_and(|removed| removed.on <= day)
+}
+
+/// Whether a period that was billed at these terms, with the acts up to an ordinal, is given back from its first day on.
+pub(super) fn is_given_back_whole(
+    timeline: &Timeline<'_>,
+    charge: &ChargeLife<'_>,
+    (start, seen): (NaiveDate, u32),
+    billed: ChargeTerms<'_>,
+) -> bool {
+    let gives_back = |step: &Step<'_>| match step.what {
+        StepKind::Refund | StepKind::Dropped => true,
+        StepKind::Terms(Terms(terms)) => !keeps_rhythm(billed, terms),
+        _ => false,
+    };
+    let mut steps = steps(timeline, charge).into_iter();
+    steps.any(|step| step.on <= start && step.mark.ordinal > seen && gives_back(&step))
 }
 
 /// How far into time the periods of a charge reach that may share days with one that ends on `end`.

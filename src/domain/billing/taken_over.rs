@@ -6,7 +6,6 @@ use super::PayerBook;
 use super::custom::{self, CustomLine, LinePosition};
 use super::drafting::{Group, Heading, assemble};
 use crate::catalogue::{Catalogue, TaxCategory};
-use crate::customer::Customer;
 use crate::dunning::DunningPolicy;
 use crate::ids::{CustomerId, InvoiceId};
 use crate::invoice::{Invoice, InvoiceStatus, Settlement, TAKEN_OVER};
@@ -37,29 +36,45 @@ pub struct OpenItem {
     pub vat_pct: Option<Decimal>,
 }
 
-/// Whether a document is what an item says: it was taken over before.
-pub fn is_same_item(invoice: &Invoice, payer: CustomerId, item: &OpenItem) -> bool {
+/// Refuses an item whose number a document has, unless it is that item, taken over before.
+///
+/// # Errors
+/// `exists`.
+pub fn expect_same_item(
+    invoice: &Invoice,
+    payer: Option<CustomerId>,
+    item: &OpenItem,
+) -> Result<(), Refusal> {
     let draft = &invoice.draft;
-    invoice.is_taken_over()
-        && draft.payer == payer
+    let is_same = Some(draft.payer) == payer
         && draft.invoice_date == item.date
         && item.due.is_none_or(|due| due == invoice.payable_by)
         && draft.currency == item.currency
-        && draft.gross_minor() == item.amount_minor
+        && draft.gross_minor() == item.amount_minor;
+    let number = &item.number;
+    let message = match (invoice.is_taken_over(), is_same) {
+        (true, true) => return Ok(()),
+        (true, false) => format!("{number} was taken over before, and says something else"),
+        (false, _) => format!("there is an invoice {number} already"),
+    };
+    Err(Refusal::new(Code::Exists, message))
 }
 
-/// The document of an open item, taken over on a day. `subscription` is what dunning may hold.
+/// The document of an open item, taken over on a day. `subscription` is the number of the one that dunning may hold.
 ///
 /// # Errors
-/// `no_tax_rule`, `too_large`.
+/// `unknown_customer`, `unknown_subscription`, `no_tax_rule`, `too_large`.
 pub fn taken_over(
     book: &PayerBook,
-    payer: &Customer,
-    owner: &Customer,
-    subscription: Option<&Subscription>,
+    owner: CustomerId,
+    subscription: Option<&str>,
     item: &OpenItem,
     (sequence, on): (u64, NaiveDate),
 ) -> Result<Invoice, Refusal> {
+    let missing = || Refusal::new(Code::UnknownCustomer, "the customer is not in its payer's book");
+    let payer = book.customers.get(&book.payer).ok_or_else(missing)?;
+    let owner = book.customers.get(&owner).ok_or_else(missing)?;
+    let subscription = subscription.map(|number| paid_for(book, number)).transpose()?;
     let id = InvoiceId::of(&format!("{TAKEN_OVER}\u{1f}{}", item.number));
     let place =
         LinePosition { book, owner, invoice: id, number: 1, date: item.date, currency: item.currency };
@@ -111,6 +126,14 @@ pub fn taken_over(
     })
 }
 
+fn paid_for<'b>(book: &'b PayerBook, number: &str) -> Result<&'b Subscription, Refusal> {
+    let found = book.subscriptions.values().find(|subscription| subscription.number == number);
+    found.ok_or_else(|| {
+        let message = format!("the customer's payer pays for no subscription `{number}`");
+        Refusal::new(Code::UnknownSubscription, message)
+    })
+}
+
 fn one_line(item: &OpenItem) -> CustomLine {
     CustomLine {
         sku: Some(TAKEN_OVER_SKU.to_owned()),
@@ -144,9 +167,25 @@ pub fn taken_over_marks(
     Settlement { dunning_step: passed, next_retry: next.map(|step| step.on), ..open }
 }
 
-/// Whether a series of the book may come to this number: then it would be given twice. `next` is the next sequence of a
-/// series, by its name; none if it has not begun.
-pub fn series_that_makes(
+/// Refuses a number that a series of the book will come to: it would be given twice. `next` is the next sequence of a series,
+/// by its name; none if it has not begun.
+///
+/// # Errors
+/// `exists`.
+pub fn expect_free_number(
+    catalogue: &Catalogue,
+    number: &str,
+    next: impl Fn(&str) -> Option<u64>,
+) -> Result<(), Refusal> {
+    let Some(pattern) = series_that_makes(catalogue, number, next) else { return Ok(()) };
+    let message = format!(
+        "{number} is a number that `{pattern}` will come to: let the series begin behind it, with \
+         `firstinvoicenumber` or `firstcreditnotenumber` in the book"
+    );
+    Err(Refusal::new(Code::Exists, message))
+}
+
+fn series_that_makes(
     catalogue: &Catalogue,
     number: &str,
     next: impl Fn(&str) -> Option<u64>,

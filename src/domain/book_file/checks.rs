@@ -3,6 +3,7 @@
 use super::fields::Fields;
 use super::nearest::did_you_mean;
 use crate::billing::{format_number, numbered};
+use crate::code_list::CodeList;
 use crate::country::{self, is_country};
 use crate::customer::Address;
 use crate::direct_debit::mod_97;
@@ -35,7 +36,7 @@ pub(super) fn address(fields: &mut Fields<'_, '_>) -> Address {
 pub(super) fn country(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<String> {
     let text = fields.text(name)?;
     if !is_country(&text) {
-        let hint = country_hint(&text, "two letters of ISO 3166, for example DK");
+        let hint = code_hint(&country::LIST, &text, "two letters of ISO 3166, for example DK");
         fields.hinted(name, format!("`{text}` is not a country code"), hint);
         return None;
     }
@@ -43,8 +44,8 @@ pub(super) fn country(fields: &mut Fields<'_, '_>, name: &'static str) -> Option
 }
 
 /// The code that is meant, or what a code looks like.
-pub(super) fn country_hint(text: &str, form: &str) -> String {
-    country::meant(text).map_or_else(|| form.to_owned(), |code| format!("did you mean `{code}`?"))
+pub(super) fn code_hint(list: &CodeList, text: &str, form: &str) -> String {
+    list.meant(text).map_or_else(|| form.to_owned(), |code| format!("did you mean `{code}`?"))
 }
 
 /// A VAT number in its normal form (rules X1).
@@ -243,8 +244,7 @@ pub(super) fn language(fields: &mut Fields<'_, '_>) -> Option<String> {
     let language = fields.text("language")?.to_ascii_lowercase();
     if !is_language(&language) {
         let form = "two letters of ISO 639, for example da, de, en, fi, fr, nb, nl, sv";
-        let hint =
-            language::meant(&language).map_or(form.to_owned(), |code| format!("did you mean `{code}`?"));
+        let hint = code_hint(&language::LIST, &language, form);
         fields.hinted("language", format!("`{language}` is not the code of a language"), hint);
         return None;
     }

@@ -6,7 +6,7 @@ use super::fields::Fields;
 use crate::catalogue::{
     BusinessUnit, InvoiceDateRule, ProductFamily, Rate, RuleType, TaxCategory, TaxRule, Tenant, Uom,
 };
-use crate::country::is_country;
+use crate::country::{self, is_country};
 use crate::decimal::RATE;
 use crate::direct_debit;
 use crate::einvoice::Identifiers;
@@ -286,7 +286,7 @@ pub(super) fn tax_rule(fields: &mut Fields<'_, '_>) -> Option<TaxRule> {
 fn any_or_country(fields: &mut Fields<'_, '_>) -> Option<String> {
     let text = fields.text("country").unwrap_or_else(|| "*".to_owned());
     if text != "*" && !is_country(&text) {
-        let hint = checks::country_hint(&text, "two letters of ISO 3166, or *");
+        let hint = checks::code_hint(&country::LIST, &text, "two letters of ISO 3166, or *");
         fields.hinted("country", format!("`{text}` is not a country code"), hint);
         return None;
     }

@@ -38,6 +38,11 @@ impl Refusal {
         Self { code, message: message.into(), way_out: None, faults: Vec::new() }
     }
 
+    /// The same, of one of several things: with its place, as a JSON pointer says it.
+    pub fn at(self, place: impl std::fmt::Display) -> Self {
+        Self { message: format!("{place}: {}", self.message), ..self }
+    }
+
     /// Whose move it is now.
     pub fn kind(&self) -> Kind {
         self.code.kind()

@@ -48,8 +48,7 @@ pub(super) fn bulk(
             Ok(owner) => drop(touched.insert(owner)),
             Err(refusal) => {
                 world.known.subscriptions = before;
-                let message = format!("/subscriptions/{place}: {}", refusal.message);
-                return Err(Refusal { message, ..refusal });
+                return Err(refusal.at(format!("/subscriptions/{place}")));
             }
         }
     }

@@ -104,7 +104,10 @@ fn attempt<'w>(world: &'w World, debit: &DebitInFile) -> Option<&'w Attempt> {
 }
 
 /// The newest debit of an invoice, by the invoice's number or place.
-fn find(world: &World, name: &str) -> Result<(usize, Attempt), Refusal> {
+///
+/// # Errors
+/// If there is no such debit.
+pub(super) fn find(world: &World, name: &str) -> Result<(usize, Attempt), Refusal> {
     let document = world.document(name)?;
     let place = world.debits.iter().rposition(|debit| debit.document == document);
     let found = place.and_then(|place| Some((place, attempt(world, &world.debits[place])?.clone())));
@@ -114,7 +117,17 @@ fn find(world: &World, name: &str) -> Result<(usize, Attempt), Refusal> {
     })
 }
 
-/// Money that came for a debit; what became of it, or nothing if it comes to another sum: then it is money like any other.
+/// What became of money that the bank says is for a debit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CarriedOut {
+    Paid,
+    /// The bank tells it once more, with its fee or without.
+    Known,
+    /// It comes to another sum, or the debit waits for no money: a person says what it is.
+    Differs,
+}
+
+/// Money that came for a debit.
 ///
 /// # Errors
 /// If there is no such debit.
@@ -122,12 +135,12 @@ pub(super) fn carried_out(
     world: &mut World,
     name: &str,
     (amount_minor, currency, on): (i64, Currency, NaiveDate),
-) -> Result<Option<Value>, Refusal> {
+) -> Result<CarriedOut, Refusal> {
     let (place, attempt) = find(world, name)?;
     let fee_minor = attempt.amount_minor - amount_minor;
-    let is_whole = currency == Currency::EUR && fee_minor >= 0;
+    let is_of_it = currency == Currency::EUR && fee_minor >= 0;
     match attempt.state {
-        AttemptState::Pending if is_whole => {
+        AttemptState::Pending if is_of_it => {
             let document = world.debits[place].document;
             let reference = Some(format!("bank {on}"));
             let paid = Attempt {
@@ -138,40 +151,33 @@ pub(super) fn carried_out(
                 ..attempt
             };
             happen(world, document, |account, books| verbs::paid_online(account, paid, books))?;
-            Ok(Some(json!({"state": "placed"})))
+            Ok(CarriedOut::Paid)
         }
-        // The bank tells it once more, with its fee or without.
         AttemptState::Paid
-            if currency == Currency::EUR
-                && (attempt.amount_minor - attempt.fee_minor..=attempt.amount_minor)
-                    .contains(&amount_minor)
+            if is_of_it
+                && fee_minor <= attempt.fee_minor
                 && world.debits[place].went_back.is_none_or(|returned| returned >= on) =>
         {
-            Ok(Some(json!({"state": "known"})))
+            Ok(CarriedOut::Known)
         }
-        _ => Ok(None),
+        _ => Ok(CarriedOut::Differs),
     }
-}
-
-/// Debits that were not carried out, or whose money went back: each once.
-///
-/// # Errors
-/// If one names no debit.
-pub(super) fn returned(world: &mut World, all: &[Value], on: NaiveDate) -> Result<Vec<Value>, Refusal> {
-    let read = all.iter().map(|told| read(world, told, on)).collect::<Result<Vec<_>, Refusal>>()?;
-    let mut answers = Vec::new();
-    for told in read {
-        answers.push(came_back(world, &told)?);
-    }
-    Ok(answers)
 }
 
 /// What the bank says of a debit.
-struct ReturnTold {
+pub(super) struct ReturnTold {
     name: String,
     code: String,
     fee_minor: i64,
     on: NaiveDate,
+}
+
+/// Debits that were not carried out, or whose money went back.
+///
+/// # Errors
+/// If one cannot be read, or names no debit.
+pub(super) fn read_returned(world: &World, all: &[Value], on: NaiveDate) -> Result<Vec<ReturnTold>, Refusal> {
+    all.iter().map(|told| read(world, told, on)).collect()
 }
 
 fn read(world: &World, told: &Value, on: NaiveDate) -> Result<ReturnTold, Refusal> {
@@ -191,6 +197,15 @@ fn read(world: &World, told: &Value, on: NaiveDate) -> Result<ReturnTold, Refusa
     Ok(ReturnTold { name, code, fee_minor, on })
 }
 
+/// What became of each.
+///
+/// # Errors
+/// If it cannot be posted.
+pub(super) fn returned(world: &mut World, all: &[ReturnTold]) -> Result<Vec<Value>, Refusal> {
+    all.iter().map(|told| came_back(world, told)).collect()
+}
+
+/// It goes back once.
 fn came_back(world: &mut World, told: &ReturnTold) -> Result<Value, Refusal> {
     let (place, attempt) = find(world, &told.name)?;
     let is_open = matches!(attempt.state, AttemptState::Pending | AttemptState::Paid);

@@ -1,19 +1,18 @@
 //! Money that comes to the bank in memory: entries are placed as an import places them (rules Y5, Y6).
 
-use super::debits;
+use super::debits::{self, CarriedOut};
 use super::settling::{self, happen, with_account};
 use super::steps::StepAnswer;
 use super::world::World;
 use crate::bank::{
-    Candidate, Candidates, EntryIds, Placing, Received, WhyNot, open_or_newest, place, possible_numbers,
-    possible_references, spread,
+    self, Candidate, Candidates, EntryIds, Placing, Received, WhyNot, expect_payable, open_or_newest, place,
+    possible_numbers, possible_references, spread,
 };
-use crate::direct_debit::SEPA;
-use crate::ids::{CustomerId, InvoiceId};
+use crate::ids::CustomerId;
 use crate::invoice::account;
 use crate::invoice::verbs;
 use crate::money::Money;
-use crate::payment::{AttemptState, under_way};
+use crate::payment::AttemptState;
 use crate::refusal::{Code, Refusal};
 use crate::subscription::Arguments;
 use chrono::NaiveDate;
@@ -48,34 +47,41 @@ pub(super) fn import(
         Refusal::new(Code::MissingArgument, "`entries` is a list of what came").hint(hint)
     })?;
     let mut ids = EntryIds::default();
-    let read: Result<Vec<(Received, Option<String>)>, Refusal> =
-        entries.iter().map(|entry| received(world, entry, on, &mut ids)).collect();
-    let (read, mut answers, mut later) = (read?, Vec::new(), Vec::new());
-    let went_back = debits::returned(world, returned.unwrap_or(&none), on)?;
-    for (entry, debit) in read {
-        if let Some(debit) = debit {
-            let came = (entry.amount_minor, entry.currency, entry.booked_on);
-            if let Some(answer) = debits::carried_out(world, &debit, came)? {
-                answers.push(answer);
-                continue;
-            }
-        }
+    let read = entries.iter().map(|entry| received(world, entry, on, &mut ids));
+    let read: Vec<(Received, Option<String>)> = read.collect::<Result<_, Refusal>>()?;
+    let told = debits::read_returned(world, returned.unwrap_or(&none), on)?;
+    // As of a file: first what was carried out, then what went back, then all other money.
+    let mut answers = vec![json!({"state": "known"}); read.len()];
+    let mut others = Vec::new();
+    for (answer, (entry, debit)) in read.into_iter().enumerate() {
         if world.received.iter().any(|known| known.entry.id == entry.id) {
-            answers.push(json!({"state": "known"}));
             continue;
         }
+        let came = (entry.amount_minor, entry.currency, entry.booked_on);
+        match debit.map(|debit| debits::carried_out(world, &debit, came)).transpose()? {
+            Some(CarriedOut::Known) => {}
+            Some(CarriedOut::Paid) => {
+                world.received.push(Waiting { entry, left_minor: 0, proposed: None });
+                answers[answer] = json!({"payment": world.received.len(), "state": "placed"});
+            }
+            Some(CarriedOut::Differs) => {
+                others.push((answer, entry, Some(Placing::Open(WhyNot::DebitsDiffer))));
+            }
+            None => others.push((answer, entry, None)),
+        }
+    }
+    let went_back = debits::returned(world, &told)?;
+    let mut unnamed = Vec::new();
+    for (answer, entry, placing) in others {
         let left_minor = entry.amount_minor;
         world.received.push(Waiting { entry, left_minor, proposed: None });
         let at = world.received.len() - 1;
-        match named(world, at) {
-            Some(placing) => answers.push(carry_out(world, at, placing)?),
-            None => {
-                later.push((answers.len(), at));
-                answers.push(Value::Null);
-            }
+        match placing.or_else(|| named(world, at)) {
+            Some(placing) => answers[answer] = carry_out(world, at, placing)?,
+            None => unnamed.push((answer, at)),
         }
     }
-    for (answer, at) in later {
+    for (answer, at) in unnamed {
         let placing = of_amount(world, at);
         answers[answer] = carry_out(world, at, placing)?;
     }
@@ -124,7 +130,11 @@ fn received(
         bank_reference: text("id"),
     };
     ids.give(&mut received);
-    Ok((received, text("debit")))
+    let debit = text("debit");
+    if let Some(debit) = &debit {
+        debits::find(world, debit)?;
+    }
+    Ok((received, debit))
 }
 
 /// What is booked, as money may be for it.
@@ -227,6 +237,7 @@ pub(super) fn allocate(world: &mut World, step: &Map<String, Value>, on: NaiveDa
         return Ok(());
     }
     let at = payment(world, &arguments)?;
+    let amount_minor = amount_of(world, at, amount(&arguments)?)?;
     let document = match arguments.text(&["invoice"]) {
         Some(name) => world.document(&name)?,
         None => world.received[at].proposed.ok_or_else(|| {
@@ -234,49 +245,29 @@ pub(super) fn allocate(world: &mut World, step: &Map<String, Value>, on: NaiveDa
                 .hint("name an `invoice`")
         })?,
     };
-    let invoice = world.documents[document].booked.as_ref();
-    let invoice = invoice.ok_or_else(|| Refusal::new(Code::NotBooked, "a draft cannot be paid"))?;
-    let currency = world.received[at].entry.currency;
-    if invoice.draft.gross_minor() < 0 {
-        return Err(Refusal::new(
-            Code::CreditNote,
-            format!("{} is a credit note: nobody pays it", invoice.number),
-        ));
+    let (currency, booked_on) = (world.received[at].entry.currency, world.received[at].entry.booked_on);
+    let is_debit = with_account(world, document, |account| {
+        let pending = account.pending();
+        let came = Money::new(amount_minor, currency);
+        expect_payable(account.invoice, number_of(at), came, pending).map(|()| pending.is_some())
+    });
+    if !is_debit.ok_or_else(|| Refusal::new(Code::NotBooked, "a draft cannot be paid"))?? {
+        return put(world, at, document, amount_minor);
     }
-    if invoice.draft.currency != currency {
-        let message =
-            format!("the payment is in {currency}, {} in {}", invoice.number, invoice.draft.currency);
-        return Err(Refusal::new(Code::WrongCurrency, message));
-    }
-    let amount_minor = amount_of(world, at, &arguments)?;
-    let pending = with_account(world, document, |account| account.pending().cloned()).flatten();
-    match pending {
-        None => put(world, at, document, amount_minor),
-        Some(pending) => {
-            let number = world.documents[document].booked.as_ref().map(|invoice| invoice.number.clone());
-            let number = number.unwrap_or_default();
-            if pending.gateway != SEPA || pending.amount_minor != amount_minor {
-                return Err(under_way(&number, &pending));
-            }
-            let came = (amount_minor, currency, world.received[at].entry.booked_on);
-            debits::carried_out(world, &number, came)?;
-            world.received[at].left_minor -= amount_minor;
-            Ok(())
-        }
-    }
+    let debited = settling::name(world, document);
+    debits::carried_out(world, &debited, (amount_minor, currency, booked_on))?;
+    world.received[at].left_minor -= amount_minor;
+    Ok(())
 }
 
-fn amount_of(world: &World, at: usize, arguments: &Arguments<'_>) -> Result<i64, Refusal> {
-    let (left_minor, currency) = (world.received[at].left_minor, world.received[at].entry.currency);
-    let amount_minor = match amount(arguments)? {
-        Some(amount) => account::minor(amount, currency)?,
-        None => left_minor,
-    };
-    if amount_minor > left_minor {
-        let left = Money::new(left_minor, currency);
-        return Err(Refusal::new(Code::TooMuch, format!("only {left} is left of it")));
-    }
-    Ok(amount_minor)
+fn number_of(at: usize) -> i64 {
+    i64::try_from(at + 1).unwrap_or(i64::MAX)
+}
+
+fn amount_of(world: &World, at: usize, asked: Option<Decimal>) -> Result<i64, Refusal> {
+    let waiting = &world.received[at];
+    let left = Money::new(waiting.left_minor, waiting.entry.currency);
+    bank::amount_of(number_of(at), left, asked)
 }
 
 /// On a payer's open invoices, the oldest first; what is over stays on the last, and where nothing is open on the newest.
@@ -286,22 +277,11 @@ fn on_oldest(
     (payer, account): (CustomerId, &str),
 ) -> Result<(), Refusal> {
     let at = payment(world, arguments)?;
-    let amount_minor = amount_of(world, at, arguments)?;
+    let amount_minor = amount_of(world, at, amount(arguments)?)?;
     let currency = world.received[at].entry.currency;
-    let mut all: Vec<_> = world
-        .documents
-        .iter()
-        .filter_map(|document| Some((document.booked.as_ref()?, &document.settlement)))
-        .filter(|(invoice, _)| {
-            let draft = &invoice.draft;
-            let is_its = (draft.payer, draft.currency) == (payer, currency) && draft.gross_minor() > 0;
-            is_its && !settling::is_under_way(world, draft.id)
-        })
-        .collect();
-    all.sort_by_key(|(i, _)| (i.draft.invoice_date, i.draft.series.clone(), i.sequence));
-    let standing: Vec<(InvoiceId, i64)> =
-        all.iter().map(|(i, marks)| (i.draft.id, marks.open_minor(i.draft.gross_minor()))).collect();
-    let open = open_or_newest(&standing);
+    let of_payer = world.documents.iter().filter(|document| document.draft.payer == payer);
+    let documents = of_payer.filter_map(|document| Some((document.booked.as_ref()?, &document.settlement)));
+    let open = open_or_newest(documents, currency, |id| settling::is_under_way(world, id));
     if open.is_empty() {
         let message = format!("{account} has no invoice in {currency} that money can be put on");
         return Err(Refusal::new(Code::UnknownInvoice, message));
@@ -323,7 +303,7 @@ pub(super) fn refund(world: &mut World, step: &Map<String, Value>, on: NaiveDate
     arguments.refuse_others(&["payments", "payment", "customer", "amount"])?;
     let Some(account) = arguments.text(&["customer"]) else {
         let at = payment(world, &arguments)?;
-        world.received[at].left_minor = 0;
+        world.received[at].left_minor -= amount_of(world, at, None)?;
         return Ok(());
     };
     let payer = payer(world, &account)?;
@@ -344,14 +324,10 @@ fn payer(world: &World, account: &str) -> Result<CustomerId, Refusal> {
     found.map(|customer| customer.id).ok_or_else(unknown)
 }
 
-/// The place of a payment by its number, as long as something is left of it.
+/// The place of a payment by its number.
 fn payment(world: &World, arguments: &Arguments<'_>) -> Result<usize, Refusal> {
     let name = arguments.required(&["payment"], arguments.text(&["payment"]))?;
     let at = name.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
     let unknown = || Refusal::new(Code::UnknownPayment, format!("nothing was received as payment {name}"));
-    let at = at.filter(|at| *at < world.received.len()).ok_or_else(unknown)?;
-    if world.received[at].left_minor == 0 {
-        return Err(Refusal::new(Code::NothingLeft, format!("nothing is left of payment {name}")));
-    }
-    Ok(at)
+    at.filter(|at| *at < world.received.len()).ok_or_else(unknown)
 }

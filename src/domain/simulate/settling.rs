@@ -67,11 +67,7 @@ pub(super) fn refund(
     on: NaiveDate,
 ) -> Result<(), Refusal> {
     let invoice = world.documents[at].booked.clone().ok_or_else(not_booked)?;
-    let payer = invoice.draft.payer;
-    let of_payer = world.documents.iter().filter(|document| document.draft.payer == payer);
-    let all: Vec<verbs::Concerned<'_>> = of_payer.filter_map(Document::concerned).collect();
-    let kept_minor = kept_minor(world, payer, invoice.draft.currency);
-    let received = verbs::received_minor(&invoice, all.iter().copied(), kept_minor);
+    let received = received_minor(world, &invoice);
     let asked = |account: &Account<'_>| account::refund(account.standing(), received, amount);
     let amount_minor = with_account(world, at, asked).ok_or_else(not_booked)??;
     let ordinal = next_entry(world, at, EntryKind::Refund);
@@ -103,24 +99,28 @@ pub(super) fn refund_credit(
 
 /// Documents on which a payer is owed something, the oldest first, each with what may go back.
 fn credits_of(world: &World, payer: CustomerId) -> Vec<(usize, verbs::Owed)> {
-    let of_payer = world.documents.iter().filter(|document| document.draft.payer == payer);
-    let all: Vec<verbs::Concerned<'_>> = of_payer.filter_map(Document::concerned).collect();
     let mut owed: Vec<(usize, verbs::Owed)> = Vec::new();
     for (at, document) in world.documents.iter().enumerate() {
         let Some(invoice) = document.booked.as_ref().filter(|_| document.draft.payer == payer) else {
             continue;
         };
         let owed_minor = -document.settlement.open_minor(document.draft.gross_minor());
-        let kept_minor = kept_minor(world, payer, document.draft.currency);
-        let received = verbs::received_minor(invoice, all.iter().copied(), kept_minor);
-        let received_minor = received.unwrap_or(owed_minor);
-        let amount_minor = owed_minor.min(received_minor);
+        let amount_minor =
+            received_minor(world, invoice).map_or(owed_minor, |received| received.min(owed_minor));
         if amount_minor > 0 {
             owed.push((at, verbs::Owed { currency: document.draft.currency, amount_minor }));
         }
     }
     owed.sort_by_key(|(at, _)| age(&world.documents[*at]));
     owed
+}
+
+/// The money that came for the invoices that a document concerns and has not gone back, if it concerns any.
+fn received_minor(world: &World, invoice: &Invoice) -> Option<i64> {
+    let payer = invoice.draft.payer;
+    let of_payer = world.documents.iter().filter(|document| document.draft.payer == payer);
+    let all = of_payer.filter_map(Document::concerned);
+    verbs::received_minor(invoice, all, kept_minor(world, payer, invoice.draft.currency))
 }
 
 /// What a payer has paid in a currency less what went back. What a document below zero gives that credits no invoice is the

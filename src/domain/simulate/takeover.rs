@@ -45,10 +45,7 @@ pub(super) fn act(
     let catalogue = Arc::clone(world.catalogue()?);
     let mut made: Vec<(Invoice, Entry)> = Vec::new();
     for (place, item) in items.iter().enumerate() {
-        let at = |refusal: Refusal| {
-            let message = format!("/invoices/{place}: {}", refusal.message);
-            Refusal { message, ..refusal }
-        };
+        let at = |refusal: Refusal| refusal.at(format!("/invoices/{place}"));
         let invoice = document(world, &catalogue, item, on).map_err(at)?;
         let Some(mut invoice) = invoice else { continue };
         if made.iter().any(|(other, _)| other.number == invoice.number) {
@@ -100,35 +97,14 @@ fn document(
     let subscription = arguments.text(&["subscription"]);
     let item = read(&arguments, owner.currency)?;
     let book = world.book_of(owner.id)?;
-    let payer = book.customers.get(&book.payer).ok_or_else(unknown)?;
-    let subscription = match &subscription {
-        None => None,
-        Some(number) => Some(book.subscriptions.values().find(|s| s.number == *number).ok_or_else(|| {
-            let message = format!("the customer's payer pays for no subscription `{number}`");
-            Refusal::new(Code::UnknownSubscription, message)
-        })?),
-    };
-    let invoice = billing::taken_over(&book, payer, owner, subscription, &item, (1, on))?;
     let mut booked = world.documents.iter().filter_map(|document| document.booked.as_ref());
     if let Some(known) = booked.find(|known| known.number == item.number) {
-        if billing::is_same_item(known, book.payer, &item) {
-            return Ok(None);
-        }
-        let message = match known.is_taken_over() {
-            true => format!("{} was taken over before, and says something else", item.number),
-            false => format!("there is an invoice {} already", item.number),
-        };
-        return Err(Refusal::new(Code::Exists, message));
+        return billing::expect_same_item(known, Some(book.payer), &item).map(|()| None);
     }
+    let invoice = billing::taken_over(&book, owner.id, subscription.as_deref(), &item, (1, on))?;
     let next = |series: &str| world.sequences.get(series).map(|last| last + 1);
-    match billing::series_that_makes(catalogue, &item.number, next) {
-        Some(pattern) => {
-            let message = format!("{} is a number that `{pattern}` will come to", item.number);
-            let hint = "let the series begin behind it, with `firstinvoicenumber` or `firstcreditnotenumber`";
-            Err(Refusal::new(Code::Exists, message).hint(hint))
-        }
-        None => Ok(Some(invoice)),
-    }
+    billing::expect_free_number(catalogue, &item.number, next)?;
+    Ok(Some(invoice))
 }
 
 fn read(arguments: &Arguments<'_>, currency: Currency) -> Result<OpenItem, Refusal> {

@@ -23,7 +23,6 @@ use domain::invoice::{Invoice, Settlement, TAKEN_OVER};
 use domain::ledger;
 use domain::money::{Currency, Money};
 use domain::refusal::{Code, Fault, Refusal};
-use domain::subscription::Subscription;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::invoice::Booked;
@@ -265,16 +264,9 @@ async fn drop_known(
     let mut unchanged = 0;
     read.retain(|read| {
         let Some(booked) = known.get(&read.item.number) else { return true };
-        let payer = payers.get(&read.owner);
-        if payer.is_some_and(|payer| billing::is_same_item(&booked.invoice, *payer, &read.item)) {
-            unchanged += 1;
-        } else {
-            let number = &read.item.number;
-            let message = match booked.invoice.is_taken_over() {
-                true => format!("{number} was taken over before, and says something else"),
-                false => format!("there is an invoice {number} already"),
-            };
-            faults.push(read.cells.fault("number", message));
+        match billing::expect_same_item(&booked.invoice, payers.get(&read.owner).copied(), &read.item) {
+            Ok(()) => unchanged += 1,
+            Err(refusal) => faults.push(read.cells.fault("number", refusal.message)),
         }
         false
     });
@@ -290,14 +282,9 @@ async fn refuse_numbers_to_come(
 ) -> anyhow::Result<()> {
     let next = invoice::next_numbers(tx).await?;
     for read in read {
-        let number = &read.item.number;
-        let makes = billing::series_that_makes(catalogue, number, |series| next.get(series).copied());
-        if let Some(pattern) = makes {
-            let message = format!(
-                "{number} is a number that `{pattern}` will come to: let the series begin behind it, with \
-                 `firstinvoicenumber` or `firstcreditnotenumber` in the book"
-            );
-            faults.push(read.cells.fault("number", message));
+        let next = |series: &str| next.get(series).copied();
+        if let Err(refusal) = billing::expect_free_number(catalogue, &read.item.number, next) {
+            faults.push(read.cells.fault("number", refusal.message));
         }
     }
     Ok(())
@@ -337,7 +324,9 @@ impl TakeOver<'_> {
             let mut made = Vec::new();
             for book in &books {
                 for read in by_payer.remove(&book.payer).unwrap_or_default() {
-                    match self.document(book, read) {
+                    // Its place in the series comes when it is saved.
+                    let first = (1, self.on);
+                    match billing::taken_over(book, read.owner, read.subscription, &read.item, first) {
                         Ok(document) => made.push(document),
                         Err(refusal) => faults.push(read.cells.refused(refusal)),
                     }
@@ -352,18 +341,6 @@ impl TakeOver<'_> {
             }
         }
         Ok(done)
-    }
-
-    /// The document of a line, without its place in the series.
-    fn document(&self, book: &PayerBook, read: &Read<'_>) -> Result<Invoice, Refusal> {
-        let missing = || Refusal::new(Code::UnknownCustomer, "the customer is not in its payer's book");
-        let payer = book.customers.get(&book.payer).ok_or_else(missing)?;
-        let owner = book.customers.get(&read.owner).ok_or_else(missing)?;
-        let subscription = match read.subscription {
-            None => None,
-            Some(number) => Some(subscription(book, number)?),
-        };
-        billing::taken_over(book, payer, owner, subscription, &read.item, (1, self.on))
     }
 
     async fn save(&self, tx: &mut Tx, mut made: Vec<Invoice>, books: &[PayerBook]) -> anyhow::Result<()> {
@@ -394,14 +371,6 @@ impl TakeOver<'_> {
             .collect();
         invoice::save_settlements(tx, &marks).await
     }
-}
-
-fn subscription<'b>(book: &'b PayerBook, number: &str) -> Result<&'b Subscription, Refusal> {
-    let found = book.subscriptions.values().find(|subscription| subscription.number == number);
-    found.ok_or_else(|| {
-        let message = format!("the customer's payer pays for no subscription `{number}`");
-        Refusal::new(Code::UnknownSubscription, message)
-    })
 }
 
 fn summed(done: &[Done]) -> TakenOver {

@@ -1,6 +1,7 @@
 //! The steps of a scenario as they are typed, each on its day.
 
 use crate::support::answer as answered;
+use crate::support::bank_files;
 use crate::support::books::Books;
 use serde_json::{Map, Value, json};
 
@@ -159,7 +160,7 @@ impl Typed<'_> {
             }
         }
         if !told.is_empty() {
-            let path = self.books.file("camt053.xml", statement(&told, self.day));
+            let path = self.books.file("camt053.xml", bank_files::statement("camt.053", &told));
             self.run(&["payments", "import", &path]);
         }
     }
@@ -187,13 +188,7 @@ impl Typed<'_> {
         let (message, batch) = (within(file, "MsgId"), batch_of(file, debit));
         let code = entry["code"].as_str().unwrap();
         let on = entry["date"].as_str().unwrap();
-        format!(
-            "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><GrpHdr><MsgId>B</MsgId>\
-             <CreDtTm>{on}T10:00:00</CreDtTm></GrpHdr><OrgnlGrpInfAndSts><OrgnlMsgId>{message}</OrgnlMsgId><GrpSts>PART</GrpSts>\
-             </OrgnlGrpInfAndSts><OrgnlPmtInfAndSts><OrgnlPmtInfId>{batch}</OrgnlPmtInfId><TxInfAndSts>\
-             <OrgnlEndToEndId>{debit}</OrgnlEndToEndId><TxSts>RJCT</TxSts><StsRsnInf><Rsn><Cd>{code}</Cd></Rsn></StsRsnInf>\
-             </TxInfAndSts></OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>"
-        )
+        bank_files::rejected((message, batch, debit), code, on)
     }
 
     fn take_over(&self) {
@@ -299,30 +294,18 @@ fn batch_of<'x>(file: &'x str, debit: &str) -> &'x str {
     within(batch, "PmtInfId")
 }
 
-fn statement(entries: &str, day: &str) -> String {
-    format!(
-        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.053.001.08\"><BkToCstmrStmt><Stmt><Id>S-{day}</Id>\
-         <Acct><Id><IBAN>DE89370400440532013000</IBAN></Id></Acct>{entries}</Stmt></BkToCstmrStmt></Document>"
-    )
-}
-
+/// Money that came, for a debit or with what its payer wrote.
 fn credited(entry: &Value, debit: &str) -> String {
     let text = |name: &str| entry[name].as_str().unwrap_or_default();
-    let details = match debit {
-        "" => format!(
-            "<RltdPties><Dbtr><Pty><Nm>{}</Nm></Pty></Dbtr></RltdPties><RmtInf><Ustrd>{}</Ustrd></RmtInf>",
-            text("name"),
-            text("text")
-        ),
-        debit => format!("<Refs><EndToEndId>{debit}</EndToEndId></Refs>"),
-    };
+    if !debit.is_empty() {
+        return bank_files::credited(text("amount"), debit, text("id"), text("date"));
+    }
+    let [amount, currency, on, id] = ["amount", "currency", "date", "id"].map(text);
+    let [name, words] = ["name", "text"].map(text);
     format!(
-        "<Ntry><Amt Ccy=\"{}\">{}</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{}</Dt></BookgDt>\
-         <AcctSvcrRef>{}</AcctSvcrRef><NtryDtls><TxDtls>{details}</TxDtls></NtryDtls></Ntry>",
-        text("currency"),
-        text("amount"),
-        text("date"),
-        text("id")
+        "<Ntry><Amt Ccy=\"{currency}\">{amount}</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{on}</Dt></BookgDt>\
+         <AcctSvcrRef>{id}</AcctSvcrRef><NtryDtls><TxDtls><RltdPties><Dbtr><Pty><Nm>{name}</Nm></Pty></Dbtr></RltdPties>\
+         <RmtInf><Ustrd>{words}</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>"
     )
 }
 
@@ -334,11 +317,5 @@ fn given_back(entry: &Value, debit: &str, invoice: &Value) -> String {
     };
     let amount = minor(&invoice["TotalAmount"]) + entry["fee"].as_str().map_or(0, |fee| minor(&json!(fee)));
     let (code, on) = (entry["code"].as_str().unwrap(), entry["date"].as_str().unwrap());
-    format!(
-        "<Ntry><Amt Ccy=\"EUR\">{}.{:02}</Amt><CdtDbtInd>DBIT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{on}</Dt></BookgDt>\
-         <AcctSvcrRef>R-{debit}</AcctSvcrRef><NtryDtls><TxDtls><Refs><EndToEndId>{debit}</EndToEndId></Refs>\
-         <RtrInf><Rsn><Cd>{code}</Cd></Rsn></RtrInf></TxDtls></NtryDtls></Ntry>",
-        amount / 100,
-        amount % 100
-    )
+    bank_files::given_back(&format!("{}.{:02}", amount / 100, amount % 100), debit, code, on)
 }

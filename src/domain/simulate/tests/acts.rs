@@ -128,6 +128,42 @@ fn a_hold_gives_back_what_is_paid_only_if_asked() {
     );
 }
 
+/// rules R2: what is resumed within paid days comes to nothing, also when a hold has begun on their first day; what is given
+/// back of it later is what was charged.
+#[test]
+fn the_rest_of_paid_days_is_counted_from_their_first_day() {
+    let fee = but(base("0.11"), json!({"billingperiod": "day_of_month", "billingday": 1}));
+    let scenario = |hold: Value| {
+        Scenario::new("2026-04-01", vec![fee.clone()])
+            .run("2026-04-01")
+            .act("2026-04-01", "hold", hold)
+            .run("2026-04-01")
+            .act("2026-04-16", "resume", json!({"option": "today"}))
+            .run("2026-04-16")
+    };
+    let kept = scenario(json!({})).act(
+        "2026-04-16",
+        "cancel",
+        json!({"option": "immediately", "refund": "prorated"}),
+    );
+    let rest = "BASE 0.05 [2026-04-16 2026-04-30]; BASE -0.05 [2026-04-16 2026-04-30]";
+    assert_eq!(
+        kept.run("2026-04-16").invoices()[1..],
+        [
+            format!("INV-0000002 2026-04-16 0.00: {rest}"),
+            format!("CN-0000001 2026-04-16 -0.06: BASE -0.05 [2026-04-16 2026-04-30]")
+        ]
+    );
+    let given_back = scenario(json!({"refund": "prorated"}));
+    assert_eq!(
+        given_back.invoices()[1..],
+        [
+            "CN-0000001 2026-04-01 -0.14: BASE -0.11 [2026-04-01 2026-04-30]",
+            "INV-0000002 2026-04-16 0.08: BASE 0.06 [2026-04-16 2026-04-30]"
+        ]
+    );
+}
+
 /// A period that was billed as a stub is billed to its end when the end is taken back.
 #[test]
 fn an_end_that_is_taken_back_charges_the_rest_of_the_period() {

@@ -7,6 +7,7 @@ mod basics;
 mod cases;
 mod catching_up;
 mod credits;
+mod debits;
 mod documents;
 mod either_order;
 mod objects;

@@ -123,3 +123,17 @@ fn open_items_are_taken_over_once_and_months_are_closed_in_order() {
     assert_eq!((&paid["documentdate"], &paid["postingdate"]), (&json!("2026-01-15"), &json!("2026-02-01")));
     assert_eq!(ledger.iter().filter(|entry| entry["document"] == "OLD-1").count(), 2);
 }
+
+/// As in a home: what it was booked for is not asked again.
+#[test]
+fn an_item_that_was_taken_over_before_is_known_by_its_number_alone() {
+    let take = |more: Value| {
+        let item = json!({"customer": "CU-1", "number": "OLD-1", "date": "2025-12-01", "amount": "125.00"});
+        json!({"on": "2026-01-01", "do": "takeover", "invoices": [but(item, more)]})
+    };
+    let scenario = Scenario::new("2026-01-01", vec![base("100.00")])
+        .step(take(json!({})))
+        .step(take(json!({"subscription": "SUB-9"})))
+        .step(take(json!({"number": "OLD-2", "subscription": "SUB-9"})));
+    assert_eq!(codes(&scenario.answer()), ["ok", "ok", "unknown_subscription"]);
+}

@@ -12,12 +12,10 @@ use crate::refusal::{Stop, unknown_payer};
 use anyhow::Context as _;
 use domain::Decimal;
 use domain::audit::{Action, Object};
-use domain::bank::{open_or_newest, spread};
-use domain::direct_debit::SEPA;
+use domain::bank::{self as placing, expect_payable, open_or_newest, spread};
 use domain::ids::{CustomerId, InvoiceId};
-use domain::invoice::account;
 use domain::money::{Currency, Money};
-use domain::payment::{Attempt, AttemptState};
+use domain::payment::AttemptState;
 use domain::refusal::{Code, Refusal, Verb};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,22 +81,7 @@ pub async fn refund(ctx: &Context, act: &Act, payment: i64) -> Result<ReceivedVi
 }
 
 fn amount_of(entry: &EntryRow, asked: Option<Decimal>) -> Result<i64, Refusal> {
-    let (left, number) = (Money::new(entry.left.minor, entry.received.currency), entry.number);
-    if left.minor == 0 {
-        let message = format!("nothing is left of payment {number}");
-        return Err(Refusal::new(Code::NothingLeft, message)
-            .hint("where it is says ")
-            .ask(Verb::ListReceived.plain()));
-    }
-    match asked {
-        None => Ok(left.minor),
-        Some(amount) => match account::minor(amount, left.currency)? {
-            minor if minor <= left.minor => Ok(minor),
-            _ => Err(Refusal::new(Code::TooMuch, format!("only {left} is left of payment {number}"))
-                .option("amount", left.decimal())
-                .hint(" at most")),
-        },
-    }
+    placing::amount_of(entry.number, Money::new(entry.left.minor, entry.received.currency), asked)
 }
 
 /// The payer's open invoices in the currency of the money, the oldest first; what is over stays on the last, and where nothing is
@@ -119,12 +102,9 @@ async fn of_payer(
         .map(|attempt| attempt.invoice)
         .collect();
     let currency = entry.received.currency;
-    let mut all = invoice::by_ids(tx, &ids).await?;
-    all.retain(|b| b.invoice.draft.currency == currency && b.invoice.draft.gross_minor() > 0);
-    all.retain(|booked| !under_way.contains(&booked.invoice.draft.id));
-    all.sort_by_key(|b| (b.invoice.draft.invoice_date, b.invoice.draft.series.clone(), b.invoice.sequence));
-    let standing = |b: &Booked| (b.invoice.draft.id, b.settlement.open_minor(b.invoice.draft.gross_minor()));
-    let open = open_or_newest(&all.iter().map(standing).collect::<Vec<_>>());
+    let all = invoice::by_ids(tx, &ids).await?;
+    let documents = all.iter().map(|booked| (&booked.invoice, &booked.settlement));
+    let open = open_or_newest(documents, currency, |id| under_way.contains(&id));
     if open.is_empty() {
         let message = format!("{account} has no invoice in {currency} that money can be put on");
         let refusal = Refusal::new(Code::UnknownInvoice, message).hint("send it back and note that with ");
@@ -215,36 +195,9 @@ async fn target(
     invoice::lock_open(tx, &[found.invoice.draft.payer]).await?;
     invoice::lock_settlements(tx, &[id]).await?;
     let booked = invoice::by_id(tx, id).await?.ok_or_else(unknown)?;
-    let (came, owed) = (entry.received.currency, booked.invoice.draft.currency);
-    if booked.invoice.draft.gross_minor() < 0 {
-        let message = format!("{name} is a credit note: nobody pays it");
-        return Err(Refusal::new(Code::CreditNote, message).hint("name the invoice that it is for").into());
-    }
-    if came != owed {
-        let message = format!("payment {number} is in {came}, {name} in {owed}");
-        let refusal = Refusal::new(Code::WrongCurrency, message).hint("send it back and note that with ");
-        return Err(refusal.ask(Verb::RefundPayment.on(number)).into());
-    }
     let attempts = payment::of_invoices(tx, &[id]).await?;
-    if let Some(pending) = attempts.iter().find(|attempt| attempt.state == AttemptState::Pending) {
-        if pending.gateway == SEPA {
-            return if pending.amount_minor == amount_minor {
-                Ok(booked)
-            } else {
-                Err(other_sum(name, pending).into())
-            };
-        }
-        return Err(domain::payment::under_way(name, pending).into());
-    }
+    let pending = attempts.iter().find(|attempt| attempt.state == AttemptState::Pending);
+    let came = Money::new(amount_minor, entry.received.currency);
+    expect_payable(&booked.invoice, number, came, pending)?;
     Ok(booked)
-}
-
-/// A direct debit is paid whole, or not at all.
-fn other_sum(name: &str, debit: &Attempt) -> Refusal {
-    let owed = Money::new(debit.amount_minor, debit.currency);
-    let message =
-        format!("a direct debit of {owed} is under way for {name}, and it is paid whole or not at all");
-    Refusal::new(Code::PaymentUnderWay, message)
-        .option("amount", owed.decimal())
-        .hint(", if that came for it")
 }

@@ -5,20 +5,21 @@
 //! in each stretch the charge dates that fall into it are taken. So a late run sees on 1 January what the run of
 //! 1 January saw, whatever was done later. What an act makes due for days before it has the act's day as charge date.
 
+mod changed;
+mod earlier;
+
 use super::changes;
 use super::rebill::Reopened;
 use super::steps;
 use super::{BilledLine, PayerBook};
 use crate::catalogue::{AppliedDiscount, ChargeType};
 use crate::customer::Customer;
-use crate::exact::Exact;
-use crate::ids::{ChargeReference, SubscriptionId};
+use crate::ids::ChargeReference;
 use crate::invoice::{LineKey, LineKind};
 use crate::period::Period;
-use crate::subscription::{
-    ChargeLife, ChargeTerms, NotInCatalogue, Slot, Subscription, Timeline, acts_known,
-};
+use crate::subscription::{ChargeLife, ChargeTerms, NotInCatalogue, Slot, Subscription, Timeline};
 use chrono::NaiveDate;
+use earlier::billed_periods;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -170,19 +171,6 @@ pub(super) fn due_items(book: &PayerBook, as_of: NaiveDate) -> Result<Vec<Item<'
     Ok(items)
 }
 
-/// The first line of every billed period of the subscriptions that have acts: only acts can change what is billed.
-fn billed_periods(book: &PayerBook) -> BTreeMap<SubscriptionId, Vec<&BilledLine>> {
-    let mut periods: BTreeMap<SubscriptionId, Vec<&BilledLine>> = BTreeMap::new();
-    for line in book.billed.values().flatten() {
-        let is_first = line.key.kind == LineKind::Regular && line.key.ordinal == 0;
-        let has_acts = || book.subscriptions.get(&line.subscription).is_some_and(|s| !s.acts.is_empty());
-        if is_first && has_acts() {
-            periods.entry(line.subscription).or_default().push(line);
-        }
-    }
-    periods
-}
-
 /// Place among the items of a payer: charge date, then line order.
 fn place<'i>(item: &'i Item<'_>) -> (NaiveDate, &'i str, usize, NaiveDate, u8, ChargeReference, u32) {
     let (kind, ordinal) = match item.kind {
@@ -236,87 +224,6 @@ impl<'a> Walk<'a> {
         Timeline::seen(self.subscription, &self.book.catalogue, acts, horizon)
     }
 
-    /// What earlier runs have billed, as it was known to them: only acts since can change it.
-    fn take_billed(&mut self, lines: Vec<&'a BilledLine>) -> Result<(), NotInCatalogue> {
-        let mut by_acts: BTreeMap<(u32, u32), Vec<&'a BilledLine>> = BTreeMap::new();
-        for line in lines {
-            by_acts.entry(self.acts_seen(line)).or_default().push(line);
-        }
-        for ((evening, morning), lines) in by_acts {
-            let horizon =
-                lines.iter().map(|l| l.charge_date.max(l.period.end)).max().unwrap_or(NaiveDate::MIN);
-            let mut taken = self.taken_lines(&lines, evening, horizon)?;
-            if morning != evening {
-                let fits = |taken: &Option<BilledPeriod<'_>>| {
-                    taken
-                        .as_ref()
-                        .is_some_and(|t| t.billed.is_some_and(|line| line.quantity == Exact::of(t.amount)))
-                };
-                for (late, early) in taken.iter_mut().zip(self.taken_lines(&lines, morning, horizon)?) {
-                    if !fits(late) && fits(&early) {
-                        *late = early;
-                    }
-                }
-            }
-            for (line, taken) in lines.into_iter().zip(taken) {
-                self.taken.extend(taken.map(|taken| ((line.key.charge, line.key.period_start), taken)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The last act that a line was billed with. A version that did not note it billed in the evening of the charge date,
-    /// or in its morning: then the first one, if the quantity fits it, else the second one.
-    fn acts_seen(&self, line: &BilledLine) -> (u32, u32) {
-        if let Some(seen) = line.acts_seen {
-            return (seen, seen);
-        }
-        let up_to = |day: NaiveDate| {
-            acts_known(self.subscription, day).iter().map(|act| act.ordinal).max().unwrap_or(0)
-        };
-        let day = line.charge_date;
-        (up_to(day), up_to(day.pred_opt().unwrap_or(day)))
-    }
-
-    /// Billed lines as periods, seen with the acts up to an ordinal; none for a line that has no place there.
-    fn taken_lines(
-        &self,
-        lines: &[&'a BilledLine],
-        acts: u32,
-        horizon: NaiveDate,
-    ) -> Result<Vec<Option<BilledPeriod<'a>>>, NotInCatalogue> {
-        let timeline = self.seen(acts, horizon)?;
-        let mut slots: BTreeMap<usize, BTreeMap<NaiveDate, Slot>> = BTreeMap::new();
-        let mut taken = Vec::with_capacity(lines.len());
-        for line in lines {
-            let Some(at) = timeline.life_at(line.key.charge, line.key.period_start) else {
-                taken.push(None);
-                continue;
-            };
-            let charge = &timeline.charges[at];
-            let listed = slots.entry(at).or_insert_with(|| {
-                charge
-                    .slots(&timeline.life, horizon)
-                    .into_iter()
-                    .map(|slot| (slot.piece.start, slot))
-                    .collect()
-            });
-            let day = line.charge_date;
-            let slot = match listed.get(&line.key.period_start) {
-                Some(slot) if slot.piece == line.period => *slot,
-                _ => Slot::of_days(line.period, day),
-            };
-            let reopened = self.reopened(line.key.charge, slot.piece.start, LineKind::Regular, 0);
-            let date = reopened.first_date.unwrap_or(day);
-            let mut found = taken_at(&timeline, charge, slot, date, day);
-            found.seen = acts;
-            found.as_nothing |= line.line.is_none() && !line.quantity.is_zero(); // waived (rules I4)
-            found.billed = Some(line);
-            taken.push(Some(found));
-        }
-        Ok(taken)
-    }
-
     fn take_one_time(
         &mut self,
         timeline: &Timeline<'a>,
@@ -368,6 +275,7 @@ impl<'a> Walk<'a> {
             if reopened.on.is_some_and(|on| on > epoch.until) {
                 continue;
             }
+            let slot = self.counted(timeline, charge, slot);
             let own_date = slot.date.max(epoch.from);
             let known = reopened.due(own_date);
             let mut taken = taken_at(timeline, charge, slot, reopened.first_date.unwrap_or(own_date), known);
@@ -389,6 +297,22 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// rules R2: the rest of a period whose first days are paid is counted from the first of them, also where a hold of that
+    /// day has left no slot of them.
+    fn counted(&self, timeline: &Timeline<'a>, charge: &ChargeLife<'a>, slot: Slot) -> Slot {
+        let reference = charge.reference;
+        let earlier = self.taken.range((reference, slot.full.start)..(reference, slot.piece.start));
+        let mut of_it = earlier.filter(|(_, taken)| taken.slot.full == slot.full && !taken.slot.skipped);
+        let is_paid = |taken: &BilledPeriod<'_>| {
+            let (start, seen) = (taken.slot.piece.start, taken.seen);
+            !steps::is_given_back_whole(timeline, charge, (start, seen), taken.terms)
+        };
+        match of_it.find(|(_, taken)| is_paid(taken)) {
+            Some((_, first)) => Slot { charged_from: first.slot.charged_from, ..slot },
+            None => slot,
+        }
+    }
+
     /// The item that bills a period.
     fn period(
         &self,
@@ -405,82 +329,6 @@ impl<'a> Walk<'a> {
         item.unit_price = taken.unit_price;
         item.as_nothing = taken.as_nothing || taken.toggled_off;
         item
-    }
-
-    fn take_changes(&mut self, timeline: &Timeline<'a>, epoch: Epoch, items: &mut Vec<Item<'a>>) {
-        if timeline.acts == 0 {
-            return;
-        }
-        for (at, charge) in timeline.charges.iter().enumerate() {
-            for mut item in self.changes_of(timeline, at, charge) {
-                let key = item.key();
-                item.date = self.reopened(key.charge, key.period_start, key.kind, key.ordinal).due(item.date);
-                if item.date > epoch.until || charge.is_taken_over(item.date) {
-                    continue;
-                }
-                let is_taken = self.keys.contains(&key)
-                    || self.billed(key.charge).any(|line| line.key.is_same_in_any_revision(&key));
-                if !is_taken {
-                    item.date = item.date.max(epoch.from);
-                    self.keys.insert(key);
-                    items.push(item);
-                }
-            }
-        }
-    }
-
-    /// What the acts that are known change of the periods of a charge.
-    fn changes_of(&self, timeline: &Timeline<'a>, at: usize, charge: &ChargeLife<'a>) -> Vec<Item<'a>> {
-        let mut known = steps::steps(timeline, charge);
-        known.extend(steps::steps_of_earlier_lives(timeline, at));
-        let replay = changes::Replay { catalogue: &self.book.catalogue, timeline, charge, steps: &known };
-        let range = (charge.reference, NaiveDate::MIN)..=(charge.reference, NaiveDate::MAX);
-        let periods: Vec<&BilledPeriod<'a>> = self.taken.range(range).map(|(_, taken)| taken).collect();
-        let mut found: Vec<Vec<Item<'a>>> = Vec::new();
-        // Days that an end which was taken back adds to a period: they too are taken of an earlier one (rules S4).
-        let mut extended: Vec<(Period, NaiveDate, u32)> = Vec::new();
-        for (place, taken) in periods.iter().enumerate().rev() {
-            if timeline.life_at(charge.reference, taken.slot.piece.start) != Some(at) {
-                continue;
-            }
-            let reach = steps::reach(&known, taken.slot.full.end);
-            let later: Vec<(Period, NaiveDate, u32)> = periods[place + 1..]
-                .iter()
-                .take_while(|other| other.slot.piece.start < reach)
-                .filter(|other| takes_days(other))
-                .map(|other| (other.slot.piece, other.known, self.seen_by(charge.reference, other)))
-                .chain(extended.iter().copied())
-                .collect();
-            let mut of_it = Vec::new();
-            for change in replay.of_period(taken, &later) {
-                if let ItemKind::ChangeCharge { ordinal, .. } = change.kind
-                    && change.part.start >= taken.slot.piece.end
-                {
-                    extended.push((change.part, change.date, ordinal));
-                }
-                let date = taken.reopened.map_or(change.date, |on| on.max(change.date));
-                let mut item = self.item(timeline, charge, change.kind, date, change.part, change.full);
-                item.charged_from = change.charged_from;
-                item.of = change.of;
-                item.with_minimum = change.with_minimum;
-                item.terms = change.terms;
-                item.amount = change.amount;
-                item.unit_price = change.unit_price;
-                of_it.push(item);
-            }
-            found.push(of_it);
-        }
-        found.into_iter().rev().flatten().collect()
-    }
-
-    /// The acts that a period has seen which takes days of another. An earlier version took them before all acts of the day:
-    /// what it has booked stays as it is.
-    fn seen_by(&self, reference: ChargeReference, taken: &BilledPeriod<'_>) -> u32 {
-        let credit = (LineKind::ProrationCredit, 0, taken.slot.piece.start);
-        let is_booked = self
-            .billed(reference)
-            .any(|line| (line.key.kind, line.key.ordinal, line.key.period_start) == credit);
-        if is_booked { 0 } else { taken.seen }
     }
 
     fn item(
@@ -565,12 +413,6 @@ fn taken_at<'a>(
         as_nothing: slot.skipped,
         billed: None,
     }
-}
-
-/// Whether what a period has of another's days is credited. What a version billed that did not note the acts it saw is
-/// left alone.
-fn takes_days(taken: &BilledPeriod<'_>) -> bool {
-    taken.billed.is_none_or(|line| line.acts_seen.is_some())
 }
 
 /// One-time charges that come again: with every renewal, and with an end that was taken back and comes anew.
