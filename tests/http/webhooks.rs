@@ -202,6 +202,10 @@ fn odd_receiver(first: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
             (0, "stalls") => None,
             (0, "redirects") => Some(format!("302 x\r\nLocation: http://{host}/elsewhere")),
             (_, "is gone") => Some("410 x".to_owned()),
+            (_, "is slow and gone") => {
+                std::thread::sleep(Duration::from_secs(3));
+                Some("410 x".to_owned())
+            }
             _ => Some("204 x".to_owned()),
         }
     });
@@ -237,5 +241,29 @@ fn a_receiver_that_stalls_redirects_or_is_gone_holds_nobody_up() {
         assert!(gone["Disabled"].is_string(), "{gone}");
         let well = client.get(&format!("/v3/webhooks/{}/deliveries", ids[3])).is(200).json();
         assert_eq!((&well["Items"][0]["Attempts"], asked(3).len()), (&json!(1), 1), "{well}");
+    }
+}
+
+#[test]
+fn what_the_former_address_answers_says_nothing_of_the_new_one() {
+    for books in both() {
+        let (server, keys) = served(&books);
+        let client = server.with(&keys);
+        let [(former, asked), (new, told)] = ["is slow and gone", "is well"].map(odd_receiver);
+        let made = client.post("/v3/webhooks", &json!({"Url": former, "Events": ["Customer.*"]})).is(201);
+        let at = format!("/v3/webhooks/{}", made.json()["ID"].as_str().unwrap());
+        client.post("/v3/customers", &json!({"FullName": "Ada"})).is(201);
+        let until = Instant::now() + Duration::from_secs(60);
+        let waits = |of: &Mutex<Vec<String>>| {
+            while of.lock().unwrap().is_empty() {
+                assert!(Instant::now() < until, "{}", client.get(&format!("{at}/deliveries")).text());
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        };
+        waits(&asked);
+        client.patch(&at, &json!({"Url": new})).is(200);
+        waits(&told);
+        assert_eq!(asked.lock().unwrap()[0], told.lock().unwrap()[0]);
+        assert_eq!(client.get(&at).is(200).json()["Active"], true);
     }
 }
