@@ -9,7 +9,7 @@ use crate::settings::{Folders, Settings};
 use chrono::{DateTime, NaiveDate, Utc};
 use documents::{Renderer, TemplateError, Templates};
 use domain::audit::{Action, Object};
-use domain::catalogue::Catalogue;
+use domain::catalogue::{Catalogue, Tenant};
 use domain::refusal::{Code, Refusal, Verb};
 use domain::webhook::Event;
 use futures_util::Stream;
@@ -239,6 +239,11 @@ impl Context {
 pub(crate) async fn catalogue(tx: &mut Tx) -> Result<Arc<Catalogue>, Stop> {
     let catalogue = store::catalogue::load(tx).await?;
     Ok(catalogue.map(Arc::new).ok_or_else(empty_book)?)
+}
+
+/// The tenant alone, for those who need no plans.
+pub(crate) async fn tenant(tx: &mut Tx) -> Result<Tenant, Stop> {
+    Ok(store::catalogue::tenant(tx).await?.ok_or_else(empty_book)?)
 }
 
 /// There is nothing to work with.

@@ -4,7 +4,7 @@ use crate::bulk::{Bulk, Cell};
 use crate::tx::{PerDriver, Tx, on};
 use anyhow::{Context, bail};
 use domain::book_file::{ObjectKind, rate_key, tax_rule_key};
-use domain::catalogue::Catalogue;
+use domain::catalogue::{Catalogue, Tenant};
 use domain::ids::{DiscountId, PlanId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -69,6 +69,13 @@ pub async fn load(tx: &mut Tx) -> anyhow::Result<Option<Catalogue>> {
         discounts: parts.discounts,
         dunning_policies: parts.dunning_policies,
     }))
+}
+
+/// The tenant alone; none before it was loaded.
+pub async fn tenant(tx: &mut Tx) -> anyhow::Result<Option<Tenant>> {
+    let row: Option<(String, Json<Value>)> = on!(tx, c => sqlx::query_as(
+        "select key, body from catalogue_part where kind = 'tenant'").fetch_optional(c).await?);
+    row.map(|(key, Json(body))| read("tenant", &key, body)).transpose()
 }
 
 /// Raises every payer's revision at once: what was rated or drafted is made anew.

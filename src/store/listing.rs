@@ -2,6 +2,7 @@
 //! whatever else is asked is decided on whole records (`domain::query`).
 
 use crate::tx::{Tx, on};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 /// What is listed.
@@ -33,72 +34,75 @@ pub struct Window {
     pub offset: i64,
 }
 
-macro_rules! invoices {
-    ($what:literal, $rest:literal) => {
-        concat!(
-            "select ",
-            $what,
-            " from (select i.id as id, i.payer as customer, i.number as number, 0 as part, i.booked_on as day,
-                           i.series as series, i.sequence as sequence
-                    from invoice i
-                    union all
-                    select d.id, d.payer, null, 1, d.charge_date, d.series, 0
-                    from draft d
-                    where d.state in ('open', 'set_aside')) listed
-             where ($1 is null or id = $1)
-               and ($2 is null or customer = $2)
-               and ($3 is null or id = $3)
-               and ($4 is null or number = $4) ",
-            $rest
-        )
-    };
+/// Where a listing is read, and what narrows it. By `$1` to `$4`: id, customer, invoice, number.
+struct Source {
+    from: &'static str,
+    narrows: [&'static str; 4],
+    order: &'static str,
+    /// How many there are in all, where an index knows it that counting the rows would not use.
+    all: Option<&'static str>,
 }
 
-macro_rules! transactions {
-    ($what:literal, $rest:literal) => {
-        concat!(
-            "select ",
-            $what,
-            " from payment_attempt
-             where ($1 is null or id = $1)
-               and ($2 is null or customer = $2)
-               and ($3 is null or invoice = $3)
-               and ($4 is null or method = $4) ",
-            $rest
-        )
-    };
-}
+const INVOICES: Source = Source {
+    from: "(select i.id as id, i.payer as customer, i.number as number, 0 as part, i.booked_on as day,
+                   i.series as series, i.sequence as sequence
+            from invoice i
+            union all
+            select d.id, d.payer, null, 1, d.charge_date, d.series, 0
+            from draft d
+            where d.state in ('open', 'set_aside')) listed
+     where true",
+    narrows: ["id = $1", "customer = $2", "id = $3", "number = $4"],
+    order: "part, day, series, sequence, id",
+    all: None,
+};
 
-macro_rules! subscriptions {
-    ($what:literal, $rest:literal) => {
-        concat!(
-            "select ",
-            $what,
-            " from subscription
-             where ($1 is null or id = $1)
-               and ($2 is null or customer = $2)
-               and ($3 is null or id = $3)
-               and ($4 is null or number = $4) ",
-            $rest
-        )
-    };
-}
+const TRANSACTIONS: Source = Source {
+    from: "payment_attempt where true",
+    narrows: ["id = $1", "customer = $2", "invoice = $3", "method = $4"],
+    order: "attempted_on, id",
+    all: None,
+};
+
+const SUBSCRIPTIONS: Source = Source {
+    from: "subscription where true",
+    narrows: ["id = $1", "customer = $2", "id = $3", "number = $4"],
+    order: "no",
+    all: None,
+};
 
 /// By the objects of the book, which know when they came; what a column narrows is looked up in the table.
-macro_rules! customers {
-    ($what:literal, $rest:literal) => {
-        concat!(
-            "select ",
-            $what,
-            " from book_object o
-             where o.kind = 'customers' and o.status < 1024
-               and ($1 is null or o.id = $1)
-               and ($2 is null or o.id in (select c.id from customer c where c.parent = $2))
-               and ($3 is null or o.id = $3)
-               and ($4 is null or o.key = $4) ",
-            $rest
-        )
-    };
+const CUSTOMERS: Source = Source {
+    from: "book_object where kind = 'customers' and status < 1024",
+    narrows: ["id = $1", "id in (select c.id from customer c where c.parent = $2)", "id = $3", "key = $4"],
+    order: "created_at nulls first, id",
+    all: Some(
+        "select (select count(*) from book_object where kind = 'customers')
+              - (select count(*) from book_object where kind = 'customers' and status <> 1 and status >= 1024)",
+    ),
+};
+
+impl Source {
+    fn of(listing: Listing) -> &'static Self {
+        match listing {
+            Listing::Invoices => &INVOICES,
+            Listing::Transactions => &TRANSACTIONS,
+            Listing::Subscriptions => &SUBSCRIPTIONS,
+            Listing::Customers => &CUSTOMERS,
+        }
+    }
+
+    /// Only what is set is a condition on a column: beside `$1 is null or id = $1` no index is used.
+    fn select(&self, what: &str, narrow: &Narrow) -> String {
+        let Narrow { id, customer, invoice, number } = narrow;
+        let is_set = [id.is_some(), customer.is_some(), invoice.is_some(), number.is_some()];
+        let mut sql = format!("select {what} from {}", self.from);
+        for ((is_set, narrows), place) in is_set.into_iter().zip(self.narrows).zip(1..) {
+            sql += " and ";
+            if is_set { sql += narrows } else { sql += &format!("${place} is null") }
+        }
+        sql
+    }
 }
 
 /// The ids of one page.
@@ -108,15 +112,9 @@ pub async fn ids(
     narrow: &Narrow,
     window: Window,
 ) -> anyhow::Result<Vec<Uuid>> {
-    let sql = match listing {
-        Listing::Invoices => invoices!("id", "order by part, day, series, sequence, id limit $5 offset $6"),
-        Listing::Transactions => transactions!("id", "order by attempted_on, id limit $5 offset $6"),
-        Listing::Subscriptions => subscriptions!("id", "order by no limit $5 offset $6"),
-        Listing::Customers => {
-            customers!("o.id", "order by o.created_at nulls first, o.id limit $5 offset $6")
-        }
-    };
-    Ok(on!(tx, c => sqlx::query_scalar(sql)
+    let source = Source::of(listing);
+    let sql = format!("{} order by {} limit $5 offset $6", source.select("id", narrow), source.order);
+    Ok(on!(tx, c => sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(narrow.id)
         .bind(narrow.customer)
         .bind(narrow.invoice)
@@ -129,13 +127,12 @@ pub async fn ids(
 
 /// How many there are.
 pub async fn count(tx: &mut Tx, listing: Listing, narrow: &Narrow) -> anyhow::Result<i64> {
-    let sql = match listing {
-        Listing::Invoices => invoices!("count(*)", ""),
-        Listing::Transactions => transactions!("count(*)", ""),
-        Listing::Subscriptions => subscriptions!("count(*)", ""),
-        Listing::Customers => customers!("count(*)", ""),
-    };
-    Ok(on!(tx, c => sqlx::query_scalar(sql)
+    let source = Source::of(listing);
+    if let Some(all) = source.all.filter(|_| *narrow == Narrow::default()) {
+        return Ok(on!(tx, c => sqlx::query_scalar(all).fetch_one(c).await?));
+    }
+    let sql = source.select("count(*)", narrow);
+    Ok(on!(tx, c => sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(narrow.id)
         .bind(narrow.customer)
         .bind(narrow.invoice)

@@ -5,6 +5,7 @@ use crate::answer::{Answer, Rendered};
 use crate::json::Tree;
 use crate::respond::RequestInfo;
 use domain::api_key::Numbers;
+use domain::book_file::nearest;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -125,6 +126,14 @@ impl Style {
 /// A value of the query that cannot be meant.
 pub fn bad_query(name: &str, message: String) -> Problem {
     Problem::new(BAD_QUERY, format!("{name}: {message}")).at(name, message)
+}
+
+/// Something is asked in the query that is not asked there; with what is nearest.
+pub fn unknown_query(name: &str, known: &[&'static str]) -> Problem {
+    let mut problem = bad_query(name, format!("`{name}` cannot be asked here"));
+    problem.faults[0].hint =
+        nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+    problem
 }
 
 impl Problem {

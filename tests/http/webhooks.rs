@@ -1,8 +1,8 @@
 //! Endpoints are told what has changed, whoever changed it: signed, in order, again until they answer.
 
-use crate::support::book;
-use crate::support::books::both;
+use crate::support::books::{Books, both};
 use crate::support::http::{Server, key};
+use crate::support::{Home, book};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -13,37 +13,65 @@ use std::time::{Duration, Instant};
 /// What a receiver was sent: headers and body.
 type Sent = Arc<Mutex<Vec<(Vec<(String, String)>, Value)>>>;
 
-/// A receiver that answers the first requests with these statuses, and 204 afterwards.
-fn receiver(first: &'static [u16]) -> (String, Sent) {
+/// Somebody who is told: each request, by its place, its first line, headers and body, is answered with a status and more
+/// headers, or never. Its address.
+fn listening(
+    mut answer: impl FnMut(usize, &str, Vec<(String, String)>, Value) -> Option<String> + Send + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    let sent = Sent::default();
-    let kept = Arc::clone(&sent);
+    let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
+        let mut held = Vec::new();
         for (at, stream) in listener.incoming().enumerate() {
             let mut reader = BufReader::new(stream.unwrap());
-            let mut headers = Vec::new();
+            let mut lines = Vec::new();
             loop {
                 let mut line = String::new();
                 reader.read_line(&mut line).unwrap();
                 if line.trim().is_empty() {
                     break;
                 }
-                if let Some((name, value)) = line.trim().split_once(": ") {
-                    headers.push((name.to_ascii_lowercase(), value.to_owned()));
-                }
+                lines.push(line.trim().to_owned());
             }
+            let headers: Vec<(String, String)> = lines[1..]
+                .iter()
+                .filter_map(|line| line.split_once(": "))
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+                .collect();
             let length =
                 headers.iter().find(|(n, _)| n == "content-length").map_or(0, |(_, v)| v.parse().unwrap());
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();
-            kept.lock().unwrap().push((headers, serde_json::from_slice(&body).unwrap()));
-            let status = first.get(at).copied().unwrap_or(204);
-            let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let Some(status) = answer(at, &lines[0], headers, serde_json::from_slice(&body).unwrap()) else {
+                held.push(reader);
+                continue;
+            };
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             drop(reader.get_mut().write_all(answer.as_bytes()));
         }
     });
-    (url, sent)
+    address
+}
+
+/// A receiver that answers the first requests with these statuses, and 204 afterwards.
+fn receiver(first: &'static [u16]) -> (String, Sent) {
+    let sent = Sent::default();
+    let kept = Arc::clone(&sent);
+    let address = listening(move |at, _, headers, body| {
+        kept.lock().unwrap().push((headers, body));
+        Some(format!("{} x", first.get(at).copied().unwrap_or(204)))
+    });
+    (format!("http://{address}/hook"), sent)
+}
+
+/// A server that may tell endpoints on this machine, and a key for it.
+fn served(books: &Books) -> (Server, String) {
+    let file = books.file("book.json", book(1).to_string());
+    books.run(&["load", &file]).exits(0);
+    let keys = key(books, "shop", &["read", "write"]);
+    let mut command = books.command(&["serve", "--listen", "127.0.0.1:0", "--no-work"]);
+    command.env("TALLYBOOK_WEBHOOKS_ALLOW_PRIVATE", "true");
+    (Server::started(command), keys)
 }
 
 fn until(
@@ -64,12 +92,7 @@ fn until(
 #[test]
 fn what_changes_anywhere_is_told_signed_and_again_until_it_is_taken() {
     for books in both() {
-        let file = books.file("book.json", book(1).to_string());
-        books.run(&["load", &file]).exits(0);
-        let keys = key(&books, "shop", &["read", "write"]);
-        let mut command = books.command(&["serve", "--listen", "127.0.0.1:0", "--no-work"]);
-        command.env("TALLYBOOK_WEBHOOKS_ALLOW_PRIVATE", "true");
-        let server = Server::started(command);
+        let (server, keys) = served(&books);
         let client = server.with(&keys);
         let (url, sent) = receiver(&[503]);
         let made = client
@@ -152,7 +175,7 @@ Webhook(secret).verify(text, {'webhook-id': id, 'webhook-timestamp': at, 'webhoo
 
 #[test]
 fn endpoints_in_the_house_are_refused_unless_they_are_allowed() {
-    let books = crate::support::books::Books::Sqlite(crate::support::Home::new());
+    let books = Books::Sqlite(Home::new());
     let file = books.file("book.json", book(1).to_string());
     books.run(&["load", &file]).exits(0);
     let keys = key(&books, "shop", &["read", "write"]);
@@ -170,40 +193,20 @@ fn endpoints_in_the_house_are_refused_unless_they_are_allowed() {
 
 /// A receiver that does with its first request as it is told, and takes what follows; what it was asked for, line by line.
 fn odd_receiver(first: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
     let asked = Arc::<Mutex<Vec<String>>>::default();
     let kept = Arc::clone(&asked);
-    std::thread::spawn(move || {
-        let mut held = Vec::new();
-        for (at, stream) in listener.incoming().enumerate() {
-            let mut reader = BufReader::new(stream.unwrap());
-            let (mut line, mut length) = (String::new(), 0);
-            reader.read_line(&mut line).unwrap();
-            loop {
-                let mut header = String::new();
-                reader.read_line(&mut header).unwrap();
-                let lower = header.to_ascii_lowercase();
-                length = lower.strip_prefix("content-length:").map_or(length, |n| n.trim().parse().unwrap());
-                if header.trim().is_empty() {
-                    break;
-                }
+    let address = listening(move |at, line, headers, body| {
+        kept.lock().unwrap().push(format!("{line} {}", body["ID"].as_str().unwrap()));
+        let host = headers.iter().find(|(name, _)| name == "host").map(|(_, host)| host.clone()).unwrap();
+        match (at, first) {
+            (0, "stalls") => None,
+            (0, "redirects") => Some(format!("302 x\r\nLocation: http://{host}/elsewhere")),
+            (_, "is gone") => Some("410 x".to_owned()),
+            (_, "is slow and gone") => {
+                std::thread::sleep(Duration::from_secs(3));
+                Some("410 x".to_owned())
             }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            let id = serde_json::from_slice::<Value>(&body).unwrap()["ID"].as_str().unwrap().to_owned();
-            kept.lock().unwrap().push(format!("{} {id}", line.trim()));
-            let status = match (at, first) {
-                (0, "stalls") => {
-                    held.push(reader);
-                    continue;
-                }
-                (0, "redirects") => format!("302 x\r\nLocation: http://{address}/elsewhere"),
-                (_, "is gone") => "410 x".to_owned(),
-                _ => "204 x".to_owned(),
-            };
-            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-            drop(reader.get_mut().write_all(answer.as_bytes()));
+            _ => Some("204 x".to_owned()),
         }
     });
     (format!("http://{address}/hook"), asked)
@@ -212,12 +215,7 @@ fn odd_receiver(first: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
 #[test]
 fn a_receiver_that_stalls_redirects_or_is_gone_holds_nobody_up() {
     for books in both() {
-        let file = books.file("book.json", book(1).to_string());
-        books.run(&["load", &file]).exits(0);
-        let keys = key(&books, "shop", &["read", "write"]);
-        let mut command = books.command(&["serve", "--listen", "127.0.0.1:0", "--no-work"]);
-        command.env("TALLYBOOK_WEBHOOKS_ALLOW_PRIVATE", "true");
-        let server = Server::started(command);
+        let (server, keys) = served(&books);
         let client = server.with(&keys);
         let receivers = ["stalls", "redirects", "is gone", "is well"].map(odd_receiver);
         let ids = receivers.each_ref().map(|(url, _)| {
@@ -243,5 +241,29 @@ fn a_receiver_that_stalls_redirects_or_is_gone_holds_nobody_up() {
         assert!(gone["Disabled"].is_string(), "{gone}");
         let well = client.get(&format!("/v3/webhooks/{}/deliveries", ids[3])).is(200).json();
         assert_eq!((&well["Items"][0]["Attempts"], asked(3).len()), (&json!(1), 1), "{well}");
+    }
+}
+
+#[test]
+fn what_the_former_address_answers_says_nothing_of_the_new_one() {
+    for books in both() {
+        let (server, keys) = served(&books);
+        let client = server.with(&keys);
+        let [(former, asked), (new, told)] = ["is slow and gone", "is well"].map(odd_receiver);
+        let made = client.post("/v3/webhooks", &json!({"Url": former, "Events": ["Customer.*"]})).is(201);
+        let at = format!("/v3/webhooks/{}", made.json()["ID"].as_str().unwrap());
+        client.post("/v3/customers", &json!({"FullName": "Ada"})).is(201);
+        let until = Instant::now() + Duration::from_secs(60);
+        let waits = |of: &Mutex<Vec<String>>| {
+            while of.lock().unwrap().is_empty() {
+                assert!(Instant::now() < until, "{}", client.get(&format!("{at}/deliveries")).text());
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        };
+        waits(&asked);
+        client.patch(&at, &json!({"Url": new})).is(200);
+        waits(&told);
+        assert_eq!(asked.lock().unwrap()[0], told.lock().unwrap()[0]);
+        assert_eq!(client.get(&at).is(200).json()["Active"], true);
     }
 }

@@ -23,7 +23,7 @@ pub struct BucketView {
 }
 
 async fn view(tx: &mut Tx, bucket: Bucket) -> anyhow::Result<BucketView> {
-    let seller = store::catalogue::load(tx).await?.map(|catalogue| catalogue.tenant.fullname.clone());
+    let seller = store::catalogue::tenant(tx).await?.map(|tenant| tenant.fullname);
     Ok(BucketView {
         id: bucket.id,
         account: seller.unwrap_or_default(),

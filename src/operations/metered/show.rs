@@ -3,12 +3,11 @@
 use super::create::known_customer;
 use super::find;
 use super::used::Used;
-use crate::context::{Context, catalogue};
+use crate::context::{Context, tenant};
 use crate::lists::{self, Noun};
 use crate::refusal::Stop;
 use chrono::{DateTime, Utc};
 use domain::NaiveDate;
-use domain::catalogue::Catalogue;
 use domain::invoice::State as InvoiceState;
 use domain::metered::{Allowance, Limits, Status, Subscription, allowance, available, overage};
 use domain::query::Value;
@@ -88,8 +87,8 @@ pub(super) async fn now_with(
         let has_method = body.trial_has_ended(now) && has_method(tx, body, now).await?;
         body.status_at(now, has_method, trial_end)
     } else {
-        let catalogue = catalogue(tx).await?;
-        billed_status(tx, &catalogue, body, now).await?
+        let zone = tenant(tx).await?.timezone;
+        billed_status(tx, body, local_date(now, zone)).await?
     };
     Ok(CurrentState { status, plans })
 }
@@ -104,13 +103,7 @@ async fn has_method(tx: &mut Tx, body: &Subscription, now: DateTime<Utc>) -> any
     Ok(customer.is_some_and(|customer| customer.payment_methods.iter().any(usable)))
 }
 
-async fn billed_status(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    body: &Subscription,
-    now: DateTime<Utc>,
-) -> Result<Status, Stop> {
-    let today = local_date(now, catalogue.tenant.timezone);
+async fn billed_status(tx: &mut Tx, body: &Subscription, today: NaiveDate) -> Result<Status, Stop> {
     let mut found = Vec::new();
     for number in body.billed.values() {
         let Some(one) = book::subscription(tx, number).await? else { continue };
@@ -247,7 +240,7 @@ async fn with_next(
     if view.row.body.billed.is_empty() {
         return Ok(view);
     }
-    let zone = ctx.catalogue().await?.tenant.timezone;
+    let zone = tenant(&mut ctx.store.read().await?).await?.timezone;
     let place = Noun::SubscriptionCharge.entity().property("NextChargeDate").unwrap_or_default();
     let mut days = Vec::new();
     for id in ids {

@@ -126,29 +126,34 @@ async fn write(
     };
     (delivery.status, delivery.error) = (status, error);
     let is_well = matches!(told, TryOutcome::Answered(200..=299));
-    delivery.state = match is_well {
-        true => State::Delivered,
-        false if told == TryOutcome::Answered(GONE) || now - first >= PATIENCE => State::GivenUp,
-        false => State::Pending,
-    };
     let failures = u32::try_from(delivery.attempts).unwrap_or(u32::MAX);
     delivery.next_at = now + again_after(failures, delivery.id.as_u64_pair().1);
     let mut tx = ctx.store.begin().await?;
-    if let Some(current) = find(&mut tx, &webhook).await?
-        && after(current.clone(), &told, is_well, now) != current
+    let mut current = find(&mut tx, &webhook).await?;
+    if let Some(seen) = &current
+        && after(seen.clone(), &told, is_well, now) != *seen
     {
         outbox::hold(&mut tx, webhook.id).await?;
         // Somebody may have changed it, or taken it away, until it was held.
-        if let Some(held) = find(&mut tx, &webhook).await? {
-            outbox::save(&mut tx, &after(held, &told, is_well, now)).await?;
+        current = find(&mut tx, &webhook).await?;
+        if let Some(held) = &current {
+            outbox::save(&mut tx, &after(held.clone(), &told, is_well, now)).await?;
         }
     }
+    let is_gone = told == TryOutcome::Answered(GONE) && current.is_some();
+    delivery.state = match is_well {
+        true => State::Delivered,
+        false if is_gone || now - first >= PATIENCE => State::GivenUp,
+        false => State::Pending,
+    };
     outbox::answered(&mut tx, &delivery).await?;
     tx.commit().await
 }
 
+/// The endpoint as it stands; none if it has another address by now: what was answered says nothing of that one.
 async fn find(tx: &mut Tx, webhook: &Webhook) -> anyhow::Result<Option<Webhook>> {
-    Ok(outbox::webhooks(tx).await?.into_iter().find(|other| other.id == webhook.id))
+    let is_same = |other: &Webhook| other.id == webhook.id && other.url == webhook.url;
+    Ok(outbox::webhooks(tx).await?.into_iter().find(is_same))
 }
 
 /// The endpoint as an answer leaves it.

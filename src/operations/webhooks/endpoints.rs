@@ -134,6 +134,9 @@ pub async fn change(
     let before = webhook.clone();
     if let Some(url) = &changes.url {
         url.trim().clone_into(&mut webhook.url);
+        if webhook.url != before.url {
+            webhook.failing_since = None;
+        }
     }
     if let Some(events) = &changes.events {
         webhook.events.clone_from(events);

@@ -3,6 +3,7 @@
 
 use super::listed::{self, Listed};
 use super::objects::{body, path_id, sent_id};
+use super::view;
 use super::written::{Form, refused};
 use crate::answer::Answer;
 use crate::call::Call;
@@ -12,7 +13,6 @@ use crate::route::Route;
 use domain::api_key::Scope;
 use domain::book_file::{Node, ObjectKind, Shape, Table};
 use domain::ids::made_beside;
-use domain::query::Value;
 use http::{Method, StatusCode};
 use operations::book::documents::{self, Changed};
 use operations::lists::{self, CONTACT_ID, Noun, contact_ids};
@@ -154,11 +154,7 @@ async fn edit(
         return Err(listed::absent(NOUN, CONTACT_NOT_FOUND, &id.to_string()));
     };
     listed::insist_on_living(NOUN, &record)?;
-    let place = NOUN.entity().property("CustomerID").unwrap_or_default();
-    let customer = match record.values.get(place) {
-        Some(Value::Guid(customer)) => *customer,
-        _ => Uuid::nil(),
-    };
+    let customer = view::guid(NOUN.entity(), &record, "CustomerID").unwrap_or_default();
     if owner(body)?.is_some_and(|sent| sent != customer) {
         return Err(
             Problem::new(IMMUTABLE, "a contact stays with its customer").at("/CustomerID", "cannot change")

@@ -174,8 +174,7 @@ pub fn code_entity() -> &'static domain::query::Entity {
 }
 
 fn is_code(record: &Record, name: &str) -> bool {
-    let place = code_entity().property("CompleteCode").unwrap_or_default();
-    matches!(record.values.get(place), Some(Value::Text(code)) if code == name)
+    matches!(view::value(code_entity(), record, "CompleteCode"), Some(Value::Text(code)) if code == name)
 }
 
 async fn codes_of(call: &Call, id: Uuid) -> Result<Vec<Record>, Problem> {
@@ -320,8 +319,8 @@ async fn apply(call: Call, to: To) -> Result<Answer, Problem> {
     let code = code(&call)?;
     let id = path_id(&call)?;
     let record = found(&call, to, id).await?;
-    let applied = value(to.noun(), &record, "DiscountCode");
-    if applied != Some(Value::Text(code.clone())) {
+    let applied = view::value(to.noun().entity(), &record, "DiscountCode");
+    if applied != Some(&Value::Text(code.clone())) {
         set(&call, to, &record, Some(&code)).await.map_err(not_eligible)?;
     }
     listed::one(&call, to.noun(), id, to.missing()).await
@@ -342,7 +341,7 @@ fn not_eligible(stop: Stop) -> Problem {
 async fn clear(call: Call, to: To) -> Result<Answer, Problem> {
     let id = path_id(&call)?;
     let record = found(&call, to, id).await?;
-    if matches!(value(to.noun(), &record, "DiscountCode"), None | Some(Value::Null)) {
+    if matches!(view::value(to.noun().entity(), &record, "DiscountCode"), None | Some(Value::Null)) {
         return Err(Problem::new(NOTHING_APPLIED, "no discount is applied"));
     }
     set(&call, to, &record, None).await?;
@@ -354,13 +353,9 @@ async fn found(call: &Call, to: To, id: Uuid) -> Result<Record, Problem> {
     record.ok_or_else(|| listed::absent(to.noun(), to.missing(), &id.to_string()))
 }
 
-fn value(noun: Noun, record: &Record, name: &str) -> Option<Value> {
-    noun.entity().property(name).and_then(|place| record.values.get(place)).cloned()
-}
-
 fn text(noun: Noun, record: &Record, name: &str) -> String {
-    match value(noun, record, name) {
-        Some(Value::Text(text)) => text,
+    match view::value(noun.entity(), record, name) {
+        Some(Value::Text(text)) => text.clone(),
         Some(Value::Guid(id)) => id.to_string(),
         _ => String::new(),
     }
@@ -430,15 +425,13 @@ async fn check(call: Call) -> Result<Answer, Problem> {
             let record = found(&call, to, id).await?;
             let subscription = match to {
                 To::Subscription => record,
-                _ => match value(to.noun(), &record, "SubscriptionID") {
-                    Some(Value::Guid(id)) => found(&call, To::Subscription, id).await?,
-                    _ => record,
+                _ => match view::guid(to.noun().entity(), &record, "SubscriptionID") {
+                    Some(id) => found(&call, To::Subscription, id).await?,
+                    None => record,
                 },
             };
-            match value(Noun::Subscription, &subscription, "ProductPlanID") {
-                Some(Value::Guid(plan)) => Holder::Plan(plan),
-                _ => Holder::Anybody,
-            }
+            let plan = view::guid(Noun::Subscription.entity(), &subscription, "ProductPlanID");
+            plan.map_or(Holder::Anybody, Holder::Plan)
         }
     };
     let eligible =

@@ -200,14 +200,14 @@ impl<'c> Expander<'c> {
             Reach::Many(noun, property) => self.many(noun, property, record.id()).await?,
             Reach::InvoicesOfSubscription => self.invoices(entity, record).await?,
             Reach::One(noun, property) => {
-                let found = match id(entity, record, property) {
+                let found = match view::guid(entity, record, property) {
                     Some(id) => self.one(noun, id).await?,
                     None => None,
                 };
                 return self.single(found, one).await;
             }
             Reach::PlanCharge(property) => {
-                let found = match id(entity, record, property) {
+                let found = match view::guid(entity, record, property) {
                     Some(id) => self.plan_charge(id).await?,
                     None => None,
                 };
@@ -266,24 +266,17 @@ impl<'c> Expander<'c> {
 
     /// Of the owner, and of the parent that may pay for it: invoices are found by their payer.
     async fn invoices(&mut self, entity: &'static Entity, record: &Record) -> Result<Vec<Record>, Problem> {
-        let (Value::Guid(of), Some(owner)) = (record.id(), id(entity, record, "CustomerID")) else {
+        let (Value::Guid(of), Some(owner)) = (record.id(), view::guid(entity, record, "CustomerID")) else {
             return Ok(Vec::new());
         };
         let customer = self.one(Noun::Customer, owner).await?;
-        let parent = customer.and_then(|customer| id(Noun::Customer.entity(), &customer, "ParentID"));
+        let parent = customer.and_then(|customer| view::guid(Noun::Customer.entity(), &customer, "ParentID"));
         let mut all = Vec::new();
         for payer in [Some(owner), parent].into_iter().flatten() {
             let filter = format!("CustomerID eq guid'{payer}' and SubscriptionID eq guid'{of}'");
             all.extend(self.filtered(Noun::Invoice, &filter).await?);
         }
         Ok(all)
-    }
-}
-
-fn id(entity: &Entity, record: &Record, property: &str) -> Option<Uuid> {
-    match entity.property(property).and_then(|place| record.values.get(place)) {
-        Some(Value::Guid(id)) => Some(*id),
-        _ => None,
     }
 }
 

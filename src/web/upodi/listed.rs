@@ -98,8 +98,7 @@ pub async fn by_text(
 
 /// What was deleted answers by its id, and is not changed any more.
 pub fn insist_on_living(noun: Noun, record: &Record) -> Result<(), Problem> {
-    let status = noun.entity().property("Status").and_then(|place| record.values.get(place));
-    if status != Some(&Value::Int(DELETED)) {
+    if view::value(noun.entity(), record, "Status") != Some(&Value::Int(DELETED)) {
         return Ok(());
     }
     let message = format!("the {} was deleted", noun.entity().name.to_ascii_lowercase());

@@ -2,6 +2,7 @@
 
 use super::listed::{self, Listed};
 use super::objects::{CUSTOMER, body, path_id};
+use super::view;
 use super::written::refused;
 use crate::answer::Answer;
 use crate::body::{Body, Faults};
@@ -141,12 +142,8 @@ async fn found(call: &Call) -> Result<(domain::query::Record, Owned), Problem> {
     let Some(record) = lists::by_id(call.ctx(), NOUN, id).await? else {
         return Err(listed::absent(NOUN, PAYMENT_METHOD_NOT_FOUND, &id.to_string()));
     };
-    let value = |name: &str| NOUN.entity().property(name).and_then(|place| record.values.get(place));
-    let customer = match value("CustomerID") {
-        Some(Value::Guid(id)) => *id,
-        _ => Uuid::nil(),
-    };
-    let refkey = match value("RefKey") {
+    let customer = view::guid(NOUN.entity(), &record, "CustomerID").unwrap_or_default();
+    let refkey = match view::value(NOUN.entity(), &record, "RefKey") {
         Some(Value::Text(text)) => text.clone(),
         _ => String::new(),
     };

@@ -2,8 +2,7 @@
 
 use super::expand::{self, Expansion};
 use crate::call::Call;
-use crate::problem::{Problem, bad_query};
-use domain::book_file::nearest;
+use crate::problem::{Problem, bad_query, unknown_query};
 use domain::query::{self, Entity, Fault};
 use operations::lists::Query;
 
@@ -39,7 +38,7 @@ pub fn page(call: &Call) -> Result<PageRequest, Problem> {
     for (name, _) in &call.query {
         let plain = name.trim_start_matches('$');
         if !["pagesize", "pagenumber"].iter().any(|known| known.eq_ignore_ascii_case(plain)) {
-            return Err(unknown(name, &["pagesize", "pagenumber"]));
+            return Err(unknown_query(name, &["pagesize", "pagenumber"]));
         }
     }
     paged(call)
@@ -76,7 +75,7 @@ pub fn odata(call: &Call, entity: &'static Entity) -> Result<(Query, PageRequest
     for (name, _) in &call.query {
         let is_page = ["$pagesize", "$pagenumber"].iter().any(|known| known.eq_ignore_ascii_case(name));
         if !is_page && !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            return Err(unknown(name, &KNOWN));
+            return Err(unknown_query(name, &KNOWN));
         }
     }
     let text = |name: &str| call.asked(name).unwrap_or_default();
@@ -144,12 +143,5 @@ fn shown(select: &str, expand: &str, entity: &'static Entity) -> Result<Shown, P
 fn told(option: &str, fault: Fault) -> Problem {
     let mut problem = bad_query(option, format!("{} (at byte {})", fault.message, fault.at));
     problem.faults[0].hint = fault.hint;
-    problem
-}
-
-fn unknown(name: &str, known: &[&'static str]) -> Problem {
-    let mut problem = bad_query(name, format!("`{name}` cannot be asked here"));
-    problem.faults[0].hint =
-        nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
     problem
 }

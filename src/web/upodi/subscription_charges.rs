@@ -3,6 +3,7 @@
 
 use super::listed::{self, Listed};
 use super::objects::path_id;
+use super::view;
 use crate::answer::Answer;
 use crate::body::{Body, Faults};
 use crate::call::Call;
@@ -118,14 +119,11 @@ async fn shown(call: &Call) -> Result<Answer, Problem> {
 }
 
 fn value<'r>(record: &'r Record, name: &str) -> Option<&'r Value> {
-    NOUN.entity().property(name).and_then(|place| record.values.get(place))
+    view::value(NOUN.entity(), record, name)
 }
 
 fn reference(record: &Record) -> Option<Uuid> {
-    match value(record, "ReferenceID") {
-        Some(Value::Guid(id)) => Some(*id),
-        _ => None,
-    }
+    view::guid(NOUN.entity(), record, "ReferenceID")
 }
 
 /// The charge that is meant: a row that was billed is over.

@@ -1,5 +1,6 @@
 //! Subscriptions as bodies write them: plan charges and payment methods by id.
 
+use super::view;
 use crate::call::Call;
 use crate::problem::Problem;
 use domain::book_file::Node;
@@ -50,8 +51,7 @@ pub fn id_of(node: Option<&Node>) -> Option<Uuid> {
 
 /// A text of a record.
 pub fn text(noun: Noun, record: &Record, name: &str) -> Node {
-    let value = noun.entity().property(name).and_then(|place| record.values.get(place));
-    match value {
+    match view::value(noun.entity(), record, name) {
         Some(Value::Text(text)) => Node::Text(text.clone()),
         _ => Node::Null,
     }

@@ -8,6 +8,20 @@ use crate::problem::Problem;
 use domain::query::{Entity, Record, Value};
 use operations::lists::RecordPage;
 use std::borrow::Cow;
+use uuid::Uuid;
+
+/// What a record says of a property.
+pub fn value<'r>(entity: &Entity, record: &'r Record, name: &str) -> Option<&'r Value> {
+    entity.property(name).and_then(|place| record.values.get(place))
+}
+
+/// The same, of an id.
+pub fn guid(entity: &Entity, record: &Record, name: &str) -> Option<Uuid> {
+    match value(entity, record, name) {
+        Some(Value::Guid(id)) => Some(*id),
+        _ => None,
+    }
+}
 
 /// Properties of a record, all of them or those at these places.
 pub fn members(

@@ -9,9 +9,8 @@ mod subscriptions;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::json::Tree;
-use crate::problem::{Problem, bad_query};
+use crate::problem::{Problem, bad_query, unknown_query};
 use crate::route::Route;
-use domain::book_file::nearest;
 
 /// Records of a list at most, and unless asked for fewer.
 const LIMIT: usize = 1_000;
@@ -59,10 +58,7 @@ fn listed(data: Vec<Tree>, (offset, limit): (usize, usize), total: usize) -> Ans
 fn only(call: &Call, known: &[&'static str]) -> Result<(), Problem> {
     for (name, _) in &call.query {
         if !known.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            let mut problem = bad_query(name, format!("`{name}` cannot be asked here"));
-            problem.faults[0].hint =
-                nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-            return Err(problem);
+            return Err(unknown_query(name, known));
         }
     }
     Ok(())
