@@ -151,7 +151,7 @@ fn the_rest_of_paid_days_is_counted_from_their_first_day() {
         kept.run("2026-04-16").invoices()[1..],
         [
             format!("INV-0000002 2026-04-16 0.00: {rest}"),
-            format!("CN-0000001 2026-04-16 -0.06: BASE -0.05 [2026-04-16 2026-04-30]")
+            "CN-0000001 2026-04-16 -0.06: BASE -0.05 [2026-04-16 2026-04-30]".to_string()
         ]
     );
     let given_back = scenario(json!({"refund": "prorated"}));
