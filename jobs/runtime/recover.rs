@@ -1,6 +1,7 @@
 //! After a kill: who works on, and when.
 //!
-//! On SQLite whoever takes the home's lock opens every unfinished slice in a new epoch and enqueues it anew, at once. On
+//! On SQLite whoever takes the home's lock opens every unfinished slice in a new epoch and enqueues it anew, and hands out
+//! again what others had fetched, at once. On
 //! PostgreSQL every process holds a session lock under its name, which the server frees when the process or its
 //! machine is gone; the others look every second, and take over what it had. A worker that was frozen lets its claims
 //! run out. Whoever wakes up late finds its epoch gone and cannot write.
@@ -33,6 +34,8 @@ pub async fn take_over(ctx: &Context) -> anyhow::Result<usize> {
             taken += tasks.len();
             flow::enqueue(&mut tx, &workable(tasks)).await?;
         }
+        // Ticks of the timetable, too: what a killed worker had fetched is nobody's any more.
+        queue::hand_out_of_others(&mut tx, &ctx.worker).await?;
     } else {
         taken += abandoned(ctx, &mut tx).await?;
         let tasks = slice::take_over(&mut tx, TakeOver::Failed).await?;

@@ -70,7 +70,7 @@ pub async fn unfinished(tx: &mut Tx, queue: &str) -> anyhow::Result<u64> {
 }
 
 /// Hands out again the tasks that a worker which is gone had fetched and not finished; returns how many. Workers of
-/// apalis are called `worker/queue/round`. apalis by itself waits for minutes.
+/// apalis are called `worker/queue/round`. apalis by itself waits for a minute and more.
 pub async fn hand_out_again(tx: &mut Tx, worker: &str) -> anyhow::Result<u64> {
     const SQL: PerDriver = PerDriver {
         sqlite: "update Jobs
@@ -82,6 +82,21 @@ pub async fn hand_out_again(tx: &mut Tx, worker: &str) -> anyhow::Result<u64> {
     };
     let sql = tx.pick(&SQL);
     Ok(on!(tx, c => sqlx::query(sql).bind(worker).execute(c).await?.rows_affected()))
+}
+
+/// Hands out again what any other worker had fetched and not finished, for one that knows that it is the only one: it holds
+/// the lock of a home on SQLite. Returns how many tasks.
+pub async fn hand_out_of_others(tx: &mut Tx, only: &str) -> anyhow::Result<u64> {
+    const SQL: PerDriver = PerDriver {
+        sqlite: "update Jobs
+                 set status = 'Pending', lock_by = null, lock_at = null
+                 where status in ('Queued', 'Running') and substr(lock_by, 1, length($1) + 1) <> $1 || '/'",
+        postgres: "update apalis.jobs
+                   set status = 'Pending', lock_by = null, lock_at = null
+                   where status in ('Queued', 'Running') and split_part(lock_by, '/', 1) <> $1",
+    };
+    let sql = tx.pick(&SQL);
+    Ok(on!(tx, c => sqlx::query(sql).bind(only).execute(c).await?.rows_affected()))
 }
 
 /// Deletes finished tasks that ended before `before` and the rows of workers not seen since; returns how many

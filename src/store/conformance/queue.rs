@@ -1,6 +1,7 @@
 use super::sample::now;
 use super::{on_both, sqlite_path};
 use crate::queue::{self, Enqueued};
+use crate::tx::{PerDriver, Tx, on};
 use crate::{Database, OpenError, QueuePool, Store, meta};
 use domain::ids::RunId;
 use domain::run::Step;
@@ -27,6 +28,36 @@ on_both!(a_task_is_enqueued_once_per_key_and_only_with_its_transaction, store =>
     assert_eq!(meta::get(&mut tx, "still").await.unwrap().as_deref(), Some("usable"));
     assert_eq!(queue::prune(&mut tx, now()).await.unwrap(), 0);
 });
+
+on_both!(only_what_others_had_fetched_is_handed_out_again, store => {
+    let mut tx = store.begin().await.unwrap();
+    for (epoch, worker) in [("1", "gone"), ("2", "mine"), ("3", "mine-too")] {
+        let key = format!("r/rate/0/{epoch}");
+        queue::enqueue(&mut tx, "rate", &task(), &key).await.unwrap();
+        fetched_by(&mut tx, &key, &format!("{worker}/rate/1.0")).await;
+    }
+    assert_eq!(queue::hand_out_again(&mut tx, "nobody").await.unwrap(), 0);
+    assert_eq!(queue::hand_out_of_others(&mut tx, "mine").await.unwrap(), 2);
+    assert_eq!(queue::hand_out_of_others(&mut tx, "mine").await.unwrap(), 0, "they lie there for anybody");
+    assert_eq!(queue::hand_out_again(&mut tx, "mine").await.unwrap(), 1);
+});
+
+/// As apalis notes it when a worker of its own has fetched a task.
+async fn fetched_by(tx: &mut Tx, key: &str, worker: &str) {
+    const WORKER: PerDriver = PerDriver {
+        sqlite: "insert into Workers (id, worker_type, storage_name, layers, last_seen) values ($1, 'rate', '', '', 0)",
+        postgres: "insert into apalis.workers (id, worker_type, storage_name, layers, last_seen)
+                   values ($1, 'rate', '', '', now())",
+    };
+    const TASK: PerDriver = PerDriver {
+        sqlite: "update Jobs set status = 'Running', lock_by = $1 where idempotency_key = $2",
+        postgres: "update apalis.jobs set status = 'Running', lock_by = $1 where idempotency_key = $2",
+    };
+    let sql = tx.pick(&WORKER);
+    on!(tx, c => sqlx::query(sql).bind(worker).execute(c).await.unwrap().rows_affected());
+    let sql = tx.pick(&TASK);
+    on!(tx, c => sqlx::query(sql).bind(worker).bind(key).execute(c).await.unwrap().rows_affected());
+}
 
 #[tokio::test]
 async fn every_pooled_connection_is_durable_and_the_file_is_private() {
