@@ -264,3 +264,38 @@ pub async fn due_retries(tx: &mut Tx, as_of: NaiveDate, limit: u32) -> anyhow::R
         .await?);
     Ok(rows.into_iter().map(InvoiceId).collect())
 }
+
+/// Notes in the transaction of a booking that its first charge is due.
+pub async fn owe_first_charge(tx: &mut Tx, invoice: InvoiceId, on: NaiveDate) -> anyhow::Result<()> {
+    let mut rows = Bulk::into("first_charge", &["invoice", "due_on"]);
+    rows.row([invoice.0.into(), on.into()]);
+    rows.insert(tx).await.map(drop)
+}
+
+/// Whether the first charge of an invoice that a person booked was not decided yet.
+pub async fn owes_first_charge(tx: &mut Tx, invoice: InvoiceId) -> anyhow::Result<bool> {
+    let rows: i64 = on!(tx, c => sqlx::query_scalar("select count(*) from first_charge where invoice = $1")
+        .bind(invoice.0)
+        .fetch_one(c)
+        .await?);
+    Ok(rows > 0)
+}
+
+/// Invoices whose first charge is due on `as_of`, by day and id.
+pub async fn first_charges_owed(tx: &mut Tx, as_of: NaiveDate, limit: u32) -> anyhow::Result<Vec<InvoiceId>> {
+    let rows: Vec<Uuid> = on!(tx, c => sqlx::query_scalar(
+        "select invoice from first_charge where due_on <= $1 order by due_on, invoice limit $2")
+        .bind(as_of)
+        .bind(i64::from(limit))
+        .fetch_all(c)
+        .await?);
+    Ok(rows.into_iter().map(InvoiceId).collect())
+}
+
+/// Their first charge is decided.
+pub async fn first_charges_decided(tx: &mut Tx, invoices: &[InvoiceId]) -> anyhow::Result<()> {
+    const SQL: PerDriver = by_keys!("delete from first_charge where invoice", uuid, "");
+    let sql = tx.pick(&SQL);
+    on!(tx, c => sqlx::query(sql).bind(Ids::of(invoices)).execute(c).await.map(drop))?;
+    Ok(())
+}

@@ -102,3 +102,39 @@ fn what_the_provider_never_saw_is_charged_on_the_card_of_today() {
     home.run(&["--json", "payments", "retry", "--as-of", "2026-01-03"]);
     all_paid_once(&home, "tok_ok");
 }
+
+/// A home with a draft that a person wrote, and the draft's id.
+fn with_a_draft() -> (Home, String) {
+    let home = Home::new();
+    home.load(&cards("tok_ok"));
+    let written = json!({"customer": "CU-0001", "date": "2026-01-05", "refkey": "by-hand",
+                         "lines": [{"title": "Workshop", "quantity": "1", "unitprice": "100.00"}]});
+    let file = home.file("invoice.json", written.to_string());
+    let draft = home.json(&["invoices", "create", file.to_str().unwrap()])["ID"].as_str().unwrap().to_owned();
+    (home, draft)
+}
+
+#[test]
+fn a_booking_by_hand_that_was_killed_is_charged_when_it_is_asked_for_again_or_in_the_morning() {
+    for place in 1.. {
+        let (home, draft) = with_a_draft();
+        let book = ["--json", "invoices", "book", &draft, "--as-of", "2026-01-05"];
+        let mut command = home.command(&book);
+        command.env("TALLYBOOK_CRASH_AT", place.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
+        let survives = command.status().unwrap().success();
+        let retry = ["payments", "retry", "--as-of", "2026-01-05"];
+        if place % 2 == 0 {
+            home.json(&retry);
+        }
+        let again = home.run(&book);
+        assert!(again.code == 0 || again.error()["code"] == "booked", "place {place}: {again:?}");
+        home.json(&retry);
+        let invoice = &home.json(&["invoices"])[0];
+        assert_eq!(invoice["PaymentStatus"], 20, "place {place}: {invoice:#}");
+        assert_eq!(charges(&home).len(), 1, "place {place}");
+        if survives {
+            assert!(place > 4, "{place} places");
+            break;
+        }
+    }
+}

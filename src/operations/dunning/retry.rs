@@ -7,7 +7,7 @@ use crate::act::{Act, Actor};
 use crate::context::Context;
 use crate::delivery::send;
 use crate::dunning::steps;
-use crate::invoices::refund;
+use crate::invoices::{book, refund};
 use crate::payments::collect::{ask_unanswered, collect};
 use crate::payments::tried::{Collected, Tried, TriedOutcome};
 use crate::refusal::Stop;
@@ -58,6 +58,7 @@ pub async fn retry(ctx: &Context, as_of: NaiveDate) -> Result<Retried, Stop> {
     for (payer, reason) in refund::finish_all(ctx, &act).await? {
         all.aside.fail(payer, reason);
     }
+    charge_what_was_left(ctx, as_of, &mut all).await?;
     let mut seen: BTreeSet<InvoiceId> = BTreeSet::new();
     loop {
         let mut tx = ctx.store.read().await?;
@@ -75,6 +76,19 @@ pub async fn retry(ctx: &Context, as_of: NaiveDate) -> Result<Retried, Stop> {
     }
     let sent = send::send_overdue(ctx).await?;
     Ok(report(as_of, all, sent.counts()))
+}
+
+/// First charges of invoices whose booking by hand was killed before them.
+async fn charge_what_was_left(ctx: &Context, as_of: NaiveDate, all: &mut Collected) -> anyhow::Result<()> {
+    loop {
+        let mut tx = ctx.store.read().await?;
+        let owed = payment::first_charges_owed(&mut tx, as_of, ROUND).await?;
+        drop(tx);
+        if owed.is_empty() {
+            return Ok(());
+        }
+        add(all, book::charge_first(ctx, &owed, as_of).await?.0);
+    }
 }
 
 fn add(all: &mut Collected, more: Collected) {

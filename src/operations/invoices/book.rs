@@ -7,7 +7,7 @@ use crate::delivery::deliver::Sent;
 use crate::delivery::{plan, send};
 use crate::invoices::find::{self, DraftOrInvoice};
 use crate::invoices::view::InvoiceView;
-use crate::payments::tried::Occasion;
+use crate::payments::tried::{Collected, Occasion};
 use crate::payments::{collect, settle};
 use crate::refusal::Stop;
 use anyhow::Context as _;
@@ -23,7 +23,7 @@ use domain::run::ItemState;
 use std::collections::{BTreeMap, BTreeSet};
 use store::draft::{self, DraftKey, DraftState};
 use store::invoice;
-use store::{Tx, payer, run};
+use store::{Tx, payer, payment, run};
 
 /// Books drafts in the order given, on a day and for a run, or for a person; those whose payer changed since, or that a check refuses, are set aside.
 /// Returns the invoices.
@@ -153,20 +153,38 @@ pub struct BookedNow {
 }
 
 /// Books the open draft of this name as its run would have done; a draft that a person wrote has none. Document, mail
-/// and the first attempt on an online method follow (rules Y3).
+/// and the first attempt on an online method follow (rules Y3); where a booking was killed before those, asked again it goes on.
 pub async fn book(ctx: &Context, act: &Act, draft: &str) -> Result<BookedNow, Stop> {
     let id = book_alone(ctx, act, draft).await?;
     let mut sent = send::send(ctx, &[id]).await?;
-    collect::collect(ctx, &[id], Occasion::Booking, act.on, None).await?;
-    sent.extend(send::send_declined(ctx, &[id]).await?);
+    sent.extend(charge_first(ctx, &[id], act.on).await?.1);
     Ok(BookedNow { invoice: InvoiceView::now(ctx, id).await?, sent })
+}
+
+/// Takes the first charge of invoices that a person booked, and tells the payers whose was declined.
+pub(crate) async fn charge_first(
+    ctx: &Context,
+    invoices: &[InvoiceId],
+    on: NaiveDate,
+) -> anyhow::Result<(Collected, Sent)> {
+    let collected = collect::collect(ctx, invoices, Occasion::Booking, on, None).await?;
+    let mut tx = ctx.store.begin().await?;
+    payment::first_charges_decided(&mut tx, invoices).await?;
+    tx.commit().await?;
+    Ok((collected, send::send_declined(ctx, invoices).await?))
 }
 
 async fn book_alone(ctx: &Context, act: &Act, name: &str) -> Result<InvoiceId, Stop> {
     let mut tx = ctx.store.begin().await?;
     let key = match find::find(&mut tx, name).await? {
         DraftOrInvoice::Draft(key) => *key,
-        DraftOrInvoice::Booked(booked) => return Err(booked_already(name, &booked.invoice.number).into()),
+        DraftOrInvoice::Booked(booked) => {
+            let id = booked.invoice.draft.id;
+            if payment::owes_first_charge(&mut tx, id).await? {
+                return Ok(id);
+            }
+            return Err(booked_already(name, &booked.invoice.number).into());
+        }
     };
     // Locked before its state is read: somebody may be changing or dropping it.
     payer::lock(&mut tx, &[key.payer]).await?;
@@ -187,6 +205,7 @@ async fn book_alone(ctx: &Context, act: &Act, name: &str) -> Result<InvoiceId, S
         return Err(not_bookable(Code::SetAside, name, &key, reason).into());
     };
     note(ctx, &mut tx, &invoice.number, Action::BookInvoice, act).await?;
+    payment::owe_first_charge(&mut tx, key.id, act.on).await?;
     let booked = invoice::by_id(&mut tx, key.id).await?.context("the invoice was just booked")?;
     plan::plan_invoices(ctx, &mut tx, &catalogue, std::slice::from_ref(&booked), None).await?;
     tx.commit().await?;

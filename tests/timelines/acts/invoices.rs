@@ -56,7 +56,9 @@ pub fn drafts(world: &mut World) {
     };
     let mut step = today(world, step);
     step["invoice"] = json!(place);
-    act(world, &Act::once(&args).with_step(step).if_they_let());
+    // A booking that was killed goes on when it is asked for again: its charge is still to come.
+    let done = if args[1] == "book" { Act::quiet(&args).done_says("booked") } else { Act::once(&args) };
+    act(world, &done.with_step(step).if_they_let());
 }
 
 /// Handed over otherwise, or sent again to somebody else.

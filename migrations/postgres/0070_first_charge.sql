@@ -1,0 +1,8 @@
+-- Invoices that a person has booked and whose first charge, or first dunning step, is not decided yet: whoever is killed in between
+-- leaves them to the next dunning morning.
+--
+-- Key that makes a repeat quiet: the invoice.
+create table first_charge (
+    invoice uuid not null primary key references invoice (id),
+    due_on date not null
+);
