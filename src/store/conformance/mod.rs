@@ -6,6 +6,7 @@ mod document;
 mod draft;
 mod invoice;
 mod ledger;
+mod listing;
 mod queue;
 mod run;
 mod sample;

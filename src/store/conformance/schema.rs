@@ -109,6 +109,9 @@ fn every_statement_binds_all_its_placeholders() {
                 continue;
             };
             let statement = &rest[..end];
+            if statement.contains("AssertSqlSafe(sql)") && file.ends_with("listing.rs") {
+                continue; // Composed from parts: `conformance/listing.rs` asks each of them on both databases.
+            }
             let binds = statement.matches(".bind(").count();
             let wanted = if statement.contains('"') {
                 Some(placeholders(statement))
