@@ -34,6 +34,7 @@ pub mod invoice;
 pub mod ledger;
 mod lent;
 pub mod line_credit;
+pub mod listed;
 pub mod listing;
 pub mod load;
 pub mod measured;

@@ -78,6 +78,8 @@ pub enum QueryDoc {
 #[derive(Debug, Clone, Copy)]
 pub enum Gives {
     Nothing,
+    /// A page of all of them, as their list shows them.
+    Rows(Noun),
     Page(Noun),
     Object(Noun),
     /// A record of a thing that is listed elsewhere.

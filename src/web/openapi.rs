@@ -51,8 +51,11 @@ fn components() -> Tree {
     let mut schemas: Members =
         vec![(Cow::Borrowed("Problem"), problem()), (Cow::Borrowed("ProblemDetails"), problem_details())];
     for noun in Noun::ALL {
-        let entity = noun.entity();
-        schemas.push((Cow::Borrowed(entity.name), whole(entity)));
+        for entity in [noun.entity(), noun.row()] {
+            if schemas.iter().all(|(name, _)| name != entity.name) {
+                schemas.push((Cow::Borrowed(entity.name), whole(entity)));
+            }
+        }
     }
     let key = Tree::object([("type", Tree::text("http")), ("scheme", Tree::text("bearer"))]);
     Tree::object([("schemas", Tree::Object(schemas)), ("securitySchemes", Tree::object([("key", key)]))])
@@ -207,6 +210,7 @@ fn given(gives: Gives) -> Option<Tree> {
         Gives::Media(media) => {
             return Some(content(media, Tree::object([("type", Tree::text("string"))])));
         }
+        Gives::Rows(noun) => page(reference(noun.row().name)),
         Gives::Page(noun) => page(reference(noun.entity().name)),
         Gives::Object(noun) => reference(noun.entity().name),
         Gives::Records(entity) => page(whole(entity())),

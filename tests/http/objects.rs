@@ -1,5 +1,6 @@
 //! Objects of the book over HTTP: made, read, changed and deleted, as Upodi's clients do it, and kept as a load keeps them.
 
+use crate::support::book;
 use crate::support::books::{Books, both};
 use crate::support::http::{Client, Server, key};
 use serde_json::{Value, json};
@@ -291,5 +292,60 @@ fn a_write_can_hold_to_what_was_read_and_a_repeat_is_answered_as_before() {
         assert_eq!(client.get(&at).json()["City"], "Odense");
         let page = server.anybody().get("/docs").is(200);
         assert!(page.text().contains("/openapi.json") && !page.text().contains("https://"));
+    }
+}
+
+/// A page of customers or subscriptions has Upodi's reduced records, a query and an id all there is.
+#[test]
+fn plain_pages_show_reduced_records_in_the_order_in_which_they_came() {
+    const CUSTOMER: [&str; 9] = [
+        "ID",
+        "CompanyName",
+        "AccountNumber",
+        "CurrencyCode",
+        "FullName",
+        "AutoBill",
+        "RefKey",
+        "CreatedDate",
+        "ModifiedDate",
+    ];
+    const SUBSCRIPTION: [&str; 11] = [
+        "ID",
+        "SubscriptionNumber",
+        "CustomerID",
+        "ProductPlanID",
+        "StartDate",
+        "EndDate",
+        "StateCode",
+        "Status",
+        "RefKey",
+        "CreatedDate",
+        "ModifiedDate",
+    ];
+    for books in both() {
+        let file = books.file("book.json", book(3).to_string());
+        books.run(&["load", &file]).exits(0);
+        let keys = key(&books, "shop", &["read", "write"]);
+        let server = Server::start(&books, &["--no-work"]);
+        let client = server.with(&keys);
+        client.post("/v3/customers", &json!({"FullName": "Ada", "RefKey": "crm-1"})).is(201);
+        for (path, names, total) in
+            [("/v3/customers", &CUSTOMER[..], 4), ("/v3/subscriptions", &SUBSCRIPTION[..], 3)]
+        {
+            let page = client.get(path).is(200).json();
+            assert_eq!(page["TotalItems"], total, "{path}");
+            let all = client.get(&format!("{path}/query")).is(200).json();
+            for (row, whole) in page["Items"].as_array().unwrap().iter().zip(all["Items"].as_array().unwrap())
+            {
+                let row = row.as_object().unwrap();
+                let mut shown: Vec<&str> = row.keys().map(String::as_str).collect();
+                let mut names = names.to_vec();
+                (shown.sort_unstable(), names.sort_unstable());
+                assert_eq!(shown, names);
+                assert!(row.iter().all(|(name, value)| *value == whole[name]), "{row:?} {whole}");
+            }
+            let at = format!("{path}?pagesize=1&pagenumber=2");
+            assert_eq!(client.get(&at).is(200).json()["Items"][0], page["Items"][1]);
+        }
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod customers;
 pub(crate) mod cycles;
 mod documented;
 mod invoices;
+mod rows;
 mod subscriptions;
 mod transactions;
 
@@ -92,6 +93,15 @@ impl Noun {
         }
     }
 
+    /// What a plain page shows of each: all of it, unless Upodi's lists show less.
+    pub fn row(self) -> &'static Entity {
+        match self {
+            Self::Customer => &rows::CUSTOMER,
+            Self::Subscription => &rows::SUBSCRIPTION,
+            _ => self.entity(),
+        }
+    }
+
     /// The kind of object of the book that it is.
     pub fn kind(self) -> Option<ObjectKind> {
         Some(match self {
@@ -172,18 +182,23 @@ async fn load_with(
     ids: &[Uuid],
     which: CycleSelection,
 ) -> anyhow::Result<Vec<Record>> {
-    let mut records = match listing {
+    let records = match listing {
         Listing::Customers => customers::load(tx, ids).await?,
         Listing::Subscriptions => subscriptions::load(ctx, tx, ids, which).await?,
         Listing::Invoices => invoices::load(tx, ids).await?,
         Listing::Transactions => transactions::load(tx, ids).await?,
     };
+    Ok(in_order(records, ids))
+}
+
+/// Records in the order of their ids.
+fn in_order(mut records: Vec<Record>, ids: &[Uuid]) -> Vec<Record> {
     let places: HashMap<Uuid, usize> = ids.iter().copied().zip(0..).collect();
     records.sort_by_cached_key(|record| match record.id() {
         Value::Guid(id) => places.get(id).copied(),
         _ => None,
     });
-    Ok(records)
+    records
 }
 
 /// Records and how many there are in all, if that was asked.
@@ -291,6 +306,24 @@ pub async fn page(
             Ok(RecordPage { records: all.into_iter().skip(skip).take(top).collect(), total })
         }
     }
+}
+
+/// One page of all of them as their list shows them: [`Noun::row`].
+pub async fn rows(ctx: &Context, noun: Noun, skip: usize, top: usize) -> anyhow::Result<RecordPage> {
+    let listing = match noun {
+        Noun::Customer => Listing::Customers,
+        Noun::Subscription => Listing::Subscriptions,
+        _ => return page(ctx, noun, &Narrow::default(), skip, top).await,
+    };
+    let mut tx = ctx.store.read().await?;
+    let window = Window { limit: i64::try_from(top)?, offset: i64::try_from(skip)? };
+    let ids = listing::ids(&mut tx, listing, &Narrow::default(), window).await?;
+    let total = u64::try_from(listing::count(&mut tx, listing, &Narrow::default()).await?)?;
+    let records = match listing {
+        Listing::Customers => rows::customers(&mut tx, &ids).await?,
+        _ => rows::subscriptions(ctx, &mut tx, &ids).await?,
+    };
+    Ok(RecordPage { records: in_order(records, &ids), total: Some(total) })
 }
 
 /// What passes a query, in its order.

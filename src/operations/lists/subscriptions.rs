@@ -75,23 +75,33 @@ pub async fn load(
     Ok(subscriptions.iter().map(one).collect())
 }
 
-fn record(s: &Subscription, catalogue: &Catalogue, today: NaiveDate) -> Record {
-    let day = |day: Option<NaiveDate>| day.map_or(Value::Null, Value::Day);
+/// The first properties of a subscription, which say what it is and how it stands.
+pub fn standing(s: &Subscription, catalogue: &Catalogue, today: NaiveDate) -> [Value; 9] {
     let timeline = Timeline::known(s, catalogue, today, today).ok();
     let plan = timeline.as_ref().map_or(s.plan, |timeline| timeline.plan_on(today));
-    let [initial_period, initial_interval] = term(s.initial_term);
-    let [renewal_period, renewal_interval] = term(s.renewal_term);
-    let state = State::on(s, today);
-    let values = vec![
+    [
         Value::Guid(s.id.0),
         s.number.as_str().into(),
         Value::Guid(s.customer.0),
         Value::Guid(plan.0),
         Value::Day(s.start),
         day(s.end),
-        Value::Int(i64::from(state as u32)),
+        Value::Int(i64::from(State::on(s, today) as u32)),
         Value::Int(i64::from(s.activated.is_some())),
         s.refkey.as_deref().into(),
+    ]
+}
+
+fn day(day: Option<NaiveDate>) -> Value {
+    day.map_or(Value::Null, Value::Day)
+}
+
+fn record(s: &Subscription, catalogue: &Catalogue, today: NaiveDate) -> Record {
+    let timeline = Timeline::known(s, catalogue, today, today).ok();
+    let [initial_period, initial_interval] = term(s.initial_term);
+    let [renewal_period, renewal_interval] = term(s.renewal_term);
+    let mut values = standing(s, catalogue, today).to_vec();
+    values.extend([
         Value::Flag(s.end.is_none()),
         Value::Flag(s.auto_renew),
         initial_period,
@@ -112,7 +122,7 @@ fn record(s: &Subscription, catalogue: &Catalogue, today: NaiveDate) -> Record {
             .filter(|discount| discount.until.is_none_or(|until| today < until))
             .map(|discount| discount.code.as_str())
             .into(),
-    ];
+    ]);
     Record { values, ..Record::default() }
 }
 

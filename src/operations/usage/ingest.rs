@@ -341,7 +341,8 @@ async fn has_come_meanwhile(
         return Ok(false);
     }
     let runs: Vec<PathBuf> = rows.key_runs.iter().map(|run| ctx.folders.root.join(&run.path)).collect();
-    let mut keys: Vec<u128> = waiting.into_iter().map(|key| key.as_u128()).collect();
+    let known = waiting.iter().flat_map(|(_, keys)| keys);
+    let mut keys: Vec<u128> = known.flat_map(|known| [Some(known.key), known.mark]).flatten().collect();
     keys.sort_unstable();
     tokio::task::spawn_blocking(move || metering::holds_any(&runs, &keys)).await?
 }

@@ -4,12 +4,13 @@ use crate::context::Context;
 use crate::files::file_store::Named;
 use crate::refusal::Stop;
 use crate::usage::measure::segment_ref;
+use crate::usage::waiting_line::{self, WaitingEvent};
 use domain::Decimal;
 use domain::decimal::from_quantity9;
 use metering::{Chains, EventFilter, ListedEvent, Newer, SegmentRef};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use store::waiting::WaitingEvent;
+use store::waiting::Pack;
 use store::{meta, segment, subject, waiting};
 use uuid::Uuid;
 
@@ -87,7 +88,7 @@ pub async fn fold<S: Send + 'static>(
 /// What is read at one moment.
 struct Snapshot {
     segments: Vec<SegmentRef>,
-    waiting: Vec<WaitingEvent>,
+    waiting: Vec<Pack>,
     seed: u128,
     filter: EventFilter,
     /// Number of a subscription by its number in the store, and the other way round.
@@ -105,7 +106,7 @@ impl Snapshot {
         let Some(seed) = meta::known_key_seed(&mut tx).await? else { return Ok(None) };
         let version = segment::version(&mut tx).await?;
         let named = segment::visible_at(&mut tx, version).await?;
-        let waiting = waiting::oldest(&mut tx, u32::MAX).await?.into_iter().map(|(_, event)| event).collect();
+        let waiting = waiting::packs(&mut tx, i64::MAX).await?;
         let mut names = HashMap::new();
         let (mut charges, mut charge_numbers) = (HashMap::new(), HashMap::new());
         for known in subject::all(&mut tx).await? {
@@ -141,8 +142,9 @@ impl Snapshot {
     }
 
     fn visit(&self, seen: &mut dyn FnMut(UsageRecord) -> ControlFlow<()>) -> anyhow::Result<()> {
-        let newer: Vec<Newer> = self
-            .waiting
+        let lines = self.waiting.iter().flat_map(|pack| pack.lines.lines());
+        let waiting = lines.map(waiting_line::read).collect::<anyhow::Result<Vec<WaitingEvent>>>()?;
+        let newer: Vec<Newer> = waiting
             .iter()
             .map(|event| Newer {
                 source: event.source.clone(),
@@ -158,7 +160,7 @@ impl Snapshot {
             flow = seen(self.record(&event, None));
             flow
         })?;
-        for event in &self.waiting {
+        for event in &waiting {
             if flow.is_break() {
                 break;
             }

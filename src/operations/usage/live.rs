@@ -6,6 +6,7 @@
 use crate::context::Context;
 use crate::usage::ingest::Lateness;
 use crate::usage::snapshot::Snapshot;
+use crate::usage::waiting_line;
 use domain::usage::{RawProperties, RawUsage, Reject, RejectCode, shown};
 use metering::LiveIntake;
 pub use metering::LiveUsage;
@@ -13,9 +14,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use store::idempotency::{self, Answered};
 use store::request::Request;
-use store::waiting::{self, IntakeVersions, WaitingEvent};
+use store::waiting::{self, IntakeVersions, WaitingKey};
 use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
 
 /// Requests that may stand in line; the next ones wait.
 const LINE_MAX: usize = 4_096;
@@ -118,7 +118,7 @@ impl Live {
 }
 
 async fn take_in(ctx: Context, mut queue: mpsc::Receiver<Submission>) {
-    let mut book = None;
+    let mut held = None;
     while let Some(first) = queue.recv().await {
         let mut events = first.events.len();
         let mut batch = vec![first];
@@ -128,9 +128,9 @@ async fn take_in(ctx: Context, mut queue: mpsc::Receiver<Submission>) {
             events += next.events.len();
             batch.push(next);
         }
-        let outcome = commit(&ctx, &mut book, &batch).await.map_err(|error| {
+        let outcome = commit(&ctx, &mut held, &batch).await.map_err(|error| {
             tracing::warn!(error = format!("{error:#}"), "usage could not be taken in");
-            book = None;
+            held = None;
             match crate::context::is_transient(&error) {
                 true => NotTaken::Busy,
                 false => NotTaken::Broke(format!("{error:#}")),
@@ -174,38 +174,71 @@ impl Book {
     }
 }
 
+/// What an intake keeps in memory from one commit to the next.
+struct Held {
+    book: Arc<Book>,
+    waiting: Waiting,
+}
+
+/// What waits, by its keys.
+#[derive(Default)]
+struct Waiting {
+    /// Ordinal up to which it is known.
+    through: i64,
+    contents: HashMap<u128, u64>,
+    marks: HashSet<u128>,
+}
+
+impl Waiting {
+    /// Learns what other servers have added.
+    async fn catch_up(&mut self, tx: &mut store::Tx) -> anyhow::Result<()> {
+        for (ordinal, keys) in waiting::keys_after(tx, self.through).await? {
+            self.add(ordinal, &keys);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, ordinal: i64, keys: &[WaitingKey]) {
+        self.through = ordinal;
+        self.contents.extend(keys.iter().map(|known| (known.key, known.content)));
+        self.marks.extend(keys.iter().filter_map(|known| known.mark));
+    }
+}
+
 type Answers = Vec<Vec<RecordOutcome>>;
 
 async fn commit(
     ctx: &Context,
-    book: &mut Option<Arc<Book>>,
+    held: &mut Option<Held>,
     batch: &[Submission],
 ) -> anyhow::Result<Result<Answers, NotTaken>> {
     for _ in 0..TRIES_MAX {
-        let current = match book.take() {
-            Some(book) => book,
+        let mut current = match held.take() {
+            Some(held) => held,
             None => match Book::read(ctx).await? {
-                Some(book) => book,
+                Some(book) => Held { book, waiting: Waiting::default() },
                 None => return Ok(Err(NotTaken::EmptyBook)),
             },
         };
-        let checked = checked(&current, batch);
-        let mut judged = Judged::against(&current, &checked).await?;
+        let checked = checked(&current.book, batch);
+        let indexed = Indexed::read(&current.book, &checked).await?;
         let mut tx = ctx.store.begin().await?;
-        if waiting::lock(&mut tx).await? != current.standing {
+        if waiting::lock(&mut tx).await? != current.book.standing {
             continue;
         }
-        judged.know_what_waits(&mut tx, &checked).await?;
+        current.waiting.catch_up(&mut tx).await?;
+        let mut judged = Judged::against(indexed, &current.waiting);
         let answers: Answers =
             checked.into_iter().zip(batch).map(|(list, s)| judged.judge(list, s.together)).collect();
-        let added = judged.added((ctx.now)());
-        if !added.is_empty() {
-            waiting::add(&mut tx, &added).await?;
+        if !judged.accepted.is_empty() {
+            let (keys, lines) = judged.added()?;
+            let ordinal = waiting::add(&mut tx, &keys, &lines, (ctx.now)()).await?;
             let kept = keep_answers(&mut tx, batch, &answers).await?;
             tx.commit().await?;
             kept.into_iter().for_each(|(request, answered)| request.has_answered(answered));
+            current.waiting.add(ordinal, &keys);
         }
-        *book = Some(current);
+        *held = Some(current);
         return Ok(Ok(answers));
     }
     anyhow::bail!("the book and the usage store kept moving on")
@@ -254,16 +287,13 @@ fn checked(book: &Book, batch: &[Submission]) -> Vec<Checked> {
         .collect()
 }
 
-/// What stands under which key, and what this batch adds.
-struct Judged {
-    standing: HashMap<u128, u64>,
-    marks: HashSet<u128>,
-    accepted: Vec<Arc<LiveUsage>>,
+/// What the key index says of everything that a batch can ask for.
+struct Indexed {
+    contents: HashMap<u128, u64>,
 }
 
-impl Judged {
-    /// What the key index says of everything that the batch can ask for.
-    async fn against(book: &Arc<Book>, checked: &[Checked]) -> anyhow::Result<Self> {
+impl Indexed {
+    async fn read(book: &Arc<Book>, checked: &[Checked]) -> anyhow::Result<Self> {
         let mut keys: Vec<u128> = of(checked).flat_map(keys_of).collect();
         keys.sort_unstable();
         keys.dedup();
@@ -274,24 +304,36 @@ impl Judged {
         })
         .await?;
         let known = keys.into_iter().zip(found?).filter_map(|(key, content)| Some((key, content?)));
-        let standing: HashMap<u128, u64> = known.collect();
-        let marks = of(checked).filter_map(|usage| usage.target).map(|target| target.mark);
-        let marks = marks.filter(|mark| standing.contains_key(mark)).collect();
-        Ok(Self { standing, marks, accepted: Vec::new() })
+        Ok(Self { contents: known.collect() })
+    }
+}
+
+/// What stands under which key, and what this batch adds.
+struct Judged<'w> {
+    indexed: Indexed,
+    waiting: &'w Waiting,
+    /// Of what this batch adds.
+    contents: HashMap<u128, u64>,
+    marks: HashSet<u128>,
+    accepted: Vec<Arc<LiveUsage>>,
+}
+
+impl<'w> Judged<'w> {
+    fn against(indexed: Indexed, waiting: &'w Waiting) -> Self {
+        Self { indexed, waiting, contents: HashMap::new(), marks: HashSet::new(), accepted: Vec::new() }
     }
 
-    /// What waits in the table, which may have changed until the lock was taken.
-    async fn know_what_waits(&mut self, tx: &mut store::Tx, checked: &[Checked]) -> anyhow::Result<()> {
-        let targets = || of(checked).filter_map(|usage| usage.target);
-        let keys = of(checked).map(|usage| usage.key).chain(targets().map(|target| target.key));
-        let keys: Vec<Uuid> = keys.map(Uuid::from_u128).collect();
-        let waiting = waiting::contents(tx, &keys).await?;
-        self.standing.extend(waiting.into_iter().map(|(key, content)| (key.as_u128(), content)));
-        let marks: Vec<Uuid> = targets().map(|target| Uuid::from_u128(target.mark)).collect();
-        if !marks.is_empty() {
-            self.marks.extend(waiting::marks(tx, &marks).await?.into_iter().map(|mark| mark.as_u128()));
-        }
-        Ok(())
+    /// The content that stands under a key.
+    fn standing(&self, key: u128) -> Option<u64> {
+        let all = [&self.indexed.contents, &self.waiting.contents, &self.contents];
+        all.into_iter().find_map(|contents| contents.get(&key)).copied()
+    }
+
+    /// Whether the event that a correction marks is corrected.
+    fn is_marked(&self, mark: u128) -> bool {
+        self.indexed.contents.contains_key(&mark)
+            || self.waiting.marks.contains(&mark)
+            || self.marks.contains(&mark)
     }
 
     fn judge(&mut self, list: Checked, together: Together) -> Vec<RecordOutcome> {
@@ -300,7 +342,7 @@ impl Judged {
         let is_refused = answers.iter().any(|answer| matches!(answer, RecordOutcome::Rejected(_)));
         if together == Together::All && is_refused {
             for usage in self.accepted.drain(before..) {
-                self.standing.remove(&usage.key);
+                self.contents.remove(&usage.key);
                 if let Some(target) = usage.target {
                     self.marks.remove(&target.mark);
                 }
@@ -314,38 +356,34 @@ impl Judged {
             Ok(usage) => usage,
             Err(reject) => return RecordOutcome::Rejected(reject),
         };
-        match self.standing.get(&usage.key) {
-            Some(content) if *content == usage.content => return RecordOutcome::Duplicate { usage },
+        match self.standing(usage.key) {
+            Some(content) if content == usage.content => return RecordOutcome::Duplicate { usage },
             Some(_) => return RecordOutcome::Rejected(conflict(&usage.id)),
             None => {}
         }
         if let Some(target) = usage.target {
-            if !self.standing.contains_key(&target.key) || self.marks.contains(&target.mark) {
+            if self.standing(target.key).is_none() || self.is_marked(target.mark) {
                 return RecordOutcome::Rejected(stale(&usage.corrects));
             }
             self.marks.insert(target.mark);
         }
-        self.standing.insert(usage.key, usage.content);
+        self.contents.insert(usage.key, usage.content);
         self.accepted.push(Arc::clone(&usage));
         RecordOutcome::Accepted { usage }
     }
 
-    fn added(&self, now: chrono::DateTime<chrono::Utc>) -> Vec<WaitingEvent> {
-        let row = |usage: &Arc<LiveUsage>| WaitingEvent {
-            key: Uuid::from_u128(usage.key),
+    /// Keys and lines of what this batch adds.
+    fn added(&self) -> anyhow::Result<(Vec<WaitingKey>, String)> {
+        let key = |usage: &Arc<LiveUsage>| WaitingKey {
+            key: usage.key,
             content: usage.content,
-            mark: usage.target.map(|target| Uuid::from_u128(target.mark)),
-            source: usage.source.clone(),
-            id: usage.id.clone(),
-            subject: usage.subject.clone(),
-            meter: usage.meter.clone(),
-            quantity: domain::decimal::from_quantity9(usage.quantity),
-            time_us: usage.time_us,
-            properties: usage.properties.clone(),
-            corrects: usage.corrects.clone(),
-            received_at: now,
+            mark: usage.target.map(|target| target.mark),
         };
-        self.accepted.iter().map(row).collect()
+        let mut lines = Vec::new();
+        for usage in &self.accepted {
+            waiting_line::write(&mut lines, usage)?;
+        }
+        Ok((self.accepted.iter().map(key).collect(), String::from_utf8(lines)?))
     }
 }
 

@@ -17,3 +17,4 @@ mod reject_name;
 mod snapshot;
 pub mod stream;
 pub mod waiting;
+mod waiting_line;

@@ -8,19 +8,18 @@ use crate::context::Context;
 use crate::refusal::Stop;
 use crate::usage::ingest::{self, Origin, Request};
 use anyhow::Context as _;
-use chrono::{DateTime, Duration, SecondsFormat};
+use chrono::Duration;
 use domain::refusal::Code;
-use serde_json::json;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
-use store::waiting::{self, WaitingEvent};
+use store::waiting::{self, Pack};
 
-/// Events of one move.
-const MOVE_MAX: u32 = 1 << 18;
+/// Events of one move, about.
+const MOVE_MAX: i64 = 1 << 18;
 /// So many need not wait for their minute.
 const MANY: i64 = 1 << 16;
 /// Nothing waits longer, as long as somebody serves or works the home.
@@ -36,15 +35,21 @@ const LEFT_BEHIND: std::time::Duration = std::time::Duration::from_secs(3_600);
 /// Moves everything that waits now; returns how many events that were.
 pub async fn move_all(ctx: &Context) -> anyhow::Result<u64> {
     let (mut moved, mut tries) = (0, 0);
+    // What comes meanwhile is for the next move: else this one might never end.
+    let Some(newest) = waiting::newest(&mut ctx.store.read().await?).await? else { return Ok(0) };
     loop {
         let mut tx = ctx.store.read().await?;
-        let events = waiting::oldest(&mut tx, MOVE_MAX).await?;
+        let packs = waiting::packs(&mut tx, MOVE_MAX).await?;
         drop(tx);
-        let (Some((first, _)), Some((last, _))) = (events.first(), events.last()) else { return Ok(moved) };
-        let copy = Copy::write(ctx, *first, *last, &events)?;
+        let oldest = packs.first().map(|pack| pack.ordinal).filter(|oldest| *oldest <= newest);
+        let (Some(_), Some(through)) = (oldest, packs.last().map(|pack| pack.ordinal)) else {
+            return Ok(moved);
+        };
+        let copy = Copy::write(ctx, &packs)?;
+        drop(packs);
         let input = metering::open(&copy.path)?;
         let request = Request { source: None, dry_run: false, actor: Actor::Timetable };
-        let origin = Origin::Waiting { through: *last };
+        let origin = Origin::Waiting { through };
         match Box::pin(ingest::bring_in(ctx, input, &request, Arc::new(|_| {}), origin)).await {
             Ok(ingested) => {
                 if ingested.rejected > 0 {
@@ -62,9 +67,6 @@ pub async fn move_all(ctx: &Context) -> anyhow::Result<u64> {
                 tokio::time::sleep(OTHER).await;
             }
             Err(stop) => return Err(Stop::broke(stop)),
-        }
-        if events.len() < usize::try_from(MOVE_MAX)? {
-            return Ok(moved);
         }
     }
 }
@@ -89,8 +91,8 @@ pub async fn keep(ctx: Context) -> std::convert::Infallible {
 
 async fn is_time(ctx: &Context) -> anyhow::Result<bool> {
     let mut tx = ctx.store.read().await?;
-    let Some((_, oldest)) = waiting::oldest(&mut tx, 1).await?.pop() else { return Ok(false) };
-    let waited = (ctx.now)() - oldest.received_at;
+    let Some(oldest) = waiting::oldest(&mut tx).await? else { return Ok(false) };
+    let waited = (ctx.now)() - oldest;
     Ok(waited + Duration::from_std(LOOK)? >= WAITS_AT_MOST || waiting::count(&mut tx).await? >= MANY)
 }
 
@@ -100,7 +102,7 @@ struct Copy {
 }
 
 impl Copy {
-    fn write(ctx: &Context, first: i64, last: i64, events: &[(i64, WaitingEvent)]) -> anyhow::Result<Self> {
+    fn write(ctx: &Context, packs: &[Pack]) -> anyhow::Result<Self> {
         let folder = ctx.folders.usage.join("temp");
         DirBuilder::new()
             .recursive(true)
@@ -109,44 +111,22 @@ impl Copy {
             .context("making the temporary folder")?;
         sweep(&folder);
         // Two moves may be at the same events, of two processes or of one: each has its own copy.
-        let name = format!("api-{first}-{last}-{}.ndjson", uuid::Uuid::new_v4().simple());
-        let copy = Self { path: folder.join(name) };
+        let copy = Self { path: folder.join(format!("api-{}.ndjson", uuid::Uuid::new_v4().simple())) };
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&copy.path);
         let file = file.with_context(|| format!("creating {}", copy.path.display()))?;
-        copy.fill(file, events).with_context(|| format!("writing {}", copy.path.display()))?;
+        fill(file, packs).with_context(|| format!("writing {}", copy.path.display()))?;
         Ok(copy)
     }
+}
 
-    fn fill(&self, file: File, events: &[(i64, WaitingEvent)]) -> anyhow::Result<()> {
-        let mut out = BufWriter::new(file);
-        for (_, event) in events {
-            serde_json::to_writer(&mut out, &line(event)?)?;
-            out.write_all(b"\n")?;
-        }
-        out.flush().map_err(Into::into)
-    }
+fn fill(mut file: File, packs: &[Pack]) -> std::io::Result<()> {
+    packs.iter().try_for_each(|pack| file.write_all(pack.lines.as_bytes()))
 }
 
 impl Drop for Copy {
     fn drop(&mut self) {
         drop(std::fs::remove_file(&self.path));
     }
-}
-
-fn line(event: &WaitingEvent) -> anyhow::Result<serde_json::Value> {
-    let time =
-        DateTime::from_timestamp_micros(event.time_us).context("the time of an event is out of bounds")?;
-    let mut line = json!({
-        "source": event.source, "id": event.id, "subject": event.subject, "meter": event.meter,
-        "quantity": event.quantity.to_string(), "time": time.to_rfc3339_opts(SecondsFormat::Micros, true),
-    });
-    if !event.properties.is_empty() {
-        line["properties"] = serde_json::from_str(&event.properties)?;
-    }
-    if !event.corrects.is_empty() {
-        line["corrects"] = event.corrects.clone().into();
-    }
-    Ok(line)
 }
 
 /// Copies of processes that died.

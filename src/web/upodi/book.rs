@@ -127,7 +127,7 @@ fn by_refkey(path: &'static str, noun: Noun, missing: crate::problem::Code) -> R
 }
 
 async fn uom(call: Call) -> Result<Answer, Problem> {
-    listed::page(&call, Noun::UoM, &Narrow::default()).await
+    listed::rows(&call, Noun::UoM).await
 }
 
 /// Route 7: a page of one, as upodi-js reads it.

@@ -31,7 +31,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn page(call: Call) -> Result<Answer, Problem> {
-    listed::page(&call, NOUN, &Narrow::default()).await
+    listed::rows(&call, NOUN).await
 }
 
 async fn query(call: Call) -> Result<Answer, Problem> {

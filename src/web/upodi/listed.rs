@@ -35,12 +35,12 @@ impl Listed {
         let [page, query, one] = self.are;
         let noun = self.noun;
         let get = |path, doc| (Method::GET, path, Scope::Read, doc);
-        let paged = get(self.page, Doc::new(page, Gives::Page(noun)).query(QueryDoc::Page));
+        let paged = get(self.page, Doc::new(page, Gives::Rows(noun)).query(QueryDoc::Page));
         let queried = get(self.query, Doc::new(query, Gives::Page(noun)).query(QueryDoc::OData));
         let single = get(self.one, Doc::new(one, Gives::Object(noun)));
         let mut routes = vec![
             Route::new(paged.0, paged.1, paged.2, paged.3, move |call| async move {
-                self::page(&call, noun, &Narrow::default()).await
+                self::rows(&call, noun).await
             }),
             Route::new(single.0, single.1, single.2, single.3, move |call| async move {
                 let id = call.id(call.parts.first().map_or("", |(name, _)| *name))?;
@@ -56,7 +56,14 @@ impl Listed {
     }
 }
 
-/// One page of all of them, or of what belongs to something.
+/// One page of all of them, as their list shows them.
+pub async fn rows(call: &Call, noun: Noun) -> Result<Answer, Problem> {
+    let page = query::page(call)?;
+    let found = lists::rows(call.ctx(), noun, page.skip(), page.size).await?;
+    Ok(Answer::ok(view::page(noun.row(), &found, page)))
+}
+
+/// One page of what belongs to something.
 pub async fn page(call: &Call, noun: Noun, narrow: &Narrow) -> Result<Answer, Problem> {
     let page = query::page(call)?;
     let found = lists::page(call.ctx(), noun, narrow, page.skip(), page.size).await?;

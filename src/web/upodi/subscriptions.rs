@@ -14,7 +14,7 @@ use domain::api_key::Scope;
 use domain::book_file::Node;
 use domain::query::{Kind, Value};
 use http::Method;
-use operations::lists::{self, Narrow, Noun};
+use operations::lists::{self, Noun};
 use operations::subscriptions::change::{self, Change};
 use operations::subscriptions::preview;
 
@@ -36,7 +36,7 @@ const VERBS: [(&str, &str, &str); 12] = [
     ("/v3/subscriptions/{subscriptionId}/addoptionalcharge", "addoptionalcharge", "charge"),
 ];
 
-const PAGE: Doc = Doc::new("Subscriptions", Gives::Page(NOUN)).query(QueryDoc::Page);
+const PAGE: Doc = Doc::new("Subscriptions", Gives::Rows(NOUN)).query(QueryDoc::Page);
 const QUERY: Doc = Doc::new("Subscriptions that pass a query", Gives::Page(NOUN)).query(QueryDoc::OData);
 const ONE: Doc = Doc::new("A subscription with its charges", Gives::Object(NOUN));
 const VERB: Doc =
@@ -74,7 +74,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn page(call: Call) -> Result<Answer, Problem> {
-    listed::page(&call, NOUN, &Narrow::default()).await
+    listed::rows(&call, NOUN).await
 }
 
 async fn query(call: Call) -> Result<Answer, Problem> {

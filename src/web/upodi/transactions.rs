@@ -8,7 +8,7 @@ use crate::problem::{Problem, TRANSACTION_NOT_FOUND};
 use crate::route::Route;
 use domain::api_key::Scope;
 use http::Method;
-use operations::lists::{Narrow, Noun};
+use operations::lists::Noun;
 
 const NOUN: Noun = Noun::Transaction;
 
@@ -25,7 +25,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn page(call: Call) -> Result<Answer, Problem> {
-    listed::page(&call, NOUN, &Narrow::default()).await
+    listed::rows(&call, NOUN).await
 }
 
 async fn query(call: Call) -> Result<Answer, Problem> {
