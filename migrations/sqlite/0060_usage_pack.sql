@@ -13,7 +13,7 @@ create table usage_pack (
 
 insert into usage_pack (events, keys, lines, received_at)
 select 1,
-       unhex(hex(key) || printf('%016X', content) || coalesce(hex(mark), '00000000000000000000000000000000')),
+       unhex(hex(key) || printf('%016X', content) || coalesce(nullif(hex(mark), ''), '00000000000000000000000000000000')),
        json_patch(
            json_object(
                'source', source, 'id', event, 'subject', subject, 'meter', meter, 'quantity', quantity,

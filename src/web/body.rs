@@ -33,9 +33,13 @@ impl Faults {
         let Some(first) = self.0.first() else { return Ok(()) };
         let only_unknown = self.0.iter().all(|fault| fault.code == UNKNOWN_FIELD.word);
         let code = if only_unknown { UNKNOWN_FIELD } else { INVALID };
+        let told = match first.pointer.as_str() {
+            "" => format!("the body {}", first.message),
+            pointer => format!("{pointer}: {}", first.message),
+        };
         let message = match self.0.len() {
-            1 => format!("{}: {}", first.pointer, first.message),
-            n => format!("{n} fields cannot be taken; the first one: {}: {}", first.pointer, first.message),
+            1 => told,
+            n => format!("{n} fields cannot be taken; the first one: {told}"),
         };
         Err(Problem::new(code, message).with(self.0))
     }
@@ -89,10 +93,68 @@ impl<'n> Body<'n> {
         }
     }
 
+    /// Whether a flag is set; none if it is not there. Flags may be text.
+    pub fn flag(&self, names: &[&str], faults: &mut Faults) -> Option<bool> {
+        let sent = self.get(names)?;
+        let flag = flag(sent);
+        if flag.is_none() {
+            let told = match sent {
+                Node::Text(text) | Node::Number(text) => format!("`{text}` is neither true nor false"),
+                other => format!("is {}, not true or false", other.noun()),
+            };
+            faults.add(self.at(names[0]), INVALID.word, told);
+        }
+        flag
+    }
+
+    /// A list of texts, or one text with commas between; numbers are their digits.
+    pub fn texts(&self, name: &str, faults: &mut Faults) -> Vec<String> {
+        match self.get(&[name]) {
+            None => Vec::new(),
+            Some(Node::List(list)) => {
+                let mut texts = Vec::with_capacity(list.len());
+                for (place, part) in list.iter().enumerate() {
+                    match part {
+                        Node::Text(text) | Node::Number(text) => texts.push(text.clone()),
+                        other => faults.add(
+                            format!("{}/{place}", self.at(name)),
+                            INVALID.word,
+                            format!("is {}, not a text", other.noun()),
+                        ),
+                    }
+                }
+                texts
+            }
+            Some(Node::Text(text)) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+            Some(other) => {
+                faults.add(self.at(name), INVALID.word, format!("is {}, not a list", other.noun()));
+                Vec::new()
+            }
+        }
+    }
+
     /// The pointer of a member, by the name under which it was sent.
     pub fn at(&self, name: &str) -> String {
         let sent = self.members.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map_or(name, |(n, _)| n);
         format!("{}/{}", self.pointer, sent.replace('~', "~0").replace('/', "~1"))
+    }
+}
+
+/// Whether a flag is set, if it is one.
+pub fn flag(node: &Node) -> Option<bool> {
+    match node {
+        Node::Bool(flag) => Some(*flag),
+        Node::Text(text) | Node::Number(text) => flag_word(text),
+        Node::Null | Node::List(_) | Node::Object(_) => None,
+    }
+}
+
+/// The same of a word.
+pub fn flag_word(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
     }
 }
 

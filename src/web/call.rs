@@ -2,6 +2,7 @@
 
 use crate::answer::Answer;
 use crate::app::App;
+use crate::body::flag_word;
 use crate::problem::{BAD_ID, Fault, MALFORMED, MEDIA_TYPE, Problem, bad_query};
 use crate::route::{Answering, Handler};
 use bytes::Bytes;
@@ -77,6 +78,18 @@ impl Call {
         self.query.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// The same as a flag; false if it is not there. A word that is neither is refused: to take it for false might do what was
+    /// only to be shown.
+    pub fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.asked(name) {
+            None => Ok(false),
+            Some("") => Ok(true),
+            Some(text) => {
+                flag_word(text).ok_or_else(|| bad_query(name, format!("`{text}` is neither true nor false")))
+            }
+        }
+    }
+
     /// The same as an instant.
     pub fn instant(&self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
         let Some(text) = self.asked(name).filter(|text| !text.is_empty()) else { return Ok(None) };
@@ -113,6 +126,11 @@ impl Call {
 
     /// JSON of any kind, or no word about it.
     fn insist_on_json(&self) -> Result<(), Problem> {
+        let coding = self.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+        if let Some(coding) = coding.filter(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
+            let message = format!("the body is coded as `{coding}`; it is read as it is here");
+            return Err(Problem::new(MEDIA_TYPE, message).or("send it without Content-Encoding"));
+        }
         let Some(media) = media_type(&self.headers) else { return Ok(()) };
         if media == "application/json" || media.ends_with("+json") {
             return Ok(());

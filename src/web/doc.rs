@@ -58,6 +58,12 @@ pub enum QueryDoc {
     OData,
     /// `?preview=true`.
     Preview,
+    /// Whose file it is, and whether it is only looked at.
+    Import,
+    /// A code beside the path, for clients that send no body with DELETE.
+    Code,
+    /// Pages of what is not counted unless that is asked for.
+    Counted,
     /// A page of what has a text under a key.
     Metadata,
     /// `limit` and `offset`.

@@ -4,8 +4,10 @@ use crate::answer::Rendered;
 use crate::app::App;
 use crate::call::{Call, OwnAnswer, query};
 use crate::caller::insist;
+use crate::doc::QueryDoc;
 use crate::once;
-use crate::problem::{DRAINING, MALFORMED, OVERLOADED, Problem, TIMEOUT, TOO_LARGE};
+use crate::openapi::queries;
+use crate::problem::{DRAINING, MALFORMED, OVERLOADED, Problem, TIMEOUT, TOO_LARGE, unknown_query};
 use crate::respond::{RequestInfo, told};
 use crate::route::{Access, Reads, Route};
 use axum::body::Body;
@@ -84,11 +86,13 @@ async fn handled(
             (Bytes::new(), Some(Arc::new(receive(app, &parts.headers, body, most).await?)))
         }
     };
+    let query = query(parts.uri.query().unwrap_or_default());
+    only_known(route, &query)?;
     let call = Call {
         app: Arc::clone(app),
         key,
         headers: parts.headers,
-        query: query(parts.uri.query().unwrap_or_default()),
+        query,
         parts: route.parts(&asked.path),
         body,
         received,
@@ -96,6 +100,27 @@ async fn handled(
         own_answer: OwnAnswer::default(),
     };
     Ok(once::answer(route, call, asked, numbers).await)
+}
+
+/// What Upodi's routes are asked behind the `?` is what they know: `?preveiw=true` must not do what was only to be shown.
+fn only_known(route: &Route, query: &[(String, String)]) -> Result<(), Problem> {
+    // Pages and queries see to it themselves.
+    let doc = match route.doc.query {
+        QueryDoc::Page | QueryDoc::OData | QueryDoc::Metadata => return Ok(()),
+        doc => doc,
+    };
+    if query.is_empty() || !route.path.starts_with("/v3/") {
+        return Ok(());
+    }
+    let known: Vec<&str> = queries(doc).into_iter().map(|(name, ..)| name).collect();
+    let is_known = |name: &str| {
+        let plain = name.trim_start_matches('$');
+        known.iter().any(|known| known.trim_start_matches('$').eq_ignore_ascii_case(plain))
+    };
+    match query.iter().find(|(name, _)| !is_known(name)) {
+        Some((name, _)) => Err(unknown_query(name, &known)),
+        None => Ok(()),
+    }
 }
 
 /// The body in a file, piece by piece: memory does not grow with it.

@@ -129,6 +129,13 @@ fn parameters(route: &Route) -> Vec<Tree> {
     };
     let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let mut all: Vec<Tree> = in_path.map(|name| parameter(name, "path", true, "string", "")).collect();
+    let query = queries(route.doc.query);
+    all.extend(query.into_iter().map(|(name, kind, about)| parameter(name, "query", false, kind, about)));
+    all
+}
+
+/// What can stand behind the `?`: name, type and meaning.
+pub fn queries(doc: QueryDoc) -> Vec<(&'static str, &'static str, &'static str)> {
     let pages =
         [("pagesize", "integer", "100; more than 1,000 is 1,000"), ("pagenumber", "integer", "from 1")];
     let odata = [
@@ -141,11 +148,19 @@ fn parameters(route: &Route) -> Vec<Tree> {
         ("$inlinecount", "string", "allpages or none"),
     ];
     let preview = [("preview", "boolean", "only show what it would cost")];
-    let query: Vec<(&str, &str, &str)> = match route.doc.query {
+    match doc {
         QueryDoc::Nothing => Vec::new(),
         QueryDoc::Page => pages.to_vec(),
         QueryDoc::OData => pages.into_iter().chain(odata).collect(),
         QueryDoc::Preview => preview.to_vec(),
+        QueryDoc::Import => vec![
+            ("source", "string", "of records that name none"),
+            ("dryrun", "boolean", "check and count, write nothing"),
+        ],
+        QueryDoc::Code => vec![("discountcode", "string", "the code, unless the body names it")],
+        QueryDoc::Counted => {
+            pages.into_iter().chain([("$inlinecount", "string", "allpages or none")]).collect()
+        }
         QueryDoc::Metadata => {
             let texts = [("key", "string", "needed"), ("value", "string", "any unless given")];
             pages.into_iter().chain(texts).collect()
@@ -181,9 +196,7 @@ fn parameters(route: &Route) -> Vec<Tree> {
             ("id", "string", ""),
             ("limit", "integer", "100 at most, and unless given"),
         ],
-    };
-    all.extend(query.into_iter().map(|(name, kind, about)| parameter(name, "query", false, kind, about)));
-    all
+    }
 }
 
 const OFFSET: [(&str, &str, &str); 2] =

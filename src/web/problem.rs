@@ -72,6 +72,7 @@ pub const CHANGED: Code = code(412, 41200, "changed");
 pub const UNREADABLE: Code = code(400, 40008, "unreadable");
 pub const TOO_LARGE: Code = code(413, 41300, "too_large");
 pub const URL_TOO_LONG: Code = code(414, 41400, "url_too_long");
+pub const HEAD_TOO_LARGE: Code = code(431, 43100, "head_too_large");
 pub const MEDIA_TYPE: Code = code(415, 41500, "media_type");
 /// Lago's word for everything that is wrong with what was sent.
 pub const VALIDATION: Code = code(422, 42201, "validation_errors");

@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::cors;
-use crate::problem::{INTERNAL, METHOD, NO_ROUTE, OVERLOADED, Problem, Style, URL_TOO_LONG};
+use crate::problem::{HEAD_TOO_LARGE, INTERNAL, METHOD, NO_ROUTE, OVERLOADED, Problem, Style, URL_TOO_LONG};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
@@ -19,6 +19,8 @@ use uuid::Uuid;
 
 /// Bytes of a path with its query.
 const URL_MAX: usize = 8 * 1024;
+/// Bytes of a request's headers.
+pub const HEAD_MAX: usize = 16 * 1024;
 /// The request's own id, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -88,6 +90,12 @@ async fn placed(app: &Arc<App>, router: Router, asked: &RequestInfo, mut request
     let length = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
     if length > URL_MAX {
         let problem = Problem::new(URL_TOO_LONG, format!("path and query are longer than {URL_MAX} bytes"));
+        return told(problem, asked);
+    }
+    let head: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if head > HEAD_MAX {
+        let problem = Problem::new(HEAD_TOO_LARGE, format!("the headers are longer than {HEAD_MAX} bytes"));
         return told(problem, asked);
     }
     let Ok(_place) = app.places.try_acquire() else {

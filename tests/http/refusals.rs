@@ -183,3 +183,48 @@ fn what_cannot_be_done_is_refused_with_the_request_to_make_instead_and_changes_n
         assert_eq!((&approved["invoiced"], &approved["failed"]), (&json!(2), &json!(0)), "{approved}");
     }
 }
+
+/// A flag that is none, a list that is none, a query that nobody knows: were they taken for nothing, a run would begin where it
+/// was only to be shown, for everybody where it was for one, and a verb would be done where it was to be tried.
+#[test]
+fn what_is_not_understood_is_never_taken_for_nothing() {
+    let books = a_home(Books::Sqlite(crate::support::Home::new()));
+    let keys = key(&books, "shop", &["read", "write", "usage", "operate"]);
+    let server = Server::start(&books, &["--no-work"]);
+    let client = server.with(&keys).header("Content-Type", "application/json");
+    let before = state(&books);
+    let subscription = format!("/v3/subscriptions/{}", id_at(&client, "/v3/subscriptions"));
+    let nobody = "/v3/invoices/00000000-0000-4000-8000-000000000000";
+    let runs = |body: Value| ("POST", "/v3/runs".to_owned(), body);
+    let copy = |body: Value| ("POST", format!("{nobody}/duplicate"), body);
+    let cancel = |query: &str| ("PUT", format!("{subscription}/cancel?{query}"), Value::Null);
+    for ((method, path, body), code, pointers) in [
+        (runs(json!({"Preview": "perhaps"})), "invalid", &["/Preview"][..]),
+        (
+            runs(json!({"AsOf": "soon", "Customers": [{}], "Skip": ["rendr"], "Review": 5})),
+            "invalid",
+            &["/Skip", "/Customers/0", "/Review", "/AsOf"],
+        ),
+        (runs(json!({"Customers": []})), "invalid", &["/Customers"]),
+        (copy(json!({"Reverse": "perhaps", "Lines": {"LineNumber": 1}})), "invalid", &["/Lines", "/Reverse"]),
+        (cancel("preveiw=true"), "bad_query", &["preveiw"]),
+        (cancel("preview=perhaps"), "bad_query", &["preview"]),
+        (("GET", format!("{subscription}?$expand=Customer"), Value::Null), "bad_query", &["$expand"]),
+        (("POST", "/v3/customers".to_owned(), json!([])), "invalid", &[""]),
+    ] {
+        let body = (!body.is_null()).then(|| body.to_string());
+        let told = client.send(method, &path, body.as_deref().map(str::as_bytes)).refused(400, code);
+        let all: Vec<&str> =
+            told["Errors"].as_array().unwrap().iter().filter_map(|fault| fault["Pointer"].as_str()).collect();
+        assert!(pointers.iter().all(|pointer| all.contains(pointer)), "{path}: {told:#}");
+        assert!(!told["Message"].as_str().unwrap().starts_with(':'), "{told}");
+    }
+    // What a body is coded as, a head that is too large, and a file that is none.
+    let coded = client.clone().header("Content-Encoding", "gzip");
+    coded.send("POST", "/v3/customers", Some(b"\x1f\x8b")).refused(415, "media_type");
+    client.clone().header("X-Long", &"x".repeat(20_000)).get("/v3/customers").refused(431, "head_too_large");
+    let told = client.send("POST", "/v3/usagedata/import", Some(b"<html></html>")).refused(400, "unreadable");
+    assert!(told["Message"].as_str().unwrap().starts_with("the body is"), "{told}");
+    assert!(!told.to_string().contains("/usage/temp"), "{told}");
+    assert_eq!(state(&books), before);
+}

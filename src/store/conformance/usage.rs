@@ -4,6 +4,7 @@ use crate::imports::{self, Committed, ImportStart, ImportState, ImportTotals, Ne
 use crate::run::{self, RunOptions};
 use crate::segment::{self, Compaction, KeyRun, Segment, VersionChange};
 use crate::tx::on;
+use crate::waiting::{self, WaitingKey};
 use crate::{Store, verify};
 use chrono::Duration;
 use domain::run::{RunState, Scope};
@@ -192,4 +193,60 @@ on_both!(paths_of_abandoned_imports_may_be_deleted, store => {
     segment::forget(&mut tx, &paths).await.unwrap();
     assert!(segment::deletable(&mut tx, now()).await.unwrap().is_empty());
     assert_eq!(imports::by_id(&mut tx, new_import(1).id).await.unwrap().unwrap().state, ImportState::Abandoned);
+});
+
+on_both!(usage_that_waited_in_an_earlier_version_waits_on, store => {
+    const FIRST: [&str; 2] = [
+        include_str!("../../../migrations/sqlite/0031_usage_waiting.sql"),
+        include_str!("../../../migrations/postgres/0031_usage_waiting.sql"),
+    ];
+    const THEN: [&str; 2] = [
+        include_str!("../../../migrations/sqlite/0060_usage_pack.sql"),
+        include_str!("../../../migrations/postgres/0060_usage_pack.sql"),
+    ];
+    let mut tx = store.begin().await.unwrap();
+    let of = |both: [&'static str; 2]| both[usize::from(!tx.is_sqlite())];
+    let (first, then) = (of(FIRST), of(THEN));
+    on!(&mut tx, c => sqlx::raw_sql("drop table usage_pack").execute(c).await.map(drop)).unwrap();
+    on!(&mut tx, c => sqlx::raw_sql(first).execute(c).await.map(drop)).unwrap();
+    let rows = [
+        (Uuid::from_u128(1), -1_i64, None, "e\"1", r#"{"region":"eu","rate":1.10}"#, ""),
+        (Uuid::from_u128(u128::MAX), 7, Some(Uuid::from_u128(9)), "e2", "", "e\"1"),
+    ];
+    for (key, content, mark, event, properties, corrects) in rows {
+        on!(&mut tx, c => sqlx::query(
+            "insert into usage_waiting (key, content, mark, source, event, subject, meter, quantity, time_us, properties,
+                                        corrects, received_at)
+             values ($1, $2, $3, 'api', $4, 'SUB-1', 'api_calls', $5, 1767225600000001, $6, $7, $8)")
+            .bind(key)
+            .bind(content)
+            .bind(mark)
+            .bind(event)
+            .bind(crate::value::Dec(sample::dec("1.5")))
+            .bind(properties)
+            .bind(corrects)
+            .bind(now())
+            .execute(c)
+            .await
+            .map(drop)).unwrap();
+    }
+    on!(&mut tx, c => sqlx::raw_sql(then).execute(c).await.map(drop)).unwrap();
+
+    let lines: String = waiting::packs(&mut tx, 100).await.unwrap().into_iter().map(|pack| pack.lines).collect();
+    let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let common = |id: &str| serde_json::json!({
+        "source": "api", "id": id, "subject": "SUB-1", "meter": "api_calls", "quantity": "1.5",
+        "time": "2026-01-01T00:00:00.000001Z",
+    });
+    let (mut one, mut two) = (common("e\"1"), common("e2"));
+    one["properties"] = serde_json::json!({"region": "eu", "rate": 1.10});
+    two["corrects"] = "e\"1".into();
+    assert_eq!(lines, [one, two]);
+    let keys: Vec<WaitingKey> =
+        waiting::keys_after(&mut tx, 0).await.unwrap().into_iter().flat_map(|(_, keys)| keys).collect();
+    assert_eq!(keys, [
+        WaitingKey { key: 1, content: u64::MAX, mark: None },
+        WaitingKey { key: u128::MAX, content: 7, mark: Some(9) },
+    ]);
+    assert_eq!(waiting::count(&mut tx).await.unwrap(), 2);
 });

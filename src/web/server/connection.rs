@@ -1,7 +1,7 @@
 //! One connection, from its first byte to its last.
 
 use crate::app::App;
-use crate::respond::respond;
+use crate::respond::{HEAD_MAX, respond};
 use anyhow::{Context as _, bail};
 use axum::Router;
 use axum::body::Body;
@@ -20,8 +20,9 @@ use tokio_rustls::TlsAcceptor;
 
 /// From the first byte of a request, or the end of the last one, to the end of its head.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// Bytes of a request's head.
-const HEAD_MAX: u32 = 16 * 1024;
+/// Bytes that are read before somebody looks at them: a head that is too large, but not beyond this, is answered in words, and a
+/// body comes in pieces of up to this size.
+const BUFFER_MAX: usize = 128 * 1024;
 /// Requests of one HTTP/2 connection at once.
 const STREAMS_MAX: u32 = 128;
 /// A peer of HTTP/2 that does not answer a ping is gone.
@@ -88,11 +89,11 @@ async fn until_ended(ended: &mut watch::Receiver<bool>) {
 
 fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HEAD_MAX as usize);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(BUFFER_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(HEAD_MAX)
+        .max_header_list_size(HEAD_MAX as u32)
         .max_concurrent_streams(STREAMS_MAX)
         .keep_alive_interval(PING_EVERY);
     match protocol {

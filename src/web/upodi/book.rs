@@ -67,7 +67,8 @@ const TAX_RULES: Listed = Listed {
 };
 
 const BY_ACCOUNT: Doc =
-    Doc::new("The customer of an account number, as a page of one", Gives::Page(Noun::Customer));
+    Doc::new("The customer of an account number, as a page of one", Gives::Page(Noun::Customer))
+        .query(QueryDoc::Page);
 const CONTACTS: Doc = Doc::new("Contacts of a customer", Gives::Page(Noun::Contact)).query(QueryDoc::Page);
 const METHODS: Doc =
     Doc::new("Payment methods of a customer", Gives::Page(Noun::PaymentMethod)).query(QueryDoc::Page);

@@ -7,7 +7,7 @@ use super::view;
 use crate::answer::Answer;
 use crate::body::{Body, Faults};
 use crate::call::Call;
-use crate::doc::{Doc, Gives, Type, field, member, required};
+use crate::doc::{Doc, Gives, QueryDoc, Type, field, member, required};
 use crate::json::Tree;
 use crate::problem::{
     BAD_ID, CODE_NOT_FOUND, CUSTOMER_NOT_FOUND, DISCOUNT_NOT_FOUND, INVALID, NOT_ELIGIBLE, NOTHING_APPLIED,
@@ -36,7 +36,8 @@ const GENERATE: Doc = Doc::new("Make codes", Gives::Records(code_entity)).takes(
 ]);
 const EXPIRE: Doc = Doc::new("Let nobody apply a code any more", Gives::Nothing)
     .takes(&[required("DiscountCode", Kind::Text, "")])
-    .success(204);
+    .success(204)
+    .query(QueryDoc::Code);
 const CHECK: Doc = Doc::new(
     "Whether a code could be applied; nothing is written",
     Gives::Fields(&[

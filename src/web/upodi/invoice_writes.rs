@@ -391,20 +391,20 @@ async fn duplicate(call: Call) -> Result<Answer, Problem> {
     let mut faults = Faults::default();
     sent.only(&["Reverse", "Lines", "Book", "CreditNoteReason"], &mut faults);
     let wanted = credited_lines(&sent, &mut faults)?;
+    let is_reverse = sent.flag(&["Reverse"], &mut faults).unwrap_or(false);
+    let books_it = sent.flag(&["Book"], &mut faults).unwrap_or(false);
     faults.check()?;
     let Some(record) = lists::by_id(call.ctx(), NOUN, id).await? else {
         return Err(listed::absent(NOUN, INVOICE_NOT_FOUND, &id.to_string()));
     };
-    let is_true = |name: &str| matches!(sent.get(&[name]), Some(Node::Bool(true)));
     let act = call.act().await?;
-    let books_it = is_true("Book");
     if books_it && call.made.is_none() {
         // The draft alone is not what was asked for.
         idempotency::goes_on();
     }
     let made = if let Some(made) = call.made {
         made
-    } else if is_true("Reverse") {
+    } else if is_reverse {
         let name = id.to_string();
         let asked = Credit { invoice: &name, lines: &wanted, rebill: false };
         credit::draft_note(call.ctx(), &act, &asked).await?.0
@@ -421,7 +421,14 @@ fn credited_lines(
     sent: &Body<'_>,
     faults: &mut Faults,
 ) -> Result<Vec<(u32, Option<domain::Decimal>)>, Problem> {
-    let Some(Node::List(list)) = sent.get(&["Lines"]) else { return Ok(Vec::new()) };
+    let list = match sent.get(&["Lines"]) {
+        None => return Ok(Vec::new()),
+        Some(Node::List(list)) => list,
+        Some(other) => {
+            faults.add(sent.at("Lines"), INVALID.word, format!("is {}, not a list", other.noun()));
+            return Ok(Vec::new());
+        }
+    };
     let mut wanted = Vec::with_capacity(list.len());
     for (place, one) in list.iter().enumerate() {
         let line = Body::of(one, &format!("/Lines/{place}"))?;

@@ -285,8 +285,9 @@ fn method(call: &Call, node: &Node, pointer: &str) -> Result<Node, Problem> {
     }
     set("refkey", sent.plain(&["RefKey"], &mut faults));
     set("fullname", sent.plain(&["FullName"], &mut faults));
+    let is_default = sent.flag(&["MakeDefault", "IsDefault"], &mut faults).unwrap_or(false);
     faults.check()?;
-    if is_true(sent.get(&["MakeDefault", "IsDefault"])) {
+    if is_default {
         written.push(("makedefault".to_owned(), Node::Bool(true)));
     }
     Ok(Node::Object(written))
@@ -297,15 +298,6 @@ fn default_gateway(call: &Call) -> Option<String> {
     let names: Vec<&String> = call.ctx().gateways.keys().collect();
     let real = names.iter().find(|name| names.len() == 1 || name.as_str() != "sandbox");
     real.map(|name| (*name).clone())
-}
-
-fn is_true(node: Option<&Node>) -> bool {
-    match node {
-        Some(Node::Bool(flag)) => *flag,
-        Some(Node::Text(text)) => text.eq_ignore_ascii_case("true") || text == "1",
-        Some(Node::Number(text)) => text == "1",
-        _ => false,
-    }
 }
 
 /// The payment methods of a customer's body.
@@ -348,11 +340,24 @@ async fn edit(call: &Call, edit: impl FnOnce(&mut Vec<Node>, usize)) -> Result<(
     .map_err(|stop| refused(stop, &Node::Null, &CUSTOMER.form(), CUSTOMER_NOT_FOUND))
 }
 
+/// What makes a method: another one has others.
+const FIXED: [&str; 6] = ["Type", "PureToken", "CreditCard", "FI", "LS", "Token"];
+
 async fn patch(call: Call) -> Result<Answer, Problem> {
     let node = body(&call)?;
+    let is_default = {
+        let sent = Body::of(&node, "")?;
+        let mut faults = Faults::default();
+        let shown = NOUN.entity().properties.iter().map(|property| property.name);
+        let known: Vec<&'static str> = shown.chain(["MakeDefault"]).chain(FIXED).collect();
+        sent.only(&known, &mut faults);
+        let is_default = sent.flag(&["IsDefault", "MakeDefault"], &mut faults);
+        faults.check()?;
+        is_default
+    };
     let (_, of) = found(&call).await?;
-    for name in ["Type", "PaymentMethodType", "PureToken", "CreditCard", "FI", "LS", "Token"] {
-        if node.member(name).is_some_and(|value| *value != Node::Null && name != "PaymentMethodType") {
+    for name in FIXED {
+        if node.member(name).is_some_and(|value| *value != Node::Null) {
             return Err(Problem::new(
                 IMMUTABLE,
                 "type, gateway and token of a payment method do not change: add another one",
@@ -378,13 +383,13 @@ async fn patch(call: Call) -> Result<Answer, Problem> {
         if let Some(day) = expires {
             methods[place].set("expires", day);
         }
-        match node.member("isdefault").or_else(|| node.member("makedefault")) {
-            None | Some(Node::Null) => {}
-            flag if is_true(flag) => {
+        match is_default {
+            None => {}
+            Some(true) => {
                 methods.iter_mut().for_each(|method| drop(method.take("makedefault")));
                 methods[place].set("makedefault", Node::Bool(true));
             }
-            Some(_) => drop(methods[place].take("makedefault")),
+            Some(false) => drop(methods[place].take("makedefault")),
         }
     })
     .await?;
@@ -451,6 +456,7 @@ async fn assign(call: Call) -> Result<Answer, Problem> {
     if token.is_none() {
         faults.add("/Token".to_owned(), INVALID.word, "is missing");
     }
+    let is_default = sent.flag(&["MakeDefault"], &mut faults).unwrap_or(false);
     faults.check()?;
     let Some(gateway) = default_gateway(&call) else {
         return Err(Problem::new(UNKNOWN_GATEWAY, "no payment gateway is set up"));
@@ -462,7 +468,7 @@ async fn assign(call: Call) -> Result<Answer, Problem> {
         ("token".to_owned(), text(&token.unwrap_or_default())),
         ("fullname".to_owned(), text("card")),
     ]);
-    if is_true(sent.get(&["MakeDefault"])) {
+    if is_default {
         written.set("makedefault", Node::Bool(true));
     }
     add(&call, call.id("customerId")?, &node, written).await?;

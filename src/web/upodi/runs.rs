@@ -160,24 +160,33 @@ async fn begin(call: Call) -> Result<Answer, Problem> {
     let sent = Body::of(&node, "")?;
     let mut faults = Faults::default();
     sent.only(&NAMES, &mut faults);
-    let skip = texts(&sent, "Skip", &mut faults);
+    let skip = sent.texts("Skip", &mut faults);
     let steps: Vec<Step> = skip.iter().filter_map(|name| Step::parse(&name.to_ascii_lowercase())).collect();
     if steps.len() != skip.len() {
         faults.add(sent.at("Skip"), INVALID.word, "has something else than render, send, collect");
     }
     let what = NewRun {
         scope: Scope {
-            customers: texts(&sent, "Customers", &mut faults),
+            customers: somebody(&sent, &mut faults),
             business_unit: sent.plain(&["BusinessUnit"], &mut faults),
         },
         skip: steps,
-        review: is_true(&sent, "Review"),
+        review: sent.flag(&["Review"], &mut faults).unwrap_or(false),
         expect: sent.plain(&["Expect"], &mut faults),
-        reach: if is_true(&sent, "Ahead") { Reach::Ahead } else { Reach::Bounded },
+        reach: match sent.flag(&["Ahead"], &mut faults) {
+            Some(true) => Reach::Ahead,
+            _ => Reach::Bounded,
+        },
     };
+    let only_shown = sent.flag(&["Preview"], &mut faults).unwrap_or(false);
+    if let Some(text) = sent.plain(&["AsOf"], &mut faults)
+        && let Err(told) = super::day::read(&text, None)
+    {
+        faults.add(sent.at("AsOf"), INVALID.word, told);
+    }
     faults.check()?;
     let act: Act = call.act_on(Some(&sent), &["AsOf"]).await?;
-    if is_true(&sent, "Preview") {
+    if only_shown {
         let preview = preview::preview(call.ctx(), &act, &what).await?;
         let value = serde_json::to_value(&preview).map_err(anyhow::Error::from)?;
         return Ok(Answer::ok(named(Tree::value(&value))));
@@ -199,30 +208,13 @@ fn begun(opened: &Opened) -> Answer {
     )
 }
 
-fn is_true(body: &Body<'_>, name: &str) -> bool {
-    match body.get(&[name]) {
-        Some(Node::Bool(flag)) => *flag,
-        Some(Node::Text(text)) => text.eq_ignore_ascii_case("true"),
-        _ => false,
+/// Account numbers. A list without any is refused: left out, it means everybody.
+fn somebody(sent: &Body<'_>, faults: &mut Faults) -> Vec<String> {
+    let accounts = sent.texts("Customers", faults);
+    if accounts.is_empty() && sent.get(&["Customers"]).is_some() {
+        faults.add(sent.at("Customers"), INVALID.word, "names nobody: leave it out to mean everybody");
     }
-}
-
-fn texts(body: &Body<'_>, name: &str, faults: &mut Faults) -> Vec<String> {
-    match body.get(&[name]) {
-        None => Vec::new(),
-        Some(Node::List(list)) => list
-            .iter()
-            .filter_map(|part| match part {
-                Node::Text(text) => Some(text.clone()),
-                _ => None,
-            })
-            .collect(),
-        Some(Node::Text(text)) => text.split(',').map(|part| part.trim().to_owned()).collect(),
-        Some(other) => {
-            faults.add(body.at(name), INVALID.word, format!("is {}, not a list", other.noun()));
-            Vec::new()
-        }
-    }
+    accounts
 }
 
 async fn asked(call: Call, name: &'static str) -> Result<Answer, Problem> {
@@ -232,7 +224,7 @@ async fn asked(call: Call, name: &'static str) -> Result<Answer, Problem> {
             let sent = Body::of(&node, "")?;
             let mut faults = Faults::default();
             sent.only(&["Customers"], &mut faults);
-            let accounts = texts(&sent, "Customers", &mut faults);
+            let accounts = somebody(&sent, &mut faults);
             faults.check()?;
             Verb::Approve { accounts }
         }

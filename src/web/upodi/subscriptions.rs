@@ -95,7 +95,7 @@ async fn asked(call: Call, verb: &'static str, bare: &'static str) -> Result<Ans
     {
         act.on = day;
     }
-    if call.asked("preview").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+    if call.flag("preview")? {
         let preview = preview::preview(call.ctx(), &act, &change, None).await?;
         let shown = serde_json::to_value(&preview).map_err(anyhow::Error::from)?;
         return Ok(Answer::ok(Tree::object([

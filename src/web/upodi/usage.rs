@@ -3,11 +3,11 @@
 use crate::answer::Answer;
 use crate::body::{Body, Faults};
 use crate::call::Call;
-use crate::doc::{Doc, Field, Gives, Type, field, member, required};
+use crate::doc::{Doc, Field, Gives, QueryDoc, Type, field, member, required};
 use crate::json::Tree;
 use crate::once;
 use crate::problem::{
-    BAD_QUERY, BUSY, EMPTY_BOOK, INTERNAL, INVALID, MALFORMED, Problem, TOO_LARGE, UNREADABLE, USAGE_CONFLICT,
+    BUSY, EMPTY_BOOK, INTERNAL, INVALID, MALFORMED, Problem, TOO_LARGE, UNREADABLE, USAGE_CONFLICT,
 };
 use crate::route::{Reads, Route};
 use domain::DateTime;
@@ -119,6 +119,7 @@ const IMPORT: Doc = Doc::new(
     ]),
 )
 .media("application/octet-stream")
+.query(QueryDoc::Import)
 .success(201)
 .or(200);
 
@@ -133,25 +134,16 @@ pub fn routes() -> Vec<Route> {
 
 /// Route T2: the same intake as a file's, whose bytes are its name.
 async fn import(call: Call) -> Result<Answer, Problem> {
-    for (name, _) in &call.query {
-        if !["source", "dryrun"].iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            return Err(Problem::new(BAD_QUERY, format!("`{name}` cannot be asked here"))
-                .at(name.clone(), "is unknown"));
-        }
-    }
     let Some(received) = &call.received else {
         return Err(anyhow::anyhow!("the body is not in a file").into());
     };
-    let is_dry = call.asked("dryrun").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let is_dry = call.flag("dryrun")?;
     let source = call.asked("source").map(str::to_owned).filter(|source| !source.is_empty());
     let brought = stream::bring_in(call.ctx(), &call.actor(), &received.path, source, is_dry).await;
     let file = brought.map_err(|stop| {
         let is_of_the_file = stop.code().is_some_and(|code| code.kind() == domain::refusal::Kind::Malformed);
-        let mut problem = Problem::from(stop);
-        if is_of_the_file {
-            problem.code = UNREADABLE;
-        }
-        problem
+        let problem = Problem::from(stop);
+        if is_of_the_file { of_the_body(problem, &received.path.display().to_string()) } else { problem }
     })?;
     let count = |n: u64| Tree::Int(i64::try_from(n).unwrap_or(i64::MAX));
     let rejects = file.rejects.iter().map(|(code, n)| (code.clone().into(), count(*n))).collect();
@@ -167,6 +159,17 @@ async fn import(call: Call) -> Result<Answer, Problem> {
     ]);
     let status = if file.again || is_dry { StatusCode::OK } else { StatusCode::CREATED };
     Ok(Answer::json(status, answer))
+}
+
+/// What is told of the file that received the body is told of the body: where that lies is nobody's business.
+fn of_the_body(mut problem: Problem, path: &str) -> Problem {
+    problem.code = UNREADABLE;
+    problem.message = problem.message.replace(path, "the body");
+    for fault in &mut problem.faults {
+        fault.message = fault.message.replace(path, "the body");
+        fault.hint.take_if(|hint| hint.contains(path));
+    }
+    problem
 }
 
 async fn create(call: Call) -> Result<Answer, Problem> {

@@ -49,7 +49,7 @@ const DAYS_MAX: i64 = 90;
 const LOOKED_AT_MAX: usize = 1_000_000;
 
 const PAGE: Doc =
-    Doc::new("Usage as it stands, newest import last", Gives::Records(|| &USAGE)).query(QueryDoc::Page);
+    Doc::new("Usage as it stands, newest import last", Gives::Records(|| &USAGE)).query(QueryDoc::Counted);
 const QUERY: Doc = Doc::new(
     "Usage that passes a query; 90 days at most unless ReferenceID, Subject or RefKey is given",
     Gives::Records(|| &USAGE),

@@ -134,16 +134,7 @@ fn read(node: &Node, more: &[&'static str]) -> Result<Changes, Problem> {
             .chain(more.iter().copied())
             .collect();
     sent.only(&known, &mut faults);
-    let flag = |name: &str, faults: &mut Faults| match sent.get(&[name]) {
-        None => None,
-        Some(Node::Bool(flag)) => Some(*flag),
-        Some(Node::Text(text)) if text.eq_ignore_ascii_case("true") => Some(true),
-        Some(Node::Text(text)) if text.eq_ignore_ascii_case("false") => Some(false),
-        Some(other) => {
-            faults.add(sent.at(name), INVALID.word, format!("is {}, not true or false", other.noun()));
-            None
-        }
-    };
+    let flag = |name: &str, faults: &mut Faults| sent.flag(&[name], faults);
     let changes = Changes {
         url: sent.plain(&["Url"], &mut faults),
         events: events(&sent, &mut faults),

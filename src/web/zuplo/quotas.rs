@@ -74,7 +74,7 @@ async fn quotas(call: Call) -> Result<Answer, Problem> {
     only(&call, &["detail"])?;
     let (bucket, id) = (call.part("bucketId"), call.part("subscriptionId"));
     let quotas = metered::quotas(call.ctx(), bucket, id).await?;
-    if !call.asked("detail").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+    if !call.flag("detail")? {
         let left = quotas.into_iter().map(|quota| (quota.meter.into(), count(quota.available)));
         return Ok(Answer::ok(Tree::Object(left.collect())));
     }
