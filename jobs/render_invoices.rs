@@ -25,7 +25,7 @@ impl SliceJob for RenderInvoices {
         let unmade = render(ctx, &invoices).await?;
         // Where mails are sent, the delivery that lacks its document is what is set aside (rules I10).
         if run.options.skip.contains(&Step::Send) {
-            unmade.into_values().for_each(|(payer, reason)| aside.fail(payer, reason));
+            unmade.into_values().for_each(|(payer, reason)| aside.fail(payer, reason.to_string()));
         }
         slice::finish(ctx, task, &aside).await
     }

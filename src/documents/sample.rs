@@ -42,6 +42,7 @@ pub fn tenant() -> Tenant {
         first_credit_note_number: None,
         language: "da".to_owned(),
         invoice_note: None,
+        paper: Default::default(),
         payment_reference: None,
         accounts: Default::default(),
     }
@@ -252,6 +253,7 @@ pub fn customer() -> Customer {
         address: Address::default(),
         email: None,
         delivery: Delivery::Mail,
+        invoice_form: None,
         phone: None,
         business_unit: None,
         collective_billing: false,

@@ -2,7 +2,7 @@
 
 use crate::catalogue::AppliedDiscount;
 use crate::direct_debit::{self, Mandate};
-use crate::einvoice::Identifiers;
+use crate::einvoice::{Identifiers, InvoiceForm};
 use crate::ids::CustomerId;
 use crate::money::Currency;
 use crate::refusal::{Code, Refusal};
@@ -65,6 +65,9 @@ pub struct Customer {
     pub email: Option<String>,
     #[serde(default)]
     pub delivery: Delivery,
+    /// In what form invoices are mailed; none = the tenant's.
+    #[serde(default)]
+    pub invoice_form: Option<InvoiceForm>,
     pub phone: Option<String>,
     /// Refkey of the business unit.
     pub business_unit: Option<String>,

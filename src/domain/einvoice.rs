@@ -60,17 +60,20 @@ pub enum Format {
     Peppol,
     /// XRechnung 3.0 as UBL: what German authorities take.
     XRechnung,
+    /// Factur-X, which Germans call ZUGFeRD: the invoice as data that a PDF carries inside.
+    FacturX,
 }
 
 impl Format {
     /// The words of the command line.
-    pub const NAMES: &[&str] = &["peppol", "xrechnung"];
+    pub const NAMES: &[&str] = &["peppol", "xrechnung", "facturx"];
 
     /// Reads a word of the command line.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "peppol" => Some(Self::Peppol),
             "xrechnung" => Some(Self::XRechnung),
+            "facturx" => Some(Self::FacturX),
             _ => None,
         }
     }
@@ -80,6 +83,40 @@ impl Format {
         match self {
             Self::Peppol => "Peppol",
             Self::XRechnung => "XRechnung",
+            Self::FacturX => "Factur-X",
+        }
+    }
+}
+
+/// In what form an invoice is mailed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InvoiceForm {
+    #[default]
+    Pdf,
+    /// A PDF with [`Format::FacturX`] inside.
+    #[serde(rename = "facturx")]
+    FacturX,
+}
+
+impl InvoiceForm {
+    /// The words of the book.
+    pub const NAMES: &[&str] = &["pdf", "facturx"];
+
+    /// Reads a word of the book.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "pdf" => Some(Self::Pdf),
+            "facturx" => Some(Self::FacturX),
+            _ => None,
+        }
+    }
+
+    /// Its word in the book.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pdf => "pdf",
+            Self::FacturX => "facturx",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Invoices as XML, read by the schemas, the official EN 16931 rules, and Peppol's and XRechnung's rules as others wrote them.
 
-use crate::support::{Home, book, counterpart, january};
+use crate::support::{Home, book, counterpart, files_below, january};
 use en16931::profiles;
 use en16931::validation::profile::Profile;
 use en16931_formats::{Policy, Recommendation};
@@ -223,6 +223,64 @@ fn what_cannot_be_valid_is_refused_with_the_place_and_the_way_out() {
         let refused = home.run(&["--json", "load", file.to_str().unwrap()]).exits(1).error();
         assert!(refused.to_string().contains(pointer), "{pointer}: {refused:#}");
     }
+}
+
+#[test]
+fn a_pdf_for_the_archive_carries_the_invoice_for_who_wants_it() {
+    let home = Home::new();
+    let mut book = a_book();
+    book["tenant"]["invoiceform"] = json!("facturx");
+    book["customers"][2]["invoiceform"] = json!("pdf");
+    home.load(&book);
+    home.ingest("january.csv", &january(6)).exits(0);
+    home.json(&["run", "--as-of", "2026-02-01", "--skip", "send,collect"]);
+    for asked in [["INV-0000001", "0"], ["INV-0000006", "1"]] {
+        let line = ["--line", asked[1]];
+        let part = if asked[1] == "0" { &line[..0] } else { &line[..] };
+        let credit = ["invoices", "credit", asked[0], "--as-of", "2026-02-02"];
+        let credit = home.json(&[&credit[..], part].concat());
+        let path = home.file(&format!("{}.pdf", asked[0]), "");
+        let number = credit["InvoiceNumber"].as_str().unwrap_or("CN-0000001").to_owned();
+        home.run(&["invoices", "pdf", &number, "--out", path.to_str().unwrap()]).exits(0);
+    }
+    let paths = files_below(&home.path().join("documents"), "pdf");
+    assert!(paths.len() >= 14, "{paths:?}");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/check_archive.py");
+    let mut args = vec![script];
+    args.extend(paths.iter().map(|path| path.to_str().unwrap()));
+    println!("{}", counterpart("python3", &args));
+    let plain = home.json(&["invoices", "--customer", "CU-0003"]);
+    let plain: Vec<String> =
+        plain.as_array().unwrap().iter().map(|one| one["InvoiceNumber"].to_string()).collect();
+    let policy = Policy { require: Some(&profiles::EN16931), ..Policy::default() };
+    for path in &paths {
+        let bytes = std::fs::read(path).unwrap();
+        let is_plain = plain.iter().any(|n| path.to_str().unwrap().contains(n.trim_matches('"')));
+        if is_plain {
+            assert!(!bytes.windows(12).any(|part| part == b"factur-x.xml"), "{}", path.display());
+            continue;
+        }
+        let judged = en16931_formats::receive(&bytes, &policy);
+        let accepted = judged.recommendation == Recommendation::Accept;
+        assert!(accepted, "{}: {:#?}", path.display(), judged.reasons);
+    }
+
+    let nowhere = Home::new();
+    book["customers"][0]["country"] = Value::Null;
+    book["taxrules"].as_array_mut().unwrap().push(json!(
+        {"fullname": "Anywhere", "country": "*", "state": "*", "ruletype": "*", "priority": 99, "taxpct": "25", "category": "S"}));
+    nowhere.load(&book);
+    nowhere.json(&["run", "--as-of", "2026-01-01", "--skip", "send,collect"]);
+    let number =
+        nowhere.json(&["invoices", "--customer", "CU-0001"])[0]["InvoiceNumber"].as_str().unwrap().to_owned();
+    let refused = nowhere.run(&["--json", "invoices", "pdf", &number]).exits(1).error();
+    assert_eq!(refused["code"], "not_valid", "{refused:#}");
+    assert!(refused.to_string().contains("/customers/CU-0001/country"), "{refused:#}");
+    book["customers"][0]["invoiceform"] = json!("pdf");
+    nowhere.load(&book);
+    nowhere
+        .run(&["invoices", "pdf", &number, "--out", nowhere.path().join("n.pdf").to_str().unwrap()])
+        .exits(0);
 }
 
 #[test]

@@ -57,10 +57,13 @@ impl Written<'_> {
 pub(super) fn gaps(written: &Written<'_>) -> Vec<Gap> {
     let mut gaps = Vec::new();
     gaps.extend(countries(written));
-    gaps.extend(addresses(written));
     gaps.extend(amounts(written));
     gaps.extend(vat(written));
-    gaps.extend(national::gaps(written));
+    // A PDF with the invoice inside is mailed to a person: it needs no address of a network, and no national form of one.
+    if written.format != Format::FacturX {
+        gaps.extend(addresses(written));
+        gaps.extend(national::gaps(written));
+    }
     gaps
 }
 

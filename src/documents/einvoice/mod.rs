@@ -1,6 +1,8 @@
 //! Invoices and credit notes for the receiver's system, as XML (rules E1 to E3). What a format's rules cannot take is told
 //! before anything is written: see [`Gap`].
 
+mod cii;
+mod content;
 mod gaps;
 mod means;
 mod national;
@@ -13,6 +15,7 @@ use domain::einvoice::{Format, Identifier, address_of_customer};
 use domain::invoice::{Invoice, Party, Settlement};
 use domain::period::Period;
 pub use gaps::Gap;
+pub(crate) use xml::escaped;
 
 /// A booked invoice or credit note, with the book as it is now: what the document says is as booked (rules I6); where it is
 /// sent, and to what account it is paid, is as of today.
@@ -32,7 +35,12 @@ impl EInvoice<'_> {
     pub fn xml(&self, format: Format) -> Result<String, Vec<Gap>> {
         let written = Written::of(self, format);
         let gaps = gaps::gaps(&written);
-        if gaps.is_empty() { Ok(ubl::ubl(&written)) } else { Err(gaps) }
+        match format {
+            _ if !gaps.is_empty() => Err(gaps),
+            Format::FacturX => Ok(cii::cii(&written)),
+            Format::Peppol => Ok(ubl::ubl(&written, ubl::PEPPOL)),
+            Format::XRechnung => Ok(ubl::ubl(&written, ubl::XRECHNUNG)),
+        }
     }
 }
 
@@ -86,7 +94,7 @@ impl<'a> Written<'a> {
         let seller_address =
             seller_address.or_else(|| Identifier::address_of(draft.seller.vat_number.as_deref()?));
         let mail = |party: &Party| {
-            let is_taken = format == Format::XRechnung;
+            let is_taken = format != Format::Peppol;
             party.email.as_deref().filter(|_| is_taken).and_then(|mail| Identifier::address("EM", mail).ok())
         };
         let buyer_address = address_of_customer(payer, draft.buyer.vat_number.as_deref());

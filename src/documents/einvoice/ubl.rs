@@ -1,26 +1,23 @@
 //! UBL 2.1 in the form of Peppol BIS Billing 3.0 and of XRechnung 3.0, which are narrower forms of EN 16931. The numbers in
 //! comments are the standard's business terms.
 
+use super::content::{
+    CREDIT_NOTE, INVOICE, ONE, buyer_reference, discount_reason, exemption, foreign_base, line_name,
+    prepaid_minor, priced, terms,
+};
 use super::xml::Xml;
 use super::{Side, Written, has};
-use domain::Decimal;
 use domain::catalogue::TaxCategory;
 use domain::einvoice::Format;
-use domain::invoice::{Invoice, Line, Settlement, VatGroup};
-use domain::money::{Currency, Money};
+use domain::invoice::{Line, VatGroup};
 use std::fmt::Write;
 
-const PEPPOL: &str = "urn:cen.eu:en16931:2017#compliant#urn:fdc:peppol.eu:2017:poacc:billing:3.0";
-const XRECHNUNG: &str = "urn:cen.eu:en16931:2017#compliant#urn:xeinkauf.de:kosit:xrechnung_3.0";
+pub(super) const PEPPOL: &str = "urn:cen.eu:en16931:2017#compliant#urn:fdc:peppol.eu:2017:poacc:billing:3.0";
+pub(super) const XRECHNUNG: &str = "urn:cen.eu:en16931:2017#compliant#urn:xeinkauf.de:kosit:xrechnung_3.0";
 const PROFILE: &str = "urn:fdc:peppol.eu:2017:poacc:billing:01:1.0";
-/// Codes of BT-3.
-const INVOICE: &str = "380";
-const CREDIT_NOTE: &str = "381";
-/// UN/ECE recommendation 20: one, the unit that any other word stands for; the word itself is in the description.
-const ONE: &str = "C62";
 
 /// The XML of what has no gaps. A credit note's amounts are positive there, as the standard wants.
-pub(super) fn ubl(written: &Written<'_>) -> String {
+pub(super) fn ubl(written: &Written<'_>, form: &str) -> String {
     let (invoice, draft) = (written.of.invoice, &written.of.invoice.draft);
     let mut xml = Xml::new(draft.currency, written.is_credit);
     let root = if written.is_credit { "CreditNote" } else { "Invoice" };
@@ -32,7 +29,7 @@ pub(super) fn ubl(written: &Written<'_>) -> String {
          xmlns:cbc=\"urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2\">"
     );
     xml.depth = 1;
-    head(&mut xml, written);
+    head(&mut xml, written, form);
     xml.within("AccountingSupplierParty", |xml| xml.within("Party", |xml| seller(xml, written)));
     xml.within("AccountingCustomerParty", |xml| xml.within("Party", |xml| party(xml, &written.buyer)));
     delivery(&mut xml, written);
@@ -46,12 +43,8 @@ pub(super) fn ubl(written: &Written<'_>) -> String {
     xml.text
 }
 
-fn head(xml: &mut Xml, written: &Written<'_>) {
+fn head(xml: &mut Xml, written: &Written<'_>, form: &str) {
     let (invoice, draft) = (written.of.invoice, &written.of.invoice.draft);
-    let form = match written.format {
-        Format::Peppol => PEPPOL,
-        Format::XRechnung => XRECHNUNG,
-    };
     xml.leaf("CustomizationID", form);
     xml.leaf("ProfileID", PROFILE);
     xml.leaf("ID", &invoice.number); // BT-1
@@ -66,8 +59,7 @@ fn head(xml: &mut Xml, written: &Written<'_>) {
     if let Some(base) = foreign_base(invoice) {
         xml.leaf("TaxCurrencyCode", base.currency.code()); // BT-6
     }
-    let own = written.of.payer.buyer_reference.as_ref().or(draft.reference.as_ref());
-    xml.leaf("BuyerReference", own.unwrap_or(&draft.account_number)); // BT-10
+    xml.leaf("BuyerReference", buyer_reference(written)); // BT-10
     if let Some(period) = &written.period {
         xml.within("InvoicePeriod", |xml| {
             xml.leaf("StartDate", &period.start.to_string()); // BT-73
@@ -79,11 +71,6 @@ fn head(xml: &mut Xml, written: &Written<'_>) {
             xml.within("InvoiceDocumentReference", |xml| xml.leaf("ID", number)); // BT-25
         });
     }
-}
-
-/// Amounts restated in the seller's currency, where the invoice has another one.
-fn foreign_base(invoice: &Invoice) -> Option<&domain::invoice::BaseAmounts> {
-    invoice.base.as_ref().filter(|base| base.currency != invoice.draft.currency)
 }
 
 fn party(xml: &mut Xml, side: &Side<'_>) {
@@ -160,7 +147,6 @@ fn delivery(xml: &mut Xml, written: &Written<'_>) {
 }
 
 fn payment(xml: &mut Xml, written: &Written<'_>) {
-    let invoice = written.of.invoice;
     if let Some(means) = &written.means {
         xml.within("PaymentMeans", |xml| {
             xml.leaf("PaymentMeansCode", means.code); // BT-81
@@ -175,15 +161,8 @@ fn payment(xml: &mut Xml, written: &Written<'_>) {
         });
     }
     xml.within("PaymentTerms", |xml| {
-        let days = invoice.draft.payment_term;
-        xml.leaf("Note", &format!("Net {days} days")); // BT-20
+        xml.leaf("Note", &terms(written)); // BT-20
     });
-}
-
-/// What was paid and set off so far, at most the whole: nobody is asked to pay less than nothing.
-fn prepaid_minor(invoice: &Invoice, settlement: &Settlement) -> i64 {
-    let gross_minor = invoice.draft.gross_minor();
-    if invoice.draft.is_credit_note { 0 } else { settlement.settled_minor.clamp(0, gross_minor.max(0)) }
 }
 
 fn totals(xml: &mut Xml, written: &Written<'_>) {
@@ -217,24 +196,14 @@ fn totals(xml: &mut Xml, written: &Written<'_>) {
 
 /// The VAT category of a group: what is not taxed says why, in a code where there is one.
 fn broken_down(xml: &mut Xml, group: &VatGroup, written: &Written<'_>) {
-    let (code, usual) = match group.category {
-        TaxCategory::S | TaxCategory::Z => (None, None),
-        TaxCategory::E => (None, Some("Exempt from VAT")),
-        TaxCategory::AE => (Some("VATEX-EU-AE"), Some("Reverse charge")),
-        TaxCategory::K => (Some("VATEX-EU-IC"), Some("Intra-community supply")),
-        TaxCategory::G => (Some("VATEX-EU-G"), Some("Export outside the EU")),
-        TaxCategory::O => (Some("VATEX-EU-O"), Some("Not subject to VAT")),
-    };
+    let (code, reason) = exemption(group);
     xml.leaf("ID", group.category.code()); // BT-118
     // Germans want a rate of everything (BR-DE-14).
     if group.category != TaxCategory::O || written.format == Format::XRechnung || written.is_within("DE") {
         xml.leaf("Percent", &group.rate_pct.normalize().to_string()); // BT-119
     }
     code.into_iter().for_each(|code| xml.leaf("TaxExemptionReasonCode", code)); // BT-121
-    if let Some(usual) = usual {
-        let own = group.reason.as_deref().filter(|reason| !reason.trim().is_empty());
-        xml.leaf("TaxExemptionReason", own.unwrap_or(usual)); // BT-120
-    }
+    reason.into_iter().for_each(|reason| xml.leaf("TaxExemptionReason", reason)); // BT-120
     xml.within("TaxScheme", |xml| xml.leaf("ID", "VAT"));
 }
 
@@ -266,8 +235,7 @@ fn line(xml: &mut Xml, line: &Line, written: &Written<'_>) {
         if discount_minor != 0 {
             xml.within("AllowanceCharge", |xml| {
                 xml.leaf("ChargeIndicator", "false");
-                let text = line.discount_text.as_deref().filter(|text| !text.is_empty());
-                xml.leaf("AllowanceChargeReason", text.unwrap_or("Discount")); // BT-139
+                xml.leaf("AllowanceChargeReason", discount_reason(line)); // BT-139
                 xml.amount("Amount", discount_minor); // BT-136
             });
         }
@@ -275,9 +243,7 @@ fn line(xml: &mut Xml, line: &Line, written: &Written<'_>) {
             if !line.description.trim().is_empty() {
                 xml.leaf("Description", line.description.trim()); // BT-154
             }
-            let names = [line.title.trim(), line.description.trim(), line.sku.as_str()];
-            let name = names.into_iter().find(|name| !name.is_empty());
-            xml.leaf("Name", name.unwrap_or("–")); // BT-153
+            xml.leaf("Name", line_name(line)); // BT-153
             if !line.sku.is_empty() {
                 xml.within("SellersItemIdentification", |xml| xml.leaf("ID", &line.sku)); // BT-155
             }
@@ -289,48 +255,4 @@ fn line(xml: &mut Xml, line: &Line, written: &Written<'_>) {
             xml.leaf_with("PriceAmount", &[("currencyID", currency.code())], &price); // BT-146
         });
     });
-}
-
-/// Quantity, price of 0 or more, and discount, such that quantity × price − discount is the line's net. What is printed is
-/// taken where it multiplies out; gross prices and rounded ones become 1 × the amount.
-fn priced(line: &Line, currency: Currency) -> (Decimal, Decimal, i64) {
-    let amount = |minor| Money::new(minor, currency).decimal();
-    let before_discount = amount(line.subtotal_minor + line.discount_minor);
-    let product = line.quantity.checked_mul(line.unit_price);
-    let (quantity, price, discount_minor) =
-        if product == Some(before_discount) && line.quantity != Decimal::ZERO {
-            (line.quantity, line.unit_price, line.discount_minor)
-        } else if line.discount_minor > 0 && before_discount > Decimal::ZERO {
-            (Decimal::ONE, before_discount, line.discount_minor)
-        } else {
-            (Decimal::ONE, amount(line.subtotal_minor), 0)
-        };
-    if price < Decimal::ZERO {
-        (-quantity, -price, discount_minor)
-    } else {
-        (quantity, price, discount_minor)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sample;
-
-    #[test]
-    fn every_line_multiplies_out_and_prices_are_never_negative() {
-        let mut invoice = sample::one_page();
-        invoice.draft.lines.push(sample::line("Credit", -1_250));
-        for line in &invoice.draft.lines {
-            let (quantity, price, discount_minor) = priced(line, invoice.draft.currency);
-            let net = quantity * price - Money::new(discount_minor, invoice.draft.currency).decimal();
-            assert_eq!(
-                net,
-                Money::new(line.subtotal_minor, invoice.draft.currency).decimal(),
-                "{}",
-                line.title
-            );
-            assert!(price >= Decimal::ZERO);
-        }
-    }
 }

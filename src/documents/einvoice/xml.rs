@@ -1,6 +1,7 @@
 //! Elements written one after the other, indented.
 
 use domain::money::{Currency, Money};
+use std::borrow::Cow;
 use std::fmt::Write;
 
 pub(super) struct Xml {
@@ -9,20 +10,29 @@ pub(super) struct Xml {
     pub currency: Currency,
     /// A credit note's amounts have the other sign.
     pub mirrored: bool,
+    /// Of elements that hold others, and of those that hold a value.
+    prefixes: (&'static str, &'static str),
 }
 
 impl Xml {
+    /// UBL's two prefixes.
     pub fn new(currency: Currency, mirrored: bool) -> Self {
-        Self { text: String::new(), depth: 0, currency, mirrored }
+        Self { text: String::new(), depth: 0, currency, mirrored, prefixes: ("cac", "cbc") }
+    }
+
+    /// One prefix for all; a name that brings its own keeps it.
+    pub fn of_prefix(prefix: &'static str, currency: Currency, mirrored: bool) -> Self {
+        Self { prefixes: (prefix, prefix), ..Self::new(currency, mirrored) }
     }
 
     pub fn within(&mut self, name: &str, content: impl FnOnce(&mut Self)) {
         let indent = "  ".repeat(self.depth);
-        let _ = writeln!(self.text, "{indent}<cac:{name}>");
+        let name = prefixed(self.prefixes.0, name);
+        let _ = writeln!(self.text, "{indent}<{name}>");
         self.depth += 1;
         content(self);
         self.depth -= 1;
-        let _ = writeln!(self.text, "{indent}</cac:{name}>");
+        let _ = writeln!(self.text, "{indent}</{name}>");
     }
 
     pub fn leaf(&mut self, name: &str, value: &str) {
@@ -38,22 +48,36 @@ impl Xml {
         let indent = "  ".repeat(self.depth);
         let attributes: String =
             attributes.iter().map(|(name, value)| format!(" {name}=\"{}\"", escaped(value))).collect();
-        let _ = writeln!(self.text, "{indent}<cbc:{name}{attributes}>{value}</cbc:{name}>");
+        let name = prefixed(self.prefixes.1, name);
+        let _ = writeln!(self.text, "{indent}<{name}{attributes}>{value}</{name}>");
     }
 
     pub fn amount(&mut self, name: &str, minor: i64) {
         self.amount_in(name, minor, self.currency);
     }
 
+    /// An amount that does not repeat its currency.
+    pub fn plain_amount(&mut self, name: &str, minor: i64) {
+        let text = self.decimal(minor, self.currency);
+        self.leaf(name, &text);
+    }
+
     pub fn amount_in(&mut self, name: &str, minor: i64, currency: Currency) {
-        let minor = if self.mirrored { -minor } else { minor };
-        let text = Money::new(minor, currency).decimal().to_string();
+        let text = self.decimal(minor, currency);
         self.leaf_with(name, &[("currencyID", currency.code())], &text);
+    }
+
+    fn decimal(&self, minor: i64, currency: Currency) -> String {
+        Money::new(if self.mirrored { -minor } else { minor }, currency).decimal().to_string()
     }
 }
 
+fn prefixed<'n>(prefix: &str, name: &'n str) -> Cow<'n, str> {
+    if name.contains(':') { Cow::Borrowed(name) } else { Cow::Owned(format!("{prefix}:{name}")) }
+}
+
 /// Text as XML holds it; characters that XML cannot hold are left out.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

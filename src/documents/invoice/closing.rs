@@ -229,7 +229,7 @@ pub(crate) fn in_fours(iban: &str) -> String {
 
 /// The tenant's note, wrapped; empty if there is none.
 pub(super) fn notes(layout: &Layout) -> Vec<String> {
-    match layout.document.tenant.invoice_note.as_deref().filter(|n| !n.trim().is_empty()) {
+    match layout.document.tenant.note(&layout.draft.language) {
         Some(note) => layout.wrap(layout.muted(8.5), note, RIGHT - LEFT - 12.0),
         None => Vec::new(),
     }

@@ -4,6 +4,7 @@ use super::{LEFT, Layout, RIGHT};
 use crate::paper::{Align, Sheet};
 use crate::templates::Labels;
 use domain::customer::Address;
+use domain::einvoice::Identifier;
 
 /// Where the facts beside the buyer start.
 const FACTS: f32 = 330.0;
@@ -38,10 +39,31 @@ pub(super) fn imprint(layout: &Layout) -> String {
     let mut parts = vec![seller.name.clone()];
     parts.extend(address_lines(&seller.address, layout.labels));
     parts.extend(seller.vat_number.as_ref().map(|vat| format!("{} {vat}", words.vat_number)));
+    parts.extend(register_number(layout));
+    parts.extend(layout.document.tenant.paper.registration.clone());
     parts.extend(layout.document.tenant.phone.as_ref().map(|phone| format!("{} {phone}", words.phone)));
     parts.extend(seller.email.clone());
     // Parts stay whole: a telephone number is not cut in two.
     parts.into_iter().map(|part| part.replace(' ', "\u{a0}")).collect::<Vec<_>>().join(" · ")
+}
+
+/// The number of the seller's register under the name that it has in its country, unless the VAT number says it.
+fn register_number(layout: &Layout) -> Option<String> {
+    let of_vat = layout.draft.seller.vat_number.as_deref();
+    let own = layout.document.tenant.identifiers.legal_id.clone();
+    let id = own.or_else(|| Identifier::legal_of(of_vat?))?;
+    let name = match id.scheme.as_str() {
+        "0002" => "SIREN",
+        "0007" | "0192" => "Org.nr",
+        "0009" => "SIRET",
+        "0106" => "KvK",
+        "0184" => "CVR",
+        "0208" => "KBO/BCE",
+        "0212" => "Y-tunnus",
+        _ => return None,
+    };
+    let is_said = of_vat.is_some_and(|number| number.ends_with(id.value.trim_start_matches("DK")));
+    (!is_said).then(|| format!("{name} {}", id.value))
 }
 
 fn seller(layout: &Layout, sheet: &mut Sheet) -> f32 {

@@ -59,6 +59,7 @@ pub struct InvoiceDocument<'a> {
     pub(crate) tenant: &'a Tenant,
     pub(crate) settlement: Option<&'a Settlement>,
     pub(crate) collection: Collection<'a>,
+    pub(crate) data: Option<&'a str>,
 }
 
 impl<'a> InvoiceDocument<'a> {
@@ -69,7 +70,7 @@ impl<'a> InvoiceDocument<'a> {
 
     /// A draft for review: without number, and marked as a draft across every page.
     pub fn draft(draft: &'a Draft, tenant: &'a Tenant) -> Self {
-        Self { draft, invoice: None, tenant, settlement: None, collection: Collection::default() }
+        Self { draft, invoice: None, tenant, settlement: None, collection: Collection::default(), data: None }
     }
 
     /// Says what has been paid or credited since: a demand is for what is open (rules Y3).
@@ -80,6 +81,11 @@ impl<'a> InvoiceDocument<'a> {
     /// Says how it will be paid.
     pub fn with_collection(self, collection: Collection<'a>) -> Self {
         Self { collection, ..self }
+    }
+
+    /// Carries the invoice for programs inside (Factur-X, ZUGFeRD): XML that [`crate::EInvoice::xml`] gave.
+    pub fn with_data(self, xml: &'a str) -> Self {
+        Self { data: Some(xml), ..self }
     }
 
     /// `INV-0000001.pdf`, or the draft's id: safe as a file name.
@@ -130,7 +136,8 @@ impl<'a> InvoiceDocument<'a> {
         let rest = [
             draft.reference.as_deref(),
             draft.seller.email.as_deref(),
-            self.tenant.invoice_note.as_deref(),
+            self.tenant.note(&draft.language),
+            self.tenant.paper.registration.as_deref(),
             self.tenant.phone.as_deref(),
             draft.subscription_number.as_deref(),
             self.invoice.and_then(|invoice| invoice.base.as_ref()).map(|base| base.rate_source.as_str()),
@@ -258,7 +265,7 @@ fn save(
     let finished =
         sheets.into_iter().enumerate().map(|(page, sheet)| finish(layout, sheet, page + 1, pages)).collect();
     let title = format!("{} {}", layout.title(), layout.number());
-    let identity = Identity { title, author: &layout.draft.seller.name, on, id };
+    let identity = Identity { title, author: &layout.draft.seller.name, on, id, data: layout.document.data };
     paper::write(layout.fonts, layout.logo, &identity, finished)
         .map_err(|why| DocumentError::Pdf { document: layout.document.name(), why })
 }

@@ -2,6 +2,7 @@
 //!
 //! Lengths are points (1/72 inch); `y` grows downwards from the top of the sheet.
 
+mod archive;
 mod fonts;
 mod logo;
 mod pdf;

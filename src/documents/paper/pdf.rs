@@ -1,7 +1,7 @@
 //! Sheets become a PDF whose bytes follow from them and from an [`Identity`] alone.
 
 use super::sheet::{BOLD_ID, LOGO_ID, REGULAR_ID, Sheet};
-use super::{Fonts, HEIGHT, Logo, WIDTH};
+use super::{Fonts, HEIGHT, Logo, WIDTH, archive};
 use chrono::{NaiveDate, NaiveTime};
 use domain::Uuid;
 use flate2::Compression;
@@ -23,6 +23,8 @@ pub(crate) struct Identity<'a> {
     pub on: NaiveDate,
     /// Becomes `/ID`.
     pub id: Uuid,
+    /// The same document for programs: Factur-X's XML.
+    pub data: Option<&'a str>,
 }
 
 /// The PDF, or every warning of the writer.
@@ -72,6 +74,7 @@ pub(crate) fn write(
     for empty in ["GTS_PDFXVersion", "Subject", "Keywords", "Identifier"] {
         info.remove(empty.as_bytes());
     }
+    archive::make(&mut file, identity).map_err(|e| e.to_string())?;
     // The writer's own `compress` takes the highest level, which is slow and saves little.
     for stream in file.objects.values_mut().filter_map(|object| object.as_stream_mut().ok()) {
         if stream.allows_compression && !stream.dict.has(b"Filter") {

@@ -40,6 +40,7 @@ pub fn catalogue() -> Catalogue {
             first_credit_note_number: None,
             language: "en".into(),
             invoice_note: None,
+            paper: Default::default(),
             payment_reference: None,
             accounts: crate::ledger::Chart::default(),
         },

@@ -9,7 +9,7 @@ use super::settle;
 use crate::catalogue::*;
 use crate::customer::{Address, Contact, Customer, Delivery, PaymentMethod};
 use crate::dunning::DunningPolicy;
-use crate::einvoice::{Identifier, Identifiers};
+use crate::einvoice::{Identifier, Identifiers, InvoiceForm};
 use crate::ledger::Chart;
 use crate::payment_reference::ReferenceRule;
 use crate::subscription::{Subscription, SubscriptionCharge};
@@ -71,6 +71,7 @@ pub fn customer_document(customer: &Customer, parent: Option<&str>) -> Document 
     doc.number("paymentterm", customer.payment_term);
     doc.address(&customer.address);
     doc.some("primaryemail", customer.email.as_deref());
+    doc.some("invoiceform", customer.invoice_form.map(InvoiceForm::name));
     if customer.delivery == Delivery::None {
         doc.text("delivery", "none");
     }
@@ -197,6 +198,12 @@ fn tenant(tenant: &Tenant) -> Members {
     doc.some("firstcreditnotenumber", tenant.first_credit_note_number.as_deref());
     doc.text("language", &tenant.language);
     doc.some("invoicenote", tenant.invoice_note.as_deref());
+    let notes = tenant.paper.notes.iter();
+    doc.object("invoicenotes", notes.map(|(language, note)| (language.clone(), Node::Text(note.clone()))));
+    doc.some("registration", tenant.paper.registration.as_deref());
+    if tenant.paper.form != InvoiceForm::default() {
+        doc.text("invoiceform", tenant.paper.form.name());
+    }
     doc.reference_rule(tenant.payment_reference.as_ref());
     if tenant.accounts != Chart::default() {
         let value = serde_json::to_value(&tenant.accounts).unwrap_or_default();

@@ -3,6 +3,7 @@
 use super::checks;
 use super::discount::{self, WrittenMark};
 use super::fields::{Fields, Ref};
+use super::paper;
 use crate::customer::{Contact, Customer, Delivery, PaymentMethod};
 use crate::direct_debit::{self, Mandate, SEPA, Scheme};
 use crate::ids::CustomerId;
@@ -54,6 +55,7 @@ pub(super) fn customer(fields: &mut Fields<'_, '_>) -> Option<WrittenCustomer> {
         payment_term: checks::payment_term(fields),
         address: checks::address(fields),
         email: checks::email(fields, "primaryemail|email"),
+        invoice_form: paper::form(fields),
         delivery: fields.choice("delivery", Delivery::parse, Delivery::NAMES).unwrap_or_default(),
         phone: fields.text("businessphone|phone"),
         business_unit: None,

@@ -38,6 +38,7 @@ mod nearest;
 mod needs;
 mod number_series;
 mod owners;
+mod paper;
 mod plan;
 mod pricing;
 mod removal;

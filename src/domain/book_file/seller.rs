@@ -3,8 +3,9 @@
 use super::checks;
 use super::fault::Place;
 use super::fields::Fields;
+use super::paper;
 use crate::catalogue::{
-    BusinessUnit, InvoiceDateRule, ProductFamily, Rate, RuleType, TaxCategory, TaxRule, Tenant, Uom,
+    BusinessUnit, InvoiceDateRule, Paper, ProductFamily, Rate, RuleType, TaxCategory, TaxRule, Tenant, Uom,
 };
 use crate::country::{self, is_country};
 use crate::decimal::RATE;
@@ -51,6 +52,7 @@ pub(super) fn tenant(fields: &mut Fields<'_, '_>) -> Option<Tenant> {
         first_credit_note_number: tenant.first_credit_note_number,
         language: tenant.language,
         invoice_note: tenant.invoice_note,
+        paper: tenant.paper,
         payment_reference: tenant.payment_reference,
         accounts: tenant.accounts,
     })
@@ -76,6 +78,7 @@ struct TenantRest {
     first_credit_note_number: Option<String>,
     language: String,
     invoice_note: Option<String>,
+    paper: Paper,
     payment_reference: Option<ReferenceRule>,
     accounts: Chart,
 }
@@ -109,6 +112,7 @@ impl TenantRest {
             credit_note_number_pattern: notes,
             language: checks::language(fields).unwrap_or_else(|| "en".to_owned()),
             invoice_note: fields.note("invoicenote"),
+            paper: paper::paper(fields),
             payment_reference: payment_reference(fields),
             accounts: chart(fields),
         }

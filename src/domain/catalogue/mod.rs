@@ -3,10 +3,12 @@
 
 mod charge;
 mod enums;
+mod paper;
 mod seller;
 
 pub use charge::{Charge, Plan, Pricing, TierBound};
 pub use enums::*;
+pub use paper::Paper;
 pub use seller::{BusinessUnit, ProductFamily, Rate, TaxRule, Tenant, Uom};
 
 use crate::dunning::DunningPolicy;

@@ -1,6 +1,6 @@
 //! The tenant (the seller), its business units, tax rules, exchange rates and units of measure.
 
-use super::{InvoiceDateRule, RuleType, TaxCategory};
+use super::{InvoiceDateRule, Paper, RuleType, TaxCategory};
 use crate::customer::Address;
 use crate::direct_debit;
 use crate::einvoice::Identifiers;
@@ -53,6 +53,9 @@ pub struct Tenant {
     pub language: String,
     /// Text under the totals.
     pub invoice_note: Option<String>,
+    /// What else is printed, and in what form.
+    #[serde(default)]
+    pub paper: Paper,
     /// What payers state with a transfer; none = the invoice's number.
     #[serde(default)]
     pub payment_reference: Option<ReferenceRule>,

@@ -38,6 +38,7 @@ pub fn catalogue(chart: Chart) -> Catalogue {
         first_credit_note_number: None,
         language: "en".into(),
         invoice_note: None,
+        paper: Default::default(),
         payment_reference: None,
         accounts: chart,
     };

@@ -1,6 +1,7 @@
 //! What will keep a payer from a right invoice, seen before it happens: no address, no tax rule, no price, a draft that is
 //! never billed, a VAT number that is none (rules I10, X1). Nothing of it is refused; `load` and `doctor` say it.
 
+mod law;
 mod payment_methods;
 
 use crate::billing::{buyer_tax, seller_tax};
@@ -66,6 +67,7 @@ impl Book<'_> {
             text.iter().for_each(|text| found.unwritable(self, "addressline1", text));
         }
         let mut list = found.list;
+        list.extend(law::warnings(self.catalogue));
         for plan in self.catalogue.plans.values().filter(|plan| plan.active) {
             let mut found = ObjectWarnings { kind: ObjectKind::ProductPlan, key: &plan.sku, list };
             plan.charges.iter().for_each(|c| found.unwritable(self, "charges", &c.invoice_text));
@@ -227,7 +229,7 @@ mod tests {
     fn book() -> Value {
         json!({
             "tenant": {"fullname": "Nordlys", "companyvat": "DK22756214", "currencycode": "DKK", "timezone": "UTC", "country": "DK",
-                       "email": "a@nordlys.example"},
+                       "addressline1": "Torvet 1", "postalcode": "8000", "city": "Aarhus", "email": "a@nordlys.example"},
             "taxrules": [{"fullname": "DK", "country": "DK", "state": "*", "ruletype": "*", "priority": 1, "taxpct": "25", "category": "S"}],
             "productplans": [{"sku": "P", "fullname": "P", "currencycode": "DKK", "charges": [
                 {"sku": "FEE", "fullname": "Fee", "chargetype": "recurring", "pricingmodel": "flat", "billingperiod": "monthly",

@@ -358,7 +358,7 @@ impl BatchContext {
 
     async fn pdf(&self, ctx: &Context, invoice: InvoiceId) -> Result<Vec<u8>, Answer> {
         if let Some((_, reason)) = self.unmade.get(&invoice) {
-            return Err(Answer::Permanent(reason.clone()));
+            return Err(Answer::Permanent(reason.to_string()));
         }
         let Some(document) = self.documents.get(&invoice) else {
             let why = self.fault.as_deref().unwrap_or("the invoice has no document yet");

@@ -6,12 +6,12 @@ use crate::files::file_store::Named;
 use crate::files::{hash, put};
 use anyhow::{Context as _, ensure};
 use chrono::Datelike;
-use documents::{Collection, DebitNotice, InvoiceDocument, Renderer};
+use documents::{Collection, DebitNotice, EInvoice, InvoiceDocument, Renderer};
 use domain::catalogue::Catalogue;
 use domain::customer::{Customer, PaymentMethod};
 use domain::direct_debit::Mandate;
+use domain::einvoice::{Format, InvoiceForm};
 use domain::ids::{CustomerId, InvoiceId};
-
 use domain::invoice::Invoice;
 use domain::invoice::verbs::collected_by;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,18 @@ use store::payment;
 pub const PDF: &str = "pdf";
 
 /// Documents that cannot be made as things are, with their payer and the reason.
-pub type Unmade = BTreeMap<InvoiceId, (CustomerId, String)>;
+pub type Unmade = BTreeMap<InvoiceId, (CustomerId, Hindrance)>;
+
+/// Why a document cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Hindrance {
+    /// Its page: a text that no font can write.
+    #[error("{0}")]
+    Page(String),
+    /// The data that it was to carry inside would not be valid.
+    #[error("{0}")]
+    Data(String),
+}
 
 /// Renders those of these invoices that have no document yet, and says which cannot be rendered.
 pub async fn render(ctx: &Context, invoices: &[InvoiceId]) -> anyhow::Result<Unmade> {
@@ -99,7 +110,7 @@ struct RenderedDocument {
 }
 
 /// A page, or what has none, whose it is, and why.
-type Outcome = Result<RenderedDocument, (InvoiceId, CustomerId, String)>;
+type Outcome = Result<RenderedDocument, (InvoiceId, CustomerId, Hindrance)>;
 
 /// Renders on all threads. Stops between two documents when asked to; nothing has been written by then.
 fn render_all(ctx: &Context, renderer: &Renderer, work: &Work) -> anyhow::Result<Vec<Outcome>> {
@@ -135,16 +146,35 @@ fn render_one(renderer: &Renderer, work: &Work, booked: &Booked) -> Outcome {
     let (id, payer) = (invoice.draft.id, invoice.draft.payer);
     let by = CollectedBy::of(invoice, work.payers.get(&payer), &work.unhealthy);
     let document = document_of(booked, &work.catalogue, &by);
-    let outcome = catch_unwind(AssertUnwindSafe(|| renderer.render_invoice(&document)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let xml = data_of(booked, work)?;
+        let document = xml.as_ref().map_or(document, |xml| document.with_data(xml));
+        renderer.render_invoice(&document).map_err(|fault| Hindrance::Page(fault.to_string()))
+    }));
     let reason = match outcome {
         Ok(Ok(bytes)) => {
             return Ok(RenderedDocument { invoice: id, path: path_of(booked, &document), bytes });
         }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("rendering {} broke an invariant", invoice.number),
+        Ok(Err(reason)) => reason,
+        Err(_) => Hindrance::Page(format!("rendering {} broke an invariant", invoice.number)),
     };
     tracing::warn!(invoice = invoice.number, "document not rendered");
     Err((id, payer, reason))
+}
+
+/// The invoice as data, for a payer who wants it inside the PDF; or all that is missing for it to be valid.
+fn data_of(booked: &Booked, work: &Work) -> Result<Option<String>, Hindrance> {
+    let (invoice, tenant) = (&booked.invoice, &work.catalogue.tenant);
+    let Some(payer) = work.payers.get(&invoice.draft.payer) else { return Ok(None) };
+    if payer.invoice_form.unwrap_or(tenant.paper.form) == InvoiceForm::Pdf {
+        return Ok(None);
+    }
+    let document = EInvoice { invoice, settlement: &booked.settlement, tenant, payer };
+    document.xml(Format::FacturX).map(Some).map_err(|gaps| {
+        let gaps: Vec<String> = gaps.iter().map(|gap| format!("{} {}", gap.place, gap.message)).collect();
+        let form = Format::FacturX.title();
+        Hindrance::Data(format!("{} would not be valid as {form}: {}", invoice.number, gaps.join("; ")))
+    })
 }
 
 /// How what is open of an invoice comes, as of its booking.

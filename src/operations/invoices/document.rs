@@ -1,7 +1,7 @@
 //! An invoice as a file: its PDF, its XML.
 
 use crate::context::{Context, catalogue};
-use crate::delivery::render;
+use crate::delivery::render::{self, Hindrance};
 use crate::invoices::find::{self, DraftOrInvoice};
 use crate::refusal::Stop;
 use anyhow::Context as _;
@@ -48,8 +48,10 @@ async fn stored(ctx: &Context, booked: &Booked) -> Result<Pdf, Stop> {
     let ids = [booked.invoice.draft.id];
     ctx.renderer().map_err(faulty_template)?;
     let unmade = render::render(ctx, &ids).await?;
-    if let Some((_, reason)) = unmade.into_values().next() {
-        return Err(not_made(reason).into());
+    match unmade.into_values().next() {
+        Some((_, Hindrance::Page(reason))) => return Err(not_made(reason).into()),
+        Some((_, Hindrance::Data(reason))) => return Err(without_data(reason).into()),
+        None => {}
     }
     let mut tx = ctx.store.read().await?;
     let documents = document::of_invoices(&mut tx, &ids).await?;
@@ -84,6 +86,12 @@ fn not_valid(number: &str, format: Format, gaps: Vec<Gap>) -> Refusal {
         .hint("add what is missing to a book file, load it, and ask again: ")
         .ask(Verb::LoadBook.on("book.json"))
         .with(faults.collect())
+}
+
+fn without_data(reason: String) -> Refusal {
+    Refusal::new(Code::NotValid, reason)
+        .hint("add what is missing to the book, or let this customer have \"invoiceform\": \"pdf\", then ")
+        .ask(Verb::LoadBook.on("book.json"))
 }
 
 fn not_made(reason: String) -> Refusal {

@@ -5,6 +5,7 @@ use super::{Table, assumed, not_used, optional, plan, required, seller};
 use crate::book_file::content::ObjectKind;
 use crate::customer::Delivery;
 use crate::direct_debit::Scheme;
+use crate::einvoice::InvoiceForm;
 
 const STATUS: &[&str] = &["active", "inactive"];
 
@@ -37,6 +38,12 @@ pub(super) static CUSTOMER: Table = Table {
         optional("country", Text, "Two letters of ISO 3166; decides about VAT."),
         not_used("county"),
         optional("primaryemail|email", Text, "Where invoices go if no contact is for them."),
+        assumed(
+            "invoiceform",
+            Choice(InvoiceForm::NAMES),
+            "the tenant's",
+            "What is mailed: a PDF, or one with the invoice as data inside (Factur-X, ZUGFeRD).",
+        ),
         assumed("delivery", Choice(Delivery::NAMES), "mail", "`none` mails nothing."),
         optional("businessphone|phone", Text, "Telephone number."),
         optional(

@@ -5,6 +5,7 @@ use super::{Table, assumed, not_used, optional, required};
 use crate::book_file::content::ObjectKind;
 use crate::catalogue::InvoiceDateRule;
 use crate::dunning::DunningAction;
+use crate::einvoice::InvoiceForm;
 use crate::payment_reference::ReferenceKind;
 
 const CATEGORIES: &[&str] = &["S", "Z", "E", "AE", "K", "G", "O"];
@@ -83,6 +84,22 @@ pub(super) static TENANT: Table = Table {
             "Language of documents, as `da` or `de-AT`: Danish, Dutch, English, Finnish, French, German, Norwegian (`nb`) and Swedish are built in.",
         ),
         optional("invoicenote", Note, "Text under the totals of every invoice."),
+        optional(
+            "invoicenotes",
+            Any,
+            "Notes by language, in place of `invoicenote`: `{\"de\": \"Es gelten unsere AGB.\"}`.",
+        ),
+        optional(
+            "registration",
+            Text,
+            "In the foot of each page: what the law wants named besides numbers, as `HRB 12345, Amtsgericht Hamburg`, `Foretaksregisteret`, `Godkänd för F-skatt`.",
+        ),
+        assumed(
+            "invoiceform",
+            Choice(InvoiceForm::NAMES),
+            "pdf",
+            "What is mailed to customers who do not say: a PDF, or one with the invoice as data inside (Factur-X, ZUGFeRD).",
+        ),
         assumed(
             "paymentreference",
             Choice(ReferenceKind::NAMES),

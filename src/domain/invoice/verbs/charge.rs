@@ -400,6 +400,7 @@ mod tests {
             identifiers: Default::default(),
             buyer_reference: None,
             delivery_country: None,
+            invoice_form: None,
             language: None,
             discount: None,
             former_discounts: Vec::new(),
