@@ -234,14 +234,11 @@ fn a_pdf_for_the_archive_carries_the_invoice_for_who_wants_it() {
     home.load(&book);
     home.ingest("january.csv", &january(6)).exits(0);
     home.json(&["run", "--as-of", "2026-02-01", "--skip", "send,collect"]);
-    for asked in [["INV-0000001", "0"], ["INV-0000006", "1"]] {
-        let line = ["--line", asked[1]];
-        let part = if asked[1] == "0" { &line[..0] } else { &line[..] };
-        let credit = ["invoices", "credit", asked[0], "--as-of", "2026-02-02"];
-        let credit = home.json(&[&credit[..], part].concat());
-        let path = home.file(&format!("{}.pdf", asked[0]), "");
-        let number = credit["InvoiceNumber"].as_str().unwrap_or("CN-0000001").to_owned();
-        home.run(&["invoices", "pdf", &number, "--out", path.to_str().unwrap()]).exits(0);
+    home.json(&["invoices", "credit", "INV-0000001", "--as-of", "2026-02-02"]);
+    home.json(&["invoices", "credit", "INV-0000006", "--line", "1", "--as-of", "2026-02-02"]);
+    for number in ["CN-0000001", "CN-0000002"] {
+        let path = home.path().join("credit.pdf");
+        home.run(&["invoices", "pdf", number, "--out", path.to_str().unwrap()]).exits(0);
     }
     let paths = files_below(&home.path().join("documents"), "pdf");
     assert!(paths.len() >= 14, "{paths:?}");

@@ -6,7 +6,7 @@ use crate::book_file::ObjectKind;
 use crate::catalogue::{Catalogue, TaxCategory, Tenant};
 
 /// What a country adds: is it said, and how it is said where it is not.
-type Wanted = (fn(&Tenant) -> bool, &'static str, &'static str);
+type LegalWord = (fn(&Tenant) -> bool, &'static str, &'static str);
 
 fn has_registration(tenant: &Tenant) -> bool {
     tenant.paper.registration.is_some()
@@ -28,7 +28,7 @@ fn is_company_of(tenant: &Tenant, endings: &[&str]) -> bool {
 }
 
 /// What is wanted in a country besides the directive.
-fn wanted(country: &str) -> &'static [Wanted] {
+fn wanted(country: &str) -> &'static [LegalWord] {
     match country {
         "DE" => &[(
             |tenant| has_registration(tenant) || !is_company_of(tenant, &["GMBH", "AG", "UG", "KG", "SE"]),
