@@ -267,7 +267,9 @@ fn a_pdf_for_the_archive_carries_the_invoice_for_who_wants_it() {
     book["taxrules"].as_array_mut().unwrap().push(json!(
         {"fullname": "Anywhere", "country": "*", "state": "*", "ruletype": "*", "priority": 99, "taxpct": "25", "category": "S"}));
     nowhere.load(&book);
-    nowhere.json(&["run", "--as-of", "2026-01-01", "--skip", "send,collect"]);
+    let run =
+        nowhere.run(&["--json", "run", "--as-of", "2026-01-01", "--skip", "send,collect"]).exits(3).json();
+    assert_eq!((run["invoiced"].as_u64(), run["failed"].as_u64()), (Some(6), Some(1)), "{run:#}");
     let number =
         nowhere.json(&["invoices", "--customer", "CU-0001"])[0]["InvoiceNumber"].as_str().unwrap().to_owned();
     let refused = nowhere.run(&["--json", "invoices", "pdf", &number]).exits(1).error();
