@@ -106,6 +106,7 @@ fn settings(config: &Config, home: &Home) -> Settings {
         datev: (config.number("datev.consultant"), config.number("datev.client")),
         report_to: config.report_to(),
         mail_from: config.optional("mail.from").map(str::to_owned),
+        fonts_folder: config.optional("documents.fonts").map(Into::into),
         inbox_still: Duration::from_secs(u64::from(config.number("inbox.still_s"))),
         backup: BackupPlan {
             folder: config.optional("backup.folder").map_or_else(|| home.root.join(BACKUPS), PathBuf::from),

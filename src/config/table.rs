@@ -167,6 +167,12 @@ const BEFORE_JOBS: &[Setting] = &[
         "files",
         "files (mail/*.eml in the home folder) or smtp",
     ),
+    setting(
+        "documents.fonts",
+        "TALLYBOOK_DOCUMENTS_FONTS",
+        "/usr/share/fonts",
+        "folder with Noto's fonts, for names in Arabic, Chinese and other scripts that the built-in ones have not",
+    ),
     setting("mail.from", "TALLYBOOK_MAIL_FROM", "", "sender address; unset = the tenant's e-mail address"),
     setting("mail.host", "TALLYBOOK_MAIL_HOST", "localhost", "SMTP relay"),
     setting("mail.port", "TALLYBOOK_MAIL_PORT", "25", "port of the relay"),

@@ -14,13 +14,13 @@ static RENDERER: LazyLock<Renderer> =
     LazyLock::new(|| Renderer::new(&Templates::embedded().unwrap()).unwrap());
 
 /// A PDF on disk, for the tools.
-struct Paper {
+pub(crate) struct Paper {
     _folder: tempfile::TempDir,
     path: std::path::PathBuf,
 }
 
 impl Paper {
-    fn of(name: &str, bytes: &[u8]) -> Self {
+    pub fn of(name: &str, bytes: &[u8]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(format!("{name}.pdf"));
         std::fs::write(&path, bytes).unwrap();
@@ -50,16 +50,19 @@ impl Paper {
     fn check(&self) {
         let report = self.tool("qpdf", &["--check"], &[]);
         assert!(report.contains("No syntax or stream encoding errors"), "{report}");
+        let about = self.tool("pdfinfo", &[], &[]);
+        assert!(about.contains("PDF version:     1.7") && about.contains("Metadata Stream: yes"), "{about}");
         let fonts = self.tool("pdffonts", &[], &[]);
         let rows: Vec<&str> = fonts.lines().skip(2).collect();
-        assert_eq!(rows.len(), 2, "{fonts}");
+        let is_own = |row: &&&str| row.contains("+Inter");
+        assert_eq!(rows.iter().filter(is_own).count(), 2, "{fonts}");
         for row in rows {
-            assert!(row.contains("+Inter"), "{row}");
+            assert!(row.contains("+Inter") || row.contains("+Noto"), "{row}");
             assert!(row.contains("yes yes yes"), "embedded, subset, Unicode: {row}");
         }
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.tool("pdftotext", &["-layout"], &["-"])
     }
 

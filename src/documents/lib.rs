@@ -23,6 +23,8 @@ mod golden;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
+mod scripts;
+#[cfg(test)]
 mod speed;
 
 pub use einvoice::{EInvoice, Gap};

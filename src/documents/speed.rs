@@ -2,7 +2,7 @@
 //! One thread; rendering only, no file is written.
 
 use crate::invoice::InvoiceDocument;
-use crate::{Renderer, Templates, sample};
+use crate::{Renderer, sample};
 use std::time::Instant;
 
 const ROUNDS: u32 = 1_500;
@@ -11,10 +11,18 @@ const ROUNDS: u32 = 1_500;
 #[ignore = "a measurement"]
 #[expect(clippy::print_stderr, reason = "a measurement is for the eye")]
 fn speed_of_rendering() {
-    let renderer = Renderer::new(&Templates::embedded().unwrap()).unwrap();
+    let renderer = Renderer::new(&crate::scripts::with_other_faces()).unwrap();
     let tenant = sample::tenant();
-    for (name, invoice) in [("one page", sample::one_page()), ("long", sample::long(60))] {
-        let document = InvoiceDocument::booked(&invoice, &tenant);
+    let data = "<!-- as long as the data of one page -->".repeat(150);
+    let mut other = sample::one_page();
+    other.draft.buyer.name = "株式会社サンプル חברה उदाहरण".to_owned();
+    let kinds =
+        [("one page", sample::one_page()), ("other scripts and data", other), ("long", sample::long(60))];
+    for (name, invoice) in kinds {
+        let mut document = InvoiceDocument::booked(&invoice, &tenant);
+        if name.contains("data") {
+            document = document.with_data(&data);
+        }
         let bytes = renderer.render_invoice(&document).unwrap().len();
         let start = Instant::now();
         for _ in 0..ROUNDS {

@@ -1,20 +1,10 @@
-//! What can be written on paper: a text with a character that the fonts lack, or of a script whose letters must be
-//! joined or reordered, which the PDF writer does not do, is refused rather than printed as boxes (rules I10).
+//! What can be written on paper: a text with a character that no face has, or of a script whose letters must be joined and are
+//! not here, is refused rather than printed as boxes (rules I10).
 
-use crate::paper::Fonts;
+use crate::paper::{Fonts, is_joined, script_of};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::ops::RangeInclusive;
 
-/// Scripts that run from right to left or whose letters change with their neighbours.
-const SHAPED: [RangeInclusive<char>; 6] = [
-    '\u{590}'..='\u{8ff}',   // Hebrew, Arabic, Syriac, Thaana, N'Ko
-    '\u{900}'..='\u{dff}',   // the scripts of India and Sri Lanka
-    '\u{e00}'..='\u{109f}',  // Thai to Myanmar
-    '\u{1780}'..='\u{17ff}', // Khmer
-    '\u{fb1d}'..='\u{fdff}', // presentation forms
-    '\u{fe70}'..='\u{fefc}',
-];
 /// Characters named in a reason.
 const NAMED: usize = 8;
 
@@ -42,8 +32,9 @@ pub(crate) fn unwritable<'t>(fonts: &Fonts, texts: impl Iterator<Item = &'t str>
 }
 
 pub(crate) fn is_writable(fonts: &Fonts, character: char) -> bool {
-    let is_shaped = SHAPED.iter().any(|range| range.contains(&character));
-    vanishes(character) || (!is_shaped && fonts.has(character))
+    // Of a script that we cannot shape a face would print letters that do not join.
+    let can_be_shaped = !is_joined(character) || script_of(character).is_some();
+    vanishes(character) || (can_be_shaped && fonts.has(character))
 }
 
 /// Control characters and marks without a width of their own are left out on paper, and nothing is lost with them.

@@ -132,6 +132,7 @@ impl Context {
         }
         let own = self.folders.root.join("templates");
         let templates = if own.is_dir() { Templates::from_folder(&own)? } else { Templates::embedded()? };
+        let templates = templates.with_fonts_of(self.settings.fonts_folder.clone());
         let renderer = Arc::new(Renderer::new(&templates)?);
         Ok(Arc::clone(self.renderer.get_or_init(|| renderer)))
     }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub datev: (u32, u32),
     /// Sender of mails; none = the tenant's address.
     pub mail_from: Option<String>,
+    /// Where the system keeps fonts, for names in scripts that ours have not.
+    pub fonts_folder: Option<PathBuf>,
     /// Who gets the report of each run by mail.
     pub report_to: Vec<String>,
     /// A file of the inbox is taken once nobody has changed it for so long.

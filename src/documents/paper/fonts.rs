@@ -1,9 +1,12 @@
 //! The two faces of a document: parsed once, measured by the widths that the PDF itself states.
 
+use super::others::Others;
+use super::shaping::{self, Run};
 use crate::error::TemplateError;
 use crate::templates::{Bytes, Source, Templates};
 use printpdf::ParsedFont;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// What stands for a character that the face does not have: the first of these that it has.
 const REPLACEMENTS: [char; 3] = ['\u{fffd}', '□', '?'];
@@ -28,12 +31,18 @@ pub(crate) struct Font {
     pub parsed: ParsedFont,
     /// Thousandths of the size, by code point; `None` = the face does not have it.
     widths: Vec<Option<u16>>,
+    /// Faces for what this one does not have.
+    pub(super) others: Arc<Others>,
 }
 
 impl Fonts {
     /// Parses both faces.
     pub fn parse(templates: &Templates) -> Result<Self, TemplateError> {
-        Ok(Self { regular: Font::parse(&templates.regular)?, bold: Font::parse(&templates.bold)? })
+        let others = Arc::new(Others::parse(templates)?);
+        Ok(Self {
+            regular: Font::parse(&templates.regular, &others)?,
+            bold: Font::parse(&templates.bold, &others)?,
+        })
     }
 
     /// The face.
@@ -44,18 +53,19 @@ impl Fonts {
         }
     }
 
-    /// Whether both faces have a character.
+    /// Whether a character can be written: both faces have it, or another one.
     pub fn has(&self, character: char) -> bool {
-        self.regular.width_of(character).is_some() && self.bold.width_of(character).is_some()
+        let is_own = self.regular.width_of(character).is_some() && self.bold.width_of(character).is_some();
+        is_own || self.regular.others.of(character).is_some()
     }
 }
 
 impl Font {
-    fn parse(source: &Source<Bytes>) -> Result<Self, TemplateError> {
+    fn parse(source: &Source<Bytes>, others: &Arc<Others>) -> Result<Self, TemplateError> {
         let mut warnings = Vec::new();
         let parsed = ParsedFont::from_bytes(&source.content, 0, &mut warnings)
             .ok_or_else(|| TemplateError::broken(&source.file, "is not a TrueType or OpenType font"))?;
-        let mut font = Self { parsed, widths: Vec::new() };
+        let mut font = Self { parsed, widths: Vec::new(), others: Arc::clone(others) };
         font.widths = (0..MEASURED).map(|code| font.measure(code)).collect();
         let needed = "0123456789.,-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz –";
         if let Some(missing) = needed.chars().find(|c| font.width_of(*c).is_none()) {
@@ -66,21 +76,44 @@ impl Font {
 
     /// Width of a text, in points. Text must be [`Self::printable`].
     pub fn width(&self, text: &str, size: f32) -> f32 {
+        if self.is_plain(text) {
+            return self.plain_width(text, size);
+        }
+        let width = |run: &Run<'_>| match run {
+            Run::Own(text) => self.plain_width(text, size),
+            Run::Shaped(shaped) => shaped.width * size / 1000.0,
+        };
+        self.runs(text).iter().map(width).sum()
+    }
+
+    fn plain_width(&self, text: &str, size: f32) -> f32 {
         let thousandths: u32 = text.chars().filter_map(|c| self.width_of(c)).map(u32::from).sum();
         thousandths as f32 * size / 1000.0
     }
 
+    /// Whether this face writes a text alone.
+    pub fn is_plain(&self, text: &str) -> bool {
+        text.chars().all(|c| self.width_of(c).is_some())
+    }
+
+    /// The pieces of a line from left to right, each in the face that has it. Text must be [`Self::printable`].
+    pub fn runs(&self, text: &str) -> Vec<Run<'_>> {
+        shaping::runs(text, &self.others, |c| self.width_of(c).is_some())
+    }
+
     /// The text as it can be printed: line breaks and tabs become spaces, other control characters vanish, and what
-    /// the face does not have becomes a replacement character.
+    /// no face has becomes a replacement character.
     pub fn printable<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if text.chars().all(|c| self.width_of(c).is_some()) {
+        if self.is_plain(text) {
             return Cow::Borrowed(text);
         }
         let stand_in = REPLACEMENTS.into_iter().find(|c| self.width_of(*c).is_some()).unwrap_or('?');
         let print = |c: char| match c {
             '\n' | '\t' => Some(' '),
+            // Between letters that join these say how.
+            '\u{200c}' | '\u{200d}' if text.chars().any(|c| shaping::script_of(c).is_some()) => Some(c),
             c if crate::writable::vanishes(c) => None,
-            c if self.width_of(c).is_some() => Some(c),
+            c if self.width_of(c).is_some() || self.others.of(c).is_some() => Some(c),
             _ => Some(stand_in),
         };
         Cow::Owned(text.chars().filter_map(print).collect())
@@ -116,8 +149,9 @@ impl Font {
     fn break_word(&self, word: &str, size: f32, width: f32, lines: &mut Vec<String>) -> String {
         let mut piece = String::new();
         for character in word.chars() {
+            let is_tied = shaping::is_tied(piece.chars().last(), character);
             piece.push(character);
-            if self.width(&piece, size) > width && piece.chars().count() > 1 {
+            if !is_tied && self.width(&piece, size) > width && piece.chars().count() > 1 {
                 piece.pop();
                 lines.push(std::mem::replace(&mut piece, character.to_string()));
             }
@@ -135,7 +169,8 @@ impl Font {
 
     /// As the PDF will state it: whole thousandths, cut off.
     fn measure(&self, code: u32) -> Option<u16> {
-        if code < 0x20 || (0x7f..0xa0).contains(&code) {
+        let is_joined = char::from_u32(code).is_some_and(shaping::is_joined);
+        if code < 0x20 || (0x7f..0xa0).contains(&code) || is_joined {
             return None;
         }
         let glyph = self.parsed.lookup_glyph_index(code).filter(|glyph| *glyph != 0)?;

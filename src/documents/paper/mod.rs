@@ -5,12 +5,17 @@
 mod archive;
 mod fonts;
 mod logo;
+mod others;
 mod pdf;
+mod shaping;
 mod sheet;
 
 pub(crate) use fonts::{Face, Fonts};
 pub(crate) use logo::Logo;
 pub(crate) use pdf::{Identity, write};
+#[cfg(test)]
+pub(crate) use shaping::Run;
+pub(crate) use shaping::{is_joined, script_of};
 pub(crate) use sheet::{Align, Sheet, TextStyle};
 
 /// A4.

@@ -10,6 +10,7 @@ use printpdf::{
     FontId, OffsetDateTime, PdfDocument, PdfFont, PdfPage, PdfParseErrorSeverity, PdfSaveOptions, Pt, Rect,
     XObject, XObjectId,
 };
+use std::collections::BTreeSet;
 use std::io::Write;
 
 /// Of deflate, 0 to 9.
@@ -44,6 +45,10 @@ pub(crate) fn write(
     info.producer = "tallybook".to_owned();
     for (id, font) in [(REGULAR_ID, &fonts.regular), (BOLD_ID, &fonts.bold)] {
         document.resources.fonts.map.insert(FontId(id.to_owned()), PdfFont::new(font.parsed.clone()));
+    }
+    for id in sheets.iter().flat_map(|sheet| &sheet.others).collect::<BTreeSet<_>>() {
+        let other = fonts.regular.others.by_id(id).ok_or_else(|| format!("face {id} is not there"))?;
+        document.resources.fonts.map.insert(FontId(id.clone()), PdfFont::new(other.parsed.clone()));
     }
     if let Some(logo) = logo {
         document

@@ -1,12 +1,14 @@
 //! A sheet of A4: text, lines, boxes and a picture at given places.
 
-use super::fonts::{Face, Fonts};
+use super::fonts::{Face, Font, Fonts};
+use super::shaping::Run;
 use super::{HEIGHT, WIDTH};
 use crate::templates::Colour;
 use printpdf::{
-    Color, FontId, Line, LinePoint, Op, PaintMode, PdfFontHandle, Point, Pt, Rect, Rgb, TextItem, TextMatrix,
-    XObjectId, XObjectTransform,
+    Codepoint, Color, FontId, Line, LinePoint, Op, PaintMode, PdfFontHandle, Point, Pt, Rect, Rgb, TextItem,
+    TextMatrix, XObjectId, XObjectTransform,
 };
+use std::collections::BTreeSet;
 
 /// Resource names; fixed, because printpdf's own come from a process-wide counter. Six letters make the subset tag.
 pub(super) const REGULAR_ID: &str = "TBREGU";
@@ -33,6 +35,8 @@ pub(crate) enum Align {
 #[derive(Default)]
 pub(crate) struct Sheet {
     pub(super) ops: Vec<Op>,
+    /// Names of the faces for other scripts that it uses.
+    pub(super) others: BTreeSet<String>,
 }
 
 impl Sheet {
@@ -44,7 +48,41 @@ impl Sheet {
             return;
         }
         let left = if align == Align::Left { x } else { x - font.width(&text, ink.size) };
-        self.show(ink, text.into_owned(), Op::SetTextCursor { pos: point(left, y) });
+        if font.is_plain(&text) {
+            self.show(ink, text.into_owned(), Op::SetTextCursor { pos: point(left, y) });
+        } else {
+            self.mixed(font, ink, &text, (left, HEIGHT - y), (0.0, 1.0));
+        }
+    }
+
+    /// Writes a line in which several faces take part, from a place of the PDF and in a direction.
+    fn mixed(&mut self, font: &Font, ink: TextStyle, text: &str, (x, y): (f32, f32), (sin, cos): (f32, f32)) {
+        let mut pen = 0.0;
+        let at = |along: f32, up: f32| {
+            let (x, y) = (x + along * cos - up * sin, y + along * sin + up * cos);
+            Op::SetTextMatrix { matrix: TextMatrix::Raw([cos, sin, -sin, cos, x, y]) }
+        };
+        for run in font.runs(text) {
+            match run {
+                Run::Own(text) => {
+                    let width = font.width(&text, ink.size);
+                    self.show(ink, text, at(pen, 0.0));
+                    pen += width;
+                }
+                Run::Shaped(shaped) => {
+                    let scale = ink.size / 1000.0;
+                    self.begin(ink, &shaped.face.id);
+                    self.others.insert(shaped.face.id.clone());
+                    for placed in shaped.glyphs {
+                        let glyph = Codepoint::with_cid(placed.glyph, 0.0, placed.text);
+                        self.ops.push(at(pen + placed.x * scale, placed.y * scale));
+                        self.ops.push(Op::ShowText { items: vec![TextItem::GlyphIds(vec![glyph])] });
+                    }
+                    self.ops.push(Op::EndTextSection);
+                    pen += shaped.width * scale;
+                }
+            }
+        }
     }
 
     /// Writes large text from the lower left to the upper right, centred on the sheet, to lie under everything else.
@@ -57,8 +95,8 @@ impl Sheet {
         let (half, lift) = (font.width(&text, size) / 2.0, size * 0.36);
         let x = WIDTH / 2.0 - half * cos + lift * sin;
         let y = HEIGHT / 2.0 - half * sin - lift * cos;
-        let matrix = TextMatrix::Raw([cos, sin, -sin, cos, x, y]);
-        self.show(TextStyle { face: Face::Bold, size, colour }, text, Op::SetTextMatrix { matrix });
+        let ink = TextStyle { face: Face::Bold, size, colour };
+        self.mixed(font, ink, &text, (x, y), (sin, cos));
     }
 
     /// A horizontal line.
@@ -100,19 +138,22 @@ impl Sheet {
     /// Puts what is on `other` on top of this sheet.
     pub fn overlay(&mut self, other: Sheet) {
         self.ops.extend(other.ops);
+        self.others.extend(other.others);
     }
 
     fn show(&mut self, ink: TextStyle, text: String, place: Op) {
         // A no-break space has done its work; on paper it is a space like any other.
         let text = text.replace('\u{a0}', " ");
         let id = if ink.face == Face::Regular { REGULAR_ID } else { BOLD_ID };
+        self.begin(ink, id);
+        self.ops.extend([place, Op::ShowText { items: vec![TextItem::Text(text)] }, Op::EndTextSection]);
+    }
+
+    fn begin(&mut self, ink: TextStyle, font: &str) {
         self.ops.extend([
             Op::StartTextSection,
-            Op::SetFont { font: PdfFontHandle::External(FontId(id.to_owned())), size: Pt(ink.size) },
+            Op::SetFont { font: PdfFontHandle::External(FontId(font.to_owned())), size: Pt(ink.size) },
             Op::SetFillColor { col: color(ink.colour) },
-            place,
-            Op::ShowText { items: vec![TextItem::Text(text)] },
-            Op::EndTextSection,
         ]);
     }
 }

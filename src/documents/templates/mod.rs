@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One template file with its name, which every error repeats.
 #[derive(Debug, Clone)]
@@ -37,6 +37,10 @@ pub struct Templates {
     pub(crate) theme: Theme,
     pub(crate) regular: Source<Bytes>,
     pub(crate) bold: Source<Bytes>,
+    /// Faces for other scripts.
+    pub(crate) others: Vec<Source<Bytes>>,
+    /// Where the system keeps fonts, for what no face of ours has.
+    pub(crate) fonts_folder: Option<PathBuf>,
     pub(crate) logo: Option<Source<Bytes>>,
     /// By path under `email/` without `.j2`: `invoice/subject.txt` is filled with the words of any language,
     /// `invoice/da/subject.txt` is for one of them alone.
@@ -64,6 +68,7 @@ const REGULAR: (&str, &[u8]) =
     ("invoice/fonts/regular.ttf", include_bytes!("../../../templates/invoice/fonts/regular.ttf"));
 const BOLD: (&str, &[u8]) =
     ("invoice/fonts/bold.ttf", include_bytes!("../../../templates/invoice/fonts/bold.ttf"));
+const OTHERS: &str = "invoice/fonts/others";
 const LOGO: &str = "invoice/logo.png";
 const MAILS: &[(&str, &str)] = embedded![
     "email/layout.html.j2",
@@ -103,6 +108,8 @@ impl Templates {
             theme: Theme::parse(THEME.0, THEME.1)?,
             regular: source(REGULAR.0, Cow::Borrowed(REGULAR.1)),
             bold: source(BOLD.0, Cow::Borrowed(BOLD.1)),
+            others: Vec::new(),
+            fonts_folder: None,
             logo: None,
             mails,
         })
@@ -132,6 +139,9 @@ impl Templates {
                 *slot = byte_file(folder, path)?;
             }
         }
+        for path in files_below(folder, &folder.join(OTHERS))? {
+            templates.others.push(byte_file(folder, &path)?);
+        }
         if folder.join(LOGO).exists() {
             templates.logo = Some(byte_file(folder, LOGO)?);
         }
@@ -141,6 +151,12 @@ impl Templates {
         }
         templates.check_mails_are_whole()?;
         Ok(templates)
+    }
+
+    /// The same, with the fonts of the system for scripts that ours have not.
+    #[must_use]
+    pub fn with_fonts_of(self, folder: Option<PathBuf>) -> Self {
+        Self { fonts_folder: folder, ..self }
     }
 
     /// Words and formats of a language: exact, else of the language without its region (`da-DK` → `da`), else
@@ -333,6 +349,8 @@ mod tests {
         assert!(colour.contains("T/invoice/theme.toml is broken") && colour.contains("teal"), "{colour}");
         let font = fault("invoice/fonts/bold.ttf", b"not a font");
         assert!(font.contains("T/invoice/fonts/bold.ttf is broken"), "{font}");
+        let other = fault("invoice/fonts/others/japanese.otf", b"not a font");
+        assert!(other.contains("T/invoice/fonts/others/japanese.otf is broken"), "{other}");
         let logo = fault("invoice/logo.png", b"GIF89a");
         assert!(logo.contains("T/invoice/logo.png is broken"), "{logo}");
         let half = fault("email/invoice/lv/subject.txt.j2", b"Rekins");
