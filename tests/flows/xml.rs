@@ -272,9 +272,8 @@ fn a_pdf_for_the_archive_carries_the_invoice_for_who_wants_it() {
     assert_eq!((run["invoiced"].as_u64(), run["failed"].as_u64()), (Some(6), Some(1)), "{run:#}");
     let number =
         nowhere.json(&["invoices", "--customer", "CU-0001"])[0]["InvoiceNumber"].as_str().unwrap().to_owned();
-    let refused = nowhere.run(&["--json", "invoices", "pdf", &number]).exits(1).error();
-    assert_eq!(refused["code"], "not_valid", "{refused:#}");
-    assert!(refused.to_string().contains("/customers/CU-0001/country"), "{refused:#}");
+    let refused = nowhere.run(&["--json", "invoices", "pdf", &number]).exits(1).stderr;
+    assert!(refused.contains("\"not_valid\"") && refused.contains("/customers/CU-0001/country"), "{refused}");
     book["customers"][0]["invoiceform"] = json!("pdf");
     nowhere.load(&book);
     nowhere
