@@ -13,13 +13,25 @@ use sha2::{Digest, Sha256};
 /// A postal address; every part may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line1: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line2: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postal_code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub city: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// ISO 3166 alpha-2, upper case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
+}
+
+impl Address {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How invoices and reminders reach a customer.
@@ -36,6 +48,10 @@ impl Delivery {
     /// The words of the book.
     pub const NAMES: &[&str] = &["mail", "none"];
 
+    fn is_by_mail(&self) -> bool {
+        *self == Self::Mail
+    }
+
     /// Reads a word of the book.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
@@ -46,54 +62,72 @@ impl Delivery {
     }
 }
 
-/// A customer: owner of subscriptions and, unless it bills to its parent, payer of invoices.
+/// A customer: owner of subscriptions and, unless it bills to its parent, payer of invoices. What says nothing is not written:
+/// a large book is read and written as often as it is billed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Customer {
     pub id: CustomerId,
     pub account_number: String,
     pub fullname: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub company_name: Option<String>,
     /// Presence makes the customer a business for tax rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub company_vat: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refkey: Option<String>,
     pub currency: Currency,
     /// `false` leaves invoices as drafts for review (rules I4).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub autobill: bool,
     /// Net days; none = the tenant's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_term: Option<u32>,
+    #[serde(default, skip_serializing_if = "Address::is_empty")]
     pub address: Address,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Delivery::is_by_mail")]
     pub delivery: Delivery,
     /// In what form invoices are mailed; none = the tenant's.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_form: Option<InvoiceForm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
     /// Refkey of the business unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_unit: Option<String>,
     /// All invoices of one charge date and currency are collected on one (rules I1).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub collective_billing: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<CustomerId>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bill_to_parent: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub our_reference: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Identifiers::is_empty")]
     pub identifiers: Identifiers,
     /// What the buyer's system routes an electronic invoice by.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer_reference: Option<String>,
     /// Country that is delivered to, ISO 3166 alpha-2; none = the address's.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery_country: Option<String>,
     /// Language of documents; none = the tenant's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discount: Option<AppliedDiscount>,
     /// Discounts that others have replaced, oldest first: days before that keep theirs (rules D1, T6).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former_discounts: Vec<AppliedDiscount>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<Contact>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub payment_methods: Vec<PaymentMethod>,
     /// New subscriptions and customers below it are taken.
-    #[serde(default = "crate::catalogue::is_active_unless_said")]
+    #[serde(default = "crate::catalogue::is_active_unless_said", skip_serializing_if = "Clone::clone")]
     pub active: bool,
 }
 
@@ -101,12 +135,19 @@ pub struct Customer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     pub fullname: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refkey: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub receives_invoice: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_delivery: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_einvoice: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gln: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    #[serde(default, skip_serializing_if = "Address::is_empty")]
     pub address: Address,
 }
 
@@ -116,11 +157,15 @@ pub struct PaymentMethod {
     pub refkey: String,
     /// `token` (online, through a gateway) or another type that is collected elsewhere.
     pub kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
     /// Never logged, never printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_default: bool,
     /// First day on which it is no longer valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<NaiveDate>,
     /// What money is fetched from an account with.
     #[serde(default, skip_serializing_if = "Option::is_none")]

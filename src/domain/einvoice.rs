@@ -133,9 +133,17 @@ pub struct Identifier {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identifiers {
     /// In a register of companies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legal_id: Option<Identifier>,
     /// Where electronic invoices are sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub electronic_address: Option<Identifier>,
+}
+
+impl Identifiers {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.legal_id.is_none() && self.electronic_address.is_none()
+    }
 }
 
 /// Why something is no identifier.

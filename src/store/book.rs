@@ -206,11 +206,11 @@ fn charges_of(subscription: &Subscription) -> impl Iterator<Item = (ChargeRefere
 
 async fn save_charges(tx: &mut Tx, subscriptions: &[Subscription]) -> anyhow::Result<()> {
     const KNOWN: PerDriver =
-        by_keys!("select reference from subscription_charge where subscription", uuid, "");
+        by_keys!("select reference from subscription_charge where reference", uuid, "");
     let sql = tx.pick(&KNOWN);
-    let ids: Vec<SubscriptionId> = subscriptions.iter().map(|s| s.id).collect();
+    let references: Vec<ChargeReference> = subscriptions.iter().flat_map(charges_of).map(|(r, _)| r).collect();
     let mut known: BTreeSet<Uuid> =
-        on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(&ids)).fetch_all(c).await?).into_iter().collect();
+        on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(&references)).fetch_all(c).await?).into_iter().collect();
     let mut new = Vec::new();
     for s in subscriptions {
         for (reference, sku) in charges_of(s) {

@@ -3,7 +3,7 @@
 use crate::bulk::{Bulk, Cell};
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::Texts;
-use crate::{book, catalogue, meta, outbox};
+use crate::{book, catalogue, counter, meta, outbox};
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use domain::book_file::{self, Change, Document, ObjectKind, Stored};
@@ -100,10 +100,20 @@ pub async fn get(tx: &mut Tx, kind: ObjectKind, key: &str) -> anyhow::Result<Opt
 
 /// An object by its id, deleted or not.
 pub async fn by_id(tx: &mut Tx, id: Uuid) -> anyhow::Result<Option<BookObject>> {
+    // What customers and subscriptions that are used are called stands in their own tables, by their ids.
     let row: Option<Row> = on!(tx, c => sqlx::query_as(
         "select kind, key, id, document, status, created_at, created_by, modified_at, modified_by
          from book_object
-         where id = $1")
+         where id = $1 and (status <> 1 or kind not in ('customers', 'subscriptions'))
+         union all
+         select kind, key, id, document, status, created_at, created_by, modified_at, modified_by
+         from book_object
+         where kind = 'customers' and status = 1 and key = (select account_number from customer where id = $1)
+         union all
+         select kind, key, id, document, status, created_at, created_by, modified_at, modified_by
+         from book_object
+         where kind = 'subscriptions' and status = 1 and key = (select number from subscription where id = $1)
+         limit 1")
         .bind(id)
         .fetch_optional(c)
         .await?);
@@ -154,7 +164,7 @@ fn escaped(text: &str) -> String {
 
 /// Nobody else can write the book until the transaction ends.
 pub async fn hold(tx: &mut Tx) -> anyhow::Result<()> {
-    crate::counter::take(tx, crate::counter::LOAD, 0).await?;
+    counter::take(tx, counter::LOAD, 0).await?;
     crate::request::held(tx).await
 }
 
@@ -282,7 +292,7 @@ pub struct Writer<'w> {
 /// Writes objects that are new or changed.
 pub(crate) async fn save(tx: &mut Tx, changes: &[Change], writer: &Writer<'_>) -> anyhow::Result<()> {
     const COLUMNS: &[&str] =
-        &["kind", "key", "id", "document", "hash", "loaded_hash", "status", "created_at", "created_by"];
+        &["kind", "key", "id", "document", "hash", "loaded_hash", "status", "created_at", "created_by", "came"];
     const FILE: &str = "on conflict (kind, key) do update set
         document = excluded.document,
         hash = excluded.hash,
@@ -297,10 +307,11 @@ pub(crate) async fn save(tx: &mut Tx, changes: &[Change], writer: &Writer<'_>) -
         modified_at = excluded.created_at,
         modified_by = excluded.created_by";
     tell(tx, changes).await?;
+    let mut numbers = counter::take(tx, counter::OBJECT, i64::try_from(changes.len())?).await?..;
     for batch in changes.chunks(BATCH) {
         let on_conflict = if writer.source == Source::File { FILE } else { REQUEST };
         let mut rows = Bulk::into("book_object", COLUMNS).on_conflict(on_conflict);
-        for change in batch {
+        for (change, came) in batch.iter().zip(&mut numbers) {
             let loaded = (writer.source == Source::File).then(|| change.loaded.to_string());
             let status = if change.is_active { Status::Active } else { Status::Inactive };
             rows.row([
@@ -313,6 +324,7 @@ pub(crate) async fn save(tx: &mut Tx, changes: &[Change], writer: &Writer<'_>) -
                 (status as i64).into(),
                 writer.at.into(),
                 writer.by.into(),
+                came.into(),
             ]);
         }
         rows.insert(tx).await?;
@@ -401,7 +413,7 @@ pub(crate) async fn is_to_be_written(tx: &mut Tx) -> anyhow::Result<bool> {
 /// Writes the documents of books that an earlier version has kept, once.
 pub(crate) async fn write_missing(tx: &mut Tx) -> anyhow::Result<()> {
     // Whoever opens the books at the same time waits here, and finds it done.
-    crate::counter::take(tx, crate::counter::LOAD, 0).await?;
+    counter::take(tx, counter::LOAD, 0).await?;
     if !is_to_be_written(tx).await? {
         return Ok(());
     }
@@ -434,11 +446,12 @@ pub(crate) async fn write_missing(tx: &mut Tx) -> anyhow::Result<()> {
 
 /// Gives rows their documents; what was loaded last stays known.
 async fn write(tx: &mut Tx, kind: ObjectKind, documents: Vec<(String, Document)>) -> anyhow::Result<()> {
-    const COLUMNS: &[&str] = &["kind", "key", "id", "document", "hash", "status"];
+    const COLUMNS: &[&str] = &["kind", "key", "id", "document", "hash", "status", "came"];
+    let numbers = counter::take(tx, counter::OBJECT, i64::try_from(documents.len())?).await?..;
     let mut rows = Bulk::into("book_object", COLUMNS).on_conflict(
         "on conflict (kind, key) do update set id = excluded.id, document = excluded.document, hash = excluded.hash",
     );
-    for (key, document) in documents {
+    for ((key, document), came) in documents.into_iter().zip(numbers) {
         rows.row([
             kind.name().into(),
             Cell::from(key.clone()),
@@ -446,6 +459,7 @@ async fn write(tx: &mut Tx, kind: ObjectKind, documents: Vec<(String, Document)>
             document.text.into(),
             document.hash.to_string().into(),
             1i64.into(),
+            came.into(),
         ]);
     }
     rows.insert(tx).await.map(drop)

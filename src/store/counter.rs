@@ -11,6 +11,8 @@ pub(crate) const RUN: &str = "run";
 pub(crate) const SUBSCRIPTION: &str = "subscription";
 /// Charge references in the usage store.
 pub(crate) const CHARGE: &str = "charge";
+/// Objects of the book, in the order in which they came.
+pub(crate) const OBJECT: &str = "book_object";
 /// Meters in the usage store.
 pub(crate) const METER: &str = "meter";
 /// Loads of book files: one waits for another.

@@ -74,8 +74,13 @@ const SUBSCRIPTIONS: Source = Source {
 /// By the objects of the book, which know when they came; what a column narrows is looked up in the table.
 const CUSTOMERS: Source = Source {
     from: "book_object where kind = 'customers' and status < 1024",
-    narrows: ["id = $1", "id in (select c.id from customer c where c.parent = $2)", "id = $3", "key = $4"],
-    order: "created_at nulls first, id",
+    narrows: [
+        "key in (select c.account_number from customer c where c.id = $1)",
+        "key in (select c.account_number from customer c where c.parent = $2)",
+        "key in (select c.account_number from customer c where c.id = $3)",
+        "key = $4",
+    ],
+    order: "came",
     all: Some(
         "select (select count(*) from book_object where kind = 'customers')
               - (select count(*) from book_object where kind = 'customers' and status <> 1 and status >= 1024)",

@@ -119,5 +119,6 @@ pub struct AppliedDiscount {
     /// First day on which it counts.
     pub from: NaiveDate,
     /// First day on which it no longer counts, if a command cleared it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<NaiveDate>,
 }

@@ -44,26 +44,39 @@ pub struct Subscription {
     /// First day of the agreement.
     pub start: NaiveDate,
     /// First day after the agreement; none = evergreen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<NaiveDate>,
     /// Day of activation; none = draft. Loaded as active counts as activated on `start` (rules T5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activated: Option<NaiveDate>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub auto_renew: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_term: Option<(TermPeriod, u32)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal_term: Option<(TermPeriod, u32)>,
     /// First day after the trial (rules S3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_end: Option<NaiveDate>,
     /// Taken over from another system, which billed whatever has a charge date before this day (rules S7).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billed_through: Option<NaiveDate>,
     /// Copied to invoices (PO number).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refkey: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_unit: Option<String>,
     /// Refkey of a payment method of the owner that overrides the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_method: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discount: Option<AppliedDiscount>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub charges: Vec<SubscriptionCharge>,
     /// In the order in which they take effect (rules T7).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acts: Vec<Act>,
 }
 
@@ -87,12 +100,15 @@ pub struct SubscriptionCharge {
     /// Quantity (Upodi `amount`).
     pub amount: Decimal,
     /// Overrides the plan's price; the price of `custom` charges. Major units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_price: Option<Decimal>,
     /// First day of service if it is not the subscription's: optional charges, `customer_date` alignment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<NaiveDate>,
     /// As [`Subscription::billed_through`], where the other system billed this charge differently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billed_through: Option<NaiveDate>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discount: Option<AppliedDiscount>,
 }
 
