@@ -27,3 +27,21 @@ from subscription_charge
 order by no;
 drop table subscription_charge;
 alter table subscription_charge_by_number rename to subscription_charge;
+
+-- What refers to a row is checked when everything is written: a statement of many rows that may stop half-way keeps a copy
+-- of every page that it changes.
+create table subscription_by_number (
+    id blob not null constraint subscription_id_unique unique,
+    number text not null constraint subscription_number_unique unique,
+    no integer not null primary key,
+    customer blob not null constraint subscription_customer_fk references customer (id) deferrable initially deferred,
+    plans text not null,
+    body text not null
+) strict;
+insert into subscription_by_number (id, number, no, customer, plans, body)
+select id, number, no, customer, plans, body
+from subscription
+order by no;
+drop table subscription;
+alter table subscription_by_number rename to subscription;
+create index subscription_customer on subscription (customer);

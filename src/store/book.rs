@@ -59,7 +59,7 @@ impl BookWriter {
             ids.into_iter().partition(|id| stored.contains(&id.0));
         self.touched.extend(roots_of(tx, &known).await?);
         for batch in customers.chunks(BATCH) {
-            write_customers(tx, batch).await?;
+            write_customers(tx, batch, &stored).await?;
         }
         self.new.extend(new.iter().map(|id| id.0));
         let bills_above = |c: &&Customer| c.bill_to_parent && c.parent.is_some();
@@ -102,8 +102,9 @@ async fn put_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<BT
     }
     let ids: Vec<CustomerId> = customers.iter().map(|c| c.id).collect();
     let mut touched = roots_of(tx, &ids).await?;
+    let stored = stored(tx, &ids).await?;
     for batch in customers.chunks(BATCH) {
-        write_customers(tx, batch).await?;
+        write_customers(tx, batch, &stored).await?;
     }
     redemptions(customers.iter().flat_map(|c| c.discounts().map(|d| (c.id.0, c.id, d)))).insert(tx).await?;
     re_root(tx, &ids).await?;
@@ -111,17 +112,28 @@ async fn put_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<BT
     Ok(touched)
 }
 
-async fn write_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<()> {
+/// Writes customers; what is new apart, because a statement that may change rows costs SQLite much more than one that adds
+/// them.
+async fn write_customers(
+    tx: &mut Tx,
+    customers: &[Customer],
+    stored: &BTreeSet<Uuid>,
+) -> anyhow::Result<()> {
+    let (known, new): (Vec<_>, Vec<_>) = customers.iter().partition(|c| stored.contains(&c.id.0));
+    rows_of_customers(&new)?.insert(tx).await?;
+    let on_conflict = "on conflict (id) do update set
+         account_number = excluded.account_number,
+         parent = excluded.parent,
+         bill_to_parent = excluded.bill_to_parent,
+         business_unit = excluded.business_unit,
+         body = excluded.body";
+    rows_of_customers(&known)?.on_conflict(on_conflict).insert(tx).await.map(drop)
+}
+
+fn rows_of_customers<'c>(customers: &[&'c Customer]) -> anyhow::Result<Bulk<'c>> {
     let columns =
         &["id", "account_number", "payer", "parent", "bill_to_parent", "business_unit", "revision", "body"];
-    let mut rows = Bulk::into("customer", columns).on_conflict(
-        "on conflict (id) do update set
-             account_number = excluded.account_number,
-             parent = excluded.parent,
-             bill_to_parent = excluded.bill_to_parent,
-             business_unit = excluded.business_unit,
-             body = excluded.body",
-    );
+    let mut rows = Bulk::into("customer", columns);
     for c in customers {
         rows.row([
             c.id.0.into(),
@@ -134,7 +146,7 @@ async fn write_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<
             Cell::json(c)?,
         ]);
     }
-    rows.insert(tx).await.map(drop)
+    Ok(rows)
 }
 
 /// Returns the payers whose trees are touched.
@@ -153,46 +165,39 @@ async fn write_numbered(tx: &mut Tx, subscriptions: &[Subscription]) -> anyhow::
     let ids: Vec<SubscriptionId> = subscriptions.iter().map(|s| s.id).collect();
     let known = numbers_of(tx, &ids).await?;
     let new = subscriptions.iter().filter(|s| !known.contains_key(&s.id.0)).count();
-    let mut next = counter::take(tx, counter::SUBSCRIPTION, i64::try_from(new)?).await?;
-    let mut no_of = |s: &Subscription| {
-        known.get(&s.id.0).copied().unwrap_or_else(|| {
-            next += 1;
-            next - 1
-        })
-    };
+    let mut numbers = counter::take(tx, counter::SUBSCRIPTION, i64::try_from(new)?).await?..;
     for batch in subscriptions.chunks(BATCH) {
-        let numbers: Vec<i64> = batch.iter().map(&mut no_of).collect();
-        write_subscriptions(tx, batch, &numbers).await?;
+        let (old, new): (Vec<_>, Vec<_>) = batch.iter().partition(|s| known.contains_key(&s.id.0));
+        let old = old.into_iter().filter_map(|s| Some((s, *known.get(&s.id.0)?)));
+        let on_conflict = "on conflict (id) do update set
+             number = excluded.number,
+             customer = excluded.customer,
+             plans = excluded.plans,
+             body = excluded.body";
+        rows_of_subscriptions(old)?.on_conflict(on_conflict).insert(tx).await?;
+        rows_of_subscriptions(new.into_iter().zip(&mut numbers))?.insert(tx).await?;
         save_charges(tx, batch).await?;
     }
     redemptions(subscriptions.iter().flat_map(discounts_of)).insert(tx).await?;
     Ok(())
 }
 
-async fn write_subscriptions(
-    tx: &mut Tx,
-    subscriptions: &[Subscription],
-    numbers: &[i64],
-) -> anyhow::Result<()> {
-    let mut rows = Bulk::into("subscription", &["id", "number", "no", "customer", "plans", "body"])
-        .on_conflict(
-            "on conflict (id) do update set
-             number = excluded.number,
-             customer = excluded.customer,
-             plans = excluded.plans,
-             body = excluded.body",
-        );
-    for (s, no) in subscriptions.iter().zip(numbers) {
+/// Rows of subscriptions with their numbers in the usage store.
+fn rows_of_subscriptions<'s>(
+    numbered: impl Iterator<Item = (&'s Subscription, i64)>,
+) -> anyhow::Result<Bulk<'s>> {
+    let mut rows = Bulk::into("subscription", &["id", "number", "no", "customer", "plans", "body"]);
+    for (s, no) in numbered {
         rows.row([
             s.id.0.into(),
             (&s.number).into(),
-            (*no).into(),
+            no.into(),
             s.customer.0.into(),
             Cell::json(&s.plans())?,
             Cell::json(s)?,
         ]);
     }
-    rows.insert(tx).await.map(drop)
+    Ok(rows)
 }
 
 /// (charge reference, SKU) of every charge that was agreed or added.

@@ -291,8 +291,6 @@ pub struct Writer<'w> {
 
 /// Writes objects that are new or changed.
 pub(crate) async fn save(tx: &mut Tx, changes: &[Change], writer: &Writer<'_>) -> anyhow::Result<()> {
-    const COLUMNS: &[&str] =
-        &["kind", "key", "id", "document", "hash", "loaded_hash", "status", "created_at", "created_by", "came"];
     const FILE: &str = "on conflict (kind, key) do update set
         document = excluded.document,
         hash = excluded.hash,
@@ -307,29 +305,39 @@ pub(crate) async fn save(tx: &mut Tx, changes: &[Change], writer: &Writer<'_>) -
         modified_at = excluded.created_at,
         modified_by = excluded.created_by";
     tell(tx, changes).await?;
-    let mut numbers = counter::take(tx, counter::OBJECT, i64::try_from(changes.len())?).await?..;
-    for batch in changes.chunks(BATCH) {
+    let first = counter::take(tx, counter::OBJECT, i64::try_from(changes.len())?).await?;
+    for (batch, first) in changes.chunks(BATCH).zip((first..).step_by(BATCH)) {
+        // Apart, because a statement that may change rows costs SQLite much more than one that adds them.
+        let (new, known): (Vec<_>, Vec<_>) = batch.iter().zip(first..).partition(|(change, _)| change.is_new);
         let on_conflict = if writer.source == Source::File { FILE } else { REQUEST };
-        let mut rows = Bulk::into("book_object", COLUMNS).on_conflict(on_conflict);
-        for (change, came) in batch.iter().zip(&mut numbers) {
-            let loaded = (writer.source == Source::File).then(|| change.loaded.to_string());
-            let status = if change.is_active { Status::Active } else { Status::Inactive };
-            rows.row([
-                change.kind.name().into(),
-                (&change.key).into(),
-                book_id(change.kind, &change.key).into(),
-                (&change.document).into(),
-                change.content.to_string().into(),
-                loaded.into(),
-                (status as i64).into(),
-                writer.at.into(),
-                writer.by.into(),
-                came.into(),
-            ]);
-        }
-        rows.insert(tx).await?;
+        rows_of(&new, writer, "").insert(tx).await?;
+        rows_of(&known, writer, on_conflict).insert(tx).await?;
     }
     Ok(())
+}
+
+/// Rows of objects with the numbers in which they came.
+fn rows_of<'c>(changes: &[(&'c Change, i64)], writer: &Writer<'c>, on_conflict: &'static str) -> Bulk<'c> {
+    const COLUMNS: &[&str] =
+        &["kind", "key", "id", "document", "hash", "loaded_hash", "status", "created_at", "created_by", "came"];
+    let mut rows = Bulk::into("book_object", COLUMNS).on_conflict(on_conflict);
+    for (change, came) in changes {
+        let loaded = (writer.source == Source::File).then(|| change.loaded.to_string());
+        let status = if change.is_active { Status::Active } else { Status::Inactive };
+        rows.row([
+            change.kind.name().into(),
+            (&change.key).into(),
+            book_id(change.kind, &change.key).into(),
+            (&change.document).into(),
+            change.content.to_string().into(),
+            loaded.into(),
+            (status as i64).into(),
+            writer.at.into(),
+            writer.by.into(),
+            (*came).into(),
+        ]);
+    }
+    rows
 }
 
 /// Says what is new and what is changed.
@@ -337,16 +345,10 @@ async fn tell(tx: &mut Tx, changes: &[Change]) -> anyhow::Result<()> {
     if !outbox::is_heard(tx).await? {
         return Ok(());
     }
-    let mut keys: BTreeMap<ObjectKind, Vec<&str>> = BTreeMap::new();
-    for change in changes {
-        keys.entry(change.kind).or_default().push(&change.key);
-    }
-    let known = stored(tx, &keys).await?;
-    let is_known = |change: &Change| known.get(&change.kind).is_some_and(|all| all.contains_key(&change.key));
     let events: Vec<Event> = changes
         .iter()
         .filter_map(|change| {
-            let action = if is_known(change) { "update" } else { "create" };
+            let action = if change.is_new { "create" } else { "update" };
             event(change.kind, &change.key, action)
         })
         .collect();

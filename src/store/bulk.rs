@@ -169,9 +169,11 @@ impl<'a> Bulk<'a> {
     }
 
     fn sqlite_text(&self, rows: usize) -> Arc<str> {
-        // Anonymous placeholders: SQLite looks named ones up in a list, so thousands of them cost the square.
+        // Anonymous placeholders: SQLite looks named ones up in a list, so thousands of them cost the square. `or fail`: a
+        // statement that may stop half-way keeps a copy of every page that it changes, which costs nearly as much as the rows;
+        // what fails is rolled back with the whole transaction anyway.
         let width = self.columns.len();
-        let mut text = format!("insert into {} ({}) values ", self.table, self.columns.join(", "));
+        let mut text = format!("insert or fail into {} ({}) values ", self.table, self.columns.join(", "));
         for row in 0..rows {
             text.push_str(if row == 0 { "(" } else { ", (" });
             for column in 0..width {

@@ -119,8 +119,10 @@ impl MergeContext<'_> {
     /// Remembers the content of an object that will be stored.
     pub fn remember(&mut self, kind: ObjectKind, key: &str, content: Content) {
         let Content { hash, document, document_hash, is_active } = content;
+        let is_new = self.known.object(kind, key).is_none();
         let key = key.to_owned();
-        self.changes.push(Change { kind, key, loaded: hash, document, content: document_hash, is_active });
+        let content = document_hash;
+        self.changes.push(Change { kind, key, loaded: hash, document, content, is_active, is_new });
     }
 }
 

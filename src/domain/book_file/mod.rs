@@ -134,6 +134,8 @@ pub struct Change {
     pub content: ContentHash,
     /// Something new may use it.
     pub is_active: bool,
+    /// Nothing is kept of it yet, not even that it was deleted.
+    pub is_new: bool,
 }
 
 /// Where objects of the files stand, by kind and natural key.
