@@ -62,6 +62,27 @@ pub(super) struct Raw {
     text: Box<str>,
 }
 
+/// What is kept of a customer or subscription that is not converted yet, made of it alone.
+pub(super) struct Digest {
+    hash: ContentHash,
+    text: Box<str>,
+}
+
+impl Digest {
+    fn of(node: &Node) -> Self {
+        Self { hash: content_hash(node), text: settle::text(node).into() }
+    }
+
+    /// Of the one customer or subscription of an NDJSON line.
+    pub fn of_line(line: &Node) -> Option<Self> {
+        let Node::Object(members) = line else { return None };
+        let [(key, object)] = members.as_slice() else { return None };
+        let kept = [ObjectKind::Customer, ObjectKind::Subscription];
+        let is_kept = kept.iter().any(|kind| kind.singular().eq_ignore_ascii_case(key));
+        (is_kept && *object != Node::Null).then(|| Self::of(object))
+    }
+}
+
 /// Reads one object; `None` if it could not be.
 type Reader<T> = fn(&mut Fields<'_, '_>) -> Option<T>;
 
@@ -110,8 +131,9 @@ pub(super) struct Faulty {
 }
 
 impl Collector {
-    /// A document or an NDJSON line: lists under their plural names, single objects under their singular ones.
-    pub fn document(&mut self, node: &Node, place: &Place) {
+    /// A document or an NDJSON line: lists under their plural names, single objects under their singular ones. `digest` is of the
+    /// single object, if it is made already.
+    pub fn document(&mut self, node: &Node, place: &Place, mut digest: Option<Digest>) {
         let Node::Object(members) = node else {
             let hint = "a book is {\"tenant\": {…}, \"productplans\": […], \"customers\": […], …}";
             self.faults.hinted(place, format!("is {}, an object was expected", node.noun()), hint);
@@ -125,10 +147,10 @@ impl Collector {
             let list = ObjectKind::ALL.iter().find(|kind| of_name(kind.name()));
             match (single, list, value) {
                 (_, _, Node::Null) => {}
-                (Some(kind), _, value) => self.object(*kind, value, place),
+                (Some(kind), _, value) => self.object(*kind, value, place, digest.take()),
                 (None, Some(kind), Node::List(list)) => {
                     for (index, part) in list.iter().enumerate() {
-                        self.object(*kind, part, place.element(index));
+                        self.object(*kind, part, place.element(index), None);
                     }
                 }
                 (None, Some(_), other) => {
@@ -146,7 +168,7 @@ impl Collector {
         }
     }
 
-    pub fn object(&mut self, kind: ObjectKind, node: &Node, place: Place) {
+    pub fn object(&mut self, kind: ObjectKind, node: &Node, place: Place, digest: Option<Digest>) {
         match kind {
             ObjectKind::Tenant => {
                 self.convert(kind, node, place, seller::tenant, |_| "tenant".to_owned(), |w| &mut w.tenant)
@@ -195,36 +217,28 @@ impl Collector {
                 |v| v.discount.refkey.clone(),
                 |w| &mut w.discounts,
             ),
-            ObjectKind::Customer => {
-                self.keep(kind, node, place, |p| drop(p.read(customer::customer)), |w| &mut w.customers)
-            }
-            ObjectKind::Subscription => self.keep(
-                kind,
-                node,
-                place,
-                |p| drop(p.read(subscription::subscription)),
-                |w| &mut w.subscriptions,
-            ),
+            ObjectKind::Customer | ObjectKind::Subscription => self.keep(kind, node, place, digest),
         }
     }
 
-    /// Keeps the text of an object. One without a key, or that was seen before, is converted for its faults alone.
-    fn keep(
-        &mut self,
-        kind: ObjectKind,
-        node: &Node,
-        place: Place,
-        convert: impl FnOnce(&mut Reading<'_>),
-        list: impl FnOnce(&mut Written) -> &mut VecDeque<Raw>,
-    ) {
+    /// Keeps the text of a customer or subscription. One without a key, or that was seen before, is converted for its faults alone.
+    fn keep(&mut self, kind: ObjectKind, node: &Node, place: Place, digest: Option<Digest>) {
         let key = key_in(kind, node);
         if let Some(key) = key.clone().filter(|key| self.register(kind, key, node, &place)) {
-            let raw = Raw { key: key.into(), hash: content_hash(node), text: settle::text(node).into() };
-            list(&mut self.written).push_back(raw);
+            let Digest { hash, text } = digest.unwrap_or_else(|| Digest::of(node));
+            let list = match kind {
+                ObjectKind::Customer => &mut self.written.customers,
+                _ => &mut self.written.subscriptions,
+            };
+            list.push_back(Raw { key: key.into(), hash, text });
             return;
         }
         let met = self.faults.met();
-        convert(&mut Reading { kind, node, place: &place, faults: &mut self.faults });
+        let mut reading = Reading { kind, node, place: &place, faults: &mut self.faults };
+        match kind {
+            ObjectKind::Customer => drop(reading.read(customer::customer)),
+            _ => drop(reading.read(subscription::subscription)),
+        }
         if self.faults.met() == met && key.is_none() {
             self.faults.add(&place, "cannot be read");
         }

@@ -148,7 +148,7 @@ pub(super) fn parse(text: &str, first_line: usize, place: &Place, faults: &mut F
 
 /// The value in one pass, if nothing is wrong with it and no number has a fraction or an exponent; books write those as
 /// texts, mostly.
-fn plain(text: &str) -> Option<Node> {
+pub(super) fn plain(text: &str) -> Option<Node> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let node = Plain { depth: 0 }.deserialize(&mut reader).ok()?;
     reader.end().ok().map(|()| node)

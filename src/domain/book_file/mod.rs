@@ -17,6 +17,7 @@
 
 mod activated;
 mod agreements;
+mod ahead;
 mod as_document;
 mod charge_checks;
 mod checks;
@@ -241,7 +242,7 @@ impl Parsed {
         let mut collector = Collector::default();
         let place = Place::new(collector.faults.file(name), "");
         match json::parse(text, 1, &place, &mut collector.faults) {
-            Some(node) => collector.object(kind, &node, place),
+            Some(node) => collector.object(kind, &node, place, None),
             None => collector.is_cut_off = true,
         }
         Self(collector)
@@ -252,7 +253,7 @@ impl Parsed {
         let mut collector = Collector::default();
         let place = Place::new(collector.faults.file(name), "");
         match settle::patched(kind, document, patch, &place, &mut collector.faults) {
-            Some(node) => collector.object(kind, &node, place),
+            Some(node) => collector.object(kind, &node, place, None),
             None => collector.is_cut_off = true,
         }
         Self(collector)
@@ -300,7 +301,7 @@ pub fn read_value(value: &serde_json::Value, known: &StoredBook) -> Result<LoadS
     let mut collector = Collector::default();
     let place = Place::new(collector.faults.file("book"), "");
     let node = json::from_value(value, &place, &mut collector.faults);
-    collector.document(&node, &place);
+    collector.document(&node, &place, None);
     Parsed(collector).merge(known)
 }
 

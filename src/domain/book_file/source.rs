@@ -1,6 +1,7 @@
 //! From bytes to objects: one JSON document, or NDJSON line by line. Which one it is shows in the content: a first
 //! line that is complete JSON with more behind it, or that begins with the name of a single object, makes it NDJSON.
 
+use super::ahead;
 use super::collect::Collector;
 use super::content::ObjectKind;
 use super::fault::{Faults, Place};
@@ -18,32 +19,35 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Reads one file into the collector.
 pub(super) fn read<R: Read>(name: &str, source: R, collector: &mut Collector) {
     let file = collector.faults.file(name);
-    let mut lines = Lines { reader: BufReader::with_capacity(1 << 16, source), number: 0, file };
+    let reader = BufReader::with_capacity(1 << 16, source);
+    let mut lines = Lines { reader, number: 0, file, broken: None };
     let faults_before = collector.faults.met();
-    let Some(first) = lines.next_filled(DOCUMENT_BYTES_MAX, &mut collector.faults) else {
+    let first = lines.next_filled(DOCUMENT_BYTES_MAX);
+    lines.tell(&mut collector.faults);
+    let Some(first) = first else {
         collector.is_cut_off = true;
         if collector.faults.met() == faults_before {
             collector.faults.add(&Place::new(file, ""), "is empty");
         }
         return;
     };
-    let first_number = lines.number;
-    let is_complete = std::str::from_utf8(&first).is_ok_and(json::is_complete);
-    if !is_complete && !begins_with_a_single_object(&first) {
-        read_document(first, first_number, lines, collector);
+    let is_complete = std::str::from_utf8(&first.bytes).is_ok_and(json::is_complete);
+    if !is_complete && !begins_with_a_single_object(&first.bytes) {
+        read_document(first, lines, collector);
         return;
     }
-    let second = lines.next_filled(LINE_BYTES_MAX, &mut collector.faults);
-    if second.is_none() && is_complete && !begins_with_a_single_object(&first) {
-        parse(&first, first_number, &Place::new(file, ""), collector);
+    let second = lines.next_filled(LINE_BYTES_MAX);
+    if second.is_none() && is_complete && !begins_with_a_single_object(&first.bytes) {
+        lines.tell(&mut collector.faults);
+        parse(&first.bytes, first.number, &Place::new(file, ""), collector);
         return;
     }
-    read_line(&first, first_number, file, collector);
-    let mut line = second;
-    while let Some(bytes) = line {
-        read_line(&bytes, lines.number, file, collector);
-        line = lines.next_filled(LINE_BYTES_MAX, &mut collector.faults);
+    read_line(&first, file, collector);
+    if let Some(second) = second {
+        read_line(&second, file, collector);
+        ahead::read(&mut lines, collector);
     }
+    lines.tell(&mut collector.faults);
 }
 
 /// `{"customer": …` and the like; the tenant has but one name and tells nothing.
@@ -57,12 +61,8 @@ fn begins_with_a_single_object(line: &[u8]) -> bool {
     ObjectKind::ALL.iter().any(|kind| is_single(&kind))
 }
 
-fn read_document<R: Read>(
-    mut bytes: Vec<u8>,
-    first_number: usize,
-    mut lines: Lines<R>,
-    collector: &mut Collector,
-) {
+fn read_document<R: Read>(first: Line, mut lines: Lines<R>, collector: &mut Collector) {
+    let Line { number: first_number, mut bytes } = first;
     let place = Place::new(lines.file, "");
     let room = DOCUMENT_BYTES_MAX.saturating_sub(bytes.len());
     bytes.push(b'\n');
@@ -75,7 +75,8 @@ fn read_document<R: Read>(
     collector.is_cut_off = true;
 }
 
-fn read_line(bytes: &[u8], number: usize, file: usize, collector: &mut Collector) {
+pub(super) fn read_line(line: &Line, file: usize, collector: &mut Collector) {
+    let Line { number, bytes } = line;
     let place = Place::new(file, format!("line {number}"));
     if bytes.len() > LINE_BYTES_MAX {
         too_long(&place, LINE_BYTES_MAX, &mut collector.faults);
@@ -83,7 +84,7 @@ fn read_line(bytes: &[u8], number: usize, file: usize, collector: &mut Collector
         return;
     }
     let spaced = Place::new(file, format!("line {number} "));
-    parse(bytes, number, &spaced, collector);
+    parse(bytes, *number, &spaced, collector);
 }
 
 fn too_long(place: &Place, bytes_max: usize, faults: &mut Faults) {
@@ -104,51 +105,77 @@ fn parse(bytes: &[u8], first_line: usize, place: &Place, collector: &mut Collect
         }
     };
     match json::parse(text, first_line, place, &mut collector.faults) {
-        Some(node) => collector.document(&node, place),
+        Some(node) => collector.document(&node, place, None),
         None => collector.is_cut_off = true,
     }
 }
 
+/// A line that says something, without its end.
+pub(super) struct Line {
+    /// From 1.
+    pub number: usize,
+    pub bytes: Vec<u8>,
+}
+
+/// Why there are no more lines before the end.
+enum Broken {
+    TooLong(usize),
+    Unreadable(std::io::Error),
+}
+
 /// Lines with their numbers, one at a time.
-struct Lines<R> {
+pub(super) struct Lines<R> {
     reader: BufReader<R>,
     /// Number of the line read last, from 1.
     number: usize,
-    file: usize,
+    pub file: usize,
+    broken: Option<(Place, Broken)>,
 }
 
 impl<R: Read> Lines<R> {
-    /// The next line that is neither blank nor a comment, without its end; `None` at the end, after a fault of reading, or after a
-    /// line that is too long to go on behind it.
-    fn next_filled(&mut self, bytes_max: usize, faults: &mut Faults) -> Option<Vec<u8>> {
+    /// The next line that is neither blank nor a comment; `None` at the end, after a fault of reading, or after a line that is
+    /// too long to go on behind it.
+    fn next_filled(&mut self, bytes_max: usize) -> Option<Line> {
         loop {
-            let mut line = Vec::new();
+            let mut bytes = Vec::new();
             let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
-            let place = Place::new(self.file, format!("line {}", self.number + 1));
-            let read = match self.reader.by_ref().take(limit).read_until(b'\n', &mut line) {
-                Ok(0) => return None,
-                Ok(read) => read,
-                Err(error) => {
-                    self.number += 1;
-                    faults.add(&place, format!("cannot be read: {error}"));
-                    return None;
-                }
-            };
-            self.number += 1;
-            if read > bytes_max {
-                too_long(&place, bytes_max, faults);
+            let read = self.reader.by_ref().take(limit).read_until(b'\n', &mut bytes);
+            if matches!(read, Ok(0)) || self.broken.is_some() {
                 return None;
             }
-            if self.number == 1 && line.starts_with(BYTE_ORDER_MARK) {
-                line.drain(..BYTE_ORDER_MARK.len());
+            self.number += 1;
+            let broken = match read {
+                Err(error) => Some(Broken::Unreadable(error)),
+                Ok(read) => (read > bytes_max).then_some(Broken::TooLong(bytes_max)),
+            };
+            if let Some(broken) = broken {
+                self.broken = Some((Place::new(self.file, format!("line {}", self.number)), broken));
+                return None;
             }
-            while line.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
-                line.pop();
+            if self.number == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
+                bytes.drain(..BYTE_ORDER_MARK.len());
             }
-            let told = line.trim_ascii_start();
+            while bytes.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
+                bytes.pop();
+            }
+            let told = bytes.trim_ascii_start();
             if !told.is_empty() && told[0] != COMMENT {
-                return Some(line);
+                return Some(Line { number: self.number, bytes });
             }
+        }
+    }
+
+    /// The next lines, fewer only at the end.
+    pub fn block(&mut self, at_most: usize) -> Vec<Line> {
+        std::iter::from_fn(|| self.next_filled(LINE_BYTES_MAX)).take(at_most).collect()
+    }
+
+    /// Says what was wrong with reading, if anything was.
+    fn tell(&mut self, faults: &mut Faults) {
+        match self.broken.take() {
+            Some((place, Broken::TooLong(bytes_max))) => too_long(&place, bytes_max, faults),
+            Some((place, Broken::Unreadable(error))) => faults.add(&place, format!("cannot be read: {error}")),
+            None => {}
         }
     }
 }
