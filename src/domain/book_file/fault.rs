@@ -42,8 +42,11 @@ impl Place {
 
     /// The place of a member.
     pub fn member(&self, name: &str) -> Self {
-        let escaped = name.replace('~', "~0").replace('/', "~1");
-        Self { file: self.file, pointer: format!("{}/{escaped}", self.pointer) }
+        if name.bytes().any(|byte| matches!(byte, b'~' | b'/')) {
+            let escaped = name.replace('~', "~0").replace('/', "~1");
+            return Self { file: self.file, pointer: format!("{}/{escaped}", self.pointer) };
+        }
+        Self { file: self.file, pointer: [self.pointer.as_str(), "/", name].concat() }
     }
 
     /// The place of an element.

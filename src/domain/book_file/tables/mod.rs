@@ -11,6 +11,7 @@ mod words;
 pub(super) use words::our_word;
 
 use super::content::ObjectKind;
+use super::fields::is_named;
 
 /// The fields of one object, or of a part of one.
 #[derive(Debug)]
@@ -133,6 +134,6 @@ impl ObjectKind {
 impl Table {
     /// The field of this name, in any case.
     pub fn field(&self, key: &str) -> Option<&'static Field> {
-        self.fields.iter().find(|field| field.names.split('|').any(|name| name.eq_ignore_ascii_case(key)))
+        self.fields.iter().find(|field| is_named(field.names, key))
     }
 }
