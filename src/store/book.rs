@@ -119,34 +119,30 @@ async fn write_customers(
     customers: &[Customer],
     stored: &BTreeSet<Uuid>,
 ) -> anyhow::Result<()> {
-    let (known, new): (Vec<_>, Vec<_>) = customers.iter().partition(|c| stored.contains(&c.id.0));
-    rows_of_customers(&new)?.insert(tx).await?;
-    let on_conflict = "on conflict (id) do update set
+    const COLUMNS: &[&str] =
+        &["id", "account_number", "payer", "parent", "bill_to_parent", "business_unit", "revision", "body"];
+    const UPDATE: &str = "on conflict (id) do update set
          account_number = excluded.account_number,
          parent = excluded.parent,
          bill_to_parent = excluded.bill_to_parent,
          business_unit = excluded.business_unit,
          body = excluded.body";
-    rows_of_customers(&known)?.on_conflict(on_conflict).insert(tx).await.map(drop)
+    let (known, new): (Vec<_>, Vec<_>) = customers.iter().partition(|c| stored.contains(&c.id.0));
+    Bulk::into("customer", COLUMNS).insert_each(tx, &new, row_of_customer).await?;
+    Bulk::into("customer", COLUMNS).on_conflict(UPDATE).insert_each(tx, &known, row_of_customer).await
 }
 
-fn rows_of_customers<'c>(customers: &[&'c Customer]) -> anyhow::Result<Bulk<'c>> {
-    let columns =
-        &["id", "account_number", "payer", "parent", "bill_to_parent", "business_unit", "revision", "body"];
-    let mut rows = Bulk::into("customer", columns);
-    for c in customers {
-        rows.row([
-            c.id.0.into(),
-            (&c.account_number).into(),
-            c.id.0.into(),
-            c.parent.map(|p| p.0).into(),
-            (c.bill_to_parent && c.parent.is_some()).into(),
-            (&c.business_unit).into(),
-            0i64.into(),
-            Cell::json(c)?,
-        ]);
-    }
-    Ok(rows)
+fn row_of_customer<'a>(c: &'a &Customer) -> anyhow::Result<[Cell<'a>; 8]> {
+    Ok([
+        c.id.0.into(),
+        (&c.account_number).into(),
+        c.id.0.into(),
+        c.parent.map(|p| p.0).into(),
+        (c.bill_to_parent && c.parent.is_some()).into(),
+        (&c.business_unit).into(),
+        0i64.into(),
+        Cell::json(*c)?,
+    ])
 }
 
 /// Returns the payers whose trees are touched.
@@ -162,42 +158,38 @@ async fn put_subscriptions(tx: &mut Tx, subscriptions: &[Subscription]) -> anyho
 
 /// Writes subscriptions; what is new gets its numbers in the usage store.
 async fn write_numbered(tx: &mut Tx, subscriptions: &[Subscription]) -> anyhow::Result<()> {
+    const COLUMNS: &[&str] = &["id", "number", "no", "customer", "plans", "body"];
+    const UPDATE: &str = "on conflict (id) do update set
+         number = excluded.number,
+         customer = excluded.customer,
+         plans = excluded.plans,
+         body = excluded.body";
     let ids: Vec<SubscriptionId> = subscriptions.iter().map(|s| s.id).collect();
     let known = numbers_of(tx, &ids).await?;
     let new = subscriptions.iter().filter(|s| !known.contains_key(&s.id.0)).count();
     let mut numbers = counter::take(tx, counter::SUBSCRIPTION, i64::try_from(new)?).await?..;
     for batch in subscriptions.chunks(BATCH) {
         let (old, new): (Vec<_>, Vec<_>) = batch.iter().partition(|s| known.contains_key(&s.id.0));
-        let old = old.into_iter().filter_map(|s| Some((s, *known.get(&s.id.0)?)));
-        let on_conflict = "on conflict (id) do update set
-             number = excluded.number,
-             customer = excluded.customer,
-             plans = excluded.plans,
-             body = excluded.body";
-        rows_of_subscriptions(old)?.on_conflict(on_conflict).insert(tx).await?;
-        rows_of_subscriptions(new.into_iter().zip(&mut numbers))?.insert(tx).await?;
+        let old: Vec<_> = old.into_iter().filter_map(|s| Some((s, *known.get(&s.id.0)?))).collect();
+        let new: Vec<_> = new.into_iter().zip(&mut numbers).collect();
+        Bulk::into("subscription", COLUMNS).on_conflict(UPDATE).insert_each(tx, &old, row_of).await?;
+        Bulk::into("subscription", COLUMNS).insert_each(tx, &new, row_of).await?;
         save_charges(tx, batch).await?;
     }
     redemptions(subscriptions.iter().flat_map(discounts_of)).insert(tx).await?;
     Ok(())
 }
 
-/// Rows of subscriptions with their numbers in the usage store.
-fn rows_of_subscriptions<'s>(
-    numbered: impl Iterator<Item = (&'s Subscription, i64)>,
-) -> anyhow::Result<Bulk<'s>> {
-    let mut rows = Bulk::into("subscription", &["id", "number", "no", "customer", "plans", "body"]);
-    for (s, no) in numbered {
-        rows.row([
-            s.id.0.into(),
-            (&s.number).into(),
-            no.into(),
-            s.customer.0.into(),
-            Cell::json(&s.plans())?,
-            Cell::json(s)?,
-        ]);
-    }
-    Ok(rows)
+/// The row of a subscription with its number in the usage store.
+fn row_of<'a>((s, no): &'a (&Subscription, i64)) -> anyhow::Result<[Cell<'a>; 6]> {
+    Ok([
+        s.id.0.into(),
+        (&s.number).into(),
+        (*no).into(),
+        s.customer.0.into(),
+        Cell::json(&s.plans())?,
+        Cell::json(*s)?,
+    ])
 }
 
 /// (charge reference, SKU) of every charge that was agreed or added.

@@ -304,40 +304,36 @@ pub(crate) async fn save(tx: &mut Tx, changes: &[Change], writer: &Writer<'_>) -
         status = excluded.status,
         modified_at = excluded.created_at,
         modified_by = excluded.created_by";
-    tell(tx, changes).await?;
-    let first = counter::take(tx, counter::OBJECT, i64::try_from(changes.len())?).await?;
-    for (batch, first) in changes.chunks(BATCH).zip((first..).step_by(BATCH)) {
-        // Apart, because a statement that may change rows costs SQLite much more than one that adds them.
-        let (new, known): (Vec<_>, Vec<_>) = batch.iter().zip(first..).partition(|(change, _)| change.is_new);
-        let on_conflict = if writer.source == Source::File { FILE } else { REQUEST };
-        rows_of(&new, writer, "").insert(tx).await?;
-        rows_of(&known, writer, on_conflict).insert(tx).await?;
-    }
-    Ok(())
-}
-
-/// Rows of objects with the numbers in which they came.
-fn rows_of<'c>(changes: &[(&'c Change, i64)], writer: &Writer<'c>, on_conflict: &'static str) -> Bulk<'c> {
     const COLUMNS: &[&str] =
         &["kind", "key", "id", "document", "hash", "loaded_hash", "status", "created_at", "created_by", "came"];
-    let mut rows = Bulk::into("book_object", COLUMNS).on_conflict(on_conflict);
-    for (change, came) in changes {
-        let loaded = (writer.source == Source::File).then(|| change.loaded.to_string());
-        let status = if change.is_active { Status::Active } else { Status::Inactive };
-        rows.row([
-            change.kind.name().into(),
-            (&change.key).into(),
-            book_id(change.kind, &change.key).into(),
-            (&change.document).into(),
-            change.content.to_string().into(),
-            loaded.into(),
-            (status as i64).into(),
-            writer.at.into(),
-            writer.by.into(),
-            (*came).into(),
-        ]);
-    }
-    rows
+    tell(tx, changes).await?;
+    let first = counter::take(tx, counter::OBJECT, i64::try_from(changes.len())?).await?;
+    let on_conflict = if writer.source == Source::File { FILE } else { REQUEST };
+    let numbered = changes.iter().zip(first..).map(|(change, came)| (change, came, writer));
+    // Apart, because a statement that may change rows costs SQLite much more than one that adds them.
+    let (new, known): (Vec<_>, Vec<_>) = numbered.partition(|(change, ..)| change.is_new);
+    Bulk::into("book_object", COLUMNS).insert_each(tx, &new, row_of).await?;
+    Bulk::into("book_object", COLUMNS).on_conflict(on_conflict).insert_each(tx, &known, row_of).await
+}
+
+/// The row of an object with the number in which it came.
+fn row_of<'a>(
+    (change, came, writer): &'a (&Change, i64, &Writer<'_>),
+) -> anyhow::Result<[Cell<'a>; 10]> {
+    let loaded = (writer.source == Source::File).then(|| change.loaded.to_string());
+    let status = if change.is_active { Status::Active } else { Status::Inactive };
+    Ok([
+        change.kind.name().into(),
+        (&change.key).into(),
+        book_id(change.kind, &change.key).into(),
+        (&change.document).into(),
+        change.content.to_string().into(),
+        loaded.into(),
+        (status as i64).into(),
+        writer.at.into(),
+        writer.by.into(),
+        (*came).into(),
+    ])
 }
 
 /// Says what is new and what is changed.

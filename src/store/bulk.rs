@@ -5,6 +5,7 @@ use crate::tx::Tx;
 use crate::value::Dec;
 use anyhow::ensure;
 use chrono::{DateTime, NaiveDate, Utc};
+use futures_util::future::join;
 use rust_decimal::Decimal;
 use sqlx::AssertSqlSafe;
 use std::borrow::Cow;
@@ -133,6 +134,33 @@ impl<'a> Bulk<'a> {
             Tx::Sqlite(_) => self.insert_sqlite(tx).await,
             Tx::Postgres(_) => self.insert_postgres(tx).await,
         }
+    }
+
+    /// Inserts a row of each item. On SQLite rows are made while those before them are written.
+    pub async fn insert_each<T: Sync, const N: usize>(
+        self,
+        tx: &mut Tx,
+        items: &'a [T],
+        row: fn(&'a T) -> anyhow::Result<[Cell<'a>; N]>,
+    ) -> anyhow::Result<()> {
+        let Self { table, columns, suffix, .. } = self;
+        let made = |items: &'a [T]| {
+            let mut rows = Bulk { table, columns, cells: Vec::with_capacity(items.len() * N), suffix };
+            for item in items {
+                rows.row(row(item)?);
+            }
+            anyhow::Ok(rows)
+        };
+        let at_once = if tx.is_sqlite() { SQLITE_ROWS[0] } else { items.len().max(1) };
+        let mut parts = items.chunks(at_once);
+        let mut next = parts.next().map(made).transpose()?;
+        while let Some(rows) = next {
+            let making = async { parts.next().map(made).transpose() };
+            let (written, made) = join(rows.insert(tx), making).await;
+            written?;
+            next = made?;
+        }
+        Ok(())
     }
 
     async fn insert_sqlite(self, tx: &mut Tx) -> anyhow::Result<u64> {
