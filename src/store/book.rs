@@ -114,11 +114,7 @@ async fn put_customers(tx: &mut Tx, customers: &[Customer]) -> anyhow::Result<BT
 
 /// Writes customers; what is new apart, because a statement that may change rows costs SQLite much more than one that adds
 /// them.
-async fn write_customers(
-    tx: &mut Tx,
-    customers: &[Customer],
-    stored: &BTreeSet<Uuid>,
-) -> anyhow::Result<()> {
+async fn write_customers(tx: &mut Tx, customers: &[Customer], stored: &BTreeSet<Uuid>) -> anyhow::Result<()> {
     const COLUMNS: &[&str] =
         &["id", "account_number", "payer", "parent", "bill_to_parent", "business_unit", "revision", "body"];
     const UPDATE: &str = "on conflict (id) do update set
@@ -202,12 +198,14 @@ fn charges_of(subscription: &Subscription) -> impl Iterator<Item = (ChargeRefere
 }
 
 async fn save_charges(tx: &mut Tx, subscriptions: &[Subscription]) -> anyhow::Result<()> {
-    const KNOWN: PerDriver =
-        by_keys!("select reference from subscription_charge where reference", uuid, "");
+    const KNOWN: PerDriver = by_keys!("select reference from subscription_charge where reference", uuid, "");
     let sql = tx.pick(&KNOWN);
-    let references: Vec<ChargeReference> = subscriptions.iter().flat_map(charges_of).map(|(r, _)| r).collect();
+    let references: Vec<ChargeReference> =
+        subscriptions.iter().flat_map(charges_of).map(|(r, _)| r).collect();
     let mut known: BTreeSet<Uuid> =
-        on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(&references)).fetch_all(c).await?).into_iter().collect();
+        on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(&references)).fetch_all(c).await?)
+            .into_iter()
+            .collect();
     let mut new = Vec::new();
     for s in subscriptions {
         for (reference, sku) in charges_of(s) {

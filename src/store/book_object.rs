@@ -304,8 +304,18 @@ pub(crate) async fn save(tx: &mut Tx, changes: &[Change], writer: &Writer<'_>) -
         status = excluded.status,
         modified_at = excluded.created_at,
         modified_by = excluded.created_by";
-    const COLUMNS: &[&str] =
-        &["kind", "key", "id", "document", "hash", "loaded_hash", "status", "created_at", "created_by", "came"];
+    const COLUMNS: &[&str] = &[
+        "kind",
+        "key",
+        "id",
+        "document",
+        "hash",
+        "loaded_hash",
+        "status",
+        "created_at",
+        "created_by",
+        "came",
+    ];
     tell(tx, changes).await?;
     let first = counter::take(tx, counter::OBJECT, i64::try_from(changes.len())?).await?;
     let on_conflict = if writer.source == Source::File { FILE } else { REQUEST };
@@ -317,9 +327,7 @@ pub(crate) async fn save(tx: &mut Tx, changes: &[Change], writer: &Writer<'_>) -
 }
 
 /// The row of an object with the number in which it came.
-fn row_of<'a>(
-    (change, came, writer): &'a (&Change, i64, &Writer<'_>),
-) -> anyhow::Result<[Cell<'a>; 10]> {
+fn row_of<'a>((change, came, writer): &'a (&Change, i64, &Writer<'_>)) -> anyhow::Result<[Cell<'a>; 10]> {
     let loaded = (writer.source == Source::File).then(|| change.loaded.to_string());
     let status = if change.is_active { Status::Active } else { Status::Inactive };
     Ok([

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-/// What a page shows of a customer, by the names of its body.
+/// What a page shows of a customer, by the names of its body, in which what says nothing is left out.
 #[derive(Debug, Clone, Deserialize)]
 pub struct CustomerPart {
     pub account_number: String,
@@ -17,6 +17,7 @@ pub struct CustomerPart {
     pub company_name: Option<String>,
     pub refkey: Option<String>,
     pub currency: Currency,
+    #[serde(default)]
     pub autobill: bool,
 }
 

@@ -36,7 +36,8 @@ pub(super) fn read<R: Read>(lines: &mut Lines<R>, collector: &mut Collector) {
                 line.gather(collector, lines.file);
             }
             let next = lines.block(at_once);
-            let done = threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|e| resume_unwind(e)));
+            let done =
+                threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|e| resume_unwind(e)));
             (next, done.collect())
         });
     }
@@ -87,7 +88,8 @@ mod tests {
 
     fn lines(count: usize) -> Vec<String> {
         let tenant = r#"{"tenant":{"fullname":"N","currencycode":"DKK","timezone":"Europe/Copenhagen"}}"#;
-        let customer = |n| format!(r#"{{"customer":{{"accountnumber":"CU-{n}","fullname":"N","country":"DK"}}}}"#);
+        let customer =
+            |n| format!(r#"{{"customer":{{"accountnumber":"CU-{n}","fullname":"N","country":"DK"}}}}"#);
         std::iter::once(tenant.to_owned()).chain((2..=count).map(customer)).collect()
     }
 
@@ -114,13 +116,18 @@ mod tests {
         lines[4_499] = r#"{"customer":null,"custommer":1}"#.to_owned();
         lines[8_998] = r#"{"customer":{"fullname":1e3}}"#.to_owned();
         let text = lines.join("\n");
-        let faults = read(vec![("b".to_owned(), Breaks(text.as_bytes()))], &StoredBook::default()).unwrap_err();
+        let faults =
+            read(vec![("b".to_owned(), Breaks(text.as_bytes()))], &StoredBook::default()).unwrap_err();
         let told = told(faults);
-        let begin = ["line 1500: the JSON", "line 3000 /customers/0: the customer `CU-7` occurs twice, first at line 7"];
+        let begin = [
+            "line 1500: the JSON",
+            "line 3000 /customers/0: the customer `CU-7` occurs twice, first at line 7",
+        ];
         for (told, begin) in told.iter().zip(begin) {
             assert!(told.starts_with(begin), "{told}");
         }
-        let places: Vec<&str> = told.iter().filter_map(|told| told.split(['/', ':']).next()).map(str::trim).collect();
+        let places: Vec<&str> =
+            told.iter().filter_map(|told| told.split(['/', ':']).next()).map(str::trim).collect();
         let in_order = ["line 1500", "line 3000", "line 4500", "line 8999", "line 8999", "line 9000"];
         assert!(places.starts_with(&in_order[..4]) && places.ends_with(&in_order[5..]), "{told:?}");
     }

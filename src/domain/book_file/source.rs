@@ -174,7 +174,9 @@ impl<R: Read> Lines<R> {
     fn tell(&mut self, faults: &mut Faults) {
         match self.broken.take() {
             Some((place, Broken::TooLong(bytes_max))) => too_long(&place, bytes_max, faults),
-            Some((place, Broken::Unreadable(error))) => faults.add(&place, format!("cannot be read: {error}")),
+            Some((place, Broken::Unreadable(error))) => {
+                faults.add(&place, format!("cannot be read: {error}"))
+            }
             None => {}
         }
     }
