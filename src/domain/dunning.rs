@@ -4,7 +4,9 @@
 //! the payer once more, writes to them, or acts on what they have; at most one is taken per invoice and day, so that a
 //! late morning takes the steps it missed one day after the other.
 
+use crate::money::Currency;
 use chrono::{Days, NaiveDate};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// Most steps of one policy.
@@ -30,11 +32,47 @@ pub struct DunningPolicy {
 }
 
 /// One step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DunningStep {
     /// Days after the day by which the invoice was to be paid, 0 to [`DAYS_MAX`].
     pub days: u32,
     pub action: DunningAction,
+    /// What a reminder costs the payer.
+    #[serde(default, skip_serializing_if = "LateCharge::is_nothing")]
+    pub late_charge: LateCharge,
+}
+
+/// What a payer who is late owes besides (rules Y9): compensation, and no supply.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateCharge {
+    /// A fee by the currency of the invoice, in major units; invoices in another currency have none.
+    pub fees: Vec<(Currency, Decimal)>,
+    /// What the fee is called on its invoice.
+    pub fee_text: Option<String>,
+    /// Percent a year of what is open.
+    pub interest_pct: Option<Decimal>,
+    /// What the interest is called.
+    pub interest_text: Option<String>,
+}
+
+impl LateCharge {
+    /// Whether the step costs nobody anything.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The fee on an invoice in this currency, above zero.
+    pub fn fee(&self, currency: Currency) -> Option<Decimal> {
+        let of_currency = self.fees.iter().find(|(of, _)| *of == currency);
+        of_currency.map(|(_, amount)| *amount).filter(|amount| !amount.is_zero())
+    }
+}
+
+impl DunningStep {
+    /// A step that costs the payer nothing.
+    pub fn new(days: u32, action: DunningAction) -> Self {
+        Self { days, action, late_charge: LateCharge::default() }
+    }
 }
 
 /// What a step does.
@@ -108,7 +146,7 @@ pub struct ComingStep {
 /// The policy of a book that says nothing: charges again after 0, 1, 3, 5, 8 and 13 days.
 impl Default for DunningPolicy {
     fn default() -> Self {
-        let retry = |days| DunningStep { days, action: DunningAction::Retry };
+        let retry = |days| DunningStep::new(days, DunningAction::Retry);
         Self {
             refkey: String::new(),
             fullname: "Retries".to_owned(),
@@ -136,7 +174,7 @@ impl DunningPolicy {
         steps_taken: u32,
         last_day: Option<NaiveDate>,
     ) -> Option<ComingStep> {
-        let DunningStep { days, action } = *self.steps.get(usize::try_from(steps_taken).ok()?)?;
+        let DunningStep { days, action, .. } = *self.steps.get(usize::try_from(steps_taken).ok()?)?;
         let nominal = payable_by.checked_add_days(Days::new(u64::from(days)))?;
         let free = last_day.and_then(|day| day.succ_opt());
         let on = free.map_or(nominal, |free| free.max(nominal));

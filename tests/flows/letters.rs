@@ -5,7 +5,7 @@ use serde_json::json;
 use std::path::Path;
 
 /// Writes the attachments of a mail into a folder, with a library of others; their names.
-const TAKE_OUT: &str = "
+pub(super) const TAKE_OUT: &str = "
 import email, email.policy, os, sys
 message = email.message_from_binary_file(open(sys.argv[1], 'rb'), policy=email.policy.default)
 for part in message.iter_attachments():
@@ -13,7 +13,7 @@ for part in message.iter_attachments():
     print(part.get_filename())
 ";
 
-fn words(pdf: &Path) -> String {
+pub(super) fn words(pdf: &Path) -> String {
     let text = counterpart("pdftotext", &["-layout", pdf.to_str().unwrap(), "-"]);
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

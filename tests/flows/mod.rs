@@ -21,6 +21,7 @@ mod golden;
 mod homes;
 mod intake;
 mod kill;
+mod late_charges;
 mod letters;
 mod lost_answers;
 pub mod mail;

@@ -113,6 +113,21 @@ fn a_customer_is_made_changed_and_deleted_with_all_that_belongs_to_it() {
         assert_eq!((&gone["Status"], &gone["PaymentProvider"]), (&json!(1024), &json!("sandbox")), "{gone}");
         client.delete(&format!("/v3/paymentmethods/{method}")).refused(409, "deleted");
 
+        // What a payer has signed: the account is never told whole, and a wrong one is refused with its place.
+        let mandate = |iban: &str| {
+            json!({"Type": 512, "RefKey": "debit", "SEPA": {"IBAN": iban, "MandateID": "M-1", "MandateDate": "2025-11-30",
+                   "MandateSequence": "one_off"}})
+        };
+        let debits = format!("/v3/paymentmethods/{ada}");
+        let wrong = client.post(&debits, &mandate("AT611904300234573202")).is(400).json();
+        assert_eq!(wrong["Errors"][0]["Pointer"], "/SEPA/IBAN", "{wrong}");
+        let signed = client.post(&debits, &mandate("AT61 1904 3002 3457 3201")).is(201).json();
+        assert_eq!((&signed["PaymentMethodType"], &signed["MandateID"]), (&json!(512), &json!("M-1")));
+        assert_eq!(signed["MandateAccount"], "AT61…3201");
+        let signed = format!("/v3/paymentmethods/{}", id(&signed));
+        client.patch(&signed, &json!({"SEPA": {"IBAN": "DE89370400440532013000"}})).refused(409, "immutable");
+        client.delete(&signed).is(204);
+
         // Texts of programs.
         let text = json!({"CustomerID": ada, "Key": "crm", "Value": "4711"});
         let first = client.post("/v3/customers/metadata", &text).is(201).json();

@@ -35,6 +35,26 @@ pub fn first(dice: &mut Dice, start: NaiveDate) -> Value {
     book
 }
 
+/// The same book in euros, of a seller who debits most of its payers some days after the invoice.
+pub fn debited(dice: &mut Dice, book: &Value) -> Value {
+    let mut book = in_euros(book);
+    let tenant = &mut book["tenant"];
+    (tenant["iban"], tenant["creditorid"]) = (json!("DE89370400440532013000"), json!("DE98ZZZ09999999999"));
+    (tenant["debitnotice"], tenant["paymentterm"]) = (json!(2), json!(3));
+    for (number, customer) in (1..).zip(book["customers"].as_array_mut().unwrap()) {
+        if customer["accountnumber"] != open_items::PAYER && dice.chance(75) {
+            customer["paymentmethods"] = json!([{"refkey": "debit", "type": "sepa", "iban": "AT611904300234573201",
+                "mandateid": format!("M-{number}"), "mandatedate": "2025-11-30", "makedefault": true}]);
+        }
+    }
+    book
+}
+
+/// What is priced, billed and owed in euros instead of kroner.
+pub fn in_euros(book: &Value) -> Value {
+    serde_json::from_str(&book.to_string().replace("\"DKK\"", "\"EUR\"")).unwrap()
+}
+
 /// A customer with one subscription.
 pub fn customer(dice: &mut Dice, number: u64, start: NaiveDate) -> (Value, Value) {
     let card = dice.weighted(&CARDS);

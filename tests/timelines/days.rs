@@ -1,6 +1,6 @@
 //! A day of an operator: some acts, then the checks.
 
-use super::acts::{self, Act, WITH_ALL_VERBS};
+use super::acts::{self, Act, WITH_ALL_VERBS, WITH_DEBITS};
 use super::doors::Door;
 use super::world::World;
 use super::{books, checks};
@@ -14,6 +14,9 @@ pub fn first(world: &mut World) {
     world.customers = u64::try_from(customers.len()).unwrap();
     if world.seed >= WITH_ALL_VERBS {
         customers.push(books::payer_of_open_items());
+    }
+    if world.seed >= WITH_DEBITS {
+        book = books::debited(&mut world.dice, &book);
     }
     world.book = book.clone();
     let path = world.file("book.json", &book.to_string());

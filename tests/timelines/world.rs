@@ -1,6 +1,6 @@
 //! One home and its operator: the clock of the day, what was handed in and done, and a diary of it.
 
-use super::acts::{Act, Again, Step, bank};
+use super::acts::{Act, Again, Step, WITH_DEBITS, bank};
 use super::dice::Dice;
 use super::disk::Disk;
 use super::doors::{Door, Faults};
@@ -65,6 +65,8 @@ pub struct World {
     pub erased: BTreeSet<String>,
     /// The last statement of the bank.
     pub statement: Option<Vec<Value>>,
+    /// What the bank said last of a debit, and the step of it.
+    pub bank_said: Option<(String, Value)>,
     /// The last month that was closed, by its first day.
     pub closed: Option<NaiveDate>,
     /// Open items of another system that were handed in: number and amount.
@@ -126,6 +128,7 @@ impl World {
             unmailed: Vec::new(),
             erased: BTreeSet::new(),
             statement: None,
+            bank_said: None,
             closed: None,
             taken_over: BTreeMap::new(),
             api_key: None,
@@ -155,7 +158,7 @@ impl World {
             .env("TALLYBOOK_BOUNDS_DAYS_AHEAD", "31")
             .env("TALLYBOOK_SLICE_PAYERS", "2")
             .envs(self.bucket.iter().cloned());
-        bank::settings(&mut command);
+        bank::settings(&mut command, if self.seed >= WITH_DEBITS { "EUR" } else { "DKK" });
         if let Some(relay) = &self.relay {
             to_relay(&mut command, relay.port);
         }

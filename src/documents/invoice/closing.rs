@@ -116,7 +116,7 @@ pub(super) fn payment(layout: &Layout, sheet: &mut Sheet, top: f32) -> f32 {
     let facts = if is_to_be_transferred(layout) { bank_facts(layout) } else { Vec::new() };
     let code = layout.document.invoice.filter(|_| !facts.is_empty());
     let code = code.and_then(|invoice| {
-        transfer_code::modules(invoice, layout.document.tenant, layout.document.open_minor())
+        transfer_code::modules(invoice, layout.document.tenant, layout.document.demanded_minor())
     });
     let beside = code.as_ref().map_or(0.0, |_| CODE + 12.0);
     let text_width = if facts.is_empty() { RIGHT - LEFT - 24.0 } else { TOTALS - LEFT - 60.0 - beside };
@@ -188,7 +188,7 @@ fn sentence(layout: &Layout) -> String {
         return paid_on
             .map_or_else(|| words.settled.clone(), |on| words.paid_on.replace("{date}", &figures.date(on)));
     }
-    let amount = figures.money(open, draft.currency);
+    let amount = figures.money(layout.document.demanded_minor(), draft.currency);
     let pay_by = layout.document.pay_by();
     // Nobody is asked to pay by a day that is past.
     let is_late = layout.heading.as_ref().is_some_and(|letter| letter.on > pay_by);

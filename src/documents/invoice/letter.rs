@@ -121,9 +121,30 @@ pub(crate) fn reminder(
         160.0,
         &figures.money(document.open_minor(), draft.currency),
     );
-    closing::payment(&layout, &mut sheet, y + 26.0);
+    y = late_charges(&layout, &mut sheet, y + 5.0);
+    closing::payment(&layout, &mut sheet, y + 21.0);
     let id = Uuid::new_v5(&draft.id.0, format!("reminder {} {on}", level.number).as_bytes());
     save(&layout, vec![sheet], (on, id))
+}
+
+/// What the reminders have cost, and all that is asked for; gives the base of the last row.
+fn late_charges(layout: &Layout<'_>, sheet: &mut Sheet, mut y: f32) -> f32 {
+    let (document, words) = (&layout.document, &layout.labels.words);
+    if document.late_charges.is_empty() {
+        return y;
+    }
+    let money = |minor| layout.figures.money(minor, document.draft.currency);
+    for item in document.late_charges {
+        y += STEP;
+        let label = words.late_charge.replace("{number}", &item.number);
+        sheet.text(layout.fonts, layout.muted(9.5), Align::Left, (LEFT, y), &label);
+        layout.figure(sheet, layout.plain(9.5), (RIGHT, y), 160.0, &money(item.open_minor));
+    }
+    y += STEP;
+    sheet.rule(layout.theme.accent, 1.0, (LEFT, RIGHT), y - 10.0);
+    sheet.text(layout.fonts, layout.strong(11.0), Align::Left, (LEFT, y + 5.0), &words.demanded);
+    layout.figure(sheet, layout.strong(11.0), (RIGHT, y + 5.0), 160.0, &money(document.demanded_minor()));
+    y + 5.0
 }
 
 /// A statement of account.

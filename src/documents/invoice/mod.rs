@@ -19,6 +19,7 @@ use chrono::NaiveDate;
 use domain::Uuid;
 use domain::catalogue::Tenant;
 use domain::invoice::{BaseAmounts, Draft, Invoice, Settlement};
+use letter::OpenItem;
 
 /// Left edge of everything.
 const LEFT: f32 = 48.0;
@@ -60,6 +61,8 @@ pub struct InvoiceDocument<'a> {
     pub(crate) settlement: Option<&'a Settlement>,
     pub(crate) collection: Collection<'a>,
     pub(crate) data: Option<&'a str>,
+    /// What reminders of it have cost and is open (rules Y9).
+    pub(crate) late_charges: &'a [OpenItem],
 }
 
 impl<'a> InvoiceDocument<'a> {
@@ -70,7 +73,15 @@ impl<'a> InvoiceDocument<'a> {
 
     /// A draft for review: without number, and marked as a draft across every page.
     pub fn draft(draft: &'a Draft, tenant: &'a Tenant) -> Self {
-        Self { draft, invoice: None, tenant, settlement: None, collection: Collection::default(), data: None }
+        Self {
+            draft,
+            invoice: None,
+            tenant,
+            settlement: None,
+            collection: Collection::default(),
+            data: None,
+            late_charges: &[],
+        }
     }
 
     /// Says what has been paid or credited since: a demand is for what is open (rules Y3).
@@ -86,6 +97,11 @@ impl<'a> InvoiceDocument<'a> {
     /// Carries the invoice for programs inside (Factur-X, ZUGFeRD): XML that [`crate::EInvoice::xml`] gave.
     pub fn with_data(self, xml: &'a str) -> Self {
         Self { data: Some(xml), ..self }
+    }
+
+    /// Asks for what reminders of it have cost, too (rules Y9).
+    pub fn with_late_charges(self, late_charges: &'a [OpenItem]) -> Self {
+        Self { late_charges, ..self }
     }
 
     /// `INV-0000001.pdf`, or the draft's id: safe as a file name.
@@ -116,6 +132,11 @@ impl<'a> InvoiceDocument<'a> {
     /// What is still to be paid.
     pub(crate) fn open_minor(&self) -> i64 {
         self.draft.gross_minor().saturating_sub(self.settled_minor())
+    }
+
+    /// What is asked for: what is open of it, and of what its reminders have cost.
+    pub(crate) fn demanded_minor(&self) -> i64 {
+        self.late_charges.iter().fold(self.open_minor(), |sum, item| sum.saturating_add(item.open_minor))
     }
 
     /// Everything printed that is not from templates.

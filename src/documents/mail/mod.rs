@@ -4,7 +4,7 @@
 use crate::Renderer;
 use crate::error::{DocumentError, TemplateError};
 use crate::figures::Figures;
-use crate::invoice::letter::{self, ReminderLevel};
+use crate::invoice::letter::{self, OpenItem, ReminderLevel};
 use crate::invoice::{Collection, InvoiceDocument, in_fours};
 use crate::templates::{MailWords, Templates, Words};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -145,6 +145,10 @@ struct Context {
     seller: SellerText,
     buyer: BuyerText,
     invoice: InvoiceText,
+    /// What reminders of it have cost and is open.
+    late_charges: Vec<LateChargeText>,
+    /// All that is asked for.
+    demanded: String,
     payment: PaymentText,
     accent: String,
     days_overdue: u32,
@@ -182,6 +186,12 @@ struct InvoiceText {
     is_settled: bool,
     reference: Option<String>,
     credits: String,
+}
+
+#[derive(Serialize)]
+struct LateChargeText {
+    label: String,
+    open: String,
 }
 
 #[derive(Serialize)]
@@ -264,6 +274,7 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
     };
     let invoice = invoice_text(document, &figures);
     let days = days_overdue.to_string();
+    let demanded = plain(figures.money(document.demanded_minor(), draft.currency));
     let (debit_date, debit) = match document.collection {
         Collection::Debit(notice) => {
             (plain(figures.date(notice.on)), [notice.account, notice.mandate, notice.creditor])
@@ -279,19 +290,29 @@ fn context(renderer: &Renderer, mail: &InvoiceMail, language: &str) -> Context {
         ("date", &invoice.date),
         ("due_date", &invoice.due_date),
         ("gross", &invoice.gross),
-        ("open", &invoice.open),
+        ("open", &demanded),
         ("days", &days),
         ("seller", &draft.seller.name),
         ("buyer", &draft.buyer.name),
     ];
     let (words, said) = renderer.templates.mail_words(language);
+    let late_charge = |item: &OpenItem| LateChargeText {
+        label: words.late_charge.replace("{number}", &item.number),
+        open: plain(figures.money(item.open_minor, draft.currency)),
+    };
+    let late_charges: Vec<LateChargeText> = document.late_charges.iter().map(late_charge).collect();
     let said = said.map(|sentence| filled(sentence, &places));
     Context {
         language: language.to_owned(),
-        label_width: label_width(words, &said),
+        label_width: late_charges
+            .iter()
+            .map(|l| l.label.chars().count() + 2)
+            .fold(label_width(words, &said), usize::max),
         words: words.clone(),
         mail: said,
         invoice,
+        late_charges,
+        demanded,
         seller: SellerText {
             name: draft.seller.name.clone(),
             vat_number: draft.seller.vat_number.clone(),

@@ -129,6 +129,8 @@ words![
     refund,
     written_off,
     open_items,
+    late_charge,
+    demanded,
 ];
 
 words![

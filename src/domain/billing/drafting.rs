@@ -316,7 +316,7 @@ fn reference(book: &PayerBook, payer: &Customer, group: &Group) -> Option<String
     subscription.and_then(|s| s.reference.clone()).or_else(|| payer.our_reference.clone())
 }
 
-fn seller(tenant: &Tenant) -> Party {
+pub(super) fn seller(tenant: &Tenant) -> Party {
     Party {
         name: tenant.fullname.clone(),
         vat_number: number_of(tenant.company_vat.as_ref()).cloned(),
@@ -325,7 +325,7 @@ fn seller(tenant: &Tenant) -> Party {
     }
 }
 
-fn buyer(payer: &Customer) -> Party {
+pub(super) fn buyer(payer: &Customer) -> Party {
     Party {
         name: payer.company_name.clone().unwrap_or_else(|| payer.fullname.clone()),
         vat_number: number_of(payer.company_vat.as_ref()).cloned(),

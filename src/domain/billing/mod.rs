@@ -14,6 +14,7 @@ mod edit;
 mod hash;
 mod items;
 mod late;
+mod late_charge;
 mod late_rating;
 mod paid;
 mod rating;
@@ -35,6 +36,10 @@ pub use custom::{CUSTOM_SKU, CustomInvoice, CustomLine, custom_draft};
 pub use drafting::{buyer_tax, seller_tax};
 pub use edit::{DraftEdit, Edited, LineEdit, edited};
 pub use hash::run_hash;
+pub use late_charge::{
+    LATE_INTEREST_SKU, REMINDER_FEE_SKU, Reminded, charged_until, is_late_charge, late_charge,
+    late_charge_id, late_charges_of,
+};
 pub use rebill::reopens;
 pub use taken_over::{
     OpenItem, TAKEN_OVER_SKU, expect_free_number, expect_same_item, taken_over, taken_over_marks,

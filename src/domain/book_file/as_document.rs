@@ -273,6 +273,12 @@ fn dunning_policy(policy: &DunningPolicy) -> Members {
         let mut doc = Members::default();
         doc.number("days", Some(step.days));
         doc.text("action", step.action.name());
+        let late = &step.late_charge;
+        let amount = |amount: &Decimal| Node::Text(amount.normalize().to_string());
+        doc.object("fee", late.fees.iter().map(|(currency, fee)| (currency.to_string(), amount(fee))));
+        doc.some("feetext", late.fee_text.as_deref());
+        doc.decimal("interest", late.interest_pct);
+        doc.some("interesttext", late.interest_text.as_deref());
         doc.node()
     });
     doc.0.push(("steps".to_owned(), Node::List(steps.collect())));

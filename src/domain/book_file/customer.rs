@@ -224,6 +224,7 @@ fn method_kind(text: &str) -> Option<String> {
         "64" => "token",
         "128" => "fi",
         "256" => "ls",
+        "512" => "sepa",
         other => other,
     };
     let is_word = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');

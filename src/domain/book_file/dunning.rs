@@ -6,7 +6,9 @@ use super::fault::Place;
 use super::fields::{Fields, Ref};
 use super::merge::MergeContext;
 use super::{checks, codes};
-use crate::dunning::{DAYS_MAX, DunningAction, DunningPolicy, DunningStep, STEPS_MAX};
+use crate::decimal::RATE;
+use crate::dunning::{DAYS_MAX, DunningAction, DunningPolicy, DunningStep, LateCharge, STEPS_MAX};
+use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
 /// Reads a policy.
@@ -44,7 +46,38 @@ fn read_step(fields: &mut Fields<'_, '_>) -> Option<DunningStep> {
     let days = fields.require("days", days);
     let action = fields.choice("action", DunningAction::parse, DunningAction::NAMES);
     let action = fields.require("action", action);
-    Some(DunningStep { days: days?, action: action? })
+    let late_charge = read_late_charge(fields);
+    if !late_charge.is_nothing() && action.is_some_and(|action| action != DunningAction::Mail) {
+        let hint = "say it of a step with `\"action\": \"mail\"`";
+        fields.hinted("action", "only a reminder has a fee or interest", hint);
+    }
+    Some(DunningStep { days: days?, action: action?, late_charge })
+}
+
+/// What a reminder costs the payer (rules Y9).
+fn read_late_charge(fields: &mut Fields<'_, '_>) -> LateCharge {
+    let is_written = fields.has("fee");
+    let before = fields.faults.met();
+    let fees = fields.amounts("fee", None);
+    if is_written && fees.is_empty() && fields.faults.met() == before {
+        fields.hinted("fee", "says no currency", "write it by currency: {\"DKK\": \"100.00\"}");
+    }
+    for (currency, amount) in &fees {
+        if amount.normalize().scale() > currency.decimals() {
+            let message = format!("{} is no amount of {currency}", amount.normalize());
+            fields.hinted("fee", message, "a fee is a whole number of the currency's smallest unit");
+        }
+    }
+    let interest_pct = fields.non_negative("interest", RATE).filter(|pct| !pct.is_zero());
+    if interest_pct.is_some_and(|pct| pct > Decimal::ONE_HUNDRED) {
+        fields.hinted("interest", "is more than 100 % a year", "8.15 is 8.15 %");
+    }
+    LateCharge {
+        fees,
+        fee_text: fields.text("feetext"),
+        interest_pct,
+        interest_text: fields.text("interesttext"),
+    }
 }
 
 /// One step a day, and none after the invoice is written off.

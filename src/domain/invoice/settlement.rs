@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn steps_that_charge_nobody_go_on_to_the_next_and_end_with_the_last() {
         let steps = [(10, DunningAction::Mail), (20, DunningAction::Retry), (30, DunningAction::Hold)];
-        let steps = steps.map(|(days, action)| DunningStep { days, action }).to_vec();
+        let steps = steps.map(|(days, action)| DunningStep::new(days, action)).to_vec();
         let policy = DunningPolicy { is_for_manual: true, steps, ..policy() };
         let open = Settlement::open(InvoiceStatus::Booked).awaiting_payer(&policy, day(2, 1));
         assert_eq!((open.payment_status, open.next_retry), (PaymentStatus::NotPaid, Some(day(2, 11))));

@@ -3,10 +3,12 @@
 
 use super::settling::{apply, happen, name, with_account, write_off};
 use super::world::{Document, Transaction, TransactionKind, World};
-use super::{agreements, debits};
+use super::{agreements, debits, running};
+use crate::billing::{self, Reminded};
 use crate::direct_debit::SEPA;
 use crate::dunning::DunningAction;
 use crate::ids::CustomerId;
+use crate::invoice::Draft;
 use crate::invoice::verbs::{self, Account, Answer, Books, Charging, NextStep, Occasion, PayerHistory};
 use crate::payment::{AttemptState, SandboxAnswer, sandbox_answer, under_way};
 use crate::refusal::{Code, Refusal};
@@ -89,7 +91,11 @@ fn act(world: &mut World, at: usize, action: DunningAction, on: NaiveDate) {
             let _ = write_off(world, at, None, on);
             return;
         }
-        DunningAction::Mail | DunningAction::Retry | DunningAction::OtherMethod => None,
+        DunningAction::Mail => {
+            late_charge(world, at, on);
+            None
+        }
+        DunningAction::Retry | DunningAction::OtherMethod => None,
     };
     let lines = &world.documents[at].draft.lines;
     let numbers: BTreeSet<String> = lines.iter().filter_map(|l| l.subscription_number.clone()).collect();
@@ -98,6 +104,47 @@ fn act(world: &mut World, at: usize, action: DunningAction, on: NaiveDate) {
         let _ = request.map(|request| agreements::apply(world, number, &request, on, on));
     }
     step(world, at, on);
+}
+
+/// What a reminder costs, booked on its day as an invoice of its own (rules Y9).
+fn late_charge(world: &mut World, at: usize, on: NaiveDate) {
+    let Some(draft) = cost_of_reminder(world, at, on) else { return };
+    world.documents.push(Document::draft(draft));
+    let place = world.documents.len() - 1;
+    if running::book(world, &[place], on).is_err() {
+        return;
+    }
+    let policy_and_day =
+        |account: &Account<'_>| account.settlement.awaiting_payer(account.policy, account.invoice.payable_by);
+    let is_open = |account: &Account<'_>| account.open_minor() > 0;
+    if with_account(world, place, is_open) == Some(true) {
+        if let Some(dunned) = with_account(world, place, policy_and_day) {
+            world.documents[place].settlement = dunned;
+        }
+        at_booking(world, &[place], on);
+    }
+}
+
+fn cost_of_reminder(world: &World, at: usize, on: NaiveDate) -> Option<Draft> {
+    let catalogue = world.catalogue().ok()?;
+    let document = &world.documents[at];
+    let invoice = document.booked.as_ref()?;
+    let payer = world.customer(invoice.draft.payer)?;
+    let policy = catalogue.dunning_policy(invoice.draft.dunning_policy.as_deref());
+    let taken = document.settlement.dunning_step;
+    let earlier = billing::late_charges_of(document.id(), taken);
+    let charged = world.documents.iter().map(|document| &document.draft);
+    let reminded = Reminded {
+        invoice,
+        open_minor: document.settlement.open_minor(invoice.draft.gross_minor()),
+        payer,
+        revision: world.revision(payer.id),
+        step: policy.steps.get(usize::try_from(taken).ok()?)?,
+        number: taken + 1,
+        charged_until: billing::charged_until(charged.filter(|draft| earlier.contains(&draft.id))),
+        on,
+    };
+    billing::late_charge(catalogue, &reminded)
 }
 
 fn step(world: &mut World, at: usize, on: NaiveDate) {

@@ -3,11 +3,12 @@
 
 use crate::context::Context;
 use crate::delivery::claims::{LOOK, OTHERS, Pass};
+use crate::delivery::late_charges::late_charges;
 use crate::delivery::plan::same_address;
 use crate::delivery::render::{self, Changed, PDF, Unmade};
 use anyhow::Context as _;
 use chrono::{DateTime, Duration, Utc};
-use documents::{InvoiceMail, MailKind, ReminderLevel, Renderer};
+use documents::{InvoiceMail, MailKind, OpenItem, ReminderLevel, Renderer};
 use domain::catalogue::Catalogue;
 use domain::customer::Customer;
 use domain::dunning::DunningAction;
@@ -287,6 +288,8 @@ struct BatchContext {
     payers: BTreeMap<CustomerId, Customer>,
     /// Methods that were declined for good.
     unhealthy: BTreeSet<(CustomerId, String)>,
+    /// What the reminders of an invoice have cost and is open.
+    late_charges: BTreeMap<InvoiceId, Vec<OpenItem>>,
     documents: BTreeMap<InvoiceId, Document>,
     /// Documents that cannot be made as things are.
     unmade: Unmade,
@@ -319,6 +322,7 @@ impl BatchContext {
             catalogue: store::catalogue::load(&mut tx).await?.context("the book is empty")?,
             unhealthy: payment::unhealthy(&mut tx, &payers).await?.into_iter().collect(),
             payers: store::book::customers(&mut tx, &payers).await?,
+            late_charges: late_charges(&mut tx, batch).await?,
             invoices: booked.into_iter().map(|b| (b.invoice.draft.id, b)).collect(),
             documents: documents.into_iter().filter(|d| d.template == PDF).map(|d| (d.invoice, d)).collect(),
             unmade,
@@ -343,7 +347,8 @@ impl BatchContext {
             .ok_or_else(|| for_good(&format!("there is no mail of the kind {}", delivery.channel)))?;
         let by = render::CollectedBy::of(&booked.invoice, payer, &self.unhealthy);
         let mail = InvoiceMail {
-            document: render::document_of(booked, &self.catalogue, &by),
+            document: render::document_of(booked, &self.catalogue, &by)
+                .with_late_charges(self.late_charges.get(&delivery.invoice).map_or(&[], Vec::as_slice)),
             kind,
             level: reminder_level(&self.catalogue, booked, kind),
             to: Mailbox { name: contact.map(|c| c.fullname.clone()), address: delivery.address.clone() },

@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod deliver;
+mod late_charges;
 pub mod open;
 pub mod plan;
 pub mod render;

@@ -8,8 +8,10 @@
 use crate::act::{Act, Actor};
 use crate::context::Context;
 use crate::delivery::plan::{self, NoticeOutcome};
+use crate::dunning::late_charges;
 use crate::invoices::write_off;
 use crate::payments::account::{account, policy_of};
+use crate::payments::collect::collect;
 use crate::payments::tried::{Collected, Occasion, Tried, TriedOutcome, tried};
 use crate::refusal::Stop;
 use crate::subscriptions::change::{DatedRequest, change_because_of};
@@ -83,7 +85,10 @@ pub(crate) async fn act(
                 _ => {}
             }
         }
-        write(ctx, batch, on, collected).await?;
+        let cost = write(ctx, batch, on, collected).await?;
+        let tried = collect(ctx, &cost, Occasion::Booking, on, None).await?;
+        collected.tried.extend(tried.tried);
+        collected.aside.extend(tried.aside);
     }
     Ok(())
 }
@@ -158,20 +163,24 @@ fn acted(booked: &Booked, after: &Settlement, action: DunningAction) -> Tried {
     tried(booked, after, None, TriedOutcome::Acted, Some(action.name().to_owned()))
 }
 
-/// Moves the invoices on and plans their reminders. A step that somebody else has taken meanwhile, and an invoice that
-/// was paid or written off, are left as they are.
+/// Moves the invoices on, plans their reminders and books what those cost: gives its invoices. A step that somebody else has taken
+/// meanwhile, and an invoice that was paid or written off, are left as they are.
 async fn write(
     ctx: &Context,
     batch: Vec<Step>,
     on: NaiveDate,
     collected: &mut Collected,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<InvoiceId>> {
     let ids: Vec<InvoiceId> = batch.iter().map(|step| step.booked.invoice.draft.id).collect();
     let mut tx = ctx.store.begin().await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
+    let to_charge = late_charges::payers_of(&catalogue, batch.iter().map(|step| &step.booked));
+    if !to_charge.is_empty() {
+        store::payer::lock(&mut tx, &to_charge).await?;
+    }
     invoice::lock_settlements(&mut tx, &ids).await?;
     let fresh = invoice::by_ids(&mut tx, &ids).await?;
-    let mut marks = Vec::new();
+    let (mut marks, mut reminded) = (Vec::new(), Vec::new());
     for Step { booked: seen, action } in batch {
         let id = seen.invoice.draft.id;
         let Some(booked) = fresh.iter().find(|b| b.invoice.draft.id == id && b.settlement == seen.settlement)
@@ -187,15 +196,23 @@ async fn write(
         let step = booked.settlement.dunning_step + 1;
         if action == DunningAction::Mail {
             let channel = MailKind::Reminder { step, on }.channel();
-            if plan::plan_notice(ctx, &mut tx, &catalogue, booked, channel).await? == NoticeOutcome::Nobody {
-                let reason = format!("{}: nobody to remind", booked.invoice.number);
-                collected.aside.fail(booked.invoice.draft.payer, reason);
+            match plan::plan_notice(ctx, &mut tx, &catalogue, booked, channel).await? {
+                NoticeOutcome::Planned => reminded.push(booked),
+                NoticeOutcome::Unwanted => {}
+                NoticeOutcome::Nobody => {
+                    let reason = format!("{}: nobody to remind", booked.invoice.number);
+                    collected.aside.fail(booked.invoice.draft.payer, reason);
+                }
             }
         }
         collected.tried.push(acted(booked, &after, action));
         marks.push((id, after));
     }
+    let cost = match to_charge.is_empty() {
+        true => Vec::new(),
+        false => late_charges::book(ctx, &mut tx, &catalogue, &reminded, on).await?,
+    };
     invoice::save_settlements(&mut tx, &marks).await?;
     tx.commit().await?;
-    Ok(())
+    Ok(cost)
 }

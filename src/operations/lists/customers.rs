@@ -3,6 +3,7 @@
 use super::documented::{document_of, unit_id, with_document, with_object};
 use domain::book_file::{Node, ObjectKind};
 use domain::customer::{Address, Contact, Customer, PaymentMethod};
+use domain::direct_debit::{Mandate, SEPA};
 use domain::ids::{CustomerId, is_beside, made_beside};
 use domain::query::{Entity, Kind, Record, Value, property};
 use store::book_object::{self, BookObject, Status};
@@ -96,6 +97,8 @@ pub static PAYMENT_METHOD: Entity = Entity {
         property("FullName", Kind::Text),
         property("Issuer", Kind::Text),
         property("IsOnline", Kind::Flag),
+        property("MandateID", Kind::Text),
+        property("MandateAccount", Kind::Text),
     ],
     objects: &[],
     lists: &[],
@@ -224,8 +227,10 @@ fn method_record(c: &Customer, method: &PaymentMethod) -> Record {
         "token" => 64,
         "fi" => 128,
         "ls" => 256,
+        SEPA => 512,
         _ => 0,
     };
+    let mandate = method.mandate.as_ref();
     let values = vec![
         Value::Guid(payment_method_id(c.id, &method.refkey)),
         Value::Guid(c.id.0),
@@ -235,6 +240,11 @@ fn method_record(c: &Customer, method: &PaymentMethod) -> Record {
         Value::Flag(method.is_default),
         method.expires.map_or(Value::Null, Value::Day),
         Value::Int(Status::Active as i64),
+        Value::Null,
+        Value::Null,
+        Value::Null,
+        mandate.map(|mandate| mandate.id.as_str()).into(),
+        mandate.map(Mandate::short_account).map_or(Value::Null, Value::Text),
     ];
     Record { values, ..Record::default() }
 }

@@ -45,7 +45,7 @@ const VALIDATE: Doc = Doc::new(
 );
 const CREATE: Doc = Doc::new("Add a payment method", Gives::Object(NOUN))
     .takes(&[
-        required("Type", Kind::Int, "8 card, 64 token, 128 FI, 256 LS"),
+        required("Type", Kind::Int, "8 card, 64 token, 128 FI, 256 LS, 512 SEPA direct debit"),
         field("MakeDefault", Kind::Flag, "collect with it unless a subscription names another one"),
         member(
             "PureToken",
@@ -62,6 +62,18 @@ const CREATE: Doc = Doc::new("Add a payment method", Gives::Object(NOUN))
                 field("CVRNumber", Kind::Text, ""),
             ]),
             "for 256",
+        ),
+        member(
+            "SEPA",
+            Type::Object(&[
+                required("IBAN", Kind::Text, ""),
+                field("BIC", Kind::Text, "none is needed within the EU"),
+                required("MandateID", Kind::Text, ""),
+                required("MandateDate", Kind::Day, "day of the signature"),
+                field("MandateScheme", Kind::Text, "core or b2b"),
+                field("MandateSequence", Kind::Text, "recurring or one_off"),
+            ]),
+            "for 512: what the payer has signed",
         ),
         field("RefKey", Kind::Text, "name of the method, made unless given"),
         field("ExpiryDate", Kind::Day, ""),
@@ -204,7 +216,12 @@ async fn add(call: &Call, customer: Uuid, node: &Node, mut written: Node) -> Res
         if is_known {
             return Problem::new(DUPLICATE, format!("the customer has a payment method `{refkey}` already"));
         }
-        refused(stop, node, &CUSTOMER.form(), CUSTOMER_NOT_FOUND)
+        let mut problem = refused(stop, node, &CUSTOMER.form(), CUSTOMER_NOT_FOUND);
+        for fault in &mut problem.faults {
+            let of = MANDATE.iter().find(|(name, _)| fault.pointer == format!("/{name}"));
+            fault.pointer = of.map_or(fault.pointer.clone(), |(_, sent)| format!("/SEPA/{sent}"));
+        }
+        problem
     })
 }
 
@@ -221,8 +238,18 @@ async fn read(call: &Call, node: &Node) -> Result<Node, Problem> {
     Ok(written)
 }
 
+/// Fields of a mandate, as the book calls them and as they are sent.
+const MANDATE: [(&str, &str); 6] = [
+    ("iban", "IBAN"),
+    ("bic", "BIC"),
+    ("mandateid", "MandateID"),
+    ("mandatedate", "MandateDate"),
+    ("mandatescheme", "MandateScheme"),
+    ("mandatesequence", "MandateSequence"),
+];
+
 fn method(call: &Call, node: &Node, pointer: &str) -> Result<Node, Problem> {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 13] = [
         "Type",
         "PaymentMethodType",
         "MakeDefault",
@@ -231,6 +258,7 @@ fn method(call: &Call, node: &Node, pointer: &str) -> Result<Node, Problem> {
         "CreditCard",
         "FI",
         "LS",
+        "SEPA",
         "RefKey",
         "ExpiryDate",
         "FullName",
@@ -278,8 +306,14 @@ fn method(call: &Call, node: &Node, pointer: &str) -> Result<Node, Problem> {
             let parts: Vec<String> = parts.iter().filter_map(|part| inner("ls", part)).collect();
             set("token", Some(parts.join("-")).filter(|text| !text.is_empty()));
         }
+        Some("512" | "sepa") => {
+            set("type", Some("sepa".to_owned()));
+            for (name, _) in MANDATE {
+                set(name, inner("sepa", name));
+            }
+        }
         Some(other) => {
-            faults.add(sent.at("Type"), INVALID.word, format!("`{other}` is none of 8, 64, 128 and 256"))
+            faults.add(sent.at("Type"), INVALID.word, format!("`{other}` is none of 8, 64, 128, 256 and 512"))
         }
         None => faults.add(sent.at("Type"), INVALID.word, "is missing"),
     }
@@ -341,7 +375,7 @@ async fn edit(call: &Call, edit: impl FnOnce(&mut Vec<Node>, usize)) -> Result<(
 }
 
 /// What makes a method: another one has others.
-const FIXED: [&str; 6] = ["Type", "PureToken", "CreditCard", "FI", "LS", "Token"];
+const FIXED: [&str; 7] = ["Type", "PureToken", "CreditCard", "FI", "LS", "SEPA", "Token"];
 
 async fn patch(call: Call) -> Result<Answer, Problem> {
     let node = body(&call)?;
@@ -360,7 +394,7 @@ async fn patch(call: Call) -> Result<Answer, Problem> {
         if node.member(name).is_some_and(|value| *value != Node::Null) {
             return Err(Problem::new(
                 IMMUTABLE,
-                "type, gateway and token of a payment method do not change: add another one",
+                "type, gateway, token and mandate of a payment method do not change: add another one",
             )
             .at(format!("/{name}"), "cannot change"));
         }

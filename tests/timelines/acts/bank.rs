@@ -10,11 +10,11 @@ const COLUMNS: [(&str, &str); 5] =
     [("DATE", "date"), ("AMOUNT", "amount"), ("TEXT", "text"), ("NAME", "name"), ("ID", "id")];
 
 /// How the bank writes its files.
-pub fn settings(command: &mut Command) {
+pub fn settings(command: &mut Command, currency: &str) {
     for (setting, column) in COLUMNS {
         command.env(format!("TALLYBOOK_BANK_CSV_{setting}"), column);
     }
-    command.env("TALLYBOOK_BANK_CSV_DEFAULT_CURRENCY", "DKK");
+    command.env("TALLYBOOK_BANK_CSV_DEFAULT_CURRENCY", currency);
 }
 
 /// A statement: new money, or now and then that of the last one once more.

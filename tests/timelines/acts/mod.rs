@@ -1,6 +1,7 @@
 //! What an operator does, verb by verb: how it is typed, and what it is as steps of `simulate`.
 
 pub mod bank;
+mod debits;
 mod invoices;
 mod money;
 pub mod open_items;
@@ -136,11 +137,20 @@ const LATER_TASKS: [Task; 9] = [
 /// From this number on.
 pub const WITH_ALL_VERBS: u64 = 1000;
 
+/// Tasks of timelines whose payers are debited by their banks.
+const DEBITS: [Task; 2] = [(8, debits::export), (8, debits::answer)];
+
+/// From this number on all is in euros, and most payers have signed a mandate.
+pub const WITH_DEBITS: u64 = 2000;
+
 /// One task, as the dice choose.
 pub fn one(world: &mut World) {
     let mut tasks = FIRST_TASKS.to_vec();
     if world.seed >= WITH_ALL_VERBS {
         tasks.extend(LATER_TASKS);
+    }
+    if world.seed >= WITH_DEBITS {
+        tasks.extend(DEBITS);
     }
     let task = world.dice.weighted(&tasks);
     task(world);

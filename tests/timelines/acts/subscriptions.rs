@@ -99,7 +99,10 @@ pub fn new_customer(world: &mut World) {
     world.customers += 1;
     let (number, day) = (world.customers, world.today);
     let (customer, subscription) = books::customer(&mut world.dice, number, day);
-    let book = json!({"customers": [customer], "subscriptions": [subscription]});
+    let mut book = json!({"customers": [customer], "subscriptions": [subscription]});
+    if world.seed >= super::WITH_DEBITS {
+        book = books::in_euros(&book);
+    }
     let path = world.file("book.json", &book.to_string());
     let step = today(world, json!({"load": book}));
     act(world, &Act::quiet(&["load", &path]).with_step(step));

@@ -282,5 +282,17 @@ static DUNNING_STEP: Table = Table {
     fields: &[
         required("days", Integer(0, DAYS_MAX), "Days after the due date."),
         required("action", Choice(DunningAction::NAMES), "What is done."),
+        optional(
+            "fee",
+            Amounts,
+            "Of a `mail`: what the reminder costs, by the invoice's currency; an invoice of its own.",
+        ),
+        assumed("feetext", Text, "Reminder fee", "What the fee is called on that invoice."),
+        optional(
+            "interest",
+            Decimal,
+            "Of a `mail`: percent a year of what is open, from the due date on: 8.15 is 8.15 %.",
+        ),
+        assumed("interesttext", Text, "Interest on late payment", "What the interest is called."),
     ],
 };
