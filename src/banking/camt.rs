@@ -9,7 +9,7 @@ use domain::Uuid;
 use domain::bank::{EntryIds, Received};
 use domain::direct_debit::{DebitMark, GivenBack};
 use domain::invoice::account::minor;
-use domain::money::Currency;
+use domain::money::{Currency, Total};
 
 const NAMESPACE: &str = "urn:iso:std:iso:20022:tech:xsd:camt.";
 const REPORT: &str = "urn:iso:std:iso:20022:tech:xsd:pain.002.";
@@ -139,8 +139,9 @@ impl Reading {
             self.file.received.push(received);
         }
         if whole != i128::from(amount.minor) {
-            return Err(place
-                .damaged(&format!("its payments add up to {whole} minor units, it says {}", amount.minor)));
+            let told = |minor| Total::new(minor, amount.currency);
+            let (whole, said) = (told(whole), told(i128::from(amount.minor)));
+            return Err(place.damaged(&format!("its payments add up to {whole}, it says {said}")));
         }
         Ok(())
     }
@@ -317,7 +318,10 @@ fn check_totals(part: &Element, booked: &[(Signed, bool)]) -> Result<(), BankFil
             let own: i128 = meant.iter().map(|amount| i128::from(amount.minor.abs())).sum();
             let said = amount_minor(sum, currency).ok_or_else(|| place.damaged("its sum is no amount"))?;
             if i128::from(said) != own {
-                let why = format!("the bank adds up {sum} ({path}), the entries come to {own} minor units");
+                let why = format!(
+                    "the bank adds up {sum} ({path}), the entries come to {}",
+                    Total::new(own, currency)
+                );
                 return Err(BankFileError::Damaged(why));
             }
         }
@@ -343,9 +347,13 @@ fn check_balances(part: &Element, booked: &[(Signed, bool)]) -> Result<(), BankF
         && opening.currency == closing.currency
         && i128::from(opening.minor) + moved != i128::from(closing.minor)
     {
+        let told = |minor| Total::new(minor, closing.currency);
         let why = format!(
-            "account {}: opening balance {} and entries {moved} are not the closing balance {} (minor units)",
-            place.account, opening.minor, closing.minor
+            "account {}: opening balance {} and entries {} are not the closing balance {}",
+            place.account,
+            told(i128::from(opening.minor)),
+            told(moved),
+            told(i128::from(closing.minor))
         );
         return Err(BankFileError::Damaged(why));
     }

@@ -119,6 +119,7 @@ pub fn read(bytes: &[u8], mapping: &CsvMapping) -> Result<BankFile, BankFileErro
     match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
         None => Err(BankFileError::Empty),
         Some(b'<') => camt::read(bytes),
+        _ if bytes.contains(&0) => Err(BankFileError::Unsupported("it is no text".to_owned())),
         Some(_) => csv_file::read(bytes, mapping),
     }
 }

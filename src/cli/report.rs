@@ -16,13 +16,13 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// vat, oss, sales-list, aging, statement, trial-balance, customer-ledger, clearing, revenue, deferred or mrr
+    /// vat, oss, sales-list, aging, statement, trial-balance, customer-ledger, clearing, revenue, deferred, mrr or unbilled
     #[arg(value_name = "REPORT")]
     name: String,
     /// Month, quarter or year: 2026-01, 2026-Q1, 2026; the month before today's unless given
     #[arg(long, value_name = "PERIOD")]
     period: Option<String>,
-    /// Aging: what is open at the end of this day; today unless given
+    /// Aging and unbilled: at the end of this day; today, or the period's last day, unless given
     #[arg(long, value_name = "DATE")]
     as_of: Option<NaiveDate>,
     /// Statement and customer ledger: this payer, by account number

@@ -46,7 +46,7 @@ fn a_reminder_costs_what_its_step_says_and_one_transfer_pays_all_of_it() {
         for _ in 0..2 {
             books.json(&["payments", "retry", "--as-of", MORNINGS[1]]);
         }
-        books.json(&["invoices", "markpaid", "INV-0000002", "--amount", "100", "--date", "2026-01-30"]);
+        books.json(&["invoices", "markpaid", "INV-0000002", "--amount", "100", "--on", "2026-01-30"]);
         for morning in &MORNINGS[2..] {
             books.json(&["payments", "retry", "--as-of", morning]);
         }
@@ -62,7 +62,7 @@ fn a_reminder_costs_what_its_step_says_and_one_transfer_pays_all_of_it() {
         let rows = |of: &[(&str, &str, u64)]| -> Vec<(String, String, u64)> {
             of.iter().map(|(number, total, state)| ((*number).into(), (*total).into(), *state)).collect()
         };
-        assert_eq!(told(&books.json(&["invoices", "list"])), rows(&open));
+        assert_eq!(told(&books.json(&["invoices"])), rows(&open));
         let mut scenario = vec![json!({"on": "2026-01-01", "run": {}})];
         scenario.extend(MORNINGS[..2].iter().map(|on| json!({"on": on, "payments": "retry"})));
         scenario
@@ -77,7 +77,7 @@ fn a_reminder_costs_what_its_step_says_and_one_transfer_pays_all_of_it() {
                      </BookgDt><AcctSvcrRef>A1</AcctSvcrRef><NtryDtls><TxDtls><RmtInf><Ustrd>INV-0000001</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>";
         let file = books.file("bank.xml", &statement("camt.053", entry));
         books.json(&["payments", "import", &file]);
-        let after = told(&books.json(&["invoices", "list"]));
+        let after = told(&books.json(&["invoices"]));
         let paid = |number: &str| after.iter().find(|i| i.0 == number).map(|i| i.2);
         assert_eq!([1, 3, 5].map(|n| paid(&format!("INV-000000{n}"))), [Some(20); 3]);
         assert_eq!(paid("INV-0000004"), Some(0));

@@ -50,5 +50,6 @@ mod texts;
 mod three_ways;
 mod tls;
 mod together;
+mod unbilled;
 mod usage_store;
 mod xml;

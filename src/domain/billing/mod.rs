@@ -23,6 +23,7 @@ mod rebill;
 pub(crate) mod sample;
 mod steps;
 mod taken_over;
+mod unbilled;
 mod windows;
 
 pub use balance::{Credited, CreditedLine, credits_of, over_credited};
@@ -44,6 +45,7 @@ pub use rebill::reopens;
 pub use taken_over::{
     OpenItem, TAKEN_OVER_SKU, expect_free_number, expect_same_item, taken_over, taken_over_marks,
 };
+pub use unbilled::{as_of_the_end_of, unbilled};
 pub use windows::{due, instants, zone};
 
 use crate::catalogue::{Catalogue, TaxCategory};

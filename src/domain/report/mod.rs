@@ -31,11 +31,12 @@ pub enum Name {
     Revenue,
     Deferred,
     Mrr,
+    Unbilled,
 }
 
 impl Name {
     /// Every report.
-    pub const ALL: [Name; 11] = [
+    pub const ALL: [Name; 12] = [
         Self::Vat,
         Self::Oss,
         Self::SalesList,
@@ -47,6 +48,7 @@ impl Name {
         Self::Revenue,
         Self::Deferred,
         Self::Mrr,
+        Self::Unbilled,
     ];
 
     /// The word by which it is asked for.
@@ -63,6 +65,7 @@ impl Name {
             Self::Revenue => "revenue",
             Self::Deferred => "deferred",
             Self::Mrr => "mrr",
+            Self::Unbilled => "unbilled",
         }
     }
 

@@ -114,15 +114,7 @@ fn late_charge(world: &mut World, at: usize, on: NaiveDate) {
     if running::book(world, &[place], on).is_err() {
         return;
     }
-    let policy_and_day =
-        |account: &Account<'_>| account.settlement.awaiting_payer(account.policy, account.invoice.payable_by);
-    let is_open = |account: &Account<'_>| account.open_minor() > 0;
-    if with_account(world, place, is_open) == Some(true) {
-        if let Some(dunned) = with_account(world, place, policy_and_day) {
-            world.documents[place].settlement = dunned;
-        }
-        at_booking(world, &[place], on);
-    }
+    at_booking(world, &[place], on);
 }
 
 fn cost_of_reminder(world: &World, at: usize, on: NaiveDate) -> Option<Draft> {

@@ -15,7 +15,7 @@ use domain::ids::{CustomerId, InvoiceId};
 use domain::invoice::Draft;
 use std::collections::BTreeMap;
 use store::invoice::{self, Booked};
-use store::{Tx, draft, payer};
+use store::{Tx, draft, payer, payment};
 
 /// Books what the reminders of these invoices cost on a day, and plans its mails. The step of each is the one after those
 /// that its marks say were taken.
@@ -40,22 +40,11 @@ pub(super) async fn book(
     let act = Act { actor: Actor::Dunning, on };
     for invoice in &booked {
         note(ctx, tx, &invoice.number, Action::BookInvoice, &act).await?;
+        payment::owe_first_charge(tx, invoice.draft.id, on).await?;
     }
     let booked = invoice::by_ids(tx, &ids).await?;
     plan::plan_invoices(ctx, tx, catalogue, &booked, None).await?;
-    // Its dunning is planned here, so that a crash before its first attempt forgets it not.
-    let dunned = booked.iter().map(|booked| {
-        let policy = policy_of(catalogue, booked);
-        (booked.invoice.draft.id, booked.settlement.awaiting_payer(&policy, booked.invoice.payable_by))
-    });
-    let open = |id: &InvoiceId| booked.iter().any(|b| b.invoice.draft.id == *id && is_open(b));
-    let dunned: Vec<_> = dunned.filter(|(id, _)| open(id)).collect();
-    invoice::save_settlements(tx, &dunned).await?;
     Ok(ids)
-}
-
-fn is_open(booked: &Booked) -> bool {
-    !booked.settlement.is_closed(booked.invoice.draft.gross_minor())
 }
 
 async fn drafted(

@@ -9,9 +9,8 @@ use crate::act::{Act, Actor};
 use crate::context::Context;
 use crate::delivery::plan::{self, NoticeOutcome};
 use crate::dunning::late_charges;
-use crate::invoices::write_off;
+use crate::invoices::{book, write_off};
 use crate::payments::account::{account, policy_of};
-use crate::payments::collect::collect;
 use crate::payments::tried::{Collected, Occasion, Tried, TriedOutcome, tried};
 use crate::refusal::Stop;
 use crate::subscriptions::change::{DatedRequest, change_because_of};
@@ -86,9 +85,11 @@ pub(crate) async fn act(
             }
         }
         let cost = write(ctx, batch, on, collected).await?;
-        let tried = collect(ctx, &cost, Occasion::Booking, on, None).await?;
-        collected.tried.extend(tried.tried);
-        collected.aside.extend(tried.aside);
+        if !cost.is_empty() {
+            let (tried, _) = book::charge_first(ctx, &cost, on).await?;
+            collected.tried.extend(tried.tried);
+            collected.aside.extend(tried.aside);
+        }
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub(super) async fn trial_balance(work: &mut Work<'_>) -> anyhow::Result<()> {
     let chart = chart(work);
     let span = work.ask.span;
     let sums = sql::sums(&mut work.tx, span.start, span.end).await?;
-    work.begin("Trial balance", &columns)?;
+    work.begin("Trial balance", &columns, ("name", "closing"))?;
     let mut totals: BTreeMap<Currency, (i128, i128, i128)> = BTreeMap::new();
     for sum in &sums {
         let (opening, debit, credit) =
@@ -87,7 +87,7 @@ pub(super) async fn clearing(work: &mut Work<'_>) -> anyhow::Result<()> {
     let span = work.ask.span;
     let days = sql::clearing(&mut work.tx, &codes, span.start, span.end).await?;
     let sums = sql::sums(&mut work.tx, span.start, span.end).await?;
-    work.begin("Clearing against payouts", &columns)?;
+    work.begin("Clearing against payouts", &columns, ("day", "balance"))?;
     let mut balances: BTreeMap<(String, Currency), i128> = BTreeMap::new();
     for day in &days {
         let balance = balances.entry((day.account.clone(), day.currency)).or_default();

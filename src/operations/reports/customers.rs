@@ -30,7 +30,7 @@ pub(super) async fn statement(work: &mut Work<'_>) -> Result<(), Stop> {
         let refusal = Refusal::new(Code::UnknownCustomer, message).ask(Verb::ListPayers.plain());
         return Err(refusal.hint(" lists them by account number").into());
     }
-    work.begin("Statement of account", &COLUMNS)?;
+    work.begin("Statement of account", &COLUMNS, ("document", "balance"))?;
     let closing = movements(work, Some(&account)).await?;
     // The same by another way: document by document.
     let mut open: BTreeMap<Currency, i128> = BTreeMap::new();
@@ -46,7 +46,7 @@ pub(super) async fn statement(work: &mut Work<'_>) -> Result<(), Stop> {
 
 /// All payers.
 pub(super) async fn ledger(work: &mut Work<'_>) -> anyhow::Result<()> {
-    work.begin("Customer ledger", &COLUMNS)?;
+    work.begin("Customer ledger", &COLUMNS, ("document", "balance"))?;
     let account = work.ask.account.clone();
     let closing = movements(work, account.as_deref()).await?;
     if account.is_some() {

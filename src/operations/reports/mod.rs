@@ -8,6 +8,7 @@ mod deferred;
 mod mrr;
 mod revenue;
 mod turnover;
+mod unbilled;
 mod vat;
 
 use crate::context::Context;
@@ -25,7 +26,7 @@ use store::Tx;
 pub struct Ask {
     pub name: Name,
     pub span: MonthRange,
-    /// What is open or owed at the end of this day; the span's last day unless given.
+    /// What is open, owed or unbilled at the end of this day; the span's last day unless given.
     pub as_of: Option<NaiveDate>,
     /// One account number; a statement needs one.
     pub account: Option<String>,
@@ -61,14 +62,20 @@ pub async fn report(ctx: &Context, ask: &Ask, sheet: &mut dyn Sheet) -> Result<b
         Name::Revenue => revenue::revenue(&mut work).await?,
         Name::Deferred => deferred::waterfall(&mut work).await?,
         Name::Mrr => mrr::mrr(&mut work).await?,
+        Name::Unbilled => unbilled::unbilled_lines(ctx, &mut work).await?,
     }
     Ok(work.ok)
 }
 
 impl Work<'_> {
-    /// What stands above the rows of a report over its span.
-    fn begin(&mut self, title: &'static str, columns: &[Column]) -> anyhow::Result<()> {
-        self.begin_at(title, self.ask.span.to_string(), columns, None)
+    /// What stands above the rows of a report over its span; the chart of a page has a column's words and an amount.
+    fn begin(
+        &mut self,
+        title: &'static str,
+        columns: &[Column],
+        chart: (&'static str, &'static str),
+    ) -> anyhow::Result<()> {
+        self.begin_at(title, self.ask.span.to_string(), columns, Some(chart))
     }
 
     fn begin_at(

@@ -53,7 +53,7 @@ pub(super) async fn mrr(work: &mut Work<'_>) -> anyhow::Result<()> {
         numbers("closing", "closing"),
     ];
     let span = work.ask.span;
-    work.begin_at("Monthly recurring revenue", span.to_string(), &columns, Some(("month", "closing")))?;
+    work.begin("Monthly recurring revenue", &columns, ("month", "closing"))?;
     let charges = work.catalogue.plans.values().flat_map(|plan| &plan.charges);
     let mut skus: Vec<String> =
         charges.filter(|c| c.charge_type == ChargeType::Recurring).map(|c| c.sku.clone()).collect();

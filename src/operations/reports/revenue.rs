@@ -38,7 +38,7 @@ pub(super) async fn revenue(work: &mut Work<'_>) -> anyhow::Result<()> {
             sums.0 += minor;
         }
     }
-    work.begin_at("Revenue by plan and month", span.to_string(), &columns, Some(("sku", "revenue")))?;
+    work.begin("Revenue by plan and month", &columns, ("sku", "revenue"))?;
     for ((month, plan, sku, currency), (revenue, deferred)) in &earned {
         work.sheet.row(&[
             Cell::text(month),

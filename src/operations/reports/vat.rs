@@ -33,7 +33,7 @@ pub(super) async fn boxes(ctx: &Context, work: &mut Work<'_>) -> Result<(), Stop
         numbers("net", "net"),
         numbers("vat", "VAT"),
     ];
-    work.begin("VAT return", &columns)?;
+    work.begin("VAT return", &columns, ("box", "net"))?;
     let amount = |minor: Option<i128>| minor.map_or(Cell::Empty, |minor| Cell::amount(minor, base));
     let mut in_boxes = 0;
     for filled in &boxes {
@@ -89,7 +89,7 @@ pub(super) async fn oss(ctx: &Context, work: &mut Work<'_>) -> Result<(), Stop> 
         numbers("net", "net"),
         numbers("vat", "VAT"),
     ];
-    work.begin("One-stop shop", &columns)?;
+    work.begin("One-stop shop", &columns, ("country", "net"))?;
     let sales = sold.sales();
     let (mut by_rate, mut total) = (BTreeMap::new(), 0);
     for sale in sales.iter().filter(|sale| table.box_of(home.as_deref(), sale) == Some(ONE_STOP_SHOP)) {
@@ -125,7 +125,7 @@ pub(super) async fn sales_list(work: &mut Work<'_>) -> Result<(), Stop> {
         words("currency", ""),
         numbers("net", "net"),
     ];
-    work.begin("EU sales list", &columns)?;
+    work.begin("EU sales list", &columns, ("vatnumber", "net"))?;
     let (mut total, mut without) = (0, 0);
     let mut by_buyer: BTreeMap<(&str, Option<&str>, &str), i128> = BTreeMap::new();
     for (kind, sums) in &sold.by_kind {
