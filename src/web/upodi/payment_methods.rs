@@ -238,6 +238,23 @@ async fn read(call: &Call, node: &Node) -> Result<Node, Problem> {
     Ok(written)
 }
 
+/// What a body may say of a method.
+const NAMES: [&str; 13] = [
+    "Type",
+    "PaymentMethodType",
+    "MakeDefault",
+    "IsDefault",
+    "PureToken",
+    "CreditCard",
+    "FI",
+    "LS",
+    "SEPA",
+    "RefKey",
+    "ExpiryDate",
+    "FullName",
+    "CustomerID",
+];
+
 /// Fields of a mandate, as the book calls them and as they are sent.
 const MANDATE: [(&str, &str); 6] = [
     ("iban", "IBAN"),
@@ -249,21 +266,6 @@ const MANDATE: [(&str, &str); 6] = [
 ];
 
 fn method(call: &Call, node: &Node, pointer: &str) -> Result<Node, Problem> {
-    const NAMES: [&str; 13] = [
-        "Type",
-        "PaymentMethodType",
-        "MakeDefault",
-        "IsDefault",
-        "PureToken",
-        "CreditCard",
-        "FI",
-        "LS",
-        "SEPA",
-        "RefKey",
-        "ExpiryDate",
-        "FullName",
-        "CustomerID",
-    ];
     let sent = Body::of(node, pointer)?;
     let mut faults = Faults::default();
     sent.only(&NAMES, &mut faults);
