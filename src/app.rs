@@ -10,7 +10,9 @@ use jobs::runtime::process::Process;
 use operations::context::Context;
 use operations::home::backup::BACKUPS;
 use operations::home::lock::{self, LockOutcome};
-use operations::home::open::{self, BucketLogin, MailSettings, Opening, OutsideSettings, Relay, StripeLogin};
+use operations::home::open::{
+    self, BucketLogin, DkimSettings, MailSettings, Opening, OutsideSettings, Relay, StripeLogin,
+};
 use operations::settings::{BackupPlan, CsvMapping, Settings};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,6 +67,7 @@ pub fn opening(config: &Config, home: &Home) -> Opening {
         database_url: text("database_url"),
         settings: settings(config, home),
         outside: OutsideSettings {
+            dkim: dkim(config),
             mail: mail(config),
             ping_url: text("ping.url"),
             ping_fail_url: text("ping.fail_url"),
@@ -134,6 +137,15 @@ fn bank(config: &Config) -> CsvMapping {
         default_currency: text("bank.csv_default_currency"),
         account: text("bank.csv_account"),
     }
+}
+
+/// Who signs mails.
+fn dkim(config: &Config) -> Option<DkimSettings> {
+    Some(DkimSettings {
+        key: config.optional("mail.dkim_key")?.into(),
+        selector: config.text("mail.dkim_selector").to_owned(),
+        domain: config.optional("mail.dkim_domain").map(str::to_owned),
+    })
 }
 
 /// The mail transport of the settings.

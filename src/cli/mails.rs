@@ -8,6 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use domain::run::MailCounts;
 use operations::delivery::open::{self, Filter, OpenMail};
 use operations::delivery::send::MailSelection;
+use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -40,6 +41,12 @@ enum Verb {
         #[arg(long)]
         refused: bool,
     },
+    /// Read reports of mails that came back (RFC 3464): those mails are refused from now on
+    Bounces {
+        /// Mails, mbox files, or folders of them, as a Maildir
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
 }
 
 /// Lists what is open without a verb.
@@ -47,6 +54,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     let app = App::open_existing(config).await?;
     match args.verb {
         Some(Verb::Send { refused }) => send(&app, refused, output).await,
+        Some(Verb::Bounces { files }) => super::mails_bounces::run(&app, &files, output).await,
         None => list(&app, args.state, args.customer, output).await,
     }
 }

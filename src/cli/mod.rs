@@ -17,6 +17,7 @@ mod invoices;
 mod keys;
 mod load;
 mod mails;
+mod mails_bounces;
 mod man;
 mod payers;
 mod payments;

@@ -187,6 +187,24 @@ const BEFORE_JOBS: &[Setting] = &[
         secret: true,
         ..setting("mail.password", "TALLYBOOK_MAIL_PASSWORD", "", "password; better given by the environment")
     },
+    setting(
+        "mail.dkim_key",
+        "TALLYBOOK_MAIL_DKIM_KEY",
+        "",
+        "RSA key in PEM by which mails are signed (DKIM), below the home folder or absolute; unset = not signed here",
+    ),
+    setting(
+        "mail.dkim_selector",
+        "TALLYBOOK_MAIL_DKIM_SELECTOR",
+        "tallybook",
+        "its public half is at SELECTOR._domainkey.DOMAIN",
+    ),
+    setting(
+        "mail.dkim_domain",
+        "TALLYBOOK_MAIL_DKIM_DOMAIN",
+        "",
+        "domain that signs; unset = that of the sender's address",
+    ),
     setting("mail.timeout_s", "TALLYBOOK_MAIL_TIMEOUT_S", "30", "seconds to wait for the relay, 1 to 600"),
     setting(
         "mail.per_second",

@@ -23,6 +23,7 @@ mod code_list;
 pub mod country;
 pub mod customer;
 pub mod decimal;
+pub mod delivery_report;
 pub mod direct_debit;
 pub mod discount;
 pub mod dunning;

@@ -1,6 +1,6 @@
 //! Mail through a real SMTP server that the test starts (`aiosmtpd`), with the faults that relays have.
 
-use crate::support::{Answer, Home, answer, book, files_below};
+use crate::support::{Answer, Home, answer, book, counterpart, files_below};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -229,6 +229,80 @@ fn a_declined_payment_is_told_once_per_attempt_in_the_payers_language() {
     let ids = |mail: &String| mail.lines().find(|l| l.starts_with("Message-ID")).unwrap().to_owned();
     let ids: std::collections::BTreeSet<String> = declined().iter().map(ids).collect();
     assert_eq!(ids.len(), 2);
+}
+
+#[test]
+fn mails_are_signed_for_others_to_check_and_what_comes_back_is_on_the_list_again() {
+    let home = Home::new();
+    home.load(&book(2));
+    let key = home.path().join("dkim.pem");
+    let public = home.path().join("public.pem");
+    let (key_path, public_path) = (key.to_str().unwrap(), public.to_str().unwrap());
+    let signing = |home: &Home, args: &[&str], key: &str| {
+        answer(home.command(args).env("TALLYBOOK_MAIL_DKIM_KEY", key).output().unwrap())
+    };
+    let absent = signing(&home, &["run", "--as-of", "2026-01-01"], key_path).exits(1);
+    assert!(
+        absent.stderr.contains("mail.dkim_key") && absent.stderr.contains("dkim.pem"),
+        "{}",
+        absent.stderr
+    );
+    counterpart("openssl", &["genrsa", "-out", key_path, "2048"]);
+    counterpart("openssl", &["rsa", "-in", key_path, "-pubout", "-out", public_path]);
+    signing(&home, &["run", "--as-of", "2026-01-01"], "dkim.pem").exits(0);
+    let mails = files_below(&home.path().join("mail"), "eml");
+    assert_eq!(mails.len(), 2);
+    const CHECK: &str = r#"
+import sys, dkim
+lines = open(sys.argv[1]).read().splitlines()
+record = b"v=DKIM1; k=rsa; p=" + "".join(lines[1:-1]).encode()
+for path in sys.argv[2:]:
+    raw = open(path, "rb").read()
+    asked = []
+    assert dkim.verify(raw, dnsfunc=lambda name, timeout=5: asked.append(name) or record), path
+    assert asked == [b"tallybook._domainkey.nordlys.example."], asked
+    assert not dkim.verify(raw.replace(b"Subject: ", b"Subject: x"), dnsfunc=lambda name, timeout=5: record)
+    assert not dkim.verify(raw.rstrip() + b"\\r\\nmore\\r\\n", dnsfunc=lambda name, timeout=5: record)
+"#;
+    let mut args = vec!["-c", CHECK, public_path];
+    args.extend(mails.iter().map(|path| path.to_str().unwrap()));
+    counterpart("python3", &args);
+
+    let sent = std::fs::read_to_string(&mails[0]).unwrap();
+    let id = sent.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap().trim().to_owned();
+    let report = |id: &str, action: &str| {
+        format!(
+            "Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\r\n\r\n--b\r\n\
+             Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; r.example\r\n\r\n\
+             Final-Recipient: rfc822; x@y.example\r\nAction: {action}\r\nStatus: 5.1.1\r\n\
+             Diagnostic-Code: smtp; 550 nobody of that name\r\n\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\n\
+             Message-ID: {id}\r\n\r\n--b--\r\n"
+        )
+    };
+    let maildir = home.path().join("bounces/new");
+    std::fs::create_dir_all(&maildir).unwrap();
+    for (name, text) in [
+        ("1", report(&id, "failed")),
+        ("2", report(&id, "delayed")),
+        ("3", report("<of@another.example>", "failed")),
+        ("4", "Subject: Tak\r\n\r\nHej".to_owned()),
+    ] {
+        std::fs::write(maildir.join(name), text).unwrap();
+    }
+    let folder = home.path().join("bounces");
+    let read = |code| home.run(&["--json", "mails", "bounces", folder.to_str().unwrap()]).exits(code).json();
+    let first = read(3);
+    assert_eq!(first["bounced"].as_array().unwrap().len(), 1, "{first:#}");
+    assert!(first["bounced"][0]["reason"].as_str().unwrap().contains("nobody of that name"), "{first:#}");
+    assert_eq!((first["passing"].as_u64(), first["others"].as_u64()), (Some(1), Some(2)), "{first:#}");
+    let again = read(0);
+    assert_eq!((again["bounced"].as_array().unwrap().len(), again["known"].as_u64()), (0, Some(1)));
+    let open = home.json(&["mails"]);
+    assert_eq!(open[0]["state"], "refused", "{open:#}");
+    assert!(open[0]["reason"].as_str().unwrap().starts_with("came back: 5.1.1"), "{open:#}");
+    home.run(&["mails", "send", "--refused"]).exits(0);
+    assert_eq!(home.json(&["mails"]), serde_json::json!([]));
+    home.run(&["mails", "bounces", "absent"]).exits(1);
 }
 
 /// The subject of a mail, decoded by another program's hands.

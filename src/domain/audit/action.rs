@@ -33,6 +33,8 @@ pub enum Action {
     CreditInvoice,
     RebillInvoice,
     MarkDelivered,
+    /// A mail that a relay had taken was not delivered.
+    MailCameBack,
     MarkPaid,
     WriteOff,
     Refund,
@@ -91,6 +93,7 @@ impl fmt::Display for Action {
             Self::CreditInvoice => "invoice.credit",
             Self::RebillInvoice => "invoice.rebill",
             Self::MarkDelivered => "invoice.markdelivered",
+            Self::MailCameBack => "invoice.bounce",
             Self::MarkPaid => "invoice.markpaid",
             Self::WriteOff => "invoice.writeoff",
             Self::Refund => "invoice.refund",

@@ -1,5 +1,6 @@
 //! Mails as `.eml` files: the default, so that a demo or a first run sends nothing to anybody.
 
+use super::dkim::{Dkim, signed};
 use super::message::build;
 use super::{Delivery, MailTransport};
 use crate::files::{Put, put_all};
@@ -12,12 +13,19 @@ use std::path::{Path, PathBuf};
 pub struct MailFiles {
     folder: PathBuf,
     doors: Doors,
+    dkim: Option<Dkim>,
 }
 
 impl MailFiles {
     /// Into this folder, which is made when the first mail comes.
     pub fn new(folder: impl Into<PathBuf>, doors: Doors) -> Self {
-        Self { folder: folder.into(), doors }
+        Self { folder: folder.into(), doors, dkim: None }
+    }
+
+    /// The same, signed.
+    #[must_use]
+    pub fn signed(self, dkim: Option<Dkim>) -> Self {
+        Self { dkim, ..self }
     }
 
     /// The file of a mail.
@@ -41,7 +49,10 @@ impl MailTransport for MailFiles {
         Box::pin(async move {
             let built: Vec<Result<(PathBuf, Vec<u8>), String>> = mails
                 .iter()
-                .map(|mail| build(mail).map(|m| (self.path_of(&mail.message_id), m.formatted())))
+                .map(|mail| {
+                    let bytes = build(mail)?.formatted();
+                    Ok((self.path_of(&mail.message_id), signed(self.dkim.as_ref(), bytes, mail)?))
+                })
                 .collect();
             let doors = self.doors;
             let written = tokio::task::spawn_blocking(move || {

@@ -42,9 +42,22 @@ pub fn check_address(address: &str) -> Result<(), String> {
     parse(address).map(drop)
 }
 
+/// The address with its domain as the domain name system has it: `ase@xn--kaf-dma.example` for `ase@kafé.example`.
 fn parse(address: &str) -> Result<Address, String> {
     let address = address.trim();
-    address.parse().map_err(|e| format!("`{address}` is not a mail address: {e}"))
+    let refused = |why: &dyn std::fmt::Display| format!("`{address}` is not a mail address: {why}");
+    match address.rsplit_once('@').filter(|(_, domain)| !domain.is_ascii()) {
+        Some((local, domain)) => {
+            let domain = idna::domain_to_ascii(domain).map_err(|e| refused(&e))?;
+            format!("{local}@{domain}").parse().map_err(|e| refused(&e))
+        }
+        None => address.parse().map_err(|e| refused(&e)),
+    }
+}
+
+/// The domain of an address, in the form of the domain name system.
+pub(super) fn domain_of(address: &str) -> Result<String, String> {
+    parse(address).map(|address| address.domain().to_owned())
 }
 
 fn mailbox(mailbox: &Mailbox) -> Result<lettre::message::Mailbox, String> {
@@ -71,6 +84,22 @@ mod tests {
         let text = String::from_utf8(first).unwrap();
         assert!(text.contains(&format!("Message-ID: {}\r\n", mail.message_id)));
         assert!(text.contains("Date: Sat, 31 Jan 2026 08:00:00 +0000\r\n"));
+    }
+
+    #[test]
+    fn domains_of_other_letters_are_written_as_the_domain_name_system_has_them() {
+        let mut mail = sample("ase@bücher.example");
+        mail.from.address = "post@blåbær.example".to_owned();
+        let message = build(&mail).unwrap();
+        assert_eq!(message.envelope().to()[0].to_string(), "ase@xn--bcher-kva.example");
+        let text = String::from_utf8(message.formatted()).unwrap();
+        assert!(
+            text.is_ascii()
+                && text.contains("ase@xn--bcher-kva.example")
+                && text.contains("@xn--blbr-roah.example"),
+            "{text}"
+        );
+        assert_eq!(domain_of("post@BLÅBÆR.example").unwrap(), "xn--blbr-roah.example");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Mail transports: files (the default), SMTP, memory (tests).
 
 mod bucket;
+mod dkim;
 mod files;
 mod message;
 #[cfg(test)]
 mod relay;
 mod smtp;
 
+pub use dkim::Dkim;
 pub use files::MailFiles;
 pub use message::check_address;
 pub use smtp::{Smtp, SmtpSettings, Tls};

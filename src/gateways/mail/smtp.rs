@@ -2,6 +2,7 @@
 //! a dialogue and must never be used again (lettre's pool would take it back).
 
 use super::bucket::Bucket;
+use super::dkim::{Dkim, signed};
 use super::message::build;
 use super::{Delivery, MailTransport};
 use crate::{Answer, Doors};
@@ -84,6 +85,7 @@ pub struct Smtp {
     bucket: Bucket,
     idle: Mutex<Vec<IdleConnection>>,
     doors: Doors,
+    dkim: Option<Dkim>,
 }
 
 struct IdleConnection {
@@ -103,16 +105,21 @@ enum Fault {
 impl Smtp {
     /// Connects only when the first mail comes.
     pub fn new(settings: SmtpSettings, doors: Doors) -> Self {
-        Self { bucket: Bucket::new(settings.per_second), settings, idle: Mutex::default(), doors }
+        Self { bucket: Bucket::new(settings.per_second), settings, idle: Mutex::default(), doors, dkim: None }
     }
 
-    async fn deliver(&self, message: &Message) -> Result<String, Fault> {
+    /// The same, signed.
+    #[must_use]
+    pub fn signed(self, dkim: Option<Dkim>) -> Self {
+        Self { dkim, ..self }
+    }
+
+    async fn deliver(&self, message: &Message, bytes: &[u8]) -> Result<String, Fault> {
         let (mut connection, mails) = match self.rested().await {
             Some(rested) => rested,
             None => (self.connect().await?, 0),
         };
-        let bytes = message.formatted();
-        let response = connection.send(message.envelope(), &bytes).await.map_err(Fault::Mail)?;
+        let response = connection.send(message.envelope(), bytes).await.map_err(Fault::Mail)?;
         let mails = mails + 1;
         if mails < MAILS_PER_CONNECTION && !connection.has_broken() {
             self.kept().push(IdleConnection { connection, mails, since: Instant::now() });
@@ -164,14 +171,16 @@ impl Smtp {
 impl MailTransport for Smtp {
     fn send<'a>(&'a self, mail: &'a Mail) -> Answer<'a, Delivery> {
         Box::pin(async move {
-            let message = match build(mail) {
-                Ok(message) => message,
+            let built = build(mail)
+                .and_then(|message| Ok((signed(self.dkim.as_ref(), message.formatted(), mail)?, message)));
+            let (bytes, message) = match built {
+                Ok(built) => built,
                 Err(why) => return Delivery::Permanent(why),
             };
             self.bucket.take().await;
             self.doors.pass("mail.send.before");
             // On time-out the future is dropped with its connection, which is not kept.
-            let outcome = tokio::time::timeout(self.settings.timeout, self.deliver(&message)).await;
+            let outcome = tokio::time::timeout(self.settings.timeout, self.deliver(&message, &bytes)).await;
             self.doors.pass("mail.send.after");
             match outcome {
                 Ok(Ok(response)) => Delivery::Sent(response),

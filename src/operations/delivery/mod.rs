@@ -1,5 +1,6 @@
 //! What reaches the payer: documents and mails.
 
+pub mod bounces;
 pub mod claims;
 pub mod deliver;
 mod late_charges;

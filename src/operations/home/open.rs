@@ -6,7 +6,7 @@ use crate::refusal::Stop;
 use crate::settings::{Folders, Settings};
 use chrono::{DateTime, Utc};
 use domain::refusal::{Code, Refusal, WayOut};
-use gateways::mail::{MailFiles, Smtp, SmtpSettings, Tls};
+use gateways::mail::{Dkim, MailFiles, Smtp, SmtpSettings, Tls};
 use gateways::payment::{Access, PROVIDERS};
 use gateways::webhook::Teller;
 use gateways::{Bucket, BucketSettings, Doors, MailTransport, PaymentGateway, Ping};
@@ -36,6 +36,8 @@ pub struct Opening {
 #[derive(Debug, Clone)]
 pub struct OutsideSettings {
     pub mail: MailSettings,
+    /// Who signs mails; none = nobody.
+    pub dkim: Option<DkimSettings>,
     /// What is called when a run has ended well, and when it has not; none = the first with `/fail`.
     pub ping_url: Option<String>,
     pub ping_fail_url: Option<String>,
@@ -46,6 +48,16 @@ pub struct OutsideSettings {
     pub documents_url: Option<String>,
     pub buckets: BucketLogin,
     pub stripe: StripeLogin,
+}
+
+/// The sender's signature on mails (DKIM).
+#[derive(Debug, Clone)]
+pub struct DkimSettings {
+    /// The private key in PEM; below the home unless it is absolute.
+    pub key: PathBuf,
+    pub selector: String,
+    /// None = that of the sender's address.
+    pub domain: Option<String>,
 }
 
 /// How mail goes out.
@@ -101,7 +113,7 @@ pub async fn open(opening: &Opening) -> Result<Context, Stop> {
 pub fn context(opening: &Opening, store: Store) -> Result<Context, Refusal> {
     let (root, outside) = (&opening.root, &opening.outside);
     let outside = Outside {
-        mail: mail(&outside.mail, root)?,
+        mail: mail(outside, root)?,
         gateways: providers(root, &outside.stripe)?,
         ping: ping(outside)?,
         teller: Teller::new(outside.webhooks_private, doors()),
@@ -152,9 +164,12 @@ fn ping(outside: &OutsideSettings) -> Result<Option<Ping>, Refusal> {
     Ping::new(well, outside.ping_fail_url.as_deref(), doors()).map(Some).map_err(refused)
 }
 
-fn mail(settings: &MailSettings, root: &Path) -> Result<Arc<dyn MailTransport>, Refusal> {
-    let relay = match settings {
-        MailSettings::Files => return Ok(Arc::new(MailFiles::new(root.join("mail"), doors()))),
+fn mail(outside: &OutsideSettings, root: &Path) -> Result<Arc<dyn MailTransport>, Refusal> {
+    let dkim = outside.dkim.as_ref().map(|dkim| signer(dkim, root)).transpose()?;
+    let relay = match &outside.mail {
+        MailSettings::Files => {
+            return Ok(Arc::new(MailFiles::new(root.join("mail"), doors()).signed(dkim)));
+        }
         MailSettings::Smtp(relay) => relay,
     };
     let tls = match (&relay.tls, &relay.login) {
@@ -173,7 +188,15 @@ fn mail(settings: &MailSettings, root: &Path) -> Result<Arc<dyn MailTransport>, 
         per_second: relay.per_second,
         ..SmtpSettings::plain(&relay.host, relay.port)
     };
-    Ok(Arc::new(Smtp::new(settings, doors())))
+    Ok(Arc::new(Smtp::new(settings, doors()).signed(dkim)))
+}
+
+fn signer(dkim: &DkimSettings, root: &Path) -> Result<Dkim, Refusal> {
+    const SETTING: &str = "mail.dkim_key";
+    let refused = |why: String| {
+        Refusal::new(Code::Settings, format!("{SETTING}: {why}")).or(WayOut::from("mend ").setting(SETTING))
+    };
+    Dkim::open(&root.join(&dkim.key), &dkim.selector, dkim.domain.as_deref()).map_err(refused)
 }
 
 /// Every payment provider that this program has, by its name in payment methods.

@@ -160,6 +160,20 @@ pub async fn retry(tx: &mut Tx, invoices: &[InvoiceId]) -> anyhow::Result<u64> {
     Ok(on!(tx, c => sqlx::query(sql).bind(Ids::of(invoices)).execute(c).await?.rows_affected()))
 }
 
+/// Notes that what was sent came back; false if somebody has noted that meanwhile.
+pub async fn came_back(tx: &mut Tx, delivery: &Delivery, reason: &str) -> anyhow::Result<bool> {
+    let changed = on!(tx, c => sqlx::query(
+        "update delivery
+         set state = 'failed', reason = $2, due_at = null, closed_on = null, closed_why = null
+         where message_id = $1 and state = 'sent'")
+        .bind(&delivery.message_id)
+        .bind(reason)
+        .execute(c)
+        .await?
+        .rows_affected());
+    Ok(changed > 0)
+}
+
 /// Opens one delivery again whatever became of it: a person asks for it once more.
 pub async fn reopen(tx: &mut Tx, delivery: &Delivery) -> anyhow::Result<()> {
     on!(tx, c => sqlx::query(
@@ -225,6 +239,15 @@ pub async fn of_invoices(tx: &mut Tx, invoices: &[InvoiceId]) -> anyhow::Result<
     let sql = tx.pick(&SQL);
     let rows: Vec<Row> = on!(tx, c => sqlx::query_as(sql).bind(Ids::of(invoices)).fetch_all(c).await?);
     rows.into_iter().map(Delivery::try_from).collect()
+}
+
+/// The delivery of a mail.
+pub async fn by_message_id(tx: &mut Tx, message_id: &str) -> anyhow::Result<Option<Delivery>> {
+    let row: Option<Row> = on!(tx, c => sqlx::query_as(select_delivery!("where d.message_id = $1"))
+        .bind(message_id)
+        .fetch_optional(c)
+        .await?);
+    row.map(Delivery::try_from).transpose()
 }
 
 /// Pending deliveries that are due, by invoice, channel and address. An invoice that was never tried is left to the run
