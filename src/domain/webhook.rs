@@ -18,6 +18,8 @@ pub struct Event {
 /// Every kind with its actions.
 pub const EVENTS: &[(&str, &[&str])] = &[
     ("Customer", &["create", "update", "delete"]),
+    ("Contact", &["create", "update", "delete"]),
+    ("PaymentMethod", &["create", "update", "delete"]),
     ("ProductPlan", &["create", "update", "delete"]),
     (
         "Subscription",
@@ -48,6 +50,7 @@ pub const EVENTS: &[(&str, &[&str])] = &[
             "cleardiscount",
         ],
     ),
+    ("SubscriptionCharge", &["create", "update", "delete"]),
     (
         "Invoice",
         &[

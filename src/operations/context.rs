@@ -11,7 +11,6 @@ use documents::{Renderer, TemplateError, Templates};
 use domain::audit::{Action, Object};
 use domain::catalogue::{Catalogue, Tenant};
 use domain::refusal::{Code, Refusal, Verb};
-use domain::webhook::Event;
 use futures_util::Stream;
 use gateways::webhook::Teller;
 use gateways::{Bucket, MailTransport, PaymentGateway, Ping};
@@ -162,14 +161,7 @@ impl Context {
         object: Object<'_>,
         detail: serde_json::Value,
     ) -> anyhow::Result<()> {
-        store::audit::record(tx, (self.now)(), &actor.to_string(), action, &object, &detail).await?;
-        // Whatever else is told is told where it is written.
-        if let (Action::ChangeSubscription(verb), Object::Subscription(number)) = (action, object) {
-            let id = domain::ids::SubscriptionId::of(number).0;
-            store::outbox::tell(tx, &[Event { kind: "Subscription", action: verb.name(), object: id }])
-                .await?;
-        }
-        Ok(())
+        store::audit::record(tx, (self.now)(), &actor.to_string(), action, &object, &detail).await
     }
 
     /// Wakes this process's workers: call it after a commit that enqueued something.

@@ -4,14 +4,16 @@
 //! rated or drafted from the old book is noticed (ARCHITECTURE.md).
 
 use crate::bulk::{Bulk, Cell};
-use crate::counter;
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::{Ids, Texts};
+use crate::{counter, outbox};
 use anyhow::{Context, ensure};
+use chrono::NaiveDate;
 use domain::catalogue::AppliedDiscount;
 use domain::customer::Customer;
 use domain::ids::*;
 use domain::subscription::{Subscription, Verb};
+use domain::webhook::Event;
 use sqlx::types::Json;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -215,6 +217,12 @@ async fn save_charges(tx: &mut Tx, subscriptions: &[Subscription]) -> anyhow::Re
         }
     }
     let first = counter::take(tx, counter::CHARGE, i64::try_from(new.len())?).await?;
+    let made = |(reference, ..): &(ChargeReference, SubscriptionId, &str)| Event {
+        kind: "SubscriptionCharge",
+        action: "create",
+        object: reference.0,
+    };
+    outbox::tell(tx, &new.iter().map(made).collect::<Vec<_>>()).await?;
     let mut rows = Bulk::into("subscription_charge", &["reference", "subscription", "sku", "no"]);
     for (no, (reference, subscription, sku)) in (first..).zip(new) {
         rows.row([reference.0.into(), subscription.0.into(), sku.into(), no.into()]);
@@ -510,6 +518,47 @@ fn discounts_of(s: &Subscription) -> impl Iterator<Item = (Uuid, CustomerId, &Ap
         _ => None,
     });
     own.chain(charges).chain(acts)
+}
+
+/// What a discount was applied to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    Customer,
+    Subscription,
+    Charge,
+}
+
+/// One application of a discount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    pub holder: Uuid,
+    pub kind: Holder,
+    pub code: String,
+    pub on: NaiveDate,
+}
+
+/// Whoever has had a discount, oldest first.
+pub async fn holders(tx: &mut Tx, discount: DiscountId, most: i64) -> anyhow::Result<Vec<Applied>> {
+    let rows: Vec<(Uuid, Uuid, Option<Uuid>, String, NaiveDate)> = on!(tx, c => sqlx::query_as(
+        "select r.holder, r.customer, s.id, r.code, r.applied_on
+         from discount_redemption r
+         left join subscription s on s.id = r.holder
+         where r.discount = $1
+         order by r.applied_on, r.holder, r.code
+         limit $2")
+        .bind(discount.0)
+        .bind(most)
+        .fetch_all(c)
+        .await?);
+    let one = |(holder, customer, subscription, code, on): (Uuid, Uuid, Option<Uuid>, String, NaiveDate)| {
+        let kind = match subscription {
+            _ if holder == customer => Holder::Customer,
+            Some(_) => Holder::Subscription,
+            None => Holder::Charge,
+        };
+        Applied { holder, kind, code, on }
+    };
+    Ok(rows.into_iter().map(one).collect())
 }
 
 /// How often each code has been applied (rules D1), by its complete text.

@@ -3,11 +3,11 @@
 use crate::bulk::{Bulk, Cell};
 use crate::tx::{PerDriver, Tx, by_keys, on};
 use crate::value::Texts;
-use crate::{book, catalogue, counter, meta, outbox};
+use crate::{book, catalogue, counter, customer_part, meta, outbox};
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use domain::book_file::{self, Change, Document, ObjectKind, Stored};
-use domain::ids::book_id;
+use domain::ids::{CustomerId, book_id};
 use domain::webhook::Event;
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
@@ -356,7 +356,20 @@ async fn tell(tx: &mut Tx, changes: &[Change]) -> anyhow::Result<()> {
             event(change.kind, &change.key, action)
         })
         .collect();
-    outbox::tell(tx, &events).await
+    outbox::tell(tx, &events).await?;
+    let customers: Vec<&Change> =
+        changes.iter().filter(|change| change.kind == ObjectKind::Customer).collect();
+    for batch in customers.chunks(BATCH) {
+        let keys = batch.iter().filter(|change| !change.is_new).map(|change| change.key.clone()).collect();
+        let before = of_keys(tx, ObjectKind::Customer, keys).await?;
+        let parts = batch.iter().flat_map(|change| {
+            let before = before.get(&change.key).map_or("", |object| object.document.as_str());
+            customer_part::changes(CustomerId::of(&change.key), before, &change.document)
+        });
+        let parts: Vec<Event> = parts.collect();
+        outbox::tell(tx, &parts).await?;
+    }
+    Ok(())
 }
 
 /// What endpoints are told of an object; none of kinds that they do not know.

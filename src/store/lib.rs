@@ -20,6 +20,7 @@ pub mod catalogue;
 mod conformance;
 pub mod counter;
 pub mod crash;
+pub mod customer_part;
 pub mod debit;
 pub mod deleted_part;
 pub mod delivery;

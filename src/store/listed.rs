@@ -30,9 +30,9 @@ pub struct Row<T> {
     pub modified_at: Option<DateTime<Utc>>,
 }
 
-type Found<T> = (Uuid, Json<T>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+type StoredRow<T> = (Uuid, Json<T>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
-fn rows<T>(found: Vec<Found<T>>) -> Vec<Row<T>> {
+fn rows<T>(found: Vec<StoredRow<T>>) -> Vec<Row<T>> {
     let row = |(id, Json(object), created_at, modified_at)| Row { id, object, created_at, modified_at };
     found.into_iter().map(row).collect()
 }

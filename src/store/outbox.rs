@@ -2,7 +2,8 @@
 //! telling. As long as there is no endpoint nothing is written.
 
 use crate::bulk::Bulk;
-use crate::tx::{Tx, on};
+use crate::tx::{PerDriver, Tx, by_keys, on};
+use crate::value::Ids;
 use crate::words::{count, read_word};
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -171,6 +172,13 @@ pub async fn tell_one(tx: &mut Tx, webhook: &Webhook, event: Event) -> anyhow::R
 
 async fn write(tx: &mut Tx, events: &[Event], webhooks: &[&Webhook]) -> anyhow::Result<()> {
     const BATCH: usize = 1_000;
+    const DELIVER: PerDriver = by_keys!(
+        "insert into webhook_delivery (webhook, sequence, object, state, next_at)
+         select $2, sequence, object, 'pending', at from outbox where id",
+        uuid,
+        ""
+    );
+    let deliver = tx.pick(&DELIVER);
     for batch in events.chunks(BATCH) {
         let ids: Vec<Uuid> = batch.iter().map(|_| Uuid::new_v4()).collect();
         let mut rows = Bulk::into("outbox", &["id", "type", "action", "object"]);
@@ -178,17 +186,10 @@ async fn write(tx: &mut Tx, events: &[Event], webhooks: &[&Webhook]) -> anyhow::
             rows.row([(*id).into(), event.kind.into(), event.action.into(), event.object.into()]);
         }
         rows.insert(tx).await?;
-        for (id, event) in ids.iter().zip(batch) {
-            for webhook in webhooks.iter().filter(|webhook| webhook.wants(event)) {
-                on!(tx, c => sqlx::query(
-                    "insert into webhook_delivery (webhook, sequence, object, state, next_at)
-                     select $1, sequence, object, 'pending', at from outbox where id = $2")
-                    .bind(webhook.id)
-                    .bind(id)
-                    .execute(c)
-                    .await
-                    .map(drop))?;
-            }
+        for webhook in webhooks {
+            let wanted = ids.iter().zip(batch).filter(|(_, event)| webhook.wants(event)).map(|(id, _)| *id);
+            let wanted = Ids(wanted.collect());
+            on!(tx, c => sqlx::query(deliver).bind(wanted).bind(webhook.id).execute(c).await.map(drop))?;
         }
     }
     Ok(())

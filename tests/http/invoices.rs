@@ -150,3 +150,30 @@ fn invoices_and_charges_are_found_by_the_names_that_their_callers_gave_them() {
         client.get("/v3/subscriptioncharges/byrefkey/none").refused(404, "not_found");
     }
 }
+
+/// What is booked and unpaid is cancelled in one step: the wire says so and names the note, whatever the row holds; and amounts of
+/// a run are numbers.
+#[test]
+fn a_booked_invoice_that_nobody_has_paid_is_shown_as_cancelled_by_its_credit_note() {
+    for books in both() {
+        let file = books.file("book.json", book(1).to_string());
+        books.run(&["load", &file]).exits(0);
+        books.run(&["run", "--as-of", "2026-01-31", "--skip", "render,send,collect"]).exits(0);
+        let keys = key(&books, "shop", &["read", "write"]);
+        let server = Server::start(&books, &["--no-work"]);
+        let client = server.with(&keys);
+        let run = client.get("/v3/runs/1").is(200);
+        assert!(run.text().contains("\"Gross\":248.75"), "{}", run.text());
+        let invoice = client.get("/v3/invoices").is(200).json()["Items"][0].clone();
+        assert_eq!((&invoice["InvoiceStatus"], &invoice["CreditNoteID"]), (&json!(10), &Value::Null));
+        let at = format!("/v3/invoices/{}", invoice["ID"].as_str().unwrap());
+        let told = client.put(&format!("{at}/cancel"), &Value::Null).is(200).json();
+        assert_eq!((&told["InvoiceStatus"], &told["PaymentStatus"]), (&json!(50), &json!(50)), "{told}");
+        let note =
+            client.get(&format!("/v3/invoices/{}", told["CreditNoteID"].as_str().unwrap())).is(200).json();
+        assert_eq!((&note["IsCreditNote"], &note["InvoiceStatus"]), (&json!(true), &json!(10)), "{note}");
+        let found = client.get("/v3/invoices/query?$filter=InvoiceStatus%20eq%2050").is(200).json();
+        assert_eq!(found["Items"][0]["ID"], invoice["ID"]);
+        client.put(&format!("{at}/cancel"), &Value::Null).is(409);
+    }
+}

@@ -364,3 +364,49 @@ fn plain_pages_show_reduced_records_in_the_order_in_which_they_came() {
         }
     }
 }
+
+#[test]
+fn what_has_no_list_of_its_own_is_expanded_from_what_it_belongs_to() {
+    for books in both() {
+        let mut book = book(2);
+        book["productfamilies"] = json!([{"refkey": "cloud", "fullname": "Cloud"}]);
+        book["productplans"][0]["productfamily"] = json!("cloud");
+        book["discounts"] = json!([{"refkey": "launch", "fullname": "Launch", "type": "percentage", "amount": "0.10",
+            "expiryperiod": "months", "expiryperiodinterval": 3, "codes": [{"codeprefix": "LAUNCH", "code": "A1"}]}]);
+        book["customers"][0]["discount"] = json!({"code": "LAUNCH-A1", "from": "2026-01-01"});
+        book["customers"][0]["paymentmethods"] = json!([{"refkey": "card", "type": "card", "gateway": "sandbox",
+            "token": "tok_ok", "makedefault": true}]);
+        let file = books.file("book.json", book.to_string());
+        books.run(&["load", &file]).exits(0);
+        books.run(&["run", "--as-of", "2026-01-31", "--skip", "render,send,collect"]).exits(0);
+        let keys = key(&books, "shop", &["read"]);
+        let server = Server::start(&books, &["--no-work"]);
+        let first = |path: &str| server.with(&keys).get(path).is(200).json()["Items"][0].clone();
+        let plan = first("/v3/productplans/query?$expand=ProductFamily");
+        assert_eq!(
+            (&plan["ProductFamily"]["FullName"], &plan["ProductFamily"]["ID"]),
+            (&json!("Cloud"), &plan["ProductFamilyID"])
+        );
+        let customer = first("/v3/customers/query?$filter=AccountNumber%20eq%20'CU-0001'&$expand=Currency");
+        let base = (
+            &customer["Currency"]["CurrencyCode"],
+            &customer["Currency"]["IsBase"],
+            &customer["Currency"]["ExchangeRate"],
+        );
+        assert_eq!(base, (&json!("DKK"), &json!(true), &json!(1)));
+        let discount = first("/v3/discounts/query?$expand=DiscountConsumers,DiscountCodes");
+        let consumer = &discount["DiscountConsumers"][0];
+        assert_eq!(consumer["ConsumerID"], customer["ID"], "{discount}");
+        assert_eq!(
+            (&consumer["ConsumerType"], &consumer["ExpiryDate"]),
+            (&json!(0), &json!("2026-04-01")),
+            "{consumer}"
+        );
+        let number = customer["ID"].as_str().unwrap();
+        let invoice = first(&format!(
+            "/v3/invoices/query?$filter=CustomerID%20eq%20guid'{number}'&$expand=PaymentMethod"
+        ));
+        assert_eq!(invoice["PaymentMethod"]["ID"], customer["PaymentMethod"], "{invoice}");
+        assert_eq!(invoice["PaymentMethod"]["RefKey"], "card");
+    }
+}

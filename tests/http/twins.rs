@@ -3,6 +3,7 @@
 
 use crate::support::books::Books;
 use crate::support::http::{Client, Server, key};
+use crate::support::postgres::PgHome;
 use crate::support::{Home, book, counterpart};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -174,7 +175,7 @@ fn twins(ids: &Ids) -> Vec<Twin> {
     all
 }
 
-fn scene() -> Books {
+fn scene(books: Books) -> Books {
     let mut book = book(18);
     let plan = book["productplans"][0].clone();
     let charges = book["productplans"][0]["charges"].as_array_mut().unwrap();
@@ -195,7 +196,6 @@ fn scene() -> Books {
     book["subscriptions"][7]["autorenew"] = json!(false);
     book["subscriptions"][7]["initialtermperiod"] = json!("months");
     book["subscriptions"][7]["initialterminterval"] = json!(6);
-    let books = Books::Sqlite(Home::new());
     let file = books.file("book.json", book.to_string());
     for args in [&["load", &file][..], &["run", "--as-of", "2026-03-10", "--skip", "render,send,collect"]] {
         asked(&books, args);
@@ -210,25 +210,66 @@ fn asked(books: &Books, args: &[&str]) {
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Whether a table is the books', and not the queue's, the database's or what tells others.
+fn is_compared(name: &str) -> bool {
+    let is_ours =
+        !name.starts_with('_') && !name.starts_with("sqlite_") && !name.to_lowercase().contains("job");
+    is_ours && !name.eq_ignore_ascii_case("workers") && !NOT_COMPARED.contains(&name)
+}
+
 /// Every row of the books, by table; without who asked and which process worked, which is what differs.
 fn dump(books: &Books) -> BTreeMap<String, Vec<String>> {
-    let file = books.home().path().join("tallybook.db").display().to_string();
+    let mut tables = match books {
+        Books::Postgres(home) => dump_postgres(home),
+        Books::Sqlite(home) | Books::Bucket(home, _) => dump_sqlite(home),
+    };
+    tables.values_mut().for_each(|rows| rows.sort());
+    tables
+}
+
+fn dump_sqlite(home: &Home) -> BTreeMap<String, Vec<String>> {
+    let file = home.path().join("tallybook.db").display().to_string();
     let names = "select name from sqlite_schema where type = 'table' and sql not like '%virtual%'";
     let names = counterpart("sqlite3", &["-readonly", &file, names]);
-    let is_compared = |name: &&str| {
-        let is_ours =
-            !name.starts_with('_') && !name.starts_with("sqlite_") && !name.to_lowercase().contains("job");
-        is_ours && *name != "Workers" && !NOT_COMPARED.contains(name)
-    };
-    let table = |name: &str| {
-        let rows = format!("select * from \"{name}\"");
-        let told = counterpart("sqlite3", &["-readonly", "-json", &file, &rows]);
-        let rows: Vec<Value> = serde_json::from_str(told.trim()).unwrap_or_default();
-        let mut rows: Vec<String> = rows.into_iter().map(|row| without_who(name, row).to_string()).collect();
-        rows.sort();
-        rows
-    };
-    names.lines().filter(is_compared).map(|name| (name.to_owned(), table(name))).collect()
+    let names: Vec<&str> = names.lines().filter(|name| is_compared(name)).collect();
+    // One process for all: a list that names the table, then one of its rows, which is not told if there are none.
+    let all: String =
+        names.iter().map(|name| format!("select '{name}' as \"~\"; select * from \"{name}\";")).collect();
+    let told = counterpart("sqlite3", &["-readonly", "-json", &file, &all]);
+    let (mut tables, mut at) = (BTreeMap::new(), String::new());
+    for list in serde_json::Deserializer::from_str(&told).into_iter::<Vec<Value>>() {
+        let list = list.unwrap();
+        match list[0]["~"].as_str() {
+            Some(name) => {
+                at = name.to_owned();
+                tables.insert(at.clone(), Vec::new());
+            }
+            None => {
+                let rows = list.into_iter().map(|row| without_who(&at, row).to_string());
+                tables.insert(at.clone(), rows.collect());
+            }
+        }
+    }
+    assert_eq!(tables.len(), names.len());
+    tables
+}
+
+fn dump_postgres(home: &PgHome) -> BTreeMap<String, Vec<String>> {
+    let names =
+        home.sql("select table_name from information_schema.tables where table_schema = 'public'").unwrap();
+    let names: Vec<&str> = names.lines().filter(|name| is_compared(name)).collect();
+    let all: Vec<String> = names
+        .iter()
+        .map(|name| format!("select '{name}' || chr(9) || row_to_json(t)::text from \"{name}\" t"))
+        .collect();
+    let mut tables: BTreeMap<String, Vec<String>> =
+        names.iter().map(|name| ((*name).to_owned(), Vec::new())).collect();
+    for line in home.sql(&all.join(" union all ")).unwrap().lines() {
+        let (table, row) = line.split_once('\t').unwrap();
+        let row = serde_json::from_str(row).unwrap();
+        tables.get_mut(table).unwrap().push(without_who(table, row).to_string());
+    }
+    tables
 }
 
 fn without_who(table: &str, mut row: Value) -> Value {
@@ -243,7 +284,16 @@ fn without_who(table: &str, mut row: Value) -> Value {
 
 #[test]
 fn every_verb_leaves_what_its_twin_leaves() {
-    let [typed, sent] = [scene(), scene()];
+    leave_the_same([Books::Sqlite(Home::new()), Books::Sqlite(Home::new())]);
+}
+
+#[test]
+fn every_verb_leaves_what_its_twin_leaves_on_postgresql() {
+    leave_the_same([Books::Postgres(PgHome::new()), Books::Postgres(PgHome::new())]);
+}
+
+fn leave_the_same(homes: [Books; 2]) {
+    let [typed, sent] = homes.map(scene);
     let [_, key] = [&typed, &sent].map(|books| key(books, "twin", &["read", "write", "usage", "operate"]));
     let mut command = sent.command(&["serve", "--listen", "127.0.0.1:0", "--no-work"]);
     let server = Server::started({

@@ -312,6 +312,8 @@ fn usage_is_read_as_it_stands_corrected_and_counted_by_window() {
         client.patch(&format!("/v3/usagedata/{id}"), &json!({"Amount": 9})).is(200);
         let twice = client.patch(&format!("/v3/usagedata/{id}"), &json!({"Amount": "10.5"})).is(200).json();
         assert_eq!((&twice["Version"], &twice["RefKey"] != "e-1"), (&json!(3), true));
+        let by_its_name = client.get("/v3/usagedata/byrefkey/e-1").is(200).json();
+        assert_eq!((&by_its_name["ID"], &by_its_name["Version"]), (&json!(id), &json!(3)), "{by_its_name}");
 
         let asked = client.get("/api/v1/meters/api_calls/query").is(200);
         assert!(asked.text().contains("\"value\":70.5,"), "{}", asked.text());

@@ -267,3 +267,60 @@ fn what_the_former_address_answers_says_nothing_of_the_new_one() {
         assert_eq!(client.get(&at).is(200).json()["Active"], true);
     }
 }
+
+/// What belongs to an object has events of its own, whoever changes it; and a verb that is asked for many tells of each.
+#[test]
+fn contacts_ways_to_pay_and_charges_are_told_too() {
+    for books in both() {
+        let (server, keys) = served(&books);
+        let client = server.with(&keys);
+        let kinds = ["Contact.*", "PaymentMethod.*", "SubscriptionCharge.*", "Subscription.setamount"];
+        let made =
+            client.post("/v3/webhooks", &json!({"Url": "http://127.0.0.1:1/x", "Events": kinds})).is(201);
+        let deliveries = format!("/v3/webhooks/{}/deliveries", made.json()["ID"].as_str().unwrap());
+        let told = |from: usize| -> Vec<(String, String)> {
+            let all = client.get(&deliveries).is(200).json()["Items"].clone();
+            let text = |item: &Value, name: &str| item[name].as_str().unwrap().to_owned();
+            let events = all.as_array().unwrap().iter().skip(from);
+            events
+                .map(|item| {
+                    (format!("{}.{}", text(item, "Type"), text(item, "Action")), text(item, "Object"))
+                })
+                .collect()
+        };
+        let ada = client.post("/v3/customers", &json!({"FullName": "Ada"})).is(201).json()["ID"].clone();
+        let contact = json!({"CustomerID": ada, "FullName": "Bob"});
+        let bob = client.post("/v3/contacts", &contact).is(201).json()["ID"].as_str().unwrap().to_owned();
+        client.patch(&format!("/v3/contacts/{bob}"), &json!({"Note": "x"})).is(200);
+        let method = json!({"Type": 64, "PureToken": {"Token": "tok_ok", "PaymentGateway": "sandbox"}, "MakeDefault": true});
+        let at = format!("/v3/paymentmethods/{}", ada.as_str().unwrap());
+        let method = client.post(&at, &method).is(201).json()["ID"].as_str().unwrap().to_owned();
+        client.delete(&format!("/v3/contacts/{bob}")).is(204);
+        let expected = [
+            ("Contact.create", &bob),
+            ("Contact.update", &bob),
+            ("PaymentMethod.create", &method),
+            ("Contact.delete", &bob),
+        ];
+        let expected: Vec<(String, String)> =
+            expected.iter().map(|(event, id)| ((*event).to_owned(), (*id).clone())).collect();
+        assert_eq!(told(0), expected);
+
+        // By a book file, one verb, and the same verb of a table.
+        let file = books.file("more.json", book(2).to_string());
+        books.run(&["load", &file]).exits(0);
+        let names = |from: usize| told(from).into_iter().map(|(event, _)| event).collect::<Vec<_>>();
+        let mut of_the_second = names(4);
+        of_the_second.sort_unstable();
+        let charge = "SubscriptionCharge.create";
+        assert_eq!(of_the_second, ["Contact.create", "PaymentMethod.create", charge, charge]);
+        let verb = ["--charge", "PRO-BASE", "--amount", "3"];
+        books.run(&[&["subscriptions", "setamount", "SUB-0001"], &verb[..]].concat()).exits(0);
+        let both = ["Subscription.setamount", "SubscriptionCharge.update"];
+        assert_eq!(names(8), both);
+        let table =
+            books.file("many.csv", "subscription,charge,amount\nSUB-0001,PRO-BASE,4\nSUB-0002,PRO-BASE,5\n");
+        books.run(&["subscriptions", "bulk", "setamount", &table]).exits(0);
+        assert_eq!(names(10), [both, both].concat());
+    }
+}

@@ -51,6 +51,9 @@ pub struct Newer {
     pub corrects: String,
 }
 
+/// A chain is as long as somebody has corrected; a ring cannot be, and would end here.
+const CHAIN_MAX: u32 = 10_000;
+
 /// Which event corrects which, over segments and what is newer.
 pub struct Chains {
     /// (source, id) → the id that it corrects.
@@ -94,11 +97,27 @@ impl Chains {
         !self.corrected.is_empty() && self.corrected.contains(&(source.into(), id.into()))
     }
 
+    /// Whether an event is called so, or one that it corrects is.
+    fn is_called(&self, source: &str, id: &str, name: &str) -> bool {
+        if id == name || self.corrects.is_empty() {
+            return id == name;
+        }
+        let mut id: Box<str> = id.into();
+        for _ in 0..CHAIN_MAX {
+            let Some(before) = self.corrects.get(&(source.into(), id)) else { return false };
+            if **before == *name {
+                return true;
+            }
+            id = before.clone();
+        }
+        false
+    }
+
     /// The key of the event that was there first, and how often it was corrected.
     pub fn first(&self, source: &str, id: &str) -> (u128, u32) {
         let (mut id, mut steps): (Box<str>, u32) = (id.into(), 0);
-        // A chain is as long as somebody has corrected; a ring cannot be, and would end here.
-        while let Some(before) = self.corrects.get(&(source.into(), id.clone())).filter(|_| steps < 10_000) {
+        while let Some(before) = self.corrects.get(&(source.into(), id.clone())).filter(|_| steps < CHAIN_MAX)
+        {
             id = before.clone();
             steps += 1;
         }
@@ -166,7 +185,7 @@ impl EventFilter {
             && self.to_us.is_none_or(|to| rows.times_us[row] < to)
             && self.meter.as_ref().is_none_or(|meter| rows.meter(row) == meter)
             && self.source.as_ref().is_none_or(|source| rows.source(row) == source)
-            && self.id.as_ref().is_none_or(|id| rows.id(row) == id);
+            && self.id.as_ref().is_none_or(|id| chains.is_called(rows.source(row), rows.id(row), id));
         if !is_meant || chains.is_corrected(rows.source(row), rows.id(row)) {
             return None;
         }
@@ -174,14 +193,14 @@ impl EventFilter {
     }
 
     /// Whether an event that is in no segment is meant.
-    pub fn means(&self, event: &ListedEvent) -> bool {
+    pub fn means(&self, event: &ListedEvent, chains: &Chains) -> bool {
         self.subscriptions.as_ref().is_none_or(|all| all.contains(&event.subscription_no))
             && self.charge.is_none_or(|charge| event.charge_no == charge)
             && self.from_us.is_none_or(|from| event.time_us >= from)
             && self.to_us.is_none_or(|to| event.time_us < to)
             && self.meter.as_ref().is_none_or(|meter| event.meter == *meter)
             && self.source.as_ref().is_none_or(|source| event.source == *source)
-            && self.id.as_ref().is_none_or(|id| event.id == *id)
+            && self.id.as_ref().is_none_or(|id| chains.is_called(&event.source, &event.id, id))
             && self.key.is_none_or(|key| event.key == key)
     }
 }

@@ -4,9 +4,10 @@ use super::documented::{document_of, unit_id, with_document, with_object};
 use domain::book_file::{Node, ObjectKind};
 use domain::customer::{Address, Contact, Customer, PaymentMethod};
 use domain::direct_debit::{Mandate, SEPA};
-use domain::ids::{CustomerId, is_beside, made_beside};
+use domain::ids::{CustomerId, made_beside};
 use domain::query::{Entity, Kind, Record, Value, property};
 use store::book_object::{self, BookObject, Status};
+pub use store::customer_part::{CONTACT_ID, contact_ids, payment_method_id};
 use store::{Tx, book};
 use uuid::Uuid;
 
@@ -134,39 +135,6 @@ fn record(c: &Customer, object: Option<&BookObject>) -> Record {
     let lists = vec![contacts.collect(), methods.collect()];
     let record = Record { values: values(c), objects: Vec::new(), lists };
     with_object(&CUSTOMER, with_document(&CUSTOMER, record, &document), object)
-}
-
-/// What the id of a contact is made of, beside that of its customer.
-pub const CONTACT_ID: &str = "contact";
-
-/// The ids of contacts as they stand in their customer's document: that which is kept with one, else one that follows from
-/// its refkey or name.
-pub fn contact_ids(customer: Uuid, contacts: &[Node]) -> Vec<Uuid> {
-    let mut seen: Vec<String> = Vec::new();
-    contacts
-        .iter()
-        .map(|contact| {
-            let text = |name: &str| match contact.member(name) {
-                Some(Node::Text(text)) => Some(text.clone()),
-                _ => None,
-            };
-            if let Some(id) =
-                text("id").and_then(|id| id.parse::<Uuid>().ok()).filter(|id| is_beside(customer, *id))
-            {
-                return id;
-            }
-            let name = text("id").or_else(|| text("refkey")).or_else(|| text("fullname")).unwrap_or_default();
-            let nth = seen.iter().filter(|other| **other == name).count();
-            let id = made_beside(customer, CONTACT_ID, &format!("{name}\u{1f}{nth}"));
-            seen.push(name);
-            id
-        })
-        .collect()
-}
-
-/// The id of a payment method, beside that of its customer.
-pub fn payment_method_id(customer: CustomerId, refkey: &str) -> Uuid {
-    made_beside(customer.0, "paymentmethod", refkey)
 }
 
 fn values(c: &Customer) -> Vec<Value> {

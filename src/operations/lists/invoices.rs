@@ -1,10 +1,12 @@
 //! Invoices, booked or not, as records.
 
+use anyhow::Context;
 use domain::Decimal;
-use domain::ids::InvoiceId;
-use domain::invoice::{Draft, Invoice, InvoiceStatus, Line, Settlement};
+use domain::ids::{CustomerId, InvoiceId};
+use domain::invoice::{Draft, Invoice, InvoiceStatus, Line, PaymentStatus, Settlement};
 use domain::money::{Currency, Money};
 use domain::query::{Entity, Kind, Record, Value, property};
+use std::collections::BTreeMap;
 use store::draft::{self, DraftState};
 use store::{Tx, invoice, refkey};
 use uuid::Uuid;
@@ -44,6 +46,7 @@ pub static INVOICE: Entity = Entity {
         property("BusinessUnit", Kind::Text),
         property("PaymentReference", Kind::Text),
         property("RefKey", Kind::Text),
+        property("CreditNoteID", Kind::Guid),
     ],
     objects: &[],
     lists: &[("InvoiceLines", &LINE)],
@@ -88,8 +91,35 @@ pub async fn load(tx: &mut Tx, ids: &[Uuid]) -> anyhow::Result<Vec<Record>> {
             _ => None,
         };
         record.values.push(name.into());
+        record.values.push(Value::Null);
     }
+    credited(tx, &mut records).await?;
     Ok(records)
+}
+
+/// What was credited while nobody had paid is shown as cancelled, with the note that did it: the row stays as it was booked.
+async fn credited(tx: &mut Tx, records: &mut [Record]) -> anyhow::Result<()> {
+    let place = |name: &str| INVOICE.property(name).context("a property of invoices");
+    let (payer, number, note) = (place("CustomerID")?, place("InvoiceNumber")?, place("CreditNoteID")?);
+    let (status, booked_on) = (place("InvoiceStatus")?, place("BookedOn")?);
+    let cancelled = Value::Int(i64::from(InvoiceStatus::Cancelled as u32));
+    let mut notes = BTreeMap::new();
+    for record in records {
+        let (Value::Guid(payer), Value::Text(number)) = (&record.values[payer], &record.values[number])
+        else {
+            continue;
+        };
+        if record.values[status] != cancelled || record.values[booked_on] == Value::Null {
+            continue;
+        }
+        if !notes.contains_key(payer) {
+            notes.insert(*payer, invoice::credit_notes_of(tx, CustomerId(*payer)).await?);
+        }
+        let credits = |(_, credits): &&(InvoiceId, Vec<String>)| credits.contains(number);
+        let found = notes[payer].iter().rfind(credits).map(|(id, _)| Value::Guid(id.0));
+        record.values[note] = found.unwrap_or(Value::Null);
+    }
+    Ok(())
 }
 
 async fn unnamed(tx: &mut Tx, ids: &[Uuid]) -> anyhow::Result<Vec<Record>> {
@@ -117,6 +147,9 @@ fn record(draft: &Draft, booked: Option<&Invoice>, settlement: &Settlement) -> R
     let money = |minor: i64| Value::Exact(Money::new(minor, draft.currency).decimal());
     let guid = |id: Option<Uuid>| id.map_or(Value::Null, Value::Guid);
     let day = |day: Option<domain::NaiveDate>| day.map_or(Value::Null, Value::Day);
+    let is_credited =
+        booked.is_some() && !draft.is_credit_note && settlement.payment_status == PaymentStatus::Cancelled;
+    let status = if is_credited { InvoiceStatus::Cancelled } else { settlement.status };
     let settled = settlement.settlement_status(draft.gross_minor());
     let values = vec![
         Value::Guid(draft.id.0),
@@ -133,7 +166,7 @@ fn record(draft: &Draft, booked: Option<&Invoice>, settlement: &Settlement) -> R
         Value::Day(booked.map_or(draft.due_date, |invoice| invoice.payable_by)),
         day(settlement.payment_date),
         day(booked.map(|invoice| invoice.booked_on)),
-        Value::Int(i64::from(settlement.status as u32)),
+        Value::Int(i64::from(status as u32)),
         Value::Int(i64::from(settlement.payment_status as u32)),
         Value::Int(i64::from(settled as u32)),
         draft.reference.as_deref().into(),

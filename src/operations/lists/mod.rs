@@ -1,6 +1,7 @@
 //! Lists of objects, asked page by page or with a query. The database gives the ids of candidates; whole records decide
 //! (`domain::query`).
 
+mod beside;
 pub(crate) mod catalogue;
 pub(crate) mod customers;
 pub(crate) mod cycles;
@@ -23,6 +24,7 @@ use store::listing::{self, Listing, Window};
 use store::{Tx, book, book_object, refkey};
 use uuid::Uuid;
 
+pub use beside::{CONSUMER, CURRENCY, FAMILY, consumers, currency, family};
 pub use catalogue::plan_charge_id;
 pub use customers::{CONTACT_ID, contact_ids, payment_method_id};
 pub use documented::kept;

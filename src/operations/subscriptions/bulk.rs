@@ -9,6 +9,7 @@ use crate::context::{Context, catalogue};
 use crate::files::sheet::{Cells, Table};
 use crate::refusal::Stop;
 use crate::subscriptions::change::{lock_code, methods};
+use crate::subscriptions::told;
 use anyhow::Context as _;
 use chrono::NaiveDate;
 use domain::audit::{Action, Object};
@@ -120,8 +121,15 @@ pub async fn bulk(
         }
     }
     let redeemed = book::all_redeemed(&mut tx).await?;
-    let mut change =
-        BulkChange { catalogue: &catalogue, on: act.on, mode, redeemed, faults, done: Totals::default() };
+    let mut change = BulkChange {
+        verb,
+        catalogue: &catalogue,
+        on: act.on,
+        mode,
+        redeemed,
+        faults,
+        done: Totals::default(),
+    };
     change.all(&mut tx, groups).await?;
     sheet.refuse(change.faults)?;
     let done = change.done.told(verb, act.on, sheet.rows().len());
@@ -240,6 +248,7 @@ async fn owners(
 
 /// Where lines are done.
 struct BulkChange<'a> {
+    verb: VerbName,
     catalogue: &'a Arc<Catalogue>,
     on: NaiveDate,
     mode: Mode,
@@ -258,21 +267,29 @@ impl BulkChange<'_> {
     ) -> anyhow::Result<()> {
         let payers: Vec<CustomerId> = groups.keys().copied().collect();
         for some in payers.chunks(TOGETHER) {
-            let mut changed = Vec::new();
+            let (mut changed, mut events) = (Vec::new(), Vec::new());
             for book in payer::books(tx, some, self.catalogue).await? {
                 for group in groups.remove(&book.payer).unwrap_or_default() {
-                    changed.extend(self.one(&book, &group)?);
+                    if let Some((before, after)) = self.one(&book, &group)? {
+                        events.extend(told::events(self.verb, before, &after));
+                        changed.push(after);
+                    }
                 }
             }
             if self.mode == Mode::Change && self.faults.is_empty() {
                 book::save_subscriptions(tx, &changed).await?;
+                store::outbox::tell(tx, &events).await?;
             }
         }
         Ok(())
     }
 
     /// Does the lines of one subscription; none if one of them is refused.
-    fn one(&mut self, book: &PayerBook, group: &Group<'_>) -> anyhow::Result<Option<Subscription>> {
+    fn one<'b>(
+        &mut self,
+        book: &'b PayerBook,
+        group: &Group<'_>,
+    ) -> anyhow::Result<Option<(&'b Subscription, Subscription)>> {
         let before = book.subscriptions.get(&group.id).context("the payer's book has it")?;
         let methods = methods(book, before.customer);
         let mut after = before.clone();
@@ -300,7 +317,7 @@ impl BulkChange<'_> {
             return Ok(None);
         }
         self.done.add(before, &after, self.catalogue)?;
-        Ok(Some(after))
+        Ok(Some((before, after)))
     }
 }
 

@@ -8,6 +8,7 @@
 use crate::act::{Act, Actor, Mode};
 use crate::context::{Context, catalogue};
 use crate::refusal::Stop;
+use crate::subscriptions::told;
 use crate::subscriptions::view::{self, SubscriptionView};
 use anyhow::Context as _;
 use chrono::NaiveDate;
@@ -168,8 +169,11 @@ async fn change_in(
     actor: &Actor,
     asked: &DatedRequest,
 ) -> Result<Subscription, Stop> {
-    let changed = Checked::of(tx, asked, Mode::Change).await?.changed(asked)?;
+    let checked = Checked::of(tx, asked, Mode::Change).await?;
+    let changed = checked.changed(asked)?;
     book::save_subscriptions(tx, std::slice::from_ref(&changed)).await?;
+    let events = told::events(asked.request.verb(), &checked.subscription, &changed);
+    store::outbox::tell(tx, &events).await?;
     let detail =
         serde_json::json!({"on": asked.on, "effective": asked.effective, "arguments": asked.arguments});
     let action = Action::ChangeSubscription(asked.request.verb());

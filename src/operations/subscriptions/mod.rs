@@ -5,4 +5,5 @@ pub mod change;
 pub mod list;
 pub mod preview;
 pub mod show;
+mod told;
 pub mod view;

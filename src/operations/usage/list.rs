@@ -165,7 +165,7 @@ impl Snapshot {
                 break;
             }
             let Some(listed) = self.listed(event, &chains, &by_number) else { continue };
-            if self.filter.means(&listed) {
+            if self.filter.means(&listed, &chains) {
                 flow = seen(self.record(&listed, Some(event)));
             }
         }

@@ -67,6 +67,25 @@ impl Tree {
         }
     }
 
+    /// The view with its amounts as numbers: views of operations hold them as texts.
+    pub fn with_amounts(self) -> Self {
+        match self {
+            Self::List(list) => Self::List(list.into_iter().map(Self::with_amounts).collect()),
+            Self::Object(members) => {
+                let member = |(name, value): (Cow<'static, str>, Self)| {
+                    let is_amount = AMOUNTS.iter().any(|known| known.eq_ignore_ascii_case(&name));
+                    let value = match value {
+                        Self::Text(text) if is_amount && is_number(&text) => Self::Exact(text),
+                        other => other.with_amounts(),
+                    };
+                    (name, value)
+                };
+                Self::Object(members.into_iter().map(member).collect())
+            }
+            other => other,
+        }
+    }
+
     /// JSON text that we have written ourselves; null if it is empty.
     pub fn written_json(text: &str) -> Self {
         domain::book_file::read_body(text).map_or(Self::Null, |node| Self::of(&node))
@@ -117,6 +136,37 @@ impl Tree {
     }
 }
 
+/// Members of views that hold amounts, prices and quantities.
+const AMOUNTS: [&str; 19] = [
+    "Net",
+    "Vat",
+    "Gross",
+    "Before",
+    "Now",
+    "After",
+    "Total",
+    "TotalVat",
+    "TotalAmount",
+    "Quantity",
+    "RatedQuantity",
+    "UnitPrice",
+    "SubTotal",
+    "Discount",
+    "DiscountAmount",
+    "TaxPct",
+    "TotalPrice",
+    "Amount",
+    "Open",
+];
+
+/// Whether a text is a JSON number as amounts are written.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    all(whole) && all(fraction) && (whole.len() == 1 || !whole.starts_with('0'))
+}
+
 fn quoted(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for character in text.chars() {
@@ -139,6 +189,18 @@ fn quoted(text: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_of_views_are_numbers_and_nothing_else_is() {
+        let text = |text: &str| Tree::text(text);
+        let view = Tree::object([
+            ("Totals", Tree::List(vec![Tree::object([("Net", text("-19504.90")), ("Number", text("17"))])])),
+            ("Discount", text("007")),
+            ("Open", text("some")),
+        ]);
+        let written = String::from_utf8(view.with_amounts().written(Numbers::Digits)).unwrap();
+        assert_eq!(written, r#"{"Totals":[{"Net":-19504.90,"Number":"17"}],"Discount":"007","Open":"some"}"#);
+    }
 
     #[test]
     fn amounts_keep_their_digits_and_texts_are_read_back_as_they_were() {

@@ -42,6 +42,14 @@ enum Reach {
     Many(Noun, &'static str),
     /// What the payers of a subscription are billed for it.
     InvoicesOfSubscription,
+    /// By what an invoice is collected: the method of its subscription, else the customer's default.
+    MethodOfInvoice,
+    /// The currency whose code stands in a property.
+    Currency,
+    /// The family of plans whose id stands in a property.
+    Family,
+    /// Whoever has had the discount.
+    Consumers,
 }
 
 /// What an object reaches besides what it holds.
@@ -52,6 +60,7 @@ fn beside(entity: &Entity) -> &'static [(&'static str, Reach)] {
             ("DefaultPaymentMethod", Reach::One(PaymentMethod, "PaymentMethod")),
             ("Parent", Reach::One(Customer, "ParentID")),
             ("BusinessUnit", Reach::One(BusinessUnit, "BusinessUnitID")),
+            ("Currency", Reach::Currency),
             ("Subscriptions", Reach::Many(Subscription, "CustomerID")),
             ("Invoices", Reach::Many(Invoice, "CustomerID")),
             ("Transactions", Reach::Many(Transaction, "CustomerID")),
@@ -72,12 +81,15 @@ fn beside(entity: &Entity) -> &'static [(&'static str, Reach)] {
             ("Customer", Reach::One(Customer, "CustomerID")),
             ("Child", Reach::One(Customer, "ChildID")),
             ("Subscription", Reach::One(Subscription, "SubscriptionID")),
+            ("PaymentMethod", Reach::MethodOfInvoice),
             ("Transactions", Reach::Many(Transaction, "InvoiceID")),
         ],
         "Transaction" => {
             &[("Customer", Reach::One(Customer, "CustomerID")), ("Invoice", Reach::One(Invoice, "InvoiceID"))]
         }
         "Contact" | "PaymentMethod" => &[("Customer", Reach::One(Customer, "CustomerID"))],
+        "ProductPlan" => &[("ProductFamily", Reach::Family)],
+        "Discount" => &[("DiscountConsumers", Reach::Consumers)],
         "ProductPlanCharge" => &[("UoM", Reach::One(UoM, "UoMID"))],
         _ => &[],
     }
@@ -87,6 +99,10 @@ fn entity_of(reach: Reach) -> &'static Entity {
     match reach {
         Reach::One(noun, _) | Reach::Many(noun, _) => noun.entity(),
         Reach::InvoicesOfSubscription => Noun::Invoice.entity(),
+        Reach::MethodOfInvoice => Noun::PaymentMethod.entity(),
+        Reach::Currency => &lists::CURRENCY,
+        Reach::Family => &lists::FAMILY,
+        Reach::Consumers => &lists::CONSUMER,
         Reach::PlanCharge(_) | Reach::Held(_) => super::plans::entity(),
     }
 }
@@ -199,18 +215,16 @@ impl<'c> Expander<'c> {
             Reach::Held(place) => record.lists.get(place).cloned().unwrap_or_default(),
             Reach::Many(noun, property) => self.many(noun, property, record.id()).await?,
             Reach::InvoicesOfSubscription => self.invoices(entity, record).await?,
-            Reach::One(noun, property) => {
-                let found = match view::guid(entity, record, property) {
-                    Some(id) => self.one(noun, id).await?,
-                    None => None,
-                };
-                return self.single(found, one).await;
-            }
-            Reach::PlanCharge(property) => {
-                let found = match view::guid(entity, record, property) {
-                    Some(id) => self.plan_charge(id).await?,
-                    None => None,
-                };
+            Reach::Consumers => match record.id() {
+                Value::Guid(id) => lists::consumers(self.call.ctx(), *id, CHILDREN_MAX).await?,
+                _ => Vec::new(),
+            },
+            Reach::One(..)
+            | Reach::PlanCharge(_)
+            | Reach::MethodOfInvoice
+            | Reach::Currency
+            | Reach::Family => {
+                let found = self.reached(entity, record, one.reach).await?;
                 return self.single(found, one).await;
             }
         };
@@ -219,6 +233,55 @@ impl<'c> Expander<'c> {
             trees.push(self.tree(one.entity, child, one.properties.as_deref(), &one.within).await?);
         }
         Ok(Tree::List(trees))
+    }
+
+    /// The one that a record leads to.
+    async fn reached(
+        &mut self,
+        entity: &'static Entity,
+        record: &Record,
+        reach: Reach,
+    ) -> Result<Option<Record>, Problem> {
+        let id = |property: &str| view::guid(entity, record, property);
+        match reach {
+            Reach::One(noun, property) => match id(property) {
+                Some(id) => self.one(noun, id).await,
+                None => Ok(None),
+            },
+            Reach::PlanCharge(property) => match id(property) {
+                Some(id) => self.plan_charge(id).await,
+                None => Ok(None),
+            },
+            Reach::Family => match id("ProductFamilyID") {
+                Some(id) => Ok(lists::family(self.call.ctx(), id).await?),
+                None => Ok(None),
+            },
+            Reach::Currency => match view::value(entity, record, "CurrencyCode") {
+                Some(Value::Text(code)) => Ok(lists::currency(self.call.ctx(), code).await?),
+                _ => Ok(None),
+            },
+            _ => self.method_of_invoice(id("SubscriptionID"), id("CustomerID")).await,
+        }
+    }
+
+    async fn method_of_invoice(
+        &mut self,
+        subscription: Option<Uuid>,
+        customer: Option<Uuid>,
+    ) -> Result<Option<Record>, Problem> {
+        let holders = [
+            (Noun::Subscription, subscription, "PaymentMethodID"),
+            (Noun::Customer, customer, "PaymentMethod"),
+        ];
+        for (noun, id, property) in holders {
+            let Some(id) = id else { continue };
+            let holder = self.one(noun, id).await?;
+            let method = holder.and_then(|holder| view::guid(noun.entity(), &holder, property));
+            if let Some(method) = method {
+                return self.one(Noun::PaymentMethod, method).await;
+            }
+        }
+        Ok(None)
     }
 
     async fn single(&mut self, found: Option<Record>, one: &Expansion) -> Result<Tree, Problem> {
@@ -315,7 +378,12 @@ mod tests {
                         assert!(noun.entity().property(property).is_some(), "{name} {property}");
                     }
                     Reach::Many(of, property) => assert!(of.entity().property(property).is_some(), "{name}"),
-                    Reach::Held(_) | Reach::InvoicesOfSubscription => {}
+                    Reach::Held(_)
+                    | Reach::InvoicesOfSubscription
+                    | Reach::MethodOfInvoice
+                    | Reach::Currency
+                    | Reach::Family
+                    | Reach::Consumers => {}
                 }
             }
         }

@@ -124,7 +124,7 @@ async fn page(call: Call) -> Result<Answer, Problem> {
 
 fn tree(run: &RunView) -> Result<Tree, Problem> {
     let value = serde_json::to_value(run).map_err(anyhow::Error::from)?;
-    Ok(named(Tree::value(&value)))
+    Ok(named(Tree::value(&value)).with_amounts())
 }
 
 /// Members in the spelling of this part of the API.
@@ -134,6 +134,8 @@ pub fn named(tree: Tree) -> Tree {
             let spelt = |name: Cow<'static, str>| match name.as_ref() {
                 "asof" => Cow::Borrowed("AsOf"),
                 "leftout" => Cow::Borrowed("LeftOut"),
+                "answeredat" => Cow::Borrowed("AnsweredAt"),
+                "nextat" => Cow::Borrowed("NextAt"),
                 "id" => Cow::Borrowed("ID"),
                 other => {
                     let mut letters = other.chars();
@@ -189,7 +191,7 @@ async fn begin(call: Call) -> Result<Answer, Problem> {
     if only_shown {
         let preview = preview::preview(call.ctx(), &act, &what).await?;
         let value = serde_json::to_value(&preview).map_err(anyhow::Error::from)?;
-        return Ok(Answer::ok(named(Tree::value(&value))));
+        return Ok(Answer::ok(named(Tree::value(&value)).with_amounts()));
     }
     let opened = open::open(call.ctx(), &act, &what).await?;
     Ok(begun(&opened))

@@ -100,8 +100,8 @@ async fn asked(call: Call, verb: &'static str, bare: &'static str) -> Result<Ans
         let shown = serde_json::to_value(&preview).map_err(anyhow::Error::from)?;
         return Ok(Answer::ok(Tree::object([
             ("AsOf", Tree::Text(preview.as_of.to_string())),
-            ("Without", Tree::value(&shown["without"])),
-            ("With", Tree::value(&shown["with"])),
+            ("Without", Tree::value(&shown["without"]).with_amounts()),
+            ("With", Tree::value(&shown["with"]).with_amounts()),
         ])));
     }
     change::change(call.ctx(), &act, &change).await?;

@@ -68,8 +68,8 @@ const DELIVERY: &[Field] = &[
     field("Attempts", Kind::Int, ""),
     field("Status", Kind::Int, "of the last answer"),
     field("Error", Kind::Text, ""),
-    field("Answeredat", Kind::Instant, ""),
-    field("Nextat", Kind::Instant, ""),
+    field("AnsweredAt", Kind::Instant, ""),
+    field("NextAt", Kind::Instant, ""),
 ];
 const REPLAY: Doc =
     Doc::new("Tell an endpoint again", Gives::Fields(&[field("Count", Kind::Int, "how many")]))
