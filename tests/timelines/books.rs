@@ -40,7 +40,7 @@ pub fn debited(dice: &mut Dice, book: &Value) -> Value {
     let mut book = in_euros(book);
     let tenant = &mut book["tenant"];
     (tenant["iban"], tenant["creditorid"]) = (json!("DE89370400440532013000"), json!("DE98ZZZ09999999999"));
-    (tenant["debitnotice"], tenant["paymentterm"]) = (json!(2), json!(3));
+    (tenant["debitnotice"], tenant["paymentterm"]) = (json!(2), json!(8));
     for (number, customer) in (1..).zip(book["customers"].as_array_mut().unwrap()) {
         if customer["accountnumber"] != open_items::PAYER && dice.chance(75) {
             customer["paymentmethods"] = json!([{"refkey": "debit", "type": "sepa", "iban": "AT611904300234573201",
