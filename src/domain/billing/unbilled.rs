@@ -5,17 +5,17 @@ use super::{BilledLine, PayerBook, RunContext, bill};
 use crate::invoice::Line;
 use crate::measure::Measured;
 use crate::money::Currency;
-use crate::subscription::{Act, Subscription, Timeline, Verb};
+use crate::subscription::{Subscription, Timeline};
 use crate::zone::next_day;
 use chrono::NaiveDate;
 
-/// The book as it stood at the end of a day, with every agreement expired on it: later acts and what was charged later are
+/// The book as it stood at the end of a day, with every agreement ended with it: later acts and what was charged later are
 /// left out. The day on which it is billed is the next.
 pub fn as_of_the_end_of(book: &PayerBook, day: NaiveDate) -> PayerBook {
     let mut ended = book.clone();
     ended.subscriptions.retain(|_, s| s.start <= day && s.activated.is_some_and(|on| on <= day));
     for subscription in ended.subscriptions.values_mut() {
-        expire(book, subscription, day);
+        end_with(book, subscription, day);
     }
     let is_known = |line: &BilledLine| line.charge_date <= next_day(day);
     for lines in ended.billed.values_mut() {
@@ -28,15 +28,15 @@ pub fn as_of_the_end_of(book: &PayerBook, day: NaiveDate) -> PayerBook {
     ended
 }
 
-fn expire(book: &PayerBook, subscription: &mut Subscription, day: NaiveDate) {
+/// Its term ends with the day, and is not renewed: an act would end it within a day, whose usage then counts (rules T1).
+fn end_with(book: &PayerBook, subscription: &mut Subscription, day: NaiveDate) {
     subscription.acts.retain(|act| act.on <= day);
     let ends = Timeline::known(subscription, &book.catalogue, day, day).ok().and_then(|t| t.life.ends_on());
     if ends.is_some_and(|end| end <= next_day(day)) {
         return;
     }
-    let ordinal = subscription.acts.iter().map(|act| act.ordinal).max().unwrap_or(0) + 1;
-    let verb = Verb::Expire { refund_prorated: false };
-    subscription.acts.push(Act { on: day, done: day, ordinal, verb });
+    subscription.end = Some(next_day(day));
+    (subscription.auto_renew, subscription.initial_term, subscription.renewal_term) = (false, None, None);
 }
 
 /// Its lines, with the currency of each: what is billed after it was served, usage above all. What is billed in advance and waits for a
