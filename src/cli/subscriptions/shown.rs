@@ -8,7 +8,7 @@ use domain::NaiveDate;
 use domain::subscription::{Act, State};
 use operations::subscriptions::list;
 use operations::subscriptions::show;
-use operations::subscriptions::view::SubscriptionView;
+use operations::subscriptions::view::{ChargeView, SubscriptionView};
 use serde_json::Value;
 
 /// Which subscriptions to list.
@@ -94,13 +94,10 @@ pub fn told(view: &SubscriptionView, output: &Output) -> Result<Exit, Failure> {
             charge.name.clone(),
             charge.amount.clone(),
             charge.unit_price.clone().unwrap_or_default(),
-            charge.toggled.to_string(),
-            charge.held.map(|day| day.to_string()).unwrap_or_default(),
-            charge.removed.map(|day| day.to_string()).unwrap_or_default(),
-            charge.reference.to_string(),
+            stands(charge),
         ]
     });
-    let columns = ["charge", "name", "amount", "own price", "off", "on hold", "removed", "reference"];
+    let columns = ["charge", "name", "amount", "own price", "state"];
     let columns = columns.map(Column::Left);
     output.table(&columns, rows.collect());
     let columns = ["effective", "done", "verb", "with"].map(Column::Left);
@@ -108,6 +105,16 @@ pub fn told(view: &SubscriptionView, output: &Output) -> Result<Exit, Failure> {
     let verbs: Vec<&str> = view.verbs.iter().map(|verb| verb.name()).collect();
     output.line(&format!("it can be: {}", verbs.join(", ")));
     Ok(Exit::Done)
+}
+
+/// What keeps a charge from being billed; nothing for one that is.
+fn stands(charge: &ChargeView) -> String {
+    match (charge.removed, charge.held, charge.toggled) {
+        (Some(day), ..) => format!("removed {day}"),
+        (None, Some(day), _) => format!("on hold {day}"),
+        (None, None, true) => "off".to_owned(),
+        (None, None, false) => String::new(),
+    }
 }
 
 fn act(act: &Act) -> Vec<String> {
