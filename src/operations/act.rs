@@ -2,9 +2,12 @@
 
 pub use crate::actor::Actor;
 use crate::context::Context;
-use chrono::NaiveDate;
+use crate::refusal::Stop;
+use chrono::{Days, NaiveDate};
 use domain::audit::{Action, Object};
+use domain::catalogue::Catalogue;
 use domain::ids::CustomerId;
+use domain::refusal::{Code, Refusal};
 use store::Tx;
 
 /// Who asks, and on which day it is done.
@@ -12,6 +15,34 @@ use store::Tx;
 pub struct Act {
     pub actor: Actor,
     pub on: NaiveDate,
+}
+
+impl Act {
+    /// Refuses a day far ahead: a mistyped year would date what is booked, and nothing takes that back (rules I9).
+    pub(crate) async fn insist_near(&self, ctx: &Context) -> Result<(), Stop> {
+        insist_near(ctx, self.on).await
+    }
+}
+
+/// See [`Act::insist_near`].
+pub(crate) async fn insist_near(ctx: &Context, day: NaiveDate) -> Result<(), Stop> {
+    let catalogue = ctx.catalogue().await?;
+    match too_far_ahead(ctx, &catalogue, day) {
+        None => Ok(()),
+        Some(refusal) => {
+            Err(refusal.hint("is the year right? If it is meant, raise bounds.days_ahead for it").into())
+        }
+    }
+}
+
+/// The refusal of a day that lies more than `bounds.days_ahead` after today.
+pub(crate) fn too_far_ahead(ctx: &Context, catalogue: &Catalogue, asked: NaiveDate) -> Option<Refusal> {
+    let today = ctx.today_of(catalogue);
+    let days_ahead = ctx.settings.days_ahead;
+    let last = today.checked_add_days(Days::new(u64::from(days_ahead)));
+    let message =
+        || format!("{asked} is more than {days_ahead} days (bounds.days_ahead) after today, {today}");
+    last.is_some_and(|last| asked > last).then(|| Refusal::new(Code::TooFarAhead, message()))
 }
 
 /// Whether it is done, or only shown.

@@ -130,6 +130,21 @@ fn a_mistyped_year_writes_nothing_and_bars_nobody() {
     assert_eq!(home.json(&["runs"]), json!([]), "nothing was written");
     retry(&["--ahead"]).exits(0);
     assert_eq!(run(&["--as-of", "2026-02-15"]).exits(0).json()["invoiced"], 4);
+    let number = home.json(&["invoices"])[0]["InvoiceNumber"].as_str().unwrap().to_owned();
+    let before = home.json(&["audit"]);
+    for verb in [
+        &["invoices", "credit", &number, "--as-of"][..],
+        &["invoices", "markpaid", &number, "--on"],
+        &["invoices", "writeoff", &number, "--on"],
+        &["invoices", "refund", &number, "--by-hand", "--on"],
+        &["invoices", "recharge", &number, "--as-of"],
+        &["payments", "export", "--as-of"],
+        &["runs", "reverse", "1", "--yes", "--as-of"],
+    ] {
+        let refused = do_it(&[&["--json"], verb, &["2062-01-15"]].concat()).exits(1).error();
+        assert_eq!(refused["code"], "too_far_ahead", "{verb:?}: {refused}");
+    }
+    assert_eq!(home.json(&["audit"]), before, "nothing was written");
     // Meant: one payer far ahead. The others are billed by plain runs; it is left out by name until its day.
     assert_eq!(
         run(&["--as-of", "2027-01-01", "--ahead", "--customer", "CU-0001"]).exits(0).json()["invoiced"],

@@ -155,6 +155,7 @@ pub struct BookedNow {
 /// Books the open draft of this name as its run would have done; a draft that a person wrote has none. Document, mail
 /// and the first attempt on an online method follow (rules Y3); where a booking was killed before those, asked again it goes on.
 pub async fn book(ctx: &Context, act: &Act, draft: &str) -> Result<BookedNow, Stop> {
+    act.insist_near(ctx).await?;
     let id = book_alone(ctx, act, draft).await?;
     let mut sent = send::send(ctx, &[id]).await?;
     sent.extend(charge_first(ctx, &[id], act.on).await?.1);

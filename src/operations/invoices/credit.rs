@@ -66,6 +66,7 @@ pub(crate) struct Noted {
 /// invoices (rules I7, I8), and mails it. What it leaves is owed to the payer: it is refunded, or set against the next
 /// invoice.
 pub async fn credit(ctx: &Context, act: &Act, asked: &Credit<'_>) -> Result<Credited, Stop> {
+    act.insist_near(ctx).await?;
     let mut tx = ctx.store.begin().await?;
     let invoice = find::booked(&mut tx, asked.invoice, "credited").await?.invoice;
     let scope = scope(asked.lines, invoice.draft.currency)?;
@@ -150,6 +151,7 @@ pub(crate) async fn credit_in(
 ///
 /// Idempotency key: the note's id, a function of the invoice and of how many notes it has.
 pub async fn draft_note(ctx: &Context, act: &Act, asked: &Credit<'_>) -> Result<InvoiceId, Stop> {
+    act.insist_near(ctx).await?;
     let mut tx = ctx.store.begin().await?;
     let invoice = find::booked(&mut tx, asked.invoice, "credited").await?.invoice;
     let scope = scope(asked.lines, invoice.draft.currency)?;

@@ -38,6 +38,7 @@ pub enum Pending {
 
 /// Notes a payment made outside.
 pub async fn mark_paid(ctx: &Context, act: &Act, paid: &Paid<'_>) -> Result<InvoiceView, Stop> {
+    act.insist_near(ctx).await?;
     let mut tx = ctx.store.begin().await?;
     let booked = find::locked(&mut tx, paid.invoice, "paid").await?;
     let (id, number) = (booked.invoice.draft.id, booked.invoice.number.clone());

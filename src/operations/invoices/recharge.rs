@@ -24,6 +24,7 @@ pub async fn declined(ctx: &Context, invoice: &str) -> Result<Option<String>, St
 
 /// Charges the invoice of this number.
 pub async fn recharge(ctx: &Context, act: &Act, invoice: &str) -> Result<Tried, Stop> {
+    act.insist_near(ctx).await?;
     let mut tx = ctx.store.read().await?;
     let booked = find::booked(&mut tx, invoice, "charged").await?;
     let attempts = payment::of_invoices(&mut tx, &[booked.invoice.draft.id]).await?;

@@ -23,6 +23,7 @@ pub async fn write_off(
     invoice: &str,
     amount: Option<Decimal>,
 ) -> Result<InvoiceView, Stop> {
+    act.insist_near(ctx).await?;
     let mut tx = ctx.store.begin().await?;
     let booked = find::locked(&mut tx, invoice, "written off").await?;
     let amount_minor = amounts::write_off(find::standing(&booked), amount)?;

@@ -2,12 +2,12 @@
 //!
 //! Idempotency key: one unfinished run per scope; asking again returns that run.
 
-use crate::act::Act;
+use crate::act::{Act, too_far_ahead};
 use crate::context::Context;
 use crate::refusal::Stop;
 use crate::runs::flow;
 use anyhow::Context as _;
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use domain::audit::{Action, Object};
 use domain::catalogue::Catalogue;
 use domain::ids::RunId;
@@ -164,16 +164,12 @@ pub(crate) fn insist_reach(
     reach: Reach,
     verb: Verb,
 ) -> Result<(), Refusal> {
-    let today = domain::zone::local_date((ctx.now)(), catalogue.tenant.timezone);
-    let days_ahead = ctx.settings.days_ahead;
-    let last = today.checked_add_days(Days::new(u64::from(days_ahead)));
-    if reach == Reach::Ahead || last.is_none_or(|last| asked <= last) {
-        return Ok(());
+    match too_far_ahead(ctx, catalogue, asked).filter(|_| reach == Reach::Bounded) {
+        None => Ok(()),
+        Some(refusal) => Err(refusal
+            .hint("is the year right? If it is meant: ")
+            .ask(verb.plain().with("as_of", asked).switch("ahead"))),
     }
-    let message = format!("{asked} is more than {days_ahead} days (bounds.days_ahead) after today, {today}");
-    Err(Refusal::new(Code::TooFarAhead, message)
-        .hint("is the year right? If it is meant: ")
-        .ask(verb.plain().with("as_of", asked).switch("ahead")))
 }
 
 fn nothing_to_bill() -> Refusal {

@@ -5,7 +5,7 @@
 //! Idempotency key: a request is answered once, in the transaction of what it does. A reversal takes
 //! several, each idempotent, and is answered in the last one.
 
-use crate::act::{Act, Actor};
+use crate::act::{Act, Actor, insist_near};
 use crate::context::Context;
 use crate::refusal::Stop;
 use crate::runs::find::find;
@@ -89,6 +89,9 @@ pub struct RequestHandle {
 
 /// Writes down what is asked of the run of this number.
 pub async fn ask(ctx: &Context, actor: &Actor, name: &str, verb: &Verb) -> Result<RequestHandle, Stop> {
+    if let Verb::Reverse(reversal) = verb {
+        insist_near(ctx, reversal.on).await?;
+    }
     let mut tx = ctx.store.begin().await?;
     let run = find(&mut tx, name).await?;
     let request = RunRequest {

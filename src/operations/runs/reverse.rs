@@ -5,7 +5,7 @@
 //! Idempotency key: what is left to credit of an invoice, and the list of the run's notes. A reversal that
 //! was killed goes on where it stopped; the notes of all its parts are mailed, if that was asked for.
 
-use crate::act::Act;
+use crate::act::{Act, insist_near};
 use crate::context::Context;
 use crate::delivery::send;
 use crate::invoices::credit;
@@ -136,6 +136,7 @@ pub struct CurrencyWeight {
 
 /// Weighs a reversal in numbers; nothing is changed. What could not be reversed is refused here too.
 pub async fn weigh(ctx: &Context, name: &str, how: &Reversal) -> Result<ReversalWeighed, Stop> {
+    insist_near(ctx, how.on).await?;
     let mut tx = ctx.store.read().await?;
     let of = find(&mut tx, name).await?;
     refuse_unfinished(&of)?;

@@ -85,6 +85,7 @@ pub struct BatchView {
 
 /// Writes what an earlier call could not, then makes the next file of what is due; or a named one again.
 pub async fn export(ctx: &Context, act: &Act, asked: &DebitsAsked) -> Result<Exported, Stop> {
+    act.insist_near(ctx).await?;
     if let Some(number) = asked.again {
         let mut tx = ctx.store.read().await?;
         let file = debit::file(&mut tx, number).await?.ok_or_else(|| {
