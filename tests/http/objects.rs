@@ -355,7 +355,8 @@ fn plain_pages_show_reduced_records_in_the_order_in_which_they_came() {
                 let row = row.as_object().unwrap();
                 let mut shown: Vec<&str> = row.keys().map(String::as_str).collect();
                 let mut names = names.to_vec();
-                (shown.sort_unstable(), names.sort_unstable());
+                shown.sort_unstable();
+                names.sort_unstable();
                 assert_eq!(shown, names);
                 assert!(row.iter().all(|(name, value)| *value == whole[name]), "{row:?} {whole}");
             }

@@ -48,7 +48,8 @@ pub async fn collect(
     let catalogue = catalogue(ctx).await?;
     for batch in invoices.chunks(BATCH) {
         anyhow::ensure!(!ctx.is_stopping(), "stopped between two payments; the next worker goes on");
-        let begun = begin(ctx, batch, occasion, on, &catalogue, &mut collected).await?;
+        let which = Which { own: batch, of_run: run };
+        let begun = begin(ctx, which, occasion, on, &catalogue, &mut collected).await?;
         ask(ctx, begun, run, &mut collected).await?;
     }
     Ok(collected)
@@ -71,7 +72,8 @@ pub async fn ask_again(ctx: &Context, invoices: &[InvoiceId], on: NaiveDate) -> 
     }
     let catalogue = catalogue(ctx).await?;
     for batch in invoices.chunks(BATCH) {
-        let begun = begin(ctx, batch, Occasion::Booking, on, &catalogue, &mut collected).await?;
+        let which = Which { own: batch, of_run: None };
+        let begun = begin(ctx, which, Occasion::Booking, on, &catalogue, &mut collected).await?;
         ask(ctx, begun, None, &mut collected).await?;
     }
     Ok(collected)
@@ -83,16 +85,30 @@ async fn catalogue(ctx: &Context) -> anyhow::Result<Catalogue> {
     store::catalogue::load(&mut tx).await?.context("the book is empty")
 }
 
+/// Invoices to decide on.
+#[derive(Clone, Copy)]
+struct Which<'a> {
+    own: &'a [InvoiceId],
+    /// The run whose earlier invoices of the same payers come first if nobody has decided on them: a card bears so many
+    /// attempts (rules Y2), and which of them it bears must not depend on which slice comes first.
+    of_run: Option<RunId>,
+}
+
 /// Decides on each invoice and commits the attempts, before anybody is called.
 async fn begin(
     ctx: &Context,
-    invoices: &[InvoiceId],
+    which: Which<'_>,
     occasion: Occasion,
     on: NaiveDate,
     catalogue: &Catalogue,
     collected: &mut Collected,
 ) -> anyhow::Result<Vec<CommittedAttempt>> {
     let mut tx = ctx.store.begin().await?;
+    let own: BTreeSet<InvoiceId> = which.own.iter().copied().collect();
+    let invoices = &match which.of_run {
+        Some(run) => invoice::with_earlier_of_run(&mut tx, run, which.own).await?,
+        None => which.own.to_vec(),
+    };
     invoice::lock_settlements(&mut tx, invoices).await?;
     let booked = invoice::by_ids(&mut tx, invoices).await?;
     let ids: BTreeSet<CustomerId> = booked.iter().map(|b| b.invoice.draft.payer).collect();
@@ -107,6 +123,9 @@ async fn begin(
         let policy = policy_of(catalogue, &booked);
         let payer = payers.get(&booked.invoice.draft.payer);
         let account = account(&booked, &attempts, payer, &policy);
+        if !own.contains(&booked.invoice.draft.id) && !account.attempts.is_empty() {
+            continue; // whoever has begun with it goes on with it
+        }
         let technical_in_a_row = account.technical_in_a_row();
         let Charge { what, settlement } = verbs::charge(&account, &known, occasion, on);
         let after = settlement.clone().unwrap_or_else(|| booked.settlement.clone());

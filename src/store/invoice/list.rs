@@ -142,6 +142,28 @@ pub async fn of_run(tx: &mut Tx, run: RunId) -> anyhow::Result<Vec<InvoiceId>> {
     ids(tx, &InvoiceFilter { run: Some(run), ..InvoiceFilter::default() }).await
 }
 
+/// These invoices of a run, and those that it booked for the same payers before them.
+pub async fn with_earlier_of_run(
+    tx: &mut Tx,
+    run: RunId,
+    invoices: &[InvoiceId],
+) -> anyhow::Result<Vec<InvoiceId>> {
+    const SQL: PerDriver = PerDriver {
+        sqlite: "select distinct e.id
+                 from invoice i
+                 join invoice e on e.payer = i.payer and +e.run = $2 and e.series = i.series and e.sequence <= i.sequence
+                 where i.id in (select unhex(value) from json_each($1))",
+        postgres: "select distinct e.id
+                   from invoice i
+                   join invoice e on e.payer = i.payer and e.run = $2 and e.series = i.series and e.sequence <= i.sequence
+                   where i.id = any($1)",
+    };
+    let sql = tx.pick(&SQL);
+    let ids: Vec<Uuid> =
+        on!(tx, c => sqlx::query_scalar(sql).bind(Ids::of(invoices)).bind(run.0).fetch_all(c).await?);
+    Ok(ids.into_iter().map(InvoiceId).collect())
+}
+
 /// The invoice of this id.
 pub async fn by_id(tx: &mut Tx, id: InvoiceId) -> anyhow::Result<Option<Booked>> {
     Ok(by_ids(tx, &[id]).await?.pop())

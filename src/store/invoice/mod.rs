@@ -8,7 +8,7 @@ mod settle;
 pub(crate) use list::tax_category;
 pub use list::{
     InvoiceFilter, InvoiceState, PayerTotal, buyers, by_id, by_ids, by_number, by_numbers, ids, next_numbers,
-    of_line, of_run, totals_by_payer,
+    of_line, of_run, totals_by_payer, with_earlier_of_run,
 };
 pub use save::{save_booked, take_numbers, take_references};
 pub use settle::{
