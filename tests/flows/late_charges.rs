@@ -75,7 +75,7 @@ fn a_reminder_costs_what_its_step_says_and_one_transfer_pays_all_of_it() {
 
         let entry = "<Ntry><Amt Ccy=\"DKK\">449.87</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>2026-02-06</Dt>\
                      </BookgDt><AcctSvcrRef>A1</AcctSvcrRef><NtryDtls><TxDtls><RmtInf><Ustrd>INV-0000001</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>";
-        let file = books.file("bank.xml", &statement("camt.053", entry));
+        let file = books.file("bank.xml", statement("camt.053", entry));
         books.json(&["payments", "import", &file]);
         let after = told(&books.json(&["invoices"]));
         let paid = |number: &str| after.iter().find(|i| i.0 == number).map(|i| i.2);
