@@ -56,8 +56,7 @@ pub fn read(mail: &str) -> Option<DeliveryReport> {
     let original_head = original.trim_start_matches('\n').split("\n\n").next()?;
     let message_id = field(original_head, "message-id")?.trim().to_owned();
     // What comes first tells of the server, each group after it of one recipient: our mails have one.
-    let groups = status.split("\n\n").filter(|group| field(group, "action").is_some());
-    let group = groups.into_iter().next()?;
+    let group = status.split("\n\n").find(|group| field(group, "action").is_some())?;
     let (action, code) = (field(group, "action")?, field(group, "status").unwrap_or_default());
     let is_failed = action.trim().eq_ignore_ascii_case("failed");
     let outcome = if is_failed { ReportOutcome::Failed } else { ReportOutcome::Passing };
