@@ -139,7 +139,7 @@ async fn watch(app: &App, id: RunId, working: bool, output: &Output) -> Result<W
         }
         if let Some(error) = app.process.take_stuck() {
             progress.finish();
-            return Err(stuck(seen.run, &error).hint("mend the cause (`tallybook doctor`, `df -h`) and run the same command again: it goes on where it stopped"));
+            return Err(stuck(seen.run, &error).hint("fix the cause (`tallybook doctor`, `df -h`) and run the same command again: it goes on where it stopped"));
         }
         if !working && let Some(LockOutcome::Ours(lock)) = app.lock()? {
             progress.finish();
@@ -148,7 +148,7 @@ async fn watch(app: &App, id: RunId, working: bool, output: &Output) -> Result<W
         if let Some((step, error)) = seen.failed {
             progress.finish();
             return Err(stuck(seen.run, &format!("{}: {error}", doing(step)))
-                .hint("mend the cause and run the same command again: it goes on where it stopped"));
+                .hint("fix the cause and run the same command again: it goes on where it stopped"));
         }
         if let Some(at) = seen.at {
             progress.at(at.done, at.open + at.done, doing(at.step));

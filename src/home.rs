@@ -64,7 +64,7 @@ fn unmade(path: &Path, error: &std::io::Error) -> Failure {
         | ErrorKind::InvalidFilename => {
             Failure::input("home", told).hint("choose another folder with --home DIR")
         }
-        _ => Failure::fault("home", told).hint("mend the disk, then run the same command again"),
+        _ => Failure::fault("home", told).hint("fix the disk, then run the same command again"),
     }
 }
 

@@ -81,7 +81,7 @@ fn told(outcome: anyhow::Result<String>) -> (&'static str, String) {
     }
 }
 
-/// Well as long as the database answers, no run stands still and the timetable goes on.
+/// Well as long as the database answers, no run is stuck and the timetable goes on.
 async fn health(app: &App) -> anyhow::Result<Result<String, String>> {
     let ills = figures::ills(&app.ctx).await?;
     let told: String = ills.iter().map(|ill| format!("{ill}\n")).collect();
@@ -118,7 +118,7 @@ async fn metrics(app: &App) -> anyhow::Result<String> {
     writeln!(text, "tallybook_usage_records_rejected {}", figures.open_rejects)?;
     head(&mut text, "tallybook_slices_standing", "Slices that failed and wait for their next try.");
     writeln!(text, "tallybook_slices_standing {}", figures.slices_standing)?;
-    head(&mut text, "tallybook_requests_open", "What operators have asked of runs and nobody has answered.");
+    head(&mut text, "tallybook_requests_open", "What operators have asked of runs and is not done yet.");
     writeln!(text, "tallybook_requests_open {}", figures.requests_open)?;
     head(&mut text, "tallybook_timetable_standing", "1 if the timetable waits for a person.");
     writeln!(text, "tallybook_timetable_standing {}", u8::from(figures.is_timetable_standing))?;

@@ -1,4 +1,4 @@
-//! The house rules that a compiler does not check.
+//! The rules of the project that a compiler does not check.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

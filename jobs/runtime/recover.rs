@@ -1,6 +1,6 @@
 //! After a kill: who works on, and when.
 //!
-//! On SQLite whoever takes the home's lock opens every unfinished slice in a new epoch and enqueues it anew, and hands out
+//! On SQLite whoever takes the home's lock opens every unfinished slice in a new epoch and enqueues it again, and hands out
 //! again what others had fetched, at once. On
 //! PostgreSQL every process holds a session lock under its name, which the server frees when the process or its
 //! machine is gone; the others look every second, and take over what it had. A worker that was frozen lets its claims

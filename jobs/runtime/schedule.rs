@@ -16,7 +16,7 @@ pub async fn keep(ctx: &Context) -> anyhow::Result<()> {
             Ok(TimetableCheck::Stands(why)) if told.as_ref() != Some(&why) => {
                 tracing::error!(
                     reason = why.to_string(),
-                    "the timetable stands still until a person has looked"
+                    "the timetable has stopped until a person confirms the clock"
                 );
                 told = Some(why);
             }

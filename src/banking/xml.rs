@@ -107,7 +107,7 @@ fn character(reference: &BytesRef<'_>) -> Result<char, String> {
         "gt" => Ok('>'),
         "quot" => Ok('"'),
         "apos" => Ok('\''),
-        other => Err(format!("nobody says what &{other}; is")),
+        other => Err(format!("unknown entity &{other};")),
     }
 }
 

@@ -131,7 +131,7 @@ fn customers_i(customers: usize) -> u64 {
     u64::try_from(customers).unwrap_or(u64::MAX)
 }
 
-/// Every dunning morning from a day to another one.
+/// Every daily dunning run from a day to another one.
 async fn dun(app: &App, (first, last): (&str, &str)) -> Result<String, Failure> {
     let last = day(last)?;
     let mut all = Vec::new();

@@ -26,7 +26,7 @@ pub struct Args {
     /// Check and count, write nothing
     #[arg(long, conflicts_with_all = ["refused", "forget"])]
     dry_run: bool,
-    /// List what was refused and is waited for: whole files, and files of records to mend
+    /// List what was refused and is waited for: whole files, and files of records to fix
     #[arg(long, conflicts_with_all = ["files", "forget"])]
     refused: bool,
     /// Wait no more for a file that was refused, or for rejects; by its path or name
@@ -152,7 +152,7 @@ fn explain(file: &Ingested, output: &Output) {
     if let Some(path) = &file.rejectfile {
         let codes: Vec<String> =
             file.rejects.iter().map(|(code, n)| format!("{} {code}", grouped(*n))).collect();
-        output.say(&format!("rejects: {} in {path}; mend them and ingest that file", codes.join(", ")));
+        output.say(&format!("rejects: {} in {path}; fix them and ingest that file", codes.join(", ")));
     }
 }
 
@@ -194,7 +194,7 @@ async fn list(app: &App, output: &Output) -> Result<Exit, Failure> {
 
 /// What to do about files that are waited for.
 const WAITING_HINT: &str =
-    "hint: mend each and bring it in under its name, or `tallybook ingest --forget FILE`";
+    "hint: fix each and bring it in under its name, or `tallybook ingest --forget FILE`";
 
 /// Usage that is missing in a run: files that were refused, and records of files that went in.
 pub fn say_missing(missing: &MissingUsage, output: &Output) {

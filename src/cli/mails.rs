@@ -115,7 +115,7 @@ pub fn hint(mails: &[OpenMail], output: &Output) {
     }
     if let Some(refused) = mails.iter().find(|d| d.state == open::State::Refused) {
         output.say(&format!(
-            "hint: mend the cause and `tallybook mails send --refused`; handed over otherwise: `tallybook invoices markdelivered {}`",
+            "hint: fix the cause and `tallybook mails send --refused`; handed over otherwise: `tallybook invoices markdelivered {}`",
             refused.invoice
         ));
     }

@@ -1,4 +1,4 @@
-//! `schedule`: the timetable with last and next times, and why it stands still if it does.
+//! `schedule`: the timetable with last and next times, and why it has stopped if it has.
 
 use crate::app::App;
 use crate::cli::wording;
@@ -10,12 +10,12 @@ use operations::home::timetable::{self, Line};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The clock is right: let a timetable that stands still go on from now
+    /// The clock is right: let a timetable that has stopped go on from now
     #[arg(long)]
     go_on: bool,
 }
 
-/// Times are shown in the tenant's zone, as they are stored. A timetable that stands still waits for a person.
+/// Times are shown in the tenant's zone, as they are stored. A timetable that has stopped waits for a person.
 pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, Failure> {
     let app = App::open_existing(config).await?;
     if args.go_on {
@@ -23,7 +23,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
     }
     let shown = timetable::shown(&app.ctx).await?;
     if let Some(why) = &shown.standstill {
-        output.say(&format!("the timetable stands still: {why}"));
+        output.say(&format!("the timetable has stopped: {why}"));
         output.say(&format!("hint: {}", wording::way_out(&why.way_out())));
     }
     let exit = if shown.standstill.is_some() { Exit::SetAside } else { Exit::Done };

@@ -20,7 +20,7 @@ pub struct Args {
     /// Address of the API (setting api.listen); port 0 is any that is free
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// PEM file with the certificate chain (setting api.tls_cert); read anew on SIGHUP
+    /// PEM file with the certificate chain (setting api.tls_cert); read again on SIGHUP
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// PEM file with its key (setting api.tls_key)

@@ -19,8 +19,8 @@ pub async fn run(_: Args, config: &Config, output: &Output) -> Result<Exit, Fail
     let rows = [
         ("finished tasks pruned", removed.tasks),
         ("past times of the timetable pruned", removed.ticks),
-        ("imports given up, as their writer died", removed.imports),
-        ("files deleted that nobody needs", removed.files),
+        ("imports abandoned, as their writer died", removed.imports),
+        ("unused files deleted", removed.files),
         ("files by which the usage store shrank", removed.compacted),
     ];
     let rows = rows.iter().map(|(what, count)| vec![(*what).to_owned(), grouped(*count)]).collect();

@@ -95,14 +95,14 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
         Verb::Show { id } => show(&app, id, output).await?,
         Verb::Ping { id } => {
             webhooks::ping(&app.ctx, id).await?;
-            output.line("it is told with what is due next");
+            output.line("it is sent with the next events");
         }
         Verb::Replay { id, from, to } => {
             let count = webhooks::replay(&app.ctx, id, from, to).await?;
             if output.is_json() {
                 output.document(&Count { count });
             } else {
-                output.line(&format!("{count} event(s) are told again"));
+                output.line(&format!("{count} event(s) are sent again"));
             }
         }
         Verb::Deliver => {
@@ -117,7 +117,7 @@ pub async fn run(args: Args, config: &Config, output: &Output) -> Result<Exit, F
             if output.is_json() {
                 output.document(&Tried { tried: told });
             } else {
-                output.line(&format!("{told} event(s) were told or tried"));
+                output.line(&format!("{told} event(s) were sent or tried"));
             }
         }
         Verb::Remove { id } => {
@@ -134,7 +134,7 @@ fn list(endpoints: &[EndpointView], output: &Output) {
         return;
     }
     if endpoints.is_empty() {
-        output.say("nobody is told of what changes: `tallybook webhooks create --help`");
+        output.say("no webhook endpoint yet: `tallybook webhooks create --help`");
     }
     let rows = endpoints.iter().map(|one| {
         let events = if one.events.is_empty() { "*".to_owned() } else { one.events.join(", ") };

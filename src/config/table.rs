@@ -34,7 +34,7 @@ fn timed(job: TimedJob) -> Setting {
         TimedJob::NightlyRun => ("0 2 * * *", "cron pattern in the tenant's time zone, or `off`"),
         TimedJob::IngestInbox => ("5 * * * *", "files in inbox/ are ingested"),
         TimedJob::RetryMails => ("*/10 * * * *", "mails that met a passing fault go out"),
-        TimedJob::RetryPayments => ("0 9 * * *", "dunning morning"),
+        TimedJob::RetryPayments => ("0 9 * * *", "daily dunning run"),
         TimedJob::ExportLedger => ("0 6 * * 1", "weekly export of what is new in the ledger"),
         TimedJob::Upkeep => ("30 4 * * *", "prunes finished tasks and abandoned files"),
         TimedJob::Backup => {
@@ -152,7 +152,7 @@ const BEFORE_JOBS: &[Setting] = &[
         "api.cors_origins",
         "TALLYBOOK_API_CORS_ORIGINS",
         "",
-        "origins of web pages that may ask, parted by commas: https://shop.example",
+        "origins of web pages that may ask, separated by commas: https://shop.example",
     ),
     setting(
         "log.level",
@@ -251,14 +251,14 @@ const BEFORE_JOBS: &[Setting] = &[
             "ping.fail_url",
             "TALLYBOOK_PING_FAIL_URL",
             "",
-            "called when a run stands still or leaves something to a person; unset = ping.url with /fail",
+            "called when a run is stuck or leaves something to a person; unset = ping.url with /fail",
         )
     },
     setting(
         "webhooks.allow_private",
         "TALLYBOOK_WEBHOOKS_ALLOW_PRIVATE",
         "false",
-        "true also tells endpoints in the house's own network",
+        "true also calls endpoints in private networks",
     ),
 ];
 

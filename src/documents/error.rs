@@ -1,6 +1,6 @@
 //! What can go wrong with templates and documents.
 
-/// A template is missing or broken. An operator mends the named file.
+/// A template is missing or broken. An operator fixes the named file.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// A folder of templates has a part of what belongs together.
@@ -36,7 +36,7 @@ impl TemplateError {
 /// A document cannot be made. The payer is set aside with this reason; the rest goes on.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    /// The PDF writer had something to say: nothing half-right leaves the house.
+    /// The PDF writer reported a warning: a document that may be incomplete is not sent.
     #[error("rendering {document}: {why}")]
     Pdf {
         /// Number or draft id.

@@ -295,7 +295,7 @@ fn fault_of(scheme: &str, value: &str) -> Option<Option<&'static str>> {
     }
 }
 
-/// From the right, the digits before the last count thrice and once in turn.
+/// From the right, the digits before the last count three times and once in turn.
 fn of_gs1(digits: &[u32]) -> bool {
     let weight = |at: usize| if at.is_multiple_of(2) { 1 } else { 3 };
     digits.iter().rev().enumerate().map(|(at, digit)| digit * weight(at)).sum::<u32>().is_multiple_of(10)

@@ -109,7 +109,7 @@ fn held(aside: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// For its owner alone: what leaves the house names people, amounts and tokens.
+/// For its owner alone: what is sent out names people, amounts and tokens.
 fn create(path: &Path, is_new: bool) -> io::Result<File> {
     fs::OpenOptions::new().write(true).create(true).create_new(is_new).truncate(false).mode(0o600).open(path)
 }

@@ -2,7 +2,7 @@
 //! buckets, durable files.
 //!
 //! Mails and payments are not retried here: every call says what became of it ([`Delivery`], [`ChargeAnswer`], [`GatewayError`]), and
-//! the jobs decide when to come back. Everything that leaves the house passes a [`Doors`] point before and after.
+//! the jobs decide when to come back. Every call to another system passes a [`Doors`] point before and after.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -6,7 +6,7 @@ use crate::{Delivery, Doors};
 use reqwest::{Client, Method, StatusCode, Url, redirect};
 use std::time::Duration;
 
-/// A monitor that does not answer by then is away.
+/// A monitor that does not answer by then counts as unreachable.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Redirections that are followed.
 const REDIRECTIONS_MAX: usize = 3;

@@ -1,4 +1,4 @@
-//! Endpoints of others that are told what has changed: one POST, no redirections, and never into a network of the house
+//! Endpoints of others that are told what has changed: one POST, no redirections, and never into a private network
 //! unless that is allowed.
 
 use crate::Doors;
@@ -44,7 +44,7 @@ pub enum TryOutcome {
 }
 
 impl Teller {
-    /// `allow_private` also tells endpoints in the house's own network.
+    /// `allow_private` also calls endpoints in private networks.
     pub fn new(allow_private: bool, doors: Doors) -> Self {
         Self { client: Arc::default(), allow_private, doors }
     }
@@ -120,10 +120,10 @@ fn literal(url: &Url) -> Option<IpAddr> {
 }
 
 fn no_private(address: IpAddr) -> String {
-    format!("{address} is of a network of the house: `webhooks.allow_private` allows it")
+    format!("{address} is in a private network: `webhooks.allow_private` allows it")
 }
 
-/// Finds addresses of names, and leaves out those of the house.
+/// Finds addresses of names, and leaves out private ones.
 struct Public {
     allow_private: bool,
 }

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// Files that this process has found sound since it was last asked to look anew. Segments and key runs never change
+/// Files that this process has found sound since it was last asked to look again. Segments and key runs never change
 /// once they are named, so that one look serves all scans of a run.
 static SOUND: LazyLock<Mutex<FxHashMap<PathBuf, Stamp>>> = LazyLock::new(Mutex::default);
 

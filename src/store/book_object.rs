@@ -408,7 +408,7 @@ pub(crate) async fn mark_deleted(
     Ok(())
 }
 
-/// Writes documents anew as if nothing had ever been loaded: of what was erased no word stays.
+/// Rewrites documents as if nothing had ever been loaded: of what was erased no word stays.
 pub async fn replace(tx: &mut Tx, documents: &[(ObjectKind, String, Document)]) -> anyhow::Result<()> {
     for (kind, key, document) in documents {
         on!(tx, c => sqlx::query(

@@ -78,7 +78,7 @@ pub async fn tenant(tx: &mut Tx) -> anyhow::Result<Option<Tenant>> {
     row.map(|(key, Json(body))| read("tenant", &key, body)).transpose()
 }
 
-/// Raises every payer's revision at once: what was rated or drafted is made anew.
+/// Raises every payer's revision at once: what was rated or drafted is made again.
 pub(crate) async fn raise(tx: &mut Tx) -> anyhow::Result<()> {
     on!(tx, c => sqlx::query("update catalogue_revision set revision = revision + 1").execute(c).await.map(drop))?;
     Ok(())

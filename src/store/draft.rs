@@ -1,5 +1,5 @@
 //! Drafts and the periods they take. Saving replaces what the same run had for the same payers, so a payer whose
-//! book changed can be billed anew; a period that another run has taken is refused.
+//! book changed can be billed again; a period that another run has taken is refused.
 
 use crate::bulk::{Bulk, Cell};
 use crate::draft_body::{self, BodyRow, DraftBody};

@@ -173,7 +173,7 @@ pub async fn reject_files(tx: &mut Tx) -> anyhow::Result<Vec<(Uuid, String)>> {
         .await?))
 }
 
-/// A reject file was written anew.
+/// A reject file was rewritten.
 pub async fn replace_reject_file(tx: &mut Tx, import: Uuid, path: &str, sha256: &str) -> anyhow::Result<()> {
     on!(tx, c => sqlx::query("update usage_import set reject_path = $2, reject_sha256 = $3 where id = $1")
         .bind(import)

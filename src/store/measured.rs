@@ -1,5 +1,5 @@
 //! Rated quantities of a run, written in bulk by the rating step and read per payer by the drafting step. Keyed
-//! (run, charge reference, period start, payer revision): a payer whose book changed is measured anew.
+//! (run, charge reference, period start, payer revision): a payer whose book changed is measured again.
 
 use crate::bulk::{Bulk, Cell};
 use crate::payer::PayerRef;

@@ -177,7 +177,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes the file anew, so that nothing of what was deleted is left in its free pages or in the log beside it. It
+    /// Rewrites the file, so that nothing of what was deleted is left in its free pages or in the log beside it. It
     /// fails while another process writes. A server does it by itself in time.
     pub async fn scrub(&self) -> anyhow::Result<()> {
         if let Pools::Sqlite { writer, .. } = &self.pools {

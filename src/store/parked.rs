@@ -75,7 +75,7 @@ pub async fn release(tx: &mut Tx, payers: &[CustomerId]) -> anyhow::Result<u64> 
     Ok(on!(tx, c => sqlx::query(sql).bind(Ids::of(payers)).execute(c).await?.rows_affected()))
 }
 
-/// Forgets what a run has parked: it was cancelled, and the next one judges anew.
+/// Forgets what a run has parked: it was cancelled, and the next one judges again.
 pub async fn forget_run(tx: &mut Tx, run: RunId) -> anyhow::Result<()> {
     on!(tx, c => sqlx::query("delete from parked_payer where run = $1").bind(run.0).execute(c).await.map(drop))?;
     Ok(())

@@ -7,7 +7,7 @@ use domain::ids::CustomerId;
 use domain::invoice::LineKey;
 
 /// Makes billed lines due again from a day on, and raises the revision of these payers: what is drafted of them is
-/// billed anew. Needs [`crate::payer::lock`].
+/// billed again. Needs [`crate::payer::lock`].
 pub async fn reopen(
     tx: &mut Tx,
     payers: &[CustomerId],

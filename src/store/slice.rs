@@ -98,7 +98,7 @@ pub async fn open(tx: &mut Tx, run: RunId) -> anyhow::Result<Vec<OpenSlice>> {
     Ok(slices)
 }
 
-/// A slice that failed and rests: its run stands still.
+/// A slice that failed and rests: its run is stuck.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedSlice {
     pub run_ordinal: u64,
@@ -258,7 +258,7 @@ pub async fn reopen(tx: &mut Tx, run: RunId, step: Step, slices: &[u32]) -> anyh
     Ok(tasks)
 }
 
-/// Raises the epoch of open slices, so that whoever had them cannot write, and returns the tasks to enqueue anew,
+/// Raises the epoch of open slices, so that whoever had them cannot write, and returns the tasks to enqueue again,
 /// in run, step and slice order.
 pub async fn take_over(tx: &mut Tx, which: TakeOver<'_>) -> anyhow::Result<Vec<SliceTask>> {
     let (worker, expired, of_run, retry) = match which {
@@ -291,7 +291,7 @@ pub async fn take_over(tx: &mut Tx, which: TakeOver<'_>) -> anyhow::Result<Vec<S
 }
 
 /// Takes over open slices whose ticket was fetched before `before` and that nobody has claimed since: whoever fetched it
-/// lives, by its session lock, and is frozen. Returns the tasks to enqueue anew. Always empty on SQLite.
+/// lives, by its session lock, and is frozen. Returns the tasks to enqueue again. Always empty on SQLite.
 pub async fn take_over_unheeded(tx: &mut Tx, before: DateTime<Utc>) -> anyhow::Result<Vec<SliceTask>> {
     let Tx::Postgres(t) = tx else { return Ok(Vec::new()) };
     let rows: Vec<(Uuid, String, i64, i64)> = sqlx::query_as(

@@ -65,7 +65,7 @@ impl<'n> Body<'n> {
             faults.0.push(Fault {
                 pointer: self.at(name),
                 code: UNKNOWN_FIELD.word,
-                message: format!("nobody knows the field `{name}`"),
+                message: format!("unknown field `{name}`"),
                 hint,
             });
         }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// A revoked key opens nothing after this time.
 const KNOWN_FOR: Duration = Duration::from_secs(1);
-/// Keys remembered; beyond them all are looked up anew.
+/// Keys remembered; beyond them all are looked up again.
 const KNOWN_MAX: usize = 10_000;
 /// Letters of what may be a key.
 const KEY_MAX: usize = 1_000;

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-/// A body that says nothing for so long is given up.
+/// A body of which nothing comes for so long is aborted.
 const BODY_IDLE: Duration = Duration::from_secs(30);
 /// A whole request, body included.
 const WHOLE: Duration = Duration::from_secs(30);
@@ -47,7 +47,7 @@ pub async fn answer(app: Arc<App>, route: Arc<Route>, request: Request<Body>) ->
         Reads::Received(_) => Ok(handled.await),
     };
     let outcome = handled.unwrap_or_else(|_| {
-        let message = format!("the request took longer than {} seconds and was given up", WHOLE.as_secs());
+        let message = format!("the request took longer than {} seconds and was aborted", WHOLE.as_secs());
         Err(Problem::new(OVERLOADED, message).retry_after(5))
     });
     match outcome {

@@ -42,7 +42,7 @@ async fn health(call: Call) -> Result<Answer, Problem> {
     Ok(Answer::json(status, Tree::object([("process", state(true)), ("database", state(well))])))
 }
 
-/// S2: no while it is being stopped, and while the database is away.
+/// S2: no while it is being stopped, and while the database cannot be reached.
 async fn ready(call: Call) -> Result<Answer, Problem> {
     if call.app.is_draining() {
         return Err(Problem::new(DRAINING, "this server is being stopped").retry_after(1));

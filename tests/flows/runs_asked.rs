@@ -98,7 +98,7 @@ fn a_slice_that_failed_for_a_while_is_tried_again_and_monitors_are_told() {
     std::fs::write(&year, "").unwrap();
     home.run(&["run", "--as-of", "2026-01-01", "--skip", "send,collect"]).exits(2);
     assert!(health().starts_with("HTTP/1.1 503"), "{}", health());
-    assert!(health().contains("run 1 stands still"), "{}", health());
+    assert!(health().contains("run 1 is stuck"), "{}", health());
     std::fs::remove_file(&year).unwrap();
     let state = || -> Value { home.run(&["--json", "runs", "show", "1"]).json()["state"].clone() };
     until("the run to be tried again", || state() == "closed");

@@ -60,7 +60,7 @@ const FOUND: [(u64, &str); 19] = [
     (20, "a bit of an export's manifest was another, and `verify` did not tell it"),
     (
         4,
-        "ours: one dunning morning of a night was two of `simulate`, and not in the order of the night; a reversal of what is credited",
+        "ours: one daily dunning run of a night was two of `simulate`, and not in the order of the night; a reversal of what is credited",
     ),
     (5, "ours: a reversal that sets its only invoice aside is no refusal"),
     (12, "ours: a segment that upkeep has bundled lies there, and nobody names it"),

@@ -15,7 +15,7 @@ pub struct Worker {
     dies_at: Option<u64>,
 }
 
-/// Jobs of the timetable; the dunning morning is taken by hand, so that its place among the others is known.
+/// Jobs of the timetable; the daily dunning run is taken by hand, so that its place among the others is known.
 const JOBS: [&str; 7] =
     ["NIGHTLY_RUN", "INGEST_INBOX", "RETRY_MAILS", "RETRY_PAYMENTS", "EXPORT_LEDGER", "UPKEEP", "BACKUP"];
 

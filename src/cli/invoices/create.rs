@@ -79,7 +79,7 @@ pub fn read<T>(
             Fault::new(&f.pointer, message)
         });
         Failure::input("invoice", format!("{} has {count} fault(s); nothing was changed", path.display()))
-            .hint(format!("mend it and run `tallybook invoices {verb}` again"))
+            .hint(format!("fix it and run `tallybook invoices {verb}` again"))
             .with(told.collect())
     })
 }

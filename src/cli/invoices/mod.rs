@@ -106,7 +106,7 @@ enum Verb {
         /// include VAT
         #[arg(long = "line", value_name = "N[=AMOUNT]", value_parser = credit_line)]
         lines: Vec<(u32, Option<Decimal>)>,
-        /// What the invoice billed is due again: the next run bills it anew
+        /// What the invoice billed is due again: the next run bills it again
         #[arg(long, conflicts_with = "lines")]
         rebill: bool,
         /// Day of the credit note; today unless given

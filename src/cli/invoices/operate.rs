@@ -70,7 +70,7 @@ pub async fn mark_paid(
     Ok(Exit::Done)
 }
 
-/// What is given up.
+/// What is written off.
 pub async fn write_off(
     app: &App,
     invoice: &str,
@@ -78,7 +78,7 @@ pub async fn write_off(
     output: &Output,
 ) -> Result<Exit, Failure> {
     let act = act(app, part.on).await?;
-    told(&write_off::write_off(&app.ctx, &act, invoice, part.amount).await?, "is given up", output);
+    told(&write_off::write_off(&app.ctx, &act, invoice, part.amount).await?, "is written off", output);
     Ok(Exit::Done)
 }
 

@@ -65,7 +65,7 @@ fn say(file: &FileView<Failure>, output: &Output) {
     if read.outgoing + read.pending + read.batches > 0 {
         let Imported { outgoing, pending, batches, .. } = read;
         output.say(&format!(
-            "passed by: {outgoing} outgoing, {pending} not booked yet, {batches} sums without their payments"
+            "skipped: {outgoing} outgoing, {pending} not booked yet, {batches} sums without their payments"
         ));
     }
     for back in &read.returned {

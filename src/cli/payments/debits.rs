@@ -58,7 +58,7 @@ pub async fn export(
             ]
         });
         let columns = [
-            Column::Left("fetched on"),
+            Column::Left("collected on"),
             Column::Left("scheme"),
             Column::Left("sequence"),
             Column::Right("debits"),

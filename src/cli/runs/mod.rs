@@ -39,7 +39,7 @@ enum Verb {
         #[arg(long = "customer", value_name = "ACCOUNT", required = true)]
         customers: Vec<String>,
     },
-    /// Bill again what failed, after its cause is mended
+    /// Bill again what failed, after its cause is fixed
     Rerun {
         run: String,
         /// The payers that failed
@@ -57,7 +57,7 @@ enum Verb {
         /// Do not ask
         #[arg(long, conflicts_with = "preview")]
         yes: bool,
-        /// What the run billed is due again: the next run bills it anew
+        /// What the run billed is due again: the next run bills it again
         #[arg(long)]
         rebill: bool,
         /// Mail the credit notes to the payers

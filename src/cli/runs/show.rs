@@ -70,7 +70,7 @@ fn hints(shown: &RunShown, output: &Output) {
         ));
     }
     if shown.payers().any(|payer| payer.state == ItemState::Failed) {
-        output.say(&format!("hint: mend the cause, then `tallybook runs rerun {run} --failed`"));
+        output.say(&format!("hint: fix the cause, then `tallybook runs rerun {run} --failed`"));
     }
     mails::hint(&mails_of(shown), output);
 }

@@ -1,4 +1,4 @@
-//! What is missing before a document is valid: everything at once, each with the place in the book where it is mended. The
+//! What is missing before a document is valid: everything at once, each with the place in the book where it is fixed. The
 //! names of rules are those of EN 16931 and of Peppol.
 
 use super::{Side, Written, has, national};
@@ -20,7 +20,7 @@ const DECIMALS_MAX: u32 = 2;
 /// Something that a format's rules ask for and the document has not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
-    /// Where in the book it is mended, as a JSON pointer; the invoice's own name where no book mends it.
+    /// Where in the book it is fixed, as a JSON pointer; the invoice's own name where no book fixes it.
     pub place: String,
     pub message: String,
     /// What to do, in words.
@@ -69,8 +69,8 @@ pub(super) fn gaps(written: &Written<'_>) -> Vec<Gap> {
 
 /// BR-09, BR-11, BR-CL-14.
 fn countries(written: &Written<'_>) -> Vec<Gap> {
-    const BOOKED: &str = "an invoice keeps the address that it was booked with: mend the book, then `invoices credit N --rebill` \
-                          bills it anew";
+    const BOOKED: &str = "an invoice keeps the address that it was booked with: fix the book, then `invoices credit N --rebill` \
+                          bills it again";
     let fault = |side: &Side<'_>, place: String| {
         let message = match side.country() {
             None => "is missing: every party's country is named".to_owned(),
@@ -123,8 +123,8 @@ fn amounts(written: &Written<'_>) -> Vec<Gap> {
 
 /// Who must be known to the tax office for which category: BR-CO-26, BR-S-02 and its like.
 fn vat(written: &Written<'_>) -> Vec<Gap> {
-    const NUMBER: &str = "an invoice keeps the VAT numbers that it was booked with: mend the book, then \
-                          `invoices credit N --rebill` bills it anew";
+    const NUMBER: &str = "an invoice keeps the VAT numbers that it was booked with: fix the book, then \
+                          `invoices credit N --rebill` bills it again";
     let mut gaps = Vec::new();
     let of = written.of;
     let categories = |wanted: &[TaxCategory]| wanted.iter().copied().find(|category| has(of, *category));

@@ -116,7 +116,7 @@ impl WhyNot {
             Self::WrongCheckDigits => "the check digits of the reference do not fit",
             Self::UnknownReference => "the reference is of no invoice",
             Self::Ambiguous => "it names invoices of several payers, or a credit note",
-            Self::DebitsDiffer => "it comes to another sum than the direct debits that wait for it",
+            Self::DebitsDiffer => "its amount is not the sum of the direct debits that wait for it",
             Self::Nothing => "nothing says which invoice it is for",
         }
     }

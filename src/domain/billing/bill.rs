@@ -236,7 +236,7 @@ impl<'a> Billing<'a> {
     }
 
     /// Makes a draft; the VAT that it gives back is at most what is left of it (rules M3). What is carried was counted
-    /// before, and is taxed anew.
+    /// before, and is taxed again.
     fn drafted(
         &mut self,
         date: NaiveDate,

@@ -1,5 +1,5 @@
 //! Drafts that a person changes before they are booked (rules I4): amounts and words of lines, lines taken off or put
-//! on, reference and term. Tax is computed anew; dates, parties, series and what the run has rated stay.
+//! on, reference and term. Tax is recomputed; dates, parties, series and what the run has rated stay.
 
 use super::PayerBook;
 use super::balance::{share_vat, spread};
@@ -59,7 +59,7 @@ pub fn edited(book: &PayerBook, draft: &Draft, edit: &DraftEdit) -> Result<Edite
         Refusal::new(Code::ChangedSinceDraft, message)
             .hint("drop it with ")
             .ask(Verb::CancelDraft.on(draft.id).switch("release"))
-            .hint(", and let the next run draft it anew")
+            .hint(", and let the next run draft it again")
     })?;
     refuse_unknown_lines(draft, edit)?;
     let mut lines = Vec::with_capacity(draft.lines.len() + edit.add.len());

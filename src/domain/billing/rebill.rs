@@ -1,4 +1,4 @@
-//! Billing anew what was credited (rules I4, S5). Crediting an invoice does not make its periods due again; credited
+//! Billing again what was credited (rules I4, S5). Crediting an invoice does not make its periods due again; credited
 //! for a rebill, it does: from the day of the credit note on, as the next revision, with the quantity and the price of
 //! the days they had and all acts known by then.
 

@@ -169,7 +169,7 @@ impl LoadSet {
     }
 }
 
-/// Whose bills a change of the catalogue may move: their drafts are made anew.
+/// Whose bills a change of the catalogue may move: their drafts are made again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {
     /// Of those who have, or have had, one of these plans; of nobody if there is none. Units of measure, families and

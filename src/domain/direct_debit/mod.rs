@@ -143,7 +143,7 @@ pub const AHEAD_DAYS: u64 = 7;
 /// Something waits for the bank, and the tenant can debit nobody.
 pub fn no_creditor() -> Refusal {
     Refusal::new(Code::MissingArgument, "the tenant has no `iban` or no `creditorid`")
-        .hint("load both with the tenant of the book: the bank fetches money in their name")
+        .hint("load both with the tenant of the book: the bank collects money in their name")
 }
 
 /// The key under which a mandate stands among the methods that were declined for good.

@@ -203,7 +203,7 @@ pub fn refund_entry(
     transfer(invoice, catalogue, open_from, happening, accounts)
 }
 
-/// What is given up of a receivable: bad debt against the receivable, gross.
+/// What is written off of a receivable: bad debt against the receivable, gross.
 pub fn write_off_entry(
     invoice: &Invoice,
     catalogue: &Catalogue,

@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(it.status_at(end, false, Some(TrialEnd::Paused)), Status::Inactive);
         assert_eq!(it.status_at(end, true, Some(TrialEnd::Paused)), Status::Active);
         assert_eq!(it.status_at(end, false, None), Status::Active);
-        assert_eq!(it.quota_clock(end).cycle(end).0, end, "quotas begin anew where the trial ends");
+        assert_eq!(it.quota_clock(end).cycle(end).0, end, "quotas begin again where the trial ends");
         assert_eq!(it.renews_on(Status::Trialing, it.created), Some(end));
         assert_eq!(it.renews_on(Status::Active, end), Some(at("2026-02-15T00:00:00Z")));
         assert_eq!(it.renews_on(Status::Canceled, end), None);

@@ -96,7 +96,7 @@ pub fn builtin(country: &str) -> Option<&'static str> {
 }
 
 impl BoxTable {
-    /// Reads a table: seven fields, parted by commas or semicolons, a line of headings, `#` begins a remark.
+    /// Reads a table: seven fields, separated by commas or semicolons, a line of headings, `#` begins a comment.
     ///
     /// # Errors
     /// With the first line that cannot be read.

@@ -89,7 +89,7 @@ mod tests {
             (vec![covered("2026-01-15", "2027-01-15", 120_000)], 10_000),
             (vec![covered("2026-01-01", "2026-04-01", 10_000)], 3_333),
             (vec![covered("2026-01-05", "2026-01-12", 700)], 3_042),
-            // 100.00 a month, doubled on the 16th: 16 of 31 days are given back and charged anew.
+            // 100.00 a month, doubled on the 16th: 16 of 31 days are given back and charged again.
             (
                 vec![
                     covered("2026-01-01", "2026-02-01", 10_000),

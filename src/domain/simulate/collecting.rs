@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 /// Days that the card schemes' caps look back (rules Y2).
 const CAP_DAYS: u64 = 30;
 
-/// What a step asks of payments: the dunning morning of the day (rules Y4).
+/// What a step asks of payments: the daily dunning run of the day (rules Y4).
 ///
 /// # Errors
 /// If it asks for something else.
@@ -44,7 +44,7 @@ pub(super) fn at_booking(world: &mut World, places: &[usize], on: NaiveDate) {
     }
 }
 
-/// The dunning morning of a day: the step that is due on each open invoice (rules Y3). With runs it comes once a day.
+/// The daily dunning run of a day: the step that is due on each open invoice (rules Y3). With runs it comes once a day.
 pub(super) fn morning(world: &mut World, on: NaiveDate) {
     if !world.mornings.insert(on) {
         return;

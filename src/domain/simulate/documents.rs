@@ -203,7 +203,7 @@ fn booked(world: &World, at: usize) -> Result<Invoice, Refusal> {
 }
 
 /// Makes and books a credit note, and sets it against its invoice first, then against the oldest open ones. Whether there is a
-/// note: what was credited before may only be billed anew.
+/// note: what was credited before may only be billed again.
 ///
 /// # Errors
 /// If there is nothing to credit, or too much is asked for.

@@ -107,7 +107,7 @@ pub(super) fn keep(world: &mut World, at: usize, billed: Vec<BilledPayer>) {
     for draft in drafts {
         world.note_billed(&draft);
         let document = Document { run: Some(at), ..Document::draft(draft) };
-        // A draft that is made anew stands where the one that was dropped stood.
+        // A draft that is made again stands where the one that was dropped stood.
         match unbooked.get(&document.id()) {
             Some(place) => world.documents[*place] = document,
             None => world.documents.push(document),
@@ -269,7 +269,7 @@ fn release(world: &mut World, at: usize, accounts: &[String]) -> Result<StepAnsw
     attempt(world, at, &payers, u32::MAX)
 }
 
-/// Bills payers of a run anew, as of its day, and books them unless it stops for review.
+/// Bills payers of a run again, as of its day, and books them unless it stops for review.
 fn attempt(
     world: &mut World,
     at: usize,

@@ -40,7 +40,7 @@ pub(super) fn mark_paid(
     happen(world, at, |account, books| verbs::paid_manually(account, amount_minor, on, books))
 }
 
-/// What is given up: bad debt.
+/// What is written off: bad debt.
 ///
 /// # Errors
 /// As [`account::write_off`].

@@ -62,7 +62,7 @@ pub(super) struct World {
     pub entries: Vec<Entry>,
     /// Which months are closed, and up to when revenue is recognised.
     pub calendar: Calendar,
-    /// Days whose dunning morning has been.
+    /// Days whose daily dunning run has been.
     pub mornings: BTreeSet<NaiveDate>,
     /// (customer, health key) of methods that were declined for good.
     pub unhealthy: BTreeSet<(CustomerId, String)>,

@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 
 impl Timeline<'_> {
     /// The recurring charges in force on a day, each by the price and quantity of that day, per month: a year has 12 months
-    /// and 365 days. Before discounts and VAT; what is used counts for nothing. Minor units, rounded once, half away from
+    /// and 365 days. Before discounts and VAT; usage is not counted. Minor units, rounded once, half away from
     /// zero. None if it is beyond what an amount holds.
     ///
     /// 1,200.00 a year and 10.00 a week are 100.00 + 10.00 × 365 ÷ 7 ÷ 12 = 143.45.

@@ -1,4 +1,4 @@
-//! Words that the law of the seller's country wants on an invoice, and that only the seller can say. Article 226 of the VAT
+//! Text that the law of the seller's country requires on an invoice, and that only the seller can say. Article 226 of the VAT
 //! directive asks for names, addresses, numbers and reasons everywhere; the countries add registers and terms.
 
 use super::ObjectWarnings;

@@ -42,7 +42,7 @@ fn will_fail(book: &Book<'_>, method: &PaymentMethod, day: NaiveDate) -> Option<
     let (refkey, gateway) = (&method.refkey, method.gateway.as_deref().unwrap_or_default());
     if gateway == SEPA && !book.catalogue.tenant.debits() {
         let message = format!(
-            "`{refkey}` is a direct debit, and the tenant has no `iban` and `creditorid`: nothing is fetched"
+            "`{refkey}` is a direct debit, and the tenant has no `iban` and `creditorid`: nothing is collected"
         );
         return Some(("no_gateway", message));
     }
@@ -65,7 +65,7 @@ fn not_charged(payer: &Customer, named: Option<&str>, currency: Currency) -> Opt
         .find(|m| m.gateway.is_some() || m.token.is_some() || m.mandate.is_some())?;
     let refkey = &method.refkey;
     if method.mandate.is_some() && !direct_debit::is_taken(currency) {
-        let message = format!("`{refkey}` is a direct debit, and {currency} is not fetched by it");
+        let message = format!("`{refkey}` is a direct debit, and it cannot collect {currency}");
         return Some(("method_not_charged", message));
     }
     if !method.is_collected(currency) {

@@ -27,7 +27,7 @@ pub enum Delivery {
     /// Try again later, however often that has been: no connection, a time-out, a relay that refuses us rather than the
     /// mail, a disk that is full.
     Unreachable(String),
-    /// Never try again: 5xx, an address that cannot be one. A person mends it.
+    /// Never try again: 5xx, an address that cannot be one. A person fixes it.
     Permanent(String),
 }
 

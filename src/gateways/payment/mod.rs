@@ -166,7 +166,7 @@ pub trait PaymentGateway: Send + Sync {
     /// Gives money back, at most once per id.
     fn refund<'a>(&'a self, request: &'a RefundRequest) -> Answer<'a, Result<RefundAnswer, GatewayError>>;
 
-    /// What an event says that the provider sends of its own accord: the header with its signature, and the body as it came.
+    /// What a webhook event of the provider says: the header with its signature, and the body as it came.
     /// It is believed only if the signature is right and fresh, and then says which attempt to ask about. `now`: seconds since 1970.
     fn event(&self, _header: &str, _payload: &[u8], _now: i64) -> Result<Event, EventFault> {
         Err(EventFault::NotSetUp)

@@ -144,7 +144,7 @@ impl RecordFile {
         if !records.is_empty() {
             let written = self.append(&mut file, &records);
             if let Err(source) = written {
-                // What is on disk is unknown: read it anew at the next turn.
+                // What is on disk is unknown: read it again at the next turn.
                 *self = Self::new(path.clone());
                 return Err(RecordFileError::Io { path, source });
             }
@@ -190,7 +190,7 @@ impl RecordFile {
         let path = self.path.clone();
         let io = |source| RecordFileError::Io { path: path.clone(), source };
         if file.metadata().map_err(io)?.len() < self.read_bytes {
-            // The home was made anew: what was known is gone.
+            // The home was made again: what was known is gone.
             *self = Self::new(path.clone());
         }
         let mut text = Vec::new();

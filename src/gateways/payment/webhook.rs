@@ -16,7 +16,7 @@ pub struct Event {
 /// Why an event is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventFault {
-    #[error("nobody has settled with what events are signed")]
+    #[error("no secret to check signed events with is set")]
     NotSetUp,
     #[error("the header with the signature is none: {0}")]
     Header(String),

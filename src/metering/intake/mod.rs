@@ -94,7 +94,7 @@ const BOUNDS: MemoryLimits = MemoryLimits {
 pub struct IntakeContext<'a> {
     /// Zone of times without offset: the tenant's (rules T1).
     pub zone: Tz,
-    /// Source of records that name none; else what a mended reject file says, else [`DEFAULT_SOURCE`].
+    /// Source of records that name none; else what a fixed reject file says, else [`DEFAULT_SOURCE`].
     pub source: Option<&'a str>,
     pub subjects: &'a Subjects,
     /// Every key run of the version of the usage store that the commit builds on.
@@ -153,7 +153,7 @@ pub struct Staged {
     pub reject_file: Option<RejectFile>,
 }
 
-/// A reject file on disk; its format is a CSV of `file,line,code,text,raw` that can be mended and ingested again.
+/// A reject file on disk; its format is a CSV of `file,line,code,text,raw` that can be fixed and ingested again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectFile {
     pub path: PathBuf,

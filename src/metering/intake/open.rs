@@ -46,7 +46,7 @@ pub(crate) enum Format {
         skip: usize,
     },
     Parquet,
-    /// A reject file of ours, mended: every record carries a record of `inner` in its last column.
+    /// A reject file of ours, fixed: every record carries a record of `inner` in its last column.
     Rejects {
         inner: Box<Format>,
         delimiter: u8,
@@ -77,7 +77,7 @@ impl InputFile {
         self.packing.layers.first().copied().unwrap_or(Compression::None)
     }
 
-    /// `csv`, `ndjson`, `parquet`, or `rejects` for a mended reject file.
+    /// `csv`, `ndjson`, `parquet`, or `rejects` for a fixed reject file.
     pub fn format_name(&self) -> &'static str {
         match self.format {
             Format::Csv { .. } => "csv",

@@ -1,5 +1,5 @@
 //! Parquet usage files: read a range of rows at a time and handed on as CSV records, so that every record takes the
-//! same path, and a refused one has a raw line that can be mended.
+//! same path, and a refused one has a raw line that can be fixed.
 
 use super::blocks::Block;
 use super::error::IntakeError;

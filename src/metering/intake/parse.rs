@@ -185,7 +185,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A mended reject file: the record is in the last column.
+    /// A fixed reject file: the record is in the last column.
     fn reject_block(&mut self, block: &Block, inner: &Format, delimiter: u8) {
         let text = std::str::from_utf8(&block.bytes).ok();
         for_each_record(block, delimiter, |start, end, line, is_whole| {

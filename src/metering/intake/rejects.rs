@@ -1,6 +1,6 @@
 //! The reject file: a CSV of `file,line,code,text,raw`, one line per refused record, in the order of the file.
 //!
-//! It can be mended and fed again: correct the `raw` column and ingest the reject file itself. Its first record has
+//! It can be fixed and fed again: correct the `raw` column and ingest the reject file itself. Its first record has
 //! the code `header` and carries what reading the others takes: the default source in `text`, and the header of the
 //! refused lines in `raw` (nothing for NDJSON). `raw` holds the bytes as they were, also those that are not UTF-8.
 
@@ -20,7 +20,7 @@ const STEM_BYTES_MAX: usize = 160;
 const ENDING: &str = ".rejects.csv";
 
 /// The n-th name for what is refused of a usage file: `u.csv` → `u.csv.rejects.csv`, `u.csv.2.rejects.csv`. What is
-/// refused of a mended reject file is still of that usage file.
+/// refused of a fixed reject file is still of that usage file.
 pub fn reject_name(usage_file: &str, nth: u32) -> String {
     let mut stem: String = usage_file.chars().filter(|c| !c.is_control()).collect();
     if let Some(mended) = stem.strip_suffix(ENDING) {

@@ -101,7 +101,7 @@ pub(crate) struct Parsed {
     pub first_line: u64,
     /// Texts of rows.
     pub arena: String,
-    /// Raw spans point into the arena instead of the bytes: a mended reject file carries records inside records.
+    /// Raw spans point into the arena instead of the bytes: a fixed reject file carries records inside records.
     pub is_raw_in_arena: bool,
     pub rows: Vec<Row>,
     /// One per row.

@@ -1,5 +1,5 @@
 //! A blocked Bloom filter: one 64-byte block per key, so that asking for a key that is not there costs one cache
-//! miss and no read of the run. With 16 bits per key about one absent key in a thousand is asked for in vain.
+//! miss and no read of the run. With 16 bits per key about one absent key in a thousand is looked up without need.
 
 const WORDS_PER_BLOCK: usize = 8;
 const BITS_PER_KEY: usize = 16;

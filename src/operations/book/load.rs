@@ -82,13 +82,13 @@ fn faulty(faults: Vec<book_file::Fault>, source: Source) -> Refusal {
     match source {
         Source::File => {
             Refusal::new(Code::FaultyBook, format!("the book has {count} fault(s); nothing was changed"))
-                .hint("mend the file and run the same ")
+                .hint("fix the file and run the same ")
                 .ask(Verb::LoadBook.plain())
                 .hint(" again")
         }
         Source::Request => {
             Refusal::new(Code::FaultyBook, format!("the object has {count} fault(s); nothing was changed"))
-                .hint("mend what each of them names, and ask again")
+                .hint("fix what each of them names, and ask again")
         }
     }
     .with(told)

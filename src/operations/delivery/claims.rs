@@ -46,7 +46,7 @@ impl Pass {
                 tracing::warn!(
                     claimant,
                     freed,
-                    "whoever was sending these mails is gone: they are sent again"
+                    "the process that was sending these mails is gone: they are sent again"
                 );
             } else {
                 at_work.push(claimant);

@@ -298,7 +298,7 @@ struct BatchContext {
 }
 
 impl BatchContext {
-    /// Loads it, and renders what has no document yet. A folder that is away for a moment is a passing fault of these
+    /// Loads it, and renders what has no document yet. A folder that cannot be reached for a moment is a passing fault of these
     /// mails, and no reason to stop.
     async fn load(ctx: &Context, batch: &[Delivery]) -> anyhow::Result<Self> {
         let ids: BTreeSet<InvoiceId> = batch.iter().map(|d| d.invoice).collect();

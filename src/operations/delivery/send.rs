@@ -136,7 +136,7 @@ pub async fn send_all(ctx: &Context, which: MailSelection) -> anyhow::Result<Sen
     Ok(sent)
 }
 
-/// Plans anew what was set aside so: to the addresses that the payers have by now.
+/// Plans again what was set aside so: to the addresses that the payers have by now.
 async fn plan_anew(ctx: &Context, state: OpenState) -> anyhow::Result<()> {
     let filter = OpenFilter { state: Some(state), ..OpenFilter::default() };
     let mut tx = ctx.store.read().await?;

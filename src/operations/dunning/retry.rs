@@ -1,4 +1,4 @@
-//! `retry_payments`: the dunning morning. Asks about attempts without an answer, then takes the step of the policy
+//! `retry_payments`: the daily dunning run. Asks about attempts without an answer, then takes the step of the policy
 //! that is due on each open invoice, at most one per invoice and day (rules Y3, Y4).
 //!
 //! Idempotency key: the day of the next step moves on in the transaction that begins the attempt.
@@ -23,7 +23,7 @@ use store::payment;
 /// Invoices per round.
 const ROUND: u32 = 1_000;
 
-/// What a dunning morning did.
+/// What a daily dunning run did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Retried {
     #[serde(rename = "asof")]
@@ -38,7 +38,7 @@ pub struct Retried {
     /// Of the mails that waited and those that the steps have planned.
     pub mails: MailCounts,
     pub tried: Vec<Tried>,
-    /// Account number and reason of what a person has to mend.
+    /// Account number and reason of what a person has to fix.
     pub aside: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ pub async fn retry(ctx: &Context, as_of: NaiveDate) -> Result<Retried, Stop> {
     Ok(report(as_of, all, sent.counts()))
 }
 
-/// First charges of invoices whose booking by hand was killed before them.
+/// First charges of invoices that a person booked, where the process was killed before the charge.
 async fn charge_what_was_left(ctx: &Context, as_of: NaiveDate, all: &mut Collected) -> anyhow::Result<()> {
     loop {
         let mut tx = ctx.store.read().await?;

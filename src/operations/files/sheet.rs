@@ -114,11 +114,11 @@ impl Table {
         let message = format!("{} has {count} fault(s); nothing was changed", self.name);
         if count > FAULTS_MAX {
             faults.truncate(FAULTS_MAX);
-            let message = format!("{} more are not told", count - FAULTS_MAX);
+            let message = format!("{} more are not shown", count - FAULTS_MAX);
             faults.push(Fault { pointer: self.name.clone(), message, way_out: None });
         }
         Err(Refusal::new(Code::Malformed, message)
-            .hint("mend the file and run the same command again")
+            .hint("fix the file and run the same command again")
             .with(faults))
     }
 
@@ -137,11 +137,10 @@ impl Table {
             .hint(format!("its first line names the columns: {told}")));
         }
         match self.columns.iter().find(|own| !own.is_empty() && !known().any(|name| name == own.as_str())) {
-            Some(unknown) => Err(Refusal::new(
-                Code::ColumnUnknown,
-                format!("{}: nobody reads the column `{unknown}`", self.name),
-            )
-            .hint(format!("one of {told}"))),
+            Some(unknown) => {
+                Err(Refusal::new(Code::ColumnUnknown, format!("{}: unknown column `{unknown}`", self.name))
+                    .hint(format!("one of {told}")))
+            }
             None => Ok(()),
         }
     }

@@ -24,11 +24,11 @@ pub struct Figures {
     pub mails: MailCounts,
     /// Usage files that were refused and are waited for.
     pub refused_files: usize,
-    /// Records that were refused and wait to be mended.
+    /// Records that were refused and wait to be fixed.
     pub open_rejects: u64,
     /// Slices that failed and wait for their next try.
     pub slices_standing: usize,
-    /// What operators have asked of runs and nobody has answered.
+    /// What operators have asked of runs and is not done yet.
     pub requests_open: usize,
     /// Whether the timetable waits for a person.
     pub is_timetable_standing: bool,
@@ -91,16 +91,15 @@ async fn last_run(tx: &mut Tx) -> anyhow::Result<Option<LastRun>> {
     }))
 }
 
-/// What keeps the program from working, in a line each: a run or the timetable that stands still. None as long as all is
+/// What keeps the program from working, in a line each: a run that is stuck or a timetable that has stopped. None as long as all is
 /// well.
 pub async fn ills(ctx: &Context) -> anyhow::Result<Vec<String>> {
     let mut tx = ctx.store.read().await?;
     let standing = slice::standing(&mut tx).await?.into_iter();
-    let mut ills: Vec<String> = standing
-        .map(|s| format!("run {} stands still: {}: {}", s.run_ordinal, s.step.name(), s.error))
-        .collect();
+    let mut ills: Vec<String> =
+        standing.map(|s| format!("run {} is stuck: {}: {}", s.run_ordinal, s.step.name(), s.error)).collect();
     drop(tx);
     let standstill = timetable::shown(ctx).await?.standstill;
-    ills.extend(standstill.map(|why| format!("the timetable stands still: {why}")));
+    ills.extend(standstill.map(|why| format!("the timetable has stopped: {why}")));
     Ok(ills)
 }

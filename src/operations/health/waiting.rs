@@ -28,7 +28,7 @@ pub(super) async fn usage(ctx: &Context) -> Result<[Finding; 2], Stop> {
         if names.is_empty() {
             return Finding::for_a_person(true, what, code, "none".to_owned());
         }
-        let mend = WayOut::from("mend each and bring it in under its name, or ");
+        let mend = WayOut::from("fix each and bring it in under its name, or ");
         let way_out = mend.ask(Verb::IngestUsage.plain().with("forget", "FILE"));
         Finding::for_a_person(false, what, code, names.join(", ")).way_out(way_out)
     };
@@ -138,9 +138,9 @@ fn untold(run: u64, notice: Notice) -> Finding {
         let way_out = Verb::SendMails.plain().switch("refused");
         return Finding::for_a_person(false, Check::Reports, "report_unsent", found).way_out(way_out);
     }
-    let found = format!("run {run} could not be told to the monitor: {reason}");
+    let found = format!("run {run} could not be reported to the monitor: {reason}");
     Finding::for_a_person(false, Check::Ping, "ping_unanswered", found)
-        .way_out(WayOut::from("mend ").setting("ping.url"))
+        .way_out(WayOut::from("fix ").setting("ping.url"))
 }
 
 fn undelivered(mails: MailCounts) -> impl Iterator<Item = Finding> {

@@ -51,7 +51,7 @@ pub const LAST_GOOD: &str = "last-backup.json";
 
 const INBOX: &str = "inbox";
 
-/// Snapshots taken before a backup is given up.
+/// Snapshots taken before a backup is abandoned.
 const SNAPSHOTS_MAX: u32 = 5;
 
 /// What a backup holds.
@@ -244,7 +244,7 @@ pub struct Restoring {
 }
 
 /// Copies a backup into a new home that [`Restoring::stand_up`] gives its name; books of PostgreSQL are brought into a
-/// database by [`store::dump::Server`] before. What a dead process has left of the same home is begun anew.
+/// database by [`store::dump::Server`] before. What a dead process has left of the same home is started again.
 pub fn restore(folder: &Path, home: &Path) -> anyhow::Result<Restoring> {
     let manifest = manifest(folder)?;
     let mut name = home.file_name().context("the home has no name")?.to_owned();

@@ -41,7 +41,7 @@ pub struct OutsideSettings {
     /// What is called when a run has ended well, and when it has not; none = the first with `/fail`.
     pub ping_url: Option<String>,
     pub ping_fail_url: Option<String>,
-    /// Whether endpoints in the house's own network are told.
+    /// Whether endpoints in private networks are called.
     pub webhooks_private: bool,
     /// `s3://bucket/prefix` of usage files and of documents.
     pub usage_url: Option<String>,
@@ -143,7 +143,7 @@ fn bucket(setting: &'static str, url: Option<&str>, login: &BucketLogin) -> Resu
         secret_access_key: login.secret_access_key.clone(),
     };
     let refused = |error| {
-        Refusal::new(Code::Settings, format!("{setting}: {error}")).or(WayOut::from("mend ").setting(setting))
+        Refusal::new(Code::Settings, format!("{setting}: {error}")).or(WayOut::from("fix ").setting(setting))
     };
     Bucket::open(url, &settings).map(Some).map_err(refused)
 }

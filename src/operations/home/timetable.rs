@@ -1,6 +1,6 @@
 //! The timetable: due times from the database, computed with croner in the tenant's zone. A tick only inserts an
 //! ordinary task, keyed (job, nominal time), so two workers never double it; a missed time is made up once. A clock that
-//! may be wrong is no reason to bill: the timetable then stands still and says what to type (rules I9).
+//! may be wrong is no reason to bill: the timetable then stops and says what to type (rules I9).
 
 use crate::act::Actor;
 use crate::context::Context;
@@ -47,7 +47,7 @@ pub struct Line {
     pub missed: i64,
 }
 
-/// The timetable, and why it stands still if it does.
+/// The timetable, and why it has stopped if it has.
 #[derive(Debug, Clone, serde::Serialize)]
 #[serde(transparent)]
 pub struct Timetable {

@@ -224,14 +224,14 @@ fn not_bookable(code: Code, name: &str, key: &DraftKey, reason: Option<String>) 
         (Code::SetAside, true) => refusal
             .hint("drop it with ")
             .ask(Verb::CancelDraft.on(name))
-            .hint(" and write it anew with ")
+            .hint(" and write it again with ")
             .ask(Verb::CreateInvoice.on("FILE")),
         (Code::SetAside, false) => refusal
             .hint("drop it with ")
             .ask(Verb::CancelDraft.on(name).switch("release"))
-            .hint(" and let the next run bill the payer anew"),
+            .hint(" and let the next run bill the payer again"),
         _ => refusal
-            .hint("bill the payer anew: ")
+            .hint("bill the payer again: ")
             .ask(Verb::ListRuns.plain())
             .hint(" shows the run, ")
             .ask(Verb::RerunRun.on("R").switch("failed"))

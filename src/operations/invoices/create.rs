@@ -24,7 +24,7 @@ pub async fn create(ctx: &Context, act: &Act, custom: &CustomInvoice, mode: Mode
     let mut tx = mode.begin(ctx).await?;
     let draft = drafted(&mut tx, custom, mode)
         .await
-        .map_err(|stop| stop.or("mend the file and run the same command again"))?;
+        .map_err(|stop| stop.or("fix the file and run the same command again"))?;
     if mode == Mode::Change {
         if let Some(state) = draft::add_manual(&mut tx, &draft).await? {
             return Err(exists(&draft, state).into());

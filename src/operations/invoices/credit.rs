@@ -43,7 +43,7 @@ pub struct Credit<'a> {
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct Credited {
-    /// The note; the invoice itself if it was wholly credited before and is only billed anew.
+    /// The note; the invoice itself if it was wholly credited before and is only billed again.
     pub document: InvoiceView,
     /// Whether `document` is a note.
     #[serde(skip)]
@@ -124,7 +124,7 @@ async fn payers_of(tx: &mut Tx, invoices: &[Invoice]) -> anyhow::Result<Vec<Cust
     Ok(payers.into_iter().collect())
 }
 
-/// As [`credit`], in a transaction that holds the [`lock`]: what of it is credited, and whether it is billed anew.
+/// As [`credit`], in a transaction that holds the [`lock`]: what of it is credited, and whether it is billed again.
 pub(crate) async fn credit_in(
     tx: &mut Tx,
     ctx: &Context,
@@ -158,7 +158,7 @@ pub async fn draft_note(ctx: &Context, act: &Act, asked: &Credit<'_>) -> Result<
     lock(&mut tx, std::slice::from_ref(&invoice)).await?;
     let catalogue = store::catalogue::load(&mut tx).await?.context("the book is empty")?;
     let made = drafted(&mut tx, act, &invoice, (&scope, false), &catalogue).await?;
-    let mut draft = made.note.context("what is not billed anew has a note")?;
+    let mut draft = made.note.context("what is not billed again has a note")?;
     let payer = payer::locked_refs(&mut tx, &[draft.payer]).await?.pop().context("the payer is gone")?;
     draft.revision = payer.revision;
     if store::draft::add_manual(&mut tx, &draft).await?.is_some() {
@@ -172,7 +172,7 @@ pub async fn draft_note(ctx: &Context, act: &Act, asked: &Credit<'_>) -> Result<
     Ok(draft.id)
 }
 
-/// The note as it would be, and what is billed anew with it.
+/// The note as it would be, and what is billed again with it.
 async fn drafted(
     tx: &mut Tx,
     act: &Act,

@@ -101,5 +101,5 @@ fn not_made(reason: String) -> Refusal {
 
 fn faulty_template(error: TemplateError) -> Refusal {
     Refusal::new(Code::Template, error.to_string())
-        .hint("mend the file in the home's templates/ folder, or remove it to use the built-in one")
+        .hint("fix the file in the home's templates/ folder, or remove it to use the built-in one")
 }

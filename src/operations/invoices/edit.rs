@@ -1,5 +1,5 @@
 //! Drafts that a person changes before they are booked. One transaction under the payer's lock: a changed draft
-//! is made anew by the core, lines taken off are waived, and the audit log says who did what.
+//! is made again by the core, lines taken off are waived, and the audit log says who did what.
 //!
 //! Idempotency key: none is needed; what is changed twice is changed to the same.
 
@@ -43,7 +43,7 @@ pub async fn edit(
             .into());
     }
     let edited = billing::edited(&book, &before, change)
-        .map_err(|refusal| refusal.or("mend the file and run the same command again"))?;
+        .map_err(|refusal| refusal.or("fix the file and run the same command again"))?;
     if mode == Mode::Change {
         if !draft::replace(&mut tx, &edited.draft).await? {
             return Err(not_open(name).into());

@@ -48,7 +48,7 @@ pub enum RefundBy {
 }
 
 /// Pays back. What a provider is asked for is noted first, then it is called, then its answer is written (rules Y1): after a
-/// crash the same command, and the next dunning morning, ask again with the same key.
+/// crash the same command, and the next daily dunning run, ask again with the same key.
 pub async fn refund(ctx: &Context, act: &Act, asked: &Refund<'_>) -> Result<InvoiceView, Stop> {
     act.insist_near(ctx).await?;
     let mut tx = ctx.store.begin().await?;

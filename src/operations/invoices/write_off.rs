@@ -1,6 +1,6 @@
-//! Gives up what is open, gross: bad debt.
+//! Writes off what is open, gross: bad debt.
 //!
-//! Idempotency key: none is needed; what is given up is not open any more.
+//! Idempotency key: none is needed; what is written off is not open any more.
 
 use crate::act::{Act, note_amount};
 use crate::context::Context;
@@ -16,7 +16,7 @@ use domain::invoice::account as amounts;
 use domain::invoice::verbs::{self, Books};
 use domain::ledger::EntryKind;
 
-/// Gives up what is open of the invoice of this number, or this much of it, in major units.
+/// Writes off what is open of the invoice of this number, or this much of it, in major units.
 pub async fn write_off(
     ctx: &Context,
     act: &Act,

@@ -162,7 +162,7 @@ async fn numbers(tx: &mut store::Tx) -> anyhow::Result<Check> {
     }
 }
 
-/// Every segment, key run and reject file has the bytes that were written. A reject file that was mended in its place
+/// Every segment, key run and reject file has the bytes that were written. A reject file that was fixed in its place
 /// counts as whole once it has been brought in.
 async fn usage_files(ctx: &Context, tx: &mut store::Tx) -> anyhow::Result<Check> {
     let named = file_store::usage_named(tx).await?.into_iter().map(|(file, _)| file);
@@ -187,7 +187,7 @@ async fn usage_files(ctx: &Context, tx: &mut store::Tx) -> anyhow::Result<Check>
     Ok(check("usage_files", count, None))
 }
 
-/// Whether this is a reject file that was mended where it lay and brought in.
+/// Whether this is a reject file that was fixed where it lay and brought in.
 async fn is_mended(tx: &mut store::Tx, path: &str, hash: &str) -> anyhow::Result<bool> {
     Ok(path.starts_with("rejects/") && imports::is_brought_in(tx, hash).await?)
 }

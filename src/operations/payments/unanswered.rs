@@ -1,5 +1,5 @@
 //! Charges whose answer was lost are asked about again by a worker, each with growing pauses, until the provider answers;
-//! the dunning morning and the next run ask too.
+//! the daily dunning run and the next run ask too.
 //!
 //! Idempotency key: the attempt's id, which is the provider's idempotency key (rules Y1).
 

@@ -21,7 +21,7 @@ use serde_json::json;
 use std::io;
 use store::ledger::ClosedPeriod;
 
-/// How often it begins anew because somebody has posted into the month meanwhile.
+/// How often it starts again because somebody has posted into the month meanwhile.
 const TRIES: u32 = 5;
 
 /// Reports that must agree with the ledger.

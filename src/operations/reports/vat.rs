@@ -195,6 +195,6 @@ fn table(ctx: &Context, work: &Work<'_>) -> Result<BoxTable, Stop> {
     };
     Ok(BoxTable::read(&text).map_err(|fault| {
         Refusal::new(Code::FaultyVatTable, format!("{place}: {fault}"))
-            .hint("mend the line, or take the file away: the program brings its own for DK, SE, NO and DE")
+            .hint("fix the line, or take the file away: the program brings its own for DK, SE, NO and DE")
     })?)
 }

@@ -27,7 +27,7 @@ pub async fn bill(
     let gate = Gate::open(&mut tx, ctx.settings.bounds, &ids, items).await?;
     drop(tx);
     let books = measure::with_late_hints(ctx, run, books).await?;
-    // A payer whose book changed since rating is measured anew.
+    // A payer whose book changed since rating is measured again.
     let stale: Vec<_> = books
         .iter()
         .filter(|book| {

@@ -1,6 +1,6 @@
-//! What is told of a run that has ended, or stands still: its report by mail to the operator, and a ping of the monitor that
+//! What is told of a run that has ended, or is stuck: its report by mail to the operator, and a ping of the monitor that
 //! notices a missing night. Neither changes what became of the run: the intent is written in the transaction of its cause,
-//! and a relay or monitor that is away delays it.
+//! and a relay or monitor that cannot be reached delays it.
 //!
 //! Idempotency key: run, attempt, channel and address.
 
@@ -74,7 +74,7 @@ pub async fn plan_ended(ctx: &Context, tx: &mut Tx, run: &Run) -> anyhow::Result
     notices::plan(tx, &planned).await.map(drop)
 }
 
-/// Plans that the monitor is told of a run that stands still: once per attempt, however often it is tried.
+/// Plans that the monitor is told of a run that is stuck: once per attempt, however often it is tried.
 pub async fn plan_stuck(ctx: &Context, tx: &mut Tx, run: RunId) -> anyhow::Result<()> {
     if ctx.ping.is_none() {
         return Ok(());
@@ -135,7 +135,7 @@ pub async fn tell_ended(ctx: &Context, is_stuck: bool) {
         tracing::warn!(error = format!("{error:#}"), "cannot tell of the run");
     }
     if let (true, Err(_), Some(ping)) = (is_stuck, told, &ctx.ping) {
-        drop(ping.call(PingSignal::Failed, "a run stands still").await);
+        drop(ping.call(PingSignal::Failed, "a run is stuck").await);
     }
 }
 

@@ -79,7 +79,7 @@ pub async fn cancel(ctx: &Context, tx: &mut Tx, run: &Run, actor: &Actor) -> Res
     Ok(Cancelled { drafts, booked })
 }
 
-/// Opens the payers that failed again, as an attempt of its own: they are measured, drafted and booked anew, and nobody
+/// Opens the payers that failed again, as an attempt of its own: they are measured, drafted and booked again, and nobody
 /// else is. Who is parked at a bound stays so. Returns how many there are.
 pub async fn rerun_failed(ctx: &Context, tx: &mut Tx, run: &Run, actor: &Actor) -> Result<usize, Stop> {
     let run = &run::locked(tx, run.id).await?;

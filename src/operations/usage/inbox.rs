@@ -1,5 +1,5 @@
 //! `ingest_inbox`: the files of the inbox, each by itself. What was brought in moves to `inbox/done`, what is itself at
-//! fault to `inbox/refused` and is told until it is mended (`refused_files`). Whatever else went wrong, a full disk, a
+//! fault to `inbox/refused` and is told until it is fixed (`refused_files`). Whatever else went wrong, a full disk, a
 //! database that is gone, leaves the file where it is, for the next tick.
 //!
 //! Idempotency key: that of `ingest_usage`, the hash of the bytes.

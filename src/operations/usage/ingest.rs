@@ -28,7 +28,7 @@ const DEAD_NOTICED: Duration = Duration::from_secs(3);
 
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How often a file is judged anew because another import was committed meanwhile.
+/// How often a file is judged again because another import was committed meanwhile.
 const TRIES_MAX: u32 = 20;
 
 /// How a file is to be brought in.
@@ -164,7 +164,7 @@ pub(crate) async fn bring_in(
         && let Err(error) = abandon(ctx, id).await
     {
         // The lock goes all the same, and with it the import: whoever comes next gives it up.
-        tracing::warn!(error = format!("{error:#}"), "the import could not be given up");
+        tracing::warn!(error = format!("{error:#}"), "the import could not be abandoned");
     }
     drop(lock);
     outcome
@@ -317,7 +317,7 @@ async fn write_and_commit(
             Committed::Moved { .. } => discard(ctx, staged, &rows).await?,
             Committed::NotWriting => {
                 discard(ctx, staged, &rows).await?;
-                let other = anyhow::anyhow!("the import of {} was given up by somebody else", file.name());
+                let other = anyhow::anyhow!("the import of {} was abandoned by another process", file.name());
                 return Err(other.into());
             }
         }

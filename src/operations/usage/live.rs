@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 const LINE_MAX: usize = 4_096;
 /// Events of one commit, about.
 const BATCH_MAX: usize = 10_000;
-/// How often a batch is judged anew because the book or the usage store moved on.
+/// How often a batch is judged again because the book or the usage store moved on.
 const TRIES_MAX: u32 = 20;
 
 /// One record as it was sent, each field as text.

@@ -12,7 +12,7 @@ use std::path::Path;
 use store::Tx;
 use store::open_rejects::{self, OpenRejects};
 
-/// What an import refused and nobody has mended. The fields are a contract.
+/// What an import refused and nobody has fixed. The fields are a contract.
 #[derive(Debug, Clone, Serialize)]
 pub struct OpenRejectsView {
     /// The reject file, relative to the home folder.

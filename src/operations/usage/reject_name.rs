@@ -1,4 +1,4 @@
-//! Names of reject files. People mend these files, so they are called as the usage file was; a further one of that name
+//! Names of reject files. People fix these files, so they are called as the usage file was; a further one of that name
 //! gets a number.
 
 use crate::context::Context;

@@ -1,7 +1,7 @@
 //! Usage that came over HTTP waits in a table; here it moves into segments, through the intake of files, so that it is
 //! counted, numbered and found again like any other.
 //!
-//! Key that makes a repeat quiet: the rows go in the commit that names their segments; a move that died is begun anew.
+//! Key that makes a repeat quiet: the rows go in the commit that names their segments; a move that died is started again.
 
 use crate::act::Actor;
 use crate::context::Context;

@@ -31,7 +31,7 @@ pub async fn keep(ctx: Context) -> Infallible {
             Err(error) => {
                 tracing::warn!(
                     error = format!("{error:#}"),
-                    "webhooks could not be told; they are tried again"
+                    "webhooks could not be sent; they are tried again"
                 );
                 tokio::time::sleep(8 * LOOK).await;
             }
@@ -168,7 +168,7 @@ fn after(mut webhook: Webhook, told: &TryOutcome, is_well: bool, now: DateTime<U
         webhook.disabled_why = Some("it answered 410: it is gone".to_owned());
     } else if now - since >= PATIENCE {
         webhook.is_active = false;
-        webhook.disabled_why = Some("nothing could be told for 72 hours".to_owned());
+        webhook.disabled_why = Some("nothing could be sent for 72 hours".to_owned());
     }
     webhook
 }

@@ -245,7 +245,7 @@ fn check(ctx: &Context, url: Option<&str>, events: Option<&[String]>) -> Result<
     if faults.is_empty() {
         return Ok(());
     }
-    Err(Refusal::new(Code::BadArgument, "there are events that nobody knows").with(faults))
+    Err(Refusal::new(Code::BadArgument, "unknown events").with(faults))
 }
 
 /// `whsec_` and 256 bits, drawn through random ids.

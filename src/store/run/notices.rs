@@ -1,4 +1,4 @@
-//! What is told of a run once it has ended or stands still: its report by mail, and pings of a monitor. A notice is
+//! What is told of a run once it has ended or is stuck: its report by mail, and pings of a monitor. A notice is
 //! planned in the transaction of its cause, and claimed before it is sent, as deliveries are.
 
 use crate::bulk::Bulk;

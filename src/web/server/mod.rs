@@ -54,7 +54,7 @@ impl Listening {
     }
 
     /// Answers until `stop` resolves, and then what has been asked by then. `reload` resolves each time the certificate
-    /// is to be read anew.
+    /// is to be read again.
     pub async fn serve<R>(self, stop: impl Future<Output = ()>, mut reload: R)
     where
         R: AsyncFnMut(),
@@ -119,7 +119,7 @@ impl Listening {
     fn read_certificate(&self) {
         let Some(certificate) = &self.certificate else { return };
         match certificate.read_anew() {
-            Ok(()) => tracing::info!("the certificate was read anew"),
+            Ok(()) => tracing::info!("the certificate was read again"),
             Err(error) => {
                 tracing::error!(
                     error = format!("{error:#}"),

@@ -126,12 +126,7 @@ impl Reader {
         let near = nearest(&sent.to_ascii_lowercase(), lower.iter().map(String::as_str));
         let near = near.and_then(|near| known.iter().find(|name| name.eq_ignore_ascii_case(near)));
         let hint = near.map(|near| format!("did you mean `{near}`?"));
-        self.faults.hinted(
-            at.member(sent),
-            UNKNOWN_FIELD.word,
-            format!("nobody knows the field `{sent}`"),
-            hint,
-        );
+        self.faults.hinted(at.member(sent), UNKNOWN_FIELD.word, format!("unknown field `{sent}`"), hint);
     }
 
     fn value(&mut self, form: &Form, at: &At, sent: &str, shape: Shape, value: &Node) -> Node {

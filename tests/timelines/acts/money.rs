@@ -5,14 +5,14 @@ use crate::timelines::world::World;
 use chrono::NaiveDate;
 use serde_json::json;
 
-/// The dunning morning.
+/// The daily dunning run.
 pub fn retry(world: &mut World) {
     let day = world.today.to_string();
     let step = today(world, json!({"payments": "retry"}));
     act(world, &Act::quiet(&["payments", "retry", "--as-of", &day]).with_step(step));
 }
 
-/// The dunning morning that comes with a run: of its as-of, in `simulate` a part of the run.
+/// The daily dunning run that comes with a run: of its as-of, in `simulate` a part of the run.
 pub fn retry_before_run(world: &mut World, as_of: NaiveDate) {
     if as_of == world.today {
         return retry(world);

@@ -7,7 +7,7 @@ use crate::timelines::world::{World, account};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-/// A run, and the dunning morning after it: `simulate` takes both as one step.
+/// A run, and the daily dunning run after it: `simulate` takes both as one step.
 pub fn run(world: &mut World) {
     let mut options = json!({});
     let mut as_of = world.today;
@@ -27,7 +27,7 @@ pub fn run(world: &mut World) {
         options["skip"] = json!(["collect"]);
     }
     args.extend(["--as-of".into(), as_of.to_string()]);
-    // A run of `simulate` takes the dunning morning of its as-of first.
+    // A run of `simulate` takes the daily dunning run of its as-of first.
     if collects {
         money::retry_before_run(world, as_of);
     }

@@ -40,7 +40,7 @@ pub fn night(world: &mut World) {
     for _ in 0..world.dice.within(0, 2) {
         drop_into_inbox(world);
     }
-    // A run of `simulate` takes the dunning morning of its day first, if nobody has asked for it by name. Which of both comes
+    // A run of `simulate` takes the daily dunning run of its day first, if nobody has asked for it by name. Which of both comes
     // first is not the same: a card bears only so many attempts.
     money::retry(world);
     let before = world.audit_log(0).len();

@@ -415,7 +415,7 @@ fn taken_at<'a>(
     }
 }
 
-/// One-time charges that come again: with every renewal, and with an end that was taken back and comes anew.
+/// One-time charges that come again: with every renewal, and with an end that was taken back and comes again.
 fn repeats(terms: ChargeTerms<'_>) -> bool {
     use crate::catalogue::Alignment::{SubscriptionCancellation, SubscriptionEnd, SubscriptionRenewal};
     matches!(terms.charge.alignment, SubscriptionRenewal | SubscriptionEnd | SubscriptionCancellation)

@@ -71,7 +71,7 @@ pub struct Credit<'a> {
 /// What a credit makes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreditDraft {
-    /// The note; none if all was credited before and the invoice is only billed anew.
+    /// The note; none if all was credited before and the invoice is only billed again.
     pub note: Option<Draft>,
     /// Billed lines that are due again.
     pub reopens: Vec<LineKey>,
@@ -81,7 +81,7 @@ pub struct CreditDraft {
 /// asks for it.
 ///
 /// # Errors
-/// As [`billing::credit_note`] and [`billing::reopens`]; `bad_argument` where lines are to be billed anew.
+/// As [`billing::credit_note`] and [`billing::reopens`]; `bad_argument` where lines are to be billed again.
 pub fn credit_draft(
     invoice: &Invoice,
     asked: Credit<'_>,
@@ -90,7 +90,7 @@ pub fn credit_draft(
     catalogue: &Catalogue,
 ) -> Result<CreditDraft, Refusal> {
     if asked.rebill && *asked.scope != CreditScope::Whole {
-        let message = "a whole invoice is billed anew, not a line of it";
+        let message = "a whole invoice is billed again, not a line of it";
         return Err(Refusal::new(Code::BadArgument, message).hint("name no line"));
     }
     let reopens = if asked.rebill { billing::reopens(invoice, billed)? } else { Vec::new() };

@@ -63,7 +63,7 @@ pub enum Charging {
     NotCalled { method: String, reason: String },
     /// The payer has no online method at all.
     NobodyToCharge,
-    /// A person has to mend something.
+    /// A person has to fix something.
     Misconfigured(String),
 }
 

@@ -1,4 +1,4 @@
-//! What the next dunning morning does about an invoice (rules Y3).
+//! What the next daily dunning run does about an invoice (rules Y3).
 
 use super::{Account, Occasion};
 use crate::dunning::DunningAction;

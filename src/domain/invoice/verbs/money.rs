@@ -1,4 +1,4 @@
-//! Money that comes, goes back or is given up, and credits that are set against invoices (rules I7, I8, Y5).
+//! Money that comes, goes back or is written off, and credits that are set against invoices (rules I7, I8, Y5).
 
 use super::{Account, Books, Effects, PartKind, SettlementPart};
 use crate::ids::{AttemptId, InvoiceId, LineId};

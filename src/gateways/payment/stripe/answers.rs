@@ -38,7 +38,7 @@ const HARD: &[&str] = &[
     "transaction_not_allowed",
 ];
 
-/// Codes of a bank or network that is away.
+/// Codes of a bank or network that cannot be reached.
 const TECHNICAL: &[&str] = &[
     "approve_with_id",
     "issuer_not_available",

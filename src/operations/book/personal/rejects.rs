@@ -1,4 +1,4 @@
-//! Reject files hold what was handed in as it was. What names a person is taken out of them: each is written anew beside
+//! Reject files hold what was handed in as it was. What names a person is taken out of them: each is rewritten beside
 //! itself, named by its import before it is there, and the old one goes once nothing names it.
 
 use crate::context::Context;
@@ -18,10 +18,10 @@ pub(super) struct Rewritten {
     sha256: String,
 }
 
-/// Mark in the names of files that were written anew, before their number.
+/// Mark in the names of files that were rewritten, before their number.
 const MARK: &str = ".erased";
 
-/// Writes anew those that name any of these; nothing says yet that they count.
+/// Rewrites those that name any of these; nothing says yet that they count.
 pub(super) async fn rewrite(ctx: &Context, names: &[String]) -> anyhow::Result<Vec<Rewritten>> {
     let mut tx = ctx.store.read().await?;
     let files = erasure::reject_files(&mut tx).await?;

@@ -256,7 +256,7 @@ fn refusal(name: &str, error: &BankFileError) -> Refusal {
         }
         BankFileError::Unmapped(_) => {
             let out = WayOut::from("say what its columns are called with ").setting("bank.csv_date");
-            let out = out.words(", ").setting("bank.csv_amount").words(" and their kin");
+            let out = out.words(", ").setting("bank.csv_amount").words(" and the other settings of the bank");
             return Refusal::new(Code::Settings, format!("{name}: {error}")).or(out);
         }
     };

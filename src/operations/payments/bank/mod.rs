@@ -110,7 +110,7 @@ pub async fn list(ctx: &Context, which: &ReceivedSelection) -> Result<Vec<Receiv
 /// The money of this number, for nobody else until the transaction ends.
 async fn locked(tx: &mut Tx, number: i64) -> Result<EntryRow, Stop> {
     let unknown = || {
-        Refusal::new(Code::UnknownPayment, format!("no bank has told of payment {number}"))
+        Refusal::new(Code::UnknownPayment, format!("no payment {number} has been imported from a bank"))
             .hint("see ")
             .ask(Verb::ListReceived.plain())
     };
