@@ -22,7 +22,7 @@ use domain::refusal::{Code, Refusal, Verb};
 use domain::run::ItemState;
 use std::collections::{BTreeMap, BTreeSet};
 use store::draft::{self, DraftKey, DraftState};
-use store::invoice;
+use store::invoice::{self, Booked};
 use store::{Tx, payer, payment, run};
 
 /// Books drafts in the order given, on a day and for a run, or for a person; those whose payer changed since, or that a check refuses, are set aside.
@@ -153,13 +153,31 @@ pub struct BookedNow {
 }
 
 /// Books the open draft of this name as its run would have done; a draft that a person wrote has none. Document, mail
-/// and the first attempt on an online method follow (rules Y3); where a booking was killed before those, asked again it goes on.
+/// and the first attempt on an online method follow (rules Y3). A draft that is booked is refused; if whoever booked it was
+/// killed before its charge, that is made up for first.
 pub async fn book(ctx: &Context, act: &Act, draft: &str) -> Result<BookedNow, Stop> {
     act.insist_near(ctx).await?;
-    let id = book_alone(ctx, act, draft).await?;
+    let id = match book_alone(ctx, act, draft).await? {
+        Asked::Booked(id) => id,
+        Asked::Before(booked) => {
+            let id = booked.invoice.draft.id;
+            if payment::owes_first_charge(&mut ctx.store.read().await?, id).await? {
+                charge_first(ctx, &[id], act.on).await?;
+            }
+            return Err(booked_already(draft, &booked.invoice.number).into());
+        }
+    };
     let mut sent = send::send(ctx, &[id]).await?;
     sent.extend(charge_first(ctx, &[id], act.on).await?.1);
     Ok(BookedNow { invoice: InvoiceView::now(ctx, id).await?, sent })
+}
+
+/// What was found under the name of a draft.
+enum Asked {
+    /// It was open, and is booked now.
+    Booked(InvoiceId),
+    /// It was booked before.
+    Before(Box<Booked>),
 }
 
 /// Takes the first charge of invoices that a person booked, and tells the payers whose was declined.
@@ -175,17 +193,11 @@ pub(crate) async fn charge_first(
     Ok((collected, send::send_declined(ctx, invoices).await?))
 }
 
-async fn book_alone(ctx: &Context, act: &Act, name: &str) -> Result<InvoiceId, Stop> {
+async fn book_alone(ctx: &Context, act: &Act, name: &str) -> Result<Asked, Stop> {
     let mut tx = ctx.store.begin().await?;
     let key = match find::find(&mut tx, name).await? {
         DraftOrInvoice::Draft(key) => *key,
-        DraftOrInvoice::Booked(booked) => {
-            let id = booked.invoice.draft.id;
-            if payment::owes_first_charge(&mut tx, id).await? {
-                return Ok(id);
-            }
-            return Err(booked_already(name, &booked.invoice.number).into());
-        }
+        DraftOrInvoice::Booked(booked) => return Ok(Asked::Before(booked)),
     };
     // Locked before its state is read: somebody may be changing or dropping it.
     payer::lock(&mut tx, &[key.payer]).await?;
@@ -210,7 +222,7 @@ async fn book_alone(ctx: &Context, act: &Act, name: &str) -> Result<InvoiceId, S
     let booked = invoice::by_id(&mut tx, key.id).await?.context("the invoice was just booked")?;
     plan::plan_invoices(ctx, &mut tx, &catalogue, std::slice::from_ref(&booked), None).await?;
     tx.commit().await?;
-    Ok(key.id)
+    Ok(Asked::Booked(key.id))
 }
 
 fn booked_already(name: &str, number: &str) -> Refusal {
