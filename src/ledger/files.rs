@@ -12,9 +12,7 @@ use sha2::{Digest, Sha256};
 /// Errors: [`ExportError`].
 pub fn files(format: Format, input: &ExportInput<'_>) -> Result<(Manifest, Vec<Vec<u8>>), ExportError> {
     if format.is_streamed() {
-        let mut bytes = Vec::new();
-        let manifest = write(format, input, &mut bytes)?;
-        return Ok((manifest, vec![bytes]));
+        return streamed(format, input);
     }
     let mut tally = ManifestBuilder::default();
     for sealed in input.entries {
@@ -31,7 +29,8 @@ pub fn files(format: Format, input: &ExportInput<'_>) -> Result<(Manifest, Vec<V
         Format::Sie => (sie::files(&books)?, 0),
         Format::Economic => (economic::files(&books)?, 0),
         Format::QuickBooks => (quickbooks::files(&books), 0),
-        _ => xero::files(&books),
+        Format::Xero => xero::files(&books),
+        Format::Csv | Format::Hledger | Format::Ledger | Format::Beancount => return streamed(format, input),
     };
     // What holds nothing is a file all the same.
     let files = if files.is_empty() { vec![Vec::new()] } else { files };
@@ -40,6 +39,13 @@ pub fn files(format: Format, input: &ExportInput<'_>) -> Result<(Manifest, Vec<V
     let bytes = files.iter().map(|file| u64::try_from(file.len()).unwrap_or(u64::MAX)).sum();
     let manifest = tally.finish(format.name(), bytes, hasher.finalize().into());
     Ok((Manifest { left_out, ..manifest }, files))
+}
+
+/// As one file, written entry by entry.
+fn streamed(format: Format, input: &ExportInput<'_>) -> Result<(Manifest, Vec<Vec<u8>>), ExportError> {
+    let mut bytes = Vec::new();
+    let manifest = write(format, input, &mut bytes)?;
+    Ok((manifest, vec![bytes]))
 }
 
 fn check(sealed: &Sealed) -> Result<(), ExportError> {

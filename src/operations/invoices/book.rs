@@ -158,8 +158,8 @@ pub struct BookedNow {
 pub async fn book(ctx: &Context, act: &Act, draft: &str) -> Result<BookedNow, Stop> {
     act.insist_near(ctx).await?;
     let id = match book_alone(ctx, act, draft).await? {
-        Asked::Booked(id) => id,
-        Asked::Before(booked) => {
+        Booking::Now(id) => id,
+        Booking::Earlier(booked) => {
             let id = booked.invoice.draft.id;
             if payment::owes_first_charge(&mut ctx.store.read().await?, id).await? {
                 charge_first(ctx, &[id], act.on).await?;
@@ -172,12 +172,12 @@ pub async fn book(ctx: &Context, act: &Act, draft: &str) -> Result<BookedNow, St
     Ok(BookedNow { invoice: InvoiceView::now(ctx, id).await?, sent })
 }
 
-/// What was found under the name of a draft.
-enum Asked {
+/// Whether a draft was booked by this call.
+enum Booking {
     /// It was open, and is booked now.
-    Booked(InvoiceId),
+    Now(InvoiceId),
     /// It was booked before.
-    Before(Box<Booked>),
+    Earlier(Box<Booked>),
 }
 
 /// Takes the first charge of invoices that a person booked, and tells the payers whose was declined.
@@ -193,11 +193,11 @@ pub(crate) async fn charge_first(
     Ok((collected, send::send_declined(ctx, invoices).await?))
 }
 
-async fn book_alone(ctx: &Context, act: &Act, name: &str) -> Result<Asked, Stop> {
+async fn book_alone(ctx: &Context, act: &Act, name: &str) -> Result<Booking, Stop> {
     let mut tx = ctx.store.begin().await?;
     let key = match find::find(&mut tx, name).await? {
         DraftOrInvoice::Draft(key) => *key,
-        DraftOrInvoice::Booked(booked) => return Ok(Asked::Before(booked)),
+        DraftOrInvoice::Booked(booked) => return Ok(Booking::Earlier(booked)),
     };
     // Locked before its state is read: somebody may be changing or dropping it.
     payer::lock(&mut tx, &[key.payer]).await?;
@@ -222,7 +222,7 @@ async fn book_alone(ctx: &Context, act: &Act, name: &str) -> Result<Asked, Stop>
     let booked = invoice::by_id(&mut tx, key.id).await?.context("the invoice was just booked")?;
     plan::plan_invoices(ctx, &mut tx, &catalogue, std::slice::from_ref(&booked), None).await?;
     tx.commit().await?;
-    Ok(Asked::Booked(key.id))
+    Ok(Booking::Now(key.id))
 }
 
 fn booked_already(name: &str, number: &str) -> Refusal {
