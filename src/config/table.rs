@@ -162,16 +162,16 @@ const BEFORE_JOBS: &[Setting] = &[
     ),
     setting("log.format", "TALLYBOOK_LOG_FORMAT", "text", "text or json"),
     setting(
-        "mail.transport",
-        "TALLYBOOK_MAIL_TRANSPORT",
-        "files",
-        "files (mail/*.eml in the home folder) or smtp",
-    ),
-    setting(
         "documents.fonts",
         "TALLYBOOK_DOCUMENTS_FONTS",
         "/usr/share/fonts",
         "folder with Noto's fonts, for names in Arabic, Chinese and other scripts that the built-in ones have not",
+    ),
+    setting(
+        "mail.transport",
+        "TALLYBOOK_MAIL_TRANSPORT",
+        "files",
+        "files (mail/*.eml in the home folder) or smtp",
     ),
     setting("mail.from", "TALLYBOOK_MAIL_FROM", "", "sender address; unset = the tenant's e-mail address"),
     setting("mail.host", "TALLYBOOK_MAIL_HOST", "localhost", "SMTP relay"),
