@@ -48,8 +48,8 @@ pub async fn collect(
     let catalogue = catalogue(ctx).await?;
     for batch in invoices.chunks(BATCH) {
         anyhow::ensure!(!ctx.is_stopping(), "stopped between two payments; the next worker goes on");
-        let which = Which { own: batch, of_run: run };
-        let begun = begin(ctx, which, occasion, on, &catalogue, &mut collected).await?;
+        let batch = Batch { own: batch, of_run: run };
+        let begun = begin(ctx, batch, occasion, on, &catalogue, &mut collected).await?;
         ask(ctx, begun, run, &mut collected).await?;
     }
     Ok(collected)
@@ -72,8 +72,8 @@ pub async fn ask_again(ctx: &Context, invoices: &[InvoiceId], on: NaiveDate) -> 
     }
     let catalogue = catalogue(ctx).await?;
     for batch in invoices.chunks(BATCH) {
-        let which = Which { own: batch, of_run: None };
-        let begun = begin(ctx, which, Occasion::Booking, on, &catalogue, &mut collected).await?;
+        let batch = Batch { own: batch, of_run: None };
+        let begun = begin(ctx, batch, Occasion::Booking, on, &catalogue, &mut collected).await?;
         ask(ctx, begun, None, &mut collected).await?;
     }
     Ok(collected)
@@ -87,7 +87,7 @@ async fn catalogue(ctx: &Context) -> anyhow::Result<Catalogue> {
 
 /// Invoices to decide on.
 #[derive(Clone, Copy)]
-struct Which<'a> {
+struct Batch<'a> {
     own: &'a [InvoiceId],
     /// The run whose earlier invoices of the same payers come first if nobody has decided on them: a card bears so many
     /// attempts (rules Y2), and which of them it bears must not depend on which slice comes first.
@@ -97,17 +97,17 @@ struct Which<'a> {
 /// Decides on each invoice and commits the attempts, before anybody is called.
 async fn begin(
     ctx: &Context,
-    which: Which<'_>,
+    batch: Batch<'_>,
     occasion: Occasion,
     on: NaiveDate,
     catalogue: &Catalogue,
     collected: &mut Collected,
 ) -> anyhow::Result<Vec<CommittedAttempt>> {
     let mut tx = ctx.store.begin().await?;
-    let own: BTreeSet<InvoiceId> = which.own.iter().copied().collect();
-    let invoices = &match which.of_run {
-        Some(run) => invoice::with_earlier_of_run(&mut tx, run, which.own).await?,
-        None => which.own.to_vec(),
+    let own: BTreeSet<InvoiceId> = batch.own.iter().copied().collect();
+    let invoices = &match batch.of_run {
+        Some(run) => invoice::with_earlier_of_run(&mut tx, run, batch.own).await?,
+        None => batch.own.to_vec(),
     };
     invoice::lock_settlements(&mut tx, invoices).await?;
     let booked = invoice::by_ids(&mut tx, invoices).await?;
